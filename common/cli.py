@@ -1,0 +1,217 @@
+"""Shared pieces of the labs' command lines: options from a config, exit codes, progress, tables.
+
+Only click is imported here; rich comes when something is shown.
+"""
+
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from common import config as configs
+from common.errors import ConfigError, LabError
+from common.rows import Row
+from common.signals import handled_by, raise_stopped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from common.training import Progress
+
+_GIVEN = "given_options"
+_SHOWN_CHOICES = 8  # more than this many are not listed in --help
+
+
+class LabGroup(click.Group):
+    """A lab's commands; a mistyped one is answered with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = configs.nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"no command {args[0]!r}{near} Commands: {', '.join(self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class ConfigCommand(click.Command):
+    """A command with an option for each field of a config, grouped in --help, whose values arrive as text."""
+
+    def __init__(self, *args: Any, config: type[configs.TrainingConfig], **kwargs: Any):
+        self.config = config
+        super().__init__(*args, **kwargs)
+        self.params += [_click_option(field, *kind) for field, kind in _fields(config)]
+        self.context_settings |= {"ignore_unknown_options": True, "allow_extra_args": True}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Hand the given options to the command as one dict, with what is no option of it."""
+        names = {field.name for field, _ in _fields(self.config)}
+        given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
+        ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
+        ctx.params["problems"] = _unknown_options(ctx.args, [o for p in self.params for o in p.opts])
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the command's own options, then each group of the config's."""
+        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        of_field = {field.name: field.metadata["group"] for field, _ in _fields(self.config)}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                groups.setdefault(of_field.get(parameter.name or "", "Options"), []).append(record)
+        for title in sorted(groups, key=lambda title: title == "Options"):
+            with formatter.section(title):
+                formatter.write_dl(groups[title])
+
+
+def main(group: click.Group, program: str) -> None:
+    """Run a lab's command line and exit.
+
+    Exit codes: 0; 1 when a run fails; 2 for wrong use or bad input; 128 + n after signal n.
+    """
+    try:
+        with handled_by(raise_stopped):
+            code = group.main(prog_name=program, standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except LabError as error:
+        _complain(error)
+        code = error.exit_code
+    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _complain(error: LabError) -> None:
+    problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+    for problem in problems:
+        click.echo(f"Error: {problem}", err=True)
+
+
+def _fields(config: type[Any]) -> Iterator[tuple["dataclasses.Field[Any]", tuple[type, bool]]]:
+    kinds = configs.field_types(config)
+    return ((field, kinds[field.name]) for field in dataclasses.fields(config))
+
+
+def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -> click.Option:
+    flag = configs.flag(field.name)
+    default = field.default
+    if kind is bool:
+        shown = f"{flag}/--no-{flag[2:]}"
+        text = f"{field.metadata['help']}  [default: {'on' if default else 'off'}]"
+        return click.Option([shown], default=None, help=text)
+    choices = field.metadata["choices"]
+    words = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "LIST"}
+    metavar = "|".join(choices) if 0 < len(choices) <= _SHOWN_CHOICES else "NAME" if choices else words[kind]
+    value = ",".join(default) if isinstance(default, tuple) else default
+    shown_default = "" if default is None else f"  [default: {value if value != '' else configs.NONE}]"
+    return click.Option([flag], type=str, default=None, metavar=metavar, help=field.metadata["help"] + shown_default)
+
+
+def _unknown_options(extra: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Say what is wrong with each argument that is no option; a value after an unknown option goes with it."""
+    problems: list[str] = []
+    for before, argument in zip(["", *extra], extra, strict=False):
+        if argument.startswith("-"):
+            name = argument.partition("=")[0]
+            problems.append(f"no option {name}{configs.nearest(name, known)}")
+        elif not before.startswith("-") or "=" in before:
+            problems.append(f"unexpected argument {argument!r}")
+    return problems
+
+
+def stderr() -> "Console":
+    """Return the console for progress and notes, which a pipe does not get."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Tell the user something, beside the results."""
+    click.echo(text, err=True)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: drawn on a terminal, plain in a pipe; the first column is text, the others are numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = sys.stdout.isatty()
+    table = Table(title=title, box=box.ROUNDED if drawn else box.ASCII2, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if drawn else 120, highlight=False).print(table)
+
+
+def figure_text(value: Any) -> str:
+    """Write a figure for a table: four digits, a dash where there is none."""
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class Display:
+    """Shows a training run: a line per epoch, and on a terminal a bar with the time left and live figures."""
+
+    def __init__(self, max_epochs: int, console: "Console", bar: "Bar | None"):
+        self._max_epochs, self._console, self._bar = max_epochs, console, bar
+        self._job = bar.add_task("starting", total=None, figures="") if bar else None
+
+    def progress(self, progress: "Progress") -> None:
+        """Move the bar."""
+        if self._bar is None or self._job is None:
+            return
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in progress.figures.items())
+        self._bar.update(
+            self._job,
+            description=f"epoch {progress.epoch + 1}/{self._max_epochs}",
+            total=self._max_epochs * progress.updates,
+            completed=progress.epoch * progress.updates + progress.update,
+            figures=f"{progress.samples_per_second:,.0f} samples/s  {figures}",
+        )
+
+    def epoch(self, row: Row, best: bool) -> None:
+        """Print an epoch's line; a star marks the best so far."""
+        figures = "  ".join(f"{name} {row[name]:.4f}" for name in row if name in _EPOCH_FIGURES)
+        star = " *" if best else ""
+        self._console.print(f"epoch {row['epoch']:>3}/{self._max_epochs}  {figures}  {row['seconds']:.1f} s{star}")
+
+
+_EPOCH_FIGURES = ("train/loss", "validation/loss", "validation/accuracy", "validation/mae")
+
+
+@contextlib.contextmanager
+def display(max_epochs: int) -> Iterator[Display]:
+    """Show a run while the block lasts."""
+    console = stderr()
+    if not console.is_terminal:
+        yield Display(max_epochs, console, None)
+        return
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        yield Display(max_epochs, console, bar)
+
+
+Show = Callable[[Mapping[str, Any]], None]

@@ -1,0 +1,200 @@
+"""Where and how a model computes: device, precision, memory format, compilation.
+
+`Compute` reaches the training loop as one object whose parts do nothing when they are off, so the loop has one
+path for every device and precision.
+"""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common import seeding
+from common.errors import ConfigError
+
+DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
+
+# Dynamic loss scaling, with torch.amp.GradScaler's constants.
+_FIRST_SCALE, _GROWTH, _BACKOFF, _INTERVAL = 65536.0, 2.0, 0.5, 2000
+
+
+class Compute:
+    """The device and its settings, as the training loop needs them.
+
+    Args:
+        device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: `auto` (bf16 on a GPU that has it, 16 on an older GPU with tensor cores, else 32), `32`
+            (float32, with TF32 matrix products where a GPU has them), `bf16` or `16` (float16 with loss scaling).
+        compile: compile the model with `torch.compile`.
+        channels_last: keep images and convolution weights with the channels innermost in memory.
+        deterministic: on a GPU, choose deterministic kernels, which exact repeats and resumes need.
+
+    Raises:
+        ConfigError: the device is not here, or cannot compute with that precision.
+    """
+
+    rank = 0  # this process among several; batches, seeds and sums already go through it
+
+    def __init__(
+        self,
+        device: str = "cpu",
+        precision: str = "32",
+        *,
+        compile: bool = False,  # noqa: A002 - torch's own word for it
+        channels_last: bool = False,
+        deterministic: bool = True,
+    ):
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = DTYPES[self.precision]
+        self.compile = compile
+        self.memory_format = torch.channels_last if channels_last else torch.preserve_format
+        self.scaling = self.precision == "16"
+        self.scale = torch.tensor(_FIRST_SCALE if self.scaling else 1.0, device=self.device)
+        self._good_steps = torch.zeros((), dtype=torch.int32, device=self.device)
+        self._generators = _default_generators(self.device)
+        if self.device.type == "cuda":
+            _set_up_cuda(deterministic)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device, in the memory format, compiled if asked; returns the same module."""
+        model.to(self.device)
+        if self.memory_format is torch.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compile:
+            model.compile()
+        return model
+
+    def move(self, batch: Any) -> Any:
+        """Move a batch (a tensor, or tuples, lists and dicts of tensors) to the device."""
+        if isinstance(batch, Tensor):
+            images = batch.ndim == 4 and self.memory_format is torch.channels_last
+            layout = torch.channels_last if images else torch.preserve_format
+            return batch.to(self.device, non_blocking=True, memory_format=layout)
+        if isinstance(batch, dict):
+            return {key: self.move(value) for key, value in batch.items()}
+        if isinstance(batch, tuple | list):
+            return type(batch)(self.move(value) for value in batch)
+        return batch
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which a forward pass and its loss compute."""
+        if self.dtype is torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def seed(self, *keys: int) -> torch.Generator:
+        """Key everything that is drawn next, such as dropout masks; returns the device's generator."""
+        value = seeding.derive(*keys, self.rank)
+        for generator in self._generators:
+            generator.manual_seed(value)
+        return self._generators[-1]
+
+    def unscale(self, parameters: Sequence[nn.Parameter], losses: Sequence[Tensor]) -> Tensor:
+        """Divide the gradients by the loss scale, in place, and see on the device whether all is finite.
+
+        Returns:
+            A scalar on the device: 1.0 if any gradient or loss is NaN or infinite (the step must not be
+            applied), else 0.0. Nothing waits for it.
+        """
+        found = torch.zeros((), device=self.device)
+        inverse = self.scale.reciprocal() if self.scaling else self.scale
+        # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs ten times this.
+        tensors = [p.grad for p in parameters if p.grad is not None] + [loss.clone() for loss in losses]
+        torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
+        return found
+
+    def adjust(self, found: Tensor) -> None:
+        """After a step: halve the loss scale if the step overflowed, double it after 2,000 good steps."""
+        if self.scaling:
+            torch._amp_update_scale_(self.scale, self._good_steps, found, _GROWTH, _BACKOFF, _INTERVAL)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the loss scale and its count of good steps."""
+        return {"scale": self.scale, "good_steps": self._good_steps}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state_dict` gave."""
+        self.scale.copy_(state["scale"])
+        self._good_steps.copy_(state["good_steps"])
+
+    def __str__(self) -> str:
+        """Name the device and the precision for a person."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+        return " ".join(filter(None, [str(self.device), name, f"({self.precision}-bit)".replace("bf16-bit", "bf16")]))
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that a name of `--device` means.
+
+    Raises:
+        ConfigError: the name is unknown, or the machine has no such device.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdecimal())):
+        raise ConfigError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda" and not cuda:
+        raise ConfigError(f"--device {name}: torch sees no CUDA GPU here; use --device cpu, or install a CUDA torch")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise ConfigError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA GPU(s), from cuda:0 on")
+    if kind == "mps" and not mps:
+        raise ConfigError(f"--device {name}: torch sees no Apple GPU here; use --device cpu")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return `32`, `bf16` or `16` for a name of `--precision` on a device.
+
+    Raises:
+        ConfigError: the name is unknown, or the device does not have that precision in hardware.
+    """
+    if name not in ("auto", *DTYPES):
+        raise ConfigError(f"--precision {name}: expected auto, {', '.join(DTYPES)}")
+    if name == "auto":
+        return _automatic_precision(device)
+    if name == "bf16" and not has_bf16(device):
+        raise ConfigError(f"--precision bf16: this {device.type} does not compute in bfloat16; use --precision 32")
+    return name
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Say whether a device computes in bfloat16 in hardware, where emulation would only be slow."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+def _automatic_precision(device: torch.device) -> str:
+    if device.type != "cuda":
+        return "32"
+    if has_bf16(device):
+        return "bf16"
+    return "16" if torch.cuda.get_device_capability(device) >= (7, 0) else "32"
+
+
+def _set_up_cuda(deterministic: bool) -> None:
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = not deterministic
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _default_generators(device: torch.device) -> list[torch.Generator]:
+    if device.type == "cuda":
+        torch.cuda.init()
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return [torch.default_generator, torch.cuda.default_generators[index]]
+    if device.type == "mps":
+        return [torch.default_generator, torch.mps._get_default_mps_generator()]
+    return [torch.default_generator]

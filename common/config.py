@@ -1,0 +1,272 @@
+"""Configs: frozen dataclasses from which options, TOML files and error messages are made.
+
+Each field has a type, a default, and one line of help with its unit. Values come in layers (defaults < recipe <
+`--config` file < flags); flags arrive as text, and one validator judges everything together, so that every problem
+is shown at once. Nothing here imports torch, so `--help` and a typo answer at once.
+"""
+
+import dataclasses
+import difflib
+import math
+import tomllib
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from common.errors import ConfigError
+
+OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
+SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
+
+NONE = "none"  # how text says None, or an empty list
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002 - click's word for it
+    *,
+    group: str = "Run",
+    choices: Sequence[str] = (),
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    saved: bool = True,
+) -> Any:
+    """Declare a field of a config.
+
+    Args:
+        default: its value when nobody gives one.
+        help: one line, with the unit.
+        group: the heading under which `--help` lists it.
+        choices: the values it may have.
+        at_least: smallest value, allowed.
+        above: bound below it, not allowed itself.
+        at_most: largest value, allowed.
+        below: bound above it, not allowed itself.
+        saved: whether it belongs to what a run computes, and so to its config.toml.
+    """
+    bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+    metadata = {"help": help, "group": group, "choices": tuple(choices), "bounds": bounds, "saved": saved}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The options that mean the same in every lab."""
+
+    epochs: int = option(20, "epochs: passes over the training split", group="Training", at_least=1)
+    batch_size: int = option(64, "samples in one update", group="Training", at_least=1)
+    micro_batch: int | None = option(
+        None, "samples computed at a time; an update adds up as many as it needs", group="Training", at_least=1
+    )
+    optimizer: str = option("adamw", "how gradients become steps", group="Training", choices=OPTIMIZERS)
+    learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
+    momentum: float = option(0.9, "of sgd, rmsprop and muon", group="Training", at_least=0, below=1)
+    nesterov: bool = option(False, "look ahead along the momentum (sgd)", group="Training")
+    weight_decay: float = option(0.0, "on matrices and kernels, not on biases", group="Training", at_least=0)
+    schedule: str = option("none", "how the learning rate moves", group="Training", choices=SCHEDULES)
+    schedule_every: str = option("step", "when it moves", group="Training", choices=("step", "epoch"))
+    schedule_period: int = option(
+        10,
+        "epochs between drops (step), restarts (cosine-restarts), or without progress before a drop (plateau)",
+        group="Training",
+        at_least=1,
+    )
+    schedule_factor: float = option(
+        0.1, "of the learning rate at each drop (step, plateau)", group="Training", above=0, below=1
+    )
+    warmup: float = option(0.0, "epochs of a linear rise before the schedule", group="Training", at_least=0)
+    clip: float | None = option(None, "largest norm of the gradient", group="Training", above=0)
+    ema: float | None = option(
+        None, "decay per update of an average of the weights, used in their place", group="Training", above=0, below=1
+    )
+    patience: int | None = option(
+        None, "epochs without a better --monitor after which to stop", group="Training", at_least=1
+    )
+    monitor: str | None = option(
+        None, "the figure that picks the best epoch, such as validation/accuracy", group="Training"
+    )
+    mode: str = option("auto", "which way that figure is better", group="Training", choices=("auto", "min", "max"))
+
+    seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
+    split_seed: int = option(0, "of the split into training, validation and test", at_least=0)
+    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
+    precision: str = option("auto", "bits of a forward pass", choices=("auto", "32", "bf16", "16"))
+    compile: bool = option(False, "compile the model with torch.compile")
+    channels_last: bool = option(False, "keep channels innermost in memory: faster convolutions on GPUs")
+    deterministic: bool = option(True, "on a GPU, kernels that repeat exactly, at some cost")
+    workers: int = option(2, "processes that read files, for data too large for memory", at_least=0)
+    save_every: float = option(60.0, "seconds between saves inside an epoch", above=0)
+    run_dir: str = option("runs", "folder of all runs", saved=False)
+    name: str | None = option(None, "the run's own name; model, data and a number when not given", saved=False)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = []
+        if self.warmup >= self.epochs and self.warmup > 0:
+            found.append(f"--warmup {self.warmup:g}: expected less than --epochs {self.epochs}")
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            found.append("--nesterov: needs --optimizer sgd with --momentum above 0")
+        return found
+
+
+C = TypeVar("C", bound=TrainingConfig)
+
+
+def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
+    """Put layers of values together and check them.
+
+    Args:
+        kind: the config's dataclass.
+        layers: (where the values come from, values by field name), the last one strongest. Text is read as the
+            field's type; `none` means None or an empty list.
+
+    Raises:
+        ConfigError: with every problem of every layer.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
+    problems, values = [], {}
+    for source, layer in layers:
+        for name, value in layer.items():
+            label = flag(name) if source == "options" else f"{source}: {name}"
+            if name not in fields:
+                problems.append(unknown(label, name, fields))
+                continue
+            try:
+                values[name] = _checked(_converted(value, hints[name]), fields[name])
+            except ValueError as error:
+                problems.append(f"{label} {_shown(value)}: {error}")
+    if not problems:
+        config = kind(**values)
+        problems = config.problems()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def flag(name: str) -> str:
+    """Return the option of a field: learning_rate -> --learning-rate."""
+    return "--" + name.replace("_", "-")
+
+
+def field_types(kind: type[Any]) -> dict[str, tuple[type, bool]]:
+    """Return each field's type, and whether it may be None."""
+    return {name: _plain(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` for the known name that is nearest, or nothing when none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown(label: str, name: str, known: Iterable[str]) -> str:
+    """Say that there is no such key, with the nearest one there is."""
+    return f"{label}: no such key{nearest(name, known)}"
+
+
+def choose(registry: Mapping[str, str], name: str) -> Any:
+    """Import what a registry of `name -> "module:attribute"` holds under a name."""
+    module, _, attribute = registry[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the values of a config file.
+
+    Raises:
+        ConfigError: there is no such file, or it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"--config {path}: no such file; a run keeps its own in RUN/config.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"--config {path}: not a TOML file: {error}") from error
+
+
+def to_toml(config: TrainingConfig) -> str:
+    """Return a config as TOML: every field that a repeat needs, with its help as a comment."""
+    import tomli_w
+
+    lines = []
+    for field in dataclasses.fields(config):
+        if field.metadata["saved"]:
+            value = getattr(config, field.name)
+            value = NONE if value is None else list(value) if isinstance(value, tuple) else value
+            lines.append(tomli_w.dumps({field.name: value}).rstrip() + f"  # {field.metadata['help']}")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(hint: Any) -> tuple[type, bool]:
+    """Take `X | None` apart into X and whether None is allowed; tuples count as tuple."""
+    optional = isinstance(hint, types.UnionType)
+    if optional:
+        [hint] = [part for part in get_args(hint) if part is not types.NoneType]
+    return (tuple if getattr(hint, "__origin__", None) is tuple else hint), optional
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    """Read a value, which may be text, as a type."""
+    kind, optional = _plain(hint)
+    if optional and (value is None or value == NONE):
+        return None
+    if kind is tuple:
+        return _list(value)
+    if isinstance(value, str) and kind is not str:
+        return _from_text(value, kind)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"expected {_WORDS[kind]}")
+    return value
+
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "a list"}
+_TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _from_text(text: str, kind: type) -> Any:
+    try:
+        return _TRUTHS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise ValueError(f"expected {_WORDS[kind]}") from None
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [] if value == NONE else [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        raise ValueError("expected a list of texts")
+    return tuple(value)
+
+
+def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
+    """Hold a value against the choices and bounds of its field."""
+    choices, bounds = field.metadata["choices"], field.metadata["bounds"]
+    if value is None:
+        return value
+    for one in value if isinstance(value, tuple) else (value,):
+        if choices and one not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}{nearest(str(one), choices)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    broken = [
+        f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None and not _holds(value, word, bound)
+    ]
+    if broken:
+        raise ValueError(f"expected {_WORDS[type(value)]} {' and '.join(broken)}")
+    return value
+
+
+def _holds(value: float, word: str, bound: float) -> bool:
+    return {"at least": value >= bound, "above": value > bound, "at most": value <= bound, "below": value < bound}[word]
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, str) else repr(value)

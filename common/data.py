@@ -1,0 +1,223 @@
+"""Splits, and batches of them as the training loop takes them.
+
+The order of an epoch and the numbers that augmentation draws are tables made from (seed, epoch). A batch takes its
+rows of them by its place in the epoch, so what happens to a sample does not depend on the batch size, on the number
+of workers, or on whether the run was resumed.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as MapDataset
+
+from common import seeding
+from common.compute import Compute
+from common.errors import DataError
+
+
+class Updates(Protocol):
+    """A split as the loop takes it: epochs of updates, an update being one or more micro-batches on the device."""
+
+    def __len__(self) -> int:
+        """Return the number of updates in an epoch."""
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield the updates of an epoch, from number `start` on; the same ones each time it is asked."""
+
+
+class Prepare(Protocol):
+    """What happens to the first tensor of a batch on the device: augmentation, normalisation."""
+
+    columns: int  # uniform numbers it takes per sample
+
+    def __call__(self, inputs: Tensor, numbers: Tensor | None) -> Tensor:
+        """Prepare a batch; numbers is (B, columns) in training, None in evaluation."""
+
+
+class Batches:
+    """A split cut into updates of micro-batches, read, moved to the device and prepared.
+
+    Args:
+        data: tensors with a row per sample, such as (images, targets), or a map-style torch `Dataset` whose items
+            are such tuples, read by `workers`.
+        batch_size: samples in an update. A last batch of one sample joins the batch before it, since batch
+            normalisation cannot train on one.
+        training: shuffle anew each epoch, and hand random numbers to `prepare`.
+        micro_batch: samples computed at a time; the whole update when None.
+        seed: names the order and the random numbers.
+        prepare: applied to the first tensor of each batch.
+        compute: the device.
+        workers: processes that read a `Dataset`; 0 reads in this one.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Tensor] | MapDataset[Any],
+        batch_size: int = 64,
+        *,
+        training: bool = False,
+        micro_batch: int | None = None,
+        seed: int = 0,
+        prepare: Prepare | None = None,
+        compute: Compute | None = None,
+        workers: int = 0,
+    ):
+        self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
+        self._training, self._seed, self._prepare = training, seed, prepare
+        self._compute = compute or Compute()
+        in_memory = isinstance(data, tuple | list)
+        self._reader = _Memory(data, self._compute) if in_memory else _Loader(data, self._compute, workers)
+        self.samples = len(data[0]) if in_memory else len(data)  # type: ignore[arg-type]
+        if not self.samples:
+            raise DataError("a split has no samples")
+        self._spans = spans(self.samples, batch_size)
+
+    def __len__(self) -> int:
+        """Return the number of updates in an epoch."""
+        return len(self._spans)
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield the updates of an epoch, from number `start` on."""
+        order, numbers = torch.arange(self.samples), None
+        if self._training:
+            order = seeding.permutation(self._seed, epoch, self.samples)
+            if self._prepare is not None and self._prepare.columns:
+                numbers = seeding.uniforms(self._seed, epoch, self.samples, self._prepare.columns)
+                numbers = self._compute.move(numbers)
+        todo = [
+            [(low + first, low + last) for first, last in spans(high - low, self.micro_batch)]
+            for low, high in self._spans[start:]
+        ]
+        read = self._reader.read(order, list(itertools.chain.from_iterable(todo)))
+        for update in todo:
+            yield [self._prepared(next(read), numbers, span) for span in update]
+
+    def _prepared(self, batch: Any, numbers: Tensor | None, span: tuple[int, int]) -> Any:
+        if self._prepare is None:
+            return batch
+        inputs, *others = batch
+        mine = None if numbers is None else numbers[slice(*span)]
+        return (self._prepare(inputs, mine), *others)
+
+
+class Repeated:
+    """Any iterable of batches, such as a list or a `DataLoader`, taken once an epoch.
+
+    torch's default generator is keyed by the epoch first, so a `DataLoader` that shuffles by it gives the same
+    batches each time the epoch is asked for.
+    """
+
+    def __init__(self, batches: Iterable[Any], compute: Compute, seed: int = 0):
+        self._batches, self._compute, self._seed = batches, compute, seed
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return len(self._batches)  # type: ignore[arg-type]
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield each batch as an update of its own."""
+        self._compute.seed(self._seed, seeding.LOADER, epoch)
+        for batch in itertools.islice(self._batches, start, None):
+            yield [self._compute.move(batch)]
+
+
+def as_updates(split: Updates | Iterable[Any], compute: Compute, seed: int = 0) -> Updates:
+    """Return the split itself if it knows its updates, else each of its batches as one."""
+    return split if hasattr(split, "updates") else Repeated(split, compute, seed)  # type: ignore[arg-type, return-value]
+
+
+def batch_size(batch: Any) -> int:
+    """Return the number of samples in a batch: the rows of its first tensor."""
+    while not isinstance(batch, Tensor):
+        batch = next(iter(batch.values() if isinstance(batch, dict) else batch))
+    return len(batch)
+
+
+def spans(size: int, length: int) -> list[tuple[int, int]]:
+    """Cut range(size) into (low, high) pieces of a length; a last piece of one joins the piece before it."""
+    starts = list(range(0, size, length))
+    if length > 1 and len(starts) > 1 and size - starts[-1] == 1:
+        starts.pop()
+    return list(itertools.pairwise([*starts, size]))
+
+
+def split_rows(
+    targets: Tensor, seed: int, validation: float = 0.1, test: float = 0.2
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Split rows at random, each class by itself where targets are classes.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are split as one.
+        seed: names the split.
+        validation: the fraction of each class for validation, at least one row.
+        test: the fraction of each class for the test, at least one row.
+
+    Returns:
+        Sorted row numbers for training, validation and test.
+
+    Raises:
+        DataError: a class has fewer than the three rows that this takes.
+    """
+    generator = seeding.generator(seed, seeding.ORDER)
+    groups = [targets == value for value in targets.unique()] if not targets.is_floating_point() else [targets == targets]
+    parts: tuple[list[Tensor], ...] = ([], [], [])
+    for group in groups:
+        rows = group.nonzero().flatten()
+        if len(rows) < 3:
+            raise DataError(f"a class has {len(rows)} sample(s); training, validation and test need one each")
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        held, kept = max(1, round(test * len(rows))), max(1, round(validation * len(rows)))
+        for part, piece in zip(parts, (rows[held + kept :], rows[held : held + kept], rows[:held]), strict=True):
+            part.append(piece)
+    train, middle, last = (torch.cat(part).sort().values for part in parts)
+    return train, middle, last
+
+
+class _Memory:
+    """Reads rows of tensors that live on the device."""
+
+    def __init__(self, tensors: Sequence[Tensor], compute: Compute):
+        self._tensors = [compute.move(tensor) for tensor in tensors]
+        self._compute = compute
+
+    def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, ...]]:
+        order = self._compute.move(order)
+        for low, high in pieces:
+            yield tuple(tensor.index_select(0, order[low:high]) for tensor in self._tensors)
+
+
+class _Loader:
+    """Reads items of a map-style dataset in workers, which live for as long as the split does."""
+
+    def __init__(self, dataset: MapDataset[Any], compute: Compute, workers: int):
+        self._compute = compute
+        self._batches: list[list[int]] = []
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=_Given(self._batches),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=compute.device.type == "cuda",
+            generator=torch.Generator(),
+        )
+
+    def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        self._batches[:] = [order[low:high].tolist() for low, high in pieces]
+        return (self._compute.move(batch) for batch in self._loader)
+
+
+class _Given:
+    """A batch sampler over a list that is filled anew each epoch."""
+
+    def __init__(self, batches: list[list[int]]):
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)

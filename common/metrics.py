@@ -1,0 +1,429 @@
+"""Figures from collected outputs, with intervals: one vocabulary for all labs.
+
+Numpy arrays go in, floats come out. Conventions are scikit-learn's, and scikit-learn or scipy does
+the work where it has the function; both are imported inside the functions, so that importing this
+module costs no more than numpy. Figures lie in [0, 1] unless a docstring says otherwise.
+
+Wrong input raises ValueError: no rows, different lengths, NaN or infinite values (the first such
+row is named), classes out of range.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+Interval = tuple[float, float]
+
+
+class Reliability(NamedTuple):
+    """A reliability diagram: three arrays of shape (bins,), from confidence 0 to confidence 1."""
+
+    confidence: Array
+    """Mean probability of the predicted class; NaN in an empty bin."""
+    accuracy: Array
+    """Share of the bin's predictions that are right; NaN in an empty bin."""
+    counts: Array
+    """Number of predictions in the bin."""
+
+
+class Difference(NamedTuple):
+    """A difference of two figures with its interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+# --- classification -----------------------------------------------------------------------------
+
+
+def classification(
+    probabilities: Array, targets: Array, top: Sequence[int] = (5,)
+) -> dict[str, float]:
+    """Return the figures of a single-label classifier.
+
+    - `accuracy`: of equal probabilities the first class is predicted, as argmax does. `f1_micro`
+      is the same number (so are micro precision and recall) and stands under the name in which
+      multi-class papers report it.
+    - `top5_accuracy`, for each k of `top` below C: the true class is among the k most probable.
+    - `balanced_accuracy`: the mean recall of the classes that occur in `targets`.
+    - `precision`, `recall`, `f1`: macro means over the classes that occur in `targets` or among
+      the predictions; a class never predicted has precision 0, one without samples recall 0.
+    - `mrr`: the mean reciprocal rank of the true class.
+    - `calibration_error`: see `calibration_error`, with 15 bins.
+    - `log_loss`: the mean of -log p(true class) in nats, at least 0; p is clipped at 2e-16.
+
+    In `mrr` and top-k a class tied with the true one stands before it (as in `mrr`), so a model
+    that finds all classes equally probable earns top-k accuracy 0 and the worst rank.
+
+    Args:
+        probabilities: (N, C), C at least 2; each row sums to 1 (rounding is evened out).
+        targets: (N,) class numbers in [0, C).
+        top: the k of each top-k accuracy.
+    """
+    from sklearn.metrics import log_loss, precision_recall_fscore_support, recall_score
+
+    probabilities, targets = _checked_probabilities(probabilities, targets)
+    classes = probabilities.shape[1]
+    predictions = probabilities.argmax(axis=1)
+    accuracy = float(np.mean(predictions == targets))
+    ranks = _first_rank(probabilities, targets[:, None] == np.arange(classes))
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        targets, predictions, average="macro", zero_division=0
+    )
+    # Not balanced_accuracy_score: it warns when a class is predicted that `targets` lacks.
+    balanced = recall_score(
+        targets, predictions, labels=np.unique(targets), average="macro", zero_division=0
+    )
+    return {
+        "accuracy": accuracy,
+        **{f"top{k}_accuracy": float(np.mean(ranks <= k)) for k in top if k < classes},
+        "balanced_accuracy": float(balanced),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "f1_micro": accuracy,
+        "mrr": float(np.mean(1 / ranks)),
+        "calibration_error": calibration_error(probabilities, targets),
+        "log_loss": float(log_loss(targets, probabilities, labels=np.arange(classes))),
+    }
+
+
+def per_class(
+    predictions: Array, targets: Array, classes: Sequence[str]
+) -> list[dict[str, str | float | int]]:
+    """Return one row per class: class (its name), precision, recall, f1, support (samples).
+
+    What is undefined is NaN, for a report to print as a dash: the precision of a class never
+    predicted, the recall of a class without samples, the f1 of a class with neither.
+
+    Args:
+        predictions: (N,) class numbers.
+        targets: (N,) class numbers.
+        classes: the C names, in the order of their numbers.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    predictions, targets = _checked_classes(predictions, targets, len(classes))
+    columns = precision_recall_fscore_support(
+        targets, predictions, labels=np.arange(len(classes)), zero_division=np.nan
+    )
+    return [
+        {
+            "class": name,
+            "precision": float(precision),
+            "recall": float(recall),
+            "f1": float(f1),
+            "support": int(support),
+        }
+        for name, precision, recall, f1, support in zip(classes, *columns, strict=True)
+    ]
+
+
+def confusion(predictions: Array, targets: Array, classes: int) -> Array:
+    """Return the (C, C) table of counts: rows are true classes, columns predicted ones."""
+    from sklearn.metrics import confusion_matrix
+
+    predictions, targets = _checked_classes(predictions, targets, classes)
+    return np.asarray(confusion_matrix(targets, predictions, labels=np.arange(classes)))
+
+
+def reliability(probabilities: Array, targets: Array, bins: int = 15) -> Reliability:
+    """Return confidence, accuracy and counts in bins of equal width (Guo et al. 2017, section 2).
+
+    "On Calibration of Modern Neural Networks": bin m of M holds the predictions whose confidence,
+    the probability of the predicted class, lies in ((m - 1) / M, m / M].
+
+    Args:
+        probabilities: (N, C).
+        targets: (N,) class numbers.
+        bins: the number of bins.
+    """
+    probabilities, targets = _checked_probabilities(probabilities, targets)
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == targets
+    place = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
+    counts = np.bincount(place, minlength=bins)
+    size = np.where(counts > 0, counts, np.nan)
+    return Reliability(
+        confidence=np.bincount(place, weights=confidence, minlength=bins) / size,
+        accuracy=np.bincount(place, weights=right, minlength=bins) / size,
+        counts=counts,
+    )
+
+
+def calibration_error(probabilities: Array, targets: Array, bins: int = 15) -> float:
+    """Return the expected calibration error (Guo et al. 2017, equation 3).
+
+    The mean distance of accuracy from confidence over the bins of `reliability`, each weighed by
+    its predictions: 0 is calibrated, 1 is always certain and always wrong.
+    """
+    diagram = reliability(probabilities, targets, bins)
+    gaps = np.abs(diagram.accuracy - diagram.confidence)
+    return float(np.nansum(gaps * diagram.counts) / diagram.counts.sum())
+
+
+# --- regression ---------------------------------------------------------------------------------
+
+
+def regression(predictions: Array, targets: Array) -> dict[str, float]:
+    """Return `mae` and `rmse` in units of the targets, `mse` in their square, and `r2`.
+
+    `r2` is at most 1 and may be negative. For constant targets it is scikit-learn's: 1 when every
+    prediction is exact, else 0; for a single row it is NaN. With columns, each figure but `rmse`
+    is the mean of the columns' figures; `rmse` is the root of `mse`.
+
+    Args:
+        predictions: (N,) or (N, columns).
+        targets: the same shape; (N, 1) is not (N,).
+    """
+    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+    predictions = _checked("predictions", predictions).astype(np.float64)
+    targets = _checked("targets", targets).astype(np.float64)
+    _check_same("predictions", predictions.shape, "targets", targets.shape)
+    mse = float(mean_squared_error(targets, predictions))
+    return {
+        "mae": float(mean_absolute_error(targets, predictions)),
+        "mse": mse,
+        "rmse": mse**0.5,
+        "r2": float(r2_score(targets, predictions)) if len(targets) > 1 else float("nan"),
+    }
+
+
+# --- ranking ------------------------------------------------------------------------------------
+
+
+def mrr(scores: Array, relevant: Array) -> float:
+    """Return the mean reciprocal rank of each query's first relevant item.
+
+    Ties count against the scorer: an irrelevant item with the same score stands first (the rule
+    of scikit-learn's `label_ranking_average_precision_score`), so constant scores earn nothing.
+    Queries with nothing relevant are left out; NaN when none is left.
+
+    Args:
+        scores: (Q, N), higher is better.
+        relevant: (Q, N), nonzero where an item is relevant.
+    """
+    scores, relevance = _checked_queries(scores, relevant)
+    return float(np.mean(1 / _first_rank(scores, relevance > 0))) if len(scores) else float("nan")
+
+
+def mean_average_precision(scores: Array, relevant: Array) -> float:
+    """Return the mean over queries of the average precision.
+
+    Tied items share the lowest rank among them, as in scikit-learn's `average_precision_score`.
+    Queries with nothing relevant are left out; NaN when none is left.
+
+    Args:
+        scores: (Q, N), higher is better.
+        relevant: (Q, N), nonzero where an item is relevant.
+    """
+    from sklearn.metrics import label_ranking_average_precision_score
+
+    scores, relevance = _checked_queries(scores, relevant)
+    if not len(scores):
+        return float("nan")
+    # Over queries with something relevant the two are one figure, and this one takes all at once.
+    return float(label_ranking_average_precision_score(relevance > 0, scores))
+
+
+def ndcg(scores: Array, relevance: Array, k: int | None = None) -> float:
+    """Return the mean normalized discounted cumulative gain of the first k items.
+
+    scikit-learn's `ndcg_score`: the gain is the relevance itself (not 2^relevance - 1), the
+    discount is log2(rank + 1), and tied items share the mean of their gains. Queries with nothing
+    relevant are left out; NaN when none is left.
+
+    Args:
+        scores: (Q, N), N at least 2, higher is better.
+        relevance: (Q, N), at least 0.
+        k: how many items count; all of them when None.
+    """
+    from sklearn.metrics import ndcg_score
+
+    scores, relevance = _checked_queries(scores, relevance)
+    return float(ndcg_score(relevance, scores, k=k)) if len(scores) else float("nan")
+
+
+# --- intervals and tests ------------------------------------------------------------------------
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """Return Wilson's score interval (1927) of a proportion; NaN for both when trials is 0."""
+    from scipy.stats import binomtest
+
+    if trials == 0:
+        return float("nan"), float("nan")
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap(
+    figure: Callable[..., float],
+    *arrays: Array,
+    seed: int = 0,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return the percentile bootstrap interval of a figure (Efron and Tibshirani 1993, ch. 13).
+
+    Rows are drawn with replacement, the same rows from each array. `figure` runs once per
+    resample: where the figure is a mean, pass the rows' values and `np.mean`, which is fast. The
+    interval is NaN when the figure is NaN on a resample.
+
+    Args:
+        figure: called with the drawn rows of each array.
+        arrays: at least one; the first dimension of each is N.
+        seed: the same seed gives the same interval.
+        resamples: how many times rows are drawn.
+        confidence: the share of the resamples inside the interval.
+    """
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1 or lengths == {0}:
+        given = [len(array) for array in arrays]
+        raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
+    (rows,) = lengths
+    generator = np.random.default_rng(seed)
+    draws = (generator.integers(rows, size=rows) for _ in range(resamples))
+    values = [figure(*(array[draw] for array in arrays)) for draw in draws]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def paired_difference(
+    figure: Callable[..., float],
+    a: Array,
+    b: Array,
+    *shared: Array,
+    seed: int = 0,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Difference:
+    """Return figure(a, *shared) - figure(b, *shared) with its paired bootstrap interval.
+
+    For "is the network better than the baseline on these rows": an interval that holds 0 does not
+    show a difference.
+
+    Args:
+        figure: called with rows of a, or of b, and the same rows of each shared array.
+        a: outputs of the one, first dimension N.
+        b: outputs of the other on the same rows.
+        shared: what both are held against, such as the targets.
+        seed: as in `bootstrap`.
+        resamples: as in `bootstrap`.
+        confidence: as in `bootstrap`.
+    """
+
+    def difference(a: Array, b: Array, *shared: Array) -> float:
+        return float(figure(a, *shared) - figure(b, *shared))
+
+    low, high = bootstrap(
+        difference, a, b, *shared, seed=seed, resamples=resamples, confidence=confidence
+    )
+    return Difference(difference(a, b, *shared), low, high)
+
+
+def mcnemar(correct_a: Array, correct_b: Array) -> float:
+    """Return the p value of McNemar's exact test (1947) that two classifiers are equally right.
+
+    The two-sided binomial test on the rows of which exactly one classifier is right; 1 when there
+    are none.
+
+    Args:
+        correct_a: (N,) booleans.
+        correct_b: (N,) booleans, the same rows.
+    """
+    from scipy.stats import binomtest
+
+    a, b = _checked("correct_a", correct_a) > 0, _checked("correct_b", correct_b) > 0
+    _check_same("correct_a", a.shape, "correct_b", b.shape)
+    discordant = int(np.sum(a != b))
+    return float(binomtest(int(np.sum(a & ~b)), discordant).pvalue) if discordant else 1.0
+
+
+# --- shared pieces ------------------------------------------------------------------------------
+
+
+def _first_rank(scores: Array, relevant: Array) -> Array:
+    """Rank from 1 of each row's best relevant item, behind the irrelevant ones tied with it."""
+    best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
+    return np.asarray(1 + np.sum(~relevant & (scores >= best), axis=1))
+
+
+def _checked(name: str, values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.ndim == 0 or len(array) == 0:
+        raise ValueError(
+            f"expected at least one row of {name}, given shape {array.shape}: is the split empty?"
+        )
+    wrong = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"expected finite {name}, given {array[row]} in row {row} ({wrong.sum()} such of"
+            f" {len(array)}): has the training diverged?"
+        )
+    return array
+
+
+def _check_same(a: str, size_a: object, b: str, size_b: object) -> None:
+    if size_a != size_b:
+        raise ValueError(f"expected {a} and {b} of one shape, given {size_a} and {size_b}")
+
+
+def _checked_targets(name: str, values: Array, classes: int) -> Array:
+    targets = _checked(name, values)
+    if targets.ndim != 1 or targets.dtype.kind not in "iub":
+        raise ValueError(
+            f"expected {name} as class numbers of shape (N,), given {targets.dtype} of shape"
+            f" {targets.shape}"
+        )
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"expected {name} in [0, {classes}), given {low} to {high}: were the classes counted"
+            " from 0, and all of them?"
+        )
+    return targets.astype(np.int64)
+
+
+def _checked_classes(predictions: Array, targets: Array, classes: int) -> tuple[Array, Array]:
+    predictions = _checked_targets("predictions", predictions, classes)
+    targets = _checked_targets("targets", targets, classes)
+    _check_same("predictions", predictions.shape, "targets", targets.shape)
+    return predictions, targets
+
+
+def _checked_probabilities(probabilities: Array, targets: Array) -> tuple[Array, Array]:
+    probabilities = _checked("probabilities", probabilities).astype(np.float64)
+    if probabilities.ndim != 2 or probabilities.shape[1] < 2:
+        raise ValueError(
+            "expected probabilities of shape (N, C) with at least 2 classes, given"
+            f" {probabilities.shape}: a binary model's p becomes the two columns 1 - p and p"
+        )
+    targets = _checked_targets("targets", targets, probabilities.shape[1])
+    _check_same("probabilities", len(probabilities), "targets", len(targets))
+    sums = probabilities.sum(axis=1, keepdims=True)
+    wrong = (probabilities < 0).any(axis=1) | (np.abs(sums[:, 0] - 1) > 0.01)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"expected rows of probabilities, at least 0 and with sum 1; given {probabilities[row]}"
+            f" in row {row}: apply softmax to logits first"
+        )
+    return probabilities / sums, targets
+
+
+def _checked_queries(scores: Array, relevance: Array) -> tuple[Array, Array]:
+    """Check both and leave out the queries with nothing relevant."""
+    scores, relevance = _checked("scores", scores), _checked("relevance", relevance)
+    _check_same("scores", scores.shape, "relevance", relevance.shape)
+    if scores.ndim != 2:
+        raise ValueError(f"expected scores of shape (queries, items), given {scores.shape}")
+    kept = (relevance > 0).any(axis=1)
+    return scores[kept], relevance[kept]

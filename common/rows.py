@@ -1,0 +1,58 @@
+"""What the rows of a run's history say: the best epoch, and how long ago it was.
+
+A row holds the figures of one epoch: `{"epoch": 1, "train/loss": 0.3, "validation/accuracy": 0.9, ...}`. Everything
+here is a pure function of the rows so far, so a resumed run decides as the run that was never stopped.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.errors import ConfigError
+
+Row = Mapping[str, Any]
+
+# Figures whose smaller values are better; all others grow.
+_ERRORS = ("loss", "error", "mae", "mse", "rmse", "mase", "smape", "kl")
+
+
+def better_direction(figure: str) -> str:
+    """Return `min` or `max`, the direction in which a figure named like `validation/f1` is better."""
+    words = figure.rpartition("/")[2].split("_")
+    return "min" if any(word in _ERRORS for word in words) else "max"
+
+
+def is_better(value: float, best: float, mode: str) -> bool:
+    """Say whether a value beats the best so far; NaN never does, and anything else beats NaN."""
+    if math.isnan(value):
+        return False
+    return math.isnan(best) or (value < best if mode == "min" else value > best)
+
+
+def best_row(rows: Sequence[Row], monitor: str, mode: str) -> Row | None:
+    """Return the row with the best figure, the first one among equals; None when no row has a number.
+
+    Raises:
+        ConfigError: the rows have no such figure.
+    """
+    best = None
+    for row in rows:
+        if monitor not in row:
+            raise ConfigError(_no_such_figure(monitor, row))
+        if is_better(row[monitor], best[monitor] if best else math.nan, mode):
+            best = row
+    return best
+
+
+def epochs_since_best(rows: Sequence[Row], monitor: str, mode: str) -> int:
+    """Return how many epochs have passed since the best one: what early stopping compares with its patience."""
+    best = best_row(rows, monitor, mode)
+    return len(rows) - (rows.index(best) + 1 if best else 0)
+
+
+def _no_such_figure(monitor: str, row: Row) -> str:
+    names = [name for name, value in row.items() if "/" in name and isinstance(value, float)]
+    near = difflib.get_close_matches(monitor, names, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"--monitor {monitor}: no epoch reports that figure; {hint}reported: {', '.join(names)}"

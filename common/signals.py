@@ -1,0 +1,57 @@
+"""SIGINT and SIGTERM: noted while a loop runs, so that it can save first; an exception at once elsewhere."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from common.errors import Stopped
+
+Handler = Callable[[int, FrameType | None], object]
+
+_WATCHED = (signal.SIGINT, signal.SIGTERM)
+
+
+def raise_stopped(signum: int, frame: FrameType | None = None) -> None:
+    """Handle a signal where nothing needs to be saved first."""
+    raise Stopped(signum)
+
+
+@contextlib.contextmanager
+def handled_by(handler: Handler) -> Iterator[None]:
+    """Give SIGINT and SIGTERM to a handler inside the block; in threads other than the main one, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.signal(signum, handler) for signum in _WATCHED}
+    try:
+        yield
+    finally:
+        for signum, old in before.items():
+            signal.signal(signum, old)
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[Callable[[], int]]:
+    """Note signals inside the block instead of handling them.
+
+    Yields:
+        A function that returns the signal that came since it was last asked, or 0. One that came and was never
+        asked for is sent again when the block has ended.
+    """
+    came = [0]
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        came[0] = signum
+
+    def take() -> int:
+        signum, came[0] = came[0], 0
+        return signum
+
+    try:
+        with handled_by(note):
+            yield take
+    finally:
+        if came[0]:
+            signal.raise_signal(came[0])

@@ -1,0 +1,161 @@
+"""What a model is made of: modules, output shapes, parameters and multiply-adds."""
+
+import copy
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModuleSummary:
+    """One module with figures of its own, without the modules inside it: rows add up to totals.
+
+    Attributes:
+        name: path from the model, as in its state dict; empty for the model itself.
+        depth: 0 for the model, 1 for its children, and so on.
+        type: name of the class.
+        output_shape: of the first tensor that the last call returned, batch dimension included;
+            None where the module was not called (`nn.ModuleList`) or returned no tensor.
+        parameters: numbers in its parameters; a shared parameter counts where it comes first.
+        trainable_parameters: those of them that require a gradient.
+        multiply_adds: over all calls, for one sample; None where the module was not called.
+    """
+
+    name: str
+    depth: int
+    type: str
+    output_shape: Shape | None
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model's modules, parents before children, and totals in which everything counts once.
+
+    Attributes:
+        rows: one per module; a module used in several places has one row, at the first.
+        parameters: numbers in all parameters.
+        trainable_parameters: those that require a gradient.
+        frozen_parameters: the others.
+        buffers: numbers in all buffers, such as the running means of batch norm.
+        multiply_adds: for one sample.
+        parameter_megabytes: size of the parameters in memory, in units of 10^6 bytes.
+    """
+
+    rows: tuple[ModuleSummary, ...]
+    parameters: int
+    trainable_parameters: int
+    frozen_parameters: int
+    buffers: int
+    multiply_adds: int
+    parameter_megabytes: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything in types that JSON knows."""
+        return asdict(self)
+
+
+def summarize(model: nn.Module, input_shape: Shape) -> Summary:
+    """Summarize a model as it handles one sample in eval mode.
+
+    A copy without weights does it on the meta device: it takes no memory and no arithmetic, and the
+    model itself keeps its mode, weights, hooks and device. Multiply-adds are those of convolutions,
+    matrix products and attention, half of what `torch.utils.flop_counter` counts; element-wise
+    operations, normalization and pooling count as nothing, as in most published figures. Where a
+    module uses a child's weights without calling the child, as `nn.MultiheadAttention` does, the
+    work is its own.
+
+    Args:
+        model: takes a float32 tensor of shape (1, *input_shape).
+        input_shape: shape of one sample, for images (channels, height, width).
+
+    Raises:
+        RuntimeError: from torch, where a sample of this shape does not go through the model.
+    """
+    shapes, multiply_adds = _trace(_meta_copy(model), input_shape)
+    counted: set[nn.Parameter] = set()
+    rows = []
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if p not in counted]
+        counted.update(own)
+        rows.append(
+            ModuleSummary(
+                name=name,
+                depth=name.count(".") + 1 if name else 0,
+                type=type(module).__name__,
+                output_shape=shapes.get(name),
+                parameters=sum(p.numel() for p in own),
+                trainable_parameters=sum(p.numel() for p in own if p.requires_grad),
+                multiply_adds=multiply_adds[name] if name in shapes else None,
+            )
+        )
+    parameters = sum(row.parameters for row in rows)
+    trainable = sum(row.trainable_parameters for row in rows)
+    return Summary(
+        rows=tuple(rows),
+        parameters=parameters,
+        trainable_parameters=trainable,
+        frozen_parameters=parameters - trainable,
+        buffers=sum(buffer.numel() for buffer in model.buffers()),
+        multiply_adds=multiply_adds.total(),
+        parameter_megabytes=sum(p.numel() * p.element_size() for p in counted) / 1e6,
+    )
+
+
+def _meta_copy(model: nn.Module) -> nn.Module:
+    """Copy a model to the meta device without its weights; what was shared stays shared."""
+    twins: dict[int, Any] = {}
+    for parameter in model.parameters():
+        twin = torch.empty_like(parameter, device="meta")
+        twins[id(parameter)] = nn.Parameter(twin, requires_grad=parameter.requires_grad)
+    for buffer in model.buffers():
+        twins[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(model, twins)
+
+
+def _trace(model: nn.Module, input_shape: Shape) -> tuple[dict[str, Shape | None], Counter[str]]:
+    """Run a sample through a meta model; return output shapes and multiply-adds by module name."""
+    names = {module: name for name, module in model.named_modules()}
+    shapes: dict[str, Shape | None] = {}
+    multiply_adds: Counter[str] = Counter()
+    running = [""]
+    counter = FlopCounterMode(display=False)
+
+    def charge() -> None:
+        """Charge what was counted since the last time to the innermost running module."""
+        multiply_adds[running[-1]] += counter.get_total_flops() // 2 - multiply_adds.total()
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        charge()
+        running.append(names[module])
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        charge()
+        shapes[running.pop()] = _first_shape(output)
+
+    for module in names:
+        module.register_forward_pre_hook(enter)
+        module.register_forward_hook(leave)
+    model.eval()
+    with torch.device("meta"), torch.no_grad(), counter:
+        model(torch.empty(1, *input_shape))
+    return shapes, multiply_adds
+
+
+def _first_shape(output: Any) -> Shape | None:
+    """Return the shape of the first tensor in a tensor or in tuples, lists and dicts of them."""
+    if isinstance(output, torch.Tensor):
+        return tuple(output.shape)
+    if isinstance(output, dict):
+        output = list(output.values())
+    if not isinstance(output, tuple | list):
+        return None
+    return next((shape for shape in map(_first_shape, output) if shape is not None), None)

@@ -1,0 +1,3 @@
+"""Deep-learning labs; `python -m labs` lists them."""
+
+import common as common
