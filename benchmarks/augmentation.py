@@ -125,7 +125,8 @@ def cpu_model() -> str:
 
 def main() -> None:
     """Measure and print the table."""
-    print(f"{cpu_model()}; torch {torch.__version__}, {torch.get_num_threads()} threads", flush=True)
+    threads = torch.get_num_threads()
+    print(f"{cpu_model()}; torch {torch.__version__}, {threads} threads", flush=True)
     # A loader with two workers on one core warns; that is its result here, not a mistake.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
     values, classes = mnist_data()

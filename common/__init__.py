@@ -3,4 +3,6 @@
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit("This toolkit needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])
+    sys.exit(
+        "This toolkit needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2]
+    )

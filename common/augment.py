@@ -15,6 +15,7 @@ import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -224,6 +225,14 @@ class Affine(Transform):
             return images
         return functional.grid_sample(images, self._grid(images, numbers), align_corners=False)
 
+    @cached_property
+    def _limits(self) -> Tensor:
+        """Lower and upper ends, (2, columns): radians, half sides, half sides, factor, radians."""
+        center = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0])
+        angle, shear = math.radians(self.degrees), math.radians(self.shear)
+        reach = torch.tensor([angle, 2 * self.translate, 2 * self.translate, self.scale, shear])
+        return torch.stack([center - reach, center + reach])
+
     def _grid(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Return where each output pixel comes from: (x, y) in [-1, 1] of shape (B, H, W, 2).
 
@@ -232,16 +241,13 @@ class Affine(Transform):
         product there is none that a device could round to a lower precision.
         """
         height, width = images.shape[2:]
-        angle, right, down, scale, shear = (numbers * 2 - 1).unbind(1)
-        angle, tan = angle * math.radians(self.degrees), (shear * math.radians(self.shear)).tan()
-        cos, sin = angle.cos(), angle.sin()
+        low, high = self._limits.to(numbers.device, non_blocking=True)
+        angle, right, down, scale, shear = torch.lerp(low, high, numbers)[:, :, None].unbind(1)
+        cos, sin, tan = angle.cos() / scale, angle.sin() / scale, shear.tan()
+        x, y = _pixel_centers(width, images) - right, _pixel_centers(height, images) - down
         # Coordinates are in half sides, so that a term from the other axis takes their ratio.
-        per_column = torch.stack([cos - sin * tan, sin * (-width / height)])
-        per_row = torch.stack([(sin + cos * tan) * (height / width), cos])
-        zoom = (1 + scale * self.scale)[:, None]
-        x = (_pixel_centers(width, images) - right[:, None] * (2 * self.translate)) / zoom
-        y = (_pixel_centers(height, images) - down[:, None] * (2 * self.translate)) / zoom
-        column, row = per_column[:, :, None] * x, per_row[:, :, None] * y
+        column = torch.stack([(cos - sin * tan) * x, sin * (-width / height) * x])
+        row = torch.stack([(sin + cos * tan) * (height / width) * y, cos * y])
         return (column[:, :, None, :] + row[:, :, :, None]).permute(1, 2, 3, 0)
 
 

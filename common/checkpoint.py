@@ -1,7 +1,7 @@
 """Saving and loading, atomic and verified; nothing is ever unpickled.
 
-A file is a safetensors file whose metadata holds a JSON text and a SHA-256 over the text and the tensors. It takes
-its name only when it is whole, and is used only when the hash agrees.
+A file is a safetensors file whose metadata holds a JSON text and a SHA-256 over the text and the
+tensors. It takes its name only when it is whole, and is used only when the hash agrees.
 """
 
 import hashlib
@@ -40,7 +40,8 @@ class Position:
     Attributes:
         epoch: epochs that are finished.
         update: updates applied in the epoch that is not.
-        sums: for each part of the loss, the sum of weighted means and the sum of weights in that epoch.
+        sums: for each part of the loss, the sum of weighted means and the sum of weights in that
+            epoch.
         rows: the history, a row per finished epoch.
         best: SHA-256 of the best weights, "" while there are none.
     """
@@ -53,7 +54,7 @@ class Position:
 
 
 class Memory:
-    """Keeps the best weights of a run in memory and saves nothing: for notebooks, folds and trials."""
+    """Keeps the best weights in memory and saves nothing: for notebooks, folds and trials."""
 
     def __init__(self) -> None:
         self._best: dict[str, Tensor] = {}
@@ -90,7 +91,7 @@ class Checkpoints(Memory):
         self._say = say
 
     def restore(self, parts: Mapping[str, Stateful]) -> Position:
-        """Put the newest whole checkpoint into the parts; returns where it stands, or the beginning.
+        """Put the newest whole checkpoint into the parts; returns where it stands.
 
         Raises:
             RunError: there are checkpoints, but none is whole; or the best weights are damaged.
@@ -116,10 +117,16 @@ class Checkpoints(Memory):
         """Write a checkpoint and delete all but the two newest."""
         tensors: dict[str, Tensor] = {}
         saved = {
-            "parts": {name: _take_apart(part.state_dict(), name, tensors) for name, part in parts.items()},
+            "parts": {
+                name: _take_apart(part.state_dict(), name, tensors) for name, part in parts.items()
+            },
             "position": asdict(position),
         }
-        save(self._folder / f"{position.epoch:06}-{position.update:08}.safetensors", tensors, json.dumps(saved))
+        save(
+            self._folder / f"{position.epoch:06}-{position.update:08}.safetensors",
+            tensors,
+            json.dumps(saved),
+        )
         for old in self._paths()[:-_KEPT]:
             old.unlink()
 
@@ -141,17 +148,23 @@ class Checkpoints(Memory):
     def _check_best(self, position: Position) -> None:
         """Make sure that the best weights are whole, and those of this run's best epoch.
 
-        Weights of a later epoch than the checkpoint's are fine: that epoch comes again, and writes them again.
+        Weights of a later epoch than the checkpoint's are fine: that epoch comes again, and writes
+        them again.
         """
         if not position.best:
             return
         try:
             best = load(self._best_path)
-            if best.sha256 != position.best and json.loads(best.text)["row"]["epoch"] <= position.epoch:
+            if (
+                best.sha256 != position.best
+                and json.loads(best.text)["row"]["epoch"] <= position.epoch
+            ):
                 raise RunError(f"{self._best_path} does not hold the best weights of this run")
         except RunError as error:
             again = self._best_path.with_name("config.toml")
-            raise RunError(f"{error}; the run cannot go on: repeat it with --config {again}") from error
+            raise RunError(
+                f"{error}; the run cannot go on: repeat it with --config {again}"
+            ) from error
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], text: str) -> str:
@@ -211,7 +224,7 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -221,7 +234,9 @@ def _take_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, Mapping):
-        return {"items": [[key, _take_apart(v, f"{name}/{key}", tensors)] for key, v in value.items()]}
+        return {
+            "items": [[key, _take_apart(v, f"{name}/{key}", tensors)] for key, v in value.items()]
+        }
     if isinstance(value, list | tuple):
         parts = [_take_apart(v, f"{name}/{index}", tensors) for index, v in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": parts}

@@ -7,23 +7,25 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from common import config as configs
-from common.errors import ConfigError, LabError
+from common.errors import ConfigError, LabError, Stopped
 from common.rows import Row
 from common.signals import handled_by, raise_stopped
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
     from rich.progress import Progress as Bar
+    from torch import nn
 
     from common.training import Progress
 
-_GIVEN = "given_options"
 _SHOWN_CHOICES = 8  # more than this many are not listed in --help
 
 
@@ -36,25 +38,30 @@ class LabGroup(click.Group):
         """Find the command that the first argument names."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             near = configs.nearest(args[0], self.list_commands(ctx))
-            raise click.UsageError(f"no command {args[0]!r}{near} Commands: {', '.join(self.list_commands(ctx))}", ctx)
+            raise click.UsageError(
+                f"no command {args[0]!r}{near} Commands: {', '.join(self.list_commands(ctx))}", ctx
+            )
         return super().resolve_command(ctx, args)
 
 
 class ConfigCommand(click.Command):
-    """A command with an option for each field of a config, grouped in --help, whose values arrive as text."""
+    """A command with an option for each field of a config, whose values arrive as text."""
 
     def __init__(self, *args: Any, config: type[configs.TrainingConfig], **kwargs: Any):
         self.config = config
         super().__init__(*args, **kwargs)
         self.params += [_click_option(field, *kind) for field, kind in _fields(config)]
-        self.context_settings |= {"ignore_unknown_options": True, "allow_extra_args": True}
+        self.context_settings["ignore_unknown_options"] = True
+        self.context_settings["allow_extra_args"] = True
 
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the given options to the command as one dict, with what is no option of it."""
         names = {field.name for field, _ in _fields(self.config)}
         given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
         ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
-        ctx.params["problems"] = _unknown_options(ctx.args, [o for p in self.params for o in p.opts])
+        ctx.params["problems"] = _unknown_options(
+            ctx.args, [o for p in self.params for o in p.opts]
+        )
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -109,14 +116,24 @@ def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -
         return click.Option([shown], default=None, help=text)
     choices = field.metadata["choices"]
     words = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "LIST"}
-    metavar = "|".join(choices) if 0 < len(choices) <= _SHOWN_CHOICES else "NAME" if choices else words[kind]
+    metavar = (
+        "|".join(choices)
+        if 0 < len(choices) <= _SHOWN_CHOICES
+        else "NAME"
+        if choices
+        else words[kind]
+    )
     value = ",".join(default) if isinstance(default, tuple) else default
-    shown_default = "" if default is None else f"  [default: {value if value != '' else configs.NONE}]"
-    return click.Option([flag], type=str, default=None, metavar=metavar, help=field.metadata["help"] + shown_default)
+    shown_default = (
+        "" if default is None else f"  [default: {value if value != '' else configs.NONE}]"
+    )
+    return click.Option(
+        [flag], type=str, default=None, metavar=metavar, help=field.metadata["help"] + shown_default
+    )
 
 
 def _unknown_options(extra: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Say what is wrong with each argument that is no option; a value after an unknown option goes with it."""
+    """Say what is wrong with each argument; a value after an unknown option goes with it."""
     problems: list[str] = []
     for before, argument in zip(["", *extra], extra, strict=False):
         if argument.startswith("-"):
@@ -140,13 +157,18 @@ def note(text: str) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn on a terminal, plain in a pipe; the first column is text, the others are numbers."""
+    """Print a table, drawn on a terminal and plain in a pipe."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     drawn = sys.stdout.isatty()
-    table = Table(title=title, box=box.ROUNDED if drawn else box.ASCII2, title_justify="left", title_style="bold")
+    table = Table(
+        title=title,
+        box=box.ROUNDED if drawn else box.ASCII2,
+        title_justify="left",
+        title_style="bold",
+    )
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", overflow="fold")
     for row in rows:
@@ -164,7 +186,7 @@ def figure_text(value: Any) -> str:
 
 
 class Display:
-    """Shows a training run: a line per epoch, and on a terminal a bar with the time left and live figures."""
+    """Shows a run: a line per epoch, and on a terminal a bar with time left and live figures."""
 
     def __init__(self, max_epochs: int, console: "Console", bar: "Bar | None"):
         self._max_epochs, self._console, self._bar = max_epochs, console, bar
@@ -187,7 +209,9 @@ class Display:
         """Print an epoch's line; a star marks the best so far."""
         figures = "  ".join(f"{name} {row[name]:.4f}" for name in row if name in _EPOCH_FIGURES)
         star = " *" if best else ""
-        self._console.print(f"epoch {row['epoch']:>3}/{self._max_epochs}  {figures}  {row['seconds']:.1f} s{star}")
+        self._console.print(
+            f"epoch {row['epoch']:>3}/{self._max_epochs}  {figures}  {row['seconds']:.1f} s{star}"
+        )
 
 
 _EPOCH_FIGURES = ("train/loss", "validation/loss", "validation/accuracy", "validation/mae")
@@ -214,4 +238,39 @@ def display(max_epochs: int) -> Iterator[Display]:
         yield Display(max_epochs, console, bar)
 
 
-Show = Callable[[Mapping[str, Any]], None]
+@contextlib.contextmanager
+def saved_in(run: "Path", program: str) -> Iterator[None]:
+    """Tell a user whose run is stopped inside the block how to go on with it."""
+    try:
+        yield
+    except Stopped as stopped:
+        again = f"{program} train --resume {run}"
+        raise Stopped(
+            stopped.signum, f"stopped; the run is saved. Go on with: {again}"
+        ) from stopped
+
+
+def show_summary(model: "nn.Module", input_shape: tuple[int, ...], name: str, depth: int) -> None:
+    """Print a model's modules to a depth, and its totals."""
+    from common.summary import summarize
+
+    summary = summarize(model, input_shape)
+    rows = [
+        [
+            "  " * row.depth + (row.name.rpartition(".")[2] or name),
+            row.type,
+            "x".join(map(str, row.output_shape[1:])) if row.output_shape else "-",
+            f"{row.parameters:,}",
+            f"{row.trainable_parameters:,}",
+            figure_text(row.multiply_adds),
+        ]
+        for row in summary.rows
+        if row.depth <= depth
+    ]
+    columns = ["module", "type", "output", "parameters", "trainable", "multiply-adds"]
+    show_table(f"{name} on {'x'.join(map(str, input_shape))}", columns, rows)
+    click.echo(
+        f"{summary.parameters:,} parameters ({summary.trainable_parameters:,} trainable, "
+        f"{summary.frozen_parameters:,} frozen), {summary.parameter_megabytes:.1f} MB; "
+        f"{summary.multiply_adds:,} multiply-adds for one sample"
+    )

@@ -1,7 +1,7 @@
 """Where and how a model computes: device, precision, memory format, compilation.
 
-`Compute` reaches the training loop as one object whose parts do nothing when they are off, so the loop has one
-path for every device and precision.
+`Compute` reaches the training loop as one object whose parts do nothing when they are off, so the
+loop has one path for every device and precision.
 """
 
 import contextlib
@@ -27,8 +27,9 @@ class Compute:
 
     Args:
         device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
-        precision: `auto` (bf16 on a GPU that has it, 16 on an older GPU with tensor cores, else 32), `32`
-            (float32, with TF32 matrix products where a GPU has them), `bf16` or `16` (float16 with loss scaling).
+        precision: `auto` (bf16 on a GPU that has it, 16 on an older GPU with tensor cores, else
+            32), `32` (float32, with TF32 matrix products where a GPU has them), `bf16` or `16`
+            (float16 with loss scaling).
         compile: compile the model with `torch.compile`.
         channels_last: keep images and convolution weights with the channels innermost in memory.
         deterministic: on a GPU, choose deterministic kernels, which exact repeats and resumes need.
@@ -61,10 +62,10 @@ class Compute:
             _set_up_cuda(deterministic)
 
     def place(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device, in the memory format, compiled if asked; returns the same module."""
+        """Move a model to the device, in the memory format, compiled if asked; returns it."""
         model.to(self.device)
         if self.memory_format is torch.channels_last:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model.to(memory_format=torch.channels_last)
         if self.compile:
             model.compile()
         return model
@@ -88,30 +89,35 @@ class Compute:
         return torch.autocast(self.device.type, self.dtype)
 
     def seed(self, *keys: int) -> torch.Generator:
-        """Key everything that is drawn next, such as dropout masks; returns the device's generator."""
+        """Key what is drawn next, such as dropout masks; returns the device's generator."""
         value = seeding.derive(*keys, self.rank)
         for generator in self._generators:
             generator.manual_seed(value)
         return self._generators[-1]
 
     def unscale(self, parameters: Sequence[nn.Parameter], losses: Sequence[Tensor]) -> Tensor:
-        """Divide the gradients by the loss scale, in place, and see on the device whether all is finite.
+        """Divide the gradients by the loss scale, in place, and look whether all is finite.
 
         Returns:
-            A scalar on the device: 1.0 if any gradient or loss is NaN or infinite (the step must not be
-            applied), else 0.0. Nothing waits for it.
+            A scalar on the device: 1.0 if any gradient or loss is NaN or infinite (the step must
+            not be applied), else 0.0. Nothing waits for it.
         """
         found = torch.zeros((), device=self.device)
         inverse = self.scale.reciprocal() if self.scaling else self.scale
-        # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs ten times this.
-        tensors = [p.grad for p in parameters if p.grad is not None] + [loss.clone() for loss in losses]
+        # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs
+        # ten times this.
+        tensors = [p.grad for p in parameters if p.grad is not None] + [
+            loss.clone() for loss in losses
+        ]
         torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
         return found
 
     def adjust(self, found: Tensor) -> None:
-        """After a step: halve the loss scale if the step overflowed, double it after 2,000 good steps."""
+        """Halve the loss scale after an overflow, double it after 2,000 good steps."""
         if self.scaling:
-            torch._amp_update_scale_(self.scale, self._good_steps, found, _GROWTH, _BACKOFF, _INTERVAL)
+            torch._amp_update_scale_(
+                self.scale, self._good_steps, found, _GROWTH, _BACKOFF, _INTERVAL
+            )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the loss scale and its count of good steps."""
@@ -125,7 +131,12 @@ class Compute:
     def __str__(self) -> str:
         """Name the device and the precision for a person."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-        return " ".join(filter(None, [str(self.device), name, f"({self.precision}-bit)".replace("bf16-bit", "bf16")]))
+        return " ".join(
+            filter(
+                None,
+                [str(self.device), name, f"({self.precision}-bit)".replace("bf16-bit", "bf16")],
+            )
+        )
 
 
 def choose_device(name: str) -> torch.device:
@@ -141,9 +152,13 @@ def choose_device(name: str) -> torch.device:
     if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdecimal())):
         raise ConfigError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda" and not cuda:
-        raise ConfigError(f"--device {name}: torch sees no CUDA GPU here; use --device cpu, or install a CUDA torch")
+        raise ConfigError(
+            f"--device {name}: torch sees no CUDA GPU; use --device cpu, or install a CUDA torch"
+        )
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise ConfigError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA GPU(s), from cuda:0 on")
+        raise ConfigError(
+            f"--device {name}: there are {torch.cuda.device_count()} CUDA GPU(s), from cuda:0 on"
+        )
     if kind == "mps" and not mps:
         raise ConfigError(f"--device {name}: torch sees no Apple GPU here; use --device cpu")
     return torch.device(name)
@@ -160,7 +175,9 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return _automatic_precision(device)
     if name == "bf16" and not has_bf16(device):
-        raise ConfigError(f"--precision bf16: this {device.type} does not compute in bfloat16; use --precision 32")
+        raise ConfigError(
+            f"--precision bf16: this {device.type} does not compute in bfloat16; use --precision 32"
+        )
     return name
 
 
@@ -192,7 +209,7 @@ def _set_up_cuda(deterministic: bool) -> None:
 
 def _default_generators(device: torch.device) -> list[torch.Generator]:
     if device.type == "cuda":
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         index = torch.cuda.current_device() if device.index is None else device.index
         return [torch.default_generator, torch.cuda.default_generators[index]]
     if device.type == "mps":

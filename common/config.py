@@ -1,8 +1,9 @@
 """Configs: frozen dataclasses from which options, TOML files and error messages are made.
 
-Each field has a type, a default, and one line of help with its unit. Values come in layers (defaults < recipe <
-`--config` file < flags); flags arrive as text, and one validator judges everything together, so that every problem
-is shown at once. Nothing here imports torch, so `--help` and a typo answer at once.
+Each field has a type, a default, and one line of help with its unit. Values come in layers
+(defaults < recipe < `--config` file < flags); flags arrive as text, and one validator judges
+everything together, so that every problem is shown at once. Nothing here imports torch, so `--help`
+and a typo answer at once.
 """
 
 import dataclasses
@@ -50,7 +51,13 @@ def option(
         saved: whether it belongs to what a run computes, and so to its config.toml.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    metadata = {"help": help, "group": group, "choices": tuple(choices), "bounds": bounds, "saved": saved}
+    metadata = {
+        "help": help,
+        "group": group,
+        "choices": tuple(choices),
+        "bounds": bounds,
+        "saved": saved,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -61,28 +68,45 @@ class TrainingConfig:
     epochs: int = option(20, "epochs: passes over the training split", group="Training", at_least=1)
     batch_size: int = option(64, "samples in one update", group="Training", at_least=1)
     micro_batch: int | None = option(
-        None, "samples computed at a time; an update adds up as many as it needs", group="Training", at_least=1
+        None,
+        "samples computed at a time; an update adds up as many as it needs",
+        group="Training",
+        at_least=1,
     )
-    optimizer: str = option("adamw", "how gradients become steps", group="Training", choices=OPTIMIZERS)
+    optimizer: str = option(
+        "adamw", "how gradients become steps", group="Training", choices=OPTIMIZERS
+    )
     learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
     momentum: float = option(0.9, "of sgd, rmsprop and muon", group="Training", at_least=0, below=1)
     nesterov: bool = option(False, "look ahead along the momentum (sgd)", group="Training")
-    weight_decay: float = option(0.0, "on matrices and kernels, not on biases", group="Training", at_least=0)
-    schedule: str = option("none", "how the learning rate moves", group="Training", choices=SCHEDULES)
-    schedule_every: str = option("step", "when it moves", group="Training", choices=("step", "epoch"))
+    weight_decay: float = option(
+        0.0, "on matrices and kernels, not on biases", group="Training", at_least=0
+    )
+    schedule: str = option(
+        "none", "how the learning rate moves", group="Training", choices=SCHEDULES
+    )
+    schedule_every: str = option(
+        "step", "when it moves", group="Training", choices=("step", "epoch")
+    )
     schedule_period: int = option(
         10,
-        "epochs between drops (step), restarts (cosine-restarts), or without progress before a drop (plateau)",
+        "epochs between drops (step) or restarts (cosine-restarts), or without progress (plateau)",
         group="Training",
         at_least=1,
     )
     schedule_factor: float = option(
         0.1, "of the learning rate at each drop (step, plateau)", group="Training", above=0, below=1
     )
-    warmup: float = option(0.0, "epochs of a linear rise before the schedule", group="Training", at_least=0)
+    warmup: float = option(
+        0.0, "epochs of a linear rise before the schedule", group="Training", at_least=0
+    )
     clip: float | None = option(None, "largest norm of the gradient", group="Training", above=0)
     ema: float | None = option(
-        None, "decay per update of an average of the weights, used in their place", group="Training", above=0, below=1
+        None,
+        "decay per update of an average of the weights, used in their place",
+        group="Training",
+        above=0,
+        below=1,
     )
     patience: int | None = option(
         None, "epochs without a better --monitor after which to stop", group="Training", at_least=1
@@ -90,19 +114,25 @@ class TrainingConfig:
     monitor: str | None = option(
         None, "the figure that picks the best epoch, such as validation/accuracy", group="Training"
     )
-    mode: str = option("auto", "which way that figure is better", group="Training", choices=("auto", "min", "max"))
+    mode: str = option(
+        "auto", "which way that figure is better", group="Training", choices=("auto", "min", "max")
+    )
 
     seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
     split_seed: int = option(0, "of the split into training, validation and test", at_least=0)
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = option("auto", "bits of a forward pass", choices=("auto", "32", "bf16", "16"))
     compile: bool = option(False, "compile the model with torch.compile")
-    channels_last: bool = option(False, "keep channels innermost in memory: faster convolutions on GPUs")
+    channels_last: bool = option(
+        False, "keep channels innermost in memory: faster convolutions on GPUs"
+    )
     deterministic: bool = option(True, "on a GPU, kernels that repeat exactly, at some cost")
     workers: int = option(2, "processes that read files, for data too large for memory", at_least=0)
     save_every: float = option(60.0, "seconds between saves inside an epoch", above=0)
     run_dir: str = option("runs", "folder of all runs", saved=False)
-    name: str | None = option(None, "the run's own name; model, data and a number when not given", saved=False)
+    name: str | None = option(
+        None, "the run's own name; model, data and a number when not given", saved=False
+    )
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
@@ -122,8 +152,8 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
 
     Args:
         kind: the config's dataclass.
-        layers: (where the values come from, values by field name), the last one strongest. Text is read as the
-            field's type; `none` means None or an empty list.
+        layers: (where the values come from, values by field name), the last one strongest. Text is
+            read as the field's type; `none` means None or an empty list.
 
     Raises:
         ConfigError: with every problem of every layer.
@@ -160,7 +190,7 @@ def field_types(kind: type[Any]) -> dict[str, tuple[type, bool]]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` for the known name that is nearest, or nothing when none is near."""
+    """Return `; did you mean X?` for the nearest known name, or nothing when none is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -185,7 +215,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise ConfigError(f"--config {path}: no such file; a run keeps its own in RUN/config.toml") from error
+        raise ConfigError(
+            f"--config {path}: no such file; a run keeps its own in RUN/config.toml"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"--config {path}: not a TOML file: {error}") from error
 
@@ -199,7 +231,9 @@ def to_toml(config: TrainingConfig) -> str:
         if field.metadata["saved"]:
             value = getattr(config, field.name)
             value = NONE if value is None else list(value) if isinstance(value, tuple) else value
-            lines.append(tomli_w.dumps({field.name: value}).rstrip() + f"  # {field.metadata['help']}")
+            lines.append(
+                tomli_w.dumps({field.name: value}).rstrip() + f"  # {field.metadata['help']}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -227,8 +261,23 @@ def _converted(value: Any, hint: Any) -> Any:
     return value
 
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "a list"}
-_TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    tuple: "a list",
+}
+_TRUTHS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 def _from_text(text: str, kind: type) -> Any:
@@ -257,7 +306,9 @@ def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("expected a finite number")
     broken = [
-        f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None and not _holds(value, word, bound)
+        f"{word} {bound:g}"
+        for word, bound in bounds.items()
+        if bound is not None and not _holds(value, word, bound)
     ]
     if broken:
         raise ValueError(f"expected {_WORDS[type(value)]} {' and '.join(broken)}")
@@ -265,7 +316,12 @@ def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
 
 
 def _holds(value: float, word: str, bound: float) -> bool:
-    return {"at least": value >= bound, "above": value > bound, "at most": value <= bound, "below": value < bound}[word]
+    return {
+        "at least": value >= bound,
+        "above": value > bound,
+        "at most": value <= bound,
+        "below": value < bound,
+    }[word]
 
 
 def _shown(value: Any) -> str:

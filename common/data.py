@@ -1,13 +1,13 @@
 """Splits, and batches of them as the training loop takes them.
 
-The order of an epoch and the numbers that augmentation draws are tables made from (seed, epoch). A batch takes its
-rows of them by its place in the epoch, so what happens to a sample does not depend on the batch size, on the number
-of workers, or on whether the run was resumed.
+The order of an epoch and the numbers that augmentation draws are tables made from (seed, epoch). A
+batch takes its rows of them by its place in the epoch, so what happens to a sample does not depend
+on the batch size, on the number of workers, or on whether the run was resumed.
 """
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,22 +19,25 @@ from common.compute import Compute
 from common.errors import DataError
 
 
+@runtime_checkable
 class Updates(Protocol):
-    """A split as the loop takes it: epochs of updates, an update being one or more micro-batches on the device."""
+    """A split as the loop takes it: epochs of updates, each one or more micro-batches."""
 
     def __len__(self) -> int:
         """Return the number of updates in an epoch."""
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
-        """Yield the updates of an epoch, from number `start` on; the same ones each time it is asked."""
+        """Yield the updates of an epoch, from number `start` on; always the same ones."""
 
 
 class Prepare(Protocol):
     """What happens to the first tensor of a batch on the device: augmentation, normalisation."""
 
-    columns: int  # uniform numbers it takes per sample
+    @property
+    def columns(self) -> int:
+        """Uniform numbers that it takes per sample."""
 
-    def __call__(self, inputs: Tensor, numbers: Tensor | None) -> Tensor:
+    def __call__(self, inputs: Tensor, numbers: Tensor | None, /) -> Tensor:
         """Prepare a batch; numbers is (B, columns) in training, None in evaluation."""
 
 
@@ -42,10 +45,10 @@ class Batches:
     """A split cut into updates of micro-batches, read, moved to the device and prepared.
 
     Args:
-        data: tensors with a row per sample, such as (images, targets), or a map-style torch `Dataset` whose items
-            are such tuples, read by `workers`.
-        batch_size: samples in an update. A last batch of one sample joins the batch before it, since batch
-            normalisation cannot train on one.
+        data: tensors with a row per sample, such as (images, targets), or a map-style torch
+            `Dataset` whose items are such tuples, read by `workers`.
+        batch_size: samples in an update. A last batch of one sample joins the batch before it,
+            since batch normalisation cannot train on one.
         training: shuffle anew each epoch, and hand random numbers to `prepare`.
         micro_batch: samples computed at a time; the whole update when None.
         seed: names the order and the random numbers.
@@ -69,9 +72,13 @@ class Batches:
         self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
         self._training, self._seed, self._prepare = training, seed, prepare
         self._compute = compute or Compute()
-        in_memory = isinstance(data, tuple | list)
-        self._reader = _Memory(data, self._compute) if in_memory else _Loader(data, self._compute, workers)
-        self.samples = len(data[0]) if in_memory else len(data)  # type: ignore[arg-type]
+        self._reader: _Memory | _Loader
+        if isinstance(data, MapDataset):
+            self._reader = _Loader(data, self._compute, workers)
+            self.samples = len(data)  # type: ignore[arg-type]
+        else:
+            self._reader = _Memory(data, self._compute)
+            self.samples = len(data[0])
         if not self.samples:
             raise DataError("a split has no samples")
         self._spans = spans(self.samples, batch_size)
@@ -107,8 +114,8 @@ class Batches:
 class Repeated:
     """Any iterable of batches, such as a list or a `DataLoader`, taken once an epoch.
 
-    torch's default generator is keyed by the epoch first, so a `DataLoader` that shuffles by it gives the same
-    batches each time the epoch is asked for.
+    torch's default generator is keyed by the epoch first, so a `DataLoader` that shuffles by it
+    gives the same batches each time the epoch is asked for.
     """
 
     def __init__(self, batches: Iterable[Any], compute: Compute, seed: int = 0):
@@ -127,7 +134,7 @@ class Repeated:
 
 def as_updates(split: Updates | Iterable[Any], compute: Compute, seed: int = 0) -> Updates:
     """Return the split itself if it knows its updates, else each of its batches as one."""
-    return split if hasattr(split, "updates") else Repeated(split, compute, seed)  # type: ignore[arg-type, return-value]
+    return split if isinstance(split, Updates) else Repeated(split, compute, seed)
 
 
 def batch_size(batch: Any) -> int:
@@ -138,7 +145,7 @@ def batch_size(batch: Any) -> int:
 
 
 def spans(size: int, length: int) -> list[tuple[int, int]]:
-    """Cut range(size) into (low, high) pieces of a length; a last piece of one joins the piece before it."""
+    """Cut range(size) into (low, high) pieces; a last piece of one joins the one before."""
     starts = list(range(0, size, length))
     if length > 1 and len(starts) > 1 and size - starts[-1] == 1:
         starts.pop()
@@ -151,30 +158,48 @@ def split_rows(
     """Split rows at random, each class by itself where targets are classes.
 
     Args:
-        targets: (N,) int64 classes, or float32 numbers, which are split as one.
+        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
         seed: names the split.
-        validation: the fraction of each class for validation, at least one row.
-        test: the fraction of each class for the test, at least one row.
+        validation: the fraction of each class for validation, at least one row unless it is 0.
+        test: the fraction of each class for the test, at least one row unless it is 0.
 
     Returns:
         Sorted row numbers for training, validation and test.
 
     Raises:
-        DataError: a class has fewer than the three rows that this takes.
+        DataError: a class has fewer rows than there are parts.
     """
     generator = seeding.generator(seed, seeding.ORDER)
-    groups = [targets == value for value in targets.unique()] if not targets.is_floating_point() else [targets == targets]
     parts: tuple[list[Tensor], ...] = ([], [], [])
-    for group in groups:
-        rows = group.nonzero().flatten()
-        if len(rows) < 3:
-            raise DataError(f"a class has {len(rows)} sample(s); training, validation and test need one each")
+    for rows in _rows_by_class(targets):
+        counts = [max(1, round(part * len(rows))) if part else 0 for part in (validation, test)]
+        if len(rows) <= sum(counts):
+            raise DataError(
+                f"a class has {len(rows)} sample(s); training, validation and test need one each"
+            )
         rows = rows[torch.randperm(len(rows), generator=generator)]
-        held, kept = max(1, round(test * len(rows))), max(1, round(validation * len(rows)))
-        for part, piece in zip(parts, (rows[held + kept :], rows[held : held + kept], rows[:held]), strict=True):
+        pieces = torch.split(rows, [len(rows) - sum(counts), *counts])
+        for part, piece in zip(parts, pieces, strict=True):
             part.append(piece)
     train, middle, last = (torch.cat(part).sort().values for part in parts)
     return train, middle, last
+
+
+def sample_rows(targets: Tensor, number: int, seed: int, at_least: int = 3) -> Tensor:
+    """Choose about `number` rows at random, each class by its share; sorted."""
+    generator = seeding.generator(seed, seeding.ORDER, number)
+    chosen = []
+    for rows in _rows_by_class(targets):
+        wanted = max(at_least, round(number * len(rows) / len(targets)))
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:wanted]])
+    return torch.cat(chosen).sort().values
+
+
+def _rows_by_class(targets: Tensor) -> list[Tensor]:
+    if targets.is_floating_point():
+        return [torch.arange(len(targets))]
+    classes = sorted(set(targets.tolist()))
+    return [(targets == value).nonzero().flatten() for value in classes]
 
 
 class _Memory:
@@ -184,7 +209,9 @@ class _Memory:
         self._tensors = [compute.move(tensor) for tensor in tensors]
         self._compute = compute
 
-    def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, ...]]:
+    def read(
+        self, order: Tensor, pieces: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[Tensor, ...]]:
         order = self._compute.move(order)
         for low, high in pieces:
             yield tuple(tensor.index_select(0, order[low:high]) for tensor in self._tensors)

@@ -10,13 +10,24 @@ from typing import IO, Any
 
 from common.errors import SaveError
 
+PREFIX = ".saving-"  # of files that are not whole yet; what a crash leaves of them can be deleted
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()  # mkstemp makes files that only their owner can read
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that takes the place of `path` when the block ends, and only then.
 
-    The data is on the disk before the name is (write, fsync, rename, fsync of the folder), so a crash at any
-    moment leaves the old file or the new one, never a part of either.
+    The data is on the disk before the name is (write, fsync, rename, fsync of the folder), so a
+    crash at any moment leaves the old file or the new one, never a part of either.
 
     Raises:
         SaveError: the disk is full or the folder cannot be written; the old file is intact.
@@ -24,17 +35,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".saving-", delete=False) as file:
-            temporary = file.name
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=PREFIX)
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise SaveError(
-            f"could not write {path}: {error.strerror or error}; what was saved before is intact. "
-            "Free some space or choose another --run-dir."
+            f"could not write {path}: {error.strerror or error}; what was saved before is intact; "
+            "free some space there"
         ) from error
     finally:
         if temporary is not None:

@@ -20,11 +20,12 @@ class Part(NamedTuple):
 class Means:
     """The weighted mean of each part of the loss over the epoch so far.
 
-    What a step computed stays on the device until `fetch` asks for it. It is then added in the order of the steps,
-    in float64, so the sums do not depend on when they were fetched.
+    What a step computed stays on the device until `fetch` asks for it. It is then added in the
+    order of the steps, in float64, so the sums do not depend on when they were fetched.
 
     Args:
-        sums: for each part, the sum of weighted means and the sum of weights so far; kept up to date in place.
+        sums: for each part, the sum of weighted means and the sum of weights so far; kept up to
+            date in place.
         scaling: whether a skipped step is ordinary, because a loss scale adapts.
     """
 
@@ -73,5 +74,5 @@ def _message(what: str, place: tuple[int, int]) -> str:
     epoch, update = place
     return (
         f"{what} in epoch {epoch + 1}, batch {update + 1}; that step was not applied. "
-        "Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32; look at the data of that batch."
+        "Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
     )

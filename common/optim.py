@@ -1,7 +1,7 @@
 """Optimizers and schedules by name, parameter groups, and the moving average of weights.
 
-A schedule is a pure function of where the run stands: `schedule(step, rows) -> factor` of the learning rate. It
-keeps no state, so a resumed run needs none of it back.
+A schedule is a pure function of where the run stands: `schedule(step, rows) -> factor` of the
+learning rate. It keeps no state, so a resumed run needs none of it back.
 """
 
 import copy
@@ -16,7 +16,8 @@ from common.rows import Row, is_better
 
 Schedule = Callable[[int, Sequence[Row]], float]
 
-# Devices for which torch has fused kernels: one call for all parameters, and a step that can skip itself.
+# Devices for which torch has fused kernels: one call for all parameters, and a step that can skip
+# itself.
 _FUSED = ("cpu", "cuda", "mps")
 
 
@@ -88,7 +89,7 @@ def build(
 
 
 def parameter_groups(parameters: Iterable[Tensor], weight_decay: float) -> list[dict[str, Any]]:
-    """Split what trains into matrices, which decay, and vectors (biases, normalisation), which do not."""
+    """Split what trains into matrices, which decay, and vectors (biases, scales), which do not."""
     trained = [p for p in parameters if p.requires_grad]
     matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
     groups = [
@@ -101,19 +102,27 @@ def parameter_groups(parameters: Iterable[Tensor], weight_decay: float) -> list[
 def hidden_matrices(model: nn.Module) -> list[Tensor]:
     """Return the 2-D weights between the first and the last layer: what Muon is for.
 
-    Embeddings and the last linear layer are left out (Jordan et al. 2024, "Muon: An optimizer for hidden layers
-    in neural networks"); torch's Muon takes no convolution kernels.
+    Embeddings and the last linear layer are left out (Jordan et al. 2024, "Muon: An optimizer for
+    hidden layers in neural networks"); torch's Muon takes no convolution kernels.
     """
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd | nn.Embedding)]
-    return [m.weight for m in linears if m.weight.requires_grad and m is not layers[0] and m is not linears[-1]]
+    layers = [
+        m
+        for m in model.modules()
+        if isinstance(m, nn.Linear | nn.modules.conv._ConvNd | nn.Embedding)
+    ]
+    return [
+        m.weight
+        for m in linears
+        if m.weight.requires_grad and m is not layers[0] and m is not linears[-1]
+    ]
 
 
 def step(optimizer: AnyOptimizer, found: Tensor) -> None:
     """Apply the gradients, unless `found` (a scalar on the device) is 1: then nothing changes.
 
-    The device decides, so nobody waits for it. Fused optimizers skip by themselves; for the others, what they
-    changed is put back.
+    The device decides, so nobody waits for it. Fused optimizers skip by themselves; for the others,
+    what they changed is put back.
     """
     for part in optimizer.parts if isinstance(optimizer, Together) else [optimizer]:
         if getattr(part, "_step_supports_amp_scaling", False):
@@ -123,18 +132,18 @@ def step(optimizer: AnyOptimizer, found: Tensor) -> None:
             _step_and_restore(part, found)
 
 
-def set_rate(optimizer: AnyOptimizer, factor: float) -> float:
-    """Set each group's learning rate to its first value times the factor; returns the first group's rate."""
+def set_rate(optimizer: AnyOptimizer, factor: float) -> None:
+    """Set each group's learning rate to its first value times the factor."""
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-    return float(optimizer.param_groups[0]["lr"])
 
 
 class Average:
     """Exponential moving average of a model's weights, kept in a model of its own.
 
-    The decay grows from 0.1 towards its full value as min(decay, (1 + step) / (10 + step)), so a short run is not
-    an average over its random start. Buffers (batch-norm statistics) are copied, not averaged.
+    The decay grows from 0.1 towards its full value as min(decay, (1 + step) / (10 + step)), so a
+    short run is not an average over its random start. Buffers (batch-norm statistics) are copied,
+    not averaged.
 
     Args:
         model: the model to follow, on its device.
@@ -172,29 +181,30 @@ def schedule(
     """Return the schedule of that name.
 
     Args:
-        name: `none`; `step` (times `factor` every `period` epochs); `cosine` (to zero at the end; Loshchilov and
-            Hutter 2017, eq. 5, one cycle); `cosine-restarts` (the same, restarted every `period` epochs);
-            `plateau` (times `factor` after `period` epochs without a better `monitor`); `onecycle` (Smith and
-            Topin 2018: up over 30 % of the run from 1/25, then down to 1/250,000, both cosine-shaped, with
-            torch's constants; the momentum stays).
+        name: `none`; `step` (times `factor` every `period` epochs); `cosine` (to zero at the end;
+            Loshchilov and Hutter 2017, eq. 5, one cycle); `cosine-restarts` (the same, restarted
+            every `period` epochs); `plateau` (times `factor` after `period` epochs without a better
+            `monitor`); `onecycle` (Smith and Topin 2018: up over 30 % of the run from 1/25, then
+            down to 1/250,000, both cosine-shaped, with torch's constants; the momentum stays).
         steps_per_epoch: updates in an epoch.
         epochs: length of the run.
         warmup: epochs of a linear rise from zero before the schedule begins, whichever it is.
         period: epochs, as said for each name.
         factor: as said for each name.
-        every: `step` to move at each update, `epoch` to move at the first update of each epoch only.
+        every: `step` to move at each update, `epoch` to move at the first update of each epoch
+            only.
         monitor: the figure that `plateau` watches.
         mode: `min` or `max`, the direction in which that figure is better.
     """
     if name == "plateau":
 
-        def shape(_: float, rows: Sequence[Row]) -> float:
+        def shape(time: float, rows: Sequence[Row]) -> float:
             return factor ** drops(rows, monitor, mode, period)
 
     else:
         curve = _curve(name, epochs - warmup, period, factor)
 
-        def shape(time: float, _: Sequence[Row]) -> float:
+        def shape(time: float, rows: Sequence[Row]) -> float:
             return curve(time)
 
     grain = steps_per_epoch if every == "epoch" else 1
@@ -210,7 +220,7 @@ def schedule(
 
 
 def drops(rows: Sequence[Row], monitor: str, mode: str, patience: int) -> int:
-    """Count how often `patience` epochs in a row brought nothing better than the best before them."""
+    """Count how often more than `patience` epochs in a row brought nothing better."""
     best, waited, count = math.nan, 0, 0
     for row in rows:
         if is_better(row[monitor], best, mode):
@@ -244,15 +254,24 @@ def _curve(name: str, epochs: float, period: int, factor: float) -> Callable[[fl
     return curves[name]
 
 
-def _muon(model: nn.Module, rate: float, weight_decay: float, momentum: float, fused: bool) -> Together:
+def _muon(
+    model: nn.Module, rate: float, weight_decay: float, momentum: float, fused: bool
+) -> Together:
     hidden = hidden_matrices(model)
     if not hidden:
-        raise ValueError("muon needs a linear layer between the first and the last; this model has none")
+        raise ValueError(
+            "muon needs a linear layer between the first and the last; this model has none"
+        )
     chosen = {id(p) for p in hidden}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    # With this adjustment a rate that suits AdamW suits Muon too (Liu et al. 2025, "Muon is scalable", section 2.2).
+    # With this adjustment a rate that suits AdamW suits Muon too (Liu et al. 2025, "Muon is
+    # scalable", section 2.2).
     muon = torch.optim.Muon(
-        hidden, lr=rate, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw"
+        hidden,
+        lr=rate,
+        weight_decay=weight_decay,
+        momentum=momentum,
+        adjust_lr_fn="match_rms_adamw",
     )
     adamw = torch.optim.AdamW(parameter_groups(rest, weight_decay), lr=rate, fused=fused)
     return Together([_prefilled(muon, ["momentum_buffer"]), adamw])
@@ -263,7 +282,8 @@ def _prefilled(
 ) -> torch.optim.Optimizer:
     """Start the optimizer's buffers at zero now, as its first step would.
 
-    A first step that is skipped must leave them at zero: torch's fused SGD leaves them uninitialised.
+    A first step that is skipped must leave them at zero: torch's fused SGD leaves them
+    uninitialised.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -276,8 +296,12 @@ def _prefilled(
 
 @torch.no_grad()
 def _step_and_restore(optimizer: torch.optim.Optimizer, found: Tensor) -> None:
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    buffers = [b for p in parameters for b in optimizer.state[p].values() if b.device == found.device]
+    parameters = [
+        p for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+    ]
+    buffers = [
+        b for p in parameters for b in optimizer.state[p].values() if b.device == found.device
+    ]
     tensors = [*parameters, *buffers]
     before = [tensor.clone() for tensor in tensors]
     optimizer.step()

@@ -1,7 +1,8 @@
 """What the rows of a run's history say: the best epoch, and how long ago it was.
 
-A row holds the figures of one epoch: `{"epoch": 1, "train/loss": 0.3, "validation/accuracy": 0.9, ...}`. Everything
-here is a pure function of the rows so far, so a resumed run decides as the run that was never stopped.
+A row holds the figures of one epoch: `{"epoch": 1, "train/loss": 0.3, "validation/accuracy": 0.9,
+...}`. Everything here is a pure function of the rows so far, so a resumed run decides as the run
+that was never stopped.
 """
 
 import difflib
@@ -18,7 +19,7 @@ _ERRORS = ("loss", "error", "mae", "mse", "rmse", "mase", "smape", "kl")
 
 
 def better_direction(figure: str) -> str:
-    """Return `min` or `max`, the direction in which a figure named like `validation/f1` is better."""
+    """Return `min` or `max`, the direction in which a figure like `validation/f1` is better."""
     words = figure.rpartition("/")[2].split("_")
     return "min" if any(word in _ERRORS for word in words) else "max"
 
@@ -31,7 +32,7 @@ def is_better(value: float, best: float, mode: str) -> bool:
 
 
 def best_row(rows: Sequence[Row], monitor: str, mode: str) -> Row | None:
-    """Return the row with the best figure, the first one among equals; None when no row has a number.
+    """Return the row with the best figure, the first among equals; None when none has one.
 
     Raises:
         ConfigError: the rows have no such figure.
@@ -46,7 +47,7 @@ def best_row(rows: Sequence[Row], monitor: str, mode: str) -> Row | None:
 
 
 def epochs_since_best(rows: Sequence[Row], monitor: str, mode: str) -> int:
-    """Return how many epochs have passed since the best one: what early stopping compares with its patience."""
+    """Return how many epochs have passed since the best one, for early stopping."""
     best = best_row(rows, monitor, mode)
     return len(rows) - (rows.index(best) + 1 if best else 0)
 

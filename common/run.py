@@ -1,13 +1,13 @@
 """The run folder: everything one training was, is, and showed.
 
-    config.toml          what repeats it                      (`--config RUN/config.toml`)
-    environment.json     the lab, versions, device, command
-    data.json            classes, normalisation, what was skipped, and a fingerprint of the data
-    history.jsonl        a row per epoch
-    best.safetensors     the weights of the best epoch
-    checkpoints/         what a resume needs
-    metrics.json         the figures at the end; a run that has it is finished
-    figures/, report.html
+config.toml          what repeats it                      (`--config RUN/config.toml`)
+environment.json     the lab, versions, device, command
+data.json            classes, normalisation, what was skipped, and a fingerprint of the data
+history.jsonl        a row per epoch
+best.safetensors     the weights of the best epoch
+checkpoints/         what a resume needs
+metrics.json         the figures at the end; a run that has it is finished
+figures/, report.html
 """
 
 import contextlib
@@ -53,7 +53,9 @@ class Run:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise RunError(f"{path} is missing; go on with the run: train --resume {self.path}") from error
+            raise RunError(
+                f"{path} is missing; go on with the run: train --resume {self.path}"
+            ) from error
         except ValueError as error:
             raise RunError(f"{path} is damaged: {error}") from error
 
@@ -89,6 +91,8 @@ class Run:
                 f"another process is training in {self.path}; wait for it, or choose another --name"
             ) from error
         try:
+            for unfinished in self.path.rglob(f"{files.PREFIX}*"):
+                unfinished.unlink()
             yield
         finally:
             lock.release()
@@ -119,9 +123,13 @@ def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:
                 path.mkdir()
                 return Run(path)
     except FileExistsError as error:
-        raise RunError(f"{path} is there already; go on with --resume {path}, or choose another --name") from error
+        raise RunError(
+            f"{path} is there already; go on with --resume {path}, or choose another --name"
+        ) from error
     except OSError as error:
-        raise RunError(f"cannot make a run folder in {folder}: {error.strerror}; choose another --run-dir") from error
+        raise RunError(
+            f"cannot make a run folder in {folder}: {error.strerror}; choose another --run-dir"
+        ) from error
     raise RunError(f"{folder} is full of runs named {stem}; choose a --name")
 
 
@@ -140,15 +148,42 @@ def open_run(path: Path, lab: str) -> Run:
     return run
 
 
+def environment(device: str) -> dict[str, Any]:
+    """Return what a run computed with: versions, machine, device, and when it began."""
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    import torch
+
+    packages = ("torch", "torchvision", "numpy", "scikit-learn")
+    return {
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "system": platform.platform(),
+        "processor": torch.cpu.get_capabilities().get("cpu_name") or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+    }
+
+
 def _runs_nearby(path: Path) -> str:
     folders = [path, path.parent]
-    runs = sorted(str(config.parent) for folder in folders if folder.is_dir() for config in folder.glob("*/config.toml"))
+    runs = sorted(
+        str(config.parent)
+        for folder in folders
+        if folder.is_dir()
+        for config in folder.glob("*/config.toml")
+    )
     return f"; runs nearby: {', '.join(runs[:5])}" if runs else ""
 
 
 def _safe(name: str) -> str:
     if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise RunError(f"--name {name}: expected letters, digits, '.', '_', '+' and '-', the first a letter or digit")
+        raise RunError(
+            f"--name {name}: expected letters, digits and . _ + -, first a letter or digit"
+        )
     return name
 
 

@@ -1,7 +1,7 @@
 """Randomness as a function: (seed, epoch, position) -> numbers.
 
-Nothing here keeps a state, so nothing needs to be saved: the order of the data, the numbers that augmentation
-draws and the key of each dropout mask are worked out anew from where the run stands.
+Nothing here keeps a state, so nothing needs to be saved: the order of the data, the numbers that
+augmentation draws and the key of each dropout mask are worked out anew from where the run stands.
 """
 
 import torch
@@ -9,14 +9,14 @@ import torch
 _MASK = (1 << 64) - 1
 
 # What a key is for, so that two uses of the same (seed, epoch) do not share numbers.
-ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALISATION, LOADER = range(6)
+ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALIZATION, LOADER = range(6)
 
 
 def derive(*keys: int) -> int:
     """Mix integers into one seed of 63 bits.
 
-    The finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators",
-    section 4) is applied after each key, so near keys give unrelated seeds.
+    The finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
+    generators", section 4) is applied after each key, so near keys give unrelated seeds.
     """
     state = 0
     for key in keys:
@@ -38,5 +38,5 @@ def permutation(seed: int, epoch: int, size: int) -> torch.Tensor:
 
 
 def uniforms(seed: int, epoch: int, size: int, columns: int) -> torch.Tensor:
-    """Return an epoch's table of numbers: float32 in [0, 1) of shape (size, columns), a row per position."""
+    """Return an epoch's table of numbers in [0, 1), (size, columns): a row per position."""
     return torch.rand(size, columns, generator=generator(seed, AUGMENT, epoch))

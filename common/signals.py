@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: noted while a loop runs, so that it can save first; an exception at once elsewhere."""
+"""SIGINT and SIGTERM: noted while a loop runs, so that it can save; else an exception."""
 
 import contextlib
 import signal
@@ -20,7 +20,7 @@ def raise_stopped(signum: int, frame: FrameType | None = None) -> None:
 
 @contextlib.contextmanager
 def handled_by(handler: Handler) -> Iterator[None]:
-    """Give SIGINT and SIGTERM to a handler inside the block; in threads other than the main one, do nothing."""
+    """Give SIGINT and SIGTERM to a handler inside the block; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -37,8 +37,8 @@ def noted() -> Iterator[Callable[[], int]]:
     """Note signals inside the block instead of handling them.
 
     Yields:
-        A function that returns the signal that came since it was last asked, or 0. One that came and was never
-        asked for is sent again when the block has ended.
+        A function that returns the signal that came since it was last asked, or 0. One that came
+        and was never asked for is sent again when the block has ended.
     """
     came = [0]
 

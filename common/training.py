@@ -3,14 +3,14 @@
     for row in epochs(model, task, train, validation, max_epochs=10):
         print(row)
 
-There are no callbacks: what a caller wants to do after an epoch it does in the body of its own `for`, and to stop
-it breaks out (inside `contextlib.closing`, so that the loop can tidy up).
+There are no callbacks: what a caller wants to do after an epoch it does in the body of its own
+`for`, and to stop it breaks out (inside `contextlib.closing`, so that the loop can tidy up).
 """
 
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -39,11 +39,13 @@ class When(NamedTuple):
 class Task(ABC):
     """What the loop cannot know about a job."""
 
-    monitor = "validation/loss"  # the figure that picks the best epoch, unless the user names another
+    monitor = (
+        "validation/loss"  # the figure that picks the best epoch, unless the user names another
+    )
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
-        """Return the parts of a batch's loss by name, each a mean over its items; their sum is minimized."""
+        """Return a batch's loss in parts, each a mean over its items; their sum is minimized."""
 
     @abstractmethod
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
@@ -51,12 +53,13 @@ class Task(ABC):
 
     @abstractmethod
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Turn what was collected from a whole split, on the CPU, into figures by their usual names."""
+        """Turn what was collected from a whole split, on the CPU, into figures by name."""
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
-        """Return the weight of each part's mean: how many items (samples, tokens, class weights) it is over.
+        """Return how many items (samples, tokens, class weights) each part's mean is over.
 
-        It is known before the forward pass, so that micro-batches add up to the mean over all their items.
+        It is known before the forward pass, so that micro-batches add up to the mean over all their
+        items.
         """
         return {"loss": batch_size(batch)}
 
@@ -90,15 +93,17 @@ def train_step(
 ) -> tuple[list[Part], Tensor]:
     """Apply one update: forward, loss and backward for each micro-batch, then clip and step.
 
-    The micro-batches' means are weighed by their items, so together they give the gradient of one large batch; a
-    single batch enters with a weight of exactly 1. What cannot be exact is what the samples of a batch share: batch
-    norm, mixup pairs, dropout masks, and losses whose denominator depends on predictions.
+    The micro-batches' means are weighed by their items, so together they give the gradient of one
+    large batch; a single batch enters with a weight of exactly 1. What cannot be exact is what the
+    samples of a batch share: batch norm, mixup pairs, dropout masks, and losses whose denominator
+    depends on predictions.
 
     Args:
         model: on the device, in training mode.
         task: gives the loss and its weights.
         batches: the micro-batches of this update.
-        optimizer: steps once, unless anything is NaN or infinite: then, on the device, nothing changes.
+        optimizer: steps once, unless anything is NaN or infinite: then, on the device, nothing
+            changes.
         epoch: from 0.
         step: updates since the beginning of training, from 0.
         rate: factor of the learning rate.
@@ -107,8 +112,8 @@ def train_step(
         compute: device, precision and loss scale.
 
     Returns:
-        The parts of the loss of all micro-batches, and 1.0 if the step was skipped, else 0.0; nothing here waits for
-        the device.
+        The parts of the loss of all micro-batches, and 1.0 if the step was skipped, else 0.0;
+        nothing here waits for the device.
     """
     optimizer.zero_grad(set_to_none=True)
     weights = [task.weights(batch) for batch in batches]
@@ -150,19 +155,20 @@ def epochs(
     checkpoint: Memory | None = None,
     save_every: float = 60.0,
     show: Callable[[Progress], None] = lambda progress: None,
-) -> Iterator[Row]:
+) -> Generator[Row]:
     """Train, yielding one row of figures per epoch.
 
-    A run that is resumed from a checkpoint yields its finished epochs again first, so a caller that decides by the
-    rows (to stop, to prune, to print) decides the same. Everything random is keyed by the seed and the place in
-    the run, so what follows is bitwise what it would have been (same machine, torch build and number of threads;
-    times excepted).
+    A run that is resumed from a checkpoint yields its finished epochs again first, so a caller that
+    decides by the rows (to stop, to prune, to print) decides the same. Everything random is keyed
+    by the seed and the place in the run, so what follows is bitwise what it would have been (same
+    machine, torch build and number of threads; times excepted).
 
     Args:
         model: trains on the compute's device.
         task: gives loss and figures.
         train: the training split.
-        validation: the split that is evaluated after each epoch, with the averaged weights if there are any.
+        validation: the split that is evaluated after each epoch, with the averaged weights if there
+            are any.
         optimizer: AdamW at 1e-3 when None.
         max_epochs: the epoch to stop after.
         schedule: factor of the learning rate from (step, rows).
@@ -177,7 +183,8 @@ def epochs(
         show: called about twice a second with the progress.
 
     Raises:
-        NonFiniteError: a loss or gradient became NaN or infinite; the weights are those before that step.
+        NonFiniteError: a loss or gradient became NaN or infinite; the weights are those before that
+            step.
         Stopped: SIGINT or SIGTERM came, and the run was saved.
         ConfigError: no epoch reports the monitored figure.
     """
@@ -207,7 +214,9 @@ def epochs(
         for epoch in range(position.epoch, max_epochs):
             task.training_mode(model)
             clock = _Clock(save_every)
-            for update, batches in enumerate(train.updates(epoch, position.update), position.update):
+            for update, batches in enumerate(
+                train.updates(epoch, position.update), position.update
+            ):
                 step = epoch * len(train) + update
                 losses, skipped = train_step(
                     model,
@@ -228,16 +237,21 @@ def epochs(
                 clock.count(batches)
                 stop_if_asked()
                 if clock.time_to_show():
-                    show(Progress(epoch, update + 1, len(train), clock.samples_per_second, means.fetch()))
+                    show(
+                        Progress(
+                            epoch, update + 1, len(train), clock.samples_per_second, means.fetch()
+                        )
+                    )
                 if clock.time_to_save():
                     save()
 
             row = {"epoch": epoch + 1, "learning_rate": optimizer.param_groups[0]["lr"]}
             row |= {f"train/{name}": mean for name, mean in means.fetch().items()}
-            row |= {"seconds": clock.seconds, "samples_per_second": clock.samples_per_second}
+            row["samples_per_second"] = clock.samples_per_second
             if validation is not None:
                 figures = evaluate(evaluated, task, validation, compute, stop_if_asked)
                 row |= {f"validation/{name}": figure for name, figure in figures.items()}
+            row["seconds"] = clock.seconds
             position.rows.append(row)
             if best_row(position.rows, monitor, mode) is row:
                 position.best = checkpoint.keep_best(evaluated, row)
@@ -284,7 +298,12 @@ def fit(
     """
     checkpoint = checkpoint or Memory()
     monitor, mode = monitored(task, validation, monitor, mode)
-    options |= {"monitor": monitor, "mode": mode, "checkpoint": checkpoint, "max_epochs": max_epochs}
+    options |= {
+        "monitor": monitor,
+        "mode": mode,
+        "checkpoint": checkpoint,
+        "max_epochs": max_epochs,
+    }
     rows: list[Row] = []
     with contextlib.closing(epochs(model, task, train, validation, optimizer, **options)) as stream:
         for row in stream:
@@ -303,7 +322,7 @@ def infer(
     compute: Compute | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, Tensor]:
-    """Run a split through the model in eval mode; returns what the task collects, on the CPU, a row per sample.
+    """Run a split through the model in eval mode; returns what the task collects, on the CPU.
 
     Args:
         model: on the device; left in eval mode.
@@ -314,7 +333,9 @@ def infer(
     """
     compute = compute or Compute()
     model.eval()
-    compute.seed(seeding.EVALUATION)  # a model that draws when it evaluates draws the same each time
+    compute.seed(
+        seeding.EVALUATION
+    )  # a model that draws when it evaluates draws the same each time
     collected: list[dict[str, Tensor]] = []
     with torch.inference_mode(), compute.autocast():
         for batches in as_updates(split, compute).updates(0):
@@ -334,7 +355,9 @@ def evaluate(
     return task.figures(infer(model, task, split, compute, between))
 
 
-def monitored(task: Task, validation: Split | None, monitor: str | None, mode: str | None) -> tuple[str, str]:
+def monitored(
+    task: Task, validation: object | None, monitor: str | None, mode: str | None
+) -> tuple[str, str]:
     """Return the figure that picks the best epoch and its direction, where they are not given."""
     monitor = monitor or (task.monitor if validation is not None else "train/loss")
     return monitor, mode or better_direction(monitor)

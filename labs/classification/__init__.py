@@ -1,0 +1,1 @@
+"""Classify images: networks from a linear template to torchvision's."""

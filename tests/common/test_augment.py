@@ -83,6 +83,12 @@ def test_evaluation_changes_nothing_but_the_crop(transform):
     assert torch.equal(result, expected)
 
 
+@pytest.mark.parametrize("size", [9, 10, 11, 12, 13])
+def test_center_crop_is_that_of_torchvision(size):
+    for given in (images(2, height=size, width=20), images(2, height=20, width=size)):
+        assert torch.equal(Crop(9)(given, None), reference.center_crop(given, [9, 9]))
+
+
 @every
 def test_output_size_is_the_size_of_the_output(transform):
     result = transform(images(height=16, width=16), numbers(transform))
@@ -201,9 +207,17 @@ def test_erase_fills_a_rectangle_of_the_right_area_with_the_mean(height, width):
     # Rounding a side to pixels moves it by half a pixel at most.
     assert ((tall + 0.5) * (wide + 0.5) >= 0.1 * height * width).all()
     assert ((tall - 0.5) * (wide - 0.5) <= 0.3 * height * width).all()
-    aspect = (tall / height) / (wide / width)
-    assert aspect.min() < 0.5
-    assert aspect.max() > 2
+    unit = width / height
+    assert 0.3 <= ((tall + 0.5) / (wide - 0.5) * unit).min() < 0.5
+    assert 2 < ((tall - 0.5) / (wide + 0.5) * unit).max() <= 1 / 0.3
+
+
+@pytest.mark.parametrize(("place", "corner"), [(0.0, 0), (LAST, -1)])
+def test_erase_reaches_the_corners(place, corner):
+    given = images(1)
+    result = Erase(p=1)(given, torch.tensor([[0.0, 0.5, 0.5, place, place]]))
+    mean = given.mean((2, 3))
+    torch.testing.assert_close(result[:, :, corner, corner], mean, rtol=0, atol=1e-6)
 
 
 def test_erase_extremes():

@@ -1,0 +1,99 @@
+"""Honest baselines: what one gets without a network, on the same splits.
+
+They see the raw pixels, shrunk to at most 32 x 32, of at most 5,000 training images, without
+augmentation. What they have to choose (neighbors, strength of the penalty) is chosen on the
+validation split.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from common.data import sample_rows
+from common.images import ImageSet
+
+Floats = npt.NDArray[np.float32]
+
+_SIDE, _ROWS = 32, 5000
+_NEIGHBORS = (1, 3, 5)
+_PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 / alpha for ridge
+
+
+def predictions(
+    splits: Mapping[str, ImageSet], numeric: bool
+) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """Fit each baseline and let it predict.
+
+    Args:
+        splits: `train`, `validation` and `test`.
+        numeric: whether targets are numbers.
+
+    Returns:
+        For each baseline's name, its predictions for `validation` and `test`: classes or numbers.
+    """
+    rows = sample_rows(splits["train"].targets, _ROWS, seed=0)
+    train = splits["train"] if len(splits["train"]) <= _ROWS else splits["train"].select(rows)
+    inputs = {name: _pixels(part) for name, part in {**splits, "train": train}.items()}
+    targets = {name: part.targets.numpy() for name, part in {**splits, "train": train}.items()}
+    found = {}
+    for name, candidates in (_regressors() if numeric else _classifiers()).items():
+        fitted = [model.fit(inputs["train"], targets["train"]) for model in candidates]
+        best = max(
+            fitted, key=lambda model: model.score(inputs["validation"], targets["validation"])
+        )
+        found[name] = {split: best.predict(inputs[split]) for split in ("validation", "test")}
+    return found
+
+
+def _classifiers() -> dict[str, Iterator[Any]]:
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return {
+        "majority class": iter([DummyClassifier(strategy="most_frequent")]),
+        "k-nearest neighbors": (KNeighborsClassifier(k) for k in _NEIGHBORS),
+        "logistic regression": (
+            make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000, tol=1e-3))
+            for penalty in _PENALTIES
+        ),
+    }
+
+
+def _regressors() -> dict[str, Iterator[Any]]:
+    from sklearn.dummy import DummyRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.neighbors import KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return {
+        "mean": iter([DummyRegressor()]),
+        "k-nearest neighbors": (KNeighborsRegressor(k) for k in _NEIGHBORS),
+        "linear regression": (
+            make_pipeline(StandardScaler(), Ridge(1 / penalty)) for penalty in _PENALTIES
+        ),
+    }
+
+
+def _pixels(part: ImageSet) -> Floats:
+    """Return the images as rows of numbers in [0, 1], shrunk where they are large."""
+    return np.concatenate([_shrunk(chunk) for chunk in _chunks(part)])
+
+
+def _chunks(part: ImageSet, size: int = 256) -> Iterator[Tensor]:
+    for start in range(0, len(part), size):
+        rows: Sequence[int] = range(start, min(start + size, len(part)))
+        yield torch.stack([part.images[row] for row in rows])
+
+
+def _shrunk(chunk: Tensor) -> Floats:
+    side = min(_SIDE, chunk.shape[2])
+    return functional.adaptive_avg_pool2d(chunk.float() / 255, side).flatten(1).numpy()

@@ -1,0 +1,252 @@
+"""What the commands do: start a run or open it again, train it, and conclude it."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from common import optim, training
+from common import run as runs
+from common.checkpoint import Checkpoints, load_weights
+from common.cli import Display
+from common.compute import Compute
+from common.config import build as build_config
+from common.config import read_toml, to_toml
+from common.errors import RunError
+from common.files import write_text
+from common.images import ImageSet
+from common.rows import Row, best_row
+from common.run import Run
+from labs.classification import report, results, task
+from labs.classification.config import ClassificationConfig
+from labs.classification.data import Card, is_path, load
+
+LAB = "classification"
+
+Splits = Mapping[str, ImageSet]
+
+
+@dataclass
+class Job:
+    """A run with what its config builds."""
+
+    run: Run
+    config: ClassificationConfig
+    compute: Compute
+    card: Card
+    model: nn.Module
+
+
+def start(config: ClassificationConfig, command: Sequence[str]) -> tuple[Job, Splits]:
+    """Make a new run folder; nothing is left behind when the config or the data turn out wrong.
+
+    Args:
+        config: what to train.
+        command: the words of the command line, for the record.
+
+    Raises:
+        InputError: the device, the data, the model or the name cannot be had.
+    """
+    compute = _compute(config)
+    if is_path(config.data):
+        config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
+    splits, card = load(config)
+    model = task.build_model(config, card)
+    run = runs.create(
+        Path(config.run_dir), LAB, config.name, f"{config.model}-{Path(config.data).stem}"
+    )
+    write_text(run.config, to_toml(config))
+    run.write(
+        "environment", {"lab": LAB, "command": list(command), **runs.environment(str(compute))}
+    )
+    run.write("data", card.as_dict())
+    return Job(run, config, compute, card, model), splits
+
+
+def reopen(path: Path, device: str | None = None) -> Job:
+    """Build a run's model again from its config and the card of its data, without the data.
+
+    Args:
+        path: the run folder.
+        device: another device than the config's.
+
+    Raises:
+        RunError: there is no such run.
+        ConfigError: its config.toml was changed into something wrong, or the device is not here.
+    """
+    run = runs.open_run(path, LAB)
+    config = build_config(ClassificationConfig, (str(run.config), read_toml(run.config)))
+    compute = _compute(dataclasses.replace(config, device=device or config.device))
+    card = Card.from_dict(run.read("data"))
+    return Job(run, config, compute, card, task.build_model(config, card))
+
+
+def load_splits(job: Job) -> Splits:
+    """Load a run's data again.
+
+    Raises:
+        RunError: the data is no longer what the run was trained on.
+    """
+    splits, card = load(job.config)
+    if card.fingerprint != job.card.fingerprint:
+        raise RunError(
+            f"the data of {job.run.path} has changed since it was trained: "
+            f"{_counts(job.card)} then, {_counts(card)} now; put it back, or train a new run"
+        )
+    return splits
+
+
+def load_best(job: Job) -> None:
+    """Put the weights of the best epoch into the job's model, on the device.
+
+    Raises:
+        RunError: there are none yet, or they are damaged.
+    """
+    load_weights(job.run.best, job.model)
+    job.compute.place(job.model)
+
+
+def train(job: Job, splits: Splits, display: Display, say: Callable[[str], None]) -> None:
+    """Train a run to its end, from wherever it stands, and leave its best weights in the model.
+
+    Args:
+        job: the run.
+        splits: its data.
+        display: shows the progress.
+        say: called with a line for the user about damaged checkpoints.
+
+    Raises:
+        Stopped: a signal came; the run is saved.
+        NonFiniteError: the loss or a gradient became NaN or infinite.
+        SaveError: the disk is full; the checkpoints before are intact.
+    """
+    config, compute, model = job.config, job.compute, job.model
+    the_task = _task(job, splits)
+    batches = {
+        name: task.batches(config, job.card, splits[name], compute, training=name == "train")
+        for name in ("train", "validation")
+    }
+    compute.place(model)
+    optimizer = optim.build(
+        config.optimizer,
+        model,
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+    )
+    monitor, mode = _monitored(job, splits)
+    schedule = optim.schedule(
+        config.schedule,
+        steps_per_epoch=len(batches["train"]),
+        epochs=config.epochs,
+        warmup=config.warmup,
+        period=config.schedule_period,
+        factor=config.schedule_factor,
+        every=config.schedule_every,
+        monitor=monitor,
+        mode=mode,
+    )
+    rows: list[Row] = []
+
+    def on_epoch(row: Row) -> None:
+        rows.append(row)
+        job.run.write_history(rows)
+        display.epoch(row, best=best_row(rows, monitor, mode) is row)
+
+    training.fit(
+        model,
+        the_task,
+        batches["train"],
+        batches["validation"],
+        optimizer,
+        max_epochs=config.epochs,
+        patience=config.patience,
+        on_epoch=on_epoch,
+        schedule=schedule,
+        clip=config.clip,
+        average=optim.Average(model, config.ema) if config.ema else None,
+        seed=config.seed,
+        compute=compute,
+        monitor=monitor,
+        mode=mode,
+        checkpoint=Checkpoints(job.run.path, say),
+        save_every=config.save_every,
+        show=display.progress,
+    )
+
+
+def conclude(job: Job, splits: Splits, begun: float) -> dict[str, Any]:
+    """Measure a trained run on validation and, this once, on test; write report and figures.
+
+    Args:
+        job: the run, with its best weights in the model.
+        splits: its data.
+        begun: `time.perf_counter()` when the command began.
+
+    Returns:
+        What metrics.json holds.
+    """
+    outputs = predict_splits(job, splits)
+    history = job.run.history
+    monitor, mode = _monitored(job, splits)
+    best = best_row(history, monitor, mode)
+    if best is None:
+        raise RunError(
+            f"no epoch of {job.run.path} has a number for {monitor}; choose another --monitor"
+        )
+    figures = results.measure(outputs, splits, job.config.numeric)
+    figures = {
+        "best_epoch": best["epoch"],
+        **figures,
+        "seconds": {
+            "train": sum(row["seconds"] for row in history),
+            "total": time.perf_counter() - begun,
+        },
+    }
+    report.write(job, splits, outputs["test"], figures)
+    job.run.write("metrics", figures)
+    return figures
+
+
+def predict_splits(
+    job: Job, splits: Splits, names: Sequence[str] = ("validation", "test")
+) -> dict[str, Tensor]:
+    """Return what the model says of splits: logits (N, C), or numbers (N,), by the split's name."""
+    the_task = _task(job, splits)
+    return {
+        name: training.infer(
+            job.model,
+            the_task,
+            task.batches(job.config, job.card, splits[name], job.compute),
+            job.compute,
+        )["outputs"]
+        for name in names
+    }
+
+
+def _task(job: Job, splits: Splits) -> training.Task:
+    return task.build_task(job.config, splits["train"].targets, job.card, job.compute)
+
+
+def _compute(config: ClassificationConfig) -> Compute:
+    return Compute(
+        config.device,
+        config.precision,
+        compile=config.compile,
+        channels_last=config.channels_last,
+        deterministic=config.deterministic,
+    )
+
+
+def _monitored(job: Job, splits: Splits) -> tuple[str, str]:
+    mode = None if job.config.mode == "auto" else job.config.mode
+    return training.monitored(_task(job, splits), splits["validation"], job.config.monitor, mode)
+
+
+def _counts(card: Card) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in card.counts.items())

@@ -1,0 +1,92 @@
+"""Pictures of the classification lab: its mistakes, and what its first layer looks for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from common.plots import image_grid, message
+
+Array = NDArray[Any]
+
+_MOST_FILTERS = 64
+
+
+def mistakes(
+    images: Any,
+    targets: Array,
+    predictions: Array,
+    probabilities: Array,
+    classes: Sequence[str],
+    count: int = 24,
+) -> Figure:
+    """Draw the mistakes of which the model was most certain.
+
+    Args:
+        images: `images[row]` is a uint8 image (channels, H, W) of 1 or 3 channels, array or tensor;
+            only those drawn are read.
+        targets: (N,) class numbers.
+        predictions: (N,) class numbers.
+        probabilities: (N, C).
+        classes: the C names.
+        count: how many to draw.
+    """
+    wrong = np.flatnonzero(predictions != targets)
+    if not len(wrong):
+        return message(f"No mistakes in {len(targets):,} images.")
+    confidence = probabilities[wrong, predictions[wrong]]
+    order = np.argsort(-confidence, kind="stable")[:count]
+    captions = [
+        f"true {classes[targets[row]]} → {classes[predictions[row]]} ({share:.2f})"
+        for row, share in zip(wrong[order], confidence[order], strict=True)
+    ]
+    pictures = np.stack([_picture(images[int(row)]) for row in wrong[order]])
+    title = f"{len(order)} most confident of {len(wrong):,} mistakes in {len(targets):,} images"
+    return image_grid(pictures, captions, title=title)
+
+
+def filters(weight: Array, classes: Sequence[str] = ()) -> Figure:
+    """Draw what each output of a first layer looks for; the first 64 of them.
+
+    Grey filters share one scale: blue is negative, white 0, red positive. Color filters have a
+    scale of their own each: grey is 0.
+
+    Args:
+        weight: (outputs, 1 or 3 channels, H, W): a convolution's, or a linear model's reshaped to
+            (classes, channels, H, W), which gives the templates of the classes.
+        classes: names of the outputs, when they are classes.
+
+    Raises:
+        ValueError: the weight has another shape.
+    """
+    if weight.ndim != 4 or weight.shape[1] not in (1, 3):
+        raise ValueError(
+            f"expected a weight of shape (outputs, 1 or 3, H, W), given {weight.shape}: "
+            "is it the first layer's?"
+        )
+    shown = weight[:_MOST_FILTERS].astype(np.float64)
+    what = f"{len(shown)} of {len(weight)}" if len(weight) > len(shown) else f"{len(shown)}"
+    if weight.shape[1] == 1:
+        largest = np.abs(shown).max()
+        colored = matplotlib.colormaps["RdBu_r"](_unit(shown[:, 0], largest))[..., :3]
+        scale = f"blue −{largest:.2g}, white 0, red +{largest:.2g}"
+    else:
+        largest = np.abs(shown).max(axis=(1, 2, 3), keepdims=True)
+        colored = _unit(shown, largest).transpose(0, 2, 3, 1)
+        scale = "each scaled by its largest weight, grey 0"
+    name = "templates" if classes else "filters"
+    pictures = np.rint(255 * colored).astype(np.uint8)
+    return image_grid(pictures, classes[: len(shown)], columns=8, title=f"{what} {name}: {scale}")
+
+
+def _unit(values: Array, largest: Any) -> Array:
+    """Map [-largest, largest] to [0, 1]."""
+    return 0.5 + 0.5 * values / np.maximum(largest, np.finfo(np.float64).tiny)
+
+
+def _picture(image: Any) -> Array:
+    pixels = np.asarray(image)
+    return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)

@@ -1,0 +1,5 @@
+"""The run's report."""
+
+
+def write(job, splits, outputs, metrics):
+    """Write it."""

