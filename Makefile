@@ -1,0 +1,40 @@
+# The plain commands behind these targets are in README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# To take torch from another index, such as a CPU-only one: make setup TORCH_INDEX=URL
+TORCH_INDEX ?=
+
+.PHONY: setup train test test-slow check bench format
+
+setup: $(VENV)/.installed
+
+# A folder that was moved or half installed is made again from the start.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "This toolkit needs Python 3.11 or newer; %s is %d.%d. Name another with: make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) -c constraints.txt torch torchvision)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+train: setup
+	$(BIN)/python -m labs.classification train
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
