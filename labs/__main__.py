@@ -1,0 +1,20 @@
+"""`python -m labs`: the labs there are, and what to type first."""
+
+import click
+
+LABS = {
+    "classification": ("CNNs on images: train, compare with baselines, see the mistakes", "train"),
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def labs() -> None:
+    """List the labs, and what to type first."""
+    click.echo("Labs:\n")
+    for name, (what, first) in LABS.items():
+        click.echo(f"  {name:<16} {what}\n  {'':<16} begin with: python -m labs.{name} {first}\n")
+    click.echo("Every command has --help; every lab works without a network.")
+
+
+if __name__ == "__main__":
+    labs(prog_name="python -m labs")
