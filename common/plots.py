@@ -36,6 +36,7 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b6b6b"
 _DPI = 120
 _WIDTH = 7.5  # inches: 900 pixels
 _STYLE = {
+    "figure.dpi": _DPI,
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -56,6 +57,9 @@ _STYLE = {
 _MOST_NUMBERS = 20  # classes up to which a confusion matrix has room for numbers
 _MOST_LABELS = 40  # class names that fit along an axis
 _MOST_MARKERS = 40  # epochs up to which each one gets a marker
+_MOST_LINES = 4  # of an image's caption
+_INK = 0.9  # share of a cell's width that its image takes
+_LETTER = 0.62  # width of a letter of DejaVu Sans, in units of its size
 
 
 class Bar(NamedTuple):
@@ -97,7 +101,7 @@ def _korean_family() -> str:
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG of 120 dpi; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -155,6 +159,7 @@ def learning_curves(
     epochs = [row["epoch"] for row in rows]
     margin = max(0.5, 0.02 * (epochs[-1] - epochs[0]))
     all_axes[0].set_xlim(epochs[0] - margin, epochs[-1] + margin)
+    drawing.align_ylabels()
     if best_epoch is not None:
         _mark_best(all_axes[0], best_epoch)
     return drawing
@@ -195,6 +200,8 @@ def bars(entries: Sequence[Bar], label: str) -> Figure:
     """
     figure = Figure(figsize=(_WIDTH, 0.8 + 0.38 * len(entries)), layout="constrained")
     axes = figure.subplots()
+    largest = max(abs(entry.value) for entry in entries) or 1
+    decimals = max(0, 3 - math.floor(math.log10(largest)))
     for place, (_, value, interval) in enumerate(entries):
         color = GREY if place else BLUE
         if interval is not None:
@@ -204,13 +211,12 @@ def bars(entries: Sequence[Bar], label: str) -> Figure:
         axes.text(
             1.02,
             place,
-            _with_interval(value, interval),
+            _with_interval(value, interval, decimals),
             transform=axes.get_yaxis_transform(),
             va="center",
             color="#222222",
-            fontweight="normal" if place else "bold",
         )
-    axes.set_yticks(range(len(entries)), [_short(entry.name, 36) for entry in entries])
+    axes.set_yticks(range(len(entries)), [short(entry.name, 36) for entry in entries])
     axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.set_xlabel(label)
@@ -220,10 +226,9 @@ def bars(entries: Sequence[Bar], label: str) -> Figure:
     return figure
 
 
-def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
-    if interval is None:
-        return f"{value:#.4g}"
-    return f"{value:#.4g}  [{interval[0]:#.4g}, {interval[1]:#.4g}]"
+def _with_interval(value: float, interval: tuple[float, float] | None, decimals: int) -> str:
+    low_high = "" if interval is None else "  [{:.{d}f}, {:.{d}f}]".format(*interval, d=decimals)
+    return f"{value:.{decimals}f}{low_high}"
 
 
 @figure_style()
@@ -239,13 +244,15 @@ def confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     """
     matrix = np.asarray(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(_WIDTH, 0.88 * _WIDTH), layout="constrained")
+    width = min(_WIDTH, 4 + 0.35 * len(classes))
+    figure = Figure(figsize=(width, 0.88 * width), layout="constrained")
     axes = figure.subplots()
     norm = PowerNorm(0.5, vmin=0, vmax=1)
     image = axes.imshow(shares, cmap="Blues", norm=norm)
-    bar = figure.colorbar(image, label="share of the true class", shrink=0.8, aspect=30)
-    bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], labels="0 0.01 0.05 0.1 0.25 0.5 1".split())
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    ticks = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    bar = figure.colorbar(image, ticks=ticks, format="%g", shrink=0.8, aspect=30)
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
     if len(classes) <= _MOST_NUMBERS:
         _write_counts(axes, matrix, norm(shares))
     _name_classes(axes, classes)
@@ -267,14 +274,14 @@ def _write_counts(axes: Axes, matrix: Array, darkness: Array) -> None:
 
 def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     places = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
-    names = [_short(classes[place], 18) for place in places]
+    names = [short(classes[place], 18) for place in places]
     size = 10 if len(names) <= 12 else 8
     axes.set_xticks(places, names, fontsize=size)
     axes.set_yticks(places, names, fontsize=size)
     if max(map(_cells, names)) * len(names) > 60:
-        axes.tick_params(axis="x", labelrotation=45)
+        slope = 45 if len(names) <= _MOST_NUMBERS else 90
         for text in axes.get_xticklabels():
-            text.set(ha="right", rotation_mode="anchor")
+            text.set(rotation=slope, rotation_mode="anchor", ha="right", va="center")
 
 
 @figure_style()
@@ -301,12 +308,13 @@ def reliability(diagram: Reliability) -> Figure:
         accuracy,
         yerr=(accuracy - low, high - accuracy),
         fmt="o",
+        markersize=5,
         color=BLUE,
         elinewidth=1.2,
         label="predictions of one bin, 95 % interval",
     )
-    above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy (share that is right)")
-    above.legend(loc="upper left")
+    above.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="accuracy (share that is right)")
+    above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     edges = np.linspace(0, 1, len(diagram.counts) + 1)
     below.bar(
         edges[:-1], diagram.counts, width=np.diff(edges), align="edge", color=BLUE, ec="white"
@@ -354,19 +362,19 @@ def image_grid(
 
     Args:
         images: uint8 (N, H, W) grey, or (N, H, W, 3) in color; N at least 1.
-        captions: N of them, or none; a long one is broken into at most three lines.
+        captions: N of them, or none; a long one is broken into at most four lines.
         columns: images in a row.
         title: stands above all.
     """
     side = _WIDTH / columns  # inches of a cell, of which the image takes _INK
     size = min(9.0, 72 * side / 8)
-    lines = [_wrapped(caption, int(72 * side / size / _EM)) for caption in captions]
+    lines = [_wrapped(caption, int(72 * side / size / _LETTER)) for caption in captions]
     height = _INK * side * images.shape[1] / images.shape[2]
     pitch = height + (1 - _INK) * side + size / 72 * 1.3 * max(map(len, lines), default=0)
     top = 0.38 if title else 0.0
     total = top + pitch * math.ceil(len(images) / columns)
     figure = Figure(figsize=(_WIDTH, total))
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _WIDTH), ylim=(total, 0))
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.text(0.06, top / 2, title, va="center", fontsize=11)
     for place, image in enumerate(images):
@@ -381,10 +389,6 @@ def image_grid(
             )
     axes.set(xlim=(0, _WIDTH), ylim=(total, 0))
     return figure
-
-
-_INK = 0.9  # share of a cell's width that its image takes
-_EM = 0.62  # width of a letter of DejaVu Sans, in units of its size
 
 
 @figure_style()
@@ -403,7 +407,7 @@ def _cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _short(name: str, cells: int) -> str:
+def short(name: str, cells: int) -> str:
     """Return a name on one line and of at most so many cells."""
     name = " ".join(unicodedata.normalize("NFC", name).split())
     if _cells(name) <= cells:
@@ -414,12 +418,12 @@ def _short(name: str, cells: int) -> str:
 
 
 def _wrapped(caption: str, cells: int) -> list[str]:
-    """Break a caption at spaces into at most three lines of so many cells."""
+    """Break a caption at spaces into at most four lines of so many cells."""
     lines = [""]
     for word in caption.split():
         longer = f"{lines[-1]} {word}".strip()
-        if _cells(longer) <= cells or not lines[-1] or len(lines) == 3:
+        if _cells(longer) <= cells or not lines[-1] or len(lines) == _MOST_LINES:
             lines[-1] = longer
         else:
             lines.append(word)
-    return [_short(line, cells) for line in lines]
+    return [short(line, cells) for line in lines]

@@ -111,17 +111,16 @@ def _font(text: str) -> str:
     options = subset.Options(
         flavor="woff", hinting=False, layout_features=[], name_IDs=[0, 13, 14], notdef_outline=False
     )
+    # VTT's sources: dropped in any case, but with a warning.
     options.drop_tables += ["TSI0", "TSI1", "TSI2", "TSI3", "TSI5"]
-    font = subset.load_font(str(korean_font()), options)
-    if letters.isdisjoint(font.getBestCmap()):
-        return ""
-    subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=letters)
-    subsetter.subset(font)
-    buffer = io.BytesIO()
-    font.flavor = options.flavor
-    font.save(buffer)
-    return _base64(buffer.getvalue())
+    with subset.load_font(str(korean_font()), options) as font, io.BytesIO() as buffer:
+        if letters.isdisjoint(font.getBestCmap()):
+            return ""
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=letters)
+        subsetter.subset(font)
+        subset.save_font(font, buffer, options)
+        return _base64(buffer.getvalue())
 
 
 def _is_wide(letter: str) -> bool:

@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common.plots import image_grid, message
+from common.plots import image_grid, message, short
 
 Array = NDArray[Any]
 
 _MOST_FILTERS = 64
+_NAME = 14  # letters of a class name that leave room for the rest of a caption
 
 
 def mistakes(
@@ -39,12 +40,13 @@ def mistakes(
         return message(f"No mistakes in {len(targets):,} images.")
     confidence = probabilities[wrong, predictions[wrong]]
     order = np.argsort(-confidence, kind="stable")[:count]
+    names = [short(name, _NAME) for name in classes]
     captions = [
-        f"true {classes[targets[row]]} → {classes[predictions[row]]} ({share:.2f})"
+        f"true {names[targets[row]]} → {names[predictions[row]]} ({share:.2f})"
         for row, share in zip(wrong[order], confidence[order], strict=True)
     ]
     pictures = np.stack([_picture(images[int(row)]) for row in wrong[order]])
-    title = f"{len(order)} most confident of {len(wrong):,} mistakes in {len(targets):,} images"
+    title = f"Most confident mistakes: {len(order)} of {len(wrong):,}, in {len(targets):,} images"
     return image_grid(pictures, captions, title=title)
 
 
@@ -84,7 +86,7 @@ def filters(weight: Array, classes: Sequence[str] = ()) -> Figure:
 
 def _unit(values: Array, largest: Any) -> Array:
     """Map [-largest, largest] to [0, 1]."""
-    return 0.5 + 0.5 * values / np.maximum(largest, np.finfo(np.float64).tiny)
+    return np.asarray(0.5 + 0.5 * values / np.maximum(largest, np.finfo(np.float64).tiny))
 
 
 def _picture(image: Any) -> Array:
