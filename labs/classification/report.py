@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labs.classification.jobs import Job
 
 _MISTAKES = 24
+_CONSTANT = ("majority class", "mean")  # the baselines that always say the same
 _LISTED = 50  # skipped files that the report names
 
 Array = npt.NDArray[Any]
@@ -94,6 +95,7 @@ def _result(job: "Job", figures: Mapping[str, Any], drawn: _Figures) -> Section:
     entries = [
         Bar(name, values[headline], tuple(values[f"{headline}_interval"]))
         for name, values in [(job.config.model, test), *baselines.items()]
+        if name not in _CONSTANT  # so far off that it would squeeze the axis
     ]
     columns = ["", f"validation {headline}", f"test {headline}", "95 % interval", "network's lead"]
     return Section(
@@ -179,7 +181,8 @@ def _filters(job: "Job", drawn: _Figures) -> Iterator[Section]:
     first = next(layers, None)
     if first is None:
         return
-    weight, names, text = first.weight.detach().cpu(), (), "What each first-layer filter looks for."
+    weight, names = first.weight.detach().cpu(), tuple[str, ...]()
+    text = "What each first-layer filter looks for."
     if isinstance(first, nn.Linear):
         side = round((weight.shape[1] / job.card.channels) ** 0.5)
         weight = weight.reshape(len(weight), job.card.channels, side, side)

@@ -72,11 +72,11 @@ def decide(outputs: Tensor, numeric: bool) -> Array:
     return (outputs if numeric else outputs.argmax(1)).numpy()
 
 
-def scores(predictions: Array, targets: Array, numeric: bool) -> Array:
+def scores(predictions: Array, targets: Array, numeric: bool) -> npt.NDArray[np.float64]:
     """Return how good predictions are: 1 or 0 for classes, minus the error for numbers."""
     if numeric:
-        return np.negative(np.abs(predictions - targets))
-    return np.equal(predictions, targets).astype(float)
+        return -np.abs(predictions - targets).astype(np.float64)
+    return np.asarray(predictions == targets, np.float64)
 
 
 def interval(score: Array, numeric: bool) -> list[float]:
