@@ -1,0 +1,604 @@
+"""Files from the internet: fetched whole and verified, or not at all; archives unpacked safely.
+
+A file takes its name only when its SHA-256 is the expected one. Until then it is `NAME.part`, which
+an interrupted download leaves and the next one goes on from. The checksum also judges what was
+resumed, so no ETag needs to be kept: where the file changed in between, it is fetched anew, once.
+"""
+
+import bz2
+import contextlib
+import errno
+import gzip
+import hashlib
+import http
+import http.client
+import json
+import lzma
+import os
+import re
+import shutil
+import ssl
+import stat
+import tarfile
+import time
+import unicodedata
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import filelock
+
+from common.errors import DataError, SaveError
+from common.files import write_json
+
+Show = Callable[[int, int], object]
+"""Called with the bytes that are there and the bytes there will be."""
+
+TIMEOUT = 20.0  # seconds
+
+_WAITS = (1.0, 3.0, 9.0)  # seconds before another try
+_SLOWEST = 1000  # bytes per second over `timeout` seconds; slower is stalled
+_CHUNK = 1 << 20
+
+# The largest set here, GloVe 6B, has 0.9 GB in its archive and 2.2 GB out of it; IMDB has 100,000
+# files. Deflate can shrink zeros 1,000 times, text and pictures 20 times at most.
+_MOST_BYTES = 16 << 30
+_MOST_MEMBERS = 250_000
+_RATIO = 100
+_SMALL = 100 << 20  # bytes that any archive may unpack to, whatever its ratio
+_HEADERS = 256 << 10  # bytes of a tar between two members
+_DEEPEST = 32  # folders; thousands would exhaust the recursion that deletes them
+
+_MANIFEST = ".unpacked.json"
+
+_UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    RuntimeError,  # encrypted or, as NotImplementedError, compressed in some other way
+)
+
+
+class DownloadError(DataError):
+    """A file could not be had; the message says why, and what can be used instead."""
+
+
+class _Final(Exception):
+    """Why a download failed for good."""
+
+
+class _Passing(Exception):
+    """Why a try failed that may succeed when it is repeated."""
+
+
+class _Unsafe(Exception):
+    """Why an archive must not be unpacked."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to download.
+
+    Attributes:
+        url: where it is; https only.
+        sha256: hexadecimal SHA-256; its first 8 or more digits will do, as torchvision's weights
+            carry them in their names, but only the whole is proof against tampering.
+        size: bytes; more than this is never read.
+        name: of the file on the disk; the end of the URL's path by default.
+
+    Raises:
+        ValueError: the hash or the name cannot be one.
+    """
+
+    url: str
+    sha256: str
+    size: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        name = self.name or PurePosixPath(unquote(urlsplit(self.url).path)).name
+        object.__setattr__(self, "name", name)
+        if not re.fullmatch(r"[0-9a-f]{8,64}", self.sha256):
+            raise ValueError(f"SHA-256 must be 8 to 64 hexadecimal digits, got {self.sha256!r}")
+        if not name.strip(". ") or re.search(r"[/\\:]", name):
+            raise ValueError(f"name must be that of a file, got {name!r}")
+
+
+def fetch(
+    remote: Remote,
+    folder: Path,
+    *,
+    instead: str,
+    show: Show | None = None,
+    timeout: float = TIMEOUT,
+) -> Path:
+    """Return the path of a file, downloaded unless the folder has it already; see `fetch_all`."""
+    return fetch_all([remote], folder, instead=instead, show=show, timeout=timeout)[0]
+
+
+def fetch_all(
+    remotes: Sequence[Remote],
+    folder: Path,
+    *,
+    instead: str,
+    show: Show | None = None,
+    timeout: float = TIMEOUT,
+) -> list[Path]:
+    """Return the paths of files, downloading those that the folder does not have.
+
+    Files that are there are verified and never changed. Proxies are taken from `https_proxy`, and
+    certificates of one's own network from `SSL_CERT_FILE`. Several processes may fetch the same
+    file: one downloads, the others wait for it.
+
+    Args:
+        remotes: the files.
+        folder: where they are or go.
+        instead: what to do without them, such as "--data mnist5k needs no download".
+        show: called during downloads with the bytes so far and in all, both over all files.
+        timeout: seconds without an answer, or with next to nothing coming, until a try is given up.
+
+    Raises:
+        DownloadError: a file could not be had, or one that is there is not the expected one.
+        SaveError: the folder cannot be written, or the disk is full.
+    """
+    paths, total, before = [], sum(remote.size for remote in remotes), 0
+    for remote in remotes:
+        try:
+            paths.append(_fetch(remote, folder, _shifted(show, before, total), timeout))
+        except (_Final, _Passing) as error:
+            names = ", ".join(each.name for each in remotes)
+            raise DownloadError(
+                f"could not get {remote.name} from {remote.url}: {error}; {instead}, or name the "
+                f"folder of files that are already there with --data-dir FOLDER (it needs {names})"
+            ) from error
+        except OSError as error:
+            raise SaveError(
+                f"could not write {folder / remote.name}: {error.strerror or error}; what came is "
+                "kept and the next try goes on from it; free some space, or name another folder "
+                "with --data-dir FOLDER"
+            ) from error
+        before += remote.size
+    return paths
+
+
+def fetch_unpacked(
+    remote: Remote,
+    folder: Path,
+    *,
+    instead: str,
+    show: Show | None = None,
+    timeout: float = TIMEOUT,
+) -> Path:
+    """Return the folder of what an archive holds, `folder/NAME` without the archive's ending.
+
+    What was unpacked before is used as it is, also where the archive has been deleted since.
+
+    Raises:
+        DownloadError: the archive could not be had; see `fetch_all`.
+        DataError: the archive cannot be unpacked; see `unpack`.
+        SaveError: the folder cannot be written, or the disk is full.
+    """
+    target = folder / re.sub(r"(\.tar)?\.\w+$", "", remote.name)
+    if _unpacked_from(target).startswith(remote.sha256):
+        return target
+    archive = fetch(remote, folder, instead=instead, show=show, timeout=timeout)
+    return unpack(archive, target)
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack a zip or a tar (plain, gz, bz2, xz) into a folder of its own.
+
+    It is unpacked next to the folder, which appears when everything is in it, with a manifest
+    written last. Names become NFC; those that are not UTF-8 are read as cp949. Links, devices,
+    absolute names, `..` and archives that swell beyond reason are refused, and nothing is left.
+
+    Args:
+        archive: the file.
+        folder: what to make; one that was made of the same archive is returned as it is.
+
+    Raises:
+        DataError: the archive is missing, damaged or unsafe, or the folder holds something else.
+        SaveError: the folder cannot be written, or the disk is full.
+    """
+    if not archive.is_file():
+        raise DataError(f"{archive} is missing")
+    try:
+        sha256 = _sha256(archive)
+        with _locked(folder):
+            if _unpacked_from(folder) != sha256:
+                _unpack(archive, sha256, folder)
+    except _Unsafe as error:
+        raise DataError(
+            f"{archive} was not unpacked: {error}; get the archive from a source that you trust"
+        ) from error
+    except _UNREADABLE as error:
+        raise _unreadable(archive, error) from error
+    except OSError as error:
+        # gzip and bz2 say so that a file is damaged; zipfile seeks to where nothing can be.
+        if error.errno in (None, errno.EINVAL):
+            raise _unreadable(archive, error) from error
+        raise SaveError(
+            f"could not unpack {archive} to {folder}: {error.strerror}; nothing is left of the "
+            "attempt; free some space, or choose another folder"
+        ) from error
+    return folder
+
+
+def _unreadable(archive: Path, error: Exception) -> DataError:
+    reason = str(error) or type(error).__name__
+    return DataError(
+        f"{archive} cannot be read as zip or tar ({reason}); delete it and get it once more"
+    )
+
+
+def _locked(path: Path) -> filelock.BaseFileLock:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shifted(show: Show | None, before: int, total: int) -> Show:
+    if show is None:
+        return lambda done, size: None
+    # The last of the files may be smaller than announced; then its end is the end.
+    return lambda done, size: show(before + done, max(before + size, total))
+
+
+def _fetch(remote: Remote, folder: Path, show: Show, timeout: float) -> Path:
+    path = folder / remote.name
+    if not _is_there(path, remote):
+        with _locked(path):
+            if not _is_there(path, remote):  # another process may have been faster
+                _download(remote, path, show, timeout)
+    return path
+
+
+def _is_there(path: Path, remote: Remote) -> bool:
+    if not path.is_file():
+        return False
+    given = _sha256(path)
+    if not given.startswith(remote.sha256):
+        raise _Final(
+            f"{path} is there, but its SHA-256 is {given}, expected {remote.sha256}; "
+            "move it away to download the right one"
+        )
+    return True
+
+
+def _download(remote: Remote, path: Path, show: Show, timeout: float) -> None:
+    part = path.with_name(f"{path.name}.part")
+    for wait in (*_WAITS, None):
+        try:
+            _receive(remote, part, show, timeout)
+            break
+        except _Passing:
+            if wait is None:
+                raise
+            time.sleep(wait)
+    os.replace(part, path)
+
+
+def _receive(remote: Remote, part: Path, show: Show, timeout: float) -> None:
+    """Bring the rest of a file, and verify the whole.
+
+    Raises:
+        _Final, _Passing: what came before an error on the way is kept; what is wrong is deleted.
+    """
+    start = part.stat().st_size if part.exists() else 0
+    response = _ask(remote.url, start, timeout)
+    if response is not None:
+        with response:
+            start = min(start, _first_byte(response))
+            _write(part, start, response, remote.size, show, timeout)
+    given = _sha256(part)
+    if not given.startswith(remote.sha256):
+        part.unlink()
+        # What was resumed may be two files: it is worth a try from the start.
+        failure = _Passing if start else _Final
+        raise failure(f"its SHA-256 is {given}, expected {remote.sha256}")
+
+
+def _ask(url: str, start: int, timeout: float) -> http.client.HTTPResponse | None:
+    """Ask for a file from a byte on; None where the server says that there is no more."""
+    if urlsplit(url).scheme != "https":
+        raise _Final(_only_https(url))
+    headers = {"User-Agent": "deep-learning-labs"}  # some servers turn Python's own away
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
+        response: http.client.HTTPResponse = _opener().open(
+            urllib.request.Request(url, headers=headers), timeout=timeout
+        )
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+                return None
+            raise _refusal(error.code, str(error.reason)) from error
+    except urllib.error.URLError as error:  # never connected: offline must be said at once
+        raise _Final(_no_connection(error.reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _broken(error, timeout) from error
+    return response
+
+
+def _only_https(url: str) -> str:
+    return f"only https is used, not {url}"
+
+
+class _RedirectToHttps(urllib.request.HTTPRedirectHandler):
+    max_redirections = 5
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme != "https":
+            raise urllib.error.HTTPError(req.full_url, code, _only_https(newurl), headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Make an opener that knows https and nothing else, and always checks certificates."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        _RedirectToHttps(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _refusal(code: int, reason: str) -> _Final | _Passing:
+    if 300 <= code < 400:
+        return _Final(f"the server redirects in vain: {reason.splitlines()[0]}")
+    passing = code in (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS)
+    phrase = http.client.responses.get(code, "unknown status")
+    return (_Passing if passing or code >= 500 else _Final)(f"the server says {code} ({phrase})")
+
+
+def _no_connection(reason: str | BaseException) -> str:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate cannot be trusted ({reason.verify_message}); in a network "
+            "with certificates of its own, name their file in SSL_CERT_FILE"
+        )
+    return f"no connection ({getattr(reason, 'strerror', None) or reason})"
+
+
+def _broken(error: Exception, timeout: float) -> _Passing:
+    if isinstance(error, TimeoutError):
+        return _Passing(f"the server sent nothing for {timeout:g} s; what came before is kept")
+    return _Passing(f"the connection broke ({error!r}); what came before is kept")
+
+
+def _first_byte(response: http.client.HTTPResponse) -> int:
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found[1]) if response.status == http.HTTPStatus.PARTIAL_CONTENT and found else 0
+
+
+def _write(
+    part: Path,
+    start: int,
+    response: http.client.HTTPResponse,
+    size: int,
+    show: Show,
+    timeout: float,
+) -> None:
+    total = None if response.length is None else start + response.length
+    done = start
+    try:
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            for chunk in _chunks(response, start, total, size, timeout):
+                file.write(chunk)
+                done += len(chunk)
+                show(done, total or size)
+            file.flush()
+            os.fsync(file.fileno())
+    except _Final:
+        part.unlink()
+        raise
+
+
+def _chunks(
+    response: http.client.HTTPResponse, start: int, total: int | None, size: int, timeout: float
+) -> Iterator[bytes]:
+    """Yield what the server sends until `total` bytes are there.
+
+    Raises:
+        _Final: it would be more than `size` bytes.
+        _Passing: it ends too early, the connection breaks, or next to nothing comes.
+    """
+    if total is not None and total > size:
+        raise _Final(f"the server sends {total:,} bytes, more than the {size:,} bytes expected")
+    done = marked = start
+    since = time.monotonic()
+    while total is None or done < total:
+        try:
+            chunk = response.read1(_CHUNK)
+        except (OSError, http.client.HTTPException) as error:
+            raise _broken(error, timeout) from error
+        if not chunk:
+            break
+        done += len(chunk)
+        if done > size:
+            raise _Final(f"the server sends more than the {size:,} bytes expected")
+        yield chunk
+        if (seconds := time.monotonic() - since) > timeout:
+            if done - marked < _SLOWEST * seconds:
+                raise _Passing(
+                    f"only {done - marked:,} bytes came in {seconds:.3g} s; what came is kept"
+                )
+            marked, since = done, time.monotonic()
+    if total is not None and done < total:
+        raise _Passing(f"only {done:,} of {total:,} bytes came; they are kept")
+
+
+def _unpacked_from(folder: Path) -> str:
+    """Return the SHA-256 of the archive that a folder was made of, "" where none was."""
+    try:
+        return str(json.loads((folder / _MANIFEST).read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _unpack(archive: Path, sha256: str, folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise DataError(
+            f"{folder} is there, but was not made of {archive}; move it away, or unpack the "
+            "archive to another folder"
+        )
+    temporary = folder.with_name(f".unpacking-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)  # what a killed process left
+    try:
+        temporary.mkdir()
+        _extract(archive, temporary)
+        if hasattr(os, "sync"):  # once, where fsync would be called for each of 100,000 files
+            os.sync()
+        write_json(temporary / _MANIFEST, {"archive": archive.name, "sha256": sha256})
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Member(NamedTuple):
+    name: str
+    is_folder: bool
+    size: int
+    open: Callable[[], IO[bytes] | None]
+
+
+def _extract(archive: Path, root: Path) -> None:
+    """Write the members of an archive as files and folders, each for the first time.
+
+    Nothing but plain files and folders is ever made, so no name can lead out through a link.
+    """
+    most = left = min(_MOST_BYTES, max(_SMALL, _RATIO * archive.stat().st_size))
+    with archive.open("rb") as file, contextlib.closing(_members(file)) as members:
+        for number, member in enumerate(members, 1):
+            if number > _MOST_MEMBERS:
+                raise _Unsafe(f"it has more than {_MOST_MEMBERS:,} members")
+            if member.size > left:
+                raise _Unsafe(f"it unpacks to more than {most:,} bytes")
+            try:
+                left -= _extract_member(member, root / _safe(member.name))
+            except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                raise _Unsafe(f"the name {member.name!r} is taken by another member") from error
+
+
+def _extract_member(member: _Member, path: Path) -> int:
+    """Write a member; returns its bytes."""
+    if member.is_folder:
+        path.mkdir(parents=True, exist_ok=True)
+        return 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = member.open()
+    assert source is not None  # tarfile gives None for what is no file
+    done = 0
+    with source, path.open("xb") as target:
+        while chunk := source.read(_CHUNK):
+            done += len(chunk)
+            if done > member.size:
+                raise _Unsafe(f"{member.name!r} is larger than its header says")
+            target.write(chunk)
+    return done
+
+
+def _safe(name: str) -> PurePosixPath:
+    """Return a member's name as a relative path that stays inside on every system."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name))
+    # An anchor is a leading slash, a drive or a share. Windows drops spaces and dots at the end of
+    # a name, so ".. " is ".." there.
+    up = any(not part.strip(". ") for part in path.parts)
+    if PureWindowsPath(name).anchor or "\\" in name or up:
+        raise _Unsafe(f"the name {name!r} could lead out of the folder")
+    if len(path.parts) > _DEEPEST:
+        raise _Unsafe(f"the name {name[:40]!r}... has more than {_DEEPEST} parts")
+    return path
+
+
+def _decoded(name: bytes) -> str:
+    """Read a name that says nothing of its encoding: zips made by Korean Windows have cp949."""
+    for encoding in ("utf-8", "cp949"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return name.decode(encoding)
+    return name.decode("cp437")
+
+
+_OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+
+
+def _members(file: IO[bytes]) -> Generator[_Member, None, None]:
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"PK"):
+        return _zip_members(file)
+    for magic, opener in _OPENERS.items():
+        if start.startswith(magic):
+            return _tar_members(opener(file))
+    return _tar_members(file)
+
+
+def _zip_members(file: IO[bytes]) -> Generator[_Member, None, None]:
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            name = info.orig_filename
+            if not info.flag_bits & 0x800:  # the flag says that the name is UTF-8
+                name = _decoded(name.encode("cp437"))
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _Unsafe(f"{name!r} is a link or a device")
+            # zipfile reads the others without a bound on what a chunk of them swells to.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise _Unsafe(f"{name!r} is compressed otherwise than by deflate")
+            is_folder = name.endswith("/") or kind == stat.S_IFDIR
+            yield _Member(name, is_folder, info.file_size, partial(archive.open, info))
+
+
+class _Bounded:
+    """A stream that gives no more than `left` bytes: a tar's headers are read into memory."""
+
+    def __init__(self, stream: IO[bytes]):
+        self._stream = stream
+        self.left = _HEADERS
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise _Unsafe(f"it has more than {_HEADERS:,} bytes outside of its members")
+        return data
+
+
+def _tar_members(stream: IO[bytes]) -> Generator[_Member, None, None]:
+    bounded: Any = _Bounded(stream)  # tarfile's stubs also ask for what only a writer needs
+    with stream, tarfile.open(fileobj=bounded, mode="r|", encoding="utf-8") as archive:
+        for info in archive:
+            name = _decoded(info.name.encode("utf-8", "surrogateescape"))
+            if not (info.isreg() or info.isdir()):
+                raise _Unsafe(f"{name!r} is a link or a device")
+            bounded.left += info.size
+            yield _Member(name, info.isdir(), info.size, partial(archive.extractfile, info))
+            bounded.left = _HEADERS
+        while bounded.read(_CHUNK):  # to the end, where gzip, bz2 and xz have their checksums
+            pass
