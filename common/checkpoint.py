@@ -20,6 +20,9 @@ from common.errors import RunError
 from common.files import write_bytes
 from common.rows import Row
 
+# How numbers lie in memory: fused optimizers need a state that lies as its weights do.
+_LAYOUTS = {"tensor": torch.contiguous_format, "channels_last": torch.channels_last}
+
 _KEPT = 2  # checkpoints: the newest, and the one before in case the newest is damaged
 
 
@@ -94,7 +97,8 @@ class Checkpoints(Memory):
         """Put the newest whole checkpoint into the parts; returns where it stands.
 
         Raises:
-            RunError: there are checkpoints, but none is whole; or the best weights are damaged.
+            RunError: there are checkpoints, but none is whole; they are another model's; or the
+                best weights are damaged.
         """
         paths = self._paths()
         for path in reversed(paths):
@@ -104,8 +108,7 @@ class Checkpoints(Memory):
                 self._say(f"{error}; going back to the checkpoint before it")
                 continue
             saved = json.loads(loaded.text)
-            for name, part in parts.items():
-                part.load_state_dict(_assemble(saved["parts"][name], loaded.tensors))
+            _hand_out(saved["parts"], loaded.tensors, parts, path)
             position = Position(**saved["position"])
             self._check_best(position)
             return position
@@ -198,13 +201,14 @@ def load(path: Path) -> Loaded:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            views = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         raise RunError(f"{path} is damaged ({error})") from error
-    loaded = Loaded(tensors, metadata.get("text", ""), metadata.get("sha256", ""))
-    if loaded.sha256 != _digest(tensors, loaded.text):
+    text, sha256 = metadata.get("text", ""), metadata.get("sha256", "")
+    if sha256 != _digest(views, text):
         raise RunError(f"{path} is damaged (its hash does not agree)")
-    return loaded
+    # The views are of the file on the disk, which must be free to go or to change.
+    return Loaded({name: view.clone() for name, view in views.items()}, text, sha256)
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -217,6 +221,22 @@ def load_weights(path: Path, model: nn.Module) -> None:
         model.load_state_dict(load(path).tensors)
     except RuntimeError as error:
         raise RunError(f"{path} holds the weights of another model: {error}") from error
+
+
+def _hand_out(
+    saved: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    parts: Mapping[str, Stateful],
+    path: Path,
+) -> None:
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(_assemble(saved[name], tensors))
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise RunError(
+            f"{path} is of another model or optimizer: {error}; put config.toml back as it was, or "
+            "begin another run"
+        ) from error
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
@@ -232,7 +252,7 @@ def _take_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """Turn a nested state into JSON; its tensors go into `tensors` under their path."""
     if isinstance(value, Tensor):
         tensors[name] = value
-        return {"tensor": name}
+        return {_layout(value): name}
     if isinstance(value, Mapping):
         return {
             "items": [[key, _take_apart(v, f"{name}/{key}", tensors)] for key, v in value.items()]
@@ -243,13 +263,18 @@ def _take_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     return value
 
 
+def _layout(tensor: Tensor) -> str:
+    channels_last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return "channels_last" if channels_last and not tensor.is_contiguous() else "tensor"
+
+
 def _assemble(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     """Undo `_take_apart`."""
     if not isinstance(value, dict):
         return value
     [(kind, content)] = value.items()
-    if kind == "tensor":
-        return tensors[content]
+    if kind in _LAYOUTS:
+        return tensors[content].contiguous(memory_format=_LAYOUTS[kind])
     if kind == "items":
         return {key: _assemble(v, tensors) for key, v in content}
     parts = [_assemble(v, tensors) for v in content]

@@ -6,6 +6,7 @@ Only click is imported here; rich comes when something is shown.
 import contextlib
 import dataclasses
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from common.training import Progress
 
+_GROUPS = ("Options", "Data", "Model", "Training", "Run")
 _SHOWN_CHOICES = 8  # more than this many are not listed in --help
 
 
@@ -37,11 +39,20 @@ class LabGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = configs.nearest(args[0], self.list_commands(ctx))
+            commands = self.list_commands(ctx)
+            near = configs.nearest(args[0], commands)
             raise click.UsageError(
-                f"no command {args[0]!r}{near} Commands: {', '.join(self.list_commands(ctx))}", ctx
+                f"no command {args[0]!r}; there are: {', '.join(commands)}{near}", ctx
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; when the reader of a pipe has gone, as `head` does, end quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit()
 
 
 class ConfigCommand(click.Command):
@@ -66,12 +77,12 @@ class ConfigCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options, then each group of the config's."""
-        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        groups: dict[str, list[tuple[str, str]]] = {}
         of_field = {field.name: field.metadata["group"] for field, _ in _fields(self.config)}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
                 groups.setdefault(of_field.get(parameter.name or "", "Options"), []).append(record)
-        for title in sorted(groups, key=lambda title: title == "Options"):
+        for title in sorted(groups, key=_GROUPS.index):
             with formatter.section(title):
                 formatter.write_dl(groups[title])
 
@@ -90,9 +101,6 @@ def main(group: click.Group, program: str) -> None:
     except LabError as error:
         _complain(error)
         code = error.exit_code
-    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)
 
 
@@ -148,12 +156,18 @@ def stderr() -> "Console":
     """Return the console for progress and notes, which a pipe does not get."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Tell the user something, beside the results."""
     click.echo(text, err=True)
+
+
+def say(text: str) -> None:
+    """Print a sentence, broken between words on a terminal."""
+    width = shutil.get_terminal_size().columns
+    click.echo(click.wrap_text(text, width) if sys.stdout.isatty() else text)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -163,17 +177,17 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
 
     drawn = sys.stdout.isatty()
-    table = Table(
-        title=title,
-        box=box.ROUNDED if drawn else box.ASCII2,
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table(box=box.ROUNDED if drawn else box.ASCII2)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(width=None if drawn else 120, highlight=False).print(table)
+    # Names may look like markup: a folder [cat], a file :cat:.png.
+    console = Console(width=None if drawn else 120, highlight=False, markup=False, emoji=False)
+    with console.capture() as text:  # rich would exit with 1 when the reader of a pipe has gone
+        console.print(title, style="bold", soft_wrap=True)
+        console.print(table)
+    click.echo(text.get(), nl=False)
 
 
 def figure_text(value: Any) -> str:

@@ -55,11 +55,20 @@ class Compute:
         self.compile = compile
         self.memory_format = torch.channels_last if channels_last else torch.preserve_format
         self.scaling = self.precision == "16"
-        self.scale = torch.tensor(_FIRST_SCALE if self.scaling else 1.0, device=self.device)
-        self._good_steps = torch.zeros((), dtype=torch.int32, device=self.device)
+        half = self.dtype is not torch.float32
+        self._autocast: AbstractContextManager[Any] = (
+            torch.autocast(self.device.type, self.dtype) if half else contextlib.nullcontext()
+        )
         self._generators = _default_generators(self.device)
         if self.device.type == "cuda":
             _set_up_cuda(deterministic)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a run: with the first loss scale, and no step yet that was not finite."""
+        self.scale = torch.tensor(_FIRST_SCALE if self.scaling else 1.0, device=self.device)
+        self._good_steps = torch.zeros((), dtype=torch.int32, device=self.device)
+        self._found = torch.zeros((), device=self.device)
 
     def place(self, model: nn.Module) -> nn.Module:
         """Move a model to the device, in the memory format, compiled if asked; returns it."""
@@ -71,7 +80,7 @@ class Compute:
         return model
 
     def move(self, batch: Any) -> Any:
-        """Move a batch (a tensor, or tuples, lists and dicts of tensors) to the device."""
+        """Move a batch to the device: a tensor, or (named) tuples, lists and dicts of tensors."""
         if isinstance(batch, Tensor):
             images = batch.ndim == 4 and self.memory_format is torch.channels_last
             layout = torch.channels_last if images else torch.preserve_format
@@ -79,14 +88,22 @@ class Compute:
         if isinstance(batch, dict):
             return {key: self.move(value) for key, value in batch.items()}
         if isinstance(batch, tuple | list):
-            return type(batch)(self.move(value) for value in batch)
+            values = [self.move(value) for value in batch]
+            return type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values)
         return batch
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which a forward pass and its loss compute."""
-        if self.dtype is torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+        return self._autocast
+
+    def gradient(self, share: Tensor | float) -> Tensor | None:
+        """Return where the backward pass of a loss begins: its share of the update, scaled.
+
+        None stands for exactly 1, which is where autograd begins by itself.
+        """
+        if not self.scaling and isinstance(share, float) and share == 1.0:
+            return None
+        return self.scale * share
 
     def seed(self, *keys: int) -> torch.Generator:
         """Key what is drawn next, such as dropout masks; returns the device's generator."""
@@ -95,22 +112,22 @@ class Compute:
             generator.manual_seed(value)
         return self._generators[-1]
 
-    def unscale(self, parameters: Sequence[nn.Parameter], losses: Sequence[Tensor]) -> Tensor:
+    def unscale(self, parameters: Sequence[Tensor], losses: Sequence[Tensor]) -> Tensor:
         """Divide the gradients by the loss scale, in place, and look whether all is finite.
 
         Returns:
             A scalar on the device: 1.0 if any gradient or loss is NaN or infinite (the step must
-            not be applied), else 0.0. Nothing waits for it.
+            not be applied), else 0.0. Nothing waits for it. Where no loss scale can adapt, 1.0
+            stays until `reset`: the weights rest as they are until someone looks.
         """
-        found = torch.zeros((), device=self.device)
+        found = torch.zeros_like(self._found) if self.scaling else self._found
         inverse = self.scale.reciprocal() if self.scaling else self.scale
         # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs
         # ten times this.
-        tensors = [p.grad for p in parameters if p.grad is not None] + [
-            loss.clone() for loss in losses
-        ]
+        tensors = [p.grad for p in parameters if p.grad is not None]
+        tensors += [loss.clone() for loss in losses] if self.scaling else losses
         torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
-        return found
+        return found.clone()
 
     def adjust(self, found: Tensor) -> None:
         """Halve the loss scale after an overflow, double it after 2,000 good steps."""

@@ -23,6 +23,7 @@ OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
 
 NONE = "none"  # how text says None, or an empty list
+_LISTED = 10  # choices that an error lists; of more it gives only the nearest
 
 
 def option(
@@ -138,7 +139,10 @@ class TrainingConfig:
         """Return what is wrong between fields that are right by themselves."""
         found = []
         if self.warmup >= self.epochs and self.warmup > 0:
-            found.append(f"--warmup {self.warmup:g}: expected less than --epochs {self.epochs}")
+            found.append(
+                f"--warmup {self.warmup:g}: expected less than --epochs {self.epochs}; "
+                "give a short run --warmup 0"
+            )
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             found.append("--nesterov: needs --optimizer sgd with --momentum above 0")
         return found
@@ -160,7 +164,7 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = get_type_hints(kind)
-    problems, values = [], {}
+    problems, values, wrong = [], {}, set()
     for source, layer in layers:
         for name, value in layer.items():
             label = flag(name) if source == "options" else f"{source}: {name}"
@@ -171,9 +175,10 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
                 values[name] = _checked(_converted(value, hints[name]), fields[name])
             except ValueError as error:
                 problems.append(f"{label} {_shown(value)}: {error}")
-    if not problems:
-        config = kind(**values)
-        problems = config.problems()
+                wrong.add(flag(name))
+    config = kind(**values)
+    # What is said of a wrong field would be said of its default, so it waits.
+    problems += [each for each in config.problems() if not any(name in each for name in wrong)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -218,7 +223,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"--config {path}: no such file; a run keeps its own in RUN/config.toml"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise ConfigError(f"--config {path}: not a TOML file: {error}") from error
 
 
@@ -255,7 +260,7 @@ def _converted(value: Any, hint: Any) -> Any:
     if isinstance(value, str) and kind is not str:
         return _from_text(value, kind)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _from_text(str(value), float)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"expected {_WORDS[kind]}")
     return value
@@ -297,21 +302,20 @@ def _list(value: Any) -> tuple[str, ...]:
 
 def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
     """Hold a value against the choices and bounds of its field."""
-    choices, bounds = field.metadata["choices"], field.metadata["bounds"]
+    choices = field.metadata["choices"]
     if value is None:
         return value
     for one in value if isinstance(value, tuple) else (value,):
         if choices and one not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}{nearest(str(one), choices)}")
+            many = len(choices) > _LISTED
+            listed = f"{len(choices)} names" if many else ", ".join(choices)
+            raise ValueError(f"expected one of {listed}{nearest(str(one), choices)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("expected a finite number")
-    broken = [
-        f"{word} {bound:g}"
-        for word, bound in bounds.items()
-        if bound is not None and not _holds(value, word, bound)
-    ]
-    if broken:
-        raise ValueError(f"expected {_WORDS[type(value)]} {' and '.join(broken)}")
+    bounds = {word: b for word, b in field.metadata["bounds"].items() if b is not None}
+    if not all(_holds(value, word, bound) for word, bound in bounds.items()):
+        range_ = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items())
+        raise ValueError(f"expected {_WORDS[type(value)]} {range_}")
     return value
 
 

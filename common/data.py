@@ -114,8 +114,9 @@ class Batches:
 class Repeated:
     """Any iterable of batches, such as a list or a `DataLoader`, taken once an epoch.
 
-    torch's default generator is keyed by the epoch first, so a `DataLoader` that shuffles by it
-    gives the same batches each time the epoch is asked for.
+    torch's default generator is keyed by the epoch and the batch before each is read, so a
+    `DataLoader` that shuffles by it, and a data set that draws from it, give the same batches each
+    time the epoch is asked for, from whichever batch on.
     """
 
     def __init__(self, batches: Iterable[Any], compute: Compute, seed: int = 0):
@@ -127,9 +128,11 @@ class Repeated:
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
         """Yield each batch as an update of its own."""
-        self._compute.seed(self._seed, seeding.LOADER, epoch)
-        for batch in itertools.islice(self._batches, start, None):
-            yield [self._compute.move(batch)]
+        self._compute.seed(self._seed, seeding.LOADER, epoch, 0)
+        for number, batch in enumerate(self._batches, 1):
+            if number > start:
+                yield [self._compute.move(batch)]
+            self._compute.seed(self._seed, seeding.LOADER, epoch, number)
 
 
 def as_updates(split: Updates | Iterable[Any], compute: Compute, seed: int = 0) -> Updates:
@@ -139,9 +142,16 @@ def as_updates(split: Updates | Iterable[Any], compute: Compute, seed: int = 0) 
 
 def batch_size(batch: Any) -> int:
     """Return the number of samples in a batch: the rows of its first tensor."""
-    while not isinstance(batch, Tensor):
-        batch = next(iter(batch.values() if isinstance(batch, dict) else batch))
-    return len(batch)
+    first = batch[0] if isinstance(batch, tuple) else batch  # the usual batch, quickly
+    return len(first if isinstance(first, Tensor) else next(_tensors(batch)))
+
+
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, tuple | list | dict):
+        for value in batch.values() if isinstance(batch, dict) else batch:
+            yield from _tensors(value)
 
 
 def spans(size: int, length: int) -> list[tuple[int, int]]:

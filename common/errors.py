@@ -1,13 +1,14 @@
 """The exceptions a user may see.
 
-    LabError                 base: caught at the command line, shown as one message, never as a
-    traceback ├── InputError           exit 2: what was given is wrong; the message says what to do
-    instead │   ├── ConfigError      options and config files: every problem at once │   ├──
-    DataError        images, folders, tables │   └── RunError         run folders: missing, locked,
-    damaged, already there ├── RunFailed            exit 1: the run itself could not go on │   ├──
-    NonFiniteError   a loss or gradient became NaN or infinite │   └── SaveError        a file could
-    not be written; what was saved before is intact └── Stopped              exit 128 + signal:
-    stopped from outside
+    LabError               base: shown at the command line as one message, never as a traceback
+    ├── InputError         exit 2: what was given is wrong; the message says what to do instead
+    │   ├── ConfigError    options and config files: every problem at once
+    │   ├── DataError      images, folders, tables; its DownloadError is in `common.download`
+    │   └── RunError       run folders: missing, locked, damaged, already there
+    ├── RunFailed          exit 1: the run itself could not go on
+    │   ├── NonFiniteError a loss or gradient became NaN or infinite
+    │   └── SaveError      a file could not be written; what was saved before is intact
+    └── Stopped            exit 128 + signal: stopped from outside
 
 Messages say what was expected, what was given, and the next thing to try.
 """

@@ -1,6 +1,6 @@
 """The weighted means of an epoch's losses, kept without waiting for the device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +15,14 @@ class Part(NamedTuple):
     name: str
     mean: Tensor  # a scalar on the device
     weight: Tensor | float  # how many items (samples, tokens, class weights) the mean is over
+
+
+def shares(weights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each micro-batch's share of an update's items, by part; a single one has all, 1.0."""
+    if len(weights) == 1:
+        return [dict.fromkeys(weights[0], 1.0)]
+    totals = {name: sum(weight[name] for weight in weights) for name in weights[0]}
+    return [{name: weight[name] / totals[name] for name in totals} for weight in weights]
 
 
 class Means:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.errors import ConfigError
 from common.rows import Row, is_better
 
 Schedule = Callable[[int, Sequence[Row]], float]
@@ -68,6 +69,9 @@ def build(
         weight_decay: on matrices and kernels only; biases and normalisation scales are left alone.
         momentum: for `sgd`, `rmsprop` and `muon`.
         nesterov: look ahead along the momentum, for `sgd`.
+
+    Raises:
+        ConfigError: `muon` was asked for a model that has no hidden matrix.
     """
     groups = parameter_groups(model.parameters(), weight_decay)
     fused = all(p.device.type in _FUSED for p in model.parameters())
@@ -91,6 +95,8 @@ def build(
 def parameter_groups(parameters: Iterable[Tensor], weight_decay: float) -> list[dict[str, Any]]:
     """Split what trains into matrices, which decay, and vectors (biases, scales), which do not."""
     trained = [p for p in parameters if p.requires_grad]
+    if not weight_decay:  # one group, since each costs a step a call of its kernel
+        return [{"params": trained, "weight_decay": 0.0}]
     matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": weight_decay},
@@ -121,15 +127,31 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
 def step(optimizer: AnyOptimizer, found: Tensor) -> None:
     """Apply the gradients, unless `found` (a scalar on the device) is 1: then nothing changes.
 
-    The device decides, so nobody waits for it. Fused optimizers skip by themselves; for the others,
-    what they changed is put back.
+    Nobody waits for a device: on the CPU `found` is there to be read, elsewhere the device decides.
     """
-    for part in optimizer.parts if isinstance(optimizer, Together) else [optimizer]:
-        if getattr(part, "_step_supports_amp_scaling", False):
-            part.found_inf = found  # type: ignore[attr-defined]
+    for part in optimizer.parts if isinstance(optimizer, Together) else (optimizer,):
+        if not found.is_cpu:
+            step_on_device(part, found)
+        elif not found:
             part.step()
-        else:
-            _step_and_restore(part, found)
+
+
+def step_on_device(optimizer: torch.optim.Optimizer, found: Tensor) -> None:
+    """Apply the gradients, unless the device finds `found` to be 1.
+
+    Fused optimizers skip by themselves; for the others, what they changed is put back.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer.found_inf = found  # type: ignore[attr-defined]
+        optimizer.step()
+    else:
+        _step_and_restore(optimizer, found)
+
+
+def with_gradients(optimizer: AnyOptimizer) -> list[Tensor]:
+    """Return the optimizer's parameters that have a gradient."""
+    groups = optimizer.param_groups
+    return [p for group in groups for p in group["params"] if p.grad is not None]
 
 
 def set_rate(optimizer: AnyOptimizer, factor: float) -> None:
@@ -259,8 +281,9 @@ def _muon(
 ) -> Together:
     hidden = hidden_matrices(model)
     if not hidden:
-        raise ValueError(
-            "muon needs a linear layer between the first and the last; this model has none"
+        raise ConfigError(
+            "--optimizer muon: needs a linear layer between the first and the last, and this model "
+            "has none; try adamw"
         )
     chosen = {id(p) for p in hidden}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -274,7 +297,7 @@ def _muon(
         adjust_lr_fn="match_rms_adamw",
     )
     adamw = torch.optim.AdamW(parameter_groups(rest, weight_decay), lr=rate, fused=fused)
-    return Together([_prefilled(muon, ["momentum_buffer"]), adamw])
+    return Together([muon, adamw])
 
 
 def _prefilled(
@@ -282,8 +305,8 @@ def _prefilled(
 ) -> torch.optim.Optimizer:
     """Start the optimizer's buffers at zero now, as its first step would.
 
-    A first step that is skipped must leave them at zero: torch's fused SGD leaves them
-    uninitialised.
+    A first step that is skipped must leave them so: torch's fused SGD leaves them uninitialised,
+    and its RMSprop counts the step.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -304,6 +327,9 @@ def _step_and_restore(optimizer: torch.optim.Optimizer, found: Tensor) -> None:
     ]
     tensors = [*parameters, *buffers]
     before = [tensor.clone() for tensor in tensors]
+    bad = found > 0
+    for p in parameters:  # a buffer that the step makes anew has no value to go back to
+        p.grad.masked_fill_(bad, 0.0)
     optimizer.step()
     for tensor, old in zip(tensors, before, strict=True):
-        tensor.copy_(torch.where(found > 0, old, tensor))
+        tensor.copy_(torch.where(bad, old, tensor))

@@ -11,8 +11,10 @@ figures/, report.html
 """
 
 import contextlib
+import itertools
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,7 +71,7 @@ class Run:
         """The rows of the epochs so far."""
         path = self.path / "history.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return [json.loads(line) for line in lines]
+        return [_figures(json.loads(line)) for line in lines]
 
     def write_history(self, rows: Sequence[Row]) -> None:
         """Write the rows, as a whole: what a crash cut off comes again when the run is resumed."""
@@ -111,26 +113,18 @@ def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:
         RunError: the name is taken, or would leave the folder of all runs.
     """
     folder = run_dir / lab
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if name is not None:
-            path = folder / _safe(name)
-            path.mkdir()
+    names = (f"{_slug(stem)}-{number}" for number in itertools.count(1))
+    for path in (folder / each for each in (names if name is None else [_safe(name)])):
+        try:
+            path.mkdir(parents=True)
             return Run(path)
-        for number in range(1, 1_000_000):
-            with contextlib.suppress(FileExistsError):
-                path = folder / f"{_slug(stem)}-{number}"
-                path.mkdir()
-                return Run(path)
-    except FileExistsError as error:
-        raise RunError(
-            f"{path} is there already; go on with --resume {path}, or choose another --name"
-        ) from error
-    except OSError as error:
-        raise RunError(
-            f"cannot make a run folder in {folder}: {error.strerror}; choose another --run-dir"
-        ) from error
-    raise RunError(f"{folder} is full of runs named {stem}; choose a --name")
+        except OSError as error:
+            if not os.path.lexists(path):
+                raise RunError(
+                    f"cannot make the run folder {path}: {error.strerror}; "
+                    "choose another --run-dir or --name"
+                ) from error
+    raise RunError(f"{path} is there already; go on with --resume {path}, or choose another --name")
 
 
 def open_run(path: Path, lab: str) -> Run:
@@ -189,6 +183,11 @@ def _safe(name: str) -> str:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "run"
+
+
+def _figures(row: dict[str, Any]) -> Row:
+    """Undo what `_plain` did to the figures of a row."""
+    return {name: math.nan if value is None else value for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -15,16 +15,16 @@ ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALIZATION, LOADER = range(6)
 def derive(*keys: int) -> int:
     """Mix integers into one seed of 63 bits.
 
-    The finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
-    generators", section 4) is applied after each key, so near keys give unrelated seeds.
+    The keys are the digits of one number (to the base of Knuth's multiplier for MMIX, modulo 2^64);
+    the finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
+    generators", section 4) then gives near numbers unrelated seeds.
     """
-    state = 0
+    state = 1
     for key in keys:
-        state = (state + key + 0x9E3779B97F4A7C15) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
-    return state >> 1
+        state = (state * 6364136223846793005 + key) & _MASK
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+    return (state ^ (state >> 31)) >> 1
 
 
 def generator(*keys: int) -> torch.Generator:

@@ -21,7 +21,7 @@ from common.checkpoint import Memory
 from common.compute import Compute
 from common.data import Updates, as_updates, batch_size
 from common.errors import Stopped
-from common.means import Means, Part
+from common.means import Means, Part, shares
 from common.rows import Row, best_row, better_direction, epochs_since_best
 from common.signals import noted
 
@@ -58,8 +58,8 @@ class Task(ABC):
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Return how many items (samples, tokens, class weights) each part's mean is over.
 
-        It is known before the forward pass, so that micro-batches add up to the mean over all their
-        items.
+        Positive, and known before the forward pass, so that micro-batches add up to the mean over
+        all their items.
         """
         return {"loss": batch_size(batch)}
 
@@ -117,17 +117,17 @@ def train_step(
     """
     optimizer.zero_grad(set_to_none=True)
     weights = [task.weights(batch) for batch in batches]
-    totals = {name: sum(weight[name] for weight in weights) for name in weights[0]}
     losses = []
-    for micro, (batch, weight) in enumerate(zip(batches, weights, strict=True)):
+    for micro, (batch, share) in enumerate(zip(batches, shares(weights), strict=True)):
         generator = compute.seed(seed, seeding.DROPOUT, step, micro)
         with compute.autocast():
             parts = task.loss(model, batch, When(epoch, step, generator))
-        shares = [compute.scale * (weight[name] / totals[name]) for name in parts]
-        torch.autograd.backward(list(parts.values()), shares)
+        gradients = [compute.gradient(share[name]) for name in parts]
+        torch.autograd.backward(list(parts.values()), gradients)
+        weight = weights[micro]
         losses += [Part(name, mean.detach(), weight[name]) for name, mean in parts.items()]
 
-    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    parameters = optim.with_gradients(optimizer)
     skipped = compute.unscale(parameters, [part.mean for part in losses])
     if clip is not None:
         nn.utils.clip_grad_norm_(parameters, clip)
@@ -192,6 +192,7 @@ def epochs(
     monitor, mode = monitored(task, validation, monitor, mode)
     train = as_updates(train, compute, seed)
     compute.place(model)
+    compute.reset()
     optimizer = optimizer or optim.build("adamw", model)
     evaluated = average.model if average else model
     parts = {"model": model, "optimizer": optimizer, "compute": compute}
@@ -279,6 +280,8 @@ def fit(
 ) -> list[Row]:
     """Train, stop early if asked, and leave the best epoch's weights in the model.
 
+    Where the figure that picks the best epoch was never a number, the last weights stay.
+
     Args:
         model: trains in place.
         task: gives loss and figures.
@@ -311,7 +314,8 @@ def fit(
             on_epoch(row)
             if patience is not None and epochs_since_best(rows, monitor, mode) >= patience:
                 break
-    checkpoint.load_best(model)
+    if best_row(rows, monitor, mode):
+        checkpoint.load_best(model)
     return rows
 
 

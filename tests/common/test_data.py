@@ -1,0 +1,280 @@
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from common import augment, seeding
+from common.compute import Compute
+from common.data import (
+    Batches,
+    Repeated,
+    Updates,
+    as_updates,
+    batch_size,
+    sample_rows,
+    spans,
+    split_rows,
+)
+from common.errors import DataError
+
+
+class Items(Dataset):
+    """Images with their row numbers, as a map-style data set that workers can read."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, row):
+        return self.images[row], row
+
+
+class Numbers:
+    """A `prepare` that shows which numbers a row was given."""
+
+    columns = 3
+
+    def __call__(self, inputs, numbers):
+        return (inputs, torch.zeros(len(inputs), 3) if numbers is None else numbers)
+
+
+def rows_of(batches, epoch=0, start=0):
+    """The row numbers of each micro-batch of each update, as lists."""
+    return [[b[-1].tolist() for b in update] for update in batches.updates(epoch, start)]
+
+
+def flat(nested):
+    return [row for update in nested for batch in update for row in batch]
+
+
+def plain(size, batch_size=8, **options):
+    return Batches([torch.arange(size)], batch_size, **options)
+
+
+@pytest.mark.parametrize(
+    ("size", "length", "expected"),
+    [
+        (10, 4, [(0, 4), (4, 8), (8, 10)]),
+        (8, 4, [(0, 4), (4, 8)]),
+        (9, 4, [(0, 4), (4, 9)]),  # one sample alone joins those before it
+        (1, 4, [(0, 1)]),
+        (5, 4, [(0, 5)]),
+        (3, 1, [(0, 1), (1, 2), (2, 3)]),
+        (4, 100, [(0, 4)]),
+    ],
+)
+def test_spans(size, length, expected):
+    assert spans(size, length) == expected
+
+
+@pytest.mark.parametrize("size", range(1, 40))
+def test_spans_cover_everything_and_none_is_of_one_sample(size):
+    for length in range(2, 12):
+        pieces = spans(size, length)
+        assert [row for low, high in pieces for row in range(low, high)] == list(range(size))
+        assert all(2 <= high - low <= length + 1 for low, high in pieces) or size == 1
+
+
+@pytest.mark.parametrize("micro", [None, 1, 3, 7, 8, 100])
+def test_each_row_comes_once_an_epoch_in_an_order_of_its_own(micro):
+    batches = plain(50, training=True, micro_batch=micro, seed=5)
+    first, second = (flat(rows_of(batches, epoch)) for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first == seeding.permutation(5, 0, 50).tolist()
+    assert first != second
+    assert first == flat(rows_of(batches, 0))
+    assert first != flat(rows_of(plain(50, training=True, seed=6), 0))
+
+
+def test_evaluation_keeps_the_order_of_the_data():
+    assert flat(rows_of(plain(21), epoch=3)) == list(range(21))
+
+
+def test_updates_are_of_the_batch_size_and_micro_batches_make_them_up():
+    batches = plain(30, training=True, micro_batch=3)
+    lengths = [[len(batch) for batch in update] for update in rows_of(batches)]
+    assert lengths == [[3, 3, 2], [3, 3, 2], [3, 3, 2], [3, 3]]
+    assert len(batches) == 4
+
+
+@pytest.mark.parametrize(("size", "lengths"), [(17, [8, 9]), (18, [8, 8, 2]), (1, [1])])
+def test_a_last_batch_of_one_sample_joins_the_one_before(size, lengths):
+    batches = plain(size)
+    assert [len(batch) for [batch] in rows_of(batches)] == lengths
+    assert len(batches) == len(lengths)
+
+
+def test_a_split_without_samples_is_an_error():
+    with pytest.raises(DataError, match="no samples"):
+        plain(0)
+
+
+@pytest.mark.parametrize("size", [4, 8, 50])
+@pytest.mark.parametrize("micro", [None, 3])
+def test_what_a_sample_gets_does_not_depend_on_the_batch_size(size, micro):
+    rows = torch.arange(50)
+    table = seeding.uniforms(2, 1, 50, 3)
+    batches = Batches(
+        [rows, rows], size, training=True, micro_batch=micro, seed=2, prepare=Numbers()
+    )
+    found = [batch for update in batches.updates(1) for batch in update]
+    assert torch.equal(torch.cat([numbers for (_, numbers), _ in found]), table)
+    assert torch.equal(torch.cat([row for _, row in found]), seeding.permutation(2, 1, 50))
+
+
+def test_evaluation_hands_out_no_numbers():
+    rows = torch.arange(5)
+    [[((inputs, numbers), _)]] = Batches([rows, rows], prepare=Numbers()).updates(0)
+    assert torch.equal(inputs, rows)
+    assert not numbers.any()
+
+
+@pytest.fixture
+def pipeline():
+    return augment.Pipeline(augment.parse(["affine", "pad-crop:1"]), mean=[0.3], std=[0.4])
+
+
+def images_by_row(batches, start=0):
+    found = [batch for update in batches.updates(1, start) for batch in update]
+    return torch.cat([b[0] for b in found]), torch.cat([b[1] for b in found])
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_workers_batch_size_and_place_of_reading_change_nothing(digits, pipeline, same, start):
+    images = digits.images[:41]
+    options = {"training": True, "seed": 1, "prepare": pipeline}
+    in_memory = Batches((images, torch.arange(41)), 4, **options)
+    expected = images_by_row(in_memory, start)
+    assert len(expected[1]) == 41 - 4 * start
+    for workers in (0, 1, 2):
+        read = Batches(Items(images), 4, workers=workers, micro_batch=3, **options)
+        assert same(images_by_row(read, start), expected)
+        assert same(images_by_row(read, start), expected)  # also when asked again
+    if not start:
+        assert same(images_by_row(Batches((images, torch.arange(41)), 16, **options)), expected)
+
+
+@pytest.mark.parametrize("start", [0, 1, 6, 7])
+@pytest.mark.parametrize("kind", ["memory", "dataset", "loader"])
+def test_to_start_at_an_update_is_to_skip_those_before(kind, start):
+    rows = torch.arange(50)
+    split = {
+        "memory": lambda: Batches([rows], 8, training=True, micro_batch=3),
+        "dataset": lambda: Batches(TensorDataset(rows), 8, training=True, micro_batch=3),
+        "loader": lambda: Repeated(DataLoader(TensorDataset(rows), 8, shuffle=True), Compute()),
+    }[kind]
+    assert len(split()) == 7
+    assert rows_of(split(), 2, start) == rows_of(split(), 2)[start:]
+
+
+class Noise(Dataset):
+    """Draws from torch's default generator for each item, as torchvision's transforms do."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, row):
+        return torch.rand(2), row
+
+
+def test_a_data_loader_gives_an_epoch_by_its_number():
+    split = Repeated(DataLoader(TensorDataset(torch.arange(30)), 7, shuffle=True), Compute(), 4)
+    first, second, again = (rows_of(split, epoch) for epoch in (0, 1, 0))
+    assert first == again != second
+    assert sorted(flat(first)) == sorted(flat(second)) == list(range(30))
+    other_seed = Repeated(
+        DataLoader(TensorDataset(torch.arange(30)), 7, shuffle=True), Compute(), 5
+    )
+    assert rows_of(other_seed, 0) != first
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("start", [1, 2])
+def test_random_items_are_the_same_whatever_is_drawn_between_them(same, workers, start):
+    """Training draws dropout between two batches; a resumed run has skipped those draws."""
+    split = Repeated(DataLoader(Noise(), 5, shuffle=True, num_workers=workers), Compute())
+    expected = [batch for [batch] in split.updates(3)]
+    found = []
+    for [batch] in split.updates(3, start):
+        torch.manual_seed(99)
+        torch.rand(7)
+        found.append(batch)
+    assert same(found, expected[start:])
+    assert not torch.equal(expected[0][0][0], expected[1][0][0])
+
+
+def test_a_list_of_batches_is_a_split_and_batches_are_themselves():
+    compute = Compute()
+    batches = plain(5)
+    assert as_updates(batches, compute) is batches
+    repeated = as_updates([torch.arange(3), torch.arange(2)], compute)
+    assert isinstance(repeated, Updates)
+    assert [batch.tolist() for [batch] in repeated.updates(0)] == [[0, 1, 2], [0, 1]]
+    assert len(repeated) == 2
+
+
+class Pair(NamedTuple):
+    words: torch.Tensor
+    label: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        torch.zeros(3, 2),
+        (torch.zeros(3, 2), torch.zeros(9)),
+        [[torch.zeros(3)], torch.zeros(9)],
+        {"names": ["a", "b", "c"], "inputs": torch.zeros(3)},
+        ((), 5, Pair(torch.zeros(3), torch.zeros(9))),
+    ],
+)
+def test_the_size_of_a_batch_is_that_of_its_first_tensor(batch):
+    assert batch_size(batch) == 3
+
+
+TARGETS = torch.tensor([0] * 50 + [1] * 30 + [7] * 20)[seeding.permutation(0, 0, 100)]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_split_has_each_row_once_and_each_class_by_its_share(seed):
+    parts = split_rows(TARGETS, seed, validation=0.1, test=0.2)
+    assert torch.cat(parts).sort().values.tolist() == list(range(100))
+    assert all(torch.equal(part, part.sort().values) for part in parts)
+    counts = [np.unique(TARGETS[part], return_counts=True)[1].tolist() for part in parts]
+    assert counts == [[35, 21, 14], [5, 3, 2], [10, 6, 4]]
+
+
+def test_a_split_is_a_function_of_its_seed(same):
+    assert same(split_rows(TARGETS, 3), split_rows(TARGETS, 3))
+    assert not same(split_rows(TARGETS, 3), split_rows(TARGETS, 4))
+
+
+def test_a_part_may_be_left_out_and_numbers_are_split_as_one_class():
+    train, validation, test = split_rows(TARGETS, 0, validation=0.0, test=0.2)
+    assert (len(train), len(validation), len(test)) == (80, 0, 20)
+    assert [len(part) for part in split_rows(torch.rand(40), 0)] == [28, 4, 8]
+
+
+def test_a_rare_class_is_in_every_part_or_an_error():
+    targets = torch.tensor([0] * 20 + [1] * 3)
+    assert all(1 in targets[part] for part in split_rows(targets, 0))
+    with pytest.raises(DataError, match=r"2 sample\(s\); training, validation and test need one"):
+        split_rows(targets[:-1], 0)
+
+
+def test_a_sample_has_each_class_by_its_share():
+    rows = sample_rows(TARGETS, 20, seed=0)
+    assert np.unique(TARGETS[rows], return_counts=True)[1].tolist() == [10, 6, 4]
+    assert torch.equal(rows, rows.unique())
+    assert torch.equal(rows, sample_rows(TARGETS, 20, seed=0))
+    assert not torch.equal(rows, sample_rows(TARGETS, 20, seed=1))
+
+
+def test_a_sample_has_enough_of_each_class_and_no_more_than_there_is():
+    assert np.unique(TARGETS[sample_rows(TARGETS, 1, 0)], return_counts=True)[1].tolist() == [3] * 3
+    assert len(sample_rows(TARGETS, 1000, 0)) == 100
+    assert len(sample_rows(torch.rand(50), 10, 0)) == 10
