@@ -98,13 +98,13 @@ def main(group: click.Group, program: str) -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except LabError as error:
+    except (LabError, Stopped) as error:
         _complain(error)
         code = error.exit_code
     sys.exit(code)
 
 
-def _complain(error: LabError) -> None:
+def _complain(error: LabError | Stopped) -> None:
     problems = error.problems if isinstance(error, ConfigError) else [str(error)]
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)

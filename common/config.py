@@ -99,7 +99,10 @@ class TrainingConfig:
         0.1, "of the learning rate at each drop (step, plateau)", group="Training", above=0, below=1
     )
     warmup: float = option(
-        0.0, "epochs of a linear rise before the schedule", group="Training", at_least=0
+        0.0,
+        "epochs of a linear rise before the schedule, at most half the run",
+        group="Training",
+        at_least=0,
     )
     clip: float | None = option(None, "largest norm of the gradient", group="Training", above=0)
     ema: float | None = option(
@@ -138,11 +141,6 @@ class TrainingConfig:
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = []
-        if self.warmup >= self.epochs and self.warmup > 0:
-            found.append(
-                f"--warmup {self.warmup:g}: expected less than --epochs {self.epochs}; "
-                "give a short run --warmup 0"
-            )
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             found.append("--nesterov: needs --optimizer sgd with --momentum above 0")
         return found

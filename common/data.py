@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as MapDataset
 from common import seeding
 from common.compute import Compute
 from common.errors import DataError
+from common.signals import noted
 
 
 @runtime_checkable
@@ -244,7 +245,9 @@ class _Loader:
 
     def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
         self._batches[:] = [order[low:high].tolist() for low, high in pieces]
-        return (self._compute.move(batch) for batch in self._loader)
+        with noted():  # what Python runs as it forks the workers would swallow a signal
+            batches = iter(self._loader)
+        return (self._compute.move(batch) for batch in batches)
 
 
 class _Given:

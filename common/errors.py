@@ -60,8 +60,8 @@ class SaveError(RunFailed):
     """A file could not be written; what was saved before is intact."""
 
 
-class Stopped(LabError):
-    """The run was stopped by a signal.
+class Stopped(BaseException):
+    """The run was stopped by a signal; like KeyboardInterrupt, no `except Exception` takes it.
 
     Args:
         signum: the signal's number; the process exits with 128 + signum.

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -11,6 +12,9 @@ from typing import IO, Any
 from common.errors import SaveError
 
 PREFIX = ".saving-"  # of files that are not whole yet; what a crash leaves of them can be deleted
+
+
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def _umask() -> int:
@@ -45,8 +49,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         _sync_folder(path.parent)
     except OSError as error:
         raise SaveError(
-            f"could not write {path}: {error.strerror or error}; what was saved before is intact; "
-            "free some space there"
+            f"could not write {path}: {error.strerror or error}; what was saved before is intact"
+            + ("; free some space there" if error.errno in _FULL else "")
         ) from error
     finally:
         if temporary is not None:

@@ -210,7 +210,8 @@ def schedule(
             down to 1/250,000, both cosine-shaped, with torch's constants; the momentum stays).
         steps_per_epoch: updates in an epoch.
         epochs: length of the run.
-        warmup: epochs of a linear rise from zero before the schedule begins, whichever it is.
+        warmup: epochs of a linear rise from zero before the schedule begins, whichever it is; at
+            most half the run.
         period: epochs, as said for each name.
         factor: as said for each name.
         every: `step` to move at each update, `epoch` to move at the first update of each epoch
@@ -218,6 +219,7 @@ def schedule(
         monitor: the figure that `plateau` watches.
         mode: `min` or `max`, the direction in which that figure is better.
     """
+    warmup = min(warmup, epochs / 2)
     if name == "plateau":
 
         def shape(time: float, rows: Sequence[Row]) -> float:

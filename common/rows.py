@@ -54,6 +54,7 @@ def epochs_since_best(rows: Sequence[Row], monitor: str, mode: str) -> int:
 
 def _no_such_figure(monitor: str, row: Row) -> str:
     names = [name for name, value in row.items() if "/" in name and isinstance(value, float)]
-    near = difflib.get_close_matches(monitor, names, n=1)
+    near = [name for name in names if name.endswith(f"/{monitor}")]
+    near = near or difflib.get_close_matches(monitor, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"--monitor {monitor}: no epoch reports that figure; {hint}reported: {', '.join(names)}"

@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM: noted while a loop runs, so that it can save; else an exception."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,11 +21,23 @@ def raise_stopped(signum: int, frame: FrameType | None = None) -> None:
 
 @contextlib.contextmanager
 def handled_by(handler: Handler) -> Iterator[None]:
-    """Give SIGINT and SIGTERM to a handler inside the block; only the main thread can."""
+    """Give SIGINT and SIGTERM to a handler inside the block; only the main thread can.
+
+    Processes forked inside the block, such as DataLoader workers, inherit the handler. Ctrl-C
+    reaches them too, but it is for their parent to end them, which it does with SIGTERM.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {signum: signal.signal(signum, handler) for signum in _WATCHED}
+    owner = os.getpid()
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            handler(signum, frame)
+        elif signum == signal.SIGTERM:
+            os._exit(128 + signum)
+
+    before = {signum: signal.signal(signum, handle) for signum in _WATCHED}
     try:
         yield
     finally:

@@ -39,9 +39,7 @@ class When(NamedTuple):
 class Task(ABC):
     """What the loop cannot know about a job."""
 
-    monitor = (
-        "validation/loss"  # the figure that picks the best epoch, unless the user names another
-    )
+    monitor = "validation/loss"  # picks the best epoch, unless the user names another figure
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
@@ -237,14 +235,11 @@ def epochs(
                 position.update = update + 1
                 clock.count(batches)
                 stop_if_asked()
-                if clock.time_to_show():
-                    show(
-                        Progress(
-                            epoch, update + 1, len(train), clock.samples_per_second, means.fetch()
-                        )
-                    )
-                if clock.time_to_save():
-                    save()
+                if clock.time_to_look():
+                    speed = clock.samples_per_second
+                    show(Progress(epoch, update + 1, len(train), speed, means.fetch()))
+                    if clock.time_to_save():
+                        save()
 
             row = {"epoch": epoch + 1, "learning_rate": optimizer.param_groups[0]["lr"]}
             row |= {f"train/{name}": mean for name, mean in means.fetch().items()}
@@ -368,13 +363,13 @@ def monitored(
 
 
 class _Clock:
-    """Times an epoch, and says when it is time to show or to save."""
+    """Times an epoch, and says when it is time to look at the device, and to save."""
 
-    REFRESH = 0.5  # seconds between two displays, each of which waits for the device
+    REFRESH = 0.5  # most seconds between two looks, each of which waits for the device
 
     def __init__(self, save_every: float):
-        self._begun = self._shown = self._saved = time.perf_counter()
-        self._save_every = save_every
+        self._begun = self._looked = self._saved = time.perf_counter()
+        self._save_every, self._refresh = save_every, min(save_every, self.REFRESH)
         self._samples = 0
 
     def count(self, batches: Sequence[Any]) -> None:
@@ -388,14 +383,15 @@ class _Clock:
     def samples_per_second(self) -> float:
         return self._samples / self.seconds
 
-    def time_to_show(self) -> bool:
+    def time_to_look(self) -> bool:
         now = time.perf_counter()
-        due = now - self._shown > self.REFRESH
-        self._shown = now if due else self._shown
-        return due
+        if now - self._looked < self._refresh:
+            return False
+        self._looked = now
+        return True
 
     def time_to_save(self) -> bool:
-        now = time.perf_counter()
-        due = now - self._saved > self._save_every
-        self._saved = now if due else self._saved
-        return due
+        if self._looked - self._saved < self._save_every:
+            return False
+        self._saved = self._looked
+        return True

@@ -72,7 +72,8 @@ def _config(
     if recipe is not None and recipe not in RECIPES:
         problems = [
             *problems,
-            f"--recipe {recipe}: no such recipe; there are: {', '.join(RECIPES)}",
+            f"--recipe {recipe}: no such recipe; there are: {', '.join(RECIPES)}"
+            f"{nearest(recipe, RECIPES)}",
         ]
     elif recipe is not None:
         layers.append((f"recipe {recipe}", RECIPES[recipe]))
@@ -138,7 +139,7 @@ def _show_results(job: "Job", metrics: dict[str, Any]) -> None:
         rows.append(_result_row(name, values[f"validation_{headline}"], values, headline))
     columns = ["", f"validation {headline}", f"test {headline}", "95 % interval"]
     cli.show_table(job.card.source, columns, rows)
-    click.echo(results.verdict(metrics, job.config.model, job.config.numeric))
+    cli.say(results.verdict(metrics, job.config.model, job.config.numeric))
     click.echo(
         f"Best epoch {metrics['best_epoch']}; trained for {metrics['seconds']['train']:.1f} s."
     )

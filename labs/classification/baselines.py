@@ -40,17 +40,21 @@ def predictions(
     train = splits["train"] if len(splits["train"]) <= _ROWS else splits["train"].select(rows)
     inputs = {name: _pixels(part) for name, part in {**splits, "train": train}.items()}
     targets = {name: part.targets.numpy() for name, part in {**splits, "train": train}.items()}
+
+    def quality(model: Any) -> float:
+        guesses, known = model.predict(inputs["validation"]), targets["validation"]
+        return float(-np.abs(guesses - known).mean() if numeric else (guesses == known).mean())
+
     found = {}
-    for name, candidates in (_regressors() if numeric else _classifiers()).items():
+    neighbors = [k for k in _NEIGHBORS if k <= len(train)]
+    for name, candidates in (_regressors if numeric else _classifiers)(neighbors).items():
         fitted = [model.fit(inputs["train"], targets["train"]) for model in candidates]
-        best = max(
-            fitted, key=lambda model: model.score(inputs["validation"], targets["validation"])
-        )
+        best = max(fitted, key=quality)
         found[name] = {split: best.predict(inputs[split]) for split in ("validation", "test")}
     return found
 
 
-def _classifiers() -> dict[str, Iterator[Any]]:
+def _classifiers(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
@@ -59,7 +63,7 @@ def _classifiers() -> dict[str, Iterator[Any]]:
 
     return {
         "majority class": iter([DummyClassifier(strategy="most_frequent")]),
-        "k-nearest neighbors": (KNeighborsClassifier(k) for k in _NEIGHBORS),
+        "k-nearest neighbors": (KNeighborsClassifier(k) for k in neighbors),
         "logistic regression": (
             make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000, tol=1e-3))
             for penalty in _PENALTIES
@@ -67,7 +71,7 @@ def _classifiers() -> dict[str, Iterator[Any]]:
     }
 
 
-def _regressors() -> dict[str, Iterator[Any]]:
+def _regressors(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
     from sklearn.dummy import DummyRegressor
     from sklearn.linear_model import Ridge
     from sklearn.neighbors import KNeighborsRegressor
@@ -76,7 +80,7 @@ def _regressors() -> dict[str, Iterator[Any]]:
 
     return {
         "mean": iter([DummyRegressor()]),
-        "k-nearest neighbors": (KNeighborsRegressor(k) for k in _NEIGHBORS),
+        "k-nearest neighbors": (KNeighborsRegressor(k) for k in neighbors),
         "linear regression": (
             make_pipeline(StandardScaler(), Ridge(1 / penalty)) for penalty in _PENALTIES
         ),

@@ -38,7 +38,7 @@ class ClassificationConfig(TrainingConfig):
         choices=DECODING,
     )
     augment: tuple[str, ...] = option(
-        ("affine",),
+        ("affine:12:0.12:0.15:10",),
         "random changes of training images, with commas between: affine, color, crop:52, erase, "
         "hflip, pad-crop:4, vflip; or none",
         group="Data",
@@ -57,7 +57,7 @@ class ClassificationConfig(TrainingConfig):
         choices=LOSSES,
     )
     label_smoothing: float = option(
-        0.0, "share of each target spread over all classes", group="Model", at_least=0, below=1
+        0.05, "share of a target spread over all classes", group="Model", at_least=0, below=1
     )
     class_weights: str = option(
         "none",
@@ -69,13 +69,23 @@ class ClassificationConfig(TrainingConfig):
         2.0, "how much the focal loss plays down easy samples", group="Model", at_least=0
     )
 
-    epochs: int = option(40, "passes over the training split", group="Training", at_least=1)
+    epochs: int = option(80, "passes over the training split", group="Training", at_least=1)
     learning_rate: float = option(4e-3, "size of a step", group="Training", above=0)
+    ema: float | None = option(
+        0.99,
+        "decay per update of an average of the weights, used in their place; or none",
+        group="Training",
+        above=0,
+        below=1,
+    )
     schedule: str = option(
         "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
     )
     warmup: float = option(
-        1.0, "epochs of a linear rise before the schedule", group="Training", at_least=0
+        1.0,
+        "epochs of a linear rise before the schedule, at most half the run",
+        group="Training",
+        at_least=0,
     )
 
     @property
@@ -88,15 +98,15 @@ class ClassificationConfig(TrainingConfig):
         found = super().problems()
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in AUGMENTATIONS:
-                known = f"{nearest(name, AUGMENTATIONS)} known: {', '.join(AUGMENTATIONS)}"
-                found.append(f"--augment {name}: no such change{known}")
+                near = nearest(name, AUGMENTATIONS)
+                found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
         if self.numeric and self.class_weights != "none":
             found.append(f"--class-weights: numbers have no classes; drop it or --loss {self.loss}")
-        if self.numeric and self.label_smoothing:
-            found.append(
-                f"--label-smoothing: numbers have no classes; drop it or --loss {self.loss}"
-            )
         return found
 
 
-RECIPES: dict[str, dict[str, Any]] = {}
+RECIPES: dict[str, dict[str, Any]] = {
+    "quick": {"epochs": 10, "learning_rate": 8e-3},
+    "linear": {"model": "linear", "epochs": 20, "augment": (), "learning_rate": 1e-3},
+    "mlp": {"model": "mlp", "epochs": 40, "learning_rate": 1e-3},
+}

@@ -107,17 +107,13 @@ def _find(config: ClassificationConfig) -> images.Images:
     color = needs_color(config.model)
     if not is_path(config.data):
         return _embedded(config, color)
-    path, size, channels = (
-        Path(config.data),
-        config.image_size or _DEFAULT_SIZE,
-        3 if color else None,
-    )
+    path = Path(config.data).expanduser()
+    size, channels = config.image_size or _DEFAULT_SIZE, 3 if color else None
     decoding: Any = config.decoding
-    if not path.exists() and path.parent == Path():
+    if not path.exists():
         raise DataError(
-            f"--data {config.data}: no such path, and no embedded set"
-            f"{nearest(config.data, images.EMBEDDED)} "
-            f"embedded: {', '.join(images.EMBEDDED)}"
+            f"--data {config.data}: no such folder or CSV file, and no embedded set; "
+            f"embedded: {', '.join(images.EMBEDDED)}{nearest(config.data, images.EMBEDDED)}"
         )
     if path.is_dir() and not config.numeric:
         return images.load_folder(path, size, channels, decoding)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from common import optim, training
@@ -52,18 +53,21 @@ def start(config: ClassificationConfig, command: Sequence[str]) -> tuple[Job, Sp
         InputError: the device, the data, the model or the name cannot be had.
     """
     compute = _compute(config)
-    if is_path(config.data):
-        config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
     splits, card = load(config)
     model = task.build_model(config, card)
+    _optimizer(config, model)
+    _check_monitor(config, card, task.build_task(config, splits["train"].targets, card, compute))
+    if is_path(config.data):
+        data = Path(config.data).expanduser().absolute()
+        config = dataclasses.replace(config, data=str(data))
     run = runs.create(
         Path(config.run_dir), LAB, config.name, f"{config.model}-{Path(config.data).stem}"
     )
-    write_text(run.config, to_toml(config))
     run.write(
         "environment", {"lab": LAB, "command": list(command), **runs.environment(str(compute))}
     )
     run.write("data", card.as_dict())
+    write_text(run.config, to_toml(config))  # the last: it makes the folder a run
     return Job(run, config, compute, card, model), splits
 
 
@@ -131,15 +135,8 @@ def train(job: Job, splits: Splits, display: Display, say: Callable[[str], None]
         for name in ("train", "validation")
     }
     compute.place(model)
-    optimizer = optim.build(
-        config.optimizer,
-        model,
-        config.learning_rate,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-    )
-    monitor, mode = _monitored(job, splits)
+    optimizer = _optimizer(config, model)
+    monitor, mode = _monitored(config, the_task)
     schedule = optim.schedule(
         config.schedule,
         steps_per_epoch=len(batches["train"]),
@@ -193,7 +190,7 @@ def conclude(job: Job, splits: Splits, begun: float) -> dict[str, Any]:
     """
     outputs = predict_splits(job, splits)
     history = job.run.history
-    monitor, mode = _monitored(job, splits)
+    monitor, mode = _monitored(job.config, _task(job, splits))
     best = best_row(history, monitor, mode)
     if best is None:
         raise RunError(
@@ -243,9 +240,29 @@ def _compute(config: ClassificationConfig) -> Compute:
     )
 
 
-def _monitored(job: Job, splits: Splits) -> tuple[str, str]:
-    mode = None if job.config.mode == "auto" else job.config.mode
-    return training.monitored(_task(job, splits), splits["validation"], job.config.monitor, mode)
+def _optimizer(config: ClassificationConfig, model: nn.Module) -> optim.AnyOptimizer:
+    return optim.build(
+        config.optimizer,
+        model,
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+    )
+
+
+def _monitored(config: ClassificationConfig, the_task: training.Task) -> tuple[str, str]:
+    mode = None if config.mode == "auto" else config.mode
+    return training.monitored(the_task, "validation", config.monitor, mode)
+
+
+def _check_monitor(config: ClassificationConfig, card: Card, the_task: training.Task) -> None:
+    """Refuse a figure that no epoch will report, before there is a run folder."""
+    targets = torch.arange(2, dtype=torch.int64 if card.classes else torch.float32)
+    outputs = torch.zeros(2, len(card.classes)) if card.classes else torch.zeros(2)
+    figures = the_task.figures({"outputs": outputs, "targets": targets})
+    row = {"train/loss": 0.0, **{f"validation/{name}": value for name, value in figures.items()}}
+    best_row([row], *_monitored(config, the_task))
 
 
 def _counts(card: Card) -> str:

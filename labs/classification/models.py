@@ -125,11 +125,13 @@ def build(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
 
 def _construct(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     if not needs_color(name):
-        return resolve_name(MODELS[name])(channels, image_size, classes)
+        own: nn.Module = resolve_name(MODELS[name])(channels, image_size, classes)
+        return own
     # Imported here because it takes seconds, and the lab's own models do without.
     from torchvision.models import get_model
 
-    return get_model(name, weights=None, num_classes=classes, **_options(name, image_size))
+    model: nn.Module = get_model(name, num_classes=classes, **_options(name, image_size))
+    return model
 
 
 def _options(name: str, image_size: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def predict(
                 pixels.append(decode(file, job.card.image_size, job.card.channels))
                 readable.append(file)
             except DataError as error:
-                say(f"skipped {error}")
+                say(f"skipped: {error}")
         if readable:
             found += _predict(job, readable, torch.stack(pixels), top)
     if not found:
@@ -108,6 +109,11 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from images if path.is_dir() else [path]
 
 
+def _text(file: Path) -> str:
+    """Return a path that can be printed: bytes of an old encoding become replacement marks."""
+    return os.fsencode(file).decode("utf-8", "replace")
+
+
 def _predict(job: Job, files: Sequence[Path], pixels: torch.Tensor, top: int) -> list[Prediction]:
     unknown = torch.zeros(len(files), dtype=torch.float32 if job.config.numeric else torch.int64)
     the_task = task.build_task(job.config, unknown, job.card, job.compute)
@@ -116,14 +122,14 @@ def _predict(job: Job, files: Sequence[Path], pixels: torch.Tensor, top: int) ->
     outputs = training.infer(job.model, the_task, batches, job.compute)["outputs"]
     if job.config.numeric:
         return [
-            Prediction(str(file), (("", value),))
+            Prediction(_text(file), (("", value),))
             for file, value in zip(files, outputs.tolist(), strict=True)
         ]
     chances = torch.from_numpy(results.probabilities(outputs))
     values, classes = chances.topk(min(top, len(job.card.classes)))
     return [
         Prediction(
-            str(file),
+            _text(file),
             tuple(
                 (job.card.classes[index], value) for index, value in zip(row, chance, strict=True)
             ),

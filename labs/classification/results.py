@@ -75,7 +75,7 @@ def decide(outputs: Tensor, numeric: bool) -> Array:
 def scores(predictions: Array, targets: Array, numeric: bool) -> npt.NDArray[np.float64]:
     """Return how good predictions are: 1 or 0 for classes, minus the error for numbers."""
     if numeric:
-        return -np.abs(predictions - targets).astype(np.float64)
+        return np.asarray(-np.abs(predictions - targets), np.float64)
     return np.asarray(predictions == targets, np.float64)
 
 

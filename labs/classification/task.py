@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from common import augment, losses, metrics, seeding
 from common.compute import Compute
 from common.data import Batches
-from common.errors import ConfigError
+from common.errors import ConfigError, NonFiniteError
 from common.images import ImageSet
 from common.training import Task, When
 from labs.classification import models, results
@@ -25,6 +25,8 @@ class Classification(Task):
         loss: mean loss from (logits, targets).
         class_weights: (C,), on the device, when the loss weighs classes.
     """
+
+    monitor = "validation/accuracy"
 
     def __init__(self, loss: losses.Loss, class_weights: Tensor | None = None):
         self._loss, self._class_weights = loss, class_weights
@@ -45,6 +47,7 @@ class Classification(Task):
 
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return the classification figures; `loss` is the plain cross-entropy, whatever trains."""
+        _check_finite(outputs["outputs"])
         figures = metrics.classification(
             results.probabilities(outputs["outputs"]), outputs["targets"].numpy()
         )
@@ -73,8 +76,17 @@ class Regression(Task):
 
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return MAE, MSE, RMSE and R^2; `loss` is the MSE, whatever trains."""
+        _check_finite(outputs["outputs"])
         figures = metrics.regression(outputs["outputs"].numpy(), outputs["targets"].numpy())
         return {"loss": figures["mse"], **figures}
+
+
+def _check_finite(outputs: Tensor) -> None:
+    if not outputs.isfinite().all():
+        raise NonFiniteError(
+            "the model's outputs became NaN or infinite. "
+            "Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
+        )
 
 
 def build_model(config: ClassificationConfig, card: Card) -> nn.Module:

@@ -195,8 +195,8 @@ def test_problems_between_fields_are_told_with_those_of_single_fields():
 
 
 def test_what_depends_on_a_wrong_field_waits_until_it_is_right():
-    found = problems_of(("options", {"epochs": "1o0", "warmup": "50"}))
-    assert found == ["--epochs 1o0: expected a whole number"]
+    [problem] = problems_of(("options", {"optimizer": "sdg", "nesterov": "on"}))
+    assert problem.startswith("--optimizer sdg:")
 
 
 def test_a_config_error_shows_its_problems_as_lines():
@@ -207,8 +207,6 @@ def test_a_config_error_shows_its_problems_as_lines():
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ({"warmup": "20"}, "--warmup 20: expected less than --epochs 20"),
-        ({"epochs": "1", "warmup": "1"}, "--warmup 0"),
         ({"nesterov": "on"}, "--nesterov"),
         ({"nesterov": "on", "optimizer": "sgd", "momentum": "0"}, "--nesterov"),
     ],

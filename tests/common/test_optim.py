@@ -421,3 +421,12 @@ def test_the_warm_up_is_a_line_and_the_schedule_begins_after_it(name):
 def test_the_warm_up_per_epoch():
     found = factors("none", warmup=2.0, every="epoch")[::STEPS]
     assert found == pytest.approx([1 / 3, 2 / 3, *[1.0] * 8])
+
+
+def test_a_warmup_takes_at_most_half_of_a_short_run():
+    factors = [
+        optim.schedule("none", steps_per_epoch=10, epochs=1, warmup=3)(step, [])
+        for step in range(10)
+    ]
+    assert factors[:5] == sorted(set(factors[:5]))
+    assert factors[5:] == [1.0] * 5

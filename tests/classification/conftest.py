@@ -1,0 +1,110 @@
+"""The lab's command line in this process, and pictures to give it."""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from common import cli
+from labs.classification import baselines, report
+from labs.classification.__main__ import PROGRAM, group
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """Return a function that runs a command in this process.
+
+    Most tests need neither the report nor more than one baseline, so that is what they get; with
+    full=True nothing is left out.
+    """
+    return _lab
+
+
+def _lab(*words, full=False):
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lab", *map(str, words)])
+        if not full:
+            patch.setattr(report, "write", lambda job, *_: job.run.report.write_text("a report"))
+            patch.setattr(
+                baselines,
+                "_classifiers",
+                lambda _: {"majority class": iter([DummyClassifier(strategy="most_frequent")])},
+            )
+            patch.setattr(baselines, "_regressors", lambda _: {"mean": iter([DummyRegressor()])})
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as done,
+        ):
+            cli.main(group, PROGRAM)
+    return Result(done.value.code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def train(lab, tmp_path):
+    """Return a function that trains a small run; its result and its folder."""
+
+    def call(*words, full=False):
+        result = lab("train", *SMALL, "--run-dir", tmp_path / "runs", *words, full=full)
+        return result, newest_run(tmp_path / "runs")
+
+    return call
+
+
+SMALL = (
+    *("--data", "digits", "--limit", "60", "--model", "linear", "--augment", "none"),
+    *("--epochs", "2", "--warmup", "0", "--batch-size", "16", "--learning-rate", "0.004"),
+    *("--ema", "none", "--label-smoothing", "0"),
+)
+
+
+def newest_run(runs: Path) -> Path | None:
+    """Return the run folder that was made last."""
+    found = sorted(runs.glob("classification/*"), key=lambda path: path.stat().st_mtime_ns)
+    return found[-1] if found else None
+
+
+@pytest.fixture(scope="session")
+def paint():
+    return _paint
+
+
+def _paint(path, level, mode="RGB", size=(12, 12)):
+    """Save a noisy picture of a brightness; each path gets its own noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(sum(str(path.name).encode()) + 1000 * level)
+    pixels = rng.integers(level, level + 60, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Return a folder of dark and bright pictures with Korean class names, 10 in each class."""
+    folder = tmp_path_factory.mktemp("사진") / "동물 '사진'"
+    for name, level in (("고양이 [cat]", 0), ("강아지, 흰", 180)):
+        for number in range(10):
+            _paint(folder / name / f"{number} 번.png", level)
+    return folder

@@ -1,0 +1,465 @@
+"""Training from the command line to the end: what a run folder holds, and what options do."""
+
+import csv
+import dataclasses
+import hashlib
+import json
+
+import pytest
+import torch
+
+from common import checkpoint
+from common.compute import has_bf16
+from common.config import OPTIMIZERS, SCHEDULES, build, field_types, read_toml, to_toml
+from common.rows import best_row, better_direction
+from labs.classification.config import LOSSES, ClassificationConfig
+from labs.classification.task import Classification
+
+TIMES = ("seconds", "samples_per_second")
+
+
+def history(run):
+    """Return the rows of a run without what the clock says."""
+    rows = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+def weights(run):
+    return checkpoint.load(run / "best.safetensors").tensors
+
+
+def metrics(run):
+    return json.loads((run / "metrics.json").read_text())
+
+
+def best_epoch(run):
+    """Return the epoch whose weights are kept, on which three files must agree."""
+    kept = json.loads(checkpoint.load(run / "best.safetensors").text)["row"]
+    assert kept["epoch"] == metrics(run)["best_epoch"]
+    assert kept["validation/accuracy"] == metrics(run)["validation"]["accuracy"]
+    return kept["epoch"]
+
+
+def same(one, other):
+    """Say whether two dicts of tensors are equal to the bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def close(one, other, tolerance=1e-5):
+    return all(torch.allclose(one[name], other[name], rtol=0, atol=tolerance) for name in one)
+
+
+@pytest.fixture
+def trained(train):
+    """Return a function that trains with options and gives the run folder."""
+
+    def call(*words, **options):
+        result, run = train(*words, **options)
+        assert result.code == 0, result
+        return run
+
+    return call
+
+
+# The whole of it
+
+
+@pytest.fixture(scope="module")
+def whole(lab, tmp_path_factory):
+    """Return the result and the folder of a run of which nothing is left out."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = lab(
+        *("train", "--data", "digits", "--limit", "200", "--image-size", "16", "--epochs", "4"),
+        *("--model", "lenet5", "--run-dir", folder, "--name", "처음"),
+        full=True,
+    )
+    return result, folder / "classification/처음"
+
+
+def test_a_run_folder_holds_everything(whole):
+    result, run = whole
+    assert result.code == 0, result
+    assert {path.name for path in run.iterdir()} >= {
+        *("config.toml", "environment.json", "data.json", "history.jsonl", "best.safetensors"),
+        *("checkpoints", "metrics.json", "report.html"),
+    }
+    assert len(list((run / "checkpoints").iterdir())) == 2
+
+
+def test_metrics_have_the_documented_keys(whole):
+    _, run = whole
+    found = metrics(run)
+    assert list(found) == ["best_epoch", "validation", "test", "baselines", "seconds"]
+    assert found["seconds"].keys() == {"train", "total"}
+    assert 0 < found["seconds"]["train"] < found["seconds"]["total"]
+    figures = {"accuracy", "accuracy_interval", "balanced_accuracy", "f1", "log_loss"}
+    assert figures <= found["validation"].keys() == found["test"].keys()
+    names = ["majority class", "k-nearest neighbors", "logistic regression"]
+    assert list(found["baselines"]) == names
+    for values in found["baselines"].values():
+        assert values.keys() == {
+            *("accuracy", "accuracy_interval", "validation_accuracy", "lead", "lead_interval")
+        }
+        assert found["test"]["accuracy"] - values["accuracy"] == pytest.approx(values["lead"])
+
+
+def test_the_best_epoch_is_the_one_that_is_kept(whole):
+    _, run = whole
+    rows = history(run)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    best = best_row(rows, Classification.monitor, better_direction(Classification.monitor))
+    assert best_epoch(run) == best["epoch"]
+    assert metrics(run)["validation"]["log_loss"] == best["validation/loss"]
+
+
+def test_the_history_has_a_row_of_plain_figures_for_each_epoch(whole):
+    _, run = whole
+    for row in map(json.loads, (run / "history.jsonl").read_text().splitlines()):
+        assert row.keys() >= {"epoch", "learning_rate", "train/loss", "validation/loss", *TIMES}
+        assert all(isinstance(value, int | float) for value in row.values())
+
+
+def test_the_environment_and_the_card_say_what_was_trained_with_what(whole):
+    _, run = whole
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["lab"] == "classification"
+    assert environment["command"][1] == "train"
+    assert environment["torch"]
+    card = json.loads((run / "data.json").read_text())
+    assert card["classes"] == list("0123456789")
+    assert card["image_size"] == 16
+    assert sum(card["counts"].values()) == pytest.approx(200, abs=5)
+
+
+def test_the_screen_shows_the_network_beside_the_baselines(whole):
+    result, run = whole
+    found = metrics(run)
+    for name in found["baselines"]:
+        assert f"| {name} " in result.out
+    assert f"| lenet5 (epoch {found['best_epoch']}) " in result.out
+    assert f"{found['test']['accuracy']:.4f}" in result.out
+    assert f"Report: {run}/report.html\n" in result.out
+    assert result.err.count("epoch   ") == 4
+    assert str(run) in result.err
+
+
+def test_evaluate_finds_the_same_figures_again(whole, lab):
+    _, run = whole
+    before = (run / "metrics.json").read_bytes()
+    for split in ("test", "validation"):
+        result = lab("evaluate", run, "--split", split)
+        assert result.code == 0
+        rows = [line.split("|")[1:3] for line in result.out.splitlines() if line.startswith("| ")]
+        shown = {name.strip(): value.strip() for name, value in rows[1:]}
+        low, high = metrics(run)[split].pop("accuracy_interval")
+        expected = {
+            name: f"{value:.4f}"
+            for name, value in metrics(run)[split].items()
+            if name != "accuracy_interval"
+        }
+        assert shown == {**expected, "accuracy_interval": f"{low:.4f} to {high:.4f}"}
+    assert "160" not in lab("evaluate", run).out
+    assert lab("evaluate", run, "--split", "train", "--device", "cpu").code == 0
+    assert (run / "metrics.json").read_bytes() == before
+
+
+def test_the_report_can_be_drawn_again(whole, lab):
+    _, run = whole
+    (run / "report.html").unlink()
+    result = lab("report", run, full=True)
+    assert result.code == 0
+    assert result.out == f"Report: {run}/report.html\n"
+    assert (run / "report.html").stat().st_size > 1000
+
+
+def test_a_config_repeats_its_run_to_the_bit(whole, lab, tmp_path):
+    _, run = whole
+    result = lab("train", "--config", run / "config.toml", "--run-dir", tmp_path)
+    assert result.code == 0
+    [again] = (tmp_path / "classification").iterdir()
+    assert again.name == "lenet5-digits-1"
+    assert history(again) == history(run)
+    assert same(weights(again), weights(run))
+    assert metrics(again)["test"] == metrics(run)["test"]
+    assert (again / "config.toml").read_text() == (run / "config.toml").read_text()
+
+
+def test_options_override_the_config(whole, lab, tmp_path):
+    _, run = whole
+    words = ("--config", run / "config.toml", "--epochs", "2", "--model", "linear")
+    assert lab("train", *words, "--run-dir", tmp_path).code == 0
+    [again] = (tmp_path / "classification").iterdir()
+    config = read_toml(again / "config.toml")
+    assert (config["epochs"], config["model"], config["limit"]) == (2, "linear", 200)
+
+
+# Configs
+
+
+def test_every_field_of_the_config_survives_its_file(tmp_path):
+    other = {int: 12, float: 0.25, str: "/사진/a 'b' \"c\" \\d"}
+    special = {"augment": ("crop:6", "erase"), "optimizer": "sgd", "nesterov": True}
+    values = {}
+    for field in dataclasses.fields(ClassificationConfig):
+        kind, _ = field_types(ClassificationConfig)[field.name]
+        choices = [each for each in field.metadata["choices"] if each != field.default]
+        values[field.name] = special.get(field.name) or (
+            choices[0] if choices else not field.default if kind is bool else other[kind]
+        )
+        assert values[field.name] != field.default
+    config = ClassificationConfig(**values)
+    path = tmp_path / "설정.toml"
+    path.write_text(to_toml(config), encoding="utf-8")
+    where = {name: values[name] for name in ("run_dir", "name")}
+    again = build(ClassificationConfig, (str(path), read_toml(path)), ("options", where))
+    assert again == config
+
+
+def test_help_names_every_option_with_its_default(lab):
+    text = " ".join(lab("train", "--help").out.split())
+    for field in dataclasses.fields(ClassificationConfig):
+        flag = "--" + field.name.replace("_", "-")
+        assert f"{flag} " in text
+        assert field.metadata["help"] in text or "-" in field.metadata["help"]
+    assert "--learning-rate NUMBER size of a step [default: " in text
+    assert "[default: mnist5k]" in text
+    assert "seconds between saves inside an epoch" in text
+
+
+# What options do
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_trains(optimizer, trained):
+    model = "mlp" if optimizer == "muon" else "linear"  # muon is for hidden layers
+    run = trained(
+        "--optimizer",
+        optimizer,
+        "--model",
+        model,
+        "--weight-decay",
+        "0.01",
+        "--epochs",
+        "4",
+        "--learning-rate",
+        "0.01",
+    )
+    rows = history(run)
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+
+
+def test_every_schedule_trains_and_none_is_another(trained):
+    rates = {}
+    for schedule in SCHEDULES:
+        run = trained(
+            "--schedule",
+            schedule,
+            "--schedule-period",
+            "1",
+            "--epochs",
+            "3",
+            "--learning-rate",
+            "0.1",
+        )
+        rates[schedule] = tuple(row["learning_rate"] for row in history(run))
+    assert rates["none"] == (0.1, 0.1, 0.1)
+    assert rates["step"] == pytest.approx((0.1, 0.01, 0.001))
+    assert rates["cosine"][-1] < rates["cosine"][0] < 0.1
+    assert len(set(rates.values())) >= len(SCHEDULES) - 1  # plateau may see no plateau
+    by_epoch = trained("--schedule", "cosine", "--schedule-every", "epoch", "--learning-rate", "1")
+    assert [row["learning_rate"] for row in history(by_epoch)] == pytest.approx([1, 0.5])
+    warm = trained("--schedule", "none", "--warmup", "1", "--learning-rate", "1")
+    assert history(warm)[0]["learning_rate"] < history(warm)[1]["learning_rate"] == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains(loss, trained):
+    run = trained("--loss", loss, "--epochs", "4")
+    rows = history(run)
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+    figure = "mae" if loss in ("mse", "mae") else "accuracy"
+    assert figure in metrics(run)["test"]
+
+
+def test_focal_loss_smoothing_and_class_weights_each_change_the_training(trained):
+    plain = history(trained())
+    zero = history(trained("--loss", "focal", "--focal-gamma", "0"))
+    assert zero[-1]["train/loss"] == pytest.approx(plain[-1]["train/loss"], abs=1e-5)
+    for words in (
+        ("--loss", "focal"),
+        ("--label-smoothing", "0.2"),
+        ("--augment", "affine"),
+        ("--clip", "0.001"),
+        ("--seed", "1"),
+        ("--split-seed", "1"),
+        ("--batch-size", "8"),
+    ):
+        assert history(trained(*words))[-1]["train/loss"] != plain[-1]["train/loss"], words
+
+
+def test_class_weights_lift_the_rare_class(trained, paint, tmp_path):
+    """Without weights the rare class of two that look alike is never predicted."""
+    for name, number in (("common", 40), ("rare", 5)):
+        for item in range(number):
+            paint(tmp_path / "data" / name / f"{name}{item}.png", 90)
+    words = (
+        "--data",
+        tmp_path / "data",
+        "--image-size",
+        "4",
+        "--limit",
+        "1000",
+        "--epochs",
+        "3",
+        "--learning-rate",
+        "0.0001",
+    )
+    loss = [
+        history(trained(*words, "--class-weights", kind))[-1]["train/loss"]
+        for kind in ("none", "balanced")
+    ]
+    assert loss[0] != loss[1]
+
+
+@pytest.mark.parametrize("weighted", ["none", "balanced"])
+def test_micro_batches_give_what_the_whole_batch_gives(weighted, trained):
+    words = (
+        "--model",
+        "mlp",
+        "--class-weights",
+        weighted,
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "0.1",
+    )
+    one = trained(*words)
+    for size in ("5", "1", "16", "99"):
+        other = trained(*words, "--micro-batch", size)
+        assert close(weights(one), weights(other))
+        for row, again in zip(history(one), history(other), strict=True):
+            assert row["train/loss"] == pytest.approx(again["train/loss"], abs=1e-5)
+        assert same(weights(one), weights(other)) == (size in ("16", "99"))
+
+
+def test_the_average_of_the_weights_is_what_is_measured(trained):
+    words = ("--monitor", "train/loss")  # which falls, so the last epoch is the best
+    plain, average = trained(*words), trained(*words, "--ema", "0.9")
+    assert [r["train/loss"] for r in history(plain)] == [r["train/loss"] for r in history(average)]
+    assert not close(weights(plain), weights(average))
+    newest = sorted((average / "checkpoints").iterdir())[-1]
+    tensors = checkpoint.load(newest).tensors
+    assert torch.equal(tensors["average/classifier.weight"], weights(average)["classifier.weight"])
+
+
+def test_patience_stops_early_and_the_run_is_finished(trained, lab):
+    words = ("--epochs", "50", "--patience", "2", "--learning-rate", "1", "--schedule", "none")
+    run = trained(*words)
+    rows = history(run)
+    best = metrics(run)["best_epoch"]
+    assert len(rows) == best + 2 < 50
+    assert "nothing to do" in lab("train", "--resume", run).err
+
+
+def test_the_monitored_figure_picks_the_best_epoch(trained):
+    words = ("--epochs", "6", "--learning-rate", "0.3", "--schedule", "none")
+    run = trained(*words, "--monitor", "validation/f1", "--mode", "max")
+    rows = history(run)
+    values = [row["validation/f1"] for row in rows]
+    assert best_epoch(run) == 1 + values.index(max(values))
+    assert history(trained(*words, "--monitor", "validation/f1")) == rows
+    run = trained(*words, "--monitor", "validation/f1", "--mode", "min")
+    assert best_epoch(run) == 1 + values.index(min(values))
+    run = trained(*words, "--monitor", "train/loss")
+    losses = [row["train/loss"] for row in rows]
+    assert best_epoch(run) == 1 + losses.index(min(losses))
+
+
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this CPU has no bfloat16")
+def test_half_precision_trains(trained):
+    plain = history(trained("--model", "mlp", "--epochs", "3"))[-1]["train/loss"]
+    half = history(trained("--model", "mlp", "--epochs", "3", "--precision", "bf16"))[-1]
+    assert half["train/loss"] != plain
+    assert half["train/loss"] == pytest.approx(plain, rel=0.05)
+
+
+def test_a_torchvision_model_trains_on_color(trained, lab, photos):
+    run = trained(
+        "--data",
+        photos,
+        "--model",
+        "shufflenet_v2_x0_5",
+        "--image-size",
+        "32",
+        "--augment",
+        "hflip",
+        "--epochs",
+        "1",
+        "--channels-last",
+    )
+    assert json.loads((run / "data.json").read_text())["channels"] == 3
+    assert lab("evaluate", run).code == 0
+    assert lab("predict", run, photos).code == 0
+
+
+# The user's own pictures
+
+
+PICTURES = ("--image-size", "8", "--epochs", "3", "--batch-size", "4", "--augment", "hflip,erase")
+
+
+def test_streamed_pictures_train_as_those_in_memory(trained, photos):
+    memory = trained("--data", photos, *PICTURES, "--decoding", "memory")
+    for words in (
+        ("--decoding", "stream", "--workers", "0"),
+        ("--decoding", "stream", "--workers", "2"),
+        ("--decoding", "cache", "--workers", "1"),
+    ):
+        run = trained("--data", photos, *PICTURES, *words)
+        assert history(run) == history(memory)
+        assert same(weights(run), weights(memory))
+        assert metrics(run)["test"] == metrics(memory)["test"]
+
+
+def test_parts_that_are_there_are_used(trained, lab, paint, tmp_path):
+    data = tmp_path / "사진"
+    for part, number in (("train", 6), ("val", 2), ("test", 3)):
+        for name, level in (("가을", 0), ("겨울", 180)):
+            for item in range(number):
+                paint(data / part / name / f"{part} {item}.png", level)
+    run = trained("--data", data, *PICTURES, "--name", "계절")
+    card = json.loads((run / "data.json").read_text())
+    assert card["counts"] == {"train": 12, "validation": 4, "test": 6}
+    assert card["classes"] == ["가을", "겨울"]
+    assert lab("evaluate", run).code == 0
+
+
+def test_a_relative_path_is_kept_as_the_whole_one(trained, lab, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    run = trained("--data", photos.name, *PICTURES)
+    assert read_toml(run / "config.toml")["data"] == str(photos)
+    monkeypatch.chdir(tmp_path)
+    assert lab("evaluate", run).code == 0
+
+
+def test_a_table_of_classes_trains_as_its_folder(trained, photos, tmp_path):
+    table = tmp_path / "표.csv"
+    with table.open("w", encoding="cp949", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "path"])
+        writer.writerows([path.parent.name, path] for path in sorted(photos.rglob("*.png")))
+    folder, run = (trained("--data", data, *PICTURES) for data in (photos, table))
+    assert history(run) == history(folder)
+    assert same(weights(run), weights(folder))
+
+
+def test_the_users_files_are_left_alone(trained, photos):
+    def digest():
+        return {
+            p: (hashlib.sha256(p.read_bytes()).digest(), p.stat().st_mtime_ns)
+            for p in photos.rglob("*.png")
+        }
+
+    before = digest()
+    trained("--data", photos, *PICTURES)
+    assert digest() == before
