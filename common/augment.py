@@ -158,39 +158,37 @@ class Crop(Transform):
 
 
 @dataclass(frozen=True)
-class HorizontalFlip(Transform):
+class _Flip(Transform):
+    columns: ClassVar[int] = 1
+    dimension: ClassVar[int]
+    p: float = _limited(0, 1, example=0.5)
+
+    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
+        """Flip the images whose number is below p."""
+        if numbers is None:
+            return images
+        chosen = numbers[:, :, None, None] < self.p
+        return torch.where(chosen, images.flip(self.dimension), images)
+
+
+class HorizontalFlip(_Flip):
     """Swap left and right with probability p; evaluation changes nothing.
 
     Args:
         p: probability.
     """
 
-    columns: ClassVar[int] = 1
-    p: float = _limited(0, 1, example=0.5)
-
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
-        """Flip the images whose number is below p."""
-        if numbers is None:
-            return images
-        return torch.where(numbers[:, :, None, None] < self.p, images.flip(3), images)
+    dimension = 3
 
 
-@dataclass(frozen=True)
-class VerticalFlip(Transform):
+class VerticalFlip(_Flip):
     """Swap top and bottom with probability p; evaluation changes nothing.
 
     Args:
         p: probability.
     """
 
-    columns: ClassVar[int] = 1
-    p: float = _limited(0, 1, example=0.5)
-
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
-        """Flip the images whose number is below p."""
-        if numbers is None:
-            return images
-        return torch.where(numbers[:, :, None, None] < self.p, images.flip(2), images)
+    dimension = 2
 
 
 def _pixel_centers(size: int, like: Tensor) -> Tensor:
