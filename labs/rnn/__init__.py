@@ -1,0 +1,1 @@
+"""Read sequences: recurrent networks for sentiment, forecasting, translation and memory."""
