@@ -5,8 +5,8 @@
 Both loops train the same model on the same batches in the same order with the same fused AdamW, in
 turn, and must end with bitwise equal weights. The project's loop also keys dropout at each step,
 asks a schedule for the learning rate, looks for NaN, keeps the means of the loss, and listens for
-signals; the other does nothing of the kind. A round is an epoch of each, and short, so that a slower
-moment of the machine meets both. Times are CPU times of this process with one torch
+signals; the other does nothing of the kind. A round is an epoch of each, and short, so that a
+slower moment of the machine meets both. Times are CPU times of this process with one torch
 thread: a second one spins while it waits, which is CPU time too.
 """
 

@@ -100,17 +100,20 @@ class Checkpoints(Memory):
             RunError: there are checkpoints, but none is whole; they are another model's; or the
                 best weights are damaged.
         """
-        paths = self._paths()
+        paths, damaged = self._paths(), list[Path]()
         for path in reversed(paths):
             try:
                 loaded = load(path)
             except RunError as error:
                 self._say(f"{error}; going back to the checkpoint before it")
+                damaged.append(path)
                 continue
             saved = json.loads(loaded.text)
             _hand_out(saved["parts"], loaded.tensors, parts, path)
             position = Position(**saved["position"])
             self._check_best(position)
+            for broken in damaged:  # it would count as one of those that are kept
+                broken.unlink()
             return position
         if paths:
             raise RunError(f"no checkpoint in {self._folder} is whole; start again with --config")

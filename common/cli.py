@@ -183,7 +183,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     for row in rows:
         table.add_row(*row)
     # Names may look like markup: a folder [cat], a file :cat:.png.
-    console = Console(width=None if drawn else 120, highlight=False, markup=False, emoji=False)
+    width = None if drawn else 10_000  # a name that is cut can be neither searched nor copied
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as text:  # rich would exit with 1 when the reader of a pipe has gone
         console.print(title, style="bold", soft_wrap=True)
         console.print(table)
@@ -202,8 +203,11 @@ def figure_text(value: Any) -> str:
 class Display:
     """Shows a run: a line per epoch, and on a terminal a bar with time left and live figures."""
 
-    def __init__(self, max_epochs: int, console: "Console", bar: "Bar | None"):
+    def __init__(
+        self, max_epochs: int, figures: Sequence[str], console: "Console", bar: "Bar | None"
+    ):
         self._max_epochs, self._console, self._bar = max_epochs, console, bar
+        self._figures = dict.fromkeys(["train/loss", "validation/loss", *figures])
         self._job = bar.add_task("starting", total=None, figures="") if bar else None
 
     def progress(self, progress: "Progress") -> None:
@@ -221,22 +225,19 @@ class Display:
 
     def epoch(self, row: Row, best: bool) -> None:
         """Print an epoch's line; a star marks the best so far."""
-        figures = "  ".join(f"{name} {row[name]:.4f}" for name in row if name in _EPOCH_FIGURES)
+        figures = "  ".join(f"{name} {row[name]:.4f}" for name in self._figures if name in row)
         star = " *" if best else ""
         self._console.print(
             f"epoch {row['epoch']:>3}/{self._max_epochs}  {figures}  {row['seconds']:.1f} s{star}"
         )
 
 
-_EPOCH_FIGURES = ("train/loss", "validation/loss", "validation/accuracy", "validation/mae")
-
-
 @contextlib.contextmanager
-def display(max_epochs: int) -> Iterator[Display]:
-    """Show a run while the block lasts."""
+def display(max_epochs: int, figures: Sequence[str]) -> Iterator[Display]:
+    """Show a run while the block lasts: losses, and the given figures such as `validation/f1`."""
     console = stderr()
     if not console.is_terminal:
-        yield Display(max_epochs, console, None)
+        yield Display(max_epochs, figures, console, None)
         return
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -249,7 +250,7 @@ def display(max_epochs: int) -> Iterator[Display]:
         TextColumn("{task.fields[figures]}"),
     )
     with Bar(*columns, console=console, transient=True) as bar:
-        yield Display(max_epochs, console, bar)
+        yield Display(max_epochs, figures, console, bar)
 
 
 @contextlib.contextmanager
@@ -278,8 +279,7 @@ def show_summary(model: "nn.Module", input_shape: tuple[int, ...], name: str, de
             f"{row.trainable_parameters:,}",
             figure_text(row.multiply_adds),
         ]
-        for row in summary.rows
-        if row.depth <= depth
+        for row in summary.folded(depth).rows
     ]
     columns = ["module", "type", "output", "parameters", "trainable", "multiply-adds"]
     show_table(f"{name} on {'x'.join(map(str, input_shape))}", columns, rows)

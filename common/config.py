@@ -13,7 +13,6 @@ import tomllib
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -126,11 +125,14 @@ class TrainingConfig:
     split_seed: int = option(0, "of the split into training, validation and test", at_least=0)
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = option("auto", "bits of a forward pass", choices=("auto", "32", "bf16", "16"))
+    threads: int | None = option(
+        None, "CPU threads; when not given, 1 for a small model, else torch's choice", at_least=1
+    )
     compile: bool = option(False, "compile the model with torch.compile")
     channels_last: bool = option(
         False, "keep channels innermost in memory: faster convolutions on GPUs"
     )
-    deterministic: bool = option(True, "on a GPU, kernels that repeat exactly, at some cost")
+    deterministic: bool = option(True, "on a GPU, kernels that repeat exactly where there are any")
     workers: int = option(2, "processes that read files, for data too large for memory", at_least=0)
     save_every: float = option(60.0, "seconds between saves inside an epoch", above=0)
     run_dir: str = option("runs", "folder of all runs", saved=False)
@@ -201,12 +203,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown(label: str, name: str, known: Iterable[str]) -> str:
     """Say that there is no such key, with the nearest one there is."""
     return f"{label}: no such key{nearest(name, known)}"
-
-
-def choose(registry: Mapping[str, str], name: str) -> Any:
-    """Import what a registry of `name -> "module:attribute"` holds under a name."""
-    module, _, attribute = registry[name].partition(":")
-    return getattr(import_module(module), attribute)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -25,6 +25,9 @@ def shares(weights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: weight[name] / totals[name] for name in totals} for weight in weights]
 
 
+_MOST_SKIPS = 50  # in a row, after which no loss scale will help: it has been halved as often
+
+
 class Means:
     """The weighted mean of each part of the loss over the epoch so far.
 
@@ -40,6 +43,7 @@ class Means:
     def __init__(self, sums: dict[str, list[float]], scaling: bool = False):
         self.sums = sums
         self._scaling = scaling
+        self._skips = 0  # in a row
         self._waiting: list[tuple[tuple[int, int], list[Part], Tensor]] = []
 
     def add(self, epoch: int, update: int, parts: list[Part], skipped: Tensor) -> None:
@@ -65,7 +69,8 @@ class Means:
                 pair = self.sums.setdefault(part.name, [0.0, 0.0])
                 pair[0] += mean * weight
                 pair[1] += weight
-            if skipped and not self._scaling:
+            self._skips = self._skips + 1 if skipped else 0
+            if self._skips > (_MOST_SKIPS if self._scaling else 0):
                 raise NonFiniteError(_message("the gradient is not finite", place))
         by_name = {name: total / weight for name, (total, weight) in self.sums.items()}
         return {**by_name, "loss": sum(by_name.values())}

@@ -136,6 +136,8 @@ def open_run(path: Path, lab: str) -> Run:
     run = Run(path)
     if not run.config.is_file():
         raise RunError(f"{path} is not a run folder (no config.toml in it){_runs_nearby(path)}")
+    if not (path / "environment.json").is_file():
+        raise RunError(f"{path} is not a run folder (no environment.json in it)")
     owner = run.read("environment").get("lab")
     if owner != lab:
         raise RunError(f"{path} is a run of labs.{owner}, not of labs.{lab}")

@@ -2,7 +2,7 @@
 
 import copy
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -58,9 +58,29 @@ class Summary:
     multiply_adds: int
     parameter_megabytes: float
 
+    def folded(self, depth: int) -> "Summary":
+        """Return the modules down to a depth, the deepest with the figures of their inside."""
+        rows: list[ModuleSummary] = []
+        for row in self.rows:
+            if row.depth <= depth:
+                rows.append(row)
+            else:
+                rows[-1] = _with_inside(rows[-1], row)
+        return replace(self, rows=tuple(rows))
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything in types that JSON knows."""
         return asdict(self)
+
+
+def _with_inside(row: ModuleSummary, inner: ModuleSummary) -> ModuleSummary:
+    known = [count for count in (row.multiply_adds, inner.multiply_adds) if count is not None]
+    return replace(
+        row,
+        parameters=row.parameters + inner.parameters,
+        trainable_parameters=row.trainable_parameters + inner.trainable_parameters,
+        multiply_adds=sum(known) if known else None,
+    )
 
 
 def summarize(model: nn.Module, input_shape: Shape) -> Summary:

@@ -332,11 +332,9 @@ def infer(
     """
     compute = compute or Compute()
     model.eval()
-    compute.seed(
-        seeding.EVALUATION
-    )  # a model that draws when it evaluates draws the same each time
     collected: list[dict[str, Tensor]] = []
-    with torch.inference_mode(), compute.autocast():
+    # A model that draws when it evaluates draws the same each time.
+    with torch.inference_mode(), compute.autocast(), compute.seeded(seeding.EVALUATION):
         for batches in as_updates(split, compute).updates(0):
             between()
             collected += [task.outputs(model, batch) for batch in batches]

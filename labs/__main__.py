@@ -8,8 +8,13 @@ LABS = {
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-def labs() -> None:
+@click.argument("lab", required=False)
+def labs(lab: str | None) -> None:
     """List the labs, and what to type first."""
+    if lab is not None:
+        raise click.UsageError(
+            f"a lab is run by its module, such as: python -m labs.{next(iter(LABS))}"
+        )
     click.echo("Labs:\n")
     for name, (what, first) in LABS.items():
         click.echo(f"  {name:<16} {what}\n  {'':<16} begin with: python -m labs.{name} {first}\n")

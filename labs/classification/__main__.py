@@ -54,8 +54,7 @@ def train(
     """
     begun = time.perf_counter()
     if resume is not None:
-        _refuse_with_resume(recipe, config_path, options, problems)
-        _resume(resume, begun)
+        _resume(resume, begun, options, problems, recipe, config_path)
         return
     config = _config(recipe, config_path, options, problems)
     from labs.classification import jobs
@@ -88,19 +87,22 @@ def _config(
     return config
 
 
-def _refuse_with_resume(*others: Any) -> None:
-    if any(others):
-        raise click.UsageError("--resume goes on with the run's own config; give it alone")
-
-
-def _resume(path: Path, begun: float) -> None:
+def _resume(
+    path: Path, begun: float, options: dict[str, Any], problems: list[str], *others: Any
+) -> None:
+    device = options.pop("device", None)
+    if any(others) or options or problems:
+        raise click.UsageError(
+            "--resume goes on with the run's own config; of the options only --device goes with it"
+        )
     from labs.classification import jobs
 
-    job = jobs.reopen(path)
-    if job.run.finished:
+    if jobs.is_finished(path):
         cli.note(f"{path} is finished: nothing to do")
+        job = jobs.reopen(path, "cpu")
         _show_results(job, job.run.read("metrics"))
         return
+    job = jobs.reopen(path, device)
     _train(job, jobs.load_splits(job), begun)
 
 
@@ -115,10 +117,13 @@ def _train(job: "Job", splits: Any, begun: float) -> None:
         )
     cli.note(f"{job.config.model} on {job.card.source}, {job.compute}; {job.run.path}")
     with job.run.locked(), cli.saved_in(job.run.path, PROGRAM):
-        with cli.display(job.config.epochs) as display:
+        prepared = time.perf_counter() - begun
+        headline = "validation/mae" if job.config.numeric else "validation/accuracy"
+        shown = [headline, *filter(None, [job.config.monitor])]
+        with cli.display(job.config.epochs, shown) as display:
             jobs.train(job, splits, display, cli.note)
         cli.note("measuring on the test split, and the baselines")
-        metrics = jobs.conclude(job, splits, begun)
+        metrics = jobs.conclude(job, splits, prepared)
     _show_results(job, metrics)
 
 

@@ -19,7 +19,7 @@ from common.images import ImageSet
 
 Floats = npt.NDArray[np.float32]
 
-_SIDE, _ROWS = 32, 5000
+SIDE, ROWS = 32, 5000
 _NEIGHBORS = (1, 3, 5)
 _PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 / alpha for ridge
 
@@ -36,8 +36,8 @@ def predictions(
     Returns:
         For each baseline's name, its predictions for `validation` and `test`: classes or numbers.
     """
-    rows = sample_rows(splits["train"].targets, _ROWS, seed=0)
-    train = splits["train"] if len(splits["train"]) <= _ROWS else splits["train"].select(rows)
+    rows = sample_rows(splits["train"].targets, ROWS, seed=0)
+    train = splits["train"] if len(splits["train"]) <= ROWS else splits["train"].select(rows)
     inputs = {name: _pixels(part) for name, part in {**splits, "train": train}.items()}
     targets = {name: part.targets.numpy() for name, part in {**splits, "train": train}.items()}
 
@@ -99,5 +99,5 @@ def _chunks(part: ImageSet, size: int = 256) -> Iterator[Tensor]:
 
 
 def _shrunk(chunk: Tensor) -> Floats:
-    side = min(_SIDE, chunk.shape[2])
+    side = min(SIDE, chunk.shape[2])
     return functional.adaptive_avg_pool2d(chunk.float() / 255, side).flatten(1).numpy()

@@ -11,7 +11,7 @@ from torch.nn import functional
 from common import images
 from common.config import nearest
 from common.data import sample_rows, split_rows
-from common.errors import DataError
+from common.errors import DataError, RunError
 from common.images import ImageSet
 from labs.classification.config import ClassificationConfig
 from labs.classification.names import needs_color
@@ -56,8 +56,11 @@ class Card:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Card":
         """Read what `as_dict` gave, after JSON."""
-        lists = {name: tuple(values[name]) for name in ("classes", "mean", "std")}
-        return cls(**{**values, **lists, "skipped": tuple(map(tuple, values["skipped"]))})
+        try:
+            lists = {name: tuple(values[name]) for name in ("classes", "mean", "std")}
+            return cls(**{**values, **lists, "skipped": tuple(map(tuple, values["skipped"]))})
+        except (KeyError, TypeError) as error:
+            raise RunError(f"data.json of this run is damaged ({error}); train it again") from error
 
 
 def load(config: ClassificationConfig) -> tuple[dict[str, ImageSet], Card]:
@@ -80,11 +83,12 @@ def load(config: ClassificationConfig) -> tuple[dict[str, ImageSet], Card]:
         raise DataError(
             f"--data {config.data}: only one class, {found.classes[0]!r}; a classifier needs two"
         )
+    total = sum(map(len, parts.values()))
     splits = _split(parts, config.split_seed)
     train = splits["train"]
     mean, std = _statistics(train)
     card = Card(
-        source=found.source,
+        source=found.source if config.limit is None else f"{found.source}, {total:,} of them used",
         classes=found.classes,
         channels=train.images.shape[1],
         image_size=train.images.shape[2],

@@ -14,7 +14,7 @@ from common import optim, training
 from common import run as runs
 from common.checkpoint import Checkpoints, load_weights
 from common.cli import Display
-from common.compute import Compute
+from common.compute import Compute, set_threads
 from common.config import build as build_config
 from common.config import read_toml, to_toml
 from common.errors import RunError
@@ -22,6 +22,7 @@ from common.files import write_text
 from common.images import ImageSet
 from common.rows import Row, best_row
 from common.run import Run
+from common.summary import summarize
 from labs.classification import report, results, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import Card, is_path, load
@@ -54,7 +55,7 @@ def start(config: ClassificationConfig, command: Sequence[str]) -> tuple[Job, Sp
     """
     compute = _compute(config)
     splits, card = load(config)
-    model = task.build_model(config, card)
+    model = _model(config, card, compute)
     _optimizer(config, model)
     _check_monitor(config, card, task.build_task(config, splits["train"].targets, card, compute))
     if is_path(config.data):
@@ -84,9 +85,20 @@ def reopen(path: Path, device: str | None = None) -> Job:
     """
     run = runs.open_run(path, LAB)
     config = build_config(ClassificationConfig, (str(run.config), read_toml(run.config)))
-    compute = _compute(dataclasses.replace(config, device=device or config.device))
+    if device is not None:  # another one may lack the run's precision
+        config = dataclasses.replace(config, device=device, precision="auto")
+    compute = _compute(config)
     card = Card.from_dict(run.read("data"))
-    return Job(run, config, compute, card, task.build_model(config, card))
+    return Job(run, config, compute, card, _model(config, card, compute))
+
+
+def is_finished(path: Path) -> bool:
+    """Say whether a run has nothing left to do, without building it.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    return runs.open_run(path, LAB).finished
 
 
 def load_splits(job: Job) -> Splits:
@@ -177,19 +189,21 @@ def train(job: Job, splits: Splits, display: Display, say: Callable[[str], None]
     )
 
 
-def conclude(job: Job, splits: Splits, begun: float) -> dict[str, Any]:
+def conclude(job: Job, splits: Splits, prepared: float) -> dict[str, Any]:
     """Measure a trained run on validation and, this once, on test; write report and figures.
 
     Args:
         job: the run, with its best weights in the model.
         splits: its data.
-        begun: `time.perf_counter()` when the command began.
+        prepared: seconds that the command took before it trained.
 
     Returns:
         What metrics.json holds.
     """
+    begun = time.perf_counter()
     outputs = predict_splits(job, splits)
     history = job.run.history
+    trained = sum(row["seconds"] for row in history)
     monitor, mode = _monitored(job.config, _task(job, splits))
     best = best_row(history, monitor, mode)
     if best is None:
@@ -201,8 +215,8 @@ def conclude(job: Job, splits: Splits, begun: float) -> dict[str, Any]:
         "best_epoch": best["epoch"],
         **figures,
         "seconds": {
-            "train": sum(row["seconds"] for row in history),
-            "total": time.perf_counter() - begun,
+            "train": trained,
+            "total": prepared + trained + time.perf_counter() - begun,
         },
     }
     report.write(job, splits, outputs["test"], figures)
@@ -228,6 +242,16 @@ def predict_splits(
 
 def _task(job: Job, splits: Splits) -> training.Task:
     return task.build_task(job.config, splits["train"].targets, job.card, job.compute)
+
+
+def _model(config: ClassificationConfig, card: Card, compute: Compute) -> nn.Module:
+    """Build the model, and set the threads that suit it."""
+    model = task.build_model(config, card)
+    if compute.device.type == "cpu":
+        size = task.augmentation(config, card).output_size(card.image_size)
+        work = summarize(model, (card.channels, size, size)).multiply_adds
+        set_threads(config.threads, work * (config.micro_batch or config.batch_size))
+    return model
 
 
 def _compute(config: ClassificationConfig) -> Compute:

@@ -16,6 +16,7 @@ from common.plots import Bar
 from common.report import Section, Table
 from labs.classification import plots as lab_plots
 from labs.classification import results
+from labs.classification.baselines import ROWS, SIDE
 
 if TYPE_CHECKING:
     from labs.classification.jobs import Job
@@ -103,7 +104,8 @@ def _result(job: "Job", figures: Mapping[str, Any], drawn: _Figures) -> Section:
         f"Best epoch {figures['best_epoch']}, chosen on the validation split; the test split was "
         f"used once, at the end. Trained for {figures['seconds']['train']:.1f} s. The lead is the "
         "difference on the same test images, with a 95 % interval from a paired bootstrap. "
-        "Baselines see raw pixels, without augmentation.",
+        f"Baselines see raw pixels, at most {SIDE} x {SIDE} of them, of at most "
+        f"{ROWS:,} training images, without augmentation.",
         Table(columns, rows),
         (
             drawn(
@@ -210,7 +212,9 @@ def _data(job: "Job") -> Section:
 
 def _repeat(job: "Job") -> Iterator[Section]:
     command = f"python -m labs.classification train --config {job.run.config}"
-    text = "The same data, machine and versions give the same weights, bit for bit."
+    text = "The same data, machine, versions and threads give the same weights, bit for bit"
+    on_cpu = job.compute.device.type == "cpu"
+    text += "." if on_cpu else ", where the GPU has deterministic kernels for all that was used."
     yield Section("Repeat this run", text, code=command)
     yield Section("Config", code=job.run.config.read_text(encoding="utf-8"))
     rows = [

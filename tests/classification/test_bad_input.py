@@ -67,7 +67,7 @@ def digest(folder):
         (["train", "--epcohs", "3"], 2, "did you mean --epochs?"),
         (["train", "--model", "lenet"], 2, "did you mean lenet5?"),
         (["train", "--config", "/nothing/config.toml"], 2, "no such file"),
-        (["train", "--resume", "x", "--epochs", "3"], 2, "give it alone"),
+        (["train", "--resume", "x", "--epochs", "3"], 2, "only --device goes with it"),
         (["summary", "resnet81"], 2, "did you mean resnet18?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -214,7 +214,7 @@ def test_resume_takes_nothing_else(words, lab, finished):
     before = digest(finished)
     result = lab("train", "--resume", finished, *words)
     assert result.code == 2
-    assert "give it alone" in result.err
+    assert "only --device goes with it" in result.err
     assert digest(finished) == before
 
 
@@ -438,3 +438,19 @@ def test_outputs_that_are_not_finite_end_the_run(loss, train):
     result, _ = train(*words)
     assert result.code == 1
     assert "outputs became NaN or infinite. Try a lower --learning-rate" in result.err
+
+
+def test_a_resume_takes_another_device(lab, finished):
+    result = lab("train", "--resume", finished, "--device", "cpu")
+    assert result.code == 0
+    assert "nothing to do" in result.err
+
+
+def test_damaged_data_of_a_run_is_one_error(lab, finished):
+    path = finished / "data.json"
+    kept = path.read_text()
+    path.write_text("{}")
+    result = lab("evaluate", finished)
+    path.write_text(kept)
+    assert result.code == 2
+    assert "data.json of this run is damaged" in result.err

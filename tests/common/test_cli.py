@@ -294,7 +294,7 @@ def test_an_epoch_has_one_line_with_a_star_for_the_best(capsys):
         "validation/f1": 0.5,
         "seconds": 1.25,
     }
-    with cli.display(10) as display:
+    with cli.display(10, ["validation/accuracy"]) as display:
         display.progress(None)  # nothing to move in a pipe
         display.epoch(row, best=True)
         display.epoch(row, best=False)
@@ -312,7 +312,7 @@ def test_on_a_terminal_a_bar_shows_progress(monkeypatch):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, markup=False)
     monkeypatch.setattr(cli, "stderr", lambda: console)
-    with cli.display(4) as display:
+    with cli.display(4, []) as display:
         display.progress(Progress(1, 5, 10, 1234.5, {"loss": 0.5}))
         display._bar.refresh()
     shown = screen.getvalue()

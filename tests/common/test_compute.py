@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from common import compute as compute_module
-from common.compute import Compute, choose_device, choose_precision, has_bf16
+from common.compute import Compute, choose_device, choose_precision, has_bf16, set_threads
 from common.errors import ConfigError
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
@@ -319,3 +319,28 @@ def test_the_loss_scale_goes_on_and_begins_anew(same):
     assert (other.scale.item(), other._good_steps.item()) == (32768.0, 1)
     other.reset()
     assert (other.scale.item(), other._good_steps.item()) == (65536.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("threads", "work", "expected"), [(None, 10**6, 1), (None, 10**10, 2), (2, 10**6, 2)]
+)
+def test_small_models_get_one_thread_unless_the_user_says_otherwise(threads, work, expected):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    set_threads(threads, work)
+    found = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert found == expected
+
+
+def test_what_is_drawn_in_a_seeded_block_leaves_the_callers_stream_alone():
+    compute = Compute()
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    first = torch.rand(2)
+    with compute.seeded(1, 2):
+        inside = torch.rand(3)
+    assert torch.equal(torch.cat([first, torch.rand(2)]), expected)
+    with compute.seeded(1, 2):
+        assert torch.equal(torch.rand(3), inside)

@@ -1,6 +1,5 @@
 import dataclasses
 import inspect
-import math
 import re
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from common.config import (
     SCHEDULES,
     TrainingConfig,
     build,
-    choose,
     nearest,
     option,
     read_toml,
@@ -257,6 +255,7 @@ CHANGED = {
     "split_seed": 9,
     "device": "cuda:1",
     "precision": "bf16",
+    "threads": 2,
     "compile": True,
     "channels_last": True,
     "deterministic": False,
@@ -338,10 +337,6 @@ def test_missing_files_and_folders_are_refused(tmp_path):
 
 
 # Names
-
-
-def test_choose_imports_what_a_registry_names():
-    assert choose({"root": "math:sqrt"}, "root") is math.sqrt
 
 
 def test_optimizers_are_those_that_can_be_built():

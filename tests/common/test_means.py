@@ -87,3 +87,21 @@ def test_to_add_asks_nothing_of_the_device():
     with NothingIsComputed():
         means.add(0, 0, parts, GOOD)
     assert means.fetch() == {"loss": 1.0}
+
+
+def test_a_gradient_that_no_loss_scale_can_mend_is_an_error():
+    means = Means({}, scaling=True)
+    for update in range(50):
+        means.add(0, update, [Part("loss", torch.tensor(1.0), 1)], torch.ones(()))
+    means.fetch()  # a loss scale may still adapt
+    means.add(0, 50, [Part("loss", torch.tensor(1.0), 1)], torch.ones(()))
+    with pytest.raises(NonFiniteError, match="epoch 1, batch 51"):
+        means.fetch()
+
+
+def test_a_good_step_between_skips_begins_the_count_again():
+    means = Means({}, scaling=True)
+    for update in range(200):
+        skipped = torch.tensor(float(update % 40 != 0))
+        means.add(0, update, [Part("loss", torch.tensor(1.0), 1)], skipped)
+    assert means.fetch()["loss"] == 1.0

@@ -158,3 +158,13 @@ def test_as_dict_goes_through_json():
 def test_a_sample_of_the_wrong_shape_is_an_error():
     with pytest.raises(RuntimeError, match="channel"):
         summarize(small_network(), (3, 28, 28))
+
+
+def test_a_folded_summary_keeps_its_totals():
+    model = nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.Linear(3, 2))))
+    summary = summarize(model, (4,))
+    for depth in (0, 1, 2, 3):
+        rows = summary.folded(depth).rows
+        assert max(row.depth for row in rows) == min(depth, 3)
+        assert sum(row.parameters for row in rows) == summary.parameters == 23
+        assert sum(row.multiply_adds or 0 for row in rows) == summary.multiply_adds == 18
