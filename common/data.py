@@ -2,12 +2,14 @@
 
 The order of an epoch and the numbers that augmentation draws are tables made from (seed, epoch). A
 batch takes its rows of them by its place in the epoch, so what happens to a sample does not depend
-on the batch size, on the number of workers, or on whether the run was resumed.
+on the batch size, on the number of workers, or on whether the run was resumed. Sequences of unequal
+length are put into batches with others of about their length, so that little of a batch is padding.
 """
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -42,12 +44,63 @@ class Prepare(Protocol):
         """Prepare a batch; numbers is (B, columns) in training, None in evaluation."""
 
 
+class Padded(NamedTuple):
+    """A batch of sequences: 0 follows where one ends."""
+
+    values: Tensor  # (B, T) or (B, T, ...); T is the longest length, at least 1
+    lengths: Tensor  # (B,) int64
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences of unequal length, one after another in one tensor.
+
+    Attributes:
+        values: (total,) or (total, ...), of whole numbers or floats.
+        starts: (N + 1,) int64; sequence n is `values[starts[n] : starts[n + 1]]`, and may be empty.
+    """
+
+    values: Tensor
+    starts: Tensor
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int] | Tensor]) -> Self:
+        """Put sequences of numbers, or tensors (T, ...) of one type, one after another."""
+        parts = [torch.as_tensor(sequence) for sequence in sequences]
+        full = [part for part in parts if len(part)]
+        sizes = torch.tensor([0, *map(len, parts)])
+        return cls(torch.cat(full) if full else torch.zeros(0, dtype=torch.int64), sizes.cumsum(0))
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Return one sequence."""
+        return self.values[self.starts[row] : self.starts[row + 1]]
+
+    @property
+    def lengths(self) -> Tensor:
+        """Return the length of each sequence, (N,) int64."""
+        return self.starts.diff()
+
+    def select(self, rows: Iterable[int] | Tensor) -> Self:
+        """Return some of the sequences, in the given order."""
+        chosen = rows.tolist() if isinstance(rows, Tensor) else rows
+        return type(self).of([self[row] for row in chosen])
+
+
 class Batches:
     """A split cut into updates of micro-batches, read, moved to the device and prepared.
 
+    Where there are sequences, those of a batch have about one length: in training, pools of a
+    hundred batches are drawn at random and each is sorted by length, then the batches are shuffled;
+    in evaluation all are sorted, and `rows` says which sample stands where.
+
     Args:
-        data: tensors with a row per sample, such as (images, targets), or a map-style torch
-            `Dataset` whose items are such tuples, read by `workers`.
+        data: columns with a row per sample, such as (images, targets): tensors, or `Ragged`
+            sequences, which a batch holds as `Padded` ones; or a map-style torch `Dataset` whose
+            items are tuples, read by `workers`.
         batch_size: samples in an update. A last batch of one sample joins the batch before it,
             since batch normalisation cannot train on one.
         training: shuffle anew each epoch, and hand random numbers to `prepare`.
@@ -60,7 +113,7 @@ class Batches:
 
     def __init__(
         self,
-        data: Sequence[Tensor] | MapDataset[Any],
+        data: Sequence[Tensor | Ragged] | MapDataset[Any],
         batch_size: int = 64,
         *,
         training: bool = False,
@@ -74,15 +127,25 @@ class Batches:
         self._training, self._seed, self._prepare = training, seed, prepare
         self._compute = compute or Compute()
         self._reader: _Memory | _Loader
+        self._lengths: Tensor | None = None
         if isinstance(data, MapDataset):
             self._reader = _Loader(data, self._compute, workers)
             self.samples = len(data)  # type: ignore[arg-type]
         else:
             self._reader = _Memory(data, self._compute)
             self.samples = len(data[0])
+            ragged = [column.lengths for column in data if isinstance(column, Ragged)]
+            self._lengths = torch.stack(ragged).amax(0) if ragged else None
         if not self.samples:
             raise DataError("a split has no samples")
         self._spans = spans(self.samples, batch_size)
+
+    @property
+    def rows(self) -> Tensor:
+        """Return which sample stands where in evaluation, (N,)."""
+        if self._lengths is None:
+            return torch.arange(self.samples)
+        return self._lengths.argsort(stable=True)
 
     def __len__(self) -> int:
         """Return the number of updates in an epoch."""
@@ -90,9 +153,12 @@ class Batches:
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
         """Yield the updates of an epoch, from number `start` on."""
-        order, numbers = torch.arange(self.samples), None
+        order, numbers = self.rows, None
         if self._training:
             order = seeding.permutation(self._seed, epoch, self.samples)
+            if self._lengths is not None:
+                generator = seeding.generator(self._seed, seeding.BUCKETS, epoch)
+                order = bucketed(order, self._lengths, self.batch_size, generator)
             if self._prepare is not None and self._prepare.columns:
                 numbers = seeding.uniforms(self._seed, epoch, self.samples, self._prepare.columns)
                 numbers = self._compute.move(numbers)
@@ -163,6 +229,29 @@ def spans(size: int, length: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise([*starts, size]))
 
 
+def bucketed(
+    order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator, pool: int = 100
+) -> Tensor:
+    """Rearrange a random order so that each batch holds samples of about one length.
+
+    Each run of `pool` batches is sorted by length, longest last; then the batches are shuffled,
+    each whole. Only a last one that is not full stays where it is.
+
+    Args:
+        order: (N,) the samples as drawn.
+        lengths: (N,) of the samples.
+        batch_size: samples in a batch.
+        generator: draws the order of the batches.
+        pool: batches that are sorted together.
+    """
+    pools = torch.split(order, batch_size * pool)
+    placed = torch.cat([part[lengths[part].argsort(stable=True)] for part in pools])
+    full = len(order) // batch_size
+    batches = placed[: full * batch_size].view(full, batch_size)
+    shuffled = batches[torch.randperm(full, generator=generator)]
+    return torch.cat([shuffled.flatten(), placed[full * batch_size :]])
+
+
 def split_rows(
     targets: Tensor, seed: int, validation: float = 0.1, test: float = 0.2
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -214,18 +303,46 @@ def _rows_by_class(targets: Tensor) -> list[Tensor]:
 
 
 class _Memory:
-    """Reads rows of tensors that live on the device."""
+    """Reads rows of columns that live on the device."""
 
-    def __init__(self, tensors: Sequence[Tensor], compute: Compute):
-        self._tensors = [compute.move(tensor) for tensor in tensors]
+    def __init__(self, columns: Sequence[Tensor | Ragged], compute: Compute):
+        self._columns = [
+            _Sequences(column, compute) if isinstance(column, Ragged) else compute.move(column)
+            for column in columns
+        ]
         self._compute = compute
 
-    def read(
-        self, order: Tensor, pieces: Sequence[tuple[int, int]]
-    ) -> Iterator[tuple[Tensor, ...]]:
-        order = self._compute.move(order)
+    def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        there = self._compute.move(order)
         for low, high in pieces:
-            yield tuple(tensor.index_select(0, order[low:high]) for tensor in self._tensors)
+            here, rows = order[low:high], there[low:high]
+            yield tuple(
+                column.pad(here, rows)
+                if isinstance(column, _Sequences)
+                else column.index_select(0, rows)
+                for column in self._columns
+            )
+
+
+class _Sequences:
+    """Pads sequences that live on the device; their lengths are here too, so nothing waits."""
+
+    def __init__(self, sequences: Ragged, compute: Compute):
+        values = sequences.values
+        if not values.is_floating_point():
+            values = values.long()
+        self._values = compute.move(torch.cat([values, values.new_zeros(1, *values.shape[1:])]))
+        self._lengths = sequences.lengths
+        self._starts, self._sizes = compute.move((sequences.starts[:-1], self._lengths))
+
+    def pad(self, here: Tensor, rows: Tensor) -> Padded:
+        """Return some sequences as a batch; the rows are given on the CPU and on the device."""
+        steps = max(1, int(self._lengths[here].max()))
+        lengths = self._sizes[rows]
+        step = torch.arange(steps, device=rows.device)
+        padding = len(self._values) - 1  # the zero at the end
+        places = torch.where(step < lengths[:, None], self._starts[rows][:, None] + step, padding)
+        return Padded(self._values[places], lengths)
 
 
 class _Loader:

@@ -9,7 +9,7 @@ import torch
 _MASK = (1 << 64) - 1
 
 # What a key is for, so that two uses of the same (seed, epoch) do not share numbers.
-ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALIZATION, LOADER = range(6)
+ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALIZATION, LOADER, BUCKETS = range(7)
 
 
 def derive(*keys: int) -> int:

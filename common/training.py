@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from common import optim, seeding
 from common.checkpoint import Memory
 from common.compute import Compute
-from common.data import Updates, as_updates, batch_size
+from common.data import Batches, Updates, as_updates, batch_size
 from common.errors import Stopped
 from common.means import Means, Part, shares
 from common.rows import Row, best_row, better_direction, epochs_since_best
@@ -323,6 +323,8 @@ def infer(
 ) -> dict[str, Tensor]:
     """Run a split through the model in eval mode; returns what the task collects, on the CPU.
 
+    The rows stand in the order of the split, also where `Batches` read it sorted by length.
+
     Args:
         model: on the device; left in eval mode.
         task: says what to collect.
@@ -338,7 +340,11 @@ def infer(
         for batches in as_updates(split, compute).updates(0):
             between()
             collected += [task.outputs(model, batch) for batch in batches]
-    return {name: torch.cat([part[name] for part in collected]).cpu() for name in collected[0]}
+    joined = {name: torch.cat([part[name] for part in collected]).cpu() for name in collected[0]}
+    if isinstance(split, Batches):
+        places = split.rows.argsort()
+        joined = {name: values[places] for name, values in joined.items()}
+    return joined
 
 
 def evaluate(
