@@ -8,7 +8,8 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,8 +20,6 @@ from common.rows import Row
 from common.signals import handled_by, raise_stopped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
     from rich.progress import Progress as Bar
     from torch import nn
@@ -85,6 +84,40 @@ class ConfigCommand(click.Command):
         for title in sorted(groups, key=_GROUPS.index):
             with formatter.section(title):
                 formatter.write_dl(groups[title])
+
+
+class TrainCommand(ConfigCommand):
+    """A command that trains: a config's options, over a recipe and a file, or a run to go on with.
+
+    It receives `recipe`, `config_path`, `resume`, `options` and `problems`, as
+    `common.commands.train` takes them.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        config: type[configs.TrainingConfig],
+        recipes: Mapping[str, Any],
+        **kwargs: Any,
+    ):
+        super().__init__(*args, config=config, **kwargs)
+        path = click.Path(path_type=Path)
+        self.params[:0] = [
+            click.Option(
+                ["--recipe"],
+                metavar="NAME",
+                help=f"Begin with a recipe's values: {', '.join(recipes)}.",
+            ),
+            click.Option(
+                ["--config", "config_path"],
+                metavar="FILE",
+                type=path,
+                help="Begin with a file's values; RUN/config.toml repeats a run.",
+            ),
+            click.Option(
+                ["--resume"], metavar="RUN", type=path, help="Go on with a run that was stopped."
+            ),
+        ]
 
 
 def main(group: click.Group, program: str) -> None:
@@ -254,12 +287,17 @@ def display(max_epochs: int, figures: Sequence[str]) -> Iterator[Display]:
 
 
 @contextlib.contextmanager
-def saved_in(run: "Path", program: str) -> Iterator[None]:
-    """Tell a user whose run is stopped inside the block how to go on with it."""
+def saved_in(run: Path, command: str) -> Iterator[None]:
+    """Tell a user whose run is stopped inside the block how to go on with it.
+
+    Args:
+        run: the run folder.
+        command: what trains it, such as `python -m labs.rnn sentiment`.
+    """
     try:
         yield
     except Stopped as stopped:
-        again = f"{program} train --resume {run}"
+        again = f"{command} --resume {run}"
         raise Stopped(
             stopped.signum, f"stopped; the run is saved. Go on with: {again}"
         ) from stopped

@@ -268,12 +268,15 @@ def bootstrap(
     seed: int = 0,
     resamples: int = 2000,
     confidence: float = 0.95,
+    block: int = 1,
 ) -> Interval:
     """Return the percentile bootstrap interval of a figure (Efron and Tibshirani 1993, ch. 13).
 
     Rows are drawn with replacement, the same rows from each array. `figure` runs once per
     resample: where the figure is a mean, pass the rows' values and `np.mean`, which is fast. The
-    interval is NaN when the figure is NaN on a resample.
+    interval is NaN when the figure is NaN on a resample. Rows that follow each other in time and
+    depend on their neighbors are drawn in blocks (the moving block bootstrap, Künsch 1989, "The
+    jackknife and the bootstrap for general stationary observations").
 
     Args:
         figure: called with the drawn rows of each array.
@@ -281,6 +284,7 @@ def bootstrap(
         seed: the same seed gives the same interval.
         resamples: how many times rows are drawn.
         confidence: the share of the resamples inside the interval.
+        block: rows in a block; at most all of them are taken.
     """
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
@@ -288,11 +292,17 @@ def bootstrap(
         raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
     (rows,) = lengths
     generator = np.random.default_rng(seed)
-    draws = (generator.integers(rows, size=rows) for _ in range(resamples))
+    draws = (_draw(generator, rows, min(block, rows)) for _ in range(resamples))
     values = [figure(*(array[draw] for array in arrays)) for draw in draws]
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _draw(generator: np.random.Generator, rows: int, block: int) -> Array:
+    """Draw as many row numbers as there are rows, in blocks of neighbors."""
+    starts = generator.integers(rows - block + 1, size=-(-rows // block))
+    return np.asarray((starts[:, None] + np.arange(block)).ravel()[:rows])
 
 
 def paired_difference(
@@ -303,6 +313,7 @@ def paired_difference(
     seed: int = 0,
     resamples: int = 2000,
     confidence: float = 0.95,
+    block: int = 1,
 ) -> Difference:
     """Return figure(a, *shared) - figure(b, *shared) with its paired bootstrap interval.
 
@@ -317,13 +328,21 @@ def paired_difference(
         seed: as in `bootstrap`.
         resamples: as in `bootstrap`.
         confidence: as in `bootstrap`.
+        block: as in `bootstrap`.
     """
 
     def difference(a: Array, b: Array, *shared: Array) -> float:
         return float(figure(a, *shared) - figure(b, *shared))
 
     low, high = bootstrap(
-        difference, a, b, *shared, seed=seed, resamples=resamples, confidence=confidence
+        difference,
+        a,
+        b,
+        *shared,
+        seed=seed,
+        resamples=resamples,
+        confidence=confidence,
+        block=block,
     )
     return Difference(difference(a, b, *shared), low, high)
 

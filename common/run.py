@@ -67,6 +67,11 @@ class Run:
         return (self.path / "metrics.json").is_file()
 
     @property
+    def job(self) -> str:
+        """The command that trained it."""
+        return str(self.read("environment").get("job", "train"))
+
+    @property
     def history(self) -> list[Row]:
         """The rows of the epochs so far."""
         path = self.path / "history.jsonl"
@@ -127,11 +132,16 @@ def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:
     raise RunError(f"{path} is there already; go on with --resume {path}, or choose another --name")
 
 
-def open_run(path: Path, lab: str) -> Run:
+def open_run(path: Path, lab: str, job: str | None = None) -> Run:
     """Return the run in a folder.
 
+    Args:
+        path: the folder.
+        lab: whose run it must be.
+        job: the command that must have trained it; any of the lab's when None.
+
     Raises:
-        RunError: there is no run of that lab.
+        RunError: there is no such run.
     """
     run = Run(path)
     if not run.config.is_file():
@@ -141,6 +151,8 @@ def open_run(path: Path, lab: str) -> Run:
     owner = run.read("environment").get("lab")
     if owner != lab:
         raise RunError(f"{path} is a run of labs.{owner}, not of labs.{lab}")
+    if job is not None and run.job != job:
+        raise RunError(f"{path} was trained by `{run.job}`, not by `{job}`")
     return run
 
 

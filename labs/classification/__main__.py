@@ -1,23 +1,17 @@
 """`python -m labs.classification`: train, evaluate, predict, report, summary."""
 
-import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from common import cli
-from common.config import build, nearest, read_toml
+from common import cli, commands
+from common.config import nearest
 from common.errors import ConfigError
 from labs.classification.config import RECIPES, ClassificationConfig
 from labs.classification.names import DESCRIPTIONS, TORCHVISION, model_names
 
-if TYPE_CHECKING:
-    from labs.classification.jobs import Job
-
 PROGRAM = "python -m labs.classification"
-RUN = click.Path(path_type=Path)
 
 
 @click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,169 +22,30 @@ def group() -> None:
     """
 
 
-@group.command(cls=cli.ConfigCommand, config=ClassificationConfig)
-@click.option(
-    "--recipe", metavar="NAME", help=f"Begin with a recipe's values: {', '.join(RECIPES)}."
-)
-@click.option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    type=RUN,
-    help="Begin with a file's values; RUN/config.toml repeats a run.",
-)
-@click.option("--resume", metavar="RUN", type=RUN, help="Go on with a run that was stopped.")
-def train(
-    recipe: str | None,
-    config_path: Path | None,
-    resume: Path | None,
-    options: dict[str, Any],
-    problems: list[str],
-) -> None:
+@group.command(cls=cli.TrainCommand, config=ClassificationConfig, recipes=RECIPES)
+def train(**given: Any) -> None:
     """Train a model, measure it against baselines, and write a report.
 
     Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a recipe,
     then a config file, then options.
     """
-    begun = time.perf_counter()
-    if resume is not None:
-        _resume(resume, begun, options, problems, recipe, config_path)
-        return
-    config = _config(recipe, config_path, options, problems)
-    from labs.classification import jobs
-
-    job, splits = jobs.start(config, sys.argv)
-    _train(job, splits, begun)
-
-
-def _config(
-    recipe: str | None, path: Path | None, options: dict[str, Any], problems: list[str]
-) -> ClassificationConfig:
-    """Put recipe, file and options together, and show every problem of all of them at once."""
-    layers: list[tuple[str, Any]] = []
-    if recipe is not None and recipe not in RECIPES:
-        problems = [
-            *problems,
-            f"--recipe {recipe}: no such recipe; there are: {', '.join(RECIPES)}"
-            f"{nearest(recipe, RECIPES)}",
-        ]
-    elif recipe is not None:
-        layers.append((f"recipe {recipe}", RECIPES[recipe]))
-    try:
-        if path is not None:
-            layers.append((str(path), read_toml(path)))
-        config = build(ClassificationConfig, *layers, ("options", options))
-    except ConfigError as error:
-        problems = [*problems, *error.problems]
-    if problems:
-        raise ConfigError(problems)
-    return config
-
-
-def _resume(
-    path: Path, begun: float, options: dict[str, Any], problems: list[str], *others: Any
-) -> None:
-    device = options.pop("device", None)
-    if any(others) or options or problems:
-        raise click.UsageError(
-            "--resume goes on with the run's own config; of the options only --device goes with it"
-        )
-    from labs.classification import jobs
-
-    if jobs.is_finished(path):
-        cli.note(f"{path} is finished: nothing to do")
-        job = jobs.reopen(path, "cpu")
-        _show_results(job, job.run.read("metrics"))
-        return
-    job = jobs.reopen(path, device)
-    _train(job, jobs.load_splits(job), begun)
-
-
-def _train(job: "Job", splits: Any, begun: float) -> None:
-    from labs.classification import jobs
-
-    for name, reason in job.card.skipped[:10]:
-        cli.note(f"skipped {name}: {reason}")
-    if len(job.card.skipped) > 10:
-        cli.note(
-            f"skipped {len(job.card.skipped) - 10} more; all are listed in {job.run.path}/data.json"
-        )
-    cli.note(f"{job.config.model} on {job.card.source}, {job.compute}; {job.run.path}")
-    with job.run.locked(), cli.saved_in(job.run.path, PROGRAM):
-        prepared = time.perf_counter() - begun
-        headline = "validation/mae" if job.config.numeric else "validation/accuracy"
-        shown = [headline, *filter(None, [job.config.monitor])]
-        with cli.display(job.config.epochs, shown) as display:
-            jobs.train(job, splits, display, cli.note)
-        cli.note("measuring on the test split, and the baselines")
-        metrics = jobs.conclude(job, splits, prepared)
-    _show_results(job, metrics)
-
-
-def _show_results(job: "Job", metrics: dict[str, Any]) -> None:
-    from labs.classification import results
-
-    headline = "mae" if job.config.numeric else "accuracy"
-    validation = metrics["validation"][headline]
-    rows = [
-        _result_row(
-            f"{job.config.model} (epoch {metrics['best_epoch']})",
-            validation,
-            metrics["test"],
-            headline,
-        )
-    ]
-    for name, values in metrics["baselines"].items():
-        rows.append(_result_row(name, values[f"validation_{headline}"], values, headline))
-    columns = ["", f"validation {headline}", f"test {headline}", "95 % interval"]
-    cli.show_table(job.card.source, columns, rows)
-    cli.say(results.verdict(metrics, job.config.model, job.config.numeric))
-    click.echo(
-        f"Best epoch {metrics['best_epoch']}; trained for {metrics['seconds']['train']:.1f} s."
-    )
-    click.echo(f"Report: {job.run.report}")
-
-
-def _result_row(name: str, validation: float, values: dict[str, Any], headline: str) -> list[str]:
-    low, high = values[f"{headline}_interval"]
-    return [
-        name,
-        cli.figure_text(validation),
-        cli.figure_text(values[headline]),
-        f"{low:.4f} to {high:.4f}",
-    ]
+    commands.train("labs.classification.job:Images", ClassificationConfig, RECIPES, **given)
 
 
 @group.command()
-@click.argument("run", type=RUN)
-@click.option(
-    "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
-)
-@click.option("--device", help="Another device than the run's.")
+@commands.RUN
+@commands.SPLIT
+@commands.DEVICE
 def evaluate(run: Path, split: str, device: str | None) -> None:
     """Measure a run's best weights again."""
-    from labs.classification import jobs, results
+    from labs.classification.job import Images
 
-    job = jobs.reopen(run, device)
-    jobs.load_best(job)
-    splits = jobs.load_splits(job)
-    outputs = jobs.predict_splits(job, splits, [split])[split]
-    figures = results.figures(outputs, splits[split].targets.numpy(), job.config.numeric)
-    rows = [
-        [
-            name,
-            f"{value[0]:.4f} to {value[1]:.4f}"
-            if isinstance(value, list)
-            else cli.figure_text(value),
-        ]
-        for name, value in figures.items()
-    ]
-    cli.show_table(f"{run} on {split} ({len(splits[split]):,} images)", ["figure", "value"], rows)
+    commands.evaluate(Images, run, split, device)
 
 
 @group.command()
-@click.argument("run", type=RUN)
-@click.argument("paths", nargs=-1, required=True, type=RUN)
+@commands.RUN
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--top",
     default=3,
@@ -198,19 +53,9 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     type=click.IntRange(min=1),
     help="Classes to name for each image.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write to a file instead of the screen.",
-)
-@click.option("--device", help="Another device than the run's.")
+@commands.FORM
+@commands.OUTPUT
+@commands.DEVICE
 def predict(
     run: Path, paths: tuple[Path, ...], top: int, form: str, output: Path | None, device: str | None
 ) -> None:
@@ -218,10 +63,11 @@ def predict(
 
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
-    from labs.classification import jobs, predictions
+    from labs.classification import predictions
+    from labs.classification.job import Images
 
-    job = jobs.reopen(run, device)
-    jobs.load_best(job)
+    job = Images.reopen(run, device)
+    job.load_best()
     found = predictions.predict(job, paths, top, cli.note)
     text = predictions.render(found, form)
     if output is None:
@@ -234,18 +80,13 @@ def predict(
 
 
 @group.command("report")
-@click.argument("run", type=RUN)
-@click.option("--device", help="Another device than the run's.")
+@commands.RUN
+@commands.DEVICE
 def report_command(run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
-    from labs.classification import jobs, report
+    from labs.classification.job import Images
 
-    job = jobs.reopen(run, device)
-    metrics = job.run.read("metrics")
-    jobs.load_best(job)
-    splits = jobs.load_splits(job)
-    report.write(job, splits, jobs.predict_splits(job, splits, ["test"])["test"], metrics)
-    click.echo(f"Report: {job.run.report}")
+    commands.report(Images, run, device)
 
 
 @group.command()

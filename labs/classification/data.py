@@ -1,6 +1,6 @@
 """The lab's data: a config's images, split, with a card that says what they are."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common import images
+from common import images, jobs
 from common.config import nearest
 from common.data import sample_rows, split_rows
-from common.errors import DataError, RunError
+from common.errors import DataError
 from common.images import ImageSet
 from labs.classification.config import ClassificationConfig
 from labs.classification.names import needs_color
@@ -21,46 +21,25 @@ _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard 
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(jobs.Card):
     """What a run needs to know of its data without having it; kept as data.json.
 
     Attributes:
-        source: one line that says what the data is.
         classes: names; () for numeric targets.
         channels: 1 (grey) or 3 (color).
         image_size: height and width in pixels.
         mean: of the training split's pixels in [0, 1], for each channel.
         std: standard deviation likewise.
-        counts: images per split.
         copies: test images that are pixel for pixel also in the training split; None when not
             looked for.
-        skipped: (name, reason) of files left out.
-        fingerprint: changes when the data does.
     """
 
-    source: str
     classes: tuple[str, ...]
     channels: int
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    counts: dict[str, int]
     copies: int | None
-    skipped: tuple[tuple[str, str], ...]
-    fingerprint: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the card for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Card":
-        """Read what `as_dict` gave, after JSON."""
-        try:
-            lists = {name: tuple(values[name]) for name in ("classes", "mean", "std")}
-            return cls(**{**values, **lists, "skipped": tuple(map(tuple, values["skipped"]))})
-        except (KeyError, TypeError) as error:
-            raise RunError(f"data.json of this run is damaged ({error}); train it again") from error
 
 
 def load(config: ClassificationConfig) -> tuple[dict[str, ImageSet], Card]:

@@ -11,11 +11,10 @@ from pathlib import Path
 import torch
 
 from common import training
-from common.data import Batches
 from common.errors import DataError
 from common.images import SUFFIXES, ImageSet, decode
 from labs.classification import results, task
-from labs.classification.jobs import Job
+from labs.classification.job import Images
 
 _CHUNK = 256  # images decoded at a time
 
@@ -34,7 +33,7 @@ class Prediction:
 
 
 def predict(
-    job: Job, paths: Sequence[Path], top: int, say: Callable[[str], None]
+    job: Images, paths: Sequence[Path], top: int, say: Callable[[str], None]
 ) -> list[Prediction]:
     """Predict files, and the images in folders.
 
@@ -114,12 +113,13 @@ def _text(file: Path) -> str:
     return os.fsencode(file).decode("utf-8", "replace")
 
 
-def _predict(job: Job, files: Sequence[Path], pixels: torch.Tensor, top: int) -> list[Prediction]:
+def _predict(
+    job: Images, files: Sequence[Path], pixels: torch.Tensor, top: int
+) -> list[Prediction]:
     unknown = torch.zeros(len(files), dtype=torch.float32 if job.config.numeric else torch.int64)
     the_task = task.build_task(job.config, unknown, job.card, job.compute)
     split = ImageSet(pixels, unknown, tuple(map(str, files)))
-    batches: Batches = task.batches(job.config, job.card, split, job.compute)
-    outputs = training.infer(job.model, the_task, batches, job.compute)["outputs"]
+    outputs = training.infer(job.model, the_task, job.batches(split), job.compute)["outputs"]
     if job.config.numeric:
         return [
             Prediction(_text(file), (("", value),))

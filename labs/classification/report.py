@@ -1,135 +1,44 @@
-"""The report of a run: what came out, how it was learned, and where the network errs."""
+"""What the report says of images: where the network errs, and what its first layer looks for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from common import metrics, plots, report
+from common import metrics, plots
+from common import sections as common_sections
 from common.cli import figure_text
 from common.images import ImageSet
-from common.plots import Bar
 from common.report import Section, Table
+from common.sections import Drawn
 from labs.classification import plots as lab_plots
 from labs.classification import results
-from labs.classification.baselines import ROWS, SIDE
 
 if TYPE_CHECKING:
-    from labs.classification.jobs import Job
+    from labs.classification.job import Images
 
 _MISTAKES = 24
-_CONSTANT = ("majority class", "mean")  # the baselines that always say the same
-_LISTED = 50  # skipped files that the report names
 
 Array = npt.NDArray[Any]
 
 
-def write(
-    job: "Job", splits: Mapping[str, ImageSet], outputs: Tensor, figures: Mapping[str, Any]
-) -> None:
-    """Draw a run's figures and write its report.
+def sections(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> list[Section]:
+    """Return what the report says of images.
 
     Args:
         job: the run, with its best weights in the model.
-        splits: its data.
         outputs: what the model says of the test split: logits (N, C), or numbers (N,).
-        figures: what metrics.json holds.
+        test: the test split.
+        drawn: saves figures.
     """
-    drawn = _Figures(job)
-    test = splits["test"]
-    sections = [
-        _result(job, figures, drawn),
-        _learning(job, figures, drawn),
-        *(
-            _numbers(outputs, test, drawn)
-            if job.config.numeric
-            else _classes(job, outputs, test, drawn)
-        ),
-        *_filters(job, drawn),
-        _data(job),
-        *_repeat(job),
-    ]
-    verdict = results.verdict(figures, job.config.model, job.config.numeric)
-    title = f"{job.config.model} on {job.card.source}"
-    html = report.render(title, f"Run {job.run.path.name}", verdict, sections)
-    report.write(job.run.report, html)
+    errors = _numbers if job.config.numeric else _classes
+    return [*errors(job, outputs, test, drawn), *_filters(job, drawn), _data(job)]
 
 
-class _Figures:
-    """Saves figures in the run's folder, and hands them to the report."""
-
-    def __init__(self, job: "Job"):
-        self._folder = job.run.figures
-
-    def __call__(self, name: str, caption: str, figure: Figure) -> tuple[str, Any]:
-        path = self._folder / f"{name}.png"
-        plots.save(figure, path)
-        return caption, path
-
-
-def _result(job: "Job", figures: Mapping[str, Any], drawn: _Figures) -> Section:
-    headline = "mae" if job.config.numeric else "accuracy"
-    label = "mean absolute error" if job.config.numeric else "accuracy"
-    test, baselines = figures["test"], figures["baselines"]
-    rows = [
-        [
-            job.config.model,
-            figure_text(figures["validation"][headline]),
-            *_with_interval(test, headline),
-            "",
-        ]
-    ]
-    for name, values in baselines.items():
-        lead, (low, high) = values["lead"], values["lead_interval"]
-        rows.append(
-            [
-                name,
-                figure_text(values[f"validation_{headline}"]),
-                *_with_interval(values, headline),
-                f"{lead:+.4f} ({low:+.4f} to {high:+.4f})",
-            ]
-        )
-    entries = [
-        Bar(name, values[headline], tuple(values[f"{headline}_interval"]))
-        for name, values in [(job.config.model, test), *baselines.items()]
-        if name not in _CONSTANT  # so far off that it would squeeze the axis
-    ]
-    columns = ["", f"validation {headline}", f"test {headline}", "95 % interval", "network's lead"]
-    return Section(
-        "Result",
-        f"Best epoch {figures['best_epoch']}, chosen on the validation split; the test split was "
-        f"used once, at the end. Trained for {figures['seconds']['train']:.1f} s. The lead is the "
-        "difference on the same test images, with a 95 % interval from a paired bootstrap. "
-        f"Baselines see raw pixels, at most {SIDE} x {SIDE} of them, of at most "
-        f"{ROWS:,} training images, without augmentation.",
-        Table(columns, rows),
-        (
-            drawn(
-                "result", f"Test {label} with 95 % intervals.", plots.bars(entries, f"test {label}")
-            ),
-        ),
-    )
-
-
-def _learning(job: "Job", figures: Mapping[str, Any], drawn: _Figures) -> Section:
-    headline = "mae" if job.config.numeric else "accuracy"
-    curves = plots.learning_curves(job.run.history, figures["best_epoch"], headline)
-    text = (
-        "Training loss is the mean over an epoch while the weights change, on augmented images and "
-        "with the training's own loss; validation loss is the plain one, after the epoch."
-    )
-    return Section(
-        "Learning curves",
-        text,
-        pictures=(drawn("learning_curves", "Each epoch, the best one marked.", curves),),
-    )
-
-
-def _classes(job: "Job", outputs: Tensor, test: ImageSet, drawn: _Figures) -> Iterator[Section]:
+def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
     classes, targets = job.card.classes, test.targets.numpy()
     chances = results.probabilities(outputs)
     guesses = results.decide(outputs, numeric=False)
@@ -167,7 +76,7 @@ def _classes(job: "Job", outputs: Tensor, test: ImageSet, drawn: _Figures) -> It
 _PER_CLASS = ("precision", "recall", "f1", "support")
 
 
-def _numbers(outputs: Tensor, test: ImageSet, drawn: _Figures) -> Iterator[Section]:
+def _numbers(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
     guesses, targets = results.decide(outputs, numeric=True), test.targets.numpy()
     scatter = plots.scatter(guesses, targets)
     yield Section("Predicted and true", pictures=(drawn("scatter", "Of the test split.", scatter),))
@@ -177,7 +86,7 @@ def _numbers(outputs: Tensor, test: ImageSet, drawn: _Figures) -> Iterator[Secti
     yield Section("Largest errors", pictures=(drawn("mistakes", "Furthest from the truth.", grid),))
 
 
-def _filters(job: "Job", drawn: _Figures) -> Iterator[Section]:
+def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
     """Show the first layer: convolution kernels, or what a linear layer looks for in an image."""
     layers = (m for m in job.model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     first = next(layers, None)
@@ -197,36 +106,13 @@ def _filters(job: "Job", drawn: _Figures) -> Iterator[Section]:
     yield Section("First layer", pictures=(drawn("filters", text, figure),))
 
 
-def _data(job: "Job") -> Section:
+def _data(job: "Images") -> Section:
     card = job.card
     size = f"{card.image_size}x{card.image_size}"
-    sizes = ", ".join(f"{count:,} {name}" for name, count in card.counts.items())
-    text = f"{card.source}. {sizes} images, {'color' if card.channels == 3 else 'grey'}, {size}."
+    text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."
     if card.copies is not None:
         text += f" {card.copies} test images are pixel for pixel also in the training split."
-    if card.skipped:
-        text += f" {len(card.skipped):,} files were left out; data.json lists all."
-    rows = [list(pair) for pair in card.skipped[:_LISTED]]
-    return Section("Data", text, Table(["left out", "reason"], rows) if rows else None)
-
-
-def _repeat(job: "Job") -> Iterator[Section]:
-    command = f"python -m labs.classification train --config {job.run.config}"
-    text = "The same data, machine, versions and threads give the same weights, bit for bit"
-    on_cpu = job.compute.device.type == "cpu"
-    text += "." if on_cpu else ", where the GPU has deterministic kernels for all that was used."
-    yield Section("Repeat this run", text, code=command)
-    yield Section("Config", code=job.run.config.read_text(encoding="utf-8"))
-    rows = [
-        [name, " ".join(value) if isinstance(value, list) else str(value)]
-        for name, value in job.run.read("environment").items()
-    ]
-    yield Section("Environment", table=Table(["", "value"], rows))
-
-
-def _with_interval(values: Mapping[str, Any], headline: str) -> list[str]:
-    low, high = values[f"{headline}_interval"]
-    return [figure_text(values[headline]), f"{low:.4f} to {high:.4f}"]
+    return common_sections.data(job, text)
 
 
 def _pictures(part: ImageSet, rows: Array) -> Array:

@@ -12,8 +12,9 @@ from PIL import Image
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from common import cli
-from labs.classification import baselines, report
+from labs.classification import baselines
 from labs.classification.__main__ import PROGRAM, group
+from labs.classification.job import Images
 
 
 class Result(NamedTuple):
@@ -46,7 +47,9 @@ def _lab(*words, full=False):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["lab", *map(str, words)])
         if not full:
-            patch.setattr(report, "write", lambda job, *_: job.run.report.write_text("a report"))
+            patch.setattr(
+                Images, "write_report", lambda job, *_: job.run.report.write_text("a report")
+            )
             patch.setattr(
                 baselines,
                 "_classifiers",

@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
-from sklearn.metrics import mean_absolute_error
 from torch import nn
 
 from common import augment, losses, seeding
@@ -206,9 +205,13 @@ def test_a_model_is_built_for_what_the_crop_leaves():
         task.build_model(config(augment="crop:20"), card)
 
 
+def card_of(*classes):
+    return Card("", {}, (), "", classes, 1, 8, (0.5,), (0.5,), None)
+
+
 def test_balanced_weights_weigh_loss_and_batches():
     targets = torch.tensor([0, 0, 0, 1])
-    card = Card("", ("a", "b"), 1, 8, (0.5,), (0.5,), {}, None, (), "")
+    card = card_of("a", "b")
     kind = task.build_task(config(class_weights="balanced"), targets, card, Compute())
     weights = torch.tensor([4 / 6, 2.0])
     batch = (torch.tensor([[1.0, 2.0], [0.5, 0.0], [0.0, 3.0]]), torch.tensor([0, 1, 1]))
@@ -222,7 +225,7 @@ def test_balanced_weights_weigh_loss_and_batches():
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
 def test_outputs_that_are_not_finite_have_no_figures(loss):
-    card = Card("", () if loss == "mse" else ("a", "b"), 1, 8, (0.5,), (0.5,), {}, None, (), "")
+    card = card_of(*(() if loss == "mse" else ("a", "b")))
     kind = task.build_task(config(loss=loss), torch.tensor([0, 1]), card, Compute())
     outputs = torch.zeros(2) if loss == "mse" else torch.zeros(2, 2)
     targets = torch.tensor([0, 1]).to(torch.float32 if loss == "mse" else torch.int64)
@@ -298,62 +301,6 @@ def test_baselines_see_large_images_shrunk():
     pixels = baselines._pixels(part)
     assert pixels.shape == (3, 32 * 32)
     assert np.all(pixels == 1)
-
-
-def test_figures_of_a_network_with_baselines_beside_it():
-    labels = [0, 1, 2] * 6
-    sets = picture_sets({"train": labels, "validation": labels, "test": labels})
-    right = nn.functional.one_hot(torch.tensor(labels), 3) * 8.0
-    wrong = right.roll(1, dims=1)
-    half = torch.cat([right[:9], wrong[9:]])
-    found = results.measure({"validation": right, "test": half}, sets, numeric=False)
-    assert found["validation"]["accuracy"] == 1
-    assert found["test"]["accuracy"] == 0.5
-    low, high = found["test"]["accuracy_interval"]
-    assert 0.25 < low < 0.5 < high < 0.75
-    neighbors, majority = (found["baselines"][n] for n in ("k-nearest neighbors", "majority class"))
-    assert (neighbors["accuracy"], neighbors["validation_accuracy"]) == (1, 1)
-    assert neighbors["lead"] == -0.5
-    assert neighbors["lead_interval"][1] < 0
-    assert majority["lead"] == pytest.approx(0.5 - 1 / 3)
-    text = results.verdict(found, "net", numeric=False)
-    assert text.startswith("net has a test accuracy of 0.5000 (95 % interval 0.2")
-    assert "has 1.0000; the lead over it is -0.5000" in text
-    assert text.endswith("so net does not beat it: it is worse.")
-
-
-def test_figures_of_numbers_are_errors():
-    labels = [0.0, 1.0, 2.0, 3.0] * 4
-    sets = picture_sets({"train": labels, "validation": labels, "test": labels}, noise=200)
-    outputs = torch.tensor(labels)
-    bent = outputs + torch.tensor([0.5, -0.5] * 8)
-    found = results.measure({"validation": outputs, "test": bent}, sets, numeric=True)
-    assert found["validation"]["mae"] == 0
-    assert found["test"]["mae"] == pytest.approx(mean_absolute_error(labels, bent))
-    assert found["test"]["mae_interval"] == pytest.approx([0.5, 0.5])
-    mean = found["baselines"]["mean"]
-    assert (mean["mae"], mean["validation_mae"]) == (1, 1)
-    assert mean["lead"] == pytest.approx(0.5)  # positive: the network's error is smaller
-    assert "net has a test mean absolute error of 0.5000" in results.verdict(found, "net", True)
-
-
-@pytest.mark.parametrize(
-    ("lead", "interval", "judgment"),
-    [
-        (0.2, [0.1, 0.3], "net beats it."),
-        (0.2, [0.0, 0.3], "net does not beat it: the interval holds 0."),
-        (-0.2, [-0.3, 0.1], "net does not beat it: the interval holds 0."),
-        (-0.2, [-0.3, -0.1], "net does not beat it: it is worse."),
-    ],
-)
-def test_the_verdict_is_about_the_best_baseline(lead, interval, judgment):
-    test = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.8]}
-    best = {"accuracy": 0.5, "lead": lead, "lead_interval": interval}
-    worse = {"accuracy": 0.1, "lead": 0.6, "lead_interval": [0.5, 0.7]}
-    found = {"test": test, "baselines": {"worse": worse, "best": best}}
-    text = results.verdict(found, "net", numeric=False)
-    assert "The best baseline, best, has 0.5000" in text
-    assert text.endswith(judgment)
 
 
 def test_probabilities_and_decisions():

@@ -37,15 +37,16 @@ descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 os.dup2(descriptor, 1), os.dup2(descriptor, 2)
 sys.argv = ["lab", *words]
 from common import cli, files
-from labs.classification import baselines, report
+from labs.classification import baselines
 from labs.classification.__main__ import PROGRAM, group
+from labs.classification.job import Images
 exec(first)
 cli.main(group, PROGRAM)
 """
 # No report, and of the baselines the simplest: most tests are about the training.
 LIGHT = """
 from sklearn.dummy import DummyClassifier
-report.write = lambda job, *_: job.run.report.write_text("a report")
+Images.write_report = lambda job, *_: job.run.report.write_text("a report")
 baselines._classifiers = lambda _: {"majority": iter([DummyClassifier(strategy="most_frequent")])}
 """
 
@@ -93,7 +94,7 @@ def context():
         found = multiprocessing.get_context("forkserver")
         found.set_forkserver_preload(
             [
-                *("labs.classification.__main__", "labs.classification.jobs", "rich.console"),
+                *("labs.classification.__main__", "labs.classification.job", "rich.console"),
                 *("sklearn.datasets", "sklearn.dummy", "sklearn.metrics", "sklearn.neighbors"),
                 *("sklearn.linear_model", "sklearn.pipeline", "sklearn.preprocessing"),
                 "torch._dynamo",  # which the first step of an optimizer imports
@@ -328,7 +329,7 @@ import time
 def write(*_):
     print("REPORT", flush=True)
     time.sleep(60)
-report.write = write
+Images.write_report = write
 """
     # Fitting the real baselines takes a while; the report here takes longer than anyone waits.
     measuring = stage != "REPORT"

@@ -1,0 +1,128 @@
+"""The sections that the report of every run has: result, learning curves, how to repeat it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common import plots
+from common.cli import figure_text
+from common.plots import Bar
+from common.report import Section, Table
+from common.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from common.jobs import Job
+
+CONSTANT = ("majority class", "mean")  # the baselines that always say the same
+_LISTED = 50  # skipped samples that the report names
+
+
+class Drawn:
+    """Saves figures in a run's folder, and hands them to the report."""
+
+    def __init__(self, run: Run):
+        self._folder = run.figures
+
+    def __call__(self, name: str, caption: str, figure: "Figure") -> tuple[str, Path]:
+        """Save a figure; returns what a section takes as a picture."""
+        path = self._folder / f"{name}.png"
+        plots.save(figure, path)
+        return caption, path
+
+
+def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
+    """Hold the network against the baselines, in a table and a picture."""
+    headline, test = job.headline, figures["test"]
+    low, high = test[f"{headline.name}_interval"]
+    columns = [
+        "",
+        f"validation {headline.label}",
+        f"test {headline.label}",
+        "95 % interval",
+        "network's lead",
+    ]
+    rows = [[*row, ""] for row in results_table(job, figures)]
+    for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
+        low, high = values["lead_interval"]
+        row[-1] = f"{values['lead']:+.4f} ({low:+.4f} to {high:+.4f})"
+    entries = [
+        Bar(name, values[headline.name], tuple(values[f"{headline.name}_interval"]))
+        for name, values in [(job.title, test), *figures["baselines"].items()]
+        if name not in CONSTANT  # so far off that it would squeeze the axis
+    ]
+    return Section(
+        "Result",
+        f"Best epoch {figures['best_epoch']}, chosen on the validation split; the test split was "
+        f"used once, at the end. Trained for {figures['seconds']['train']:.1f} s. The lead is the "
+        "difference on the same test samples, with a 95 % interval from a paired bootstrap. "
+        f"{job.about_baselines()}",
+        Table(columns, rows),
+        (
+            drawn(
+                "result",
+                f"Test {headline.label} with 95 % intervals.",
+                plots.bars(entries, f"test {headline.label}"),
+            ),
+        ),
+    )
+
+
+def results_table(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for the network and each baseline: name, validation, test, 95 % interval."""
+    name = job.headline.name
+    network = (f"{job.title} (epoch {figures['best_epoch']})", figures["validation"][name])
+    rows = [_row(*network, figures["test"], name)]
+    for baseline, values in figures["baselines"].items():
+        rows.append(_row(baseline, values[f"validation_{name}"], values, name))
+    return rows
+
+
+def _row(title: str, validation: float, values: Mapping[str, Any], name: str) -> list[str]:
+    low, high = values[f"{name}_interval"]
+    interval = f"{figure_text(low)} to {figure_text(high)}"
+    return [title, figure_text(validation), figure_text(values[name]), interval]
+
+
+def learning(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
+    """Draw the epochs."""
+    curves = plots.learning_curves(job.run.history, figures["best_epoch"], job.headline.name)
+    text = (
+        "Training loss is the mean over an epoch while the weights change, with whatever is "
+        "switched on in training alone (augmentation, dropout, smoothed targets); validation loss "
+        "is the plain one, after the epoch."
+    )
+    picture = drawn("learning_curves", "Each epoch, the best one marked.", curves)
+    return Section("Learning curves", text, pictures=(picture,))
+
+
+def data(job: "Job[Any, Any]", text: str) -> Section:
+    """Say what the data is, and what of it was left out.
+
+    Args:
+        job: the job.
+        text: what its card says beside source and counts.
+    """
+    card = job.card
+    sizes = ", ".join(f"{count:,} {name}" for name, count in card.counts.items())
+    text = f"{card.source}. {sizes}. {text}"
+    if card.skipped:
+        text += f" Left out: {len(card.skipped):,}; data.json lists all."
+    rows = [list(pair) for pair in card.skipped[:_LISTED]]
+    return Section("Data", text, Table(["left out", "reason"], rows) if rows else None)
+
+
+def repeat(job: "Job[Any, Any]") -> Iterator[Section]:
+    """Say how to repeat the run, with its config and environment."""
+    command = f"python -m labs.{job.lab} {job.verb} --config {job.run.config}"
+    text = "The same data, machine, versions and threads give the same weights, bit for bit"
+    on_cpu = job.compute.device.type == "cpu"
+    text += "." if on_cpu else ", where the GPU has deterministic kernels for all that was used."
+    yield Section("Repeat this run", text, code=command)
+    yield Section("Config", code=job.run.config.read_text(encoding="utf-8"))
+    rows = [
+        [name, " ".join(value) if isinstance(value, list) else str(value)]
+        for name, value in job.run.read("environment").items()
+    ]
+    yield Section("Environment", table=Table(["", "value"], rows))
