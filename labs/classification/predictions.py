@@ -13,7 +13,8 @@ import torch
 from common import training
 from common.errors import DataError
 from common.images import SUFFIXES, ImageSet, decode
-from labs.classification import results, task
+from common.tasks import probabilities
+from labs.classification import task
 from labs.classification.job import Images
 
 _CHUNK = 256  # images decoded at a time
@@ -125,7 +126,7 @@ def _predict(
             Prediction(_text(file), (("", value),))
             for file, value in zip(files, outputs.tolist(), strict=True)
         ]
-    chances = torch.from_numpy(results.probabilities(outputs))
+    chances = torch.from_numpy(probabilities(outputs))
     values, classes = chances.topk(min(top, len(job.card.classes)))
     return [
         Prediction(

@@ -14,6 +14,7 @@ from common.cli import figure_text
 from common.images import ImageSet
 from common.report import Section, Table
 from common.sections import Drawn
+from common.tasks import probabilities
 from labs.classification import plots as lab_plots
 from labs.classification import results
 
@@ -40,7 +41,7 @@ def sections(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> li
 
 def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
     classes, targets = job.card.classes, test.targets.numpy()
-    chances = results.probabilities(outputs)
+    chances = probabilities(outputs)
     guesses = results.decide(outputs, numeric=False)
     matrix = metrics.confusion(guesses, targets, len(classes))
     caption = "Rows are true classes, columns what the network said, of the test split."

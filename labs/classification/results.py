@@ -6,6 +6,7 @@ from torch import Tensor
 
 from common import metrics
 from common.results import Array, Headline
+from common.tasks import probabilities
 
 
 def figures(outputs: Tensor, targets: Array, headline: Headline) -> dict[str, Any]:
@@ -23,11 +24,6 @@ def figures(outputs: Tensor, targets: Array, headline: Headline) -> dict[str, An
         else metrics.classification(probabilities(outputs), targets)
     )
     return {**known, **headline.measure(decide(outputs, numeric), targets)}
-
-
-def probabilities(logits: Tensor) -> Array:
-    """Return the softmax of logits (N, C), in float64."""
-    return logits.double().softmax(1).numpy()
 
 
 def decide(outputs: Tensor, numeric: bool) -> Array:

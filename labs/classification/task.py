@@ -8,50 +8,15 @@ from torch import Tensor, nn
 from common import augment, losses, metrics, seeding
 from common.compute import Compute
 from common.data import Batches
-from common.errors import ConfigError, NonFiniteError
+from common.errors import ConfigError
 from common.images import ImageSet
+from common.tasks import Classification, check_finite
 from common.training import Task, When
-from labs.classification import models, results
+from labs.classification import models
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import Card
 
 _EVALUATION_BATCH = 256
-
-
-class Classification(Task):
-    """One class per image.
-
-    Args:
-        loss: mean loss from (logits, targets).
-        class_weights: (C,), on the device, when the loss weighs classes.
-    """
-
-    monitor = "validation/accuracy"
-
-    def __init__(self, loss: losses.Loss, class_weights: Tensor | None = None):
-        self._loss, self._class_weights = loss, class_weights
-
-    def weights(self, batch: Any) -> dict[str, Tensor | float]:
-        """Weigh a batch by its samples, or by the weights of their classes."""
-        return {"loss": losses.weight_of(batch[1], self._class_weights)}
-
-    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
-        """Return the mean loss of a batch of (images, classes)."""
-        inputs, targets = batch
-        return {"loss": self._loss(model(inputs), targets)}
-
-    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Collect logits (B, C), float32, and targets (B,)."""
-        inputs, targets = batch
-        return {"outputs": model(inputs).float(), "targets": targets}
-
-    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Return the classification figures; `loss` is the plain cross-entropy, whatever trains."""
-        _check_finite(outputs["outputs"])
-        figures = metrics.classification(
-            results.probabilities(outputs["outputs"]), outputs["targets"].numpy()
-        )
-        return {"loss": figures.pop("log_loss"), **figures}
 
 
 class Regression(Task):
@@ -76,17 +41,9 @@ class Regression(Task):
 
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return MAE, MSE, RMSE and R^2; `loss` is the MSE, whatever trains."""
-        _check_finite(outputs["outputs"])
+        check_finite(outputs["outputs"])
         figures = metrics.regression(outputs["outputs"].numpy(), outputs["targets"].numpy())
         return {"loss": figures["mse"], **figures}
-
-
-def _check_finite(outputs: Tensor) -> None:
-    if not outputs.isfinite().all():
-        raise NonFiniteError(
-            "the model's outputs became NaN or infinite. "
-            "Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
-        )
 
 
 def build_model(config: ClassificationConfig, card: Card) -> nn.Module:

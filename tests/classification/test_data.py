@@ -16,6 +16,7 @@ from common.compute import Compute
 from common.config import build
 from common.errors import ConfigError, DataError, NonFiniteError
 from common.images import ImageFiles, ImageSet
+from common.tasks import probabilities
 from common.training import When
 from labs.classification import baselines, results, task
 from labs.classification import config as lab_config
@@ -305,7 +306,7 @@ def test_baselines_see_large_images_shrunk():
 
 def test_probabilities_and_decisions():
     logits = torch.tensor([[0.0, 0.0], [1000.0, -1000.0], [-1.0, 1.0]])
-    chances = results.probabilities(logits)
+    chances = probabilities(logits)
     assert chances.dtype == np.float64
     assert chances.sum(1) == pytest.approx([1, 1, 1])
     assert results.decide(logits, numeric=False).tolist() == [0, 0, 1]

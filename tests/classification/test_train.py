@@ -12,8 +12,8 @@ from common import checkpoint
 from common.compute import has_bf16
 from common.config import OPTIMIZERS, SCHEDULES, build, field_types, read_toml, to_toml
 from common.rows import best_row, better_direction
+from common.tasks import Classification
 from labs.classification.config import LOSSES, ClassificationConfig
-from labs.classification.task import Classification
 
 TIMES = ("seconds", "samples_per_second")
 
