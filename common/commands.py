@@ -3,6 +3,9 @@
 A job is named as `module:class`, and imported when there is something to do.
 """
 
+import csv
+import io
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=TrainingConfig)
 Recipes = Mapping[str, Mapping[str, Any]]
+
+_SHOWN = 80  # characters of a text in a table
 
 
 def train(
@@ -175,6 +180,51 @@ def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
     splits = job.load_splits()
     job.write_report(job.predict_splits(splits, ["test"])["test"], splits, metrics)
     click.echo(f"Report: {job.run.report}")
+
+
+def show_records(
+    title: str, records: Sequence[Mapping[str, Any]], form: str, output: Path | None
+) -> None:
+    """Print records, or write them to a file.
+
+    Args:
+        title: of the table.
+        records: values by the column's name; all have the same columns.
+        form: `table` (short, tab-separated in a file), `csv` or `json`.
+        output: the file; None for the screen.
+    """
+    if form == "table" and output is None:
+        rows = [[_short(value) for value in record.values()] for record in records]
+        cli.show_table(title, list(records[0]), rows)
+        return
+    text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from common.files import write_text
+
+    write_text(output, text)
+    cli.note(f"wrote {output}")
+
+
+def _short(value: Any) -> str:
+    text = cli.figure_text(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _json(records: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(records, ensure_ascii=False, indent=2) + "\n"
+
+
+def _separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
+    writer.writerow(records[0])
+    writer.writerows(
+        [f"{value:.6g}" if isinstance(value, float) else value for value in record.values()]
+        for record in records
+    )
+    return text.getvalue()
 
 
 SPLIT = click.option(

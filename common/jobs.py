@@ -243,6 +243,24 @@ class Job(ABC, Generic[C, K]):
         write_text(self.run.config, to_toml(self.config))  # the last: it makes the folder a run
 
     @classmethod
+    def member(cls, parent: Run, name: str, config: C, device: str | None = None) -> Self:
+        """Open a member of a run that is made of runs, or make it: `members/NAME` in its folder.
+
+        Args:
+            parent: the run.
+            name: the member's.
+            config: the member's.
+            device: another device than the config's.
+        """
+        path = parent.path / "members" / name
+        run = Run(path)
+        if not run.config.is_file():
+            run.write("environment", {**parent.read("environment"), "job": cls.verb})
+            run.write("data", cls.load(config)[1].as_dict())
+            write_text(run.config, to_toml(config))  # the last: it makes the folder a run
+        return cls.reopen(path, device)
+
+    @classmethod
     def reopen(cls, path: Path, device: str | None = None) -> Self:
         """Build a run's model again from its config and the card of its data, without the data.
 

@@ -25,6 +25,7 @@ class Headline:
         larger_is_better: its direction.
         interval: the 95 % interval of the figure from its statistics; a bootstrap when None.
         block: neighboring rows that are drawn together, where they overlap in time.
+        classes: whether predictions are classes, right or wrong, to which McNemar's test applies.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Headline:
     larger_is_better: bool = True
     interval: Callable[[Array], Interval] | None = None
     block: int = 1
+    classes: bool = False
 
     def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
         """Return the figure of some predictions, and under `NAME_interval` its interval."""
@@ -55,7 +57,7 @@ class Headline:
         Returns:
             For each baseline its figure on the test split with the interval, the figure on
             validation, and the network's lead, positive where the network is better, with the
-            interval of a paired bootstrap.
+            interval of a paired bootstrap; of classes also the p value of McNemar's test.
         """
         mine = self.statistics(network["test"], targets["test"])
         sign = 1 if self.larger_is_better else -1
@@ -72,6 +74,9 @@ class Headline:
                 "lead": lead.difference,
                 "lead_interval": [lead.low, lead.high],
             }
+            if self.classes:
+                right = (each["test"] == targets["test"] for each in (network, guesses))
+                found[name]["mcnemar_p"] = metrics.mcnemar(*right)
         return found
 
     def _measured(self, statistics: Array) -> dict[str, Any]:
@@ -98,12 +103,14 @@ class Headline:
             judgment = f"{model} does not beat it: it is worse"
         else:
             judgment = f"{model} does not beat it: the interval holds 0"
+        p = best.get("mcnemar_p")
+        test_of_both = "" if p is None else f" McNemar's test of the two gives p = {p:.2g}."
         return (
             f"{model} has a test {self.label} of {test[self.name]:.4f} "
             f"(95 % interval {low:.4f} to {high:.4f}). "
             f"The best baseline, {best_name}, has {best[self.name]:.4f}; "
             f"the lead over it is {best['lead']:+.4f} "
-            f"({low_lead:+.4f} to {high_lead:+.4f}), so {judgment}."
+            f"({low_lead:+.4f} to {high_lead:+.4f}), so {judgment}.{test_of_both}"
         )
 
 
@@ -134,8 +141,8 @@ def _mean_recall(rows: Array) -> float:
     return float(recalls.mean())
 
 
-ACCURACY = Headline("accuracy", "accuracy", _correct, _mean, interval=_wilson)
+ACCURACY = Headline("accuracy", "accuracy", _correct, _mean, interval=_wilson, classes=True)
 BALANCED_ACCURACY = Headline(
-    "balanced_accuracy", "balanced accuracy", _class_and_correct, _mean_recall
+    "balanced_accuracy", "balanced accuracy", _class_and_correct, _mean_recall, classes=True
 )
 MAE = Headline("mae", "mean absolute error", _absolute_error, _mean, larger_is_better=False)

@@ -1,13 +1,14 @@
 """The sections that the report of every run has: result, learning curves, how to repeat it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import plots
+from common import metrics, plots
 from common.cli import figure_text
 from common.plots import Bar
 from common.report import Section, Table
+from common.results import Array
 from common.run import Run
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from common.jobs import Job
 
 CONSTANT = ("majority class", "mean")  # the baselines that always say the same
+_PER_CLASS = ("precision", "recall", "f1", "support")
 _LISTED = 50  # skipped samples that the report names
 
 
@@ -95,6 +97,48 @@ def learning(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> 
     )
     picture = drawn("learning_curves", "Each epoch, the best one marked.", curves)
     return Section("Learning curves", text, pictures=(picture,))
+
+
+def classes(
+    names: Sequence[str], guesses: Array, targets: Array, drawn: Drawn
+) -> tuple[Section, Section]:
+    """Show which classes are taken for which, and the figures of each.
+
+    Args:
+        names: of the C classes.
+        guesses: (N,) class numbers of the test split.
+        targets: (N,) class numbers.
+        drawn: saves figures.
+    """
+    matrix = metrics.confusion(guesses, targets, len(names))
+    caption = "Rows are true classes, columns what the network said, of the test split."
+    picture = drawn("confusion", caption, plots.confusion(matrix, names))
+    rows = [
+        [str(row["class"]), *(figure_text(row[name]) for name in _PER_CLASS)]
+        for row in metrics.per_class(guesses, targets, names)
+    ]
+    return (
+        Section("Confusion matrix", pictures=(picture,)),
+        Section("Each class", table=Table(["class", *_PER_CLASS], rows)),
+    )
+
+
+def calibration(chances: Array, targets: Array, drawn: Drawn) -> Section:
+    """Show whether the network is right as often as it says.
+
+    Args:
+        chances: (N, C) probabilities of the test split.
+        targets: (N,) class numbers.
+        drawn: saves figures.
+    """
+    diagram = plots.reliability(metrics.reliability(chances, targets))
+    error = metrics.calibration_error(chances, targets)
+    text = (
+        "Is the network right as often as it says? The expected calibration error is "
+        f"{error:.4f}: the mean distance from the diagonal, weighed by the samples in a bin."
+    )
+    picture = drawn("reliability", "Confidence and accuracy of the test split.", diagram)
+    return Section("Calibration", text, pictures=(picture,))
 
 
 def data(job: "Job[Any, Any]", text: str) -> Section:

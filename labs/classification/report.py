@@ -8,11 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from common import metrics, plots
+from common import plots
 from common import sections as common_sections
-from common.cli import figure_text
 from common.images import ImageSet
-from common.report import Section, Table
+from common.report import Section
 from common.sections import Drawn
 from common.tasks import probabilities
 from labs.classification import plots as lab_plots
@@ -43,17 +42,7 @@ def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> It
     classes, targets = job.card.classes, test.targets.numpy()
     chances = probabilities(outputs)
     guesses = results.decide(outputs, numeric=False)
-    matrix = metrics.confusion(guesses, targets, len(classes))
-    caption = "Rows are true classes, columns what the network said, of the test split."
-    yield Section(
-        "Confusion matrix",
-        pictures=(drawn("confusion", caption, plots.confusion(matrix, classes)),),
-    )
-    rows = [
-        [str(row["class"]), *(figure_text(row[name]) for name in _PER_CLASS)]
-        for row in metrics.per_class(guesses, targets, classes)
-    ]
-    yield Section("Each class", table=Table(["class", *_PER_CLASS], rows))
+    yield from common_sections.classes(classes, guesses, targets, drawn)
     grid = lab_plots.mistakes(test.images, targets, guesses, chances, classes)
     text = f"{int((guesses != targets).sum())} of {len(targets):,} test images are classed wrong."
     yield Section(
@@ -61,20 +50,7 @@ def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> It
         text,
         pictures=(drawn("mistakes", "Wrong, and most certain of it.", grid),),
     )
-    diagram = plots.reliability(metrics.reliability(chances, targets))
-    error = metrics.calibration_error(chances, targets)
-    text = (
-        "Is the network right as often as it says? The expected calibration error is "
-        f"{error:.4f}: the mean distance from the diagonal, weighed by the images in a bin."
-    )
-    yield Section(
-        "Calibration",
-        text,
-        pictures=(drawn("reliability", "Confidence and accuracy of the test split.", diagram),),
-    )
-
-
-_PER_CLASS = ("precision", "recall", "f1", "support")
+    yield common_sections.calibration(chances, targets, drawn)
 
 
 def _numbers(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:

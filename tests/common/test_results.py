@@ -26,7 +26,8 @@ def test_a_network_with_baselines_beside_it():
     text = ACCURACY.verdict({"test": test, "baselines": found}, "net")
     assert text.startswith("net has a test accuracy of 0.5000 (95 % interval 0.2")
     assert "has 1.0000; the lead over it is -0.5000" in text
-    assert text.endswith("so net does not beat it: it is worse.")
+    assert "so net does not beat it: it is worse." in text
+    assert text.endswith("McNemar's test of the two gives p = 0.0039.")  # 2 / 2^9
 
 
 def test_the_lead_in_an_error_is_positive_where_the_network_errs_less():
