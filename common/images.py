@@ -10,11 +10,9 @@ in epoch 7. Threads do it: PIL releases the interpreter lock, and on two cores 2
 """
 
 import contextlib
-import csv
 import difflib
 import functools
 import hashlib
-import io
 import json
 import math
 import os
@@ -39,6 +37,7 @@ from torch.utils.data import Dataset
 
 from common.errors import DataError, SaveError
 from common.files import replacing, write_json
+from common.tables import read_table
 
 Pixels = npt.NDArray[np.uint8]
 Decoding = Literal["auto", "memory", "cache", "stream"]
@@ -332,10 +331,11 @@ def load_csv(
     numeric: bool = False,
     decoding: Decoding = "auto",
 ) -> Images:
-    """Load the images that a CSV file names, one per row, in UTF-8 (with or without BOM) or cp949.
+    """Load the images that a table names, one per row.
 
     Args:
-        path: the CSV, with a header; image paths are relative to its folder.
+        path: a CSV, TSV or JSONL (see `common.tables.read_table`) whose first row names the
+            columns; image paths are relative to its folder.
         image_size: see `load_folder`.
         channels: see `load_folder`.
         path_column: the column with the image's path.
@@ -354,10 +354,13 @@ def load_csv(
     first: dict[Path, tuple[int, str | float]] = {}
     files: list[_File] = []
     skipped = []
-    for line, image, text in _read_csv(table, path_column, label_column):
+    columns = (path_column, label_column)
+    rows = read_table(table, columns, gaps=columns)
+    for place, reason in rows.skipped:
+        problems[reason].append(f"line {place.rpartition(':')[2]}")
+    for line, image, text in zip(rows.lines, *rows.columns, strict=True):
         file = _find_file(table.parent, image)
-        label = _number(text) if numeric else unicodedata.normalize("NFC", text)
-        name = unicodedata.normalize("NFC", image)
+        label = _number(text) if numeric else text
         if not text:
             problems["no label"].append(f"line {line}")
         elif label is None:
@@ -372,13 +375,13 @@ def load_csv(
                 f"line {line} ({image}, see line {earlier})"
             )
         elif earlier != line:
-            skipped.append((name, f"listed twice, in lines {earlier} and {line}"))
+            skipped.append((image, f"listed twice, in lines {earlier} and {line}"))
         else:
-            files.append(_File("all", name, file, label))
+            files.append(_File("all", image, file, label))
     if problems:
-        rows = [f"{len(lines)} x {what}: {_shortened(lines)}" for what, lines in problems.items()]
+        listed = [f"{len(lines)} x {what}: {_shortened(lines)}" for what, lines in problems.items()]
         headline = f"{table} has rows that cannot be used; correct or remove them"
-        raise DataError(_listed(headline, rows))
+        raise DataError(_listed(headline, listed))
     return _load(files, skipped, image_size, channels, decoding, f"table {table.name}")
 
 
@@ -495,38 +498,6 @@ def _image_files(folder: Path) -> list[Path]:
         and not path.is_dir()
         and (path.is_file() or path.is_symlink())
     ]
-
-
-def _read_csv(table: Path, path_column: str, label_column: str) -> Iterator[tuple[int, str, str]]:
-    """Yield (line, path, label) of each row that is not blank."""
-    reader = csv.reader(io.StringIO(_csv_text(table), newline=""))
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        missing = [column for column in (path_column, label_column) if column not in header]
-        if missing:
-            lines = [f"no column {column!r}.{_hint(column, header)}" for column in missing]
-            columns_found = ", ".join(header) or "none, it is empty"
-            raise DataError(_listed(f"{table} has these columns: {columns_found}", lines))
-        columns = header.index(path_column), header.index(label_column)
-        for row in reader:
-            image, label = (row[column].strip() if column < len(row) else "" for column in columns)
-            if any(cell.strip() for cell in row):
-                yield reader.line_num, image, label
-    except csv.Error as error:
-        raise DataError(
-            f"{table}, line {reader.line_num}: expected comma-separated values: {error}"
-        ) from error
-
-
-def _csv_text(table: Path) -> str:
-    try:
-        data = table.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read the table {table}: {error.strerror}") from error
-    for encoding in ("utf-8-sig", "cp949"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return data.decode(encoding)
-    raise DataError(f"{table}: expected UTF-8 or cp949 text; save it as CSV in UTF-8")
 
 
 def _find_file(folder: Path, text: str) -> Path | None:

@@ -197,6 +197,13 @@ class Job(ABC, Generic[C, K]):
             "baselines": self.headline.compare(network, self.baselines(splits), targets),
         }
 
+    def warm_start(self, splits: Splits) -> None:  # noqa: B027 - most models know nothing before
+        """Give the model what it is to know before training, such as pretrained vectors.
+
+        It is called before there is a run folder, to refuse what cannot be had, and again before
+        training; of a run that goes on, the checkpoint has the last word.
+        """
+
     def about_baselines(self) -> str:
         """Return what the report says of how the baselines were made."""
         return ""
@@ -222,6 +229,7 @@ class Job(ABC, Generic[C, K]):
         splits, card = cls.load(config)
         job = cls(cls.located(config), compute, card)
         job.optimizer()
+        job.warm_start(splits)
         job._check_monitor(splits)
         data = Path(getattr(config, "data", "")).stem
         stem = f"{job.title}-{data}" if cls.verb == "train" else f"{cls.verb}-{job.title}-{data}"
@@ -334,6 +342,7 @@ class Job(ABC, Generic[C, K]):
             SaveError: the disk is full; the checkpoints before are intact.
         """
         config, task = self.config, self.task(splits)
+        self.warm_start(splits)
         train = self.batches(splits["train"], training=True)
         self.compute.place(self.model)
         optimizer = self.optimizer()

@@ -366,7 +366,7 @@ def test_numbers_need_a_table(refused, folder):
     ("text", "words", "expected"),
     [
         ("file,label\n개/0.png,a\n", [], "no column 'path'"),
-        ("path,lable\n개/0.png,a\n", [], "no column 'label'. Did you mean 'lable'?"),
+        ("path,lable\n개/0.png,a\n", [], "no column 'label'; did you mean lable?"),
         ("path,label\n개/0.png,a\n", ["--label-column", "y"], "no column 'y'"),
         ("path,label\n개/0.png,\n개/1.png,a\n", [], "1 x no label: line 2"),
         ("path,label\n개/9.png,a\n", [], "1 x no such image file: line 2 (개/9.png)"),
@@ -376,7 +376,7 @@ def test_numbers_need_a_table(refused, folder):
         ("path,label\n개/0.png,1\n개/1.png,2\n", ["--loss", "mse"], "at least 3 needed"),
         ("path,label\n개/0.png,a\n개/1.png,a\n", [], "a: 2 readable images, at least 3 needed"),
         ("", [], "none, it is empty"),
-        ("path,label\n", [], "too few images"),
+        ("path,label\n", [], "no row that can be used"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(text, words, expected, refused, folder):
