@@ -1,7 +1,8 @@
-"""The main job as a user runs it, over seeds: test accuracy, and seconds of training.
+"""Commands as a user runs them, over seeds: the test figure, and seconds of training.
 
-python benchmarks/accuracy.py                       # the default: LeNet-5 on mnist5k
-python benchmarks/accuracy.py --model linear        # any options of `train`
+python benchmarks/accuracy.py                                # all of COMMANDS
+python benchmarks/accuracy.py rnn sentiment                  # one of them
+python benchmarks/accuracy.py rnn sentiment --cell gru       # with any options
 """
 
 import json
@@ -14,39 +15,51 @@ from pathlib import Path
 from machine import describe
 
 SEEDS = (0, 1, 2)
+COMMANDS = {  # lab and options: the figure
+    "classification train": "accuracy",
+    "rnn sentiment": "balanced_accuracy",
+    "rnn translate": "exact_match",
+    "rnn translate --recipe addition": "character_accuracy",
+}
 
 
 def main() -> None:
     print(describe())
-    print(f"{'seed':>4}{'best epoch':>12}{'validation':>12}{'test':>8}{'train s':>9}{'total s':>9}")
-    accuracies, seconds = [], []
+    given = " ".join(sys.argv[1:])
+    begun = [command for command in COMMANDS if given.startswith(command)]
+    if given and not begun:
+        sys.exit(f"expected one of: {', '.join(COMMANDS)}; given: {given}")
+    for command in [given] if given else COMMANDS:
+        measure(command, COMMANDS[max(begun, key=len) if given else command])
+
+
+def measure(command: str, figure: str) -> None:
+    """Run a command with each seed, and print its figures."""
+    lab, *words = command.split()
+    print(f"\n{command}")
+    print(f"{'seed':>4}{'epochs':>8}{'best':>6}{'validation':>12}{'test':>8}", end="")
+    print(f"{'train s':>9}{'total s':>9}", flush=True)
+    found, seconds = [], []
     with tempfile.TemporaryDirectory() as folder:
         for seed in SEEDS:
             options = ["--seed", str(seed), "--run-dir", folder, "--name", str(seed)]
-            command = [
-                sys.executable,
-                "-m",
-                "labs.classification",
-                "train",
-                *sys.argv[1:],
-                *options,
-            ]
-            subprocess.run(command, check=True, capture_output=True)
-            metrics = json.loads(
-                Path(folder, "classification", str(seed), "metrics.json").read_text()
-            )
-            accuracies.append(metrics["test"]["accuracy"])
+            program = [sys.executable, "-m", f"labs.{lab}", *words, *options]
+            subprocess.run(program, check=True, capture_output=True)
+            run = Path(folder, lab, str(seed))
+            metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+            epochs = len((run / "history.jsonl").read_text(encoding="utf-8").splitlines())
+            found.append(metrics["test"][figure])
             seconds.append(metrics["seconds"]["train"])
             print(
-                f"{seed:>4}{metrics['best_epoch']:>12}{metrics['validation']['accuracy']:>12.4f}"
-                f"{accuracies[-1]:>8.4f}{seconds[-1]:>9.1f}{metrics['seconds']['total']:>9.1f}",
+                f"{seed:>4}{epochs:>8}{metrics['best_epoch']:>6}"
+                f"{metrics['validation'][figure]:>12.4f}{found[-1]:>8.4f}"
+                f"{seconds[-1]:>9.1f}{metrics['seconds']['total']:>9.1f}",
                 flush=True,
             )
-    print(
-        f"mean test accuracy {statistics.mean(accuracies):.4f}, most training {max(seconds):.1f} s"
-    )
+    print(f"mean test {figure} {statistics.mean(found):.4f}, most training {max(seconds):.1f} s")
     for name, values in metrics["baselines"].items():
-        print(f"  {name}: {values['accuracy']:.4f}")
+        headline = next(key for key in values if f"{key}_interval" in values)
+        print(f"  {name}: {headline} {values[headline]:.4f}")
 
 
 if __name__ == "__main__":

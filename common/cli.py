@@ -101,12 +101,14 @@ class TrainCommand(ConfigCommand):
         **kwargs: Any,
     ):
         super().__init__(*args, config=config, **kwargs)
+        self.recipes = recipes
         path = click.Path(path_type=Path)
         self.params[:0] = [
             click.Option(
                 ["--recipe"],
                 metavar="NAME",
                 help=f"Begin with a recipe's values: {', '.join(recipes)}.",
+                hidden=not recipes,
             ),
             click.Option(
                 ["--config", "config_path"],

@@ -1,7 +1,10 @@
 """What several test files share; fixtures that are classes or functions are called by the tests."""
 
 import contextlib
+import io
+import sys
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -9,13 +12,50 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
+from common import cli
 from common.training import Task
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Tensors here are small: more threads would only wait for one another."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory):
+    """Keep what is decoded or encoded once in a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Run a lab's command line in this process: its group, its program's name, the words."""
+
+    def run(group, program, *words, stdin=b""):
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["lab", *map(str, words)])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                pytest.raises(SystemExit) as done,
+            ):
+                cli.main(group, program)
+        return Result(done.value.code, out.getvalue(), err.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,68 +1,39 @@
 """The lab's command line in this process, and pictures to give it."""
 
-import contextlib
-import io
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from common import cli
 from labs.classification import baselines
 from labs.classification.__main__ import PROGRAM, group
 from labs.classification.job import Images
 
 
-class Result(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LABS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="session")
-def lab():
+def lab(command):
     """Return a function that runs a command in this process.
 
     Most tests need neither the report nor more than one baseline, so that is what they get; with
     full=True nothing is left out.
     """
-    return _lab
+
+    def run(*words, full=False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not full:
+                _lighten(patch)
+            return command(group, PROGRAM, *words)
+
+    return run
 
 
-def _lab(*words, full=False):
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["lab", *map(str, words)])
-        if not full:
-            patch.setattr(
-                Images, "write_report", lambda job, *_: job.run.report.write_text("a report")
-            )
-            patch.setattr(
-                baselines,
-                "_classifiers",
-                lambda _: {"majority class": iter([DummyClassifier(strategy="most_frequent")])},
-            )
-            patch.setattr(baselines, "_regressors", lambda _: {"mean": iter([DummyRegressor()])})
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as done,
-        ):
-            cli.main(group, PROGRAM)
-    return Result(done.value.code, out.getvalue(), err.getvalue())
+def _lighten(patch):
+    patch.setattr(Images, "write_report", lambda job, *_: job.run.report.write_text("a report"))
+    majority = {"majority class": iter([DummyClassifier(strategy="most_frequent")])}
+    patch.setattr(baselines, "_classifiers", lambda _: majority)
+    patch.setattr(baselines, "_regressors", lambda _: {"mean": iter([DummyRegressor()])})
 
 
 @pytest.fixture
