@@ -4,6 +4,7 @@ import click
 
 LABS = {
     "classification": ("CNNs on images: train, compare with baselines, see the mistakes", "train"),
+    "rnn": ("RNN, LSTM, GRU: sentiment, forecasts, translation, memory", "sentiment"),
 }
 
 

@@ -1,0 +1,1 @@
+"""Forecasting: from a window of a series to its next values."""

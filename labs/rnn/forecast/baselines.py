@@ -1,0 +1,90 @@
+"""Honest baselines: what one gets without a network, at the same origins.
+
+The first three know a series from its beginning up to the origin. What is chosen is chosen on
+training (the period of the season) or validation (the strength of the penalty). Where the network
+works on logarithms, drift and the autoregression do too.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from labs.rnn.forecast.data import Windows, lags
+from labs.rnn.forecast.panel import Array
+
+PENALTIES = tuple(10.0**power for power in range(-4, 5))
+
+
+def forecasts(splits: Mapping[str, Windows], period: int) -> dict[str, dict[str, Array]]:
+    """Let each baseline forecast, (N, H) in units of the series.
+
+    Args:
+        splits: `train`, `validation` and `test`.
+        period: values in a season.
+
+    Returns:
+        For each baseline's name, its forecasts for `validation` and `test`.
+    """
+    parts = {name: splits[name] for name in ("validation", "test")}
+    return {
+        "persistence": {name: persistence(part) for name, part in parts.items()},
+        f"seasonal naive ({period})": {
+            name: seasonal_naive(part, period) for name, part in parts.items()
+        },
+        "drift": {name: drift(part) for name, part in parts.items()},
+        "linear autoregression": autoregression(splits),
+    }
+
+
+def persistence(part: Windows) -> Array:
+    """Foretell that nothing changes."""
+    return np.repeat(_at(part, np.zeros(1, int)), part.truth.shape[1], 1)
+
+
+def seasonal_naive(part: Windows, period: int) -> Array:
+    """Foretell what was at the same place of the last season known."""
+    return _at(part, _ahead(part) - lags(part.truth.shape[1], period))
+
+
+def drift(part: Windows) -> Array:
+    """Go on along the line from the first to the last value known: of logarithms, by percent."""
+    begin = np.array([part.panel.span(series)[0] for series in part.series])
+    first, last = part.panel.values[begin, part.series], _at(part, np.zeros(1, int))[:, 0]
+    if part.log:
+        first, last = np.log(first), np.log(last)
+    slope = (last - first) / (part.origins - begin)
+    ahead = last[:, None] + slope[:, None] * _ahead(part)
+    return np.asarray(np.exp(ahead) if part.log else ahead)
+
+
+def autoregression(splits: Mapping[str, Windows]) -> dict[str, Array]:
+    """Foretell each step as a weighted sum of the window: ridge regression, over all series.
+
+    It sees the windows as the network does, and the penalty is the one with the least MASE on
+    validation.
+    """
+    from sklearn.linear_model import Ridge
+
+    train, validation = splits["train"], splits["validation"]
+
+    def predict(model: Ridge, part: Windows) -> Array:
+        scaled = model.predict(part.inputs.astype(float))
+        return part.unscale(scaled.reshape(part.truth.shape))
+
+    def error(model: Ridge) -> float:
+        error = np.abs(predict(model, validation) - validation.truth) / validation.naive[:, None]
+        return float(error.mean())
+
+    inputs, targets = train.inputs.astype(float), train.targets.astype(float)
+    best = min((Ridge(p, solver="svd").fit(inputs, targets) for p in PENALTIES), key=error)
+    return {name: predict(best, splits[name]) for name in ("validation", "test")}
+
+
+def _at(part: Windows, ahead: Array) -> Array:
+    """Return the values so many steps after each origin (or before it), (N, steps)."""
+    places = part.origins[:, None] + ahead
+    return np.asarray(part.panel.values[places, part.series[:, None]])
+
+
+def _ahead(part: Windows) -> Array:
+    return np.arange(1, part.truth.shape[1] + 1)

@@ -1,0 +1,154 @@
+"""The options of `forecast`, and its recipes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.config import TrainingConfig, option
+
+EMBEDDED = ("google", "stocks", "seasonal")
+STRATEGIES = ("direct", "recursive", "encoder-decoder")
+
+
+@dataclass(frozen=True)
+class ForecastConfig(TrainingConfig):
+    """What `python -m labs.rnn forecast` takes."""
+
+    data: str = option(
+        "google", "embedded series (google, stocks, seasonal), or a table of your own", group="Data"
+    )
+    date_column: str | None = option(
+        None,
+        "column of a table that holds the dates; the one called date, or the first, when not given",
+        group="Data",
+    )
+    value_columns: tuple[str, ...] = option(
+        (),
+        "columns of a table that hold a series each, with commas between; all others when not "
+        "given",
+        group="Data",
+    )
+    window: int = option(30, "values that a forecast sees", group="Data", at_least=2)
+    horizon: int = option(5, "values that it foretells", group="Data", at_least=1)
+    steps: str = option(
+        "calendar",
+        "what a step is: calendar (a date without a row is a gap) or rows (whatever lies between)",
+        group="Data",
+        choices=("calendar", "rows"),
+    )
+    fill: int = option(
+        5,
+        "most missing values in a row for which the value before stands in; longer gaps are "
+        "refused",
+        group="Data",
+        at_least=0,
+    )
+    limit: int | None = option(
+        None, "dates to use, the last ones, for a short trial", group="Data", at_least=10
+    )
+    difference: bool = option(
+        True, "take each window relative to its last value, not to the mean", group="Data"
+    )
+    log: bool = option(False, "work on logarithms: changes in percent", group="Data")
+    period: int | None = option(
+        None,
+        "values in a season, for the seasonal baseline; chosen on training when not given",
+        group="Data",
+        at_least=2,
+    )
+
+    strategy: str = option(
+        "direct", "how several steps are foretold", group="Model", choices=STRATEGIES
+    )
+    cell: str = option("gru", "the recurrent cell", group="Model", choices=("rnn", "lstm", "gru"))
+    hidden_size: int = option(32, "units of a layer", group="Model", at_least=1)
+    layers: int = option(1, "layers on top of each other", group="Model", at_least=1)
+    dropout: float = option(
+        0.0, "share of units that the layer above does not see", group="Model", at_least=0, below=1
+    )
+    loss: str = option(
+        "mae", "what is minimized; quantiles have their own", group="Model", choices=("mae", "mse")
+    )
+    quantiles: tuple[str, ...] = option(
+        (),
+        "chances under which the truth may lie, such as 0.1,0.5,0.9: gives intervals; 0.5 is the "
+        "forecast",
+        group="Model",
+    )
+
+    epochs: int = option(30, "passes over the training split", group="Training", at_least=1)
+    learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
+    schedule: str = option(
+        "cosine",
+        "how the learning rate moves",
+        group="Training",
+        choices=TrainingConfig.__dataclass_fields__["schedule"].metadata["choices"],
+    )
+    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+    truncate: int | None = option(
+        None,
+        "steps that a gradient reaches back within the window; all when not given",
+        group="Training",
+        at_least=1,
+    )
+    split_seed: int = option(
+        0, "of the seasonal series; the split goes by time and needs none", at_least=0
+    )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles as numbers, rising; () for a forecast without intervals."""
+        return tuple(sorted(float(text) for text in self.quantiles))
+
+    @property
+    def middle(self) -> int:
+        """Which output of the model is the forecast: the median, or the only one."""
+        return self.levels.index(0.5) if self.levels else 0
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.quantiles:
+            found += self._problems_of_quantiles()
+        if self.dropout and self.layers == 1:
+            found.append("--dropout: acts between layers; needs --layers 2 or more")
+        return found
+
+    def _problems_of_quantiles(self) -> list[str]:
+        given = ",".join(self.quantiles)
+        try:
+            levels = self.levels
+        except ValueError:
+            return [f"--quantiles {given}: expected numbers, such as 0.1,0.5,0.9"]
+        found = []
+        inside = all(0 < level < 1 for level in levels)
+        if not inside or 0.5 not in levels or len(levels) < 3 or len(set(levels)) < len(levels):
+            found.append(
+                f"--quantiles {given}: expected three or more different numbers between 0 and 1, "
+                "0.5 among them, such as 0.1,0.5,0.9"
+            )
+        if self.strategy == "recursive":
+            found.append(
+                "--quantiles: --strategy recursive feeds back one number as if it were certain, so "
+                "its intervals would be too narrow; choose direct or encoder-decoder"
+            )
+        return found
+
+
+_SEASONAL = {
+    "data": "seasonal",
+    "window": 24,
+    "horizon": 12,
+    "log": True,
+    "period": 12,
+    "cell": "lstm",
+    "hidden_size": 64,
+    "learning_rate": 1e-2,
+    "epochs": 20,
+}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "quick": {"epochs": 5},
+    "seasonal": _SEASONAL,
+    "intervals": {**_SEASONAL, "quantiles": ("0.1", "0.5", "0.9")},
+    "stocks": {"data": "stocks", "log": True, "window": 24, "horizon": 6, "epochs": 15},
+}

@@ -1,0 +1,327 @@
+"""Series: read, cleaned, cut by time, and made into windows.
+
+An origin is the last date that a forecast knows. Its window holds the values up to it, its targets
+are those after it. The axis of dates is cut into training (70 %), validation (10 %) and test
+(20 %), and a window belongs to the part in which all of its targets lie: so no target of training
+is in the time of validation or test, and whatever is fitted sees training values only. The window
+of an early test origin reaches back into the parts before, as it would in use.
+"""
+
+import hashlib
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from common import jobs
+from common.errors import DataError
+from labs.rnn.forecast import dates as calendar
+from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.forecast.panel import Array, Panel, find
+
+_VALIDATION, _TEST = 0.1, 0.2  # shares of the dates
+_LONGEST_PERIOD = 400
+
+
+@dataclass(frozen=True)
+class Card(jobs.Card):
+    """What a run needs to know of its series without having them; kept as data.json.
+
+    Attributes:
+        names: of the K series.
+        spacing: of the dates; see `dates.Spacing`.
+        centers: of each series, for `Scaling`.
+        factors: of each series, for `Scaling`.
+        naive: of each series, the mean absolute change from one training value to the next.
+        ends: the last date of each series.
+        tails: the last window of each series.
+        period: values in a season, for the seasonal baseline.
+        spans: first and last date of training, validation and test.
+    """
+
+    names: tuple[str, ...]
+    spacing: tuple[str, int, int]
+    centers: tuple[float, ...]
+    factors: tuple[float, ...]
+    naive: tuple[float, ...]
+    ends: tuple[str, ...]
+    tails: tuple[tuple[float, ...], ...]
+    period: int
+    spans: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Brings windows to one size: (g(value) - offset) / factor, where g is log or nothing.
+
+    With `difference` the offset is the last value of the window itself, so that 0 says "as it is
+    now"; else it is the mean of the series' training values. The factor is the root mean square of
+    what is left of the training targets (with `difference`), or of the training values.
+
+    Attributes:
+        log: whether g is the logarithm.
+        difference: what the offset is.
+        centers: the mean of g of the training values, (K,).
+        factors: (K,).
+    """
+
+    log: bool
+    difference: bool
+    centers: Array
+    factors: Array
+
+    @classmethod
+    def fit(cls, panel: Panel, end: int, config: ForecastConfig) -> "Scaling":
+        """Fit centers and factors on the values before a place, one series after the other."""
+        centers, factors = [], []
+        for series in range(len(panel.names)):
+            begin, stop = panel.span(series)
+            values = panel.values[begin : min(stop, end), series]
+            values = np.log(values) if config.log else values
+            last = np.arange(config.window - 1, len(values) - config.horizon)
+            ahead = last[:, None] + np.arange(1, config.horizon + 1)
+            left = (
+                values[ahead] - values[last, None] if config.difference else values - values.mean()
+            )
+            centers.append(values.mean())
+            factors.append(np.sqrt(np.mean(left**2)))
+        return cls(config.log, config.difference, np.array(centers), np.array(factors))
+
+    def offsets(self, windows: Array, series: Array) -> Array:
+        """Return what is subtracted from windows (N, W) of series (N,), in units of g."""
+        if not self.difference:
+            return np.asarray(self.centers[series])
+        return np.asarray(np.log(windows[:, -1]) if self.log else windows[:, -1])
+
+
+def scale(values: Array, offsets: Array, factors: Array, log: bool) -> Array:
+    """Scale values (N, steps); float32."""
+    values = np.log(values) if log else values
+    return np.asarray((values - offsets[:, None]) / factors[:, None], np.float32)
+
+
+def unscale(scaled: Array, offsets: Array, factors: Array, log: bool) -> Array:
+    """Undo `scale`; scaled is (N, ...), the result float64."""
+    shape = (-1,) + (1,) * (scaled.ndim - 1)
+    values = scaled.astype(np.float64) * factors.reshape(shape) + offsets.reshape(shape)
+    return np.asarray(np.exp(values) if log else values)
+
+
+def by_origin(values: Array, origins: Array, series: Array, count: int) -> Array:
+    """Arrange values (N, ...) of origins (N,) and series (N,) as (origins, count, ...)."""
+    rows, places = np.unique(origins, return_inverse=True)
+    table = np.full((len(rows), count, *values.shape[1:]), np.nan)
+    table[places, series] = values
+    return table
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one part of the time, by origin and then by series.
+
+    Attributes:
+        panel: all series, as far as they go; what was known at an origin is up to it.
+        series: (N,) numbers of series.
+        origins: (N,) places on the panel's axis of the last known values.
+        inputs: float32 (N, W), scaled.
+        targets: float32 (N, H), scaled.
+        truth: float64 (N, H), the targets as they are.
+        offsets: (N,), see `Scaling`.
+        factors: (N,), see `Scaling`.
+        naive: (N,) the mean absolute change from one training value of the series to the next.
+        log: whether the scale is logarithmic.
+    """
+
+    panel: Panel
+    series: Array
+    origins: Array
+    inputs: Array
+    targets: Array
+    truth: Array
+    offsets: Array
+    factors: Array
+    naive: Array
+    log: bool
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.origins)
+
+    def unscale(self, scaled: Array) -> Array:
+        """Bring forecasts (N, H) or (N, H, Q) back to the units of the series."""
+        return unscale(scaled, self.offsets, self.factors, self.log)
+
+    def by_origin(self, values: Array) -> Array:
+        """Arrange values (N, ...) as (origins, K, ...), NaN where a series lacks an origin."""
+        return by_origin(values, self.origins, self.series, len(self.panel.names))
+
+
+def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
+    """Load a config's series as windows for `train`, `validation` and `test`, with their card.
+
+    Raises:
+        DataError: there is no such file, it cannot be read, or it is too short.
+    """
+    panel = find(config)
+    if config.limit is not None and config.limit < len(panel.dates):
+        panel = replace(panel, source=f"{panel.source}, the last {config.limit:,} dates of it")
+        panel = panel.last(config.limit)
+    bounds = _bounds(len(panel.dates), config.horizon)
+    panel = _usable(panel, bounds[1], config)
+    period = _period(panel, bounds[1], config)
+    scaling = Scaling.fit(panel, bounds[1], config)
+    naive = _naive(panel, bounds[1])
+    parts = dict(zip(("train", "validation", "test"), itertools.pairwise(bounds), strict=True))
+    splits = {name: _windows(panel, scaling, naive, part, config) for name, part in parts.items()}
+    for name, windows in splits.items():
+        if not len(windows):
+            raise DataError(
+                f"{panel.source}: no {name} window of {config.window} values has its "
+                f"{config.horizon} targets there; give longer series, or a smaller --horizon"
+            )
+    written = calendar.written(panel.dates)
+    ends = [panel.span(series)[1] for series in range(len(panel.names))]
+    return splits, Card(
+        source=panel.source,
+        counts={name: len(windows) for name, windows in splits.items()},
+        skipped=panel.notes,
+        fingerprint=_fingerprint(panel),
+        names=panel.names,
+        spacing=(*panel.spacing,),
+        centers=tuple(scaling.centers.tolist()),
+        factors=tuple(scaling.factors.tolist()),
+        naive=tuple(naive.tolist()),
+        ends=tuple(written[end - 1] for end in ends),
+        tails=tuple(
+            tuple(panel.values[end - config.window : end, series].tolist())
+            for series, end in enumerate(ends)
+        ),
+        period=period,
+        spans={name: (written[low], written[high - 1]) for name, (low, high) in parts.items()},
+    )
+
+
+def _bounds(dates: int, horizon: int) -> tuple[int, int, int, int]:
+    """Return the places at which training begins, validation begins, test begins, and all ends."""
+    test = max(horizon, round(_TEST * dates))
+    validation = max(horizon, round(_VALIDATION * dates))
+    return 0, max(0, dates - test - validation), max(0, dates - test), dates
+
+
+def _usable(panel: Panel, end: int, config: ForecastConfig) -> Panel:
+    """Leave out the series of which nothing can be learned, and say so."""
+    reasons = {}
+    for series, name in enumerate(panel.names):
+        begin, stop = panel.span(series)
+        values = panel.values[begin : min(stop, end), series]
+        if len(values) < config.window + config.horizon:
+            reasons[name] = (
+                f"it has {len(values)} values in the training part, and --window "
+                f"{config.window} with --horizon {config.horizon} needs at least "
+                f"{config.window + config.horizon}"
+            )
+        elif not np.diff(values).any():
+            reasons[name] = f"it is {values[0]:g} throughout the training part"
+        elif config.log and (wrong := np.flatnonzero(panel.values[:, series] <= 0)).size:
+            value, date = panel.values[wrong[0], series], panel.dates[wrong[0]]
+            raise DataError(
+                f"{panel.source}: {name} is {value:g} at {calendar.written(date[None])[0]}, and "
+                "--log needs values above 0; train with --no-log"
+            )
+    kept = [series for series, name in enumerate(panel.names) if name not in reasons]
+    if not kept:
+        name, reason = next(iter(reasons.items()))
+        raise DataError(f"{panel.source}: {name} cannot be used: {reason}")
+    notes = tuple((name, f"left out: {reason}") for name, reason in reasons.items())
+    return replace(panel.select(kept), notes=panel.notes + notes)
+
+
+def _naive(panel: Panel, end: int) -> Array:
+    """Return each series' mean absolute change from one training value to the next, (K,)."""
+    return np.asarray(np.nanmean(np.abs(np.diff(panel.values[:end], axis=0)), axis=0))
+
+
+def _period(panel: Panel, end: int, config: ForecastConfig) -> int:
+    """Return the values in a season, for the seasonal baseline."""
+    values = panel.values[:end]
+    if config.period is None:
+        return choose_period(values, config.horizon)
+    shortest = int(np.isfinite(values).sum(0).min())
+    if config.period > shortest:
+        raise DataError(
+            f"--period {config.period}: the shortest series has {shortest} values in the training "
+            "part; give a period that is known once at least, or leave it out"
+        )
+    return config.period
+
+
+def lags(horizon: int, period: int) -> Array:
+    """Return how far back the same place of the last known season is from each step, (H,)."""
+    ahead = np.arange(1, horizon + 1)
+    return np.asarray(period * -(-ahead // period))
+
+
+def choose_period(values: Array, horizon: int) -> int:
+    """Return the period with which the seasonal naive forecast is best on training values.
+
+    At most 400, and at most half of the shortest series. Multiples of a period do about as well as
+    the period itself; so it is the shortest that is within 5 % of the best.
+
+    Args:
+        values: (T, K) training values, NaN where a series is not there.
+        horizon: steps ahead, H.
+    """
+    scaled = values / np.nanmean(np.abs(np.diff(values, axis=0)), axis=0)
+    shortest = int(np.isfinite(values).sum(0).min())
+    longest = max(2, min(_LONGEST_PERIOD, shortest // 2 - horizon))
+    by_lag = {
+        lag: float(np.nanmean(np.abs(scaled[lag:] - scaled[:-lag])))
+        for lag in range(2, min(longest + horizon, shortest))
+    }
+    errors = {
+        period: float(np.mean([by_lag.get(lag, np.inf) for lag in lags(horizon, period)]))
+        for period in range(2, longest + 1)
+    }
+    good = 1.05 * min(errors.values())
+    return next(period for period, error in errors.items() if error <= good)
+
+
+def _windows(
+    panel: Panel, scaling: Scaling, naive: Array, part: tuple[int, int], config: ForecastConfig
+) -> Windows:
+    """Return the windows whose targets all lie in a part of the axis."""
+    pairs = [
+        (origin, series)
+        for series in range(len(panel.names))
+        for origin in _origins(panel.span(series), part, config)
+    ]
+    origins, series = np.array(sorted(pairs), int).reshape(-1, 2).T
+    before = np.arange(1 - config.window, 1)
+    after = np.arange(1, config.horizon + 1)
+    known = panel.values[origins[:, None] + before, series[:, None]]
+    truth = panel.values[origins[:, None] + after, series[:, None]]
+    offsets, factors = scaling.offsets(known, series), scaling.factors[series]
+    return Windows(
+        panel=panel,
+        series=series,
+        origins=origins,
+        inputs=scale(known, offsets, factors, scaling.log),
+        targets=scale(truth, offsets, factors, scaling.log),
+        truth=truth,
+        offsets=offsets,
+        factors=factors,
+        naive=naive[series],
+        log=scaling.log,
+    )
+
+
+def _origins(span: tuple[int, int], part: tuple[int, int], config: ForecastConfig) -> range:
+    first = max(span[0] + config.window, part[0]) - 1
+    return range(first, min(span[1], part[1]) - config.horizon)
+
+
+def _fingerprint(panel: Panel) -> str:
+    digest = hashlib.sha256(repr(panel.names).encode())
+    digest.update(panel.dates.tobytes())
+    digest.update(np.ascontiguousarray(panel.values).tobytes())
+    return digest.hexdigest()

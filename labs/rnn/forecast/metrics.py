@@ -1,0 +1,152 @@
+"""How far forecasts are from what came, for each step ahead, with intervals.
+
+Forecasts are held against the truth at every origin of a split (rolling origin: one step further
+each time). Their windows overlap, so neighboring origins err alike; intervals come from a bootstrap
+of blocks of neighboring origins. Arrays are (origins, K series, H steps), NaN where a series lacks
+an origin.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common import metrics
+from common.results import Headline
+
+Array = npt.NDArray[Any]
+
+
+def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
+    """Return what each forecast adds to each figure, all of one shape, such as (N, H).
+
+    - `mae`: the absolute error, in units of the series.
+    - `mse`: its square.
+    - `mase`: the absolute error over the mean absolute change from one training value to the next
+      (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy", section 2.4);
+      below 1 a forecast is nearer than the forecast "no change" of a single step was in training.
+    - `smape`: 200 |forecast - truth| / (|forecast| + |truth|), in percent, at most 200; 0 where
+      both are 0.
+
+    Args:
+        forecasts: in units of the series.
+        truth: the same shape.
+        naive: the scale of `mase`, which broadcasts to that shape.
+    """
+    error = np.abs(forecasts - truth)
+    size = np.abs(forecasts) + np.abs(truth)
+    smape = 200 * np.divide(error, size, out=np.zeros_like(error), where=size != 0)
+    return {"mae": error, "mse": error**2, "mase": error / naive, "smape": smape}
+
+
+def figures(forecasts: Array, truth: Array, naive: Array, block: int = 1) -> dict[str, Any]:
+    """Return `mae`, `rmse`, `mase` and `smape`, each with its 95 % interval.
+
+    Args:
+        forecasts: (origins, K, H) in units of the series.
+        truth: the same shape.
+        naive: (K,), see `errors`.
+        block: origins in a block of the bootstrap.
+    """
+    parts = errors(forecasts, truth, naive[:, None])
+    found: dict[str, Any] = {}
+    for name, values in parts.items():
+        rows = _sums(values)
+        low, high = metrics.bootstrap(_mean, rows, block=block)
+        root = math.sqrt if name == "mse" else float
+        label = "rmse" if name == "mse" else name
+        found |= {label: root(_mean(rows)), f"{label}_interval": [root(low), root(high)]}
+    return found
+
+
+def by_step(forecasts: Array, truth: Array) -> list[float]:
+    """Return the mean absolute error of each step ahead, of arrays (origins, K, H)."""
+    return [float(value) for value in np.nanmean(np.abs(forecasts - truth), axis=(0, 1))]
+
+
+def block_length(origins: int, horizon: int) -> int:
+    """Return how many neighboring origins to draw together.
+
+    Forecasts of H steps from neighboring origins share targets over H - 1 origins, so a block must
+    be longer than that; and it grows with the third root of the sample (Künsch 1989, "The jackknife
+    and the bootstrap for general stationary observations"). At most a third of the origins: fewer
+    blocks say nothing about the spread.
+    """
+    return max(1, min(max(2 * horizon, round(math.cbrt(origins))), origins // 3))
+
+
+def _scaled_error(predictions: Array, targets: Array) -> Array:
+    return _sums(np.abs(predictions - targets))
+
+
+def _sums(values: Array) -> Array:
+    """Return the sum and the number of what there is at each origin, (origins, 2)."""
+    axes = tuple(range(1, values.ndim))
+    return np.stack([np.nansum(values, axes), np.isfinite(values).sum(axes)], 1)
+
+
+def _mean(rows: Array) -> float:
+    total, count = rows.sum(0)
+    return float(total / count)
+
+
+_MASE = Headline("mase", "MASE", _scaled_error, _mean, larger_is_better=False)
+
+
+def mase(block: int) -> Headline:
+    """Return MASE as a headline over (origins, K, H) of values divided by the naive error."""
+    return replace(_MASE, block=block)
+
+
+# --- quantiles ----------------------------------------------------------------------------------
+
+
+def intervals(
+    quantiles: Array, truth: Array, naive: Array, levels: Sequence[float], block: int = 1
+) -> dict[str, Any]:
+    """Return the figures of the interval between the outermost quantiles.
+
+    - `coverage`: the share of the truth inside, with its 95 % interval.
+    - `width`: the mean width, over the naive error.
+    - `pinball`: the mean pinball loss of all quantiles, over the naive error.
+
+    Args:
+        quantiles: (origins, K, H, Q) in units of the series.
+        truth: (origins, K, H).
+        naive: (K,), see `errors`.
+        levels: of the quantiles, (Q,).
+        block: origins in a block of the bootstrap.
+    """
+    low, high = quantiles[..., 0], quantiles[..., -1]
+    rows = _sums(np.where(np.isfinite(truth), (low <= truth) & (truth <= high), np.nan))
+    loss = pinball(quantiles, truth, levels) / naive[:, None, None]
+    return {
+        "coverage": _mean(rows),
+        "coverage_interval": list(metrics.bootstrap(_mean, rows, block=block)),
+        "width": float(np.nanmean((high - low) / naive[:, None])),
+        "pinball": float(np.nanmean(loss)),
+    }
+
+
+def pinball(quantiles: Array, truth: Array, levels: Sequence[float]) -> Array:
+    """Return the pinball loss (..., Q) of quantiles (..., Q) of truth (...).
+
+    max(p d, (p - 1) d) with d = truth - quantile for level p; in the mean it is least at the true
+    quantile (Koenker and Bassett 1978, "Regression quantiles").
+    """
+    left, level = truth[..., None] - quantiles, np.asarray(levels)
+    return np.asarray(np.maximum(level * left, (level - 1) * left))
+
+
+def shares_below(quantiles: Array, truth: Array) -> Array:
+    """Return the share of the truth at or below each quantile, by step, (H, Q).
+
+    Args:
+        quantiles: (origins, K, H, Q); a calibrated one of level p has the share p.
+        truth: (origins, K, H).
+    """
+    below = np.where(np.isfinite(quantiles), truth[..., None] <= quantiles, np.nan)
+    return np.asarray(np.nanmean(below, axis=(0, 1)))

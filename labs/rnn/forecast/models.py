@@ -1,0 +1,157 @@
+"""Three ways from a window to several steps ahead, over one recurrent core.
+
+A model takes scaled windows (B, W) and returns forecasts (B, H, outputs): one output is the
+forecast itself, several are its quantiles. Each is the value before and a change, and heads begin
+at 0, so a model that has learned nothing yet says that nothing will change.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from labs.rnn.cells import State
+from labs.rnn.recurrent import Recurrent, truncated
+
+
+class Forecaster(nn.Module, ABC):
+    """A recurrent network that reads a window, and a linear head.
+
+    Args:
+        cell: rnn, lstm or gru.
+        hidden_size: units of a layer.
+        horizon: steps ahead, H.
+        layers: layers on top of each other.
+        dropout: between them.
+        outputs: numbers for each step: 1, or the number of quantiles.
+        middle: which of them is the forecast, that is fed back.
+        truncate: steps that a gradient reaches back within the window; all when None.
+    """
+
+    at_once: ClassVar[bool] = False  # whether the head tells all steps, or one
+
+    def __init__(
+        self,
+        cell: str,
+        hidden_size: int,
+        horizon: int,
+        *,
+        layers: int = 1,
+        dropout: float = 0.0,
+        outputs: int = 1,
+        middle: int = 0,
+        truncate: int | None = None,
+    ):
+        super().__init__()
+        self.horizon, self.outputs, self.middle, self.truncate = horizon, outputs, middle, truncate
+        self.recurrent = Recurrent(cell, 1, hidden_size, layers=layers, dropout=dropout)
+        self.head = nn.Linear(hidden_size, outputs * horizon if self.at_once else outputs)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+
+    @abstractmethod
+    def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return forecasts (B, H, outputs).
+
+        Args:
+            windows: (B, W).
+            targets: (B, H) in training, for the strategy that may look at them.
+        """
+
+    def read(self, windows: Tensor) -> tuple[Tensor, State]:
+        """Return the last hidden state of the top layer (B, hidden_size), and the final state."""
+        steps = windows[..., None]
+        if self.truncate is None:
+            states, state = self.recurrent(steps)
+        else:
+            states, state = truncated(self.recurrent, steps, self.truncate)
+        return states[:, -1], state
+
+    def roll(self, recurrent: Recurrent, hidden: Tensor, state: State, value: Tensor) -> Tensor:
+        """Foretell a step, read it, and so on; returns forecasts (B, H, outputs).
+
+        Args:
+            recurrent: reads the forecasts.
+            hidden: (B, hidden_size), foretells the first step.
+            state: what `recurrent` goes on from.
+            value: (B,) the last value known.
+        """
+        steps = [self.add_change(value, hidden)]
+        while len(steps) < self.horizon:
+            value = steps[-1][:, self.middle]
+            states, state = recurrent(value[:, None, None], state=state)
+            steps.append(self.add_change(value, states[:, 0]))
+        return torch.stack(steps, 1)
+
+    def add_change(self, value: Tensor, hidden: Tensor) -> Tensor:
+        """Return values (...) plus what the head makes of hidden states (..., hidden_size)."""
+        forecasts: Tensor = value[..., None] + self.head(hidden)
+        return forecasts
+
+
+class Direct(Forecaster):
+    """All steps at once from the last hidden state: their errors do not add up."""
+
+    at_once = True
+
+    def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return forecasts (B, H, outputs)."""
+        hidden, _ = self.read(windows)
+        forecasts = self.add_change(windows[:, -1], hidden)
+        return forecasts.view(-1, self.horizon, self.outputs)
+
+
+class Recursive(Forecaster):
+    """One step ahead, again and again, each forecast read as if it were the truth.
+
+    In training it reads the truth itself (teacher forcing; Williams and Zipser 1989, "A learning
+    algorithm for continually running fully recurrent neural networks"), so it learns to foretell
+    one step; in use, errors add up.
+    """
+
+    def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return forecasts (B, H, outputs), each from the true value before where it is given."""
+        hidden, state = self.read(windows)
+        if targets is None:
+            return self.roll(self.recurrent, hidden, state, windows[:, -1])
+        states, before = hidden[:, None], torch.cat([windows[:, -1:], targets[:, :-1]], 1)
+        if self.horizon > 1:
+            following, _ = self.recurrent(before[:, 1:, None], state=state)
+            states = torch.cat([states, following], 1)
+        return self.add_change(before, states)
+
+
+class EncoderDecoder(Forecaster):
+    """One network reads the window, and another one goes on from its final state.
+
+    (Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for statistical
+    machine translation".) The decoder reads its own forecasts in training too, and so learns to
+    live with their errors.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        hidden_size: int,
+        horizon: int,
+        *,
+        layers: int = 1,
+        dropout: float = 0.0,
+        **others: Any,
+    ):
+        super().__init__(cell, hidden_size, horizon, layers=layers, dropout=dropout, **others)
+        self.decoder = Recurrent(cell, 1, hidden_size, layers=layers, dropout=dropout)
+
+    def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return forecasts (B, H, outputs)."""
+        _, state = self.read(windows)
+        states, state = self.decoder(windows[:, -1:, None], state=state)
+        return self.roll(self.decoder, states[:, 0], state, windows[:, -1])
+
+
+MODELS: dict[str, type[Forecaster]] = {
+    "direct": Direct,
+    "recursive": Recursive,
+    "encoder-decoder": EncoderDecoder,
+}

@@ -1,0 +1,131 @@
+"""What a trained run says of the time to come."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from common.errors import DataError
+from labs.rnn.forecast import dates as calendar
+from labs.rnn.forecast import task
+from labs.rnn.forecast.data import Scaling, scale, unscale
+from labs.rnn.forecast.dates import Spacing
+from labs.rnn.forecast.job import Forecast
+from labs.rnn.forecast.panel import Array, Panel, read
+
+
+class Known(NamedTuple):
+    """What a forecast of one series goes on from."""
+
+    name: str
+    window: Array  # (W,)
+    center: float  # see `Scaling`
+    factor: float
+    end: np.datetime64
+    spacing: Spacing
+
+
+def predict(
+    job: Forecast, path: Path | None = None, say: Callable[[str], None] = lambda text: None
+) -> list[dict[str, Any]]:
+    """Forecast what follows the end of the run's own series, or of those in a user's table.
+
+    A series whose name the run knows is scaled as in training; another one as if it were the
+    training part.
+
+    Args:
+        job: a run with its weights.
+        path: a table as `panel.read` takes it; None for the run's own series.
+        say: called with a line for whatever was left out or mended.
+
+    Returns:
+        A record of `date`, `series` and `forecast` for each of the H next values of each series,
+        with `low` and `high` (the outermost quantiles) where the run has quantiles.
+
+    Raises:
+        DataError: the table cannot be used, or no series is as long as the window.
+    """
+    series = _own(job) if path is None else _of_table(job, path, say)
+    config = job.config
+    windows = np.stack([each.window for each in series])
+    centers = np.array([each.center for each in series])
+    factors = np.array([each.factor for each in series])
+    scaling = Scaling(config.log, config.difference, centers, factors)
+    offsets = scaling.offsets(windows, np.arange(len(series)))
+    inputs = torch.from_numpy(scale(windows, offsets, factors, config.log))
+    job.model.eval()
+    with torch.inference_mode():
+        scaled = task.forecast(job.model, job.compute.move(inputs)).cpu().numpy()
+    values = unscale(scaled, offsets, factors, config.log)
+    return [
+        _record(date, each.name, outputs, config.middle)
+        for each, rows in zip(series, values, strict=True)
+        for date, outputs in zip(
+            calendar.written(each.spacing.after(each.end, config.horizon)), rows, strict=True
+        )
+    ]
+
+
+def _record(date: str, name: str, outputs: Array, middle: int) -> dict[str, Any]:
+    """Return one forecast of one or of several outputs, the first and the last its bounds."""
+    record = {"date": date, "series": name, "forecast": float(outputs[middle])}
+    if len(outputs) == 1:
+        return record
+    return {**record, "low": float(outputs[0]), "high": float(outputs[-1])}
+
+
+def _own(job: Forecast) -> list[Known]:
+    card = job.card
+    return [
+        Known(
+            name,
+            np.array(card.tails[series]),
+            card.centers[series],
+            card.factors[series],
+            np.datetime64(card.ends[series]),
+            Spacing(*card.spacing),
+        )
+        for series, name in enumerate(card.names)
+    ]
+
+
+def _of_table(job: Forecast, path: Path, say: Callable[[str], None]) -> list[Known]:
+    panel = read(path, job.config)
+    for place, what in panel.notes:
+        say(f"{place}: {what}")
+    found, short = [], []
+    for series, name in enumerate(panel.names):
+        begin, end = panel.span(series)
+        known = name in job.card.names
+        needed = job.config.window + (0 if known else job.config.horizon)
+        if end - begin < needed:
+            short.append(f"{name} has {end - begin} values, and at least {needed} are needed")
+            continue
+        center, factor = _scale(job, panel.select([series]), known)
+        window = panel.values[end - job.config.window : end, series]
+        if job.config.log and (window <= 0).any():
+            raise DataError(
+                f"{path}: {name} has values of 0 or less in the last {job.config.window}; this run "
+                "works on logarithms (--log) and needs values above 0"
+            )
+        found.append(Known(name, window, center, factor, panel.dates[end - 1], panel.spacing))
+    if not found:
+        raise DataError(f"{path}: no series is long enough: {'; '.join(short)}")
+    for reason in short:
+        say(f"left out: {reason}")
+    return found
+
+
+def _scale(job: Forecast, panel: Panel, known: bool) -> tuple[float, float]:
+    """Return center and factor of the one series in a panel."""
+    if known:
+        series = job.card.names.index(panel.names[0])
+        return job.card.centers[series], job.card.factors[series]
+    fitted = Scaling.fit(panel, len(panel.dates), job.config)
+    if fitted.factors[0] == 0:
+        raise DataError(
+            f"{panel.source}: {panel.names[0]} never changes; there is nothing to scale"
+        )
+    return float(fitted.centers[0]), float(fitted.factors[0])

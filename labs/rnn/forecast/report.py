@@ -1,0 +1,188 @@
+"""What the report says of a forecast: against persistence, each step, each series, when it errs."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common import sections as common_sections
+from common.cli import figure_text
+from common.jobs import Outputs
+from common.report import Section, Table
+from common.sections import Drawn
+from labs.rnn.forecast import metrics, plots
+from labs.rnn.forecast.data import Windows
+from labs.rnn.forecast.dates import Spacing
+
+if TYPE_CHECKING:
+    from labs.rnn.forecast.job import Forecast
+
+Array = npt.NDArray[Any]
+
+_PRICES = ("google", "stocks")
+_NAMES = {"mase": "MASE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE, %"}
+
+
+def against_persistence(job: "Forecast", figures: Mapping[str, Any]) -> str:
+    """Say plainly whether the network is nearer to the truth than "nothing changes"."""
+    values = figures["baselines"]["persistence"]
+    low, high = values["lead_interval"]
+    lead = f"{values['lead']:+.4f} MASE ({low:+.4f} to {high:+.4f})"
+    if low > 0:
+        return f"It beats persistence, which says that nothing changes, by {lead}."
+    why = (
+        "For prices that is the expected result: what is known of tomorrow is in today's price."
+        if job.config.data in _PRICES
+        else "Nothing in the window tells this network more than the last value does."
+    )
+    return f"It does not beat persistence, which says that nothing changes (lead {lead}). {why}"
+
+
+def sections(
+    job: "Forecast", outputs: Outputs, test: Windows, figures: Mapping[str, Any], drawn: Drawn
+) -> list[Section]:
+    """Return what the report says of this job alone.
+
+    Args:
+        job: the run, with its best weights in the model.
+        outputs: what the task collected of the test split.
+        test: the test split.
+        figures: what metrics.json holds.
+        drawn: saves figures.
+    """
+    forecasts, truth = job.arranged(outputs)["forecasts"], test.by_origin(test.truth)
+    return [
+        _forecasts(job, forecasts, test, drawn),
+        _all_figures(figures),
+        _steps(figures, drawn),
+        _residuals(job, forecasts, truth, test, drawn),
+        *_series(job, forecasts, truth, test),
+        *_coverage(job, forecasts, truth, figures, drawn),
+        _data(job),
+    ]
+
+
+def _forecasts(job: "Forecast", forecasts: Array, test: Windows, drawn: Drawn) -> Section:
+    panel = test.panel
+    picture = plots.forecasts(
+        panel.dates,
+        panel.values,
+        np.unique(test.origins),
+        forecasts,
+        panel.names,
+        job.config.levels,
+    )
+    text = (
+        f"Each forecast sees {job.config.window} values and foretells {job.config.horizon}. All "
+        "origins of the test part are measured; drawn are the last ones that do not overlap, of at "
+        "most four series."
+    )
+    caption = "Forecasts of the test part, each beginning at the last value that it knew."
+    return Section("Forecasts", text, pictures=(drawn("forecasts", caption, picture),))
+
+
+def _all_figures(figures: Mapping[str, Any]) -> Section:
+    rows = [
+        [
+            label,
+            figure_text(figures["validation"][name]),
+            figure_text(figures["test"][name]),
+            " to ".join(map(figure_text, figures["test"][f"{name}_interval"])),
+        ]
+        for name, label in _NAMES.items()
+    ]
+    text = (
+        "MASE is the absolute error over the mean absolute change from one training value to the "
+        "next: it has no unit, so series can be averaged. MAE and RMSE are in units of the series; "
+        "of several series with different units, they tell most about the largest."
+    )
+    return Section("Figures", text, Table(["", "validation", "test", "95 % interval"], rows))
+
+
+def _steps(figures: Mapping[str, Any], drawn: Drawn) -> Section:
+    steps = figures["steps"]
+    rows = [
+        [str(step), *map(figure_text, values)]
+        for step, values in enumerate(zip(*steps.values(), strict=True), 1)
+    ]
+    picture = drawn("steps", "Test MASE of each step.", plots.by_step(steps, "test MASE"))
+    return Section(
+        "Error by step",
+        "The further ahead, the less is known.",
+        Table(["steps ahead", *steps], rows),
+        (picture,),
+    )
+
+
+def _residuals(
+    job: "Forecast", forecasts: Array, truth: Array, test: Windows, drawn: Drawn
+) -> Section:
+    origins = np.unique(test.origins)
+    naive = np.array(job.card.naive)[:, None]
+    persistence = test.panel.values[origins][:, :, None]
+    network = (truth - forecasts[..., job.config.middle]) / naive
+    dates = test.panel.dates[origins]
+    picture = plots.residuals(dates, network, (truth - persistence) / naive, job.title)
+    caption = "Above, the error at each origin; below, how the errors are spread."
+    return Section("When it errs", pictures=(drawn("residuals", caption, picture),))
+
+
+def _series(job: "Forecast", forecasts: Array, truth: Array, test: Windows) -> Iterator[Section]:
+    """Tell the series apart, where there are several."""
+    names = job.card.names
+    if len(names) == 1:
+        return
+    last = test.panel.values[np.unique(test.origins)][:, :, None]
+    rows = []
+    for series, name in enumerate(names):
+        if not np.isfinite(truth[:, series]).any():
+            rows.append([name, *["-"] * 5])
+            continue
+        middle = forecasts[:, series, :, job.config.middle]
+        parts = metrics.errors(middle, truth[:, series], np.array(job.card.naive[series]))
+        still = np.abs(last[:, series] - truth[:, series]) / job.card.naive[series]
+        means = {key: float(np.nanmean(values)) for key, values in parts.items()}
+        means["rmse"] = means["mse"] ** 0.5
+        rows.append(
+            [
+                name,
+                *(figure_text(means[key]) for key in _NAMES),
+                figure_text(float(np.nanmean(still))),
+            ]
+        )
+    columns = ["series", *_NAMES.values(), "MASE of persistence"]
+    yield Section("Each series", "On the test part.", Table(columns, rows))
+
+
+def _coverage(
+    job: "Forecast", forecasts: Array, truth: Array, figures: Mapping[str, Any], drawn: Drawn
+) -> Iterator[Section]:
+    levels = job.config.levels
+    if not levels:
+        return
+    test, wanted = figures["test"], levels[-1] - levels[0]
+    low, high = test["coverage_interval"]
+    held = "which holds" if low <= wanted <= high else "which does not hold"
+    text = (
+        f"Between the quantiles {levels[0]:g} and {levels[-1]:g} should lie {wanted:.0%} of what "
+        f"came; on the test part {test['coverage']:.1%} does (95 % interval {low:.1%} to "
+        f"{high:.1%}, {held} the {wanted:.0%}). The mean width is {test['width']:.2f} naive errors."
+    )
+    picture = plots.coverage(metrics.shares_below(forecasts, truth), levels)
+    caption = "The share of the truth below each quantile; dashed, where it should be."
+    yield Section("Intervals", text, pictures=(drawn("coverage", caption, picture),))
+
+
+def _data(job: "Forecast") -> Section:
+    card = job.card
+    names = ", ".join(card.names)
+    parts = "; ".join(f"{name} {low} to {high}" for name, (low, high) in card.spans.items())
+    scale = "logarithms" if job.config.log else "values"
+    against = "the window's last one" if job.config.difference else "the mean of the training part"
+    text = (
+        f"Series: {names}; {Spacing(*card.spacing)}. The split goes by time: {parts}; a window "
+        f"belongs to the part in which all of its targets lie. Networks see {scale} relative to "
+        f"{against}, over a factor fitted on the training part."
+    )
+    return common_sections.data(job, text)

@@ -1,0 +1,122 @@
+"""What the loop cannot know about forecasting."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.compute import Compute
+from common.data import Batches
+from common.errors import NonFiniteError
+from common.training import Task, When
+from labs.rnn.forecast import metrics
+from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.forecast.data import Windows
+from labs.rnn.forecast.models import MODELS, Forecaster
+
+_EVALUATION_BATCH = 512
+
+
+class Forecasting(Task):
+    """The next H values of windows (B, W).
+
+    A batch is (windows, targets, truth, scale, place): scaled values, the targets in their own
+    units (B, H), (offset, factor, naive error) of each window (B, 3), and its (origin, series).
+
+    Args:
+        config: names the loss and the quantiles, and says whether the scale is logarithmic.
+    """
+
+    monitor = "validation/mase"
+
+    def __init__(self, config: ForecastConfig):
+        self._squared, self._log = config.loss == "mse", config.log
+        self._levels, self._middle = torch.tensor(config.levels), config.middle
+
+    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
+        """Return the mean loss over all steps of all windows."""
+        windows, targets, *_ = batch
+        return {"loss": self._losses(model(windows, targets), targets).mean()}
+
+    def _losses(self, forecasts: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of each step in scaled units, (B, H): the mean of the quantiles'."""
+        left = targets[..., None] - forecasts
+        if len(self._levels):
+            levels = self._levels.to(left.device)
+            return torch.maximum(levels * left, (levels - 1) * left).mean(-1)
+        return (left.square() if self._squared else left.abs())[..., 0]
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect forecasts (B, H, outputs) in units of the series, and what they are held against.
+
+        Their loss goes with them, (B,), as it is without looking at the targets.
+        """
+        windows, targets, truth, scale, place = batch
+        scaled = forecast(model, windows)
+        offset, factor, naive = scale[:, :, None, None].unbind(1)
+        values = scaled * factor + offset
+        return {
+            "forecasts": values.exp() if self._log else values,
+            "truth": truth,
+            "naive": naive[:, 0],
+            "place": place,
+            "loss": self._losses(scaled, targets).mean(1),
+        }
+
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Return MAE, RMSE, MASE and sMAPE over all windows and steps."""
+        forecasts = outputs["forecasts"][..., self._middle].numpy()
+        if not np.isfinite(forecasts).all():
+            raise NonFiniteError(
+                "the forecasts became NaN or infinite. Try a lower --learning-rate or --clip 0.5."
+            )
+        parts = metrics.errors(forecasts, outputs["truth"].numpy(), outputs["naive"].numpy())
+        means = {name: float(values.mean()) for name, values in parts.items()}
+        return {"loss": float(outputs["loss"].mean()), "rmse": means.pop("mse") ** 0.5, **means}
+
+
+def forecast(model: nn.Module, windows: Tensor) -> Tensor:
+    """Return scaled forecasts (B, H, outputs) of scaled windows (B, W).
+
+    Quantiles that cross are put in order (Chernozhukov, Fernández-Val and Galichon 2010, "Quantile
+    and probability curves without crossing").
+    """
+    scaled: Tensor = model(windows).float().sort(-1).values
+    return scaled
+
+
+def build_model(config: ForecastConfig) -> Forecaster:
+    """Return the config's model, with weights from torch's default generator."""
+    return MODELS[config.strategy](
+        config.cell,
+        config.hidden_size,
+        config.horizon,
+        layers=config.layers,
+        dropout=config.dropout,
+        outputs=len(config.levels) or 1,
+        middle=config.middle,
+        truncate=config.truncate,
+    )
+
+
+def batches(
+    config: ForecastConfig, split: Windows, compute: Compute, *, training: bool = False
+) -> Batches:
+    """Return a split as the loop takes it."""
+    scale = np.stack([split.offsets, split.factors, split.naive], 1)
+    columns = [
+        torch.from_numpy(split.inputs),
+        torch.from_numpy(split.targets),
+        torch.from_numpy(split.truth).float(),
+        torch.from_numpy(scale).float(),
+        torch.from_numpy(np.stack([split.origins, split.series], 1)),
+    ]
+    return Batches(
+        columns,
+        config.batch_size if training else _EVALUATION_BATCH,
+        training=training,
+        micro_batch=config.micro_batch if training else None,
+        seed=config.seed,
+        compute=compute,
+    )

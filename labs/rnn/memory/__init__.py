@@ -1,0 +1,1 @@
+"""What a cell keeps: the adding and copy tasks, how far a gradient reaches, the gates as seen."""

@@ -1,0 +1,95 @@
+"""The options of the memory job, and its recipes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.config import SCHEDULES, TrainingConfig, option
+
+CELLS = ("rnn", "lstm", "gru")
+TASKS = ("adding", "copy")
+_SHORTEST = 2  # steps: the adding task marks one number in either half
+
+
+@dataclass(frozen=True)
+class MemoryConfig(TrainingConfig):
+    """What `python -m labs.rnn memory` takes."""
+
+    task: str = option(
+        "adding",
+        "adding: add the two marked numbers among T; copy: recall 10 symbols after T blanks",
+        group="Data",
+        choices=TASKS,
+    )
+    lengths: tuple[str, ...] = option(
+        ("10", "50", "100"), "the lengths T in steps, with commas between", group="Data"
+    )
+    updates: int = option(
+        50,
+        "updates in an epoch; each has fresh sequences, so no sequence comes twice",
+        group="Data",
+        at_least=1,
+    )
+
+    cells: tuple[str, ...] = option(
+        CELLS, "the cells to compare, with commas between", group="Model", choices=CELLS
+    )
+    hidden_size: int = option(32, "units", group="Model", at_least=1)
+    orthogonal: bool = option(
+        False, "start with orthogonal recurrent matrices, and forget biases of 1", group="Model"
+    )
+    chrono: bool = option(
+        True,
+        "start gated cells with biases that remember for up to T steps; an rnn has no such gate",
+        group="Model",
+    )
+    reach: int | None = option(
+        50,
+        "the length T at which is measured how far gradients reach, from each start, with clipping "
+        "and without; or none",
+        group="Model",
+        at_least=_SHORTEST,
+    )
+
+    epochs: int = option(20, "epochs: points of the curves", group="Training", at_least=1)
+    batch_size: int = option(32, "sequences in one update", group="Training", at_least=1)
+    learning_rate: float = option(1e-2, "size of a step", group="Training", above=0)
+    schedule: str = option(
+        "cosine",
+        "how the learning rate moves",
+        group="Training",
+        choices=SCHEDULES,
+    )
+    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+
+    @property
+    def steps(self) -> list[int]:
+        """The lengths as numbers, the shortest first."""
+        return sorted(map(int, self.lengths))
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        for text in self.lengths:
+            if not (text.isascii() and text.isdecimal()) or int(text) < _SHORTEST:
+                found.append(f"--lengths {text}: expected whole numbers of at least {_SHORTEST}")
+        for name, values in (("--lengths", self.lengths), ("--cells", self.cells)):
+            if not values:
+                found.append(f"{name}: expected at least one")
+            elif len({value.lstrip("0") for value in values}) < len(values):
+                found.append(f"{name} {','.join(values)}: expected each once")
+        return found
+
+
+# Each was run as `memory --recipe NAME` (seed 0) on 2 cores of an AMD EPYC.
+RECIPES: dict[str, dict[str, Any]] = {
+    "quick": {"lengths": ("10", "20"), "reach": None},
+    "long": {"lengths": ("50", "100", "200"), "epochs": 40, "reach": None},
+    "copy": {
+        "task": "copy",
+        "lengths": ("10", "30"),
+        "hidden_size": 128,
+        "learning_rate": 5e-3,
+        "epochs": 80,
+        "reach": None,
+    },
+}

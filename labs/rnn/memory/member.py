@@ -1,0 +1,212 @@
+"""A member of a memory run: one cell, at one length, from one start."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from common import jobs, seeding
+from common.config import to_toml
+from common.data import Batches, Updates
+from common.files import write_text
+from common.jobs import Job, Outputs, Splits
+from common.report import Section
+from common.results import Array, Headline
+from common.run import Run
+from common.sections import Drawn
+from labs.rnn.cells import CELLS
+from labs.rnn.memory.config import MemoryConfig
+from labs.rnn.memory.models import Rememberer
+from labs.rnn.memory.tasks import TASKS, Batch, Fresh, MemoryTask
+
+_SAMPLES = {"validation": 500, "test": 5000}
+_EVALUATION_BATCH = 250
+
+
+LAB = "rnn"
+
+STARTS: dict[str, dict[str, Any]] = {
+    "default": {"orthogonal": False, "chrono": False},
+    "orthogonal": {"orthogonal": True, "chrono": False},
+    "chrono": {"orthogonal": False, "chrono": True},
+}
+
+
+def compared(config: MemoryConfig) -> dict[str, MemoryConfig]:
+    """Return the config of each member that a run compares by its name, shortest length first.
+
+    All see the same sequences in the same order.
+    """
+    return {
+        f"{cell}-{length}": replace(
+            config, cells=(cell,), lengths=(str(length),), reach=None, name=None
+        )
+        for length in config.steps
+        for cell in config.cells
+    }
+
+
+def measured(config: MemoryConfig) -> dict[str, MemoryConfig]:
+    """Return likewise the members of which is measured how far gradients reach.
+
+    They are of one length, and have the run's own start and every other, each with the run's
+    clipping, or with a norm of 1, and without.
+    """
+    if config.reach is None:
+        return {}
+    own = compared(replace(config, lengths=(str(config.reach),)))
+    found = dict(own)
+    for name, member in own.items():
+        others = {
+            describe(other): other
+            for start, clip in itertools.product(STARTS.values(), (config.clip or 1.0, None))
+            for other in [replace(member, clip=clip, **start)]
+        }
+        others.pop(describe(member), None)
+        found |= {f"{name}-{key.replace(', ', '-')}": other for key, other in others.items()}
+    return found
+
+
+def start_name(config: MemoryConfig) -> str:
+    """Return what the start of a member is called; an rnn has no gates for chrono."""
+    chrono = config.chrono and config.cells != ("rnn",)
+    parts = {"orthogonal": config.orthogonal, "chrono": chrono}
+    return " + ".join(name for name, on in parts.items() if on) or "default"
+
+
+def describe(config: MemoryConfig) -> str:
+    """Return what sets a member apart from others of its cell and length."""
+    return start_name(config) + ("" if config.clip else ", unclipped")
+
+
+class Member(Job[MemoryConfig, jobs.Card]):
+    """Trains one cell on one task at one length, and holds it against an answer without memory."""
+
+    lab, verb = LAB, "member"
+    config_type, card_type = MemoryConfig, jobs.Card
+
+    @classmethod
+    def load(cls, config: MemoryConfig) -> tuple[Splits, jobs.Card]:
+        """Draw the sequences that validate and test; those to train on come as they are needed."""
+        task = _task(config)
+        splits: dict[str, Any] = {"train": task}
+        for part, (name, samples) in enumerate(_SAMPLES.items()):
+            generator = seeding.generator(config.split_seed, seeding.EVALUATION, part)
+            splits[name] = task.draw(generator, samples)
+        counts = {"train": config.epochs * config.updates * config.batch_size, **_SAMPLES}
+        digest = hashlib.sha256(splits["test"][0].numpy().tobytes()).hexdigest()
+        return splits, jobs.Card(f"the {task.name} task, T = {task.length}", counts, (), digest)
+
+    @classmethod
+    def of(cls, parent: Run, name: str, config: MemoryConfig, device: str | None) -> "Member":
+        """Open a member of a run, or make it: `members/NAME` in the run's folder.
+
+        Args:
+            parent: the run.
+            name: the member's.
+            config: the member's.
+            device: another device than the config's.
+        """
+        path = parent.path / "members" / name
+        run = Run(path)
+        if not run.config.is_file():
+            run.write("environment", {**parent.read("environment"), "job": cls.verb})
+            run.write("data", cls.load(config)[1].as_dict())
+            write_text(run.config, to_toml(config))  # the last: it makes the folder a run
+        return cls.reopen(path, device)
+
+    def check(self, splits: Splits) -> None:
+        """Refuse, before there is a run folder, what could not be trained."""
+        self.optimizer()
+        self._check_monitor(splits)
+
+    def build_model(self) -> Rememberer:
+        """Return the cell with its readout."""
+        self.initialize()
+        config, task = self.config, _task(self.config)
+        return Rememberer(
+            self.cell,
+            task.input_size,
+            config.hidden_size,
+            task.output_size,
+            orthogonal=config.orthogonal,
+            chrono=task.steps if config.chrono else None,
+        )
+
+    @property
+    def cell(self) -> str:
+        """The name of the cell."""
+        return self.config.cells[0]
+
+    @property
+    def length(self) -> int:
+        """T."""
+        return self.config.steps[0]
+
+    @property
+    def title(self) -> str:
+        """The cell."""
+        return self.cell
+
+    @property
+    def headline(self) -> Headline:
+        """The task's error."""
+        return TASKS[self.config.task].headline
+
+    def task(self, splits: Splits) -> MemoryTask:
+        """Return the task."""
+        return _task(self.config)
+
+    def batches(self, split: Any, *, training: bool = False) -> Updates:
+        """Return fresh sequences to train on, or those of a split."""
+        config = self.config
+        if isinstance(split, MemoryTask):
+            return Fresh(
+                split.draw,
+                config.updates,
+                config.batch_size,
+                micro_batch=config.micro_batch,
+                seed=config.seed,
+                compute=self.compute,
+            )
+        return Batches(split, _EVALUATION_BATCH, compute=self.compute)
+
+    def work(self) -> int:
+        """Return the multiply-adds of one step of a batch: steps follow one another."""
+        gates, size = len(CELLS[self.cell].gate_names), self.config.hidden_size
+        inputs = TASKS[self.config.task].input_size
+        batch = self.config.micro_batch or self.config.batch_size
+        return batch * gates * size * (size + inputs)
+
+    def decide(self, outputs: Outputs) -> Array:
+        """Return what the headline measures."""
+        return _task(self.config).decide(dict(outputs))
+
+    def targets(self, split: Batch) -> Array:
+        """Return what the headline holds it against."""
+        return _task(self.config).truth(split[1])
+
+    def figures(self, outputs: Outputs, split: Batch) -> dict[str, Any]:
+        """Return the task's figures, the headline's with its interval."""
+        measured = self.headline.measure(self.decide(outputs), self.targets(split))
+        return _task(self.config).figures(dict(outputs)) | measured
+
+    def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
+        """Return what the best answer without memory says."""
+        task = _task(self.config)
+        answers = {name: task.memoryless(samples) for name, samples in _SAMPLES.items()}
+        return {task.baseline_name: answers}
+
+    def sections(
+        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+    ) -> list[Section]:
+        """Return none."""
+        return []
+
+    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
+        """Write none: the report of the whole run shows its members side by side."""
+
+
+def _task(config: MemoryConfig) -> MemoryTask:
+    return TASKS[config.task](config.steps[0])

@@ -1,0 +1,1 @@
+"""Sequence to label: what a text says, good or bad."""

@@ -1,0 +1,150 @@
+"""The options of `sentiment`, and its recipes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.config import SCHEDULES, TrainingConfig, option
+
+EMBEDDED = ("tweets",)
+DOWNLOADS = ("imdb", "nsmc")
+TOKENIZERS = ("basic_english", "characters", "jamo", "subwords")
+CELLS = ("rnn", "lstm", "gru")
+POOLS = ("attention", "mean", "max", "last")
+ENCODINGS = ("embedding", "one-hot", "n-gram-bag")
+
+
+@dataclass(frozen=True)
+class SentimentConfig(TrainingConfig):
+    """What `python -m labs.rnn sentiment` takes."""
+
+    data: str = option(
+        "tweets",
+        "an embedded set (tweets), a download (imdb, nsmc), or a CSV, TSV or JSONL of your own",
+        group="Data",
+    )
+    data_dir: str | None = option(
+        None, "folder with a download's files, where they are there already", group="Data"
+    )
+    text_column: str = option("text", "column of a table that holds the texts", group="Data")
+    label_column: str = option("label", "column of a table that holds the labels", group="Data")
+    classes: int = option(
+        2,
+        "of the tweets: 2 (negative, positive) or 3 (neutral too)",
+        group="Data",
+        at_least=2,
+        at_most=3,
+    )
+    limit: int | None = option(
+        None, "samples to use of the whole set, for a short trial", group="Data", at_least=10
+    )
+    tokenizer: str = option(
+        "basic_english", "what a text is cut into", group="Data", choices=TOKENIZERS
+    )
+    min_count: int = option(
+        2,
+        "texts of training need to hold a word so often for it to be known",
+        group="Data",
+        at_least=1,
+    )
+    max_words: int | None = option(
+        None, "most words, or subwords, in the vocabulary", group="Data", at_least=1
+    )
+    max_length: int = option(400, "tokens of a text that are read", group="Data", at_least=1)
+
+    encoding: str = option(
+        "embedding",
+        "how words become numbers; n-gram-bag has no recurrent layer",
+        group="Model",
+        choices=ENCODINGS,
+    )
+    vectors: str | None = option(
+        None,
+        "a file of pretrained word vectors (GloVe's text), or glove, a download",
+        group="Model",
+    )
+    freeze_vectors: bool = option(False, "keep pretrained vectors as they are", group="Model")
+    embedding_size: int = option(100, "numbers that stand for a word", group="Model", at_least=1)
+    cell: str = option("lstm", "the recurrent cell", group="Model", choices=CELLS)
+    hidden_size: int = option(64, "units of a layer, per direction", group="Model", at_least=1)
+    layers: int = option(1, "layers on top of each other", group="Model", at_least=1)
+    bidirectional: bool = option(True, "read from right to left too", group="Model")
+    pool: str = option(
+        "attention", "how the states of a text become one", group="Model", choices=POOLS
+    )
+    dropout: float = option(
+        0.5, "share of numbers that the next layer does not see", group="Model", at_least=0, below=1
+    )
+    orthogonal: bool = option(
+        False,
+        "start from orthogonal recurrent matrices, and forget gates that are open",
+        group="Model",
+    )
+    label_smoothing: float = option(
+        0.1, "share of a target spread over all classes", group="Model", at_least=0, below=1
+    )
+    class_weights: str = option(
+        "balanced",
+        "balanced: rare classes count more in the loss",
+        group="Model",
+        choices=("none", "balanced"),
+    )
+
+    epochs: int = option(5, "passes over the training split", group="Training", at_least=1)
+    learning_rate: float = option(2e-3, "size of a step", group="Training", above=0)
+    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+    ema: float | None = option(
+        0.998,
+        "decay per update of an average of the weights, used in their place; or none",
+        group="Training",
+        above=0,
+        below=1,
+    )
+    schedule: str = option(
+        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
+    )
+    truncate: int | None = option(
+        None,
+        "steps that a gradient reaches back; all when not given (needs --no-bidirectional)",
+        group="Training",
+        at_least=1,
+    )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.truncate is not None and self.bidirectional:
+            found.append(
+                "--truncate: needs --no-bidirectional; from right to left, a text's "
+                "beginning depends on all that follows"
+            )
+        if self.vectors is not None and self.encoding != "embedding":
+            found.append(f"--vectors: needs --encoding embedding, not {self.encoding}")
+        if self.freeze_vectors and self.vectors is None:
+            found.append("--freeze-vectors: needs --vectors FILE")
+        if self.vectors is not None and self.tokenizer in ("characters", "jamo", "subwords"):
+            found.append(f"--vectors: are of words; --tokenizer {self.tokenizer} makes none")
+        return found
+
+
+RECIPES: dict[str, dict[str, Any]] = {}
+
+# What the commands of that name train: values over the config that they are given.
+COMPARED: dict[str, dict[str, dict[str, Any]]] = {
+    "compare-encodings": {
+        "one-hot": {"encoding": "one-hot", "vectors": None, "max_words": 2000},
+        "n-gram-bag": {"encoding": "n-gram-bag", "vectors": None},
+        "words": {"encoding": "embedding", "vectors": None},
+        "characters": {"encoding": "embedding", "vectors": None, "tokenizer": "characters"},
+        "subwords": {"encoding": "embedding", "vectors": None, "tokenizer": "subwords"},
+        "pretrained": {"encoding": "embedding", "freeze_vectors": False},
+        "pretrained-frozen": {"encoding": "embedding", "freeze_vectors": True},
+    },
+    "compare-cells": {cell: {"cell": cell} for cell in CELLS},
+}
+
+
+@dataclass(frozen=True)
+class CompareConfig(SentimentConfig):
+    """What `compare-encodings` and `compare-cells` take."""
+
+    seeds: int = option(3, "how often each is trained, each time with another seed", at_least=1)

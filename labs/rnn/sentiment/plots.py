@@ -1,0 +1,66 @@
+"""Pictures of the sentiment job."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from common.plots import figure_style, short
+from common.rows import Row
+from labs.rnn.sentiment.explain import Explanation
+
+_MOST_WORDS = 60
+_WORD = 24  # letters of a word that fit beside its bar
+
+
+def explanation(found: Explanation) -> Figure:
+    """Draw what each word added to the probability, in reading order.
+
+    Of a text of more than 60 words, the 60 that added or took most.
+    """
+    scores = np.array(found.scores)
+    shown = np.sort(np.argsort(-np.abs(scores), kind="stable")[:_MOST_WORDS])
+    words = [short(unicodedata.normalize("NFC", found.tokens[row]), _WORD) for row in shown]
+    values = scores[shown]
+    with figure_style():
+        figure = Figure(figsize=(7.5, 1.4 + 0.26 * len(shown)), layout="constrained")
+        axes = figure.add_subplot()
+        colors = ["#2a6fb0" if value >= 0 else "#c0392b" for value in values]
+        axes.barh(range(len(shown)), values, color=colors, height=0.7)
+        axes.set_yticks(range(len(shown)), words)
+        axes.invert_yaxis()
+        axes.axvline(0, color="black", linewidth=0.8)
+        largest = max(float(np.abs(values).max()), 1e-6) * 1.15
+        axes.set_xlim(-largest, largest)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(f"added to the probability of “{found.label}” ({found.method})")
+        left_out = f"; {len(scores) - len(shown)} weaker words left out" * (
+            len(scores) > len(shown)
+        )
+        axes.set_title(f"{found.label}: probability {found.probability:.3f}{left_out}")
+    return figure
+
+
+def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str) -> Figure:
+    """Draw a figure over the epochs: a color for each of what is compared, a line for each seed.
+
+    Args:
+        runs: the histories of the seeds, by what is compared.
+        name: the figure in a row, such as `validation/accuracy`.
+        label: what the figure is called.
+    """
+    with figure_style():
+        figure = Figure(figsize=(7.5, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for number, (title, seeds) in enumerate(runs.items()):
+            for seed, rows in enumerate(seeds):
+                epochs, values = [row["epoch"] for row in rows], [row[name] for row in rows]
+                text = title if seed == 0 else None
+                axes.plot(epochs, values, color=f"C{number}", label=text, marker=".", alpha=0.8)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"validation {label}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+    return figure

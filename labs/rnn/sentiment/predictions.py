@@ -1,0 +1,114 @@
+"""What a trained run says of a user's texts."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from common import losses, training
+from common.data import Padded
+from common.errors import RunError
+from common.report import Table
+from common.tasks import Classification, probabilities
+from labs.rnn.memory import microscope
+from labs.rnn.sentiment import plots
+from labs.rnn.sentiment.data import Split
+from labs.rnn.sentiment.explain import explain as explained
+from labs.rnn.sentiment.job import Sentiment
+from labs.rnn.words import UNKNOWN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def predict(
+    job: Sentiment, texts: Sequence[str], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Classify texts.
+
+    Args:
+        job: a run with its weights.
+        texts: any; an empty one gets the answer of a model that has read nothing.
+        say: called with a line for each text of which no word is known.
+
+    Returns:
+        For each text a record: text, class, probability, unknown (share of its tokens), and the
+        probability of each class as `p(CLASS)`.
+    """
+    encoded = job.encode(list(texts))
+    nothing = torch.zeros(len(texts), dtype=torch.int64)
+    split = Split(list(texts), nothing, encoded)
+    outputs = training.infer(
+        job.model, Classification(losses.build("cross-entropy")), job.batches(split), job.compute
+    )
+    records = []
+    for row, (text, chances) in enumerate(
+        zip(texts, probabilities(outputs["outputs"]).tolist(), strict=True)
+    ):
+        tokens = encoded[row]
+        unknown = float((tokens == UNKNOWN).float().mean()) if len(tokens) else 1.0
+        if unknown == 1:
+            what = "no known word" if len(tokens) else "no word"
+            say(f"text {row + 1} has {what}: what is said of it is not about its words")
+        best = max(range(len(chances)), key=chances.__getitem__)
+        records.append(
+            {
+                "text": text.encode("utf-8", "replace").decode(),
+                "class": job.card.classes[best],
+                "probability": chances[best],
+                "unknown": unknown,
+                **{
+                    f"p({name})": chance
+                    for name, chance in zip(job.card.classes, chances, strict=True)
+                },
+            }
+        )
+    return records
+
+
+def explain(
+    job: Sentiment, text: str, say: Callable[[str], None], method: str
+) -> tuple[list[dict[str, Any]], "Figure"]:
+    """Return which words moved the answer to a text, as records and as a picture.
+
+    Args:
+        job: a run with its weights.
+        text: what to explain.
+        say: called with a line for what is worth knowing.
+        method: one of `labs.rnn.sentiment.explain.METHODS`.
+    """
+    found = explained(job, text, method)
+    say(f"{found.label}, with a probability of {found.probability:.3f}")
+    records = [
+        {"word": word, "added": score}
+        for word, score in zip(found.tokens, found.scores, strict=True)
+    ]
+    return records, plots.explanation(found)
+
+
+def gates(job: Sentiment, text: str) -> list[tuple[str, Table, "Figure"]]:
+    """Return what each gate of a run did as it read a text, for each direction of each layer.
+
+    Args:
+        job: a run with its weights.
+        text: what it reads.
+
+    Returns:
+        Name, table and picture of each.
+
+    Raises:
+        RunError: the run has no recurrent layer.
+        DataError: the text has no words.
+    """
+    model: Any = job.model
+    if not hasattr(model, "recurrent"):
+        raise RunError(f"{job.run.path} is a bag of n-grams; it has no gates to look into")
+    tokens, words = job.encode([text])[0], job.words.tokens(text)
+    given = Padded(*job.compute.move((tokens.long()[None], torch.tensor([len(tokens)]))))
+    views = microscope.look(model.recurrent, model.eval().embed(given)[0])
+    found = []
+    for view in views:
+        name = f"layer{view.layer + 1}-{'leftward' if view.leftward else 'rightward'}"
+        shown = words[: len(tokens)]
+        found.append((name, microscope.table(view, shown), microscope.draw(view, shown)))
+    return found

@@ -1,0 +1,103 @@
+"""What the report says of texts: where the network errs, and what it reads."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from common import sections as common_sections
+from common.cli import figure_text
+from common.report import Section, Table
+from common.results import Array
+from common.sections import Drawn
+from common.tasks import probabilities
+from labs.rnn.sentiment.data import Split
+
+if TYPE_CHECKING:
+    from labs.rnn.sentiment.job import Sentiment
+
+_MISTAKES = 20
+_LONGEST = 300  # characters of a text that the report shows
+
+
+def sections(
+    job: "Sentiment", outputs: Tensor, test: Split, figures: Mapping[str, Any], drawn: Drawn
+) -> list[Section]:
+    """Return what the report says of texts.
+
+    Args:
+        job: the run, with its best weights in the model.
+        outputs: logits (N, C) of the test split.
+        test: the test split.
+        figures: what metrics.json holds.
+        drawn: saves figures.
+    """
+    chances, targets = probabilities(outputs), test.targets.numpy()
+    guesses = chances.argmax(1)
+    return [
+        *common_sections.classes(job.card.classes, guesses, targets, drawn),
+        _mistakes(job, test.texts, chances, targets),
+        common_sections.calibration(chances, targets, drawn),
+        _words(job),
+        *_vectors(job, figures),
+        common_sections.data(job, _removed(job)),
+    ]
+
+
+def _mistakes(job: "Sentiment", texts: list[str], chances: Array, targets: Array) -> Section:
+    guesses = chances.argmax(1)
+    wrong = np.flatnonzero(guesses != targets)
+    confidence = chances[wrong, guesses[wrong]]
+    order = wrong[np.argsort(-confidence, kind="stable")][:_MISTAKES]
+    names = job.card.classes
+    rows = [
+        [
+            texts[row][:_LONGEST],
+            names[targets[row]],
+            names[guesses[row]],
+            figure_text(float(chances[row, guesses[row]])),
+        ]
+        for row in order
+    ]
+    return Section(
+        "Most confident mistakes",
+        f"{len(wrong):,} of {len(targets):,} test texts are classed wrong. Of these the network "
+        "was most certain; some labels are wrong too.",
+        Table(["text", "label", "network", "probability"], rows) if rows else None,
+    )
+
+
+def _words(job: "Sentiment") -> Section:
+    card = job.card
+    rows = [[name, f"{card.unknown[name]:.2%}", f"{card.cut[name]:,}"] for name in card.counts]
+    text = (
+        f"Texts are cut into {card.words['tokenizer']} tokens; the vocabulary has "
+        f"{len(job.words):,}, made of the training split alone. A word that is not in it is "
+        f"unknown. Texts of more than {job.config.max_length} tokens are cut."
+    )
+    return Section("Words", text, Table(["split", "unknown words", "texts cut"], rows))
+
+
+def _vectors(job: "Sentiment", figures: Mapping[str, Any]) -> list[Section]:
+    if "vectors" not in figures:
+        return []
+    found = figures["vectors"]
+    rows = [
+        [name, f"{share['types']:.1%}", f"{share['tokens']:.1%}"]
+        for name, share in found["coverage"].items()
+    ]
+    kept = "kept as they are" if job.config.freeze_vectors else "trained further"
+    text = (
+        f"Words begin with the vectors of {found['source']}, which are {kept}; those that it lacks "
+        f"begin at random. {found['skipped']:,} lines of it could not be used."
+    )
+    columns = ["split", "of the vocabulary", "of the words in the texts"]
+    return [Section("Pretrained vectors", text, Table(columns, rows))]
+
+
+def _removed(job: "Sentiment") -> str:
+    card = job.card
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in card.removed.items())
+    before = f"Left out before splitting: {listed}. " if listed else ""
+    return f"{before}{card.copies:,} test texts are near-equal to one in training."

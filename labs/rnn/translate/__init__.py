@@ -1,0 +1,1 @@
+"""Translate: an encoder reads a sequence, a decoder writes another."""

@@ -1,0 +1,64 @@
+"""Honest baselines: what one gets without a network.
+
+- `nearest source`: the target of the training source that is most like the one to translate, by
+  the cosine of TF-IDF of character n-grams; how long these are is chosen on the validation split.
+- `copy`: the source itself.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from common.results import Array, Headline
+from labs.rnn.translate.data import Split
+
+_LENGTHS = ((1, 3), (2, 5))  # fewest and most characters of an n-gram
+_CHUNK = 512  # sources held against all others at a time: bounds the memory
+
+
+def translations(splits: Mapping[str, Split], headline: Headline) -> dict[str, dict[str, Array]]:
+    """Let each baseline translate.
+
+    Args:
+        splits: `train`, `validation` and `test`.
+        headline: the figure by which the length of n-grams is chosen.
+
+    Returns:
+        For each baseline's name, its translations of `validation` and `test`.
+    """
+    train = splits["train"]
+    parts = {name: splits[name] for name in ("validation", "test")}
+
+    def quality(candidate: tuple[int, int]) -> float:
+        guesses = nearest(train, parts["validation"].sources, candidate)
+        targets = np.array(parts["validation"].targets, object)
+        return headline.figure(headline.statistics(guesses, targets))
+
+    best = max(_LENGTHS, key=quality)
+    return {
+        "nearest source": {
+            name: nearest(train, part.sources, best) for name, part in parts.items()
+        },
+        "copy": {name: np.array(part.sources, object) for name, part in parts.items()},
+    }
+
+
+def nearest(train: Split, sources: Sequence[str], lengths: tuple[int, int]) -> Array:
+    """Return for each source the target of the training source that is most like it.
+
+    Args:
+        train: the training split.
+        sources: to translate.
+        lengths: fewest and most characters of an n-gram.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=lengths, sublinear_tf=True)
+    known = vectorizer.fit_transform(train.sources).T.tocsr()
+    asked = vectorizer.transform(sources)
+    found: list[str] = []
+    for start in range(0, len(sources), _CHUNK):
+        similarity = asked[start : start + _CHUNK] @ known
+        rows = np.asarray(similarity.argmax(axis=1)).ravel()
+        found += [train.targets[row] for row in rows]
+    return np.array(found, object)

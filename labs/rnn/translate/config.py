@@ -1,0 +1,157 @@
+"""The options of `translate`, and its recipes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.config import SCHEDULES, TrainingConfig, option
+
+DATA = ("dates", "addition", "interface-ko", "interface-fr", "multi30k")
+CELLS = ("rnn", "lstm", "gru")
+ATTENTIONS = ("none", "bahdanau", "luong")
+TOKENIZERS = ("characters", "jamo", "subwords", "basic_english")
+REVERSALS = ("none", "source", "target", "both")
+
+
+@dataclass(frozen=True)
+class TranslateConfig(TrainingConfig):
+    """What `python -m labs.rnn translate` takes."""
+
+    data: str = option(
+        "dates",
+        "dates, addition, interface-ko, interface-fr, multi30k (a download), or a table of pairs "
+        "(.tsv, .txt, .csv, .jsonl)",
+        group="Data",
+    )
+    source_column: str = option(
+        "source",
+        "column of a table that holds what is translated: its name, or its number from 1 on where "
+        "the first row has data already",
+        group="Data",
+    )
+    target_column: str = option(
+        "target", "column of a table that holds the translations, likewise", group="Data"
+    )
+    data_dir: str | None = option(
+        None, "folder of files downloaded before; the cache when not given", group="Data"
+    )
+    limit: int | None = option(
+        None, "pairs to use of the whole set, for a short trial", group="Data", at_least=10
+    )
+    tokenizer: str = option(
+        "characters",
+        "what both texts are cut into; basic_english makes lower-case words, jamo are the letters "
+        "of Hangul",
+        group="Data",
+        choices=TOKENIZERS,
+    )
+    max_words: int | None = option(
+        None, "most tokens to know of each side; all, or 8000 subwords", group="Data", at_least=1
+    )
+    min_count: int = option(
+        1, "times a token must occur in the training texts to be known", group="Data", at_least=1
+    )
+    max_length: int = option(
+        150,
+        "characters of a source or a target; longer pairs are left out",
+        group="Data",
+        at_least=1,
+    )
+    reverse: str = option(
+        "none",
+        "which side is read or written from its end (the figures are of the text as it is)",
+        group="Data",
+        choices=REVERSALS,
+    )
+
+    cell: str = option("gru", "of encoder and decoder", group="Model", choices=CELLS)
+    attention: str = option(
+        "luong",
+        "how the decoder looks at the source; bahdanau does so before each step, and is slower",
+        group="Model",
+        choices=ATTENTIONS,
+    )
+    embedding_size: int = option(64, "features of a token", group="Model", at_least=1)
+    hidden_size: int = option(
+        128, "units of a layer; of the encoder, in each direction", group="Model", at_least=1
+    )
+    layers: int = option(1, "of the encoder, and of the decoder", group="Model", at_least=1)
+    bidirectional: bool = option(True, "let the encoder read from right to left too", group="Model")
+    dropout: float = option(
+        0.0,
+        "share of embeddings, of states between layers and of features before the output that "
+        "training does not see",
+        group="Model",
+        at_least=0,
+        below=1,
+    )
+
+    epochs: int = option(10, "passes over the training split", group="Training", at_least=1)
+    learning_rate: float = option(2e-3, "size of a step", group="Training", above=0)
+    schedule: str = option(
+        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
+    )
+    warmup: float = option(
+        0.5,
+        "epochs of a linear rise before the schedule, at most half the run",
+        group="Training",
+        at_least=0,
+    )
+    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+    teacher_forcing: float = option(
+        1.0,
+        "share of target tokens that the decoder is given in the first epoch; in place of the "
+        "others it reads what it wrote itself",
+        group="Training",
+        at_least=0,
+        at_most=1,
+    )
+    teacher_forcing_end: float = option(
+        1.0,
+        "the share in the last epoch; it moves in a straight line",
+        group="Training",
+        at_least=0,
+        at_most=1,
+    )
+
+    beam: int = option(
+        1,
+        "beginnings kept in search of the best translation; 1 is greedy",
+        group="Model",
+        at_least=1,
+    )
+    length_penalty: float = option(
+        0.6,
+        "how much longer translations are favored in beam search (Wu et al. 2016); 0 is not at all",
+        group="Model",
+        at_least=0,
+    )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        columns = (self.source_column, self.target_column)
+        given = f"--source-column {columns[0]}, --target-column {columns[1]}"
+        if columns[0] == columns[1]:
+            found.append(f"{given}: expected two columns")
+        if columns[0].isdecimal() != columns[1].isdecimal():
+            found.append(f"{given}: expected two names, or two numbers from 1 on")
+        if "0" in columns:
+            found.append(f"{given}: columns are numbered from 1 on")
+        return found
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "quick": {"limit": 3000, "epochs": 6, "hidden_size": 64, "learning_rate": 5e-3},
+    "addition": {
+        "data": "addition",
+        "reverse": "both",
+        "embedding_size": 32,
+        "epochs": 30,
+        "learning_rate": 3e-3,
+    },
+    "interface-ko": {
+        "data": "interface-ko",
+        "dropout": 0.3,
+        "epochs": 40,
+    },
+}

@@ -1,0 +1,175 @@
+"""The job `translate`: an encoder-decoder on pairs of texts, held against nearest sources."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from common.data import Batches
+from common.jobs import Job, Outputs, Splits
+from common.report import Section
+from common.results import Array, Headline
+from common.sections import Drawn
+from labs.rnn.cells import CELLS
+from labs.rnn.translate import baselines, measures, report
+from labs.rnn.translate.config import TranslateConfig
+from labs.rnn.translate.data import NAMES, Card, Split, is_path, load
+from labs.rnn.translate.models import Translator
+from labs.rnn.translate.task import Translation
+from labs.rnn.words import Words
+
+_EVALUATION_BATCH = 128
+
+
+class Translate(Job[TranslateConfig, Card]):
+    """A translator; splits are `Split`s."""
+
+    lab = "rnn"
+    verb = "translate"
+    config_type = TranslateConfig
+    card_type = Card
+
+    @classmethod
+    def load(cls, config: TranslateConfig) -> tuple[Splits, Card]:
+        """Load the config's pairs, split and encoded."""
+        return load(config)
+
+    @classmethod
+    def located(cls, config: TranslateConfig) -> TranslateConfig:
+        """Make the paths of a table and of downloads absolute."""
+        data, data_dir = config.data, config.data_dir
+        return dataclasses.replace(
+            config,
+            data=_absolute(data) if is_path(data) else data,
+            data_dir=_absolute(data_dir) if data_dir else None,
+        )
+
+    @cached_property
+    def source_words(self) -> Words:
+        """Return the tokenizer and vocabulary of the sources."""
+        return Words.from_dict(self.card.source_words)
+
+    @cached_property
+    def target_words(self) -> Words:
+        """Return the tokenizer and vocabulary of the targets."""
+        return Words.from_dict(self.card.target_words)
+
+    def reverses(self, side: str) -> bool:
+        """Say whether `source` or `target` is read or written from its end."""
+        return self.config.reverse in (side, "both")
+
+    def build_model(self) -> nn.Module:
+        """Return the config's encoder-decoder."""
+        config = self.config
+        self.initialize()
+        return Translator(
+            len(self.source_words),
+            len(self.target_words),
+            cell=config.cell,
+            attention=config.attention,
+            embedding_size=config.embedding_size,
+            hidden_size=config.hidden_size,
+            layers=config.layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+        )
+
+    def task(self, splits: Splits) -> Translation:
+        """Return what the loop cannot know."""
+        return self.translation(tuple(chain.from_iterable(splits[name].targets for name in NAMES)))
+
+    def translation(self, targets: Sequence[str] = (), beam: int | None = None) -> Translation:
+        """Return the task.
+
+        Args:
+            targets: the texts by their numbers; none are needed to translate without measuring.
+            beam: another than the config's.
+        """
+        config = self.config
+        return Translation(
+            self.target_words,
+            targets,
+            self.card.longest,
+            reverse=self.reverses("target"),
+            monitor=f"validation/{self.headline.name}",
+            forcing=(config.teacher_forcing, config.teacher_forcing_end),
+            epochs=config.epochs,
+            beam=beam or config.beam,
+            penalty=config.length_penalty,
+        )
+
+    def batches(self, split: Split, *, training: bool = False) -> Batches:
+        """Return a split as the loop takes it."""
+        config = self.config
+        return Batches(
+            (split.source, split.target, split.numbers),
+            config.batch_size if training else _EVALUATION_BATCH,
+            training=training,
+            micro_batch=config.micro_batch if training else None,
+            seed=config.seed,
+            compute=self.compute,
+        )
+
+    def work(self) -> int:
+        """Count one step of one layer over a batch: steps come one after another."""
+        config = self.config
+        gates = len(CELLS[config.cell].gate_names) * config.hidden_size
+        features = config.embedding_size + config.hidden_size
+        return gates * features * (config.micro_batch or config.batch_size)
+
+    @property
+    def title(self) -> str:
+        """The cell, and the attention if there is one."""
+        attention = self.config.attention
+        return self.config.cell if attention == "none" else f"{self.config.cell}-{attention}"
+
+    @property
+    def headline(self) -> Headline:
+        """Exact match where there is but one right answer, chrF of sentences."""
+        exact = self.config.data in ("dates", "addition")
+        return measures.EXACT_MATCH if exact else measures.CHRF
+
+    def decide(self, outputs: Outputs) -> Array:
+        """Return the translations as texts, (N,)."""
+        return np.array(self.translation().texts(dict(outputs)), object)
+
+    def targets(self, split: Split) -> Array:
+        """Return the targets as texts, (N,)."""
+        return np.array(split.targets, object)
+
+    def figures(self, outputs: Outputs, split: Split) -> dict[str, Any]:
+        """Return all figures of a split."""
+        guesses, targets = self.decide(outputs), self.targets(split)
+        loss = float(outputs["losses"].double().sum() / outputs["lengths"].sum())
+        return {
+            "loss": loss,
+            **measures.figures(guesses, targets),
+            **self.headline.measure(guesses, targets),
+        }
+
+    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
+        """Return the targets of the nearest sources, and the sources themselves."""
+        return baselines.translations(splits, self.headline)
+
+    def about_baselines(self) -> str:
+        """Say what they are."""
+        return (
+            "The nearest source is that of the training split with the most similar character "
+            "n-grams (cosine of TF-IDF); its target is the answer. To copy is to answer with the "
+            "source itself."
+        )
+
+    def sections(
+        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+    ) -> list[Section]:
+        """Return what it attends to, writes, and gets wrong."""
+        return report.sections(self, outputs, splits, drawn)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

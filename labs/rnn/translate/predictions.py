@@ -1,0 +1,158 @@
+"""What a trained run makes of a user's texts, and what it looked at as it wrote."""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+from common import training
+from common.data import Padded
+from common.errors import DataError, RunError
+from common.plots import short
+from common.results import Array
+from labs.rnn.translate import plots
+from labs.rnn.translate.data import Split, encode
+from labs.rnn.translate.models import EOS, PAD, Translator
+from labs.rnn.translate.task import before
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from labs.rnn.translate.job import Translate
+
+END = "end"  # how the end of a text is called in a picture
+_CELLS = 40  # of a text that stands in a note
+
+
+def predict(
+    job: "Translate", texts: Sequence[str], say: Callable[[str], None], beam: int | None = None
+) -> list[dict[str, Any]]:
+    """Translate texts.
+
+    Args:
+        job: a run with its weights.
+        texts: of any length; more characters than `--max-length` are not read.
+        say: called with a line about each text that is empty, too long, or not all known.
+        beam: beginnings kept in search; the run's own number when None.
+
+    Returns:
+        For each text a record: text, translation, and log_probability: the natural logarithm of the
+        translation's probability, its end included. An empty text has the translation "" and the
+        log-probability None.
+    """
+    printable = [_printable(text) for text in texts]
+    read = [_readable(job, text, say) for text in printable]
+    records: list[dict[str, Any]] = [
+        {"text": text, "translation": "", "log_probability": None} for text in printable
+    ]
+    full = [row for row, text in enumerate(read) if text]
+    if full:
+        written, chances = _translate(job, [read[row] for row in full], beam)
+        translations = job.translation().texts({"tokens": written})
+        for row, text, chance in zip(full, translations, chances.tolist(), strict=True):
+            records[row] |= {"translation": text, "log_probability": chance}
+    return records
+
+
+def explain(
+    job: "Translate", text: str, say: Callable[[str], None], method: str | None = None
+) -> tuple[list[dict[str, Any]], "Figure"]:
+    """Translate a text, and draw what the decoder attended to as it wrote.
+
+    Args:
+        job: a run with its weights.
+        text: as in `predict`.
+        say: called with the translation too.
+        method: of other jobs; there is but one attention.
+
+    Returns:
+        For each token that was written a record: written, attended (the token of the text that it
+        attended to most) and weight; and the picture of all weights.
+
+    Raises:
+        RunError: the run has no attention.
+        DataError: the text is empty.
+    """
+    if job.config.attention == "none":
+        raise RunError(
+            f"{job.run.path} has no attention to draw; train with --attention luong or bahdanau"
+        )
+    text = _printable(text)
+    read = _readable(job, text, say)
+    if not read:
+        raise DataError("the text is empty; give one to look at")
+    written, chances = _translate(job, [read], None)
+    [translation] = job.translation().texts({"tokens": written})
+    say(f"{short(text, _CELLS)}: {translation} (log-probability {chances.item():.4f})")
+    source, tokens, weights = attended(job, read, written[0])
+    records = [
+        {
+            "written": plots.visible(token),
+            "attended": plots.visible(source[row.argmax()]),
+            "weight": float(row.max()),
+        }
+        for token, row in zip(tokens, weights, strict=True)
+    ]
+    return records, plots.alignment(source, tokens, weights)
+
+
+def attended(job: "Translate", text: str, written: Tensor) -> tuple[list[str], list[str], Array]:
+    """Return what a decoder with attention attended to as it wrote a translation.
+
+    Args:
+        job: a run with its weights.
+        text: the source.
+        written: (T,) the tokens of its translation; padding may follow.
+
+    Returns:
+        The S tokens of the source and the T of the translation, as they were read and written, the
+        ends among them, and the weights (T, S).
+    """
+    step = -1 if job.reverses("source") else 1
+    source = [*job.source_words.tokens(text)[::step], END]
+    written = written[written != PAD]
+    tokens = [*(job.target_words.vocabulary[token] for token in written.tolist()), END]
+    target = job.compute.move(torch.cat([written, torch.tensor([EOS])])[None])
+    read = encode([text], job.source_words, job.reverses("source"))
+    values, lengths = job.compute.move((read.values[None], read.lengths))
+    model = cast(Translator, job.model).eval()
+    with torch.inference_mode(), job.compute.autocast():
+        memory, state = model.encode(Padded(values, lengths))
+        weights = model.decode(before(target), state, memory)[2]
+    assert weights is not None
+    return source, tokens, weights[0].float().cpu().numpy()
+
+
+def _translate(job: "Translate", texts: Sequence[str], beam: int | None) -> tuple[Tensor, Tensor]:
+    """Return the tokens of translations (N, longest), padded, and their log-probabilities (N,)."""
+    source = encode(texts, job.source_words, job.reverses("source"))
+    nothing = encode([""] * len(texts), job.target_words, False)
+    split = Split(texts, [""] * len(texts), source, nothing, torch.arange(len(texts)))
+    outputs = training.infer(job.model, job.translation(beam=beam), job.batches(split), job.compute)
+    return outputs["tokens"], outputs["log_probabilities"]
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be printed: bytes of an unknown encoding become replacement marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _readable(job: "Translate", text: str, say: Callable[[str], None]) -> str:
+    """Return what the model reads of a text, and say where that is not all of it."""
+    read, most = unicodedata.normalize("NFC", text).strip(), job.config.max_length
+    if not read:
+        say(f"{text[:_CELLS]!r}: an empty text, nothing to translate")
+    if len(read) > most:
+        say(
+            f"{short(read[:_CELLS], _CELLS)}: has {len(read):,} characters, and only the first "
+            f"{most} are read; the model has learned from no longer texts"
+        )
+        read = read[:most]
+    known = set(job.source_words.vocabulary)
+    unknown = [token for token in job.source_words.tokens(read) if token not in known]
+    if unknown:
+        listed = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
+        say(f"{short(read, _CELLS)}: {len(unknown)} token(s) not in the vocabulary: {listed}")
+    return read

@@ -1,0 +1,214 @@
+"""The job from start to report, and what a run then foretells."""
+
+import json
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, DataError, RunError
+from labs.rnn.forecast.job import Forecast
+from labs.rnn.forecast.predictions import predict
+
+SMALL = {"window": "7", "horizon": "3", "epochs": "2", "hidden_size": "4"}
+
+
+class Silent:
+    def epoch(self, row, best):
+        pass
+
+    def progress(self, progress):
+        pass
+
+
+def waves(folder, rows=120, names=("x",), name="waves.csv"):
+    """Write a table of daily waves a week long; returns its path."""
+    dates = np.datetime64("2024-01-01") + np.arange(rows)
+    places = np.arange(rows)[:, None] + 3 * np.arange(len(names))
+    lines = [",".join(["date", *names])]
+    for date, values in zip(dates, 10 + np.sin(places * 2 * np.pi / 7), strict=True):
+        lines.append(",".join([str(date), *(f"{value:.4f}" for value in values)]))
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def train(config):
+    """Train without the report; the best weights are then in the model."""
+    job, splits = Forecast.start(config, ["test"])
+    job.train(splits, Silent(), print)
+    return job, splits
+
+
+@pytest.fixture(scope="module")
+def finished(make, tmp_path_factory):
+    """A finished run on two series with quantiles, opened again, and its figures."""
+    folder = tmp_path_factory.mktemp("finished")
+    data = str(waves(folder, names=("x", "매출")))
+    quantiles = "0.1,0.5,0.9"
+    job, splits = train(make(**SMALL, data=data, run_dir=str(folder), quantiles=quantiles))
+    figures = job.conclude(splits, 0.0)
+    opened = Forecast.reopen(job.run.path)
+    opened.load_best()
+    return opened, figures
+
+
+@pytest.fixture(scope="module")
+def trained(make, tmp_path_factory):
+    """A trained run on one series."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train(make(**SMALL, data=str(waves(folder)), run_dir=str(folder)))[0]
+
+
+def test_a_run_from_start_to_report(finished):
+    job, figures = finished
+    assert {path.name for path in job.run.path.iterdir()} >= {
+        "config.toml",
+        "data.json",
+        "history.jsonl",
+        "best.safetensors",
+        "metrics.json",
+        "report.html",
+        "figures",
+    }
+    assert {path.stem for path in job.run.figures.iterdir()} == {
+        "result",
+        "learning_curves",
+        "forecasts",
+        "steps",
+        "residuals",
+        "coverage",
+    }
+    saved = json.loads((job.run.path / "metrics.json").read_text())
+    assert set(saved["baselines"]) == {
+        "persistence",
+        "seasonal naive (7)",
+        "drift",
+        "linear autoregression",
+    }
+    assert set(saved["steps"]) == {"gru-direct", *saved["baselines"]}
+    assert all(len(steps) == 3 for steps in saved["steps"].values())
+    assert saved["test"]["mase"] == pytest.approx(np.mean(saved["steps"]["gru-direct"]))
+    assert 0 <= saved["test"]["coverage"] <= 1
+    report = job.run.report.read_text()
+    for text in ("persistence", "blocks of 6 neighboring origins", "Each series", "Intervals"):
+        assert text in report
+    assert "persistence" in job.verdict(figures)
+
+
+def test_figures_agree_with_the_task(finished):
+    """The epoch's validation figures, from the loop, are those of metrics.json."""
+    job, figures = finished
+    best = job.run.history[figures["best_epoch"] - 1]
+    for name in ("mase", "mae", "rmse", "smape"):
+        assert best[f"validation/{name}"] == pytest.approx(figures["validation"][name], rel=1e-4)
+
+
+def test_the_run_says_what_follows_its_own_series(finished):
+    job, _ = finished
+    found = predict(job)
+    assert [record["date"] for record in found[:3]] == ["2024-04-30", "2024-05-01", "2024-05-02"]
+    assert [record["series"] for record in found] == 3 * ["x"] + 3 * ["매출"]
+    for record in found:
+        assert record["low"] <= record["forecast"] <= record["high"]
+    assert found == predict(job)
+
+
+def test_the_table_is_found_from_anywhere(make, monkeypatch, tmp_path):
+    path = waves(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    job, _ = Forecast.start(make(**SMALL, data=path.name, run_dir=str(tmp_path)), [])
+    monkeypatch.chdir("/")
+    assert job.load_splits()["test"].truth.shape[1] == 3
+    path.write_text(path.read_text().replace("10.0000", "11.0000"))
+    with pytest.raises(RunError, match="has changed"):
+        job.load_splits()
+
+
+def test_a_table_with_the_same_end_gets_the_same_forecast(trained, tmp_path):
+    lines = waves(tmp_path).read_text().splitlines(keepends=True)
+    tail = tmp_path / "tail.csv"
+    tail.write_text("".join([lines[0], *lines[-7:]]))
+    assert predict(trained, tail) == predict(trained)
+    assert set(predict(trained)[0]) == {"date", "series", "forecast"}
+
+
+def test_forecasts_of_the_test_part_are_those_of_predict(trained, tmp_path):
+    """What was measured is what a user gets from the same window."""
+    splits = trained.load_splits()
+    forecasts = trained.predict_splits(splits, ["test"])["test"]["forecasts"][0, :, 0]
+    lines = waves(tmp_path).read_text().splitlines(keepends=True)
+    before = tmp_path / "before.csv"
+    before.write_text("".join(lines[: 2 + int(splits["test"].origins[0])]))
+    found = [record["forecast"] for record in predict(trained, before)]
+    assert found == pytest.approx(forecasts.tolist(), rel=1e-5)
+
+
+def test_a_table_of_another_series(trained, table):
+    said = []
+    rows = "\n".join(f"2020-{month:02}-01,{100 + month},,3" for month in range(1, 13))
+    other = table(f"date,z,empty,short\n{rows}\n".replace(",3\n", ",\n", 9), "other.csv")
+    found = predict(trained, other, said.append)
+    assert [record["date"] for record in found] == ["2021-01-01", "2021-02-01", "2021-03-01"]
+    assert {record["series"] for record in found} == {"z"}
+    assert 90 < found[0]["forecast"] < 130
+    assert any("short has 3 values" in line for line in said)
+
+
+def test_a_table_shorter_than_the_window(trained, tmp_path):
+    with pytest.raises(DataError, match="x has 5 values, and at least 7 are needed"):
+        predict(trained, waves(tmp_path, rows=5))
+
+
+def test_a_job_beats_persistence_where_it_can(make, tmp_path):
+    options = {"epochs": "8", "learning_rate": "0.02", "hidden_size": "16"}
+    data = str(waves(tmp_path, rows=300))
+    job, splits = train(make(**{**SMALL, **options}, data=data, run_dir=str(tmp_path)))
+    figures = job.measure(job.predict_splits(splits), splits)
+    assert figures["baselines"]["persistence"]["lead_interval"][0] > 0
+    assert "It beats persistence" in job.verdict(figures)
+
+
+def test_prices_are_not_beaten_and_the_run_says_so(make, tmp_path):
+    job, splits = train(make(epochs="1", run_dir=str(tmp_path)))
+    figures = job.measure(job.predict_splits(splits), splits)
+    assert figures["baselines"]["persistence"]["lead_interval"][0] <= 0
+    assert "It does not beat persistence" in job.verdict(figures)
+    assert "For prices that is the expected result" in job.verdict(figures)
+
+
+def test_a_figure_that_no_epoch_has(make, tmp_path):
+    config = make(monitor="validation/accuracy", run_dir=str(tmp_path))
+    with pytest.raises(ConfigError, match="accuracy"):
+        Forecast.start(config, [])
+    assert not (tmp_path / "rnn").exists()
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "encoder-decoder"])
+def test_every_strategy_makes_a_run(make, tmp_path, strategy):
+    options = {"strategy": strategy, "truncate": "3", "cell": "lstm", "data": str(waves(tmp_path))}
+    job, splits = train(make(**SMALL, **options, run_dir=str(tmp_path)))
+    assert job.title == f"lstm-{strategy}"
+    assert np.isfinite(job.decide(job.predict_splits(splits)["test"])).all()
+
+
+def test_the_same_seed_gives_the_same_run(make, tmp_path):
+    data, rows = str(waves(tmp_path)), []
+    for seed in ("1", "1", "2"):
+        job, _ = train(make(**SMALL, data=data, run_dir=str(tmp_path), seed=seed))
+        rows.append(job.run.history[-1]["validation/mase"])
+    assert rows[0] == rows[1] != rows[2]
+
+
+def test_one_value_ahead(make, tmp_path):
+    options = {**SMALL, "horizon": "1", "quantiles": "0.1,0.5,0.9", "data": str(waves(tmp_path))}
+    job, splits = train(make(**options, run_dir=str(tmp_path)))
+    figures = job.measure(job.predict_splits(splits), splits)
+    assert all(len(steps) == 1 for steps in figures["steps"].values())
+
+
+def test_logarithms_of_what_falls_to_zero(make, tmp_path, table):
+    options = {**SMALL, "log": "yes", "data": str(waves(tmp_path))}
+    job, _ = train(make(**options, run_dir=str(tmp_path)))
+    rows = "\n".join(f"2024-01-{day:02},{max(0, 9 - day)}" for day in range(1, 20))
+    with pytest.raises(DataError, match="works on logarithms"):
+        predict(job, table(f"date,x\n{rows}\n", "zero.csv"))

@@ -1,0 +1,344 @@
+"""The sentiment commands, on a small table of Korean and English texts."""
+
+import csv
+import json
+import shutil
+import unicodedata
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from common.jobs import Job
+from labs.rnn.sentiment import baselines
+from labs.rnn.sentiment.explain import explain
+from labs.rnn.sentiment.job import Sentiment
+
+GOOD = ("정말 좋아요", "great film", "재미있는 영화", "i loved it", "최고의 연기", "wonderful cast")
+BAD = ("정말 싫어요", "awful film", "지루한 영화", "i hated it", "최악의 연기", "terrible cast")
+FILLER = (
+    *("어제 봤다", "on monday", "친구와 함께", "with a friend", "집에서", "again"),
+    *("오늘", "at home", "극장에서", "in the rain", "혼자", "today"),
+)
+
+SMALL = (
+    *("--epochs", "12", "--batch-size", "8", "--embedding-size", "16", "--hidden-size", "8"),
+    *("--dropout", "0.2", "--min-count", "1", "--ema", "none", "--learning-rate", "0.02"),
+)
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory):
+    """Write a table of 144 reviews, each of an opinion and something that does not matter."""
+    path = tmp_path_factory.mktemp("reviews") / "영화.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for filler in FILLER:
+            for good, bad in zip(GOOD, BAD, strict=True):
+                writer.writerows([[f"{filler}, {good}", "긍정"], [f"{filler}, {bad}", "부정"]])
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(lab, reviews, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    result = lab("sentiment", "--data", reviews, *SMALL, "--run-dir", runs, "--name", "run")
+    assert result.code == 0, result.err
+    return result, runs / "rnn" / "run"
+
+
+def records(result):
+    assert result.code == 0, result.err
+    return json.loads(result.out)
+
+
+def test_a_run_learns_reports_and_holds_itself_against_baselines(trained):
+    result, run = trained
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["balanced_accuracy"] > 0.9
+    assert set(metrics["baselines"]) == {
+        "majority class",
+        "TF-IDF bigrams + logistic regression",
+        "NB-SVM on bigrams",
+        "words and characters + linear SVM",
+    }
+    assert metrics["baselines"]["majority class"]["balanced_accuracy"] == 0.5
+    assert metrics["baselines"]["majority class"]["mcnemar_p"] < 0.05
+    assert "bilstm has a test balanced accuracy of" in result.out
+    assert "McNemar" in result.out
+    html = (run / "report.html").read_text(encoding="utf-8")
+    for title in ("Result", "Confusion matrix", "Most confident mistakes", "Words", "긍정"):
+        assert title in html
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    assert (environment["lab"], environment["job"]) == ("rnn", "sentiment")
+
+
+def test_predictions_need_no_data(lab, trained, reviews, tmp_path):
+    _, run = trained
+    moved = shutil.copytree(run, tmp_path / "moved")
+    found = records(lab("predict", moved, *GOOD, *BAD, "--format", "json"))
+    assert [each["class"] for each in found] == ["긍정"] * 6 + ["부정"] * 6
+    for each in found:
+        assert each["p(긍정)"] + each["p(부정)"] == pytest.approx(1)
+        assert each["probability"] == max(each["p(긍정)"], each["p(부정)"])
+        assert each["unknown"] == 0
+
+
+def test_texts_come_decomposed_from_files_and_from_standard_input(lab, trained, tmp_path):
+    _, run = trained
+    apart = unicodedata.normalize("NFD", "정말 좋아요")
+    composed = records(lab("predict", run, "정말 좋아요", "--format", "json"))[0]["probability"]
+    lines = tmp_path / "texts.txt"
+    lines.write_bytes("정말 좋아요\r\n정말 싫어요\n".encode("cp949"))
+    table = tmp_path / "texts.tsv"
+    table.write_text(f"번호\t글\n1\t{apart}\n", encoding="utf-8-sig")
+    for words, stdin in (
+        ([apart], b""),
+        (["--file", lines], b""),
+        (["--file", table, "--text-column", "글"], b""),
+        ([], "정말 좋아요\n".encode()),
+        (["-"], apart.encode()),
+    ):
+        found = records(lab("predict", run, *words, "--format", "json", stdin=stdin))
+        assert found[0]["probability"] == pytest.approx(composed, abs=1e-6)
+    assert [
+        each["class"] for each in records(lab("predict", run, "--file", lines, "--format", "json"))
+    ] == ["긍정", "부정"]
+
+
+def test_texts_of_which_nothing_is_known_are_answered_and_said(lab, trained):
+    _, run = trained
+    odd = b"\nqwerty \xff\xfe\nnul \x00 byte\n" + b"great " * 200_000
+    result = lab("predict", run, "--format", "json", stdin=odd)
+    rows = records(result)
+    assert [row["unknown"] for row in rows] == [1, 1, 1, 0]
+    assert len(rows[3]["text"]) == 1_200_000
+    assert "text 1 has no word" in result.err
+    assert "text 2 has no known word" in result.err
+    assert "standard input:2: has bytes that are no character" in result.err
+
+
+def test_a_text_is_answered_alike_alone_and_among_others(trained):
+    _, run = trained
+    job = Sentiment.reopen(run)
+    job.load_best()
+    from labs.rnn.sentiment.predictions import predict
+
+    texts = [*GOOD, *BAD, "i " * 300]
+    together = predict(job, texts, print)
+    for text, among in zip(texts, together, strict=True):
+        [alone] = predict(job, [text], print)
+        assert alone["probability"] == pytest.approx(among["probability"], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["integrated-gradients", "occlusion"])
+def test_an_explanation_finds_the_word_that_matters(lab, trained, method, tmp_path):
+    _, run = trained
+    picture = tmp_path / "why.png"
+    text = "어제 봤다, 지루한 영화"
+    result = lab("explain", run, text, "--method", method, "--output", picture)
+    assert result.code == 0, result.err
+    assert "부정, with a probability of" in result.err
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    job = Sentiment.reopen(run)
+    job.load_best()
+    found = explain(job, text, method)
+    assert found.tokens == ["어제", "봤다", ",", "지루한", "영화"]
+    assert max(zip(found.scores, found.tokens, strict=True))[1] == "지루한"
+
+
+def test_integrated_gradients_add_up_to_what_the_text_changed(trained):
+    _, run = trained
+    job = Sentiment.reopen(run)
+    job.load_best()
+    found = explain(job, "최악의 연기, again", "integrated-gradients")
+    vectors = torch.zeros(1, len(found.tokens), job.config.embedding_size)
+    with torch.no_grad():
+        nothing = job.model.classify(vectors, torch.tensor([len(found.tokens)])).softmax(1)[0]
+    target = job.card.classes.index(found.label)
+    assert sum(found.scores) == pytest.approx(found.probability - nothing[target].item(), abs=0.01)
+
+
+def test_the_gates_of_a_run_can_be_looked_into(lab, trained):
+    _, run = trained
+    result = lab("memory", run, "--text", "정말 좋아요 great")
+    assert result.code == 0, result.err
+    assert "정말" in result.out
+    for name in ("rightward", "leftward"):
+        assert (run / "figures" / f"gates-layer1-{name}.png").is_file()
+
+
+def test_the_other_commands_take_the_run(lab, trained):
+    _, run = trained
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    evaluated = lab("evaluate", run)
+    assert f"{metrics['test']['accuracy']:.4f}" in evaluated.out
+    (run / "report.html").unlink()
+    assert lab("report", run).code == 0
+    assert (run / "report.html").is_file()
+    again = lab("sentiment", "--resume", run)
+    assert "nothing to do" in again.err
+    assert "bilstm (epoch" in again.out
+
+
+def test_a_run_goes_on_bitwise(lab, reviews, trained, tmp_path, monkeypatch, same):
+    _, whole = trained
+    words = ("sentiment", "--data", reviews, *SMALL, "--run-dir", tmp_path, "--name", "half")
+    train = Job.train
+
+    def stopped(self, splits, display, say):
+        monkeypatch.setattr(type(display), "epoch", _stop_after(3, type(display).epoch))
+        train(self, splits, display, say)
+
+    monkeypatch.setattr(Job, "train", stopped)
+    with pytest.raises(RuntimeError):
+        lab(*words)
+    monkeypatch.undo()
+    run = tmp_path / "rnn" / "half"
+    assert len((run / "history.jsonl").read_text().splitlines()) == 3
+    assert lab("sentiment", "--resume", run).code == 0
+    halves = [load_file(each / "best.safetensors") for each in (run, whole)]
+    assert same(*halves)
+    rows = [(each / "history.jsonl").read_text().splitlines() for each in (run, whole)]
+    assert [plain(row) for row in rows[0]] == [plain(row) for row in rows[1]]
+
+
+def plain(line):
+    """Return a row of history without its times."""
+    row = json.loads(line)
+    return {
+        name: value
+        for name, value in row.items()
+        if "seconds" not in name and "per_second" not in name
+    }
+
+
+def _stop_after(epochs, shown):
+    def epoch(self, row, best):
+        shown(self, row, best)
+        if row["epoch"] == epochs:
+            raise RuntimeError
+
+    return epoch
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--encoding", "n-gram-bag"),
+        ("--encoding", "one-hot", "--max-words", "30"),
+        ("--tokenizer", "jamo", "--cell", "gru", "--pool", "max"),
+        ("--no-bidirectional", "--truncate", "2", "--pool", "last", "--micro-batch", "5"),
+    ],
+)
+def test_other_ways_to_read(lab, reviews, tmp_path, monkeypatch, words):
+    monkeypatch.setattr(baselines, "predictions", majority)
+    result = lab(
+        "sentiment", "--data", reviews, *SMALL, "--run-dir", tmp_path, "--name", "r", *words
+    )
+    assert result.code == 0, result.err
+    found = records(lab("predict", tmp_path / "rnn" / "r", *BAD, "--format", "json"))
+    assert sum(each["class"] == "부정" for each in found) >= 4
+
+
+def majority(texts, targets):
+    return {"majority class": {name: 0 * targets[name] for name in ("validation", "test")}}
+
+
+def test_pretrained_vectors_are_read_covered_and_kept(lab, reviews, tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "predictions", majority)
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("great 1 2 3\n최악의 4 5 6\nnowhere 7 8 9\n", encoding="utf-8")
+    result = lab(
+        "sentiment",
+        "--data",
+        reviews,
+        *SMALL,
+        "--embedding-size",
+        "3",
+        "--vectors",
+        vectors,
+        "--freeze-vectors",
+        "--run-dir",
+        tmp_path,
+        "--name",
+        "r",
+    )
+    assert result.code == 0, result.err
+    vectors.unlink()  # a trained run needs it no more
+    job = Sentiment.reopen(tmp_path / "rnn" / "r")
+    job.load_best()
+    rows = {
+        word: row.tolist()
+        for word, row in zip(job.words.vocabulary, job.model.embedding.weight, strict=True)
+    }
+    assert rows["great"] == [1, 2, 3]
+    assert rows["최악의"] == [4, 5, 6]
+    metrics = json.loads((job.run.path / "metrics.json").read_text(encoding="utf-8"))
+    words = len(job.words.vocabulary) - 2
+    assert metrics["vectors"]["coverage"]["train"]["types"] == pytest.approx(2 / words)
+    assert "Pretrained vectors" in job.run.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--data", "nowhere.csv"), "no such table"),
+        (("--data", "tweet"), "did you mean tweets?"),
+        (("--label-column", "lable"), "did you mean label?"),
+        (("--vectors", "nowhere.txt"), "nowhere.txt"),
+        (("--monitor", "validation/acuracy"), "did you mean validation/accuracy?"),
+        (("--cell", "lstn"), "did you mean lstm?"),
+    ],
+)
+def test_what_is_wrong_is_said_and_leaves_nothing_behind(lab, reviews, tmp_path, words, problem):
+    result = lab("sentiment", "--data", reviews, "--run-dir", tmp_path, *words)
+    assert result.code == 2
+    assert problem in result.err
+    assert not list(tmp_path.glob("rnn/*"))
+
+
+def test_a_run_is_asked_only_what_it_can_answer(lab, trained, tmp_path):
+    _, run = trained
+    assert "--beam goes with a run of translate" in lab("predict", run, "a", "--beam", "2").err
+    assert "give texts or --file" in lab("predict", run, "a", "--file", "b").err
+    assert "not of labs.rnn" not in lab("predict", run, "great").err
+    assert "is not a run folder" in lab("predict", tmp_path, "great").err
+    assert "give RUN and --text" in lab("memory", run).err
+    assert "the text has 0 words" in lab("explain", run, " ").err
+
+
+def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):
+    words = ("--data", reviews, *SMALL, "--epochs", "2", "--seeds", "2", "--run-dir", tmp_path)
+    result = lab("compare-cells", *words, "--name", "cells")
+    assert result.code == 0, result.err
+    run = tmp_path / "rnn" / "cells"
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert {title: len(found) for title, found in metrics["compared"].items()} == {
+        "rnn": 2,
+        "lstm": 2,
+        "gru": 2,
+    }
+    losses = [each["test"]["log_loss"] for each in metrics["compared"]["gru"]]
+    assert losses[0] != losses[1]
+    for name in ("compared", "curves"):
+        assert (run / "figures" / f"{name}.png").is_file()
+    assert "best mean test balanced accuracy" in result.out
+    # What is finished is not trained again.
+    (run / "metrics.json").unlink()
+    shutil.rmtree(run / "members" / "gru-1")
+    before = (run / "members" / "gru-0" / "history.jsonl").stat().st_mtime_ns
+    assert lab("compare-cells", "--resume", run).code == 0
+    assert (run / "members" / "gru-0" / "history.jsonl").stat().st_mtime_ns == before
+    again = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert again["compared"]["gru"][1]["test"] == metrics["compared"]["gru"][1]["test"]
+
+
+def test_encodings_are_compared(lab, reviews, tmp_path):
+    words = ("--data", reviews, *SMALL, "--epochs", "1", "--seeds", "1", "--run-dir", tmp_path)
+    result = lab("compare-encodings", *words, "--name", "encodings")
+    assert result.code == 0, result.err
+    metrics = json.loads((tmp_path / "rnn" / "encodings" / "metrics.json").read_text())
+    assert list(metrics["compared"]) == ["one-hot", "n-gram-bag", "words", "characters", "subwords"]
+    assert result.out.count("0.") >= 15
