@@ -37,14 +37,7 @@ class Drawn:
 def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
     """Hold the network against the baselines, in a table and a picture."""
     headline, test = job.headline, figures["test"]
-    low, high = test[f"{headline.name}_interval"]
-    columns = [
-        "",
-        f"validation {headline.label}",
-        f"test {headline.label}",
-        "95 % interval",
-        "network's lead",
-    ]
+    columns = [headline.label, "validation", "test", "95 % interval", "network's lead"]
     rows = [[*row, ""] for row in results_table(job, figures)]
     for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
         low, high = values["lead_interval"]

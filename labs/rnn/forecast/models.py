@@ -2,10 +2,13 @@
 
 A model takes scaled windows (B, W) and returns forecasts (B, H, outputs): one output is the
 forecast itself, several are its quantiles. Each is the value before and a change, and heads begin
-at 0, so a model that has learned nothing yet says that nothing will change.
+at no change, so a model that has learned nothing yet says that all stays as it is, give or take the
+quantiles of a normal distribution.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import torch
@@ -24,8 +27,8 @@ class Forecaster(nn.Module, ABC):
         horizon: steps ahead, H.
         layers: layers on top of each other.
         dropout: between them.
-        outputs: numbers for each step: 1, or the number of quantiles.
-        middle: which of them is the forecast, that is fed back.
+        levels: of the quantiles, rising, 0.5 among them: that is the forecast, and fed back; ()
+            for one output.
         truncate: steps that a gradient reaches back within the window; all when None.
     """
 
@@ -39,16 +42,19 @@ class Forecaster(nn.Module, ABC):
         *,
         layers: int = 1,
         dropout: float = 0.0,
-        outputs: int = 1,
-        middle: int = 0,
+        levels: Sequence[float] = (),
         truncate: int | None = None,
     ):
         super().__init__()
-        self.horizon, self.outputs, self.middle, self.truncate = horizon, outputs, middle, truncate
+        self.horizon, self.truncate = horizon, truncate
+        levels = levels or (0.5,)
+        self.outputs, self.middle = len(levels), levels.index(0.5)
         self.recurrent = Recurrent(cell, 1, hidden_size, layers=layers, dropout=dropout)
-        self.head = nn.Linear(hidden_size, outputs * horizon if self.at_once else outputs)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)
+        steps = horizon if self.at_once else 1
+        self.head = nn.Linear(hidden_size, steps * self.outputs)
+        nn.init.zeros_(self.head.weight)
+        around = torch.tensor([NormalDist().inv_cdf(level) for level in levels])
+        self.head.bias.data.copy_(around.repeat(steps))
 
     @abstractmethod
     def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:

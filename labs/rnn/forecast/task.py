@@ -28,9 +28,9 @@ class Forecasting(Task):
         config: names the loss and the quantiles, and says whether the scale is logarithmic.
     """
 
-    monitor = "validation/mase"
-
     def __init__(self, config: ForecastConfig):
+        # The MASE would say of the median alone when it is good.
+        self.monitor = "validation/loss" if config.levels else "validation/mase"
         self._squared, self._log = config.loss == "mse", config.log
         self._levels, self._middle = torch.tensor(config.levels), config.middle
 
@@ -94,8 +94,7 @@ def build_model(config: ForecastConfig) -> Forecaster:
         config.horizon,
         layers=config.layers,
         dropout=config.dropout,
-        outputs=len(config.levels) or 1,
-        middle=config.middle,
+        levels=config.levels,
         truncate=config.truncate,
     )
 

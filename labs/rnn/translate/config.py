@@ -151,7 +151,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "interface-ko": {
         "data": "interface-ko",
+        "tokenizer": "subwords",
+        "max_words": 1000,
         "dropout": 0.3,
-        "epochs": 40,
+        "batch_size": 32,
+        "epochs": 30,
     },
 }

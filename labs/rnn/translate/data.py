@@ -147,7 +147,7 @@ def load(config: TranslateConfig) -> tuple[dict[str, Split], Card]:
         source_words=source_words.as_dict(),
         target_words=target_words.as_dict(),
         longest=int(splits["train"].target.lengths.max()),
-        unknown=unknown_rate(splits["test"].source),
+        unknown=unknown_rate(source_words.encode(columns["test"][0])),
     )
     return splits, card
 

@@ -59,6 +59,11 @@ class Translate(Job[TranslateConfig, Card]):
         """Return the tokenizer and vocabulary of the targets."""
         return Words.from_dict(self.card.target_words)
 
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Return the tokens of sources that the model knows."""
+        return frozenset(self.source_words.vocabulary[self.source_words.specials :])
+
     def reverses(self, side: str) -> bool:
         """Say whether `source` or `target` is read or written from its end."""
         return self.config.reverse in (side, "both")

@@ -150,8 +150,7 @@ def _readable(job: "Translate", text: str, say: Callable[[str], None]) -> str:
             f"{most} are read; the model has learned from no longer texts"
         )
         read = read[:most]
-    known = set(job.source_words.vocabulary)
-    unknown = [token for token in job.source_words.tokens(read) if token not in known]
+    unknown = [token for token in job.source_words.tokens(read) if token not in job.known]
     if unknown:
         listed = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
         say(f"{short(read, _CELLS)}: {len(unknown)} token(s) not in the vocabulary: {listed}")

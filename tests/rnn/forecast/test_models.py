@@ -26,7 +26,7 @@ def build(strategy, **options):
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_every_model_gives_forecasts_and_gradients(strategy, cell, layers):
-    model = build(strategy, cell=cell, layers=layers, outputs=3, middle=1)
+    model = build(strategy, cell=cell, layers=layers, levels=(0.1, 0.5, 0.9))
     windows, targets = torch.randn(5, 7), torch.randn(5, 4)
     forecasts = model(windows, targets)
     assert forecasts.shape == (5, 4, 3)
@@ -39,6 +39,13 @@ def test_a_new_model_says_that_nothing_changes(strategy):
     model = MODELS[strategy]("gru", 8, 4)
     windows = torch.randn(5, 7)
     assert (model(windows)[..., 0] == windows[:, -1:]).all()
+
+
+def test_quantiles_begin_as_those_of_a_normal_distribution():
+    model = MODELS["direct"]("gru", 8, 2, levels=(0.1, 0.5, 0.9))
+    windows = torch.randn(5, 7)
+    around = model(windows) - windows[:, -1:, None]
+    torch.testing.assert_close(around[0], torch.tensor([[-1.28, 0, 1.28]] * 2), atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize("strategy", MODELS)
