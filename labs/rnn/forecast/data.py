@@ -220,8 +220,8 @@ def _usable(panel: Panel, end: int, config: ForecastConfig) -> Panel:
                 f"{config.window} with --horizon {config.horizon} needs at least "
                 f"{config.window + config.horizon}"
             )
-        elif not np.diff(values).any():
-            reasons[name] = f"it is {values[0]:g} throughout the training part"
+        elif not np.diff(values[config.window - 1 :]).any():
+            reasons[name] = f"it stays at {values[-1]:g} in the training part"
         elif config.log and (wrong := np.flatnonzero(panel.values[:, series] <= 0)).size:
             value, date = panel.values[wrong[0], series], panel.dates[wrong[0]]
             raise DataError(

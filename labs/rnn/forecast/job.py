@@ -69,7 +69,7 @@ class Forecast(Job[ForecastConfig, Card]):
     @property
     def headline(self) -> Headline:
         """The mean absolute scaled error."""
-        return metrics.mase(self.block)
+        return metrics.headline(self.block)
 
     @property
     def block(self) -> int:
@@ -129,14 +129,23 @@ class Forecast(Job[ForecastConfig, Card]):
         )
 
     def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
-        """Return what `Job.measure` does, and `steps`: the test MASE of each step ahead."""
-        network = {self.title: {"test": self.decide(outputs["test"])}}
-        truth = self.targets(splits["test"])
-        steps = {
-            name: metrics.by_step(parts["test"], truth)
-            for name, parts in {**network, **self.baselines(splits)}.items()
+        """Return what `Job.measure` does, and the test figures of each step ahead.
+
+        `steps` holds those of the network, `steps_mase` the MASE of the network and each baseline.
+        """
+        test, truth = self.arranged(outputs["test"]), splits["test"].by_origin(splits["test"].truth)
+        middle, naive = test["forecasts"][..., self.config.middle], np.array(self.card.naive)
+        steps = metrics.by_step(middle, truth, naive, self.block)
+        scaled = self.targets(splits["test"])
+        others = {
+            name: np.nanmean(np.abs(parts["test"] - scaled), axis=(0, 1)).tolist()
+            for name, parts in self.baselines(splits).items()
         }
-        return {**super().measure(outputs, splits), "steps": steps}
+        return {
+            **super().measure(outputs, splits),
+            "steps": steps,
+            "steps_mase": {self.title: steps["mase"], **others},
+        }
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
         """Say what came out, and plainly whether the network beats persistence."""

@@ -62,9 +62,17 @@ def figures(forecasts: Array, truth: Array, naive: Array, block: int = 1) -> dic
     return found
 
 
-def by_step(forecasts: Array, truth: Array) -> list[float]:
-    """Return the mean absolute error of each step ahead, of arrays (origins, K, H)."""
-    return [float(value) for value in np.nanmean(np.abs(forecasts - truth), axis=(0, 1))]
+def by_step(forecasts: Array, truth: Array, naive: Array, block: int = 1) -> dict[str, list[Any]]:
+    """Return `mae`, `rmse`, `mase`, `mase_interval` and `smape` of each step ahead.
+
+    The arguments are those of `figures`.
+    """
+    parts = errors(forecasts, truth, naive[:, None])
+    means = {name: np.nanmean(values, axis=(0, 1)) for name, values in parts.items()}
+    means["rmse"] = np.sqrt(means.pop("mse"))
+    steps = np.split(parts["mase"], truth.shape[2], axis=2)
+    intervals = [list(metrics.bootstrap(_mean, _sums(step), block=block)) for step in steps]
+    return {**{name: mean.tolist() for name, mean in means.items()}, "mase_interval": intervals}
 
 
 def block_length(origins: int, horizon: int) -> int:
@@ -96,7 +104,7 @@ def _mean(rows: Array) -> float:
 _MASE = Headline("mase", "MASE", _scaled_error, _mean, larger_is_better=False)
 
 
-def mase(block: int) -> Headline:
+def headline(block: int) -> Headline:
     """Return MASE as a headline over (origins, K, H) of values divided by the naive error."""
     return replace(_MASE, block=block)
 

@@ -202,7 +202,10 @@ def _header(path: Path) -> list[str]:
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         raise DataError(f"{path}: which keys hold the series? --date-column and --value-columns")
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    header = next(csv.reader(io.StringIO(tables.read_text(path)), delimiter=delimiter), [])
+    try:
+        header = next(csv.reader(io.StringIO(tables.read_text(path)), delimiter=delimiter), [])
+    except csv.Error as error:
+        raise DataError(f"{path}:1: expected a header with short names; {error}") from error
     names = [unicodedata.normalize("NFC", cell).strip() for cell in header if cell.strip()]
     if len(names) < 2:
         raise DataError(
@@ -267,13 +270,16 @@ def _clean(
         _filled(name, column, dates, places, config.fill, notes)
         for name, column in zip(names, values.T, strict=True)
     ]
-    found = [series for series, column in enumerate(columns) if np.isfinite(column).any()]
-    if not found:
+    there = np.isfinite(columns)
+    found = np.flatnonzero(there.any(1))
+    if not len(found):
         raise DataError(f"{path}: no column has a value")
+    times = np.flatnonzero(there.any(0))
+    inside = slice(times[0], times[-1] + 1)
     return Panel(
         tuple(names[series] for series in found),
-        dates,
-        np.stack([columns[series] for series in found], 1),
+        dates[inside],
+        np.stack([columns[series][inside] for series in found], 1),
         spacing,
         f"{path.name}, {spacing}",
         tuple(notes),

@@ -81,11 +81,14 @@ def _fan(axes: Axes, dates: Array, fan: Array, levels: Sequence[float], *, named
 
 
 @figure_style()
-def by_step(steps: Mapping[str, Sequence[float]], label: str) -> Figure:
+def by_step(
+    steps: Mapping[str, Sequence[float]], interval: Sequence[tuple[float, float]], label: str
+) -> Figure:
     """Draw the error of each step ahead; the first entry is the network.
 
     Args:
         steps: H errors, by the name of who made them.
+        interval: of the network's error at each step, lowest and highest; is shaded.
         label: names the error.
     """
     figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
@@ -98,6 +101,8 @@ def by_step(steps: Mapping[str, Sequence[float]], label: str) -> Figure:
             style = {"color": _OTHERS[place], "lw": 1.6, "linestyle": _DASHES[place]}
             style["marker"] = "." if len(ahead) == 1 else ""
         axes.plot(ahead, values, label=name, **style)
+    low, high = np.transpose(interval)
+    axes.fill_between(np.arange(1, len(low) + 1), low, high, color=BLUE, alpha=0.2, lw=0)
     axes.set(xlabel="steps ahead", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)

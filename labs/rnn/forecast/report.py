@@ -101,17 +101,22 @@ def _all_figures(figures: Mapping[str, Any]) -> Section:
 
 
 def _steps(figures: Mapping[str, Any], drawn: Drawn) -> Section:
-    steps = figures["steps"]
-    rows = [
-        [str(step), *map(figure_text, values)]
-        for step, values in enumerate(zip(*steps.values(), strict=True), 1)
-    ]
-    picture = drawn("steps", "Test MASE of each step.", plots.by_step(steps, "test MASE"))
+    steps, others = figures["steps"], dict(list(figures["steps_mase"].items())[1:])
+    rows = []
+    for step, (low, high) in enumerate(steps["mase_interval"]):
+        shown = [steps[name][step] for name in _NAMES]
+        against = [values[step] for values in others.values()]
+        interval = f"{figure_text(low)} to {figure_text(high)}"
+        texts = list(map(figure_text, [*shown, *against]))
+        rows.append([str(step + 1), texts[0], interval, *texts[1:]])
+    columns = ["steps ahead", "MASE", "95 % interval", *list(_NAMES.values())[1:]]
+    columns += [f"MASE of {name}" for name in others]
+    picture = plots.by_step(figures["steps_mase"], steps["mase_interval"], "test MASE")
     return Section(
         "Error by step",
-        "The further ahead, the less is known.",
-        Table(["steps ahead", *steps], rows),
-        (picture,),
+        "On the test part. The further ahead, the less is known.",
+        Table(columns, rows),
+        (drawn("steps", "Test MASE of each step; shaded, the network's 95 % interval.", picture),),
     )
 
 

@@ -150,7 +150,7 @@ def test_series_of_which_nothing_can_be_learned_are_named(panel, make):
     _, card = load(make(window="8", horizon="3"))
     assert card.names == ("s0",)
     assert card.skipped == (
-        ("s1", "left out: it is 3 throughout the training part"),
+        ("s1", "left out: it stays at 3 in the training part"),
         (
             "s2",
             "left out: it has 5 values in the training part, and --window 8 with --horizon 3 needs "
@@ -164,7 +164,8 @@ def test_series_of_which_nothing_can_be_learned_are_named(panel, make):
     [
         (np.arange(30.0), {}, r"s0 cannot be used: it has 19 values .* needs at least 35"),
         (np.arange(4.0), {"window": "2", "horizon": "1"}, "training part"),
-        (np.zeros(99), {}, "it is 0 throughout"),
+        (np.zeros(99), {}, "it stays at 0"),
+        (np.minimum(np.arange(99.0), 7), {}, "it stays at 7"),
         (np.arange(99.0), {"log": "yes"}, "s0 is 0 at 2024-01-01, and --log needs values above 0"),
         (np.arange(99.0), {"period": "80"}, "--period 80: the shortest series has 69 values"),
         (walks(100, 1), {"limit": "40"}, "has 27 values in the training part"),

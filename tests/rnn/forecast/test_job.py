@@ -85,9 +85,11 @@ def test_a_run_from_start_to_report(finished):
         "drift",
         "linear autoregression",
     }
-    assert set(saved["steps"]) == {"gru-direct", *saved["baselines"]}
-    assert all(len(steps) == 3 for steps in saved["steps"].values())
-    assert saved["test"]["mase"] == pytest.approx(np.mean(saved["steps"]["gru-direct"]))
+    assert set(saved["steps"]) == {"mase", "mase_interval", "mae", "rmse", "smape"}
+    assert set(saved["steps_mase"]) == {"gru-direct", *saved["baselines"]}
+    for name, steps in saved["steps_mase"].items():
+        whole = saved["baselines"].get(name, saved["test"])["mase"]
+        assert (len(steps), np.mean(steps)) == (3, pytest.approx(whole))
     assert 0 <= saved["test"]["coverage"] <= 1
     report = job.run.report.read_text()
     for text in ("persistence", "blocks of 6 neighboring origins", "Each series", "Intervals"):

@@ -57,12 +57,14 @@ def test_origins_that_a_series_lacks_do_not_count():
     found = metrics.figures(forecasts, truth, NAIVE)
     left = np.concatenate([(FORECASTS - TRUTH)[:, 0], (FORECASTS - TRUTH)[15:, 1]])
     assert found["mae"] == pytest.approx(np.abs(left).mean())
-    assert metrics.by_step(forecasts, truth) == pytest.approx(np.abs(left).mean(0).tolist())
+    assert metrics.by_step(forecasts, truth, NAIVE)["mae"] == pytest.approx(
+        np.abs(left).mean(0).tolist()
+    )
 
 
 def test_the_headline_is_the_mase_of_the_figures():
     scale = NAIVE[:, None]
-    found = metrics.mase(6).measure(FORECASTS / scale, TRUTH / scale)
+    found = metrics.headline(6).measure(FORECASTS / scale, TRUTH / scale)
     figures = metrics.figures(FORECASTS, TRUTH, NAIVE, block=6)
     assert found["mase"] == pytest.approx(figures["mase"])
     assert found["mase_interval"] == pytest.approx(figures["mase_interval"])
@@ -82,7 +84,7 @@ def test_blocks_are_honest_about_overlapping_windows():
 def test_the_lead_over_oneself_is_nothing():
     baselines = {"same": {"validation": FORECASTS, "test": FORECASTS}}
     both = {"validation": TRUTH, "test": TRUTH}
-    found = metrics.mase(6).compare(baselines["same"], baselines, both)["same"]
+    found = metrics.headline(6).compare(baselines["same"], baselines, both)["same"]
     assert (found["lead"], found["lead_interval"]) == (0, [0, 0])
 
 
@@ -119,3 +121,11 @@ def test_coverage_of_true_quantiles():
     assert found["width"] == pytest.approx(2 * norm.ppf(0.9))
     shares = metrics.shares_below(quantiles, truth)
     assert shares == pytest.approx(np.array([levels, levels]), abs=0.03)
+
+
+def test_each_step_has_the_figures_of_that_step_alone():
+    found = metrics.by_step(FORECASTS, TRUTH, NAIVE, block=6)
+    for step in range(3):
+        alone = metrics.figures(FORECASTS[..., [step]], TRUTH[..., [step]], NAIVE, block=6)
+        for name, values in found.items():
+            assert values[step] == pytest.approx(alone[name])

@@ -1,5 +1,7 @@
 """Tables as people have them: what is mended and said, and what is one clear error."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -117,6 +119,21 @@ def test_series_that_begin_late_and_end_early(table, make):
 def test_one_clear_error(table, make, text, match):
     with pytest.raises(DataError, match=match):
         read(table(text), make())
+
+
+def test_dates_without_any_value_at_the_ends_do_not_count(table, make):
+    panel = read(table(rows("", 1, 2, 3, "", "")), make())
+    assert [str(date) for date in panel.dates.astype("datetime64[D]")] == DAYS[1:4]
+    assert panel.span(0) == (0, 3)
+
+
+def test_a_header_of_one_huge_name(table, make):
+    before = csv.field_size_limit(100_000)
+    try:
+        with pytest.raises(DataError, match="short names"):
+            read(table("date," + 200_000 * "x" + "\n2024-01-01,1\n"), make())
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_rows_that_cannot_be_used_are_named(table, make):

@@ -52,7 +52,9 @@ def test_series_without_values_are_drawn():
 
 
 def test_errors_by_step():
-    figure = plots.by_step({"gru": [1, 2, 3], "persistence": [2, 3, 4]}, "MASE")
+    figure = plots.by_step(
+        {"gru": [1, 2, 3], "persistence": [2, 3, 4]}, [(0, 2), (1, 3), (2, 4)], "MASE"
+    )
     [axes] = figure.axes
     assert axes.get_ylim()[0] == 0
     assert [line.get_ydata().tolist() for line in axes.get_lines()] == [[1, 2, 3], [2, 3, 4]]
