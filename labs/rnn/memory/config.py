@@ -80,10 +80,19 @@ class MemoryConfig(TrainingConfig):
         return found
 
 
-# Each was run as `memory --recipe NAME` (seed 0) on 2 cores of an AMD EPYC.
+# Measured with seed 0 and one thread of an AMD EPYC, in CPU time; errors are those of the test.
+# Without a recipe (`memory`): 2.5 minutes; the mean squared error at T = 10, 50, 100 is 0.0120,
+# 0.1628, 0.1678 of the rnn, 0.0005, 0.0012, 0.0042 of the lstm, 0.0002, 0.0007, 0.0008 of the gru.
 RECIPES: dict[str, dict[str, Any]] = {
+    # `memory --recipe quick`, 26 s. At T = 10 and 20: rnn 0.0120, 0.1435; lstm 0.0005, 0.0005; gru
+    # 0.0002, 0.0005. One begins to see the plain cell forget.
     "quick": {"lengths": ("10", "20"), "reach": None},
+    # `benchmarks/memory.py` trains its members of T = 200, three seeds: lstm 0.0002 to 0.0008 in 14
+    # s, gru 0.0001 to 0.0002 in 70 s; an rnn, 0.1714 and 0.1718 (two learning rates) in 150 s, is
+    # where always saying 1 is (0.1719). At these rates the whole recipe takes 3.5 minutes.
     "long": {"lengths": ("50", "100", "200"), "epochs": 40, "reach": None},
+    # `memory --recipe copy`, 5 minutes. Symbols recalled at T = 10 and 30: rnn 0.824, 0.176; lstm
+    # 0.815, 0.646; gru 0.926, 0.895; a guess is right in 0.125.
     "copy": {
         "task": "copy",
         "lengths": ("10", "30"),
