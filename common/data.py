@@ -329,8 +329,6 @@ class _Sequences:
 
     def __init__(self, sequences: Ragged, compute: Compute):
         values = sequences.values
-        if not values.is_floating_point():
-            values = values.long()
         self._values = compute.move(torch.cat([values, values.new_zeros(1, *values.shape[1:])]))
         self._lengths = sequences.lengths
         self._starts, self._sizes = compute.move((sequences.starts[:-1], self._lengths))
@@ -342,7 +340,8 @@ class _Sequences:
         step = torch.arange(steps, device=rows.device)
         padding = len(self._values) - 1  # the zero at the end
         places = torch.where(step < lengths[:, None], self._starts[rows][:, None] + step, padding)
-        return Padded(self._values[places], lengths)
+        values = self._values[places]  # whole numbers are kept as they came, to save memory
+        return Padded(values if values.is_floating_point() else values.long(), lengths)
 
 
 class _Loader:

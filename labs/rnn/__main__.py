@@ -189,8 +189,8 @@ def predict(
 @click.argument("text")
 @click.option(
     "--method",
-    type=click.Choice(["integrated-gradients", "occlusion"]),
-    default="integrated-gradients",
+    type=click.Choice(["occlusion", "integrated-gradients"]),
+    default="occlusion",
     show_default=True,
     help="How the words of a sentiment run are weighed.",
 )

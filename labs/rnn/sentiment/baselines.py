@@ -5,7 +5,6 @@ since balanced accuracy is what they are held to. The strength of the penalty is
 validation split.
 """
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
+from labs.rnn.sentiment.ngrams import TOKENS, normal
 
 Array = npt.NDArray[Any]
-
-# scikit-learn's own pattern drops words of a single letter, which in Korean are many, and marks.
-_TOKENS = r"\w+|[^\w\s]"
 
 
 def predictions(
@@ -138,19 +135,15 @@ def _vectorizers() -> dict[str, Any]:
     from sklearn.pipeline import make_union
 
     words: dict[str, Any] = {
-        "preprocessor": _normal,
-        "token_pattern": _TOKENS,
+        "preprocessor": normal,
+        "token_pattern": TOKENS,
         "ngram_range": (1, 2),
     }
     characters = TfidfVectorizer(
-        preprocessor=_normal, analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True
+        preprocessor=normal, analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True
     )
     return {
         "occurring bigrams": CountVectorizer(binary=True, **words),
         "bigrams": TfidfVectorizer(sublinear_tf=True, **words),
         "words and characters": make_union(TfidfVectorizer(sublinear_tf=True, **words), characters),
     }
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", text).lower()

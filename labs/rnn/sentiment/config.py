@@ -53,7 +53,7 @@ class SentimentConfig(TrainingConfig):
 
     encoding: str = option(
         "embedding",
-        "how words become numbers; n-gram-bag has no recurrent layer",
+        "how words become numbers; n-gram-bag has no recurrent layer, and no words but n-grams",
         group="Model",
         choices=ENCODINGS,
     )
@@ -73,6 +73,24 @@ class SentimentConfig(TrainingConfig):
     )
     dropout: float = option(
         0.5, "share of numbers that the next layer does not see", group="Model", at_least=0, below=1
+    )
+    members: int = option(
+        4,
+        "networks side by side, with first weights and dropout of their own, whose answers are "
+        "averaged",
+        group="Model",
+        at_least=1,
+    )
+    n_grams: bool = option(
+        True,
+        "beside them, a linear model on hashed n-grams of words and characters",
+        group="Model",
+    )
+    word_dropout: float = option(
+        0.2, "share of words that are taken as unknown", group="Model", at_least=0, below=1
+    )
+    gram_dropout: float = option(
+        0.3, "share of n-grams that are left out", group="Model", at_least=0, below=1
     )
     orthogonal: bool = option(
         False,
@@ -109,6 +127,11 @@ class SentimentConfig(TrainingConfig):
         at_least=1,
     )
 
+    @property
+    def reads_grams(self) -> bool:
+        """Whether the model sees n-grams."""
+        return self.n_grams or self.encoding == "n-gram-bag"
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()
@@ -128,18 +151,20 @@ class SentimentConfig(TrainingConfig):
 
 RECIPES: dict[str, dict[str, Any]] = {}
 
+_ALONE = {"members": 1, "n_grams": False}
+
 # What the commands of that name train: values over the config that they are given.
 COMPARED: dict[str, dict[str, dict[str, Any]]] = {
     "compare-encodings": {
-        "one-hot": {"encoding": "one-hot", "vectors": None, "max_words": 2000},
+        "one-hot": {"encoding": "one-hot", "vectors": None, "max_words": 2000, **_ALONE},
         "n-gram-bag": {"encoding": "n-gram-bag", "vectors": None},
-        "words": {"encoding": "embedding", "vectors": None},
-        "characters": {"encoding": "embedding", "vectors": None, "tokenizer": "characters"},
-        "subwords": {"encoding": "embedding", "vectors": None, "tokenizer": "subwords"},
-        "pretrained": {"encoding": "embedding", "freeze_vectors": False},
-        "pretrained-frozen": {"encoding": "embedding", "freeze_vectors": True},
+        "words": {"vectors": None, **_ALONE},
+        "characters": {"vectors": None, "tokenizer": "characters", **_ALONE},
+        "subwords": {"vectors": None, "tokenizer": "subwords", **_ALONE},
+        "pretrained": {"freeze_vectors": False, **_ALONE},
+        "pretrained-frozen": {"freeze_vectors": True, **_ALONE},
     },
-    "compare-cells": {cell: {"cell": cell} for cell in CELLS},
+    "compare-cells": {cell: {"cell": cell, **_ALONE} for cell in CELLS},
 }
 
 

@@ -23,6 +23,7 @@ from common.errors import DataError
 from common.images import cache_dir
 from common.tables import Table, decode, read_table
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
+from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.words import cut, encode_splits, unknown_rate
 
 NAMES = (*EMBEDDED, *DOWNLOADS)
@@ -102,9 +103,11 @@ class Split(Texts):
         texts: in NFC.
         targets: int64 class numbers, of shape (N,).
         encoded: N sequences of at most `max_length` tokens.
+        grams: N sequences of n-grams; all empty where the model does not see them.
     """
 
     encoded: Ragged
+    grams: Ragged
 
 
 @dataclass(frozen=True)
@@ -164,8 +167,16 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         copies=_copies(splits["train"].texts, splits["test"].texts),
     )
     return {
-        name: Split(split.texts, split.targets, short[name][0]) for name, split in splits.items()
+        name: Split(split.texts, split.targets, short[name][0], grams_of(config, split.texts))
+        for name, split in splits.items()
     }, card
+
+
+def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
+    """Return the n-grams of texts where the config's model sees them, else none."""
+    if config.reads_grams:
+        return ngrams(texts)
+    return Ragged(torch.zeros(0, dtype=torch.int32), torch.zeros(len(texts) + 1, dtype=torch.int64))
 
 
 def _find(config: SentimentConfig) -> Corpus:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from common.data import Padded
+from common.data import Padded, Ragged
 from common.errors import DataError, RunError
-from labs.rnn.words import UNKNOWN
+from labs.rnn.sentiment.task import answer
 
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment
 
-METHODS = ("integrated-gradients", "occlusion")
+METHODS = ("occlusion", "integrated-gradients")
+Found = tuple[int, float, list[float]]  # the class, its probability, and each word's score
 _STEPS = 64  # of the path that integrated gradients follow
 _LONGEST = 1000  # tokens that are explained
 
@@ -40,10 +41,10 @@ class Explanation:
 def explain(job: "Sentiment", text: str, method: str) -> Explanation:
     """Say which words moved the answer to a text.
 
+    Occlusion leaves out one word after the other; a score is what the probability lost.
     Integrated gradients (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for deep
-    networks", section 3) go from word vectors of zero to those of the text; the scores add up to
-    what the text changed in the probability. Occlusion puts the unknown word in the place of one
-    word after the other; a score is what the probability lost.
+    networks", section 3) explain the recurrent networks alone, not the n-grams beside them: they go
+    from word vectors of zero to those of the text, and the scores add up to what that changed.
 
     Args:
         job: a run with its weights.
@@ -52,59 +53,49 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
 
     Raises:
         DataError: the text has no words, or more than a thousand.
-        RunError: integrated gradients are asked of a bag of n-grams.
+        RunError: integrated gradients are asked of n-grams alone.
     """
     encoded = job.encode([text])
     tokens = job.words.tokens(text)[: len(encoded[0])]
     if not 0 < len(tokens) <= _LONGEST:
         raise DataError(f"the text has {len(tokens)} words; expected 1 to {_LONGEST:,} to explain")
-    given = Padded(*job.compute.move((encoded[0].long()[None], encoded.lengths)))
-    model = job.model.eval()
-    with torch.no_grad():
-        chances = model(given).softmax(1)[0]
-    best = int(chances.argmax())
     ways = {"integrated-gradients": _integrated_gradients, "occlusion": _occlusion}
-    scores = ways[method](job, given, best)
-    return Explanation(
-        job.card.classes[best], float(chances[best]), tokens, scores.tolist(), method
-    )
+    best, probability, scores = ways[method](job, encoded, tokens)
+    return Explanation(job.card.classes[best], probability, tokens, scores, method)
 
 
-def _integrated_gradients(job: "Sentiment", tokens: Padded, target: int) -> Tensor:
+def _occlusion(job: "Sentiment", encoded: Ragged, tokens: list[str]) -> Found:
+    between = " " if job.config.tokenizer == "basic_english" else ""
+    others = [between.join(tokens[:row] + tokens[row + 1 :]) for row in range(len(tokens))]
+    chances = job.chances([between.join(tokens), *others])
+    best = int(chances[0].argmax())
+    whole = float(chances[0, best])
+    return best, whole, (whole - chances[1:, best]).tolist()
+
+
+def _integrated_gradients(job: "Sentiment", encoded: Ragged, tokens: list[str]) -> Found:
     from captum.attr import IntegratedGradients
 
-    model: Any = job.model
-    if not hasattr(model, "embed"):
-        raise RunError(
-            f"{job.title} has no word vectors in a sequence; explain it with --method occlusion"
-        )
+    model: Any = job.model.eval()
+    if not model.members:
+        raise RunError(f"{job.title} reads n-grams alone; explain it with --method occlusion")
 
+    # Vectors are (B, members, T, E): each network has its own.
     def chance(vectors: Tensor, lengths: Tensor) -> Tensor:
-        logits: Tensor = model.classify(vectors, lengths)
-        return logits.softmax(1)
+        pairs = zip(model.members, vectors.unbind(1), strict=True)
+        return answer(torch.stack([member.read(x, lengths) for member, x in pairs], 1)).softmax(1)
 
-    vectors = model.embed(tokens).detach()
+    given = Padded(*job.compute.move((encoded[0].long()[None], encoded.lengths)))
+    with torch.no_grad():
+        vectors = torch.stack([member.embed(given) for member in model.members], 1)
+        chances = chance(vectors, given.lengths)[0]
+    best = int(chances.argmax())
     with torch.backends.cudnn.flags(enabled=False):  # whose backward pass wants training mode
         parts = IntegratedGradients(chance).attribute(
             vectors,
-            target=target,
-            additional_forward_args=tokens.lengths,
+            target=best,
+            additional_forward_args=given.lengths,
             n_steps=_STEPS,
             internal_batch_size=_STEPS,
         )
-    scores: Tensor = parts[0].sum(1).float().cpu()
-    return scores
-
-
-def _occlusion(job: "Sentiment", tokens: Padded, target: int) -> Tensor:
-    count = int(tokens.lengths)
-    rows = tokens.values.repeat(count + 1, 1)  # the first stays whole
-    steps = torch.arange(count, device=rows.device)
-    rows[steps + 1, steps] = UNKNOWN
-    found = []
-    with torch.no_grad():
-        for chunk in torch.split(rows, 256):
-            lengths = tokens.lengths.expand(len(chunk))
-            found.append(job.model(Padded(chunk, lengths)).softmax(1)[:, target])
-    chances = torch.cat(found).float().cpu()
-    return chances[0] - chances[1:]
+    return best, float(chances[best]), parts[0].sum((0, 2)).float().tolist()

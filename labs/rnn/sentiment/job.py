@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from common import losses, metrics, training
@@ -16,9 +17,10 @@ from common.jobs import Job, Outputs, Splits
 from common.report import Section
 from common.results import BALANCED_ACCURACY, Array, Headline
 from common.sections import Drawn
-from common.tasks import Classification, probabilities
+from common.tasks import probabilities
 from labs.rnn.sentiment import baselines, data, models, report
 from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.task import Parts
 from labs.rnn.vectors import Vectors, load_vectors
 from labs.rnn.words import Words, cut
 
@@ -69,10 +71,11 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         return load_vectors(config.vectors, words, config.embedding_size, folder)
 
     def warm_start(self, splits: Splits) -> None:
-        """Put pretrained vectors into the embedding; unknown words keep their random ones."""
+        """Put pretrained vectors into the embeddings; unknown words keep their random ones."""
         if (found := self.vectors) is not None:
-            weight = cast(models.Classifier, self.model).embedding.get_parameter("weight").data
-            weight[found.known] = found.values[found.known].to(weight)
+            for member in cast(Any, self.model).members:
+                weight = member.embedding.weight.data
+                weight[found.known] = found.values[found.known].to(weight)
 
     def task(self, splits: Splits) -> training.Task:
         """Return cross-entropy on the classes, which may weigh the same in all."""
@@ -82,12 +85,12 @@ class Sentiment(Job[SentimentConfig, data.Card]):
             weights = losses.balanced_class_weights(targets, len(self.card.classes))
             weights = self.compute.move(weights)
         loss = losses.build("cross-entropy", weights, self.config.label_smoothing)
-        return Classification(loss, weights, f"validation/{self.headline.name}")
+        return Parts(loss, weights, f"validation/{self.headline.name}")
 
     def batches(self, split: data.Split, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it: bucketed by length."""
         return Batches(
-            (split.encoded, split.targets),
+            (split.encoded, split.grams, split.targets),
             self.config.batch_size if training else _EVALUATION_BATCH,
             training=training,
             micro_batch=self.config.micro_batch if training else None,
@@ -96,19 +99,20 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         )
 
     def work(self) -> int:
-        """Count one step of a batch, which waits for the step before."""
-        parameters = sum(p.numel() for p in self.model.parameters() if p.ndim == 2)
-        embedding = getattr(self.model, "embedding", None)
-        if isinstance(embedding, nn.Embedding):
-            parameters -= embedding.weight.numel()
-        return parameters * self.config.batch_size
+        """Count one step of a member over a batch; it waits for the step before."""
+        members: Any = self.model.members
+        layers = [p for member in members[:1] for p in member.recurrent.parameters() if p.ndim == 2]
+        return int(sum(p.numel() for p in layers)) * self.config.batch_size
 
     @property
     def title(self) -> str:
-        """The cell with its directions, or the bag."""
-        if self.config.encoding == "n-gram-bag":
+        """The cell with its directions, how often, and the n-grams."""
+        config = self.config
+        if config.encoding == "n-gram-bag":
             return "n-gram-bag"
-        return f"bi{self.config.cell}" if self.config.bidirectional else self.config.cell
+        cell = f"bi{config.cell}" if config.bidirectional else config.cell
+        several = f"{cell}x{config.members}" if config.members > 1 else cell
+        return f"{several}+n-grams" if config.n_grams else several
 
     @property
     def headline(self) -> Headline:
@@ -168,3 +172,12 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     def encode(self, texts: list[str]) -> Ragged:
         """Return texts as the model reads them, cut to its length."""
         return cut(self.words.encode(texts), self.config.max_length)[0]
+
+    def chances(self, texts: list[str]) -> Array:
+        """Return the probabilities of the classes of any texts, (N, C)."""
+        nothing = torch.zeros(len(texts), dtype=torch.int64)
+        grams = data.grams_of(self.config, texts)
+        split = data.Split(texts, nothing, self.encode(texts), grams)
+        task = Parts(losses.build("cross-entropy"))
+        outputs = training.infer(self.model, task, self.batches(split), self.compute)
+        return probabilities(outputs["outputs"])

@@ -1,28 +1,43 @@
-"""The sentiment classifiers: plain modules from padded token numbers to logits.
+"""The sentiment classifiers: plain modules from texts to logits.
 
-Tokens are `Padded(values (B, T) int64, lengths (B,))`; token 0 is padding, 1 an unknown word.
+A text is `Text(tokens, grams)`, both `Padded`: numbers of its words (B, T), where 0 is padding and
+1 an unknown word, and numbers of its n-grams (B, G), where 0 is padding. A model is made of parts,
+each with an answer of its own, which are averaged: logits are (B, parts, classes).
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.data import Padded
-from labs.rnn.recurrent import POOLS, Recurrent, inside, truncated
+from labs.rnn.recurrent import POOLS, Recurrent, truncated
 from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.ngrams import ROWS
+from labs.rnn.words import PAD, UNKNOWN
 
-_BUCKETS = 2**16  # of hashed bigrams
+_BAG_SCALE = 3.0  # Adam's steps have one size for all weights; those of n-grams then count thrice
 
 
-class Classifier(nn.Module):
+class Text(NamedTuple):
+    """A batch of texts."""
+
+    tokens: Padded
+    grams: Padded
+
+
+class Member(nn.Module):
     """Word vectors, recurrent layers, a pool over the text, and a linear layer.
 
     Args:
         embedding: from token numbers (B, T) to vectors (B, T, E).
-        recurrent: from vectors to states.
-        pool: from states to one vector.
+        recurrent: from word vectors to states.
+        pool: one of `POOLS`.
         classes: number of logits.
         dropout: of word vectors and of the pooled state, while training.
+        word_dropout: share of words that are taken as unknown while training.
         truncate: steps that a gradient reaches back; None for all.
     """
 
@@ -33,24 +48,30 @@ class Classifier(nn.Module):
         pool: str,
         classes: int,
         dropout: float = 0.0,
+        word_dropout: float = 0.0,
         truncate: int | None = None,
     ):
         super().__init__()
-        self.embedding, self.recurrent, self.truncate = embedding, recurrent, truncate
+        self.embedding, self.recurrent = embedding, recurrent
+        self.word_dropout, self.truncate = word_dropout, truncate
         self.pool = POOLS[pool](recurrent.output_size, recurrent.directions)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(recurrent.output_size, classes)
 
     def forward(self, tokens: Padded) -> Tensor:
         """Return logits (B, classes)."""
-        return self.classify(self.embed(tokens), tokens.lengths)
+        return self.read(self.embed(tokens), tokens.lengths)
 
     def embed(self, tokens: Padded) -> Tensor:
         """Return word vectors (B, T, E)."""
-        vectors: Tensor = self.embedding(tokens.values)
+        values = tokens.values
+        if self.training and self.word_dropout:
+            gone = torch.rand(values.shape, device=values.device) < self.word_dropout
+            values = values.masked_fill(gone & (values != PAD), UNKNOWN)
+        vectors: Tensor = self.embedding(values)
         return vectors
 
-    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+    def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, classes) from word vectors (B, T, E)."""
         x = self.dropout(vectors)
         if self.truncate is None:
@@ -59,6 +80,60 @@ class Classifier(nn.Module):
             states, _ = truncated(self.recurrent, x, self.truncate, lengths)
         logits: Tensor = self.head(self.dropout(self.pool(states, lengths)))
         return logits
+
+
+class NGramBag(nn.Module):
+    """A linear model on a text's n-grams: each adds its own logits; their order is lost.
+
+    It begins with zeros. The sum is divided by the root of the number of n-grams, so that texts of
+    all lengths have logits of about one size.
+
+    Args:
+        classes: number of logits.
+        dropout: share of the n-grams that are left out while training.
+    """
+
+    def __init__(self, classes: int, dropout: float = 0.0):
+        super().__init__()
+        self.dropout = dropout
+        self.bag = nn.EmbeddingBag(ROWS, classes, mode="sum", padding_idx=PAD)
+        nn.init.zeros_(self.bag.weight)
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, grams: Padded) -> Tensor:
+        """Return logits (B, classes)."""
+        values = grams.values
+        if self.training and self.dropout:
+            gone = torch.rand(values.shape, device=values.device) < self.dropout
+            values = values.masked_fill(gone, PAD)
+        count = (values != PAD).sum(1, keepdim=True).clamp(min=1)
+        logits: Tensor = self.bag(values) * (_BAG_SCALE / count.sqrt()) + self.bias
+        return logits
+
+
+class Classifier(nn.Module):
+    """Recurrent networks and a linear model on n-grams, side by side.
+
+    Networks that differ in their first weights and in what dropout hides from them err in different
+    places, so their mean errs less (Hansen and Salamon 1990, "Neural network ensembles"). The
+    n-grams are the wide part of Cheng et al. 2016, "Wide & deep learning for recommender systems";
+    here each part learns by its own loss, not by that of the sum.
+
+    Args:
+        members: the networks.
+        bag: the linear model; None for none.
+    """
+
+    def __init__(self, members: Sequence[Member], bag: NGramBag | None):
+        super().__init__()
+        self.members, self.bag = nn.ModuleList(members), bag
+
+    def forward(self, text: Text) -> Tensor:
+        """Return the logits of each part, (B, parts, classes)."""
+        parts = [member(text.tokens) for member in self.members]
+        if self.bag is not None:
+            parts.append(self.bag(text.grams))
+        return torch.stack(parts, 1)
 
 
 class OneHot(nn.Module):
@@ -75,47 +150,10 @@ class OneHot(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (B, T, words): 1 where the word is, all 0 for padding."""
         vectors = F.one_hot(tokens, self.words).float()
-        return vectors * (tokens > 0)[..., None]
+        return vectors * (tokens != PAD)[..., None]
 
 
-class NGramBag(nn.Module):
-    """The mean of the vectors of a text's words and bigrams, and a linear layer; order is lost.
-
-    Joulin et al. 2017, "Bag of tricks for efficient text classification", section 2: bigrams are
-    hashed, here to 65,536 vectors.
-
-    Args:
-        words: size of the vocabulary.
-        size: numbers that stand for a word or bigram.
-        classes: number of logits.
-        dropout: of the mean, while training.
-    """
-
-    def __init__(self, words: int, size: int, classes: int, dropout: float = 0.0):
-        super().__init__()
-        self.words = words
-        self.bag = nn.EmbeddingBag(words + _BUCKETS, size, mode="sum")
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(size, classes)
-
-    def forward(self, tokens: Padded) -> Tensor:
-        """Return logits (B, classes)."""
-        grams, weights = self.grams(tokens)
-        vectors = self.bag(grams, per_sample_weights=weights)
-        mean = vectors / weights.sum(1, keepdim=True).clamp(min=1)
-        logits: Tensor = self.head(self.dropout(mean))
-        return logits
-
-    def grams(self, tokens: Padded) -> tuple[Tensor, Tensor]:
-        """Return the numbers of all words and bigrams, and 1 for each that is real, else 0."""
-        values, lengths = tokens
-        pairs = (values[:, :-1] * 1_000_003 + values[:, 1:]) % _BUCKETS + self.words
-        steps = values.shape[1]
-        real = torch.cat([inside(lengths, steps), inside(lengths - 1, steps - 1)], 1)
-        return torch.cat([values, pairs], 1), real.float()
-
-
-def build(config: SentimentConfig, words: int, classes: int) -> nn.Module:
+def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
     """Return an untrained model.
 
     Args:
@@ -123,19 +161,36 @@ def build(config: SentimentConfig, words: int, classes: int) -> nn.Module:
         words: size of the vocabulary.
         classes: number of logits.
     """
+    bag = NGramBag(classes, config.gram_dropout) if config.reads_grams else None
     if config.encoding == "n-gram-bag":
-        return NGramBag(words, config.embedding_size, classes, config.dropout)
+        return Classifier([], bag)
     one_hot = config.encoding == "one-hot"
     size = words if one_hot else config.embedding_size
-    recurrent = Recurrent(
-        config.cell,
-        size,
-        config.hidden_size,
-        layers=config.layers,
-        bidirectional=config.bidirectional,
-        dropout=config.dropout,
-        orthogonal=config.orthogonal,
-    )
-    embedding: nn.Module = OneHot(words) if one_hot else nn.Embedding(words, size, padding_idx=0)
-    embedding.requires_grad_(not config.freeze_vectors)
-    return Classifier(embedding, recurrent, config.pool, classes, config.dropout, config.truncate)
+    members = [
+        Member(
+            OneHot(words) if one_hot else _embedding(words, size, config.freeze_vectors),
+            Recurrent(
+                config.cell,
+                size,
+                config.hidden_size,
+                layers=config.layers,
+                bidirectional=config.bidirectional,
+                dropout=config.dropout,
+                orthogonal=config.orthogonal,
+            ),
+            config.pool,
+            classes,
+            config.dropout,
+            config.word_dropout,
+            config.truncate,
+        )
+        for _ in range(config.members)
+    ]
+    return Classifier(members, bag)
+
+
+def _embedding(words: int, size: int, frozen: bool) -> nn.Embedding:
+    """Return word vectors that begin small, so that what a rare word began as is soon gone."""
+    embedding = nn.Embedding(words, size, padding_idx=PAD)
+    embedding.weight.data.mul_(0.1)
+    return embedding.requires_grad_(not frozen)

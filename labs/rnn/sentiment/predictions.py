@@ -5,14 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from common import losses, training
 from common.data import Padded
 from common.errors import RunError
 from common.report import Table
-from common.tasks import Classification, probabilities
 from labs.rnn.memory import microscope
 from labs.rnn.sentiment import plots
-from labs.rnn.sentiment.data import Split
 from labs.rnn.sentiment.explain import explain as explained
 from labs.rnn.sentiment.job import Sentiment
 from labs.rnn.words import UNKNOWN
@@ -36,15 +33,9 @@ def predict(
         probability of each class as `p(CLASS)`.
     """
     encoded = job.encode(list(texts))
-    nothing = torch.zeros(len(texts), dtype=torch.int64)
-    split = Split(list(texts), nothing, encoded)
-    outputs = training.infer(
-        job.model, Classification(losses.build("cross-entropy")), job.batches(split), job.compute
-    )
+    every = job.chances(list(texts)).tolist()
     records = []
-    for row, (text, chances) in enumerate(
-        zip(texts, probabilities(outputs["outputs"]).tolist(), strict=True)
-    ):
+    for row, (text, chances) in enumerate(zip(texts, every, strict=True)):
         tokens = encoded[row]
         unknown = float((tokens == UNKNOWN).float().mean()) if len(tokens) else 1.0
         if unknown == 1:
@@ -89,6 +80,8 @@ def explain(
 def gates(job: Sentiment, text: str) -> list[tuple[str, Table, "Figure"]]:
     """Return what each gate of a run did as it read a text, for each direction of each layer.
 
+    Of several networks side by side, the first is looked into.
+
     Args:
         job: a run with its weights.
         text: what it reads.
@@ -101,11 +94,12 @@ def gates(job: Sentiment, text: str) -> list[tuple[str, Table, "Figure"]]:
         DataError: the text has no words.
     """
     model: Any = job.model
-    if not hasattr(model, "recurrent"):
+    if not model.members:
         raise RunError(f"{job.run.path} is a bag of n-grams; it has no gates to look into")
     tokens, words = job.encode([text])[0], job.words.tokens(text)
     given = Padded(*job.compute.move((tokens.long()[None], torch.tensor([len(tokens)]))))
-    views = microscope.look(model.recurrent, model.eval().embed(given)[0])
+    member = model.eval().members[0]
+    views = microscope.look(member.recurrent, member.embed(given)[0])
     found = []
     for view in views:
         name = f"layer{view.layer + 1}-{'leftward' if view.leftward else 'rightward'}"

@@ -23,7 +23,22 @@ FILLER = (
 
 SMALL = (
     *("--epochs", "12", "--batch-size", "8", "--embedding-size", "16", "--hidden-size", "8"),
-    *("--dropout", "0.2", "--min-count", "1", "--ema", "none", "--learning-rate", "0.02"),
+    *(
+        "--members",
+        "1",
+        "--word-dropout",
+        "0",
+        "--gram-dropout",
+        "0",
+        "--dropout",
+        "0.2",
+        "--min-count",
+        "1",
+        "--ema",
+        "none",
+        "--learning-rate",
+        "0.02",
+    ),
 )
 
 
@@ -65,7 +80,7 @@ def test_a_run_learns_reports_and_holds_itself_against_baselines(trained):
     }
     assert metrics["baselines"]["majority class"]["balanced_accuracy"] == 0.5
     assert metrics["baselines"]["majority class"]["mcnemar_p"] < 0.05
-    assert "bilstm has a test balanced accuracy of" in result.out
+    assert "bilstm+n-grams has a test balanced accuracy of" in result.out
     assert "McNemar" in result.out
     html = (run / "report.html").read_text(encoding="utf-8")
     for title in ("Result", "Confusion matrix", "Most confident mistakes", "Words", "긍정"):
@@ -153,9 +168,10 @@ def test_integrated_gradients_add_up_to_what_the_text_changed(trained):
     job = Sentiment.reopen(run)
     job.load_best()
     found = explain(job, "최악의 연기, again", "integrated-gradients")
+    [member] = job.model.eval().members
     vectors = torch.zeros(1, len(found.tokens), job.config.embedding_size)
     with torch.no_grad():
-        nothing = job.model.classify(vectors, torch.tensor([len(found.tokens)])).softmax(1)[0]
+        nothing = member.read(vectors, torch.tensor([len(found.tokens)])).softmax(1)[0]
     target = job.card.classes.index(found.label)
     assert sum(found.scores) == pytest.approx(found.probability - nothing[target].item(), abs=0.01)
 
@@ -179,7 +195,7 @@ def test_the_other_commands_take_the_run(lab, trained):
     assert (run / "report.html").is_file()
     again = lab("sentiment", "--resume", run)
     assert "nothing to do" in again.err
-    assert "bilstm (epoch" in again.out
+    assert "bilstm+n-grams (epoch" in again.out
 
 
 def test_a_run_goes_on_bitwise(lab, reviews, trained, tmp_path, monkeypatch, same):
@@ -271,7 +287,7 @@ def test_pretrained_vectors_are_read_covered_and_kept(lab, reviews, tmp_path, mo
     job.load_best()
     rows = {
         word: row.tolist()
-        for word, row in zip(job.words.vocabulary, job.model.embedding.weight, strict=True)
+        for word, row in zip(job.words.vocabulary, job.model.members[0].embedding.weight, strict=True)
     }
     assert rows["great"] == [1, 2, 3]
     assert rows["최악의"] == [4, 5, 6]

@@ -1,4 +1,5 @@
 import dataclasses
+import unicodedata
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from common.config import build as build_config
 from common.data import Padded
 from common.errors import ConfigError
 from labs.rnn.sentiment.config import CELLS, ENCODINGS, POOLS, SentimentConfig
-from labs.rnn.sentiment.models import NGramBag, OneHot, build
+from labs.rnn.sentiment.models import NGramBag, OneHot, Text, build
+from labs.rnn.sentiment.ngrams import ROWS, ngrams
+from labs.rnn.sentiment.task import answer
 
 WORDS = 40
 
@@ -18,6 +21,11 @@ def texts():
     generator = torch.Generator().manual_seed(1)
     lengths = [1, 7, 3, 0, 12]
     return [torch.randint(1, WORDS, (n,), generator=generator) for n in lengths]
+
+
+def together(texts, steps):
+    """Return texts as a model takes them; their words stand for n-grams too."""
+    return Text(padded(texts, steps), padded(texts, steps + 3))
 
 
 def model_of(**options):
@@ -45,41 +53,78 @@ KINDS = [
 def test_padding_changes_no_answer(options, texts):
     model = model_of(**options)
     with torch.no_grad():
-        alone = torch.cat([model(padded([text], max(1, len(text)))) for text in texts])
-        together = model(padded(texts, 12))
-        more = model(padded(texts, 50))
-    assert together.shape == (5, 3)
-    assert together.isfinite().all()
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+        alone = torch.cat([model(together([text], max(1, len(text)))) for text in texts])
+        among = model(together(texts, 12))
+        more = model(together(texts, 50))
+    parts = len(model.members) + (model.bag is not None)
+    assert among.shape == (5, parts, 3)
+    assert among.isfinite().all()
+    torch.testing.assert_close(among, alone, atol=1e-5, rtol=0)
     torch.testing.assert_close(more, alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_every_parameter_gets_a_gradient_and_padding_none(options, texts):
     model = model_of(**options)
-    model(padded(texts, 20)).square().sum().backward()
+    model(together(texts, 20)).sum().backward()
     gradients = {name: p.grad for name, p in model.named_parameters()}
     silent = {name for name, grad in gradients.items() if grad is None or not grad.any()}
     assert not {name for name in silent if "bias" not in name}
-    if isinstance(getattr(model, "embedding", None), nn.Embedding):
-        assert not gradients["embedding.weight"][0].any()
+    for name, gradient in gradients.items():
+        if name.endswith("embedding.weight") or name == "bag.bag.weight":
+            assert not gradient[0].any()
 
 
-def test_the_order_of_words_matters_to_a_recurrent_network_and_little_to_a_bag():
+def test_the_order_of_words_matters_to_a_recurrent_network():
     one, other = torch.tensor([3, 5, 7, 9]), torch.tensor([9, 7, 5, 3])
-    recurrent, bag = model_of(), model_of(encoding="n-gram-bag")
     with torch.no_grad():
-        assert not torch.allclose(*recurrent(padded([one, other], 4)), atol=1e-4)
-        words, weights = bag.grams(padded([one, other], 4))
-    assert words[0, :4].sort().values.equal(words[1, :4].sort().values)
-    assert not words[0, 4:].sort().values.equal(words[1, 4:].sort().values)
-    assert weights.all()
+        logits = model_of(n_grams=False)(together([one, other], 4))
+    assert not torch.allclose(*logits, atol=1e-4)
 
 
-def test_a_bag_counts_real_words_and_pairs():
-    bag = NGramBag(WORDS, 2, 2)
-    _, weights = bag.grams(padded([torch.tensor([4, 5, 6]), torch.tensor([7])], 4))
-    assert weights.tolist() == [[1, 1, 1, 0, 1, 1, 0], [1, 0, 0, 0, 0, 0, 0]]
+def test_a_bag_adds_up_what_its_n_grams_say():
+    bag = NGramBag(2)
+    bag.bag.weight.data[5:8] = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    one, nothing = torch.tensor([5, 6, 7, 9]), torch.tensor([], dtype=torch.int64)
+    logits = bag(padded([one, nothing], 6))
+    expected = torch.tensor([[9.0, 12.0], [0.0, 0.0]]) * 3 / 2  # the root of four n-grams
+    torch.testing.assert_close(logits, expected)
+
+
+def test_members_differ_and_their_mean_is_the_answer(texts):
+    model = model_of(members=3, n_grams=False)
+    with torch.no_grad():
+        logits = model(together(texts, 12))
+    assert not torch.allclose(logits[:, 0], logits[:, 1])
+    chances = logits.softmax(-1).log().mean(1).softmax(-1)
+    torch.testing.assert_close(answer(logits).softmax(-1), chances)
+
+
+def test_dropout_of_words_and_n_grams_is_for_training_alone(texts):
+    model = model_of(word_dropout=0.5, gram_dropout=0.5, dropout=0.0)
+    nn.init.normal_(model.bag.bag.weight)
+    text = together(texts, 12)
+    with torch.no_grad():
+        assert torch.equal(model(text), model(text))
+        model.train()
+        assert not torch.allclose(model(text), model(text))
+
+
+def test_n_grams_are_of_words_pairs_and_characters_and_the_same_each_time():
+    found = ngrams(["Not bad", "not  BAD", "", "좋아요", "\ud83d"])
+    assert found[0].tolist() == found[1].tolist()
+    assert len(found[0]) == 3 + len(
+        {g for w in (" not ", " bad ") for n in (2, 3, 4, 5) for g in grams(w, n)}
+    )
+    assert len(found[2]) == 0
+    assert found.values.min() >= 1
+    assert found.values.max() < ROWS
+    apart = ngrams([unicodedata.normalize("NFD", "좋아요")])
+    assert apart[0].tolist() == found[3].tolist()
+
+
+def grams(word, size):
+    return {word[i : i + size] for i in range(len(word) - size + 1)}
 
 
 def test_one_hot_words_are_unit_vectors_and_padding_is_none():
@@ -87,18 +132,19 @@ def test_one_hot_words_are_unit_vectors_and_padding_is_none():
 
 
 def test_frozen_vectors_do_not_train():
-    assert not model_of(vectors="v.txt", freeze_vectors=True).embedding.weight.requires_grad
-    assert model_of().embedding.weight.requires_grad
+    frozen = model_of(vectors="v.txt", freeze_vectors=True)
+    assert not frozen.members[0].embedding.weight.requires_grad
+    assert model_of().members[0].embedding.weight.requires_grad
 
 
 def test_truncation_keeps_the_answer_and_cuts_the_gradient():
-    text = padded([torch.tensor([3, 4, 5, 6, 7, 8])], 6)
-    whole = model_of(bidirectional=False, pool="last")
-    cut = model_of(bidirectional=False, pool="last", truncate=2)
+    text = together([torch.tensor([3, 4, 5, 6, 7, 8])], 6)
+    alone = {"bidirectional": False, "pool": "last", "members": 1, "n_grams": False}
+    whole, cut = model_of(**alone), model_of(**alone, truncate=2)
     torch.testing.assert_close(cut(text), whole(text))
     for model, reached in ((whole, {3, 4, 5, 6, 7, 8}), (cut, {7, 8})):
         model(text).sum().backward()
-        rows = model.embedding.weight.grad.abs().sum(1)
+        rows = model.members[0].embedding.weight.grad.abs().sum(1)
         assert set(rows.nonzero().flatten().tolist()) == reached
 
 
