@@ -122,11 +122,10 @@ def _resume(kind: "type[Job[Any, Any]]", path: Path, device: str | None, begun: 
 
 def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
     for name, reason in job.card.skipped[:10]:
-        cli.note(f"skipped {name}: {reason}")
-    if len(job.card.skipped) > 10:
-        cli.note(
-            f"skipped {len(job.card.skipped) - 10} more; all are listed in {job.run.path}/data.json"
-        )
+        cli.note(f"{job.remark} {name}: {reason}")
+    more = len(job.card.skipped) - 10
+    if more > 0:
+        cli.note(f"{job.remark} {more} more; all are listed in {job.run.path}/data.json")
     cli.note(f"{job.title} on {job.card.source}, {job.compute}; {job.run.path}")
     command = f"python -m labs.{job.lab} {job.verb}"
     with job.run.locked(), cli.saved_in(job.run.path, command):

@@ -91,6 +91,7 @@ class Job(ABC, Generic[C, K]):
         verb: the command that trains such a run.
         config_type: the class of its config.
         card_type: the class of its data's card.
+        remark: what became of the samples that `card.skipped` lists.
         headline: the figure by which it is held against baselines.
         run: the run folder, once there is one.
         config: what to train.
@@ -101,6 +102,7 @@ class Job(ABC, Generic[C, K]):
 
     lab: ClassVar[str]
     verb: ClassVar[str] = "train"
+    remark: ClassVar[str] = "skipped"
     config_type: ClassVar[type[Any]]
     card_type: ClassVar[type[Any]]
     run: Run

@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
@@ -95,6 +95,19 @@ def korean_font() -> Path:
 def _korean_family() -> str:
     fontManager.addfont(korean_font())
     return FontProperties(fname=str(korean_font())).get_name()
+
+
+def drawable(text: str) -> str:
+    """Return a text with a box in place of each letter that the figures' fonts lack."""
+    known = _letters()
+    composed = unicodedata.normalize("NFC", " ".join(text.split()))
+    return "".join(x if x.isprintable() and ord(x) in known else "□" for x in composed)
+
+
+@functools.cache
+def _letters() -> frozenset[int]:
+    fonts = (findfont("DejaVu Sans"), str(korean_font()))
+    return frozenset(code for path in fonts for code in get_font(path).get_charmap())
 
 
 @figure_style()

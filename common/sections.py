@@ -145,9 +145,9 @@ def data(job: "Job[Any, Any]", text: str) -> Section:
     sizes = ", ".join(f"{count:,} {name}" for name, count in card.counts.items())
     text = f"{card.source}. {sizes}. {text}"
     if card.skipped:
-        text += f" Left out: {len(card.skipped):,}; data.json lists all."
+        text += f" {job.remark.capitalize()}: {len(card.skipped):,}; data.json lists all."
     rows = [list(pair) for pair in card.skipped[:_LISTED]]
-    return Section("Data", text, Table(["left out", "reason"], rows) if rows else None)
+    return Section("Data", text, Table([job.remark, "reason"], rows) if rows else None)
 
 
 def repeat(job: "Job[Any, Any]") -> Iterator[Section]:

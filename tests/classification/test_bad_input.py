@@ -198,10 +198,10 @@ def test_a_run_dir_below_a_file_is_refused(lab, tmp_path):
         assert "Not a directory; choose another --run-dir" in result.err
 
 
-@pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"], ["report"]])
-def test_what_is_no_run_is_refused(command, lab, finished, tmp_path):
+@pytest.mark.parametrize("words", [["train", "--resume"], ["evaluate"], ["report"]])
+def test_what_is_no_run_is_refused(words, lab, finished, tmp_path):
     for path in (tmp_path / "nothing", tmp_path, finished.parent):
-        result = lab(*command, path)
+        result = lab(*words, path)
         assert result.code == 2
         assert f"{path} is not a run folder (no config.toml in it)" in result.err
     assert str(finished) in result.err  # a run nearby

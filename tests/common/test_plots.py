@@ -326,3 +326,8 @@ def test_captions_are_broken_and_stay_in_their_cells():
 )
 def test_short_names(name, cells, expected):
     assert plots.short(name, cells) == expected
+
+
+def test_letters_without_a_glyph_become_boxes():
+    assert plots.drawable("한글 ok") == "한글 ok"
+    assert plots.drawable("🫠x\x00") == "□x□"

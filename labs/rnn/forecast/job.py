@@ -28,6 +28,7 @@ class Forecast(Job[ForecastConfig, Card]):
 
     lab = "rnn"
     verb = "forecast"
+    remark = "mended or left out"
     config_type = ForecastConfig
     card_type = Card
 

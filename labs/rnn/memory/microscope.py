@@ -1,7 +1,5 @@
 """A recurrent layer under the microscope: each gate and the state, word by word, as a picture."""
 
-import functools
-import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,11 +7,10 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from torch import Tensor
 
 from common.errors import DataError
-from common.plots import BLUE, figure_style, korean_font, short
+from common.plots import BLUE, drawable, figure_style, short
 from common.report import Table
 from common.results import Array
 from labs.rnn.recurrent import Recurrent
@@ -166,16 +163,3 @@ def _name_words(axes: Axes, words: Sequence[str]) -> None:
     )
     for text in axes.get_xticklabels():
         text.set(rotation=60, rotation_mode="anchor", ha="right", va="center", color="#222222")
-
-
-def drawable(text: str) -> str:
-    """Return a text with a box in place of each letter that the figures' fonts lack."""
-    known = _letters()
-    composed = unicodedata.normalize("NFC", " ".join(text.split()))
-    return "".join(x if x.isprintable() and ord(x) in known else "□" for x in composed)
-
-
-@functools.cache
-def _letters() -> frozenset[int]:
-    fonts = (findfont("DejaVu Sans"), str(korean_font()))
-    return frozenset(code for path in fonts for code in get_font(path).get_charmap())

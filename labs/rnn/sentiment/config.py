@@ -63,14 +63,12 @@ class SentimentConfig(TrainingConfig):
         group="Model",
     )
     freeze_vectors: bool = option(False, "keep pretrained vectors as they are", group="Model")
-    embedding_size: int = option(100, "numbers that stand for a word", group="Model", at_least=1)
+    embedding_size: int = option(64, "numbers that stand for a word", group="Model", at_least=1)
     cell: str = option("lstm", "the recurrent cell", group="Model", choices=CELLS)
     hidden_size: int = option(64, "units of a layer, per direction", group="Model", at_least=1)
     layers: int = option(1, "layers on top of each other", group="Model", at_least=1)
     bidirectional: bool = option(True, "read from right to left too", group="Model")
-    pool: str = option(
-        "attention", "how the states of a text become one", group="Model", choices=POOLS
-    )
+    pool: str = option("max", "how the states of a text become one", group="Model", choices=POOLS)
     dropout: float = option(
         0.5, "share of numbers that the next layer does not see", group="Model", at_least=0, below=1
     )
@@ -93,7 +91,7 @@ class SentimentConfig(TrainingConfig):
         0.3, "share of n-grams that are left out", group="Model", at_least=0, below=1
     )
     orthogonal: bool = option(
-        False,
+        True,
         "start from orthogonal recurrent matrices, and forget gates that are open",
         group="Model",
     )
@@ -107,11 +105,12 @@ class SentimentConfig(TrainingConfig):
         choices=("none", "balanced"),
     )
 
-    epochs: int = option(5, "passes over the training split", group="Training", at_least=1)
-    learning_rate: float = option(2e-3, "size of a step", group="Training", above=0)
+    epochs: int = option(6, "passes over the training split", group="Training", at_least=1)
+    batch_size: int = option(128, "samples in one update", group="Training", at_least=1)
+    learning_rate: float = option(3e-3, "size of a step", group="Training", above=0)
     clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
     ema: float | None = option(
-        0.998,
+        0.995,
         "decay per update of an average of the weights, used in their place; or none",
         group="Training",
         above=0,
@@ -119,6 +118,12 @@ class SentimentConfig(TrainingConfig):
     )
     schedule: str = option(
         "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
+    )
+    warmup: float = option(
+        1.0,
+        "epochs of a linear rise before the schedule, at most half the run",
+        group="Training",
+        at_least=0,
     )
     truncate: int | None = option(
         None,
@@ -149,7 +154,10 @@ class SentimentConfig(TrainingConfig):
         return found
 
 
-RECIPES: dict[str, dict[str, Any]] = {}
+RECIPES: dict[str, dict[str, Any]] = {
+    "quick": {"members": 1, "n_grams": False, "epochs": 3},
+    "n-grams": {"encoding": "n-gram-bag"},
+}
 
 _ALONE = {"members": 1, "n_grams": False}
 

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from common.data import Padded, Ragged
 from common.errors import DataError, RunError
-from labs.rnn.sentiment.task import answer
 
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment
@@ -83,7 +82,8 @@ def _integrated_gradients(job: "Sentiment", encoded: Ragged, tokens: list[str]) 
     # Vectors are (B, members, T, E): each network has its own.
     def chance(vectors: Tensor, lengths: Tensor) -> Tensor:
         pairs = zip(model.members, vectors.unbind(1), strict=True)
-        return answer(torch.stack([member.read(x, lengths) for member, x in pairs], 1)).softmax(1)
+        logits = torch.stack([member.read(x, lengths) for member, x in pairs], 1)
+        return logits.float().log_softmax(-1).mean(1).softmax(1)
 
     given = Padded(*job.compute.move((encoded[0].long()[None], encoded.lengths)))
     with torch.no_grad():

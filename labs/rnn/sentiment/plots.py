@@ -1,13 +1,12 @@
 """Pictures of the sentiment job."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from common.plots import figure_style, short
+from common.plots import drawable, figure_style, short
 from common.rows import Row
 from labs.rnn.sentiment.explain import Explanation
 
@@ -22,7 +21,7 @@ def explanation(found: Explanation) -> Figure:
     """
     scores = np.array(found.scores)
     shown = np.sort(np.argsort(-np.abs(scores), kind="stable")[:_MOST_WORDS])
-    words = [short(unicodedata.normalize("NFC", found.tokens[row]), _WORD) for row in shown]
+    words = [short(drawable(found.tokens[row]), _WORD) for row in shown]
     values = scores[shown]
     with figure_style():
         figure = Figure(figsize=(7.5, 1.4 + 0.26 * len(shown)), layout="constrained")

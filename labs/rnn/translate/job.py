@@ -59,11 +59,6 @@ class Translate(Job[TranslateConfig, Card]):
         """Return the tokenizer and vocabulary of the targets."""
         return Words.from_dict(self.card.target_words)
 
-    @cached_property
-    def known(self) -> frozenset[str]:
-        """Return the tokens of sources that the model knows."""
-        return frozenset(self.source_words.vocabulary[self.source_words.specials :])
-
     def reverses(self, side: str) -> bool:
         """Say whether `source` or `target` is read or written from its end."""
         return self.config.reverse in (side, "both")
@@ -101,7 +96,7 @@ class Translate(Job[TranslateConfig, Card]):
             targets,
             self.card.longest,
             reverse=self.reverses("target"),
-            monitor=f"validation/{self.headline.name}",
+            monitor=self.monitor,
             forcing=(config.teacher_forcing, config.teacher_forcing_end),
             epochs=config.epochs,
             beam=beam or config.beam,
@@ -138,6 +133,15 @@ class Translate(Job[TranslateConfig, Card]):
         """Exact match where there is but one right answer, chrF of sentences."""
         exact = self.config.data in ("dates", "addition")
         return measures.EXACT_MATCH if exact else measures.CHRF
+
+    @property
+    def monitor(self) -> str:
+        """The figure that picks the best epoch: chrF, or the loss.
+
+        Where there is one right answer, several epochs soon have all of them; the loss goes on to
+        tell them apart.
+        """
+        return "validation/chrf" if self.headline is measures.CHRF else "validation/loss"
 
     def decide(self, outputs: Outputs) -> Array:
         """Return the translations as texts, (N,)."""

@@ -14,7 +14,7 @@ from common.plots import short
 from common.results import Array
 from labs.rnn.translate import plots
 from labs.rnn.translate.data import Split, encode
-from labs.rnn.translate.models import EOS, PAD, Translator
+from labs.rnn.translate.models import EOS, PAD, UNK, Translator
 from labs.rnn.translate.task import before
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def _printable(text: str) -> str:
 
 def _readable(job: "Translate", text: str, say: Callable[[str], None]) -> str:
     """Return what the model reads of a text, and say where that is not all of it."""
-    read, most = unicodedata.normalize("NFC", text).strip(), job.config.max_length
+    words, most = job.source_words, job.config.max_length
+    read = unicodedata.normalize("NFC", text).strip()
     if not read:
         say(f"{text[:_CELLS]!r}: an empty text, nothing to translate")
     if len(read) > most:
@@ -150,7 +151,8 @@ def _readable(job: "Translate", text: str, say: Callable[[str], None]) -> str:
             f"{most} are read; the model has learned from no longer texts"
         )
         read = read[:most]
-    unknown = [token for token in job.source_words.tokens(read) if token not in job.known]
+    numbered = zip(words.tokens(read), words.encode([read])[0].tolist(), strict=True)
+    unknown = [token for token, number in numbered if number == UNK]
     if unknown:
         listed = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
         say(f"{short(read, _CELLS)}: {len(unknown)} token(s) not in the vocabulary: {listed}")

@@ -46,7 +46,7 @@ class Translation(Task):
         longest: int,
         *,
         reverse: bool = False,
-        monitor: str = "validation/exact_match",
+        monitor: str = "validation/loss",
         forcing: tuple[float, float] = (1.0, 1.0),
         epochs: int = 1,
         beam: int = 1,

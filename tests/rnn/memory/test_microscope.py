@@ -9,7 +9,7 @@ from PIL import Image
 from common.errors import DataError
 from common.plots import png
 from labs.rnn.cells import CELLS
-from labs.rnn.memory.microscope import View, by_word, draw, drawable, look, table
+from labs.rnn.memory.microscope import View, by_word, draw, look, table
 from labs.rnn.recurrent import Recurrent
 
 WORDS = ["이", "영화는", "정말", "재미있었다", "but", "$5", "the_end", "_"]
@@ -99,11 +99,6 @@ def test_korean_is_composed_and_drawn_with_glyphs():
     figure = draw(view, decomposed)
     assert set(WORDS) <= all_labels(figure)
     png(figure)  # a missing glyph would be a warning, and so an error
-
-
-def test_letters_without_a_glyph_become_boxes():
-    assert drawable("한글 ok") == "한글 ok"
-    assert drawable("🫠x\x00") == "□x□"
 
 
 def test_blanks_are_seen():

@@ -287,7 +287,9 @@ def test_pretrained_vectors_are_read_covered_and_kept(lab, reviews, tmp_path, mo
     job.load_best()
     rows = {
         word: row.tolist()
-        for word, row in zip(job.words.vocabulary, job.model.members[0].embedding.weight, strict=True)
+        for word, row in zip(
+            job.words.vocabulary, job.model.members[0].embedding.weight, strict=True
+        )
     }
     assert rows["great"] == [1, 2, 3]
     assert rows["최악의"] == [4, 5, 6]

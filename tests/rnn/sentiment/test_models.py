@@ -11,7 +11,6 @@ from common.errors import ConfigError
 from labs.rnn.sentiment.config import CELLS, ENCODINGS, POOLS, SentimentConfig
 from labs.rnn.sentiment.models import NGramBag, OneHot, Text, build
 from labs.rnn.sentiment.ngrams import ROWS, ngrams
-from labs.rnn.sentiment.task import answer
 
 WORDS = 40
 
@@ -97,7 +96,18 @@ def test_members_differ_and_their_mean_is_the_answer(texts):
         logits = model(together(texts, 12))
     assert not torch.allclose(logits[:, 0], logits[:, 1])
     chances = logits.softmax(-1).log().mean(1).softmax(-1)
-    torch.testing.assert_close(answer(logits).softmax(-1), chances)
+    torch.testing.assert_close(model.answer(logits).softmax(-1), chances)
+
+
+def test_n_grams_count_twice_as_much_as_all_networks(texts):
+    model = model_of(members=2)
+    nn.init.normal_(model.bag.bag.weight)
+    with torch.no_grad():
+        logits = model(together(texts, 12))
+    one, other, bag = logits.log_softmax(-1).unbind(1)
+    torch.testing.assert_close(model.answer(logits), ((one + other) / 2 + 2 * bag) / 3)
+    alone = model_of(encoding="n-gram-bag")
+    assert torch.equal(alone.answer(logits[:, 2:]), bag)
 
 
 def test_dropout_of_words_and_n_grams_is_for_training_alone(texts):

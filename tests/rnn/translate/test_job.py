@@ -61,8 +61,8 @@ def test_a_run_is_measured_and_reported(run):
         }
     assert set(metrics["baselines"]) == {"nearest source", "copy"}
     assert job.run.read("metrics") == metrics
-    best = max(row["validation/exact_match"] for row in job.run.history)
-    assert metrics["validation"]["exact_match"] == pytest.approx(best)
+    best = min(row["validation/loss"] for row in job.run.history)
+    assert metrics["validation"]["loss"] == pytest.approx(best, rel=1e-5)
     assert {"attention_1.png", "lengths.png", "learning_curves.png", "result.png"} <= {
         path.name for path in job.run.figures.iterdir()
     }
@@ -114,16 +114,19 @@ def test_other_options_run_to_the_end(tmp_path, values):
     assert drawn is (job.config.attention != "none")
 
 
-def test_the_headline_follows_the_data(tmp_path):
-    headlines = {}
+def test_headline_and_monitor_follow_the_data(tmp_path):
+    found = {}
     for data in ("dates", "addition", "interface-ko"):
         config = build(
             TranslateConfig, ("test", {"data": data, "limit": 30, "run_dir": str(tmp_path)})
         )
         job, splits = Translate.start(config, [])
-        headlines[data] = job.headline.name
-        assert job.task(splits).monitor == f"validation/{job.headline.name}"
-    assert headlines == {"dates": "exact_match", "addition": "exact_match", "interface-ko": "chrf"}
+        found[data] = (job.headline.name, job.task(splits).monitor)
+    assert found == {
+        "dates": ("exact_match", "validation/loss"),
+        "addition": ("exact_match", "validation/loss"),
+        "interface-ko": ("chrf", "validation/chrf"),
+    }
 
 
 def test_a_users_table_is_found_again_from_elsewhere(tmp_path, monkeypatch):
@@ -196,6 +199,19 @@ def test_unknown_characters_are_named(job):
     [found], notes = predict(job, "2024Ω 3月 5日")
     assert found["log_probability"] < 0
     assert notes == ["2024Ω 3月 5日: 3 token(s) not in the vocabulary: 'Ω', '月', '日'"]
+
+
+@pytest.mark.parametrize("tokenizer", ["subwords", "jamo", "basic_english"])
+def test_other_tokens_are_known_or_named_too(tmp_path, tokenizer):
+    rows = [f"the word {n}\t낱말 {n}" for n in range(30)]
+    (tmp_path / "p.tsv").write_text("\n".join(["source\ttarget", *rows]))
+    values = {"data": str(tmp_path / "p.tsv"), "tokenizer": tokenizer, "run_dir": str(tmp_path)}
+    job, splits = Translate.start(build(TranslateConfig, ("test", values)), [])
+    _, notes = predict(job, splits["train"].sources[0], splits["train"].sources[1])
+    assert not notes
+    _, notes = predict(job, splits["train"].sources[0] + " ☃")
+    assert "1 token(s) not in the vocabulary" in notes[0]
+    assert "☃" in notes[0]
 
 
 def test_a_megabyte_is_cut_and_said(job):

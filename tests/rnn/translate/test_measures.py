@@ -63,3 +63,9 @@ def test_tokenization_follows_the_script():
     assert measures.bleu_tokenization(["hello", "세계"]) == "char"
     assert measures.bleu_tokenization(["日本"]) == "char"
     assert measures.bleu_tokenization(["hello", "monde é"]) == "13a"
+
+
+def test_badly_written_sentences_are_no_reason_to_warn(caplog):
+    translations = [f"a sentence {number} ." for number in range(200)]
+    measures.figures(translations, translations)
+    assert not caplog.records
