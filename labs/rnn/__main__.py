@@ -210,7 +210,8 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
     from common import plots
 
     explained = resolve_name(f"labs.rnn.{kind.verb}.predictions:explain")
-    records, figure = explained(job, text, cli.note, method)
+    how = [method] if kind.verb == "sentiment" else []
+    records, figure = explained(job, text, cli.note, *how)
     path = output or job.run.figures / "explained.png"
     plots.save(figure, path)
     commands.show_records(f"{job.title} of {run}", records, "table", None)

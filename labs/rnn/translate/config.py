@@ -140,8 +140,12 @@ class TranslateConfig(TrainingConfig):
         return found
 
 
+# Each was run as `translate --recipe NAME` (seed 0) with one thread of an AMD EPYC; the time is CPU
+# time of the whole command. The default has a test exact match of 0.9980 in 98 s.
 RECIPES: dict[str, dict[str, Any]] = {
+    # Exact match 0.779 in 15 s: a small network on 3,000 of the dates.
     "quick": {"limit": 3000, "epochs": 6, "hidden_size": 64, "learning_rate": 5e-3},
+    # 0.9971 of the characters right, exact match 0.9927, in 83 s: sums from the right, as on paper.
     "addition": {
         "data": "addition",
         "reverse": "both",
@@ -149,6 +153,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 30,
         "learning_rate": 3e-3,
     },
+    # chrF 13.0 in about a minute; the nearest source has 27.5, and the report says so.
     "interface-ko": {
         "data": "interface-ko",
         "tokenizer": "subwords",

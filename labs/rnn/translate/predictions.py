@@ -57,7 +57,7 @@ def predict(
 
 
 def explain(
-    job: "Translate", text: str, say: Callable[[str], None], method: str | None = None
+    job: "Translate", text: str, say: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], "Figure"]:
     """Translate a text, and draw what the decoder attended to as it wrote.
 
@@ -65,7 +65,6 @@ def explain(
         job: a run with its weights.
         text: as in `predict`.
         say: called with the translation too.
-        method: of other jobs; there is but one attention.
 
     Returns:
         For each token that was written a record: written, attended (the token of the text that it
