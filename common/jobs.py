@@ -146,6 +146,11 @@ class Job(ABC, Generic[C, K]):
         """What the network is called in tables and reports."""
 
     @property
+    def stem(self) -> str:
+        """What run folders are named after, beside the data."""
+        return self.title
+
+    @property
     @abstractmethod
     def headline(self) -> Headline:
         """The figure by which the network is held against baselines."""
@@ -234,7 +239,7 @@ class Job(ABC, Generic[C, K]):
         job.warm_start(splits)
         job._check_monitor(splits)
         data = Path(getattr(config, "data", "")).stem
-        stem = f"{job.title}-{data}" if cls.verb == "train" else f"{cls.verb}-{job.title}-{data}"
+        stem = f"{job.stem}-{data}" if cls.verb == "train" else f"{cls.verb}-{job.stem}-{data}"
         job.create(Path(config.run_dir), config.name, stem, command)
         return job, splits
 

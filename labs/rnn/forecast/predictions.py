@@ -103,13 +103,15 @@ def _of_table(job: Forecast, path: Path, say: Callable[[str], None]) -> list[Kno
         if end - begin < needed:
             short.append(f"{name} has {end - begin} values, and at least {needed} are needed")
             continue
-        center, factor = _scale(job, panel.select([series]), known)
-        window = panel.values[end - job.config.window : end, series]
-        if job.config.log and (window <= 0).any():
+        values = panel.values[begin:end, series]
+        window = values[-job.config.window :]
+        if job.config.log and ((window if known else values) <= 0).any():
+            where = f" in the last {job.config.window}" if known else ""
             raise DataError(
-                f"{path}: {name} has values of 0 or less in the last {job.config.window}; this run "
-                "works on logarithms (--log) and needs values above 0"
+                f"{path}: {name} has values of 0 or less{where}; this run works on logarithms "
+                "(--log) and needs values above 0"
             )
+        center, factor = _scale(job, panel.select([series]), known)
         found.append(Known(name, window, center, factor, panel.dates[end - 1], panel.spacing))
     if not found:
         raise DataError(f"{path}: no series is long enough: {'; '.join(short)}")

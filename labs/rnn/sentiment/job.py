@@ -106,13 +106,20 @@ class Sentiment(Job[SentimentConfig, data.Card]):
 
     @property
     def title(self) -> str:
-        """The cell with its directions, how often, and the n-grams."""
+        """The cell with its directions, how many of them, and the n-grams."""
+        config = self.config
+        if config.encoding == "n-gram-bag":
+            return self.stem
+        several = f"{self.stem} x{config.members}" if config.members > 1 else self.stem
+        return f"{several} + n-grams" if config.n_grams else several
+
+    @property
+    def stem(self) -> str:
+        """The cell with its directions, or the bag."""
         config = self.config
         if config.encoding == "n-gram-bag":
             return "n-gram-bag"
-        cell = f"bi{config.cell}" if config.bidirectional else config.cell
-        several = f"{cell}x{config.members}" if config.members > 1 else cell
-        return f"{several}+n-grams" if config.n_grams else several
+        return f"bi{config.cell}" if config.bidirectional else config.cell
 
     @property
     def headline(self) -> Headline:

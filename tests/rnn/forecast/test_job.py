@@ -214,3 +214,12 @@ def test_logarithms_of_what_falls_to_zero(make, tmp_path, table):
     rows = "\n".join(f"2024-01-{day:02},{max(0, 9 - day)}" for day in range(1, 20))
     with pytest.raises(DataError, match="works on logarithms"):
         predict(job, table(f"date,x\n{rows}\n", "zero.csv"))
+
+
+def test_logarithms_of_another_series_that_once_was_zero(make, tmp_path, table):
+    options = {**SMALL, "log": "yes", "data": str(waves(tmp_path))}
+    job, _ = train(make(**options, run_dir=str(tmp_path)))
+    rows = "\n".join(f"2024-01-{day:02},{day - 1}" for day in range(1, 29))
+    assert len(predict(job, table(f"date,x\n{rows}\n", "known.csv"))) == 3
+    with pytest.raises(DataError, match="other has values of 0 or less; this run works on log"):
+        predict(job, table(f"date,other\n{rows}\n", "other.csv"))

@@ -80,7 +80,7 @@ def test_a_run_learns_reports_and_holds_itself_against_baselines(trained):
     }
     assert metrics["baselines"]["majority class"]["balanced_accuracy"] == 0.5
     assert metrics["baselines"]["majority class"]["mcnemar_p"] < 0.05
-    assert "bilstm+n-grams has a test balanced accuracy of" in result.out
+    assert "bilstm + n-grams has a test balanced accuracy of" in result.out
     assert "McNemar" in result.out
     html = (run / "report.html").read_text(encoding="utf-8")
     for title in ("Result", "Confusion matrix", "Most confident mistakes", "Words", "긍정"):
@@ -195,7 +195,7 @@ def test_the_other_commands_take_the_run(lab, trained):
     assert (run / "report.html").is_file()
     again = lab("sentiment", "--resume", run)
     assert "nothing to do" in again.err
-    assert "bilstm+n-grams (epoch" in again.out
+    assert "bilstm + n-grams (epoch" in again.out
 
 
 def test_a_run_goes_on_bitwise(lab, reviews, trained, tmp_path, monkeypatch, same):
