@@ -102,7 +102,7 @@ def write_report(path: Path) -> None:
 
 def _members(run: Run, config: MemoryConfig, device: str | None) -> dict[str, Member]:
     plan = compared(config) | measured(config)
-    return {name: Member.of(run, name, member, device) for name, member in plan.items()}
+    return {name: Member.member(run, name, member, device) for name, member in plan.items()}
 
 
 def _train(run: Run, config: MemoryConfig, device: str | None, begun: float) -> None:

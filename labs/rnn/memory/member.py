@@ -7,13 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from common import jobs, seeding
-from common.config import to_toml
 from common.data import Batches, Updates
-from common.files import write_text
 from common.jobs import Job, Outputs, Splits
 from common.report import Section
 from common.results import Array, Headline
-from common.run import Run
 from common.sections import Drawn
 from labs.rnn.cells import CELLS
 from labs.rnn.memory.config import MemoryConfig
@@ -97,24 +94,6 @@ class Member(Job[MemoryConfig, jobs.Card]):
         counts = {"train": config.epochs * config.updates * config.batch_size, **_SAMPLES}
         digest = hashlib.sha256(splits["test"][0].numpy().tobytes()).hexdigest()
         return splits, jobs.Card(f"the {task.name} task, T = {task.length}", counts, (), digest)
-
-    @classmethod
-    def of(cls, parent: Run, name: str, config: MemoryConfig, device: str | None) -> "Member":
-        """Open a member of a run, or make it: `members/NAME` in the run's folder.
-
-        Args:
-            parent: the run.
-            name: the member's.
-            config: the member's.
-            device: another device than the config's.
-        """
-        path = parent.path / "members" / name
-        run = Run(path)
-        if not run.config.is_file():
-            run.write("environment", {**parent.read("environment"), "job": cls.verb})
-            run.write("data", cls.load(config)[1].as_dict())
-            write_text(run.config, to_toml(config))  # the last: it makes the folder a run
-        return cls.reopen(path, device)
 
     def check(self, splits: Splits) -> None:
         """Refuse, before there is a run folder, what could not be trained."""

@@ -263,8 +263,9 @@ def _multi30k(config: TranslateConfig) -> Pairs:
     folder = Path(config.data_dir).expanduser() if config.data_dir else cache_dir() / "multi30k"
     instead = "--data interface-fr needs no download"
     files = fetch_all(remotes, folder, instead=instead)
-    texts = [gzip.decompress(path.read_bytes()).decode("utf-8").splitlines() for path in files]
-    sides = [[_nfc(line) for line in lines] for lines in texts]
+    texts = [gzip.decompress(path.read_bytes()).decode("utf-8") for path in files]
+    # Not splitlines, which cuts captions at other separators too, and the sides must stay in step.
+    sides = [[_nfc(line) for line in text.removesuffix("\n").split("\n")] for text in texts]
     parts = {
         name: list(zip(sides[2 * place], sides[2 * place + 1], strict=True))
         for place, name in enumerate(NAMES)

@@ -71,7 +71,7 @@ def records(result):
 def test_a_run_learns_reports_and_holds_itself_against_baselines(trained):
     result, run = trained
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["test"]["balanced_accuracy"] > 0.9
+    assert metrics["test"]["balanced_accuracy"] > 0.75
     assert set(metrics["baselines"]) == {
         "majority class",
         "TF-IDF bigrams + logistic regression",
