@@ -109,6 +109,8 @@ class Batches:
         prepare: applied to the first tensor of each batch.
         compute: the device.
         workers: processes that read a `Dataset`; 0 reads in this one.
+        lengths: (N,), by which samples are put into batches; where there are sequences and it is
+            None, of each sample its longest one.
     """
 
     def __init__(
@@ -122,12 +124,13 @@ class Batches:
         prepare: Prepare | None = None,
         compute: Compute | None = None,
         workers: int = 0,
+        lengths: Tensor | None = None,
     ):
         self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
         self._training, self._seed, self._prepare = training, seed, prepare
         self._compute = compute or Compute()
         self._reader: _Memory | _Loader
-        self._lengths: Tensor | None = None
+        self._lengths = lengths
         if isinstance(data, MapDataset):
             self._reader = _Loader(data, self._compute, workers)
             self.samples = len(data)  # type: ignore[arg-type]
@@ -135,7 +138,8 @@ class Batches:
             self._reader = _Memory(data, self._compute)
             self.samples = len(data[0])
             ragged = [column.lengths for column in data if isinstance(column, Ragged)]
-            self._lengths = torch.stack(ragged).amax(0) if ragged else None
+            if ragged and lengths is None:
+                self._lengths = torch.stack(ragged).amax(0)
         if not self.samples:
             raise DataError("a split has no samples")
         self._spans = spans(self.samples, batch_size)

@@ -235,13 +235,21 @@ class Job(ABC, Generic[C, K]):
         compute = _compute(config)
         splits, card = cls.load(config)
         job = cls(cls.located(config), compute, card)
-        job.optimizer()
-        job.warm_start(splits)
-        job._check_monitor(splits)
+        job.check(splits)
         data = Path(getattr(config, "data", "")).stem
         stem = f"{job.stem}-{data}" if cls.verb == "train" else f"{cls.verb}-{job.stem}-{data}"
         job.create(Path(config.run_dir), config.name, stem, command)
         return job, splits
+
+    def check(self, splits: Splits) -> None:
+        """Refuse what training would stumble over, before there is a run folder.
+
+        Raises:
+            InputError: the optimizer, pretrained weights or the monitored figure cannot be had.
+        """
+        self.optimizer()
+        self.warm_start(splits)
+        self._check_monitor(splits)
 
     def create(
         self, run_dir: Path, name: str | None, stem: str, command: Sequence[str] = ()

@@ -425,6 +425,7 @@ def short(name: str, cells: int) -> str:
     name = " ".join(unicodedata.normalize("NFC", name).split())
     if _cells(name) <= cells:
         return name
+    name = name[:cells]  # no letter is narrower than a cell, and a text may have a megabyte
     while _cells(name) >= cells:
         name = name[:-1]
     return name + "…"

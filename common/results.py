@@ -57,7 +57,8 @@ class Headline:
         Returns:
             For each baseline its figure on the test split with the interval, the figure on
             validation, and the network's lead, positive where the network is better, with the
-            interval of a paired bootstrap; of classes also the p value of McNemar's test.
+            interval of a paired bootstrap. Of classes also the p value of McNemar's test, and how
+            many samples the network alone and the baseline alone get right.
         """
         mine = self.statistics(network["test"], targets["test"])
         sign = 1 if self.larger_is_better else -1
@@ -75,8 +76,14 @@ class Headline:
                 "lead_interval": [lead.low, lead.high],
             }
             if self.classes:
-                right = (each["test"] == targets["test"] for each in (network, guesses))
-                found[name]["mcnemar_p"] = metrics.mcnemar(*right)
+                mine_right, theirs_right = (
+                    each["test"] == targets["test"] for each in (network, guesses)
+                )
+                found[name]["mcnemar_p"] = metrics.mcnemar(mine_right, theirs_right)
+                found[name]["right_alone"] = [
+                    int((mine_right & ~theirs_right).sum()),
+                    int((theirs_right & ~mine_right).sum()),
+                ]
         return found
 
     def _measured(self, statistics: Array) -> dict[str, Any]:
@@ -95,6 +102,12 @@ class Headline:
         """
         test = found["test"]
         low, high = test[f"{self.name}_interval"]
+        figure = (
+            f"{model} has a test {self.label} of {test[self.name]:.4f} "
+            f"(95 % interval {low:.4f} to {high:.4f})."
+        )
+        if not found["baselines"]:  # a member of a comparison is held against the others
+            return figure
         best_name, best = min(found["baselines"].items(), key=lambda entry: entry[1]["lead"])
         low_lead, high_lead = best["lead_interval"]
         if low_lead > 0:
@@ -103,14 +116,18 @@ class Headline:
             judgment = f"{model} does not beat it: it is worse"
         else:
             judgment = f"{model} does not beat it: the interval holds 0"
-        p = best.get("mcnemar_p")
-        test_of_both = "" if p is None else f" McNemar's test of the two gives p = {p:.2g}."
+        of_both = ""
+        if "mcnemar_p" in best:
+            mine, theirs = best["right_alone"]
+            of_both = (
+                f" {mine:,} samples are right with {model} alone, {theirs:,} with {best_name} "
+                f"alone: McNemar's test gives p = {best['mcnemar_p']:.2g}."
+            )
         return (
-            f"{model} has a test {self.label} of {test[self.name]:.4f} "
-            f"(95 % interval {low:.4f} to {high:.4f}). "
+            f"{figure} "
             f"The best baseline, {best_name}, has {best[self.name]:.4f}; "
             f"the lead over it is {best['lead']:+.4f} "
-            f"({low_lead:+.4f} to {high_lead:+.4f}), so {judgment}.{test_of_both}"
+            f"({low_lead:+.4f} to {high_lead:+.4f}), so {judgment}.{of_both}"
         )
 
 

@@ -55,8 +55,9 @@ class Run:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
+            verb = self.job if (self.path / "environment.json").is_file() else "train"
             raise RunError(
-                f"{path} is missing; go on with the run: train --resume {self.path}"
+                f"{path} is missing; go on with the run: {verb} --resume {self.path}"
             ) from error
         except ValueError as error:
             raise RunError(f"{path} is damaged: {error}") from error

@@ -157,9 +157,14 @@ def repeat(job: "Job[Any, Any]") -> Iterator[Section]:
     on_cpu = job.compute.device.type == "cpu"
     text += "." if on_cpu else ", where the GPU has deterministic kernels for all that was used."
     yield Section("Repeat this run", text, code=command)
-    yield Section("Config", code=job.run.config.read_text(encoding="utf-8"))
+    yield from settings(job.run)
+
+
+def settings(run: Run) -> Iterator[Section]:
+    """Show a run's config and environment."""
+    yield Section("Config", code=run.config.read_text(encoding="utf-8"))
     rows = [
         [name, " ".join(value) if isinstance(value, list) else str(value)]
-        for name, value in job.run.read("environment").items()
+        for name, value in run.read("environment").items()
     ]
     yield Section("Environment", table=Table(["", "value"], rows))

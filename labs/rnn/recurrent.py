@@ -10,11 +10,13 @@ from right to left when each sequence is reversed within its own length. Nothing
 device either, so the lengths must be right: they are not checked.
 """
 
+import contextlib
 import difflib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, cast
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -95,13 +97,19 @@ class Direction(nn.Module):
         return states, after if need_cell else after[:1]
 
     def _run(self, x: Tensor, before: State | None) -> tuple[Tensor, State]:
-        """Run the fused module, which has a tuple as its state only where there are two parts."""
-        start = before and tuple(part[None].contiguous() for part in before)
-        if self.name == "lstm":
-            states, after = self.fused(x, start)
-            return states, tuple(part[0] for part in after)
-        states, hidden = self.fused(x, start and start[0])
-        return states, (hidden[0],)
+        """Run the fused module, which has a tuple as its state only where there are two parts.
+
+        In the precision of the weights also under autocast: rounding errors would add up over the steps, cuDNN's modules
+        would take float16 for bfloat16, and a CPU has no float16 LSTM.
+        """
+        dtype = self.fused.weight_ih_l0.dtype
+        start = before and tuple(part[None].to(dtype).contiguous() for part in before)
+        with _without_autocast(x.device.type):
+            if self.name == "lstm":
+                states, after = self.fused(x.to(dtype), start)
+                return states, tuple(part[0] for part in after)
+            states, hidden = self.fused(x.to(dtype), start and start[0])
+            return states, (hidden[0],)
 
     def trace(self, x: Tensor, lengths: Tensor | None, before: State | None) -> tuple[Trace, State]:
         """Run whole sequences step by step; in padding the state stays as it is."""
@@ -128,6 +136,12 @@ class Direction(nn.Module):
         for name, _ in list(cell.named_parameters()):
             setattr(cell, name, getattr(self.fused, f"{name}_l0"))
         return cell
+
+
+def _without_autocast(device: str) -> AbstractContextManager[Any]:
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()  # the meta device computes nothing
 
 
 class Recurrent(nn.Module):

@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -380,9 +381,13 @@ def _recall(path: Path, names: Iterable[str]) -> tuple[Words, dict[str, Ragged]]
             }
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         note(f"the cache {path} is damaged ({error}); it is made anew")
         return None
 
 
 _PARTS = ("values", "starts")
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),  # zipfile has them all
+    *(zipfile.BadZipFile, zlib.error),
+)

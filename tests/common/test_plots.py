@@ -320,6 +320,7 @@ def test_captions_are_broken_and_stay_in_their_cells():
         ("고양이", 5, "고양…"),
         ("고양이".encode().decode(), 4, "고…"),
         ("\u1100\u1169", 2, "고"),
+        ("가" * 1_000_000, 6, "가가…"),
         ("two\nlines  here", 20, "two lines here"),
         ("", 5, ""),
     ],

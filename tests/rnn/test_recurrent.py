@@ -523,3 +523,17 @@ def test_a_backward_pass_per_chunk_adds_up_to_that_of_the_truncated_run():
 def test_truncation_is_for_one_direction():
     with pytest.raises(ConfigError, match="bidirectional"):
         truncated(build(bidirectional=True), inputs(), 4)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_under_autocast_the_recurrence_stays_in_float32(name, dtype):
+    torch.manual_seed(0)
+    recurrent = Recurrent(name, 4, 6, layers=2, bidirectional=True)
+    x, lengths = torch.randn(3, 7, 4), torch.tensor([7, 2, 5])
+    expected, _ = recurrent(x, lengths)
+    with torch.autocast("cpu", dtype):
+        states, final = recurrent(x, lengths)
+    assert torch.equal(states, expected)
+    assert {part.dtype for part in final} == {torch.float32}
+    states.sum().backward()

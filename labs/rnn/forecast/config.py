@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import TrainingConfig, option
+from common.config import SCHEDULES, TrainingConfig, option
 
 EMBEDDED = ("google", "stocks", "seasonal")
 STRATEGIES = ("direct", "recursive", "encoder-decoder")
@@ -78,10 +78,7 @@ class ForecastConfig(TrainingConfig):
     epochs: int = option(30, "passes over the training split", group="Training", at_least=1)
     learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
     schedule: str = option(
-        "cosine",
-        "how the learning rate moves",
-        group="Training",
-        choices=TrainingConfig.__dataclass_fields__["schedule"].metadata["choices"],
+        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
     )
     clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
     truncate: int | None = option(

@@ -10,7 +10,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from common.plots import BLUE, GREY, ORANGE, figure_style, short
+from common.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
 
 Array = npt.NDArray[Any]
 
@@ -61,7 +61,7 @@ def forecasts(
             known = np.full((1, predictions.shape[3]), values[origins[row], series])
             fan = np.concatenate([known, predictions[row, series]])
             _fan(axes, dates[places], fan, levels, named=number == 0)
-        axes.set_title(short(names[series], 60))
+        axes.set_title(short(drawable(names[series]), 60))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
     _date_axis(panels[-1])

@@ -56,7 +56,7 @@ def predict(
     offsets = scaling.offsets(windows, np.arange(len(series)))
     inputs = torch.from_numpy(scale(windows, offsets, factors, config.log))
     job.model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), job.compute.autocast():
         scaled = task.forecast(job.model, job.compute.move(inputs)).cpu().numpy()
     values = unscale(scaled, offsets, factors, config.log)
     return [

@@ -95,11 +95,6 @@ class Member(Job[MemoryConfig, jobs.Card]):
         digest = hashlib.sha256(splits["test"][0].numpy().tobytes()).hexdigest()
         return splits, jobs.Card(f"the {task.name} task, T = {task.length}", counts, (), digest)
 
-    def check(self, splits: Splits) -> None:
-        """Refuse, before there is a run folder, what could not be trained."""
-        self.optimizer()
-        self._check_monitor(splits)
-
     def build_model(self) -> Rememberer:
         """Return the cell with its readout."""
         self.initialize()

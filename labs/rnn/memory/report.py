@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common import report
+from common import sections as common_sections
 from common.cli import figure_text
 from common.report import Section, Table
 from common.run import Run
@@ -167,12 +168,7 @@ def _repeat(run: Run) -> Iterator[Section]:
     )
     command = f"python -m labs.rnn memory --config {run.config}"
     yield Section("Repeat this run", text, code=command)
-    yield Section("Config", code=run.config.read_text(encoding="utf-8"))
-    rows = [
-        [name, " ".join(value) if isinstance(value, list) else str(value)]
-        for name, value in run.read("environment").items()
-    ]
-    yield Section("Environment", table=Table(["", "value"], rows))
+    yield from common_sections.settings(run)
 
 
 def _short(value: float) -> str:

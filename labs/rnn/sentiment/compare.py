@@ -84,7 +84,7 @@ def compare(
 def members(verb: str, config: CompareConfig) -> dict[str, dict[str, SentimentConfig]]:
     """Return the configs that are compared: by what they are called, then by the member's name."""
     shared = {field.name: getattr(config, field.name) for field in fields(SentimentConfig)}
-    base = SentimentConfig(**{**shared, "name": None})
+    base = Sentiment.located(SentimentConfig(**{**shared, "name": None}))
     return {
         title: {
             f"{title}-{seed}": replace(base, **values, seed=seed)
@@ -99,8 +99,8 @@ def _start(verb: str, config: CompareConfig) -> Run:
     compute = Compute(config.device, config.precision)
     for plan in members(verb, config).values():
         member = next(iter(plan.values()))
-        _, card = Member.load(member)
-        Member(member, compute, card).optimizer()
+        splits, card = Member.load(member)
+        Member(member, compute, card).check(splits)
     run = runs.create(Path(config.run_dir), _LAB, config.name, f"{verb}-{Path(config.data).stem}")
     about = {"lab": _LAB, "job": verb, "command": sys.argv}
     run.write("environment", {**about, **runs.environment(str(compute))})

@@ -42,14 +42,14 @@ class SentimentConfig(TrainingConfig):
     )
     min_count: int = option(
         2,
-        "texts of training need to hold a word so often for it to be known",
+        "times that a word occurs in the training texts for it to be known",
         group="Data",
         at_least=1,
     )
     max_words: int | None = option(
         None, "most words, or subwords, in the vocabulary", group="Data", at_least=1
     )
-    max_length: int = option(400, "tokens of a text that are read", group="Data", at_least=1)
+    max_length: int = option(400, "tokens of a text that networks read", group="Data", at_least=1)
 
     encoding: str = option(
         "embedding",
@@ -160,15 +160,21 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 _ALONE = {"members": 1, "n_grams": False}
+_LEARNED = {"vectors": None, "freeze_vectors": False}
 
 # What the commands of that name train: values over the config that they are given.
 COMPARED: dict[str, dict[str, dict[str, Any]]] = {
     "compare-encodings": {
-        "one-hot": {"encoding": "one-hot", "vectors": None, "max_words": 2000, **_ALONE},
-        "n-gram-bag": {"encoding": "n-gram-bag", "vectors": None},
-        "words": {"vectors": None, **_ALONE},
-        "characters": {"vectors": None, "tokenizer": "characters", **_ALONE},
-        "subwords": {"vectors": None, "tokenizer": "subwords", **_ALONE},
+        "one-hot": {"encoding": "one-hot", "max_words": 2000, **_LEARNED, **_ALONE},
+        "n-gram-bag": {"encoding": "n-gram-bag", **_LEARNED},
+        "words": {"encoding": "embedding", **_LEARNED, **_ALONE},
+        "characters": {
+            "encoding": "embedding",
+            "tokenizer": "characters",
+            **_LEARNED,
+            **_ALONE,
+        },
+        "subwords": {"encoding": "embedding", "tokenizer": "subwords", **_LEARNED, **_ALONE},
         "pretrained": {"freeze_vectors": False, **_ALONE},
         "pretrained-frozen": {"freeze_vectors": True, **_ALONE},
     },

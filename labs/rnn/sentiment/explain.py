@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment
 
 METHODS = ("occlusion", "integrated-gradients")
-Found = tuple[int, float, list[float]]  # the class, its probability, and each word's score
 _STEPS = 64  # of the path that integrated gradients follow
 _LONGEST = 1000  # tokens that are explained
 
@@ -58,21 +57,23 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
     tokens = job.words.tokens(text)[: len(encoded[0])]
     if not 0 < len(tokens) <= _LONGEST:
         raise DataError(f"the text has {len(tokens)} words; expected 1 to {_LONGEST:,} to explain")
-    ways = {"integrated-gradients": _integrated_gradients, "occlusion": _occlusion}
-    best, probability, scores = ways[method](job, encoded, tokens)
-    return Explanation(job.card.classes[best], probability, tokens, scores, method)
+    [chances] = job.chances([text])
+    best = int(chances.argmax())
+    if method == "occlusion":
+        scores = _occlusion(job, tokens, best)
+    else:
+        scores = _integrated_gradients(job, encoded, best)
+    return Explanation(job.card.classes[best], float(chances[best]), tokens, scores, method)
 
 
-def _occlusion(job: "Sentiment", encoded: Ragged, tokens: list[str]) -> Found:
+def _occlusion(job: "Sentiment", tokens: list[str], target: int) -> list[float]:
     between = " " if job.config.tokenizer == "basic_english" else ""
     others = [between.join(tokens[:row] + tokens[row + 1 :]) for row in range(len(tokens))]
-    chances = job.chances([between.join(tokens), *others])
-    best = int(chances[0].argmax())
-    whole = float(chances[0, best])
-    return best, whole, (whole - chances[1:, best]).tolist()
+    whole, *without = job.chances([between.join(tokens), *others])[:, target].tolist()
+    return [whole - each for each in without]
 
 
-def _integrated_gradients(job: "Sentiment", encoded: Ragged, tokens: list[str]) -> Found:
+def _integrated_gradients(job: "Sentiment", encoded: Ragged, target: int) -> list[float]:
     from captum.attr import IntegratedGradients
 
     model: Any = job.model.eval()
@@ -88,14 +89,13 @@ def _integrated_gradients(job: "Sentiment", encoded: Ragged, tokens: list[str]) 
     given = Padded(*job.compute.move((encoded[0].long()[None], encoded.lengths)))
     with torch.no_grad():
         vectors = torch.stack([member.embed(given) for member in model.members], 1)
-        chances = chance(vectors, given.lengths)[0]
-    best = int(chances.argmax())
     with torch.backends.cudnn.flags(enabled=False):  # whose backward pass wants training mode
         parts = IntegratedGradients(chance).attribute(
             vectors,
-            target=best,
+            target=target,
             additional_forward_args=given.lengths,
             n_steps=_STEPS,
             internal_batch_size=_STEPS,
         )
-    return best, float(chances[best]), parts[0].sum((0, 2)).float().tolist()
+    scores: list[float] = parts[0].sum((0, 2)).float().tolist()
+    return scores

@@ -88,7 +88,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         return Parts(loss, weights, f"validation/{self.headline.name}")
 
     def batches(self, split: data.Split, *, training: bool = False) -> Batches:
-        """Return a split as the loop takes it: bucketed by length."""
+        """Return a split as the loop takes it: bucketed by words, which cost the most."""
         return Batches(
             (split.encoded, split.grams, split.targets),
             self.config.batch_size if training else _EVALUATION_BATCH,
@@ -96,6 +96,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
             micro_batch=self.config.micro_batch if training else None,
             seed=self.config.seed,
             compute=self.compute,
+            lengths=split.encoded.lengths if len(cast(Any, self.model).members) else None,
         )
 
     def work(self) -> int:

@@ -75,7 +75,7 @@ class Member(nn.Module):
     def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, classes) from word vectors (B, T, E)."""
         x = self.dropout(vectors)
-        if self.truncate is None:
+        if self.truncate is None or not self.training:  # where gradients explain, they reach all
             states, _ = self.recurrent(x, lengths, need_cell=False)
         else:
             states, _ = truncated(self.recurrent, x, self.truncate, lengths)
@@ -145,7 +145,7 @@ class Classifier(nn.Module):
         networks, bag = each[:, : len(self.members)], each[:, -1]
         if self.bag is None:
             return networks.mean(1)
-        if not len(networks[0]):
+        if not len(self.members):
             return bag
         return (1 - _BAG_SHARE) * networks.mean(1) + _BAG_SHARE * bag
 

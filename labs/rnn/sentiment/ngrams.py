@@ -15,6 +15,8 @@ ROWS = 1 + _WORD_ROWS + _CHARACTER_ROWS
 # scikit-learn's own pattern drops words of a single letter, which in Korean are many, and marks.
 TOKENS = r"\w+|[^\w\s]"
 
+_LONGEST = 20_000  # characters of a text that are read: one row sets the width of its whole batch
+
 
 def normal(text: str) -> str:
     """Return a text in NFC and lower case."""
@@ -27,7 +29,8 @@ def ngrams(texts: Sequence[str]) -> Ragged:
 
     They are hashed (Weinberger et al. 2009, "Feature hashing for large scale multitask learning"),
     so there is no vocabulary to learn, and none is unknown: words and pairs of words to 262,144
-    numbers, character n-grams of 2 to 5 letters inside a word, its edges marked, to 524,288.
+    numbers, character n-grams of 2 to 5 letters inside a word, its edges marked, to 524,288. Of a
+    text of more than 20,000 characters the beginning is read.
     """
     from scipy import sparse
     from sklearn.feature_extraction.text import HashingVectorizer
@@ -44,6 +47,7 @@ def ngrams(texts: Sequence[str]) -> Ragged:
     characters = HashingVectorizer(
         analyzer="char_wb", ngram_range=(2, 5), n_features=_CHARACTER_ROWS, **shared
     )
+    texts = [text[:_LONGEST] for text in texts]
     found = sparse.hstack([words.transform(texts), characters.transform(texts)], format="csr")
     values = torch.from_numpy(found.indices.astype("int32")) + 1
     return Ragged(values, torch.from_numpy(found.indptr.astype("int64")))

@@ -40,7 +40,7 @@ def predict(
         unknown = float((tokens == UNKNOWN).float().mean()) if len(tokens) else 1.0
         if unknown == 1:
             what = "no known word" if len(tokens) else "no word"
-            say(f"text {row + 1} has {what}: what is said of it is not about its words")
+            say(f"text {row + 1} has {what}; do not rely on what is said of it")
         best = max(range(len(chances)), key=chances.__getitem__)
         records.append(
             {
@@ -70,6 +70,8 @@ def explain(
     """
     found = explained(job, text, method)
     say(f"{found.label}, with a probability of {found.probability:.3f}")
+    if method == "integrated-gradients" and job.config.n_grams:
+        say("that is what the networks say; n-grams, which also count in `predict`, are left out")
     records = [
         {"word": word, "added": score}
         for word, score in zip(found.tokens, found.scores, strict=True)

@@ -325,7 +325,7 @@ def _cut(items: Sequence[T], sizes: Sequence[int]) -> dict[str, list[T]]:
 def _check(found: Pairs, data: str) -> None:
     empty = [name for name in NAMES if not found.parts[name]]
     if empty:
-        left_out = "".join(f"\n  {place}: {reason}" for place, reason in found.skipped[:5])
+        left_out = "".join(f"\n  {place}: {reason}" for place, reason in found.skipped[-5:])
         raise DataError(
             f"--data {data}: no pairs are left for {', '.join(empty)}; left out were:{left_out}"
         )

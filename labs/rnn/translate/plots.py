@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from common.plots import BLUE, figure_style, short
+from common.plots import BLUE, drawable, figure_style, short
 from common.results import Headline
 
 Array = NDArray[Any]
@@ -29,7 +29,9 @@ def alignment(source: Sequence[str], translation: Sequence[str], weights: Array)
         translation: the T tokens that the decoder wrote, likewise.
         weights: (T, S), each row sums to 1.
     """
-    columns, rows = ([visible(token) for token in side[:_MOST]] for side in (source, translation))
+    columns, rows = (
+        [drawable(visible(token)) for token in side[:_MOST]] for side in (source, translation)
+    )
     left, above = (_LETTER * max(map(len, labels)) for labels in (rows, columns))
     size = (1.6 + left + _CELL * len(columns), 0.5 + above + _CELL * len(rows))
     figure = Figure(figsize=size, layout="constrained")
@@ -57,7 +59,7 @@ def alignment(source: Sequence[str], translation: Sequence[str], weights: Array)
 
 
 def visible(token: str) -> str:
-    """Return a token as it is drawn: white space is seen, a long one is cut."""
+    """Return a token as it is shown: white space is seen, a long one is cut."""
     return short("".join(_SHOWN.get(letter, letter) for letter in token), _CELLS)
 
 

@@ -39,8 +39,8 @@ def predict(
 
     Returns:
         For each text a record: text, translation, and log_probability: the natural logarithm of the
-        translation's probability, its end included. An empty text has the translation "" and the
-        log-probability None.
+        translation's probability, its end included unless it was cut off. An empty text has the
+        translation "" and the log-probability None.
     """
     printable = [_printable(text) for text in texts]
     read = [_readable(job, text, say) for text in printable]
@@ -107,13 +107,14 @@ def attended(job: "Translate", text: str, written: Tensor) -> tuple[list[str], l
 
     Returns:
         The S tokens of the source and the T of the translation, as they were read and written, the
-        ends among them, and the weights (T, S).
+        ends among them (but where a translation was cut off), and the weights (T, S).
     """
     step = -1 if job.reverses("source") else 1
     source = [*job.source_words.tokens(text)[::step], END]
     written = written[written != PAD]
-    tokens = [*(job.target_words.vocabulary[token] for token in written.tolist()), END]
-    target = job.compute.move(torch.cat([written, torch.tensor([EOS])])[None])
+    ended = len(written) < job.card.longest  # else it was cut off there
+    tokens = [job.target_words.vocabulary[token] for token in written.tolist()] + [END] * ended
+    target = job.compute.move(torch.cat([written, torch.full((int(ended),), EOS)])[None])
     read = encode([text], job.source_words, job.reverses("source"))
     values, lengths = job.compute.move((read.values[None], read.lengths))
     model = cast(Translator, job.model).eval()

@@ -55,7 +55,8 @@ def _attention(job: "Translate", outputs: Outputs, test: Split, drawn: Drawn) ->
     text = (
         "Each row is a token that the decoder wrote, each column one that the encoder read; the "
         "darker, the more it attended to that one. A state of the encoder knows its neighbors too, "
-        "so the dark cell may stand beside the letter that matters. These are the first test pairs."
+        "so the dark cell may stand beside the letter that matters. These are the first test pairs "
+        f"of at most {_LONGEST} tokens."
     )
     yield Section("Attention", text, pictures=pictures)
 

@@ -23,10 +23,10 @@ def fans(series=2, horizon=4, outputs=1):
 )
 def test_forecasts_against_the_truth(series, horizon, levels):
     values, origins, predictions = fans(series, horizon, max(1, len(levels)))
-    names = ["매출", *map(str, range(series - 1))]
+    names = ["매출 🫠", *map(str, range(series - 1))]
     figure = plots.forecasts(DATES, values, origins, predictions, names, levels)
     assert len(figure.axes) == min(4, series)
-    assert figure.axes[0].get_title(loc="left") == "매출"
+    assert figure.axes[0].get_title(loc="left") == "매출 □"
     assert len(figure.legends[0].get_texts()) == 2 + len(levels) // 2
     assert len(png(figure)) > 5000
 

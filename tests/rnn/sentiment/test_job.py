@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from common.data import Padded
 from common.jobs import Job
 from labs.rnn.sentiment import baselines
 from labs.rnn.sentiment.explain import explain
@@ -163,6 +164,26 @@ def test_an_explanation_finds_the_word_that_matters(lab, trained, method, tmp_pa
     assert max(zip(found.scores, found.tokens, strict=True))[1] == "지루한"
 
 
+@pytest.mark.parametrize("words", [(), ("--tokenizer", "characters"), ("--max-length", "3")])
+def test_occlusion_explains_the_answer_that_predict_gives(
+    lab, reviews, trained, tmp_path, monkeypatch, words
+):
+    _, run = trained
+    if words:
+        monkeypatch.setattr(baselines, "predictions", majority)
+        options = ("--data", reviews, *SMALL, *words, "--run-dir", tmp_path, "--name", "r")
+        assert lab("sentiment", *options).code == 0
+        run = tmp_path / "rnn" / "r"
+    text = 'Great "film" :) wonder"ful;\n정말 좋아요 <br />\ud83d'
+    job = Sentiment.reopen(run)
+    job.load_best()
+    found = explain(job, text, "occlusion")
+    assert found.probability == pytest.approx(job.chances([text]).max())
+    if not words:
+        assert found.tokens == ["great", "film", ")", "wonderful", "정말", "좋아요", "\ufffd"]
+    assert len(found.tokens) == len(job.encode([text])[0]) == len(found.scores)
+
+
 def test_integrated_gradients_add_up_to_what_the_text_changed(trained):
     _, run = trained
     job = Sentiment.reopen(run)
@@ -170,10 +191,13 @@ def test_integrated_gradients_add_up_to_what_the_text_changed(trained):
     found = explain(job, "최악의 연기, again", "integrated-gradients")
     [member] = job.model.eval().members
     vectors = torch.zeros(1, len(found.tokens), job.config.embedding_size)
+    [tokens] = job.encode(["최악의 연기, again"]).select([0]).values[None].long()
+    lengths = torch.tensor([len(found.tokens)])
     with torch.no_grad():
-        nothing = member.read(vectors, torch.tensor([len(found.tokens)])).softmax(1)[0]
+        read = member(Padded(tokens[None], lengths)).softmax(1)[0]
+        nothing = member.read(vectors, lengths).softmax(1)[0]
     target = job.card.classes.index(found.label)
-    assert sum(found.scores) == pytest.approx(found.probability - nothing[target].item(), abs=0.01)
+    assert sum(found.scores) == pytest.approx((read - nothing)[target].item(), abs=0.01)
 
 
 def test_the_gates_of_a_run_can_be_looked_into(lab, trained):
@@ -343,6 +367,7 @@ def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):
     for name in ("compared", "curves"):
         assert (run / "figures" / f"{name}.png").is_file()
     assert "best mean test balanced accuracy" in result.out
+    assert lab("report", run / "members" / "gru-0").code == 0
     # What is finished is not trained again.
     (run / "metrics.json").unlink()
     shutil.rmtree(run / "members" / "gru-1")
@@ -360,3 +385,20 @@ def test_encodings_are_compared(lab, reviews, tmp_path):
     metrics = json.loads((tmp_path / "rnn" / "encodings" / "metrics.json").read_text())
     assert list(metrics["compared"]) == ["one-hot", "n-gram-bag", "words", "characters", "subwords"]
     assert result.out.count("0.") >= 15
+
+
+def test_frozen_vectors_are_compared_with_words_that_are_learned(
+    lab, reviews, tmp_path, monkeypatch
+):
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("great" + " 1" * 16 + "\n")
+    words = ("--data", reviews, *SMALL, "--epochs", "1", "--seeds", "1", "--limit", "60")
+    words = (*words, "--freeze-vectors", "--run-dir", tmp_path, "--name", "vectors", "--vectors")
+    missing = lab("compare-encodings", *words, tmp_path / "nowhere.txt")
+    assert missing.code == 2
+    assert not list(tmp_path.glob("rnn/*"))
+    result = lab("compare-encodings", *words, vectors)
+    assert result.code == 0, result.err
+    metrics = json.loads((tmp_path / "rnn" / "vectors" / "metrics.json").read_text())
+    parameters = {title: found[0]["parameters"] for title, found in metrics["compared"].items()}
+    assert parameters["words"] == parameters["pretrained"] > parameters["pretrained-frozen"]

@@ -133,6 +133,12 @@ def test_n_grams_are_of_words_pairs_and_characters_and_the_same_each_time():
     assert apart[0].tolist() == found[3].tolist()
 
 
+def test_n_grams_of_a_long_text_are_those_of_its_beginning():
+    many = " ".join(map(str, range(100_000, 250_000)))
+    found = ngrams([many, many[:20_000]])
+    assert torch.equal(found[0], found[1])
+
+
 def grams(word, size):
     return {word[i : i + size] for i in range(len(word) - size + 1)}
 
@@ -147,12 +153,19 @@ def test_frozen_vectors_do_not_train():
     assert model_of().members[0].embedding.weight.requires_grad
 
 
-def test_truncation_keeps_the_answer_and_cuts_the_gradient():
+def test_truncation_keeps_the_answer_and_cuts_the_gradient_in_training_alone():
     text = together([torch.tensor([3, 4, 5, 6, 7, 8])], 6)
     alone = {"bidirectional": False, "pool": "last", "members": 1, "n_grams": False}
+    alone |= {"dropout": 0.0, "word_dropout": 0.0}
     whole, cut = model_of(**alone), model_of(**alone, truncate=2)
-    torch.testing.assert_close(cut(text), whole(text))
-    for model, reached in ((whole, {3, 4, 5, 6, 7, 8}), (cut, {7, 8})):
+    every = {3, 4, 5, 6, 7, 8}
+    torch.testing.assert_close(cut.train()(text), whole(text))
+    for model, training, reached in (
+        (whole, True, every),
+        (cut, True, {7, 8}),
+        (cut, False, every),
+    ):
+        model.train(training).zero_grad()
         model(text).sum().backward()
         rows = model.members[0].embedding.weight.grad.abs().sum(1)
         assert set(rows.nonzero().flatten().tolist()) == reached

@@ -42,6 +42,13 @@ def test_alignment_draws_its_tokens(source, translation):
         assert len(png(figure)) > 1000
 
 
+def test_letters_that_no_font_has_are_boxes():
+    figure = plots.alignment([*"🫠\0a"], ["🫠🫠"], weights(1, 3))
+    axes = figure.axes[0]
+    assert (labels(axes, "x"), labels(axes, "y")) == (["□", "□", "a"], ["□□"])
+    png(figure)
+
+
 def test_long_texts_are_cut():
     figure = plots.alignment(["a"] * 300, ["b"] * 200, weights(200, 300))
     assert figure.axes[0].images[0].get_array().shape == (80, 80)
