@@ -99,10 +99,10 @@ class Direction(nn.Module):
     def _run(self, x: Tensor, before: State | None) -> tuple[Tensor, State]:
         """Run the fused module, which has a tuple as its state only where there are two parts.
 
-        In the precision of the weights also under autocast: rounding errors would add up over the steps, cuDNN's modules
-        would take float16 for bfloat16, and a CPU has no float16 LSTM.
+        In the precision of the weights also under autocast: rounding errors would add up over the
+        steps, cuDNN's modules would take float16 for bfloat16, and a CPU has no float16 LSTM.
         """
-        dtype = self.fused.weight_ih_l0.dtype
+        dtype = self.fused.get_parameter("weight_ih_l0").dtype
         start = before and tuple(part[None].to(dtype).contiguous() for part in before)
         with _without_autocast(x.device.type):
             if self.name == "lstm":
