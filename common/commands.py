@@ -78,7 +78,7 @@ def layered(
     problems = list(problems)
     if recipe is not None and recipe not in recipes:
         problems.append(
-            f"--recipe {recipe}: no such recipe; there are: {', '.join(recipes)}"
+            f"--recipe {recipe}: no such recipe; there are: {', '.join(recipes) or 'none'}"
             f"{nearest(recipe, recipes)}"
         )
     elif recipe is not None:

@@ -14,6 +14,7 @@ from common import cli, commands, plots, report, sections
 from common import run as runs
 from common.compute import Compute
 from common.config import build, read_toml, to_toml
+from common.errors import ConfigError
 from common.files import write_text
 from common.jobs import Outputs, Splits
 from common.plots import Bar
@@ -96,6 +97,8 @@ def members(verb: str, config: CompareConfig) -> dict[str, dict[str, SentimentCo
 
 
 def _start(verb: str, config: CompareConfig) -> Run:
+    if verb == "compare-cells" and config.encoding == "n-gram-bag":
+        raise ConfigError("--encoding n-gram-bag: has no cell to compare; leave it out")
     compute = Compute(config.device, config.precision)
     for plan in members(verb, config).values():
         member = next(iter(plan.values()))

@@ -147,6 +147,11 @@ class SentimentConfig(TrainingConfig):
             )
         if self.vectors is not None and self.encoding != "embedding":
             found.append(f"--vectors: needs --encoding embedding, not {self.encoding}")
+        if self.encoding == "one-hot" and self.max_words is None:
+            found.append(
+                "--encoding one-hot: needs --max-words, such as 2000: each word is a vector as "
+                "long as the vocabulary"
+            )
         if self.freeze_vectors and self.vectors is None:
             found.append("--freeze-vectors: needs --vectors FILE")
         if self.vectors is not None and self.tokenizer in ("characters", "jamo", "subwords"):

@@ -9,9 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from common.compute import Compute
+from common.config import build
 from common.data import Padded
 from common.jobs import Job
 from labs.rnn.sentiment import baselines
+from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.explain import explain
 from labs.rnn.sentiment.job import Sentiment
 
@@ -349,6 +352,23 @@ def test_a_run_is_asked_only_what_it_can_answer(lab, trained, tmp_path):
     assert "is not a run folder" in lab("predict", tmp_path, "great").err
     assert "give RUN and --text" in lab("memory", run).err
     assert "the text has 0 words" in lab("explain", run, " ").err
+
+
+def test_little_of_what_networks_read_is_padding():
+    config = build(SentimentConfig, ("test", {"limit": 4000}))
+    splits, card = Sentiment.load(config)
+    job = Sentiment(config, Compute(), card)
+    read = [tokens for [(tokens, *_)] in job.batches(splits["train"], training=True).updates(0)]
+    real, places = (
+        sum(x) for x in zip(*((int(t.lengths.sum()), t.values.numel()) for t in read), strict=True)
+    )
+    assert 1 - real / places < 0.05
+
+
+def test_a_bag_has_no_cells_to_compare(lab, tmp_path):
+    result = lab("compare-cells", "--encoding", "n-gram-bag", "--run-dir", tmp_path)
+    assert result.code == 2
+    assert "has no cell to compare" in result.err
 
 
 def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):

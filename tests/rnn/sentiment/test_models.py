@@ -176,7 +176,8 @@ def test_truncation_keeps_the_answer_and_cuts_the_gradient_in_training_alone():
     [
         ({"truncate": "3"}, "--truncate: needs --no-bidirectional"),
         ({"freeze_vectors": "true"}, "--freeze-vectors: needs --vectors"),
-        ({"vectors": "a", "encoding": "one-hot"}, "--vectors: needs --encoding embedding"),
+        ({"encoding": "one-hot"}, "--encoding one-hot: needs --max-words"),
+        ({"vectors": "a", "encoding": "n-gram-bag"}, "--vectors: needs --encoding embedding"),
         ({"vectors": "a", "tokenizer": "jamo"}, "--vectors: are of words"),
         ({"classes": "4"}, "--classes 4: expected a whole number at least 2 and at most 3"),
     ],
