@@ -159,8 +159,12 @@ class SentimentConfig(TrainingConfig):
         return found
 
 
+# Each was run as `sentiment --recipe NAME` (seed 0) on 2 cores of an AMD EPYC: test balanced
+# accuracy on the tweets, and the time of training. The best linear baseline has 0.849.
 RECIPES: dict[str, dict[str, Any]] = {
+    # 0.834 in 16 s: one LSTM on words, worse than linear models, and the report says so.
     "quick": {"members": 1, "n_grams": False, "epochs": 3},
+    # 0.851 in 8 s: the linear part alone, without any recurrence.
     "n-grams": {"encoding": "n-gram-bag"},
 }
 
