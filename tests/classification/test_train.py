@@ -98,7 +98,8 @@ def test_metrics_have_the_documented_keys(whole):
     assert list(found["baselines"]) == names
     for values in found["baselines"].values():
         assert values.keys() == {
-            *("accuracy", "accuracy_interval", "validation_accuracy", "lead", "lead_interval")
+            *("accuracy", "accuracy_interval", "validation_accuracy", "lead", "lead_interval"),
+            *("mcnemar_p", "right_alone"),
         }
         assert found["test"]["accuracy"] - values["accuracy"] == pytest.approx(values["lead"])
 

@@ -118,7 +118,7 @@ def test_a_signal_ends_a_command_with_its_code(signum, run):
 
 def test_a_stopped_run_tells_how_to_go_on(run, tmp_path):
     def body(options, problems):
-        with cli.saved_in(tmp_path / "run", "python -m toy"):
+        with cli.saved_in(tmp_path / "run", "python -m toy train"):
             signals.raise_stopped(signal.SIGTERM)
 
     code, _, err, *_ = run("train", body=body)
