@@ -184,6 +184,20 @@ def set_threads(threads: int | None, multiply_adds: int) -> None:
         torch.set_num_threads(threads or 1)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one CPU thread inside the block, so that results do not depend on the cores.
+
+    An orthogonal matrix, such as recurrent layers start from, is rounded otherwise by two threads.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device that a name of `--device` means.
 

@@ -19,7 +19,7 @@ from common import optim, training
 from common import run as runs
 from common.checkpoint import Checkpoints, load_weights
 from common.cli import Display
-from common.compute import Compute, set_threads
+from common.compute import Compute, one_thread, set_threads
 from common.config import TrainingConfig, read_toml, to_toml
 from common.config import build as build_config
 from common.data import Updates
@@ -109,7 +109,8 @@ class Job(ABC, Generic[C, K]):
 
     def __init__(self, config: C, compute: Compute, card: K):
         self.config, self.compute, self.card = config, compute, card
-        self.model = self.build_model()
+        with one_thread():
+            self.model = self.build_model()
         if compute.device.type == "cpu":
             set_threads(config.threads, self.work())
 

@@ -365,6 +365,17 @@ def test_little_of_what_networks_read_is_padding():
     assert 1 - real / places < 0.05
 
 
+def test_the_first_weights_do_not_depend_on_the_threads(same):
+    config = build(SentimentConfig, ("test", {"limit": 60, "members": 1, "n_grams": False}))
+    _, card = Sentiment.load(config)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(Sentiment(config, Compute(), card).model.state_dict())
+    torch.set_num_threads(1)
+    assert same(*found)
+
+
 def test_a_bag_has_no_cells_to_compare(lab, tmp_path):
     result = lab("compare-cells", "--encoding", "n-gram-bag", "--run-dir", tmp_path)
     assert result.code == 2
