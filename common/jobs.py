@@ -7,7 +7,7 @@ it can know: how to load its data, build its model and its task, and what to mea
 import dataclasses
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -92,6 +92,7 @@ class Job(ABC, Generic[C, K]):
         config_type: the class of its config.
         card_type: the class of its data's card.
         remark: what became of the samples that `card.skipped` lists.
+        paths: fields of the config that may hold a path, each with the names that are none.
         headline: the figure by which it is held against baselines.
         run: the run folder, once there is one.
         config: what to train.
@@ -103,6 +104,7 @@ class Job(ABC, Generic[C, K]):
     lab: ClassVar[str]
     verb: ClassVar[str] = "train"
     remark: ClassVar[str] = "skipped"
+    paths: ClassVar[Mapping[str, Collection[str]]] = {}
     config_type: ClassVar[type[Any]]
     card_type: ClassVar[type[Any]]
     run: Run
@@ -188,7 +190,13 @@ class Job(ABC, Generic[C, K]):
     @classmethod
     def located(cls, config: C) -> C:
         """Return the config with the user's paths made absolute, so that a run can move."""
-        return config
+        given = {name: getattr(config, name) for name in cls.paths}
+        absolute: dict[str, Any] = {
+            name: str(Path(value).expanduser().absolute())
+            for name, value in given.items()
+            if value and value not in cls.paths[name]
+        }
+        return dataclasses.replace(config, **absolute)
 
     def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
         """Return `validation`, `test` and `baselines` of metrics.json.

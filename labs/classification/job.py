@@ -1,15 +1,13 @@
 """The job of the lab: to classify images, or to read numbers off them."""
 
-import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from common import training
 from common.data import Batches
-from common.images import ImageSet
+from common.images import EMBEDDED, ImageSet
 from common.jobs import Job, Outputs, Splits
 from common.report import Section
 from common.results import ACCURACY, MAE, Array, Headline
@@ -17,7 +15,7 @@ from common.sections import Drawn
 from common.summary import summarize
 from labs.classification import baselines, report, results, task
 from labs.classification.config import ClassificationConfig
-from labs.classification.data import Card, is_path, load
+from labs.classification.data import Card, load
 
 
 class Images(Job[ClassificationConfig, Card]):
@@ -26,18 +24,12 @@ class Images(Job[ClassificationConfig, Card]):
     lab = "classification"
     config_type = ClassificationConfig
     card_type = Card
+    paths = {"data": EMBEDDED}
 
     @classmethod
     def load(cls, config: ClassificationConfig) -> tuple[Splits, Card]:
         """Load the config's images, split."""
         return load(config)
-
-    @classmethod
-    def located(cls, config: ClassificationConfig) -> ClassificationConfig:
-        """Make the path of a folder or CSV absolute."""
-        if not is_path(config.data):
-            return config
-        return dataclasses.replace(config, data=str(Path(config.data).expanduser().absolute()))
 
     def build_model(self) -> nn.Module:
         """Return the config's classifier."""

@@ -1,8 +1,6 @@
 """The job `forecast`: the next values of series, from a window of those before."""
 
-import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,9 @@ from common.report import Section
 from common.results import Array, Headline
 from common.sections import Drawn
 from labs.rnn.forecast import baselines, metrics, report, task
-from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
 from labs.rnn.forecast.data import Card, Windows, by_origin, load
 from labs.rnn.forecast.models import Forecaster
-from labs.rnn.forecast.panel import is_path
 
 
 class Forecast(Job[ForecastConfig, Card]):
@@ -31,18 +28,12 @@ class Forecast(Job[ForecastConfig, Card]):
     remark = "mended or left out"
     config_type = ForecastConfig
     card_type = Card
+    paths = {"data": EMBEDDED}
 
     @classmethod
     def load(cls, config: ForecastConfig) -> tuple[Splits, Card]:
         """Load the config's series as windows."""
         return load(config)
-
-    @classmethod
-    def located(cls, config: ForecastConfig) -> ForecastConfig:
-        """Make the path of a table absolute."""
-        if not is_path(config.data):
-            return config
-        return dataclasses.replace(config, data=str(Path(config.data).expanduser().absolute()))
 
     def build_model(self) -> Forecaster:
         """Return the config's forecaster."""

@@ -1,6 +1,5 @@
 """The job that tells what a text feels, or whichever classes its labels name."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -34,6 +33,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     verb = "sentiment"
     config_type = SentimentConfig
     card_type = data.Card
+    paths = {"data": data.NAMES, "data_dir": (), "vectors": ("glove",)}
 
     def __init__(self, config: SentimentConfig, compute: Compute, card: data.Card):
         self.words = Words.from_dict(card.words)
@@ -43,17 +43,6 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     def load(cls, config: SentimentConfig) -> tuple[Splits, data.Card]:
         """Load the config's texts, cleaned, split and encoded."""
         return data.load(config)
-
-    @classmethod
-    def located(cls, config: SentimentConfig) -> SentimentConfig:
-        """Make the paths of a table, of downloads and of vectors absolute."""
-        named = {"data": data.NAMES, "data_dir": (), "vectors": ("glove",)}
-        paths: dict[str, Any] = {}
-        for name, known in named.items():
-            value = getattr(config, name)
-            if value is not None and value not in known:
-                paths[name] = str(Path(value).expanduser().absolute())
-        return dataclasses.replace(config, **paths)
 
     def build_model(self) -> nn.Module:
         """Return the config's classifier, over the vocabulary of the card."""

@@ -1,10 +1,8 @@
 """The job `translate`: an encoder-decoder on pairs of texts, held against nearest sources."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,8 @@ from common.results import Array, Headline
 from common.sections import Drawn
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import baselines, measures, report
-from labs.rnn.translate.config import TranslateConfig
-from labs.rnn.translate.data import NAMES, Card, Split, is_path, load
+from labs.rnn.translate.config import DATA, TranslateConfig
+from labs.rnn.translate.data import NAMES, Card, Split, load
 from labs.rnn.translate.models import Translator
 from labs.rnn.translate.task import Translation
 from labs.rnn.words import Words
@@ -33,21 +31,12 @@ class Translate(Job[TranslateConfig, Card]):
     verb = "translate"
     config_type = TranslateConfig
     card_type = Card
+    paths = {"data": DATA, "data_dir": ()}
 
     @classmethod
     def load(cls, config: TranslateConfig) -> tuple[Splits, Card]:
         """Load the config's pairs, split and encoded."""
         return load(config)
-
-    @classmethod
-    def located(cls, config: TranslateConfig) -> TranslateConfig:
-        """Make the paths of a table and of downloads absolute."""
-        data, data_dir = config.data, config.data_dir
-        return dataclasses.replace(
-            config,
-            data=_absolute(data) if is_path(data) else data,
-            data_dir=_absolute(data_dir) if data_dir else None,
-        )
 
     @cached_property
     def source_words(self) -> Words:
@@ -178,7 +167,3 @@ class Translate(Job[TranslateConfig, Card]):
     ) -> list[Section]:
         """Return what it attends to, writes, and gets wrong."""
         return report.sections(self, outputs, splits, drawn)
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
