@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
 
@@ -49,6 +49,22 @@ class Padded(NamedTuple):
 
     values: Tensor  # (B, T) or (B, T, ...); T is the longest length, at least 1
     lengths: Tensor  # (B,) int64
+
+    @classmethod
+    def of(cls, sequences: Sequence[Tensor]) -> Self:
+        """Pad sequences, (T, ...) of one type each, to the longest."""
+        values = nn.utils.rnn.pad_sequence(list(sequences), batch_first=True)
+        if not values.shape[1]:
+            values = values.new_zeros(len(sequences), 1, *values.shape[2:])
+        return cls(values, torch.tensor([len(sequence) for sequence in sequences]))
+
+
+class Place(NamedTuple):
+    """Which sample is read, and when: what a data set that draws random numbers is asked for."""
+
+    row: int
+    epoch: int  # from 0
+    seed: int | None  # names what is drawn for this place of the epoch; None in evaluation
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,8 @@ class Batches:
     Args:
         data: columns with a row per sample, such as (images, targets): tensors, or `Ragged`
             sequences, which a batch holds as `Padded` ones; or a map-style torch `Dataset` whose
-            items are tuples, read by `workers`.
+            items are tuples, read by `workers`. One with a true `draws` is asked for a `Place`,
+            not for a row; one with a `collate` makes batches of its items by that.
         batch_size: samples in an update. A last batch of one sample joins the batch before it,
             since batch normalisation cannot train on one.
         training: shuffle anew each epoch, and hand random numbers to `prepare`.
@@ -170,7 +187,8 @@ class Batches:
             [(low + first, low + last) for first, last in spans(high - low, self.micro_batch)]
             for low, high in self._spans[start:]
         ]
-        read = self._reader.read(order, list(itertools.chain.from_iterable(todo)))
+        places = _Places(order, epoch, self._seed if self._training else None)
+        read = self._reader.read(places, list(itertools.chain.from_iterable(todo)))
         for update in todo:
             yield [self._prepared(next(read), numbers, span) for span in update]
 
@@ -306,6 +324,23 @@ def _rows_by_class(targets: Tensor) -> list[Tensor]:
     return [(targets == value).nonzero().flatten() for value in classes]
 
 
+class _Places(NamedTuple):
+    """The order of an epoch, and what names the random numbers of its places."""
+
+    order: Tensor
+    epoch: int
+    seed: int | None
+
+    def between(self, low: int, high: int) -> list[Place]:
+        """Return some of the places."""
+        keys = [
+            None if self.seed is None else seeding.derive(self.seed, seeding.SAMPLE, self.epoch, at)
+            for at in range(low, high)
+        ]
+        rows = self.order[low:high].tolist()
+        return [Place(row, self.epoch, key) for row, key in zip(rows, keys, strict=True)]
+
+
 class _Memory:
     """Reads rows of columns that live on the device."""
 
@@ -316,7 +351,8 @@ class _Memory:
         ]
         self._compute = compute
 
-    def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+    def read(self, places: _Places, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        order = places.order
         there = self._compute.move(order)
         for low, high in pieces:
             here, rows = order[low:high], there[low:high]
@@ -353,18 +389,23 @@ class _Loader:
 
     def __init__(self, dataset: MapDataset[Any], compute: Compute, workers: int):
         self._compute = compute
-        self._batches: list[list[int]] = []
+        self._batches: list[list[Any]] = []
+        self._draws = getattr(dataset, "draws", False)
         self._loader = DataLoader(
             dataset,
             batch_sampler=_Given(self._batches),
             num_workers=workers,
             persistent_workers=workers > 0,
+            collate_fn=getattr(dataset, "collate", None),
             pin_memory=compute.device.type == "cuda",
             generator=torch.Generator(),
         )
 
-    def read(self, order: Tensor, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
-        self._batches[:] = [order[low:high].tolist() for low, high in pieces]
+    def read(self, places: _Places, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        self._batches[:] = [
+            places.between(*span) if self._draws else places.order[slice(*span)].tolist()
+            for span in pieces
+        ]
         with noted():  # what Python runs as it forks the workers would swallow a signal
             batches = iter(self._loader)
         return (self._compute.move(batch) for batch in batches)
@@ -373,11 +414,11 @@ class _Loader:
 class _Given:
     """A batch sampler over a list that is filled anew each epoch."""
 
-    def __init__(self, batches: list[list[int]]):
+    def __init__(self, batches: list[list[Any]]):
         self._batches = batches
 
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         return iter(self._batches)

@@ -26,6 +26,7 @@ class Headline:
         interval: the 95 % interval of the figure from its statistics; a bootstrap when None.
         block: neighboring rows that are drawn together, where they overlap in time.
         classes: whether predictions are classes, right or wrong, to which McNemar's test applies.
+        resamples: of each bootstrap; fewer where the figure takes long.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Headline:
     interval: Callable[[Array], Interval] | None = None
     block: int = 1
     classes: bool = False
+    resamples: int = 2000
 
     def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
         """Return the figure of some predictions, and under `NAME_interval` its interval."""
@@ -67,7 +69,11 @@ class Headline:
             theirs = self.statistics(guesses["test"], targets["test"])
             validation = self.statistics(guesses["validation"], targets["validation"])
             lead = metrics.paired_difference(
-                lambda rows: sign * self.figure(rows), mine, theirs, block=self.block
+                lambda rows: sign * self.figure(rows),
+                mine,
+                theirs,
+                block=self.block,
+                resamples=self.resamples,
             )
             found[name] = {
                 **self._measured(theirs),
@@ -90,7 +96,9 @@ class Headline:
         if self.interval is not None:
             low, high = self.interval(statistics)
         else:
-            low, high = metrics.bootstrap(self.figure, statistics, block=self.block)
+            low, high = metrics.bootstrap(
+                self.figure, statistics, block=self.block, resamples=self.resamples
+            )
         return {self.name: float(self.figure(statistics)), f"{self.name}_interval": [low, high]}
 
     def verdict(self, found: Mapping[str, Any], model: str) -> str:

@@ -9,6 +9,7 @@ from common import augment, seeding
 from common.compute import Compute
 from common.data import (
     Batches,
+    Padded,
     Repeated,
     Updates,
     as_updates,
@@ -205,6 +206,54 @@ def test_random_items_are_the_same_whatever_is_drawn_between_them(same, workers,
         found.append(batch)
     assert same(found, expected[start:])
     assert not torch.equal(expected[0][0][0], expected[1][0][0])
+
+
+class Drawn(Dataset):
+    """Items of unequal length that a place draws, and the place."""
+
+    draws = True
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, place):
+        seed = -1 if place.seed is None else place.seed
+        numbers = torch.rand(place.row % 3, generator=torch.Generator().manual_seed(abs(seed)))
+        return torch.tensor([place.row, place.epoch, seed]), numbers
+
+    @staticmethod
+    def collate(items):
+        places, numbers = zip(*items, strict=True)
+        return torch.stack(places), Padded.of(numbers)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("start", [0, 2])
+def test_a_set_that_draws_is_told_the_place_whatever_the_batch(same, workers, start):
+    def read(batch_size, **options):
+        batches = Batches(Drawn(), batch_size, training=True, seed=3, **options)
+        return [batch for update in batches.updates(4, start * 4 // batch_size) for batch in update]
+
+    one = read(4, workers=workers)
+    places = torch.cat([places for places, _ in one])
+    assert set(places[:, 1].tolist()) == {4}
+    assert len(set(places[:, 2].tolist())) == len(places)
+    again = torch.cat([places for places, _ in read(2, micro_batch=1)])
+    assert same(again, places)
+    for found, numbers in one:
+        assert same(numbers.lengths, found[:, 0] % 3)
+
+
+def test_a_set_that_draws_is_told_that_it_is_evaluated():
+    [[(places, numbers)]] = Batches(Drawn(), 11).updates(0)
+    assert places.tolist() == [[row, 0, -1] for row in range(11)]
+    assert numbers.values.shape == (11, 2)
+
+
+def test_sequences_that_are_all_empty_are_padded_to_one():
+    padded = Padded.of([torch.zeros(0, 6), torch.zeros(0, 6)])
+    assert padded.values.shape == (2, 1, 6)
+    assert padded.lengths.tolist() == [0, 0]
 
 
 def test_a_list_of_batches_is_a_split_and_batches_are_themselves():
