@@ -1,0 +1,1 @@
+"""Detection: YOLO, from its ideas to Ultralytics' models on our loop."""

@@ -1,0 +1,92 @@
+"""The options of the detection lab, and its recipes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.config import SCHEDULES, TrainingConfig, nearest, option
+from labs.detection.names import model_names
+
+AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
+
+
+@dataclass(frozen=True)
+class DetectionConfig(TrainingConfig):
+    """What `python -m labs.detection train` takes."""
+
+    data: str = option(
+        "scenes",
+        "scenes (composed of MNIST digits), a YOLO data.yaml, a COCO JSON, or a folder of photos "
+        "with Pascal VOC XML or YOLO txt",
+        group="Data",
+    )
+    image_size: int | None = option(
+        None,
+        "height and width in pixels that the network sees, a multiple of 32; 128 for scenes, else "
+        "640, when not given",
+        group="Data",
+        at_least=32,
+    )
+    limit: int | None = option(
+        None, "images to use of the whole set, for a short trial", group="Data", at_least=10
+    )
+    augment: tuple[str, ...] = option(
+        (),
+        "random changes of training images, with commas between: affine:0.1:0.5, color:0.2, "
+        "cutmix:0.5, hflip:0.5, hsv, mixup:0.5, mosaic:1, vflip:0.5; or none",
+        group="Data",
+    )
+    close_mosaic: int = option(
+        10, "last epochs without mosaic, mixup and cutmix", group="Data", at_least=0
+    )
+
+    model: str = option(
+        "tiny-yolo",
+        "tiny-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its YAML",
+        group="Model",
+    )
+    weights: str | None = option(
+        None,
+        "weights to start from: a file (.pt or .safetensors), or download to fetch the model's own",
+        group="Model",
+    )
+    anchors: int = option(5, "anchor boxes of tiny-yolo", group="Model", at_least=1)
+
+    epochs: int = option(12, "passes over the training split", group="Training", at_least=1)
+    batch_size: int = option(32, "images in one update", group="Training", at_least=1)
+    learning_rate: float = option(3e-3, "size of a step", group="Training", above=0)
+    ema: float | None = option(
+        0.99,
+        "decay per update of an average of the weights, used in their place; or none",
+        group="Training",
+        above=0,
+        below=1,
+    )
+    schedule: str = option(
+        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
+    )
+    warmup: float = option(
+        1.0,
+        "epochs of a linear rise before the schedule, at most half the run",
+        group="Training",
+        at_least=0,
+    )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.model not in model_names() and Path(self.model).suffix not in (".yaml", ".yml"):
+            found.append(
+                f"--model {self.model}: no such model{nearest(self.model, model_names())}; "
+                "`summary` lists them"
+            )
+        if self.image_size is not None and self.image_size % 32:
+            found.append(f"--image-size {self.image_size}: expected a multiple of 32")
+        for name in (spec.partition(":")[0] for spec in self.augment):
+            if name not in AUGMENTATIONS:
+                near = nearest(name, AUGMENTATIONS)
+                found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
+        return found
+
+
+RECIPES: dict[str, dict[str, Any]] = {}
