@@ -26,6 +26,11 @@ JOBS = {
     "forecast": "labs.rnn.forecast.job:Forecast",
     "translate": "labs.rnn.translate.job:Translate",
 }
+FAMILIES = {  # runs made of runs
+    "memory": "labs.rnn.memory.job:Memory",
+    "compare-encodings": "labs.rnn.sentiment.compare:Encodings",
+    "compare-cells": "labs.rnn.sentiment.compare:Cells",
+}
 FILE = click.option(
     "--file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -89,9 +94,7 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
     measures how far gradients reach. With RUN and --text: a picture of every gate, word by word.
     """
     if run is None and text is None:
-        from labs.rnn.memory.job import train
-
-        train(**given)
+        resolve_name(FAMILIES["memory"]).command(**given)
         return
     if run is None or text is None or any(given.values()):
         raise click.UsageError("give RUN and --text, and nothing else; or neither, to train")
@@ -116,9 +119,7 @@ def compare_encodings(**given: Any) -> None:
 
     Takes the options of `sentiment`; pretrained vectors take part where --vectors names them.
     """
-    from labs.rnn.sentiment.compare import compare
-
-    compare("compare-encodings", **given)
+    resolve_name(FAMILIES["compare-encodings"]).command(**given)
 
 
 @group.command("compare-cells", cls=cli.TrainCommand, config=CompareConfig, recipes={})
@@ -127,9 +128,7 @@ def compare_cells(**given: Any) -> None:
 
     Takes the options of `sentiment`.
     """
-    from labs.rnn.sentiment.compare import compare
-
-    compare("compare-cells", **given)
+    resolve_name(FAMILIES["compare-cells"]).command(**given)
 
 
 @group.command()
@@ -225,10 +224,9 @@ def report_command(run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
     from common.run import open_run
 
-    if open_run(run, "rnn").job == "memory":
-        from labs.rnn.memory.job import write_report
-
-        write_report(run)
+    job = open_run(run, "rnn").job
+    if job in FAMILIES:
+        resolve_name(FAMILIES[job]).report(run)
         return
     commands.report(_kind(run), run, device)
 

@@ -1,148 +1,78 @@
 """The memory run: trains its members one after another, and tells them apart."""
 
-import sys
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import click
-
-from common import cli, commands, files
-from common import run as runs
+from common import cli
 from common.checkpoint import load_weights
 from common.cli import Display
-from common.compute import Compute
-from common.config import build, read_toml, to_toml
 from common.errors import NonFiniteError
+from common.members import Jobs, Members
 from common.rows import Row
-from common.run import Run
 from common.training import Progress
 from labs.rnn.memory import gradients, report
 from labs.rnn.memory.config import CELLS, RECIPES, MemoryConfig
 from labs.rnn.memory.member import LAB, Member, compared, measured, start_name
 from labs.rnn.memory.plots import START_COLORS, Curve, Reach
-from labs.rnn.memory.tasks import TASKS
 
-VERB = "memory"
-_COMMAND = f"python -m labs.{LAB} {VERB}"
 _SEQUENCES = 100  # over which the norm of a gradient is a mean
 
 
-def train(
-    *,
-    recipe: str | None,
-    config_path: Path | None,
-    resume: Path | None,
-    options: dict[str, Any],
-    problems: list[str],
-) -> None:
-    """Start a run, or go on with one, train what is left of it, and show the result.
+class Memory(Members[MemoryConfig]):
+    """Cells on one task at growing lengths, and how far their gradients reach."""
 
-    The arguments are those of `common.commands.train`.
-    """
-    begun = time.perf_counter()
-    if resume is None:
-        config = commands.layered(MemoryConfig, RECIPES, recipe, config_path, options, problems)
-        run, device = start(config, sys.argv), None
-    else:
-        device = commands.resume_device(options, problems, recipe, config_path)
-        run, config = reopen(resume)
-    if run.finished:
-        cli.note(f"{run.path} is finished: nothing to do")
-    else:
-        with run.locked(), cli.saved_in(run.path, _COMMAND):
-            _train(run, config, device, begun)
-    _show(run, config)
+    lab, verb = LAB, "memory"
+    config_type, recipes, member = MemoryConfig, RECIPES, Member
 
+    @classmethod
+    def plan(cls, config: MemoryConfig) -> dict[str, MemoryConfig]:
+        """Return the members that are compared, and those whose gradients are measured."""
+        return compared(config) | measured(config)
 
-def start(config: MemoryConfig, command: Sequence[str]) -> Run:
-    """Make a new run folder; nothing is left behind when the config is wrong.
+    @classmethod
+    def stem(cls, config: MemoryConfig) -> str:
+        """Name the task."""
+        return f"{cls.verb}-{config.task}"
 
-    Args:
-        config: what to train.
-        command: the words of the command line, for the record.
-
-    Raises:
-        InputError: the device or the name cannot be had, or the config cannot be trained.
-    """
-    compute = Compute(config.device, config.precision)
-    for member in compared(config).values():
-        splits, card = Member.load(member)
-        Member(member, compute, card).check(splits)
-    run = runs.create(Path(config.run_dir), LAB, config.name, f"{VERB}-{config.task}")
-    about = {"lab": LAB, "job": VERB, "command": list(command)}
-    run.write("environment", {**about, **runs.environment(str(compute))})
-    files.write_text(run.config, to_toml(config))  # the last: it makes the folder a run
-    return run
-
-
-def reopen(path: Path) -> tuple[Run, MemoryConfig]:
-    """Return a memory run and its config.
-
-    Raises:
-        RunError: there is no such run.
-        ConfigError: its config.toml was changed into something wrong.
-    """
-    run = runs.open_run(path, LAB, VERB)
-    return run, build(MemoryConfig, (str(run.config), read_toml(run.config)))
-
-
-def write_report(path: Path) -> None:
-    """Write the report of a finished run again.
-
-    Raises:
-        RunError: there is no such run, or it is not finished.
-    """
-    run, config = reopen(path)
-    found = run.read("metrics")["members"]
-    _report(run, config, _members(run, config, "cpu"), found)
-    click.echo(f"Report: {run.report}")
-
-
-def _members(run: Run, config: MemoryConfig, device: str | None) -> dict[str, Member]:
-    plan = compared(config) | measured(config)
-    return {name: Member.member(run, name, member, device) for name, member in plan.items()}
-
-
-def _train(run: Run, config: MemoryConfig, device: str | None, begun: float) -> None:
-    """Train the members that are not finished, and conclude."""
-    cli.note(f"the {config.task} task, {run.read('environment')['device']}; {run.path}")
-    jobs = _members(run, config, device)
-    prepared = time.perf_counter() - begun
-    main, found = compared(config), dict[str, dict[str, Any]]()
-    for number, (name, job) in enumerate(jobs.items(), 1):
+    def train_member(self, job: Member, label: str) -> bool:
+        """Train a member; one that fails as it can without clipping is left out."""
+        splits = job.load_splits()
         try:
-            if not job.run.finished:
-                _train_member(job)
-        except NonFiniteError as error:  # as can be without clipping
-            if name in main:
+            with cli.display(job.config.epochs, ()) as display:
+                job.train(splits, _Bar(display), cli.note)
+        except NonFiniteError as error:
+            if job.run.path.name in compared(self.config):
                 raise
-            cli.note(f"{number} of {len(jobs)}: {name} is left out: {error}")
-            continue
-        found[name] = _found(job, name in main)
-        cli.note(f"{number} of {len(jobs)}: {name} {_line(found[name], config)}")
-    concluding = time.perf_counter()
-    _report(run, config, jobs, found)
-    seconds = [member["seconds"] for member in found.values()]
-    total = prepared + sum(each["total"] for each in seconds) + time.perf_counter() - concluding
-    trained = sum(each["train"] for each in seconds)
-    run.write("metrics", {"members": found, "seconds": {"train": trained, "total": total}})
+            cli.note(f"{label} is left out: {error}")
+            return False
+        job.conclude(splits, 0.0)
+        headline, figures = job.headline, job.run.read("metrics")
+        cli.note(
+            f"{label}, {_result(job, figures)}: test {headline.label} "
+            f"{figures['test'][headline.name]:.4g}, {figures['seconds']['train']:.1f} s"
+        )
+        return True
 
+    def measure(self, jobs: Jobs) -> dict[str, Any]:
+        """Return the figures of the members, and what became of each."""
+        main = compared(self.config)
+        return {"members": {name: _found(job, name in main) for name, job in jobs.items()}}
 
-def _report(
-    run: Run, config: MemoryConfig, jobs: Mapping[str, Member], found: report.Members
-) -> None:
-    trained = {name: jobs[name] for name in found}
-    measurable = {name: job for name, job in trained.items() if name in measured(config)}
-    report.write(run, config, found, _curves(trained, found), _reaches(measurable, found))
+    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
+        """Write who learned what, and how far gradients reach."""
+        found = metrics["members"]
+        chosen = measured(self.config)
+        measurable = {name: job for name, job in jobs.items() if name in chosen}
+        report.write(
+            self.run, self.config, found, _curves(jobs, found), _reaches(measurable, found)
+        )
 
-
-def _train_member(job: Member) -> None:
-    splits = job.load_splits()
-    with cli.display(job.config.epochs, ()) as display:
-        job.train(splits, _Bar(display), cli.note)
-    job.conclude(splits, 0.0)
+    def show(self, metrics: Mapping[str, Any]) -> None:
+        """Print the table, and what to make of it."""
+        found = metrics["members"]
+        shown = report.table(self.config, found)
+        cli.show_table(f"the {self.config.task} task", shown.columns, shown.rows)
+        cli.say(report.verdict(self.config, found))
 
 
 class _Bar(Display):
@@ -162,36 +92,33 @@ class _Bar(Display):
 def _found(job: Member, main: bool) -> dict[str, Any]:
     """Return what metrics.json says of a member: its own figures, and what became of it."""
     figures, name = job.run.read("metrics"), job.headline.name
-    task = job.task({})
-    [baseline] = figures["baselines"].values()
+    goal = job.task({}).goal
     learned = [
         row["epoch"] * job.config.updates
         for row in job.run.history
-        if row[f"validation/{name}"] < task.goal
+        if row[f"validation/{name}"] < goal
     ]
-    better = baseline["lead_interval"][0] > 0
-    result = report.BETTER if better else report.NO_BETTER
     return {
         "cell": job.cell,
         "length": job.length,
         "start": start_name(job.config),
         "clip": job.config.clip,
         "main": main,
-        "result": report.LEARNED if figures["test"][name] < task.goal else result,
+        "result": _result(job, figures),
         "learned_after": learned[0] if learned else None,
         **figures,
     }
 
 
-def _line(found: Mapping[str, Any], config: MemoryConfig) -> str:
-    headline = TASKS[config.task].headline
-    return (
-        f"{found['result']}: test {headline.label} {found['test'][headline.name]:.4g}, "
-        f"{found['seconds']['train']:.1f} s"
-    )
+def _result(job: Member, figures: Mapping[str, Any]) -> str:
+    """Say what became of a member, held against the answer without memory."""
+    if figures["test"][job.headline.name] < job.task({}).goal:
+        return report.LEARNED
+    [baseline] = figures["baselines"].values()
+    return report.BETTER if baseline["lead_interval"][0] > 0 else report.NO_BETTER
 
 
-def _curves(jobs: Mapping[str, Member], found: report.Members) -> dict[int, list[Curve]]:
+def _curves(jobs: Jobs, found: report.Members) -> dict[int, list[Curve]]:
     """Return the errors of the members that are compared, by length."""
     curves: dict[int, list[Curve]] = {}
     for name, job in jobs.items():
@@ -203,7 +130,7 @@ def _curves(jobs: Mapping[str, Member], found: report.Members) -> dict[int, list
     return curves
 
 
-def _reaches(jobs: Mapping[str, Member], found: report.Members) -> list[Reach]:
+def _reaches(jobs: Jobs, found: report.Members) -> list[Reach]:
     """Measure how far the gradients of members reach, before training and after it."""
     before: dict[tuple[str, str], Reach] = {}
     after: list[Reach] = []
@@ -223,12 +150,3 @@ def _reaches(jobs: Mapping[str, Member], found: report.Members) -> list[Reach]:
         [*before.values(), *after],
         key=lambda each: (CELLS.index(each.cell), each.trained, starts.index(each.start)),
     )
-
-
-def _show(run: Run, config: MemoryConfig) -> None:
-    """Print the table of a finished run, and what to make of it."""
-    found = run.read("metrics")["members"]
-    shown = report.table(config, found)
-    cli.show_table(f"the {config.task} task", shown.columns, shown.rows)
-    cli.say(report.verdict(config, found))
-    click.echo(f"Report: {run.report}")

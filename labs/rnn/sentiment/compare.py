@@ -1,22 +1,15 @@
 """Encodings, or cells, side by side: each trained with several seeds, on the same split."""
 
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import click
-
-from common import cli, commands, plots, report, sections
-from common import run as runs
-from common.compute import Compute
-from common.config import build, read_toml, to_toml
+from common import cli, plots, report, sections
 from common.errors import ConfigError
-from common.files import write_text
 from common.jobs import Outputs, Splits
+from common.members import Jobs, Members
 from common.plots import Bar
 from common.report import Section, Table
 from common.results import Array
@@ -25,7 +18,6 @@ from labs.rnn.sentiment import plots as job_plots
 from labs.rnn.sentiment.config import COMPARED, CompareConfig, SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
 
-_LAB = "rnn"
 _COLUMNS = (
     "",
     "parameters",
@@ -47,92 +39,78 @@ class Member(Sentiment):
         """Write none: the report of the comparison shows its members side by side."""
 
 
-def compare(
-    verb: str,
-    *,
-    recipe: str | None,
-    config_path: Path | None,
-    resume: Path | None,
-    options: dict[str, Any],
-    problems: list[str],
-) -> None:
-    """Train what is compared, or what is left of it, and show the result.
+class Comparison(Members[CompareConfig]):
+    """What `COMPARED` lists under a command, each trained with several seeds."""
 
-    Args:
-        verb: one of `COMPARED`.
-        recipe: as in `common.commands.train`, as are the others.
-        config_path: a file of values.
-        resume: a comparison to go on with.
-        options: values by the name of the field, as text.
-        problems: what is wrong with the options.
-    """
-    begun = time.perf_counter()
-    if resume is None:
-        config = commands.layered(CompareConfig, {}, recipe, config_path, options, problems)
-        run, device = _start(verb, config), None
-    else:
-        device = commands.resume_device(options, problems, recipe, config_path)
-        run = runs.open_run(resume, _LAB, verb)
-        config = build(CompareConfig, (str(run.config), read_toml(run.config)))
-    if run.finished:
-        cli.note(f"{run.path} is finished: nothing to do")
-    else:
-        with run.locked(), cli.saved_in(run.path, f"python -m labs.{_LAB} {verb}"):
-            _train(run, verb, config, device, begun)
-    _show(run)
+    lab = "rnn"
+    config_type, member = CompareConfig, Member
 
-
-def members(verb: str, config: CompareConfig) -> dict[str, dict[str, SentimentConfig]]:
-    """Return the configs that are compared: by what they are called, then by the member's name."""
-    shared = {field.name: getattr(config, field.name) for field in fields(SentimentConfig)}
-    base = Sentiment.located(SentimentConfig(**{**shared, "name": None}))
-    return {
-        title: {
-            f"{title}-{seed}": replace(base, **values, seed=seed)
-            for seed in range(config.seed, config.seed + config.seeds)
+    @classmethod
+    def plan(cls, config: CompareConfig) -> dict[str, SentimentConfig]:
+        """Return the config of each by what it is called and its seed."""
+        return {
+            name: member for plan in members(cls.verb, config).values() for name, member in plan
         }
+
+    @classmethod
+    def stem(cls, config: CompareConfig) -> str:
+        """Name the command and the data."""
+        return f"{cls.verb}-{Path(config.data).stem}"
+
+    def measure(self, jobs: Jobs) -> dict[str, Any]:
+        """Return the figures of all seeds of each of what is compared."""
+        compared = {
+            title: [_figures(name, jobs[name]) for name, _ in plan]
+            for title, plan in members(self.verb, self.config).items()
+        }
+        return {"compared": compared, "source": next(iter(jobs.values())).card.source}
+
+    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
+        """Show all of them in a table, and their learning curves."""
+        _write_report(self.run, self.verb, metrics)
+
+    def show(self, metrics: Mapping[str, Any]) -> None:
+        """Print the table, and which came out best."""
+        cli.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
+        cli.say(verdict(metrics["compared"]))
+
+
+class Encodings(Comparison):
+    """Encodings side by side."""
+
+    verb = "compare-encodings"
+
+
+class Cells(Comparison):
+    """Cells side by side."""
+
+    verb = "compare-cells"
+
+    @classmethod
+    def plan(cls, config: CompareConfig) -> dict[str, SentimentConfig]:
+        """Return the config of each by what it is called and its seed."""
+        if config.encoding == "n-gram-bag":
+            raise ConfigError("--encoding n-gram-bag: has no cell to compare; leave it out")
+        return super().plan(config)
+
+
+def members(verb: str, config: CompareConfig) -> dict[str, list[tuple[str, SentimentConfig]]]:
+    """Return what is compared: a name and a config for each seed of each."""
+    shared = {field.name: getattr(config, field.name) for field in fields(SentimentConfig)}
+    base = SentimentConfig(**{**shared, "name": None})
+    return {
+        title: [
+            (f"{title}-{seed}", replace(base, **values, seed=seed))
+            for seed in range(config.seed, config.seed + config.seeds)
+        ]
         for title, values in COMPARED[verb].items()
         if config.vectors is not None or not title.startswith("pretrained")
     }
 
 
-def _start(verb: str, config: CompareConfig) -> Run:
-    if verb == "compare-cells" and config.encoding == "n-gram-bag":
-        raise ConfigError("--encoding n-gram-bag: has no cell to compare; leave it out")
-    compute = Compute(config.device, config.precision)
-    for plan in members(verb, config).values():
-        member = next(iter(plan.values()))
-        splits, card = Member.load(member)
-        Member(member, compute, card).check(splits)
-    run = runs.create(Path(config.run_dir), _LAB, config.name, f"{verb}-{Path(config.data).stem}")
-    about = {"lab": _LAB, "job": verb, "command": sys.argv}
-    run.write("environment", {**about, **runs.environment(str(compute))})
-    write_text(run.config, to_toml(Sentiment.located(config)))
-    return run
-
-
-def _train(run: Run, verb: str, config: CompareConfig, device: str | None, begun: float) -> None:
-    compared: dict[str, list[dict[str, Any]]] = {}
-    for title, plan in members(verb, config).items():
-        compared[title] = []
-        for name, member in plan.items():
-            job = Member.member(run, name, member, device)
-            if not job.run.finished:
-                cli.note(f"{name}: {job.run.path}")
-                splits = job.load_splits()
-                with cli.display(member.epochs, [f"validation/{job.headline.name}"]) as display:
-                    job.train(splits, display, cli.note)
-                job.conclude(splits, 0.0)
-            parameters = sum(p.numel() for p in job.model.parameters() if p.requires_grad)
-            figures = job.run.read("metrics")
-            compared[title].append({"member": name, "parameters": parameters, **figures})
-    metrics = {
-        "compared": compared,
-        "source": job.card.source,
-        "seconds": {"total": time.perf_counter() - begun},
-    }
-    _write_report(run, verb, metrics)
-    run.write("metrics", metrics)
+def _figures(name: str, job: Sentiment) -> dict[str, Any]:
+    parameters = sum(p.numel() for p in job.model.parameters() if p.requires_grad)
+    return {"member": name, "parameters": parameters, **job.run.read("metrics")}
 
 
 def table(compared: Mapping[str, list[dict[str, Any]]]) -> list[list[str]]:
@@ -209,10 +187,3 @@ def _write_report(run: Run, verb: str, metrics: Mapping[str, Any]) -> None:
     ]
     html = report.render(verb, f"Run {run.path.name}", verdict(compared), parts)
     report.write(run.report, html)
-
-
-def _show(run: Run) -> None:
-    metrics = run.read("metrics")
-    cli.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
-    cli.say(verdict(metrics["compared"]))
-    click.echo(f"Report: {run.report}")

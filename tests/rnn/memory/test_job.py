@@ -19,7 +19,7 @@ QUICK = {
 
 def train(folder, resume=None, **options):
     options = {} if resume else {**QUICK, "run_dir": str(folder), "name": "run", **options}
-    job.train(recipe=None, config_path=None, resume=resume, options=options, problems=[])
+    job.Memory.command(recipe=None, config_path=None, resume=resume, options=options, problems=[])
     return folder / "rnn" / "run"
 
 
@@ -66,7 +66,7 @@ def test_a_finished_run_is_shown_again_and_its_report_written_again(finished, ca
     report.unlink()
     train(finished.parent.parent, resume=finished)
     assert "no better" in capsys.readouterr().out
-    job.write_report(finished)
+    job.Memory.report(finished)
     assert report.read_bytes() == html
     assert metrics(finished) == before
 
@@ -96,14 +96,14 @@ def test_a_stopped_run_goes_on_where_it_stood(finished, tmp_path, monkeypatch):
 
 
 def test_an_unclipped_variant_that_diverges_is_left_out(tmp_path, monkeypatch, capsys):
-    real = job._train_member
+    real = job.Member.train
 
-    def diverge(member):
+    def diverge(member, *arguments):
         if member.config.clip is None:
             raise NonFiniteError("the gradient is not finite")
-        real(member)
+        real(member, *arguments)
 
-    monkeypatch.setattr(job, "_train_member", diverge)
+    monkeypatch.setattr(job.Member, "train", diverge)
     run = train(tmp_path, cells="rnn", lengths="5")
     assert list(metrics(run)["members"]) == ["rnn-5", "rnn-5-orthogonal"]
     assert "rnn-5-default-unclipped is left out" in capsys.readouterr().err
@@ -132,4 +132,4 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path, options, message):
 
 def test_only_memory_runs_are_taken(tmp_path):
     with pytest.raises(RunError, match="not a run folder"):
-        job.write_report(tmp_path)
+        job.Memory.report(tmp_path)
