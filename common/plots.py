@@ -200,6 +200,29 @@ def _mark_best(axes: Axes, best_epoch: int) -> None:
     )
 
 
+@figure_style()
+def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str) -> Figure:
+    """Draw a figure over the epochs: a color for each of what is compared, a line for each seed.
+
+    Args:
+        runs: the histories of the seeds, by what is compared.
+        name: the figure in a row, such as `validation/accuracy`.
+        label: what the figure is called.
+    """
+    drawing = Figure(figsize=(_WIDTH, 4), layout="constrained")
+    axes = drawing.subplots()
+    for number, (title, seeds) in enumerate(runs.items()):
+        for seed, rows in enumerate(seeds):
+            epochs, values = [row["epoch"] for row in rows], [row[name] for row in rows]
+            text = title if seed == 0 else None
+            axes.plot(epochs, values, color=f"C{number}", label=text, marker=".", alpha=0.8)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"validation {label}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return drawing
+
+
 # --- results ------------------------------------------------------------------------------------
 
 

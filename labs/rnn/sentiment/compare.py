@@ -14,7 +14,6 @@ from common.plots import Bar
 from common.report import Section, Table
 from common.results import Array
 from common.run import Run
-from labs.rnn.sentiment import plots as job_plots
 from labs.rnn.sentiment.config import COMPARED, CompareConfig, SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
 
@@ -173,7 +172,7 @@ def _write_report(run: Run, verb: str, metrics: Mapping[str, Any]) -> None:
         drawn(
             "curves",
             "Validation balanced accuracy after each epoch, a line for each seed.",
-            job_plots.histories(histories, "validation/balanced_accuracy", "balanced accuracy"),
+            plots.histories(histories, "validation/balanced_accuracy", "balanced accuracy"),
         ),
     )
     text = (

@@ -1,13 +1,9 @@
 """Pictures of the sentiment job."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from common.plots import drawable, figure_style, short
-from common.rows import Row
 from labs.rnn.sentiment.explain import Explanation
 
 _MOST_WORDS = 60
@@ -39,27 +35,4 @@ def explanation(found: Explanation) -> Figure:
             len(scores) > len(shown)
         )
         axes.set_title(f"{found.label}: probability {found.probability:.3f}{left_out}")
-    return figure
-
-
-def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str) -> Figure:
-    """Draw a figure over the epochs: a color for each of what is compared, a line for each seed.
-
-    Args:
-        runs: the histories of the seeds, by what is compared.
-        name: the figure in a row, such as `validation/accuracy`.
-        label: what the figure is called.
-    """
-    with figure_style():
-        figure = Figure(figsize=(7.5, 4), layout="constrained")
-        axes = figure.add_subplot()
-        for number, (title, seeds) in enumerate(runs.items()):
-            for seed, rows in enumerate(seeds):
-                epochs, values = [row["epoch"] for row in rows], [row[name] for row in rows]
-                text = title if seed == 0 else None
-                axes.plot(epochs, values, color=f"C{number}", label=text, marker=".", alpha=0.8)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"validation {label}")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
     return figure

@@ -1,0 +1,55 @@
+"""Every command in the README and on a lab's pages is one that the lab takes."""
+
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from common.cli import ConfigCommand, TrainCommand
+from common.config import build
+from labs.__main__ import LABS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/*.md"))]
+GROUPS = {lab: import_module(f"labs.{lab}.__main__").group for lab in LABS}
+COMMANDS = sorted(
+    {
+        found
+        for page in PAGES
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        for found in re.findall(r"-m labs\.(\w+) (.+)", block)
+    }
+)
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_the_pages_show_commands_of_every_lab(lab):
+    assert len([line for name, line in COMMANDS if name == lab]) >= 8
+
+
+@pytest.mark.parametrize(("lab", "line"), COMMANDS)
+def test_a_command_on_a_page_is_understood(lab, line):
+    name, *words = shlex.split(line, comments=True)
+    command = GROUPS[lab].commands[name]
+    context = command.make_context(name, words)
+    if isinstance(command, ConfigCommand):
+        assert [word for word in context.args if word.startswith("-")] == []
+        fields = command.config.__dataclass_fields__
+        given = {k: v for k, v in context.params.items() if k in fields and v is not None}
+        build(command.config, ("options", given))
+
+
+@pytest.mark.parametrize(
+    ("command", "recipe"),
+    [
+        pytest.param(command, recipe, id=f"{lab} {name} {recipe}")
+        for lab, group in GROUPS.items()
+        for name, command in group.commands.items()
+        if isinstance(command, TrainCommand)
+        for recipe in command.recipes
+    ],
+)
+def test_a_recipe_is_a_config(command, recipe):
+    build(command.config, (recipe, command.recipes[recipe]))
