@@ -13,6 +13,7 @@ import contextlib
 import difflib
 import functools
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -25,13 +26,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import PIL
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -41,6 +42,7 @@ from common.tables import read_table
 
 Pixels = npt.NDArray[np.uint8]
 Decoding = Literal["auto", "memory", "cache", "stream"]
+T = TypeVar("T")
 
 # HEIC cannot be read without a plug-in; it is listed so that a phone's photos are reported as
 # left out, not overlooked.
@@ -48,6 +50,13 @@ SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg"),
     *(".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
 )
+PARTS = {  # what folders of a split are called
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg
 or the same below train/ and, if there are any, validation/ and test/:
@@ -56,14 +65,8 @@ or the same below train/ and, if there are any, validation/ and test/:
 _MEMORY_LIMIT = 2**30  # bytes of pixels that `auto` keeps in memory
 _DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _GREY_MODES = ("1", "L", "LA", "La", *_DEEP_GREY_MODES)
-_PARTS = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 _CHUNK = 256  # files given to the threads at once: bounds what waits in memory and Ctrl-C's delay
+_PHOTO_CHUNK = 32  # likewise, of whole photos
 _NUMBERS = ("all together",)  # stands for the classes where targets are numbers
 _CACHE_VERSION = 1  # to be raised when `decode` gives other pixels than before
 
@@ -303,14 +306,14 @@ def load_folder(
     for part, folder in _find_parts(root).items():
         counts[part], found = {}, []
         for file in _image_files(folder):
-            skipped.append((_name(file, root), "not in a class folder"))
+            skipped.append((relative_name(file, root), "not in a class folder"))
         for class_folder in _folders(folder):
             label = _text(class_folder.name)
             paths = _image_files(class_folder)
             counts[part][label] = counts[part].get(label, 0) + len(paths)
-            found += [_File(part, _name(path, root), path, label) for path in paths]
+            found += [_File(part, relative_name(path, root), path, label) for path in paths]
             problems += [
-                f"{_name(nested, root)}/ is a folder inside a class folder"
+                f"{relative_name(nested, root)}/ is a folder inside a class folder"
                 for nested in _folders(class_folder)
             ]
         files += sorted(found)
@@ -457,7 +460,7 @@ def _different_classes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
 def _find_parts(root: Path) -> dict[str, Path]:
     """Return the folders that hold class folders: the root as "all", or train and the others."""
     folders = {_text(folder.name): folder for folder in _folders(root)}
-    named = {name: folder for name, folder in folders.items() if name.casefold() in _PARTS}
+    named = {name: folder for name, folder in folders.items() if name.casefold() in PARTS}
     others = [name for name in folders if name not in named]
     # A class may be called "train" too, beside "bus" and "car"; it holds images and no folders.
     if not named or (others and not any(_folders(folder) for folder in named.values())):
@@ -466,7 +469,7 @@ def _find_parts(root: Path) -> dict[str, Path]:
     problems = [f"{name}/ stands beside {', '.join(named)}: move it elsewhere" for name in others]
     parts: dict[str, Path] = {}
     for name, folder in named.items():
-        part = _PARTS[name.casefold()]
+        part = PARTS[name.casefold()]
         if part in parts:
             problems.append(f"{name}/ and {parts[part].name}/ are both for {part}: keep one")
         parts[part] = folder
@@ -542,8 +545,76 @@ def decode(path: Path, image_size: int, channels: int) -> Tensor:
     with _quiet():
         result = _try_decode(path, image_size, channels)
     if isinstance(result, str):
-        raise DataError(f"cannot read the image {path}: {result}; replace or remove the file")
+        raise _unreadable(path, result)
     return torch.from_numpy(result)
+
+
+def photo(path: Path) -> Tensor:
+    """Decode an image file as a whole, in color; orientation, transparency and depth as `decode`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        uint8 of shape (3, H, W), RGB.
+
+    Raises:
+        DataError: as `decode`.
+    """
+    with _quiet():
+        result = _try_photo(path)
+    if isinstance(result, str):
+        raise _unreadable(path, result)
+    return result
+
+
+def photo_size(path: Path) -> tuple[int, int] | str:
+    """Return the height and width that `photo` gives, from the file's header alone.
+
+    Or, as a text, the reason why it cannot be read.
+    """
+    try:
+        with _quiet(), Image.open(path) as file:
+            # Of a PNG without it, getexif() would decode the whole.
+            exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
+            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return (file.width, file.height) if turned else (file.height, file.width)
+    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
+        return _reason(path, error)
+
+
+def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T | str]:
+    """Decode image files in threads, each as `photo` does.
+
+    Yields:
+        In order, what `change` makes of each; or the reason why a file cannot be read.
+    """
+
+    def changed(path: Path) -> T | str:
+        result = _try_photo(path)
+        return result if isinstance(result, str) else change(result)
+
+    remaining = iter(paths)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while chunk := list(itertools.islice(remaining, _PHOTO_CHUNK)):
+            with _quiet():  # The filters of warnings belong to the process, not to a thread.
+                results = list(pool.map(changed, chunk))
+            yield from results
+
+
+def _try_photo(path: Path) -> Tensor | str:
+    """Return the pixels, or the reason why there are none."""
+    try:
+        with Image.open(path) as file:
+            upright = ImageOps.exif_transpose(file)
+        pixels = np.array(_flatten(_eight_bits(upright)).convert("RGB"))
+    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
+        return _reason(path, error)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _unreadable(path: Path, reason: str) -> DataError:
+    return DataError(f"cannot read the image {path}: {reason}; replace or remove the file")
 
 
 def _try_decode(path: Path, image_size: int, channels: int) -> Pixels | str:
@@ -755,7 +826,8 @@ def _text(name: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _name(path: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
+    """Return a file's path below a folder in NFC with slashes: the same on every system."""
     return "/".join(_text(part) for part in path.relative_to(root).parts)
 
 

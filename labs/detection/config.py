@@ -90,3 +90,24 @@ class DetectionConfig(TrainingConfig):
 
 
 RECIPES: dict[str, dict[str, Any]] = {}
+
+
+@dataclass(frozen=True)
+class CompareConfig(DetectionConfig):
+    """What `compare` takes."""
+
+    models: tuple[str, ...] = option(
+        ("tiny-yolo", "yolo11n", "faster-rcnn", "ssdlite"),
+        "what is compared, with commas between",
+        group="Model",
+    )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        for name in self.models:
+            found += [
+                problem.replace("--model ", "--models ", 1)
+                for problem in DetectionConfig(model=name).problems()
+            ]
+        return found

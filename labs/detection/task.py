@@ -1,8 +1,10 @@
 """What the loop cannot know about detection, whichever the detector."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -58,3 +60,17 @@ def filled(boxes: Padded, rows: int) -> Tensor:
     step = lengths.new_tensor(range(rows))
     values[..., 4].masked_fill_(step >= lengths[:, None], -1)
     return values
+
+
+def detections(found: Sequence[Tensor]) -> Tensor:
+    """Return the surest detections of each image as (B, MOST, 6) float32.
+
+    Args:
+        found: of each image (n, 6): x1, y1, x2, y2, score, class, in any order.
+    """
+    all_rows = torch.zeros(len(found), MOST, COLUMNS, device=found[0].device)
+    all_rows[..., 5] = -1
+    for place, rows in zip(all_rows, found, strict=True):
+        surest = rows[:, 4].argsort(descending=True, stable=True)[:MOST]
+        place[: len(surest)] = rows[surest].float()
+    return all_rows

@@ -15,7 +15,15 @@ from torchvision.transforms import v2
 
 from common import images
 from common.errors import DataError, SaveError
-from common.images import ImageFiles, decode, fingerprint, load_csv, load_embedded, load_folder
+from common.images import (
+    ImageFiles,
+    decode,
+    fingerprint,
+    load_csv,
+    load_embedded,
+    load_folder,
+    photo,
+)
 
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
 
@@ -264,6 +272,44 @@ def test_unreadable_files_say_why(tmp_path):
     }.items():
         with pytest.raises(DataError, match=f"{name}: .*{reason}.*; replace or remove"):
             decode(tmp_path / name, 16, 3)
+        with pytest.raises(DataError, match=f"{name}: .*{reason}.*; replace or remove"):
+            photo(tmp_path / name)
+    assert images.photo_size(tmp_path / "empty.jpg") == "empty file"
+    assert images.photo_size(tmp_path / "cut.jpg") == (427, 640)
+
+
+# Whole photos
+
+
+def test_a_photo_is_decoded_at_its_full_size(tmp_path):
+    PHOTOS[1].save(tmp_path / "a.png")
+    decoded = photo(tmp_path / "a.png")
+    assert decoded.is_contiguous()
+    assert (decoded.permute(1, 2, 0).numpy() == np.asarray(PHOTOS[1])).all()
+
+
+def test_a_photo_is_upright_flat_deep_and_in_color(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    paint(tmp_path / "turned.jpg", size=(40, 20), exif=exif)
+    assert photo(tmp_path / "turned.jpg").shape == (3, 40, 20)
+    assert images.photo_size(tmp_path / "turned.jpg") == (40, 20)
+    Image.new("RGBA", (4, 2), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (photo(tmp_path / "clear.png") == 255).all()
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(levels * 257).save(tmp_path / "deep.png")
+    assert (photo(tmp_path / "deep.png").numpy() == levels).all()
+
+
+def test_photos_come_in_order_or_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_PHOTO_CHUNK", 4)
+    paths = [paint(tmp_path / f"{side}.png", size=(side, 5)) for side in range(1, 11)]
+    paths.insert(3, cut(paint(tmp_path / "cut.png", size=(50, 50))))
+    paths.append(bomb(tmp_path / "large.png", 10_000))
+    widths = list(images.photos(iter(paths), lambda pixels: pixels.shape[2]))
+    assert widths[:3] + widths[4:-1] == list(range(1, 11))
+    assert isinstance(widths[3], str)
+    assert widths[-1] == "more than 89,478,485 pixels"
 
 
 # Folders
@@ -478,8 +524,8 @@ def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch):
 
 def test_all_ways_of_decoding_give_the_same_pixels(tmp_path):
     root = make_classes(tmp_path / "pets", suffix=".jpg")
-    for index, photo in enumerate(PHOTOS):
-        photo.save(root / "cat" / f"photo{index}.jpg")
+    for index, picture in enumerate(PHOTOS):
+        picture.save(root / "cat" / f"photo{index}.jpg")
     before = digest(root)
     memory, cached, streamed = (
         load_folder(root, 16, decoding=decoding).parts["all"]
