@@ -194,7 +194,7 @@ def show_records(
     """
     if form == "table" and output is None:
         rows = [[_short(value) for value in record.values()] for record in records]
-        cli.show_table(title, list(records[0]), rows)
+        cli.show_table(title, list(records[0]) if records else [], rows)
         return
     text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
     if output is None:
@@ -218,7 +218,7 @@ def _json(records: Sequence[Mapping[str, Any]]) -> str:
 def _separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
-    writer.writerow(records[0])
+    writer.writerows(list(record) for record in records[:1])
     writer.writerows(
         [f"{value:.6g}" if isinstance(value, float) else value for value in record.values()]
         for record in records

@@ -100,3 +100,10 @@ def test_what_is_inferred_stands_in_the_order_of_the_split(texts):
     found = infer(nn.Identity(), Sums(), batches, Compute())
     assert found["numbers"].tolist() == list(range(1000))
     assert found["sums"].tolist() == [int(texts[row].sum()) for row in range(1000)]
+
+
+def test_rows_keep_their_columns_when_all_are_empty():
+    ragged = Ragged.of([torch.zeros(0, 6), torch.zeros(0, 6)])
+    assert ragged.values.shape == (0, 6)
+    assert ragged.values.dtype == torch.float32
+    assert ragged[1].shape == (0, 6)
