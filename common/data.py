@@ -85,7 +85,7 @@ class Ragged:
         parts = [torch.as_tensor(sequence) for sequence in sequences]
         full = [part for part in parts if len(part)]
         sizes = torch.tensor([0, *map(len, parts)])
-        rows = [part for part in parts if part.ndim > 1]  # keep their columns, also when all are empty
+        rows = [part for part in parts if part.ndim > 1]  # keep columns, also when all are empty
         none = rows[0] if rows else torch.zeros(0, dtype=torch.int64)
         return cls(torch.cat(full) if full else none, sizes.cumsum(0))
 
