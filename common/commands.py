@@ -152,12 +152,19 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     click.echo(f"Report: {job.run.report}")
 
 
-def evaluate(kind: "type[Job[Any, Any]]", run: Path, split: str, device: str | None) -> None:
-    """Measure a run's best weights again on a split, and print the figures."""
+def evaluate(
+    kind: "type[Job[Any, Any]]", run: Path, split: str, device: str | None
+) -> tuple[Any, Any, Any]:
+    """Measure a run's best weights again on a split, and print the figures.
+
+    Returns:
+        The job, what its task collects of the split, and the split, for what a lab has to add.
+    """
     job = kind.reopen(run, device)
     job.load_best()
     splits = job.load_splits()
-    figures = job.figures(job.predict_splits(splits, [split])[split], splits[split])
+    outputs = job.predict_splits(splits, [split])[split]
+    figures = job.figures(outputs, splits[split])
     rows = [
         [
             name,
@@ -169,6 +176,7 @@ def evaluate(kind: "type[Job[Any, Any]]", run: Path, split: str, device: str | N
     ]
     title = f"{run} on {split} ({job.card.counts[split]:,} samples)"
     cli.show_table(title, ["figure", "value"], rows)
+    return job, outputs, splits[split]
 
 
 def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:

@@ -22,14 +22,19 @@ _LISTED = 50  # skipped samples that the report names
 
 
 class Drawn:
-    """Saves figures in a run's folder, and hands them to the report."""
+    """Saves figures in a run's folder, and hands them to the report.
 
-    def __init__(self, run: Run):
-        self._folder = run.figures
+    Args:
+        run: the run.
+        prefix: of the files' names.
+    """
+
+    def __init__(self, run: Run, prefix: str = ""):
+        self._folder, self._prefix = run.figures, prefix
 
     def __call__(self, name: str, caption: str, figure: "Figure") -> tuple[str, Path]:
         """Save a figure; returns what a section takes as a picture."""
-        path = self._folder / f"{name}.png"
+        path = self._folder / f"{self._prefix}{name}.png"
         plots.save(figure, path)
         return caption, path
 

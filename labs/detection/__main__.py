@@ -1,0 +1,312 @@
+"""`python -m labs.detection`: train, compare, predict, export, and what to ask of data and runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import click
+
+from common import cli, commands
+from common.config import nearest
+from common.errors import ConfigError
+from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
+from labs.detection.names import DESCRIPTIONS, ULTRALYTICS
+
+PROGRAM = "python -m labs.detection"
+JOB = "labs.detection.job:Detector"
+COMPARISON = "labs.detection.compare:Comparison"
+IMAGE = click.option(
+    "--image",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Its number in the split, from 0.",
+)
+PICTURE = click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The picture; in the run's figures when not given.",
+)
+SCORE = click.option(
+    "--score",
+    type=click.FloatRange(0, 1),
+    help="Least score of what counts; the one chosen on validation when not given.",
+)
+
+
+@click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def group() -> None:
+    """Find objects in images: YOLO, from its ideas to Ultralytics' models, and two-stage detectors.
+
+    Begin with `train`; most other commands take the folder of a run.
+    """
+
+
+@group.command(cls=cli.TrainCommand, config=DetectionConfig, recipes=RECIPES)
+def train(**given: Any) -> None:
+    """Train a detector, measure it against a baseline, and write a report.
+
+    Without options: a small YOLO on scenes composed of MNIST digits. Values come from the defaults,
+    then a recipe, then a config file, then options.
+    """
+    commands.train(JOB, DetectionConfig, RECIPES, **given)
+
+
+@group.command(cls=cli.TrainCommand, config=CompareConfig, recipes={})
+def compare(**given: Any) -> None:
+    """Train detectors of each kind on the same data: mAP, time per image, parameters, and errors.
+
+    Takes the options of `train`; what a model's own recipe sets is set for it.
+    """
+    resolve_name(COMPARISON).command(**given)
+
+
+@group.command()
+@commands.RUN
+@commands.SPLIT
+@commands.DEVICE
+def evaluate(run: Path, split: str, device: str | None) -> None:
+    """Measure a run's best weights again: COCO's figures, each class, and the kinds of errors.
+
+    Precision-recall curves and the confusion with the background are drawn into the run's figures.
+    """
+    job, outputs, images = commands.evaluate(resolve_name(JOB), run, split, device)
+    from common.sections import Drawn
+    from labs.detection import report
+
+    drawn = Drawn(job.run, f"{split}-")
+    for section in report.detections(job, outputs, images, job.score, drawn):
+        if section.table is not None:
+            cli.show_table(section.title, section.table.columns, section.table.rows)
+        for _, picture in section.pictures:
+            click.echo(f"Picture: {picture!s}")
+
+
+@group.command()
+@commands.RUN
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder; predictions/ of the run when not given.",
+)
+@click.option(
+    "--format",
+    "forms",
+    default="drawn,json",
+    show_default=True,
+    help="Some of drawn, json, csv, yolo, with commas between.",
+)
+@SCORE
+@commands.DEVICE
+def predict(
+    run: Path,
+    paths: tuple[Path, ...],
+    output: Path | None,
+    forms: str,
+    score: float | None,
+    device: str | None,
+) -> None:
+    """Find objects in photos and videos: files, or folders of them.
+
+    What cannot be read is named on the way and left out; if nothing is left, the command fails.
+    """
+    from labs.detection import predictions
+
+    chosen = _chosen("--format", forms, predictions.FORMATS)
+    job = resolve_name(JOB).reopen(run, device)
+    job.load_best()
+    folder = output or run / "predictions"
+    found = predictions.predict(job, paths, folder, chosen, score, cli.note)
+    cli.show_table(*predictions.table(found, job.card.classes))
+    click.echo(f"Output: {folder}")
+
+
+@group.command()
+@commands.RUN
+@click.option(
+    "--format",
+    "forms",
+    default="onnx",
+    show_default=True,
+    help="onnx, torchscript, or both with a comma between.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder; export/ of the run when not given.",
+)
+def export(run: Path, forms: str, output: Path | None) -> None:
+    """Write the network to a file for other programs, compare it with the original, and time it.
+
+    The file is written only if it says the same of images of the test split.
+    """
+    chosen = _chosen("--format", forms, ("onnx", "torchscript"))
+    from labs.detection import export as exporting
+
+    job = resolve_name(JOB).reopen(run, "cpu")
+    job.load_best()
+    folder = output or run / "export"
+    cli.show_table(*exporting.table(exporting.export(job, folder, chosen)))
+    click.echo(f"Output: {folder}")
+
+
+@group.command("explain-assignment")
+@commands.RUN
+@IMAGE
+@commands.SPLIT
+@PICTURE
+def explain_assignment(run: Path, image: int, split: str, output: Path | None) -> None:
+    """Draw which cell and which anchor answer for which box."""
+    from labs.detection.explain import draw_assignment
+
+    job, images = _opened(run, split)
+    _show_drawing(draw_assignment(job, images, image), output or run / "figures/assignment.png")
+
+
+@group.command()
+@commands.RUN
+@IMAGE
+@commands.SPLIT
+@click.option(
+    "--iou",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Overlap with a surer box of its class above which a box is removed.",
+)
+@SCORE
+@PICTURE
+def nms(
+    run: Path, image: int, split: str, iou: float, score: float | None, output: Path | None
+) -> None:
+    """Draw the boxes before non-maximum suppression, step by step, and after."""
+    from labs.detection.doctor import shown_from
+    from labs.detection.explain import draw_nms
+
+    job, images = _opened(run, split)
+    least = shown_from(job) if score is None else score
+    _show_drawing(draw_nms(job, images, image, iou, least), output or run / "figures/nms.png")
+
+
+@group.command()
+@commands.RUN
+@SCORE
+@click.option(
+    "--steps",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Updates of the trial to overfit one batch; 0 leaves it out.",
+)
+@commands.DEVICE
+def doctor(run: Path, score: float | None, steps: int, device: str | None) -> None:
+    """Find out why a run's mAP is low: labels, scale, anchors, learning, scores, one batch."""
+    from labs.detection.doctor import conclusion, examine
+
+    job = resolve_name(JOB).reopen(run, device)
+    checks = list(examine(job, job.load_splits(), score, steps))
+    rows = [list(check) for check in checks]
+    cli.show_table(str(run), ["check", "verdict", "found", "what to try"], rows)
+    cli.say(conclusion(checks))
+
+
+@group.command("data-check")
+@click.argument("path", type=click.Path(path_type=Path))
+@commands.FORM
+@commands.OUTPUT
+def data_check(path: Path, form: str, output: Path | None) -> None:
+    """List what is wrong with a data set, changing nothing.
+
+    PATH is a YOLO data.yaml, a COCO JSON, or a folder with Pascal VOC XML or YOLO txt.
+    """
+    from labs.detection.check import check
+
+    found = check(path)
+    if found.problems or form != "table":
+        commands.show_records("Problems", found.problems, form, output)
+    if form == "table":
+        commands.show_records("Boxes", found.counts, "table", None)
+        cli.say(found.summary)
+
+
+@group.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("destination", type=click.Path(path_type=Path))
+@click.option(
+    "--to", "form", type=click.Choice(["voc", "coco", "yolo"]), required=True, help="The format."
+)
+@click.option("--images/--no-images", default=True, show_default=True, help="Copy the images too.")
+def convert(source: Path, destination: Path, form: str, images: bool) -> None:
+    """Write a data set in another format into a new folder; the source is only read."""
+    from labs.detection.convert import convert as write
+
+    cli.say(write(source, destination, form, images))
+
+
+@group.command("report")
+@commands.RUN
+@commands.DEVICE
+def report_command(run: Path, device: str | None) -> None:
+    """Draw a finished run's report again."""
+    from common.run import open_run
+
+    if open_run(run, "detection").job == "compare":
+        resolve_name(COMPARISON).report(run)
+        return
+    commands.report(resolve_name(JOB), run, device)
+
+
+@group.command()
+@click.argument("model", required=False)
+@click.option("--image-size", type=click.IntRange(min=32), default=128, show_default=True)
+@click.option("--classes", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--depth", type=click.IntRange(min=0), default=2, show_default=True)
+def summary(model: str | None, image_size: int, classes: int, depth: int) -> None:
+    """Show a model's module tree, shapes, parameters and multiply-adds.
+
+    Without a name, list the models.
+    """
+    if model is None:
+        rows = [[name, text] for name, text in DESCRIPTIONS.items()]
+        cli.show_table("Models", ["name", ""], rows)
+        click.echo(f"and Ultralytics' (AGPL-3.0): {', '.join(ULTRALYTICS)}")
+        return
+    if problems := DetectionConfig(model=model, image_size=image_size).problems():
+        raise ConfigError(problems)
+    from labs.detection import models
+
+    names = [str(number) for number in range(classes)]
+    anchors = [(16.0, 16.0)] * DetectionConfig.anchors
+    found = models.build(model, names, image_size, anchors)
+    cli.show_summary(found, (3, image_size, image_size), model, depth)
+
+
+def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in chosen if name not in known]
+    if wrong or not chosen:
+        near = nearest(wrong[0], known) if wrong else ""
+        raise ConfigError(f"{option} {text}: expected some of {', '.join(known)}{near}")
+    return chosen
+
+
+def _opened(run: Path, split: str) -> Any:
+    """Return a run with its weights, on the CPU, and a split of its data."""
+    job = resolve_name(JOB).reopen(run, "cpu")
+    job.load_best()
+    return job, job.load_splits()[split]
+
+
+def _show_drawing(drawing: Any, path: Path) -> None:
+    from common import plots
+
+    figure, table = drawing
+    plots.save(figure, path)
+    cli.show_table(*table)
+    click.echo(f"Picture: {path}")
+
+
+if __name__ == "__main__":
+    cli.main(group, PROGRAM)

@@ -1,0 +1,150 @@
+"""The job of the lab: to find objects in images, and to say what they are."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from common import cli, training
+from common.data import Batches, Padded
+from common.jobs import Job, Outputs, Splits
+from common.report import Section
+from common.results import Array, Headline
+from common.sections import Drawn
+from common.summary import summarize
+from labs.detection import augment, baselines, data, metrics, models, report, weights
+from labs.detection.config import DetectionConfig
+from labs.detection.data import BoxSet, Card
+from labs.detection.task import Detection, filled
+
+_EVALUATION_BATCH = 32
+_MUCH = 10**9  # multiply-adds: what every detector but the lab's own has plenty of
+
+
+class Detector(Job[DetectionConfig, Card]):
+    """A detector of any kind; splits are `BoxSet`s."""
+
+    lab = "detection"
+    config_type = DetectionConfig
+    card_type = Card
+    paths = {"data": ("scenes",), "weights": ("download",)}
+
+    @classmethod
+    def load(cls, config: DetectionConfig) -> tuple[Splits, Card]:
+        """Load the config's images with their boxes, split."""
+        return data.load(config)
+
+    def build_model(self) -> nn.Module:
+        """Return the config's detector."""
+        self.initialize()
+        card = self.card
+        return models.build(self.config.model, card.classes, card.image_size, card.anchors)
+
+    def warm_start(self, splits: Splits) -> None:
+        """Load the weights that the config names, where they fit."""
+        if self.config.weights is None:
+            return
+        taken = weights.load(self.model, self.config.model, self.config.weights)
+        if hasattr(self, "run"):  # not when it is only tried
+            cli.note(taken)
+
+    def task(self, splits: Splits) -> training.Task:
+        """Return the task of the kind of detector."""
+        return self.detection
+
+    @cached_property
+    def detection(self) -> Detection:
+        """The task, of which `detect` needs no data."""
+        return models.task(self.config, self.card)
+
+    def batches(self, split: BoxSet, *, training: bool = False) -> Batches:
+        """Return a split as the loop takes it."""
+        config = self.config
+        source = augment.training_set(split, config) if training else split
+        in_memory = type(source) is BoxSet
+        return Batches(
+            (split.images, split.boxes) if in_memory else source,
+            config.batch_size if training else _EVALUATION_BATCH,
+            training=training,
+            micro_batch=config.micro_batch if training else None,
+            seed=config.seed,
+            prepare=augment.pipeline(config),
+            compute=self.compute,
+            workers=config.workers,
+            lengths=torch.zeros(len(split)) if in_memory else None,  # no image is like another
+        )
+
+    def work(self) -> int:
+        """Count one forward pass over a batch."""
+        if self.config.model != "tiny-yolo":
+            return _MUCH
+        shape = (3, self.card.image_size, self.card.image_size)
+        each = summarize(self.model, shape).multiply_adds
+        return each * (self.config.micro_batch or self.config.batch_size)
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return Path(self.config.model).stem
+
+    @property
+    def headline(self) -> Headline:
+        """COCO's mAP."""
+        return metrics.HEADLINE
+
+    def decide(self, outputs: Outputs) -> Array:
+        """Return detections, (N, MOST, 6)."""
+        found: Array = outputs["detections"].numpy()
+        return found
+
+    def targets(self, split: BoxSet) -> Array:
+        """Return what is true, (N, most, 6)."""
+        boxes = Padded.of([split.boxes[row] for row in range(len(split))])
+        found: Array = filled(boxes, self.card.most).numpy()
+        return found
+
+    @cached_property
+    def score(self) -> float:
+        """The score from which on a detection is shown, chosen on the validation split."""
+        return float(self.run.read("metrics")["validation"]["score_threshold"])
+
+    def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
+        """Choose the score threshold on validation, then measure all."""
+        found, truth = self.decide(outputs["validation"]), self.targets(splits["validation"])
+        self.score = metrics.score_threshold(found, truth, len(self.card.classes))
+        return super().measure(outputs, splits)
+
+    def figures(self, outputs: Outputs, split: BoxSet) -> dict[str, Any]:
+        """Return all figures of a split."""
+        found, truth = self.decide(outputs), self.targets(split)
+        return metrics.figures(found, truth, len(self.card.classes), self.score)
+
+    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
+        """Return what connected components and nearest neighbors find."""
+        return baselines.predictions(splits, len(self.card.classes))
+
+    def about_baselines(self) -> str:
+        """Say how the baseline works."""
+        return (
+            "The baseline proposes connected components of the image cut at many levels of "
+            "brightness, and names each after the nearest crops of such regions in "
+            f"{baselines.IMAGES:,} training images, non-objects among them."
+        )
+
+    def verdict(self, figures: Mapping[str, Any]) -> str:
+        """Say what came out, also at the lenient IoU of 0.5."""
+        test = figures["test"]
+        low, high = test["map50_interval"]
+        return (
+            f"{super().verdict(figures)} At an IoU of 0.5, where a rough box is enough, its mAP50 "
+            f"is {test['map50']:.4f} ({low:.4f} to {high:.4f})."
+        )
+
+    def sections(
+        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+    ) -> list[Section]:
+        """Return what it finds, what it misses, and why."""
+        return report.sections(self, outputs, splits, figures, drawn)

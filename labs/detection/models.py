@@ -1,0 +1,45 @@
+"""Detectors by name: the module, and the task that trains it."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from labs.detection import torchvision_models
+from labs.detection.config import DetectionConfig
+from labs.detection.data import Card
+from labs.detection.task import Detection
+from labs.detection.tiny_yolo import TinyYolo, TinyYoloTask
+
+
+def build(
+    name: str, classes: Sequence[str], image_size: int, anchors: Sequence[tuple[float, float]]
+) -> nn.Module:
+    """Return a detector; torch's generator draws its weights.
+
+    Args:
+        name: one of `names.model_names()`, or an Ultralytics YAML.
+        classes: their names.
+        image_size: height and width in pixels.
+        anchors: (width, height) in pixels of typical boxes; Ultralytics' models need none.
+
+    Raises:
+        ConfigError: the model cannot be had.
+    """
+    if name == "tiny-yolo":
+        return TinyYolo(len(classes), anchors)
+    if name in torchvision_models.WEIGHTS:
+        return torchvision_models.build(name, len(classes), image_size, anchors)
+    from labs.detection import ultralytics_models
+
+    return ultralytics_models.build(name, classes, image_size)
+
+
+def task(config: DetectionConfig, card: Card) -> Detection:
+    """Return what the loop cannot know about training the config's detector."""
+    if config.model == "tiny-yolo":
+        return TinyYoloTask(len(card.classes), card.most)
+    if config.model in torchvision_models.WEIGHTS:
+        return torchvision_models.TorchvisionTask(len(card.classes), card.most)
+    from labs.detection.ultralytics_models import UltralyticsTask
+
+    return UltralyticsTask(len(card.classes), card.most, config.epochs)

@@ -1,0 +1,237 @@
+"""What the report says of boxes: what is found, what is missed, and what goes wrong."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from common import plots as common_plots
+from common import sections as common_sections
+from common.cli import figure_text
+from common.report import Section, Table
+from common.sections import Drawn
+from labs.detection import metrics, plots
+from labs.detection.data import BoxSet
+from labs.detection.metrics import KINDS, Errors
+from labs.detection.plots import Panel
+
+if TYPE_CHECKING:
+    from labs.detection.job import Detector
+
+Array = npt.NDArray[Any]
+
+_SHOWN = 12  # images
+_EXAMPLES = 2  # of each kind of error
+_COLUMNS = {
+    "class": "class",
+    "ap50_95": "AP50-95",
+    "ap50": "AP50",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "boxes": "boxes",
+}
+
+
+def sections(
+    job: "Detector",
+    outputs: Mapping[str, Tensor],
+    splits: Mapping[str, BoxSet],
+    figures: Mapping[str, Any],
+    drawn: Drawn,
+) -> list[Section]:
+    """Return what the report says of boxes.
+
+    Args:
+        job: the run, with its best weights in the model.
+        outputs: detections (N, M, 6) and targets (N, T, 6) of the test split.
+        splits: `train`, `validation` and `test`.
+        figures: what metrics.json holds.
+        drawn: saves figures.
+    """
+    score = figures["validation"]["score_threshold"]
+    return [
+        *detections(job, outputs, splits["test"], score, drawn),
+        *_anchors(job, splits["train"], drawn),
+        _data(job, splits),
+    ]
+
+
+def detections(
+    job: "Detector", outputs: Mapping[str, Tensor], images: BoxSet, score: float, drawn: Drawn
+) -> list[Section]:
+    """Return what is found in the images of a split, how well, and what goes wrong.
+
+    Args:
+        job: the run.
+        outputs: detections (N, M, 6) and targets (N, T, 6) of the split.
+        images: the split.
+        score: from which detections are shown.
+        drawn: saves figures.
+    """
+    found, true = outputs["detections"].numpy(), outputs["targets"].numpy()
+    errors = metrics.errors(found, true, score)
+    test = _Test(job.card.classes, images, found, true, score, errors)
+    return [
+        _found(test, drawn),
+        _precision_recall(test, drawn),
+        _each_class(test),
+        _confusion(test, drawn),
+        _errors(test, drawn),
+    ]
+
+
+class _Test(NamedTuple):
+    """The test split with what was found in it."""
+
+    classes: tuple[str, ...]
+    images: BoxSet
+    found: Array
+    true: Array
+    score: float
+    errors: Errors
+
+    def panel(self, row: int) -> Panel:
+        """Return an image with all that is drawn into it."""
+        pixels = self.images.image(row).numpy()
+        kinds, boxes, missed = (marks[row] for marks in self.errors)
+        true, found, name = self.true[row], self.found[row], self.images.names[row]
+        return Panel(pixels, true, found, kinds, boxes, missed, name)
+
+
+def _found(test: _Test, drawn: Drawn) -> Section:
+    rows = np.unique(np.linspace(0, len(test.images) - 1, _SHOWN).astype(int))
+    panels = [test.panel(row) for row in rows.tolist()]
+    curves = metrics.by_score(test.found, test.true, len(test.classes))
+    return Section(
+        "What it finds",
+        f"Detections are shown from a score of {test.score:.3g} on, with which the mean F1 on the "
+        "validation split is best. A detection is correct where it has the class of a box and "
+        "overlaps it with an IoU of at least 0.5.",
+        pictures=(
+            drawn(
+                "found",
+                "Test images with true boxes and found ones, of an image at most the "
+                f"{plots.MOST_FOUND} surest.",
+                plots.pictures(panels, test.classes),
+            ),
+            drawn(
+                "scores",
+                "The test split, from whichever score on detections are shown. Of a class that is "
+                "then not found at all the precision is 0.",
+                plots.by_score(curves, test.score),
+            ),
+        ),
+    )
+
+
+def _precision_recall(test: _Test, drawn: Drawn) -> Section:
+    curves = metrics.precision_recall(test.found, test.true, len(test.classes))
+    caption = (
+        "Of the test split, by COCO's rules: at each recall the best precision there or further "
+        "right. The mean of a curve is the class's average precision, their mean the mAP50."
+    )
+    picture = drawn("precision_recall", caption, plots.precision_recall(curves, test.classes))
+    return Section("Precision and recall", pictures=(picture,))
+
+
+def _each_class(test: _Test) -> Section:
+    rows = [
+        [figure_text(row[name]) for name in _COLUMNS]
+        for row in metrics.per_class(test.found, test.true, test.classes, test.score)
+    ]
+    text = (
+        "Average precisions count all detections of the test split; precision, recall and F1 those "
+        f"with a score of at least {test.score:.3g}, at an IoU of 0.5."
+    )
+    return Section("Each class", text, Table(list(_COLUMNS.values()), rows))
+
+
+def _confusion(test: _Test, drawn: Drawn) -> Section:
+    matrix = metrics.confusion(test.found, test.true, len(test.classes), test.score)
+    text = (
+        "Each detection is matched with at most one box, whatever their classes, where their IoU "
+        "is at least 0.5. The last column counts boxes that were missed, the last row detections "
+        "for which there is no box left."
+    )
+    figure = common_plots.confusion(matrix, [*test.classes, "background"])
+    picture = drawn("confusion", "Rows are true classes, columns what was found.", figure)
+    return Section("Confusion with the background", text, pictures=(picture,))
+
+
+def _errors(test: _Test, drawn: Drawn) -> Section:
+    text = (
+        "A detection that is not correct has the wrong class; or a loose box (IoU from 0.1 to 0.5: "
+        "localization); or both; or its box was found already by a surer one (duplicate); or there "
+        "is nothing (background). A box that no detection is about is missed. Kinds and gains are "
+        "those of TIDE (Bolya et al. 2020); gains count detections of every score."
+    )
+    bars = plots.error_kinds(test.errors.counts, metrics.gains(test.found, test.true))
+    pictures = [drawn("errors", "Detections of the test split, by kind.", bars)]
+    if panels := [*_surest(test), *_largest(test)]:
+        caption = "The surest mistakes of each kind, and the largest boxes that were missed."
+        pictures.append(drawn("mistakes", caption, plots.pictures(panels, test.classes)))
+    return Section("Kinds of errors", text, pictures=pictures)
+
+
+def _surest(test: _Test) -> Iterator[Panel]:
+    """Show the detections of each wrong kind that have the best scores, each by itself."""
+    for number, kind in enumerate(KINDS[1:-1], 1):
+        places = np.argwhere(test.errors.kind == number)
+        scores = test.found[places[:, 0], places[:, 1], 4]
+        for image, row in places[np.argsort(-scores, kind="stable")[:_EXAMPLES]].tolist():
+            panel = test.panel(image)
+            alone = np.where(np.arange(len(panel.kinds)) == row, number, -1)
+            nothing, caption = np.zeros_like(panel.missed), f"{kind}: {panel.caption}"
+            yield panel._replace(kinds=alone, missed=nothing, caption=caption)
+
+
+def _largest(test: _Test) -> Iterator[Panel]:
+    """Show the largest boxes that were missed, each by itself."""
+    places = np.argwhere(test.errors.missed)
+    corners = test.true[places[:, 0], places[:, 1], :4]
+    areas = (corners[:, 2:] - corners[:, :2]).prod(1)
+    for image, row in places[np.argsort(-areas, kind="stable")[:_EXAMPLES]].tolist():
+        panel = test.panel(image)
+        alone = np.arange(len(panel.missed)) == row
+        nothing, caption = np.full_like(panel.kinds, -1), f"missed: {panel.caption}"
+        yield panel._replace(kinds=nothing, missed=alone, caption=caption)
+
+
+def _anchors(job: "Detector", train: BoxSet, drawn: Drawn) -> Iterator[Section]:
+    if job.config.model != "tiny-yolo":
+        return
+    card, boxes = job.card, train.boxes.values.numpy()
+    sizes = (boxes[:, 2:4] - boxes[:, :2])[boxes[:, 5] == 0]
+    figure = plots.anchors(sizes, np.array(card.anchors), card.anchor_iou)
+    listed = ", ".join(f"{width:.1f} x {height:.1f}" for width, height in card.anchors)
+    text = (
+        f"The network scales {len(card.anchors)} anchor boxes: {listed} pixels (width x height). "
+        "They are the means of clusters of the training boxes, by k-means with 1 - IoU as the "
+        "distance (Redmon and Farhadi 2017, section 2)."
+    )
+    picture = drawn("anchors", "Sizes of the training boxes, and the anchors.", figure)
+    yield Section("Anchors", text, pictures=(picture,))
+
+
+def _data(job: "Detector", splits: Mapping[str, BoxSet]) -> Section:
+    boxes = {name: split.boxes for name, split in splits.items()}
+    counts = ", ".join(f"{len(rows.values):,} {name}" for name, rows in boxes.items())
+    empty = ", ".join(f"{int((rows.lengths == 0).sum()):,} {name}" for name, rows in boxes.items())
+    crowds = sum(int((rows.values[:, 5] > 0).sum()) for rows in boxes.values() if len(rows.values))
+    size = job.card.image_size
+    text = (
+        f"Boxes: {counts}. Images without a box, which are backgrounds: {empty}. "
+        f"The network sees squares of {size}x{size} pixels, in which mAP is measured too."
+    )
+    if crowds:
+        text += f" {crowds:,} boxes are crowds, in which any number of detections is forgiven."
+    if job.config.data == "scenes":
+        text += (
+            " The scenes are composites, not photos: real handwritten digits pasted onto noise and "
+            "onto cut-outs of photos. Training, validation and test scenes show digits of their "
+            "own; what is measured here says little about photos."
+        )
+    return common_sections.data(job, text)
