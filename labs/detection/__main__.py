@@ -10,7 +10,7 @@ import click
 from common import cli, commands
 from common.config import nearest
 from common.errors import ConfigError
-from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
+from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.names import DESCRIPTIONS, ULTRALYTICS
 
 PROGRAM = "python -m labs.detection"
@@ -48,8 +48,13 @@ def train(**given: Any) -> None:
     """Train a detector, measure it against a baseline, and write a report.
 
     Without options: a small YOLO on scenes composed of MNIST digits. Values come from the defaults,
-    then a recipe, then a config file, then options.
+    then a recipe, then a config file, then options; where no recipe is named, the one that suits
+    the model.
     """
+    own = recipe_for(given["options"].get("model"))
+    if own and given["recipe"] is None and given["resume"] is None:
+        cli.note(f"with the values of --recipe {own}")
+        given["recipe"] = own
     commands.train(JOB, DetectionConfig, RECIPES, **given)
 
 

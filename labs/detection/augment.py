@@ -105,7 +105,7 @@ class Changed(Dataset[tuple[Tensor, Tensor]]):
         from labs.detection.ultralytics_models import Changes
 
         alone = {name: value for name, value in strengths.items() if name not in _MIXING}
-        size = split.image(0).shape[-1]
+        size = split.images.shape[-1]
         self.split, self._mixing = split, mixing
         self._first = Changes(self.without_bars, len(split), size, strengths)
         self._last = Changes(self.without_bars, len(split), size, alone)

@@ -16,7 +16,7 @@ from common.report import Section, Table
 from common.results import Array
 from labs.detection import metrics
 from labs.detection import plots as lab_plots
-from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
+from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.job import Detector
 
 _COLUMNS = (
@@ -55,10 +55,8 @@ class Comparison(Members[CompareConfig]):
         """Return the config of each model: the shared one, with what its own recipe sets."""
         shared = {field.name: getattr(config, field.name) for field in fields(DetectionConfig)}
         base = DetectionConfig(**{**shared, "name": None})
-        return {
-            name: replace(base, **{**RECIPES.get(name, {}), "model": name})
-            for name in config.models
-        }
+        own = {name: RECIPES.get(recipe_for(name) or "", {}) for name in config.models}
+        return {name: replace(base, **{**own[name], "model": name}) for name in config.models}
 
     @classmethod
     def stem(cls, config: CompareConfig) -> str:
@@ -91,7 +89,7 @@ class Comparison(Members[CompareConfig]):
                     drawn("compared", "Test mAP50-95 with 95 % intervals.", _bars(compared)),
                     drawn(
                         "speed",
-                        "Better is up, faster is left; the area of a dot is the number of parameters.",
+                        "Better is up, faster is left; the area of a dot tells the parameters.",
                         lab_plots.speed(compared),
                     ),
                     drawn(

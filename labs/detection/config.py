@@ -1,11 +1,10 @@
 """The options of the detection lab, and its recipes."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from common.config import SCHEDULES, TrainingConfig, nearest, option
-from labs.detection.names import model_names
+from labs.detection.names import SEGMENTATION, model_names
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
 
@@ -40,6 +39,12 @@ class DetectionConfig(TrainingConfig):
         10, "last epochs without mosaic, mixup and cutmix", group="Data", at_least=0
     )
 
+    task: str = option(
+        "detect",
+        "detect (boxes), or segment (boxes, and the mask of each object)",
+        group="Model",
+        choices=("detect", "segment"),
+    )
     model: str = option(
         "tiny-yolo",
         "tiny-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its YAML",
@@ -52,9 +57,9 @@ class DetectionConfig(TrainingConfig):
     )
     anchors: int = option(5, "anchor boxes of tiny-yolo", group="Model", at_least=1)
 
-    epochs: int = option(12, "passes over the training split", group="Training", at_least=1)
+    epochs: int = option(6, "passes over the training split", group="Training", at_least=1)
     batch_size: int = option(32, "images in one update", group="Training", at_least=1)
-    learning_rate: float = option(3e-3, "size of a step", group="Training", above=0)
+    learning_rate: float = option(6e-3, "size of a step", group="Training", above=0)
     ema: float | None = option(
         0.99,
         "decay per update of an average of the weights, used in their place; or none",
@@ -72,24 +77,71 @@ class DetectionConfig(TrainingConfig):
         at_least=0,
     )
 
+    channels_last: bool = option(
+        True, "keep channels innermost in memory: faster convolutions, also on CPUs"
+    )
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()
-        if self.model not in model_names() and Path(self.model).suffix not in (".yaml", ".yml"):
+        if self.model not in model_names() and not is_file(self.model):
             found.append(
                 f"--model {self.model}: no such model{nearest(self.model, model_names())}; "
                 "`summary` lists them"
             )
         if self.image_size is not None and self.image_size % 32:
             found.append(f"--image-size {self.image_size}: expected a multiple of 32")
+        found += self._problems_of_task()
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in AUGMENTATIONS:
                 near = nearest(name, AUGMENTATIONS)
                 found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
         return found
 
+    def _problems_of_task(self) -> list[str]:
+        """Hold the task against the model and the changes of images."""
+        if self.task == "detect":
+            if self.model not in SEGMENTATION:
+                return []
+            return [f"--model {self.model} finds masks; add --task segment"]
+        found = [
+            f"--augment {spec}: --task segment takes color alone; the others would leave the masks "
+            "where they were"
+            for spec in self.augment
+            if spec.partition(":")[0] in AUGMENTATIONS and not spec.startswith("color")
+        ]
+        if self.model in model_names() and self.model not in SEGMENTATION:
+            found.append(
+                f"--task segment: {self.model} finds boxes alone; choose a model such as "
+                "--model yolo11n-seg"
+            )
+        return found
 
-RECIPES: dict[str, dict[str, Any]] = {}
+
+_ULTRALYTICS = {
+    "batch_size": 16,
+    "learning_rate": 7e-4,
+    "weight_decay": 5e-4,
+    "clip": 1.0,
+    "ema": 0.995,
+    "warmup": 3.0,
+    "augment": ("mosaic", "affine", "hsv"),
+}
+_TORCHVISION = {"batch_size": 8, "learning_rate": 5e-4, "ema": 0.998}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "yolo11n": {"model": "yolo11n", "epochs": 20, **_ULTRALYTICS},
+    "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
+    "faster-rcnn": {"model": "faster-rcnn", "epochs": 6, **_TORCHVISION},
+    "ssdlite": {"model": "ssdlite", "epochs": 20, **_TORCHVISION},
+}
+
+
+def recipe_for(model: str | None) -> str | None:
+    """Return the recipe whose values suit a model, where they are not the defaults."""
+    if model is None or model in RECIPES:
+        return model
+    return "yolo11n" if model in ULTRALYTICS or is_file(model) else None
 
 
 @dataclass(frozen=True)

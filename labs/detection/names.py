@@ -19,7 +19,19 @@ ULTRALYTICS: tuple[str, ...] = (
     *("yolov3", "yolov3-spp", "yolov3-tiny"),
 )
 
+# Likewise those that also find the mask of each object.
+_SEGMENTING = ("yolo11{}-seg", "yolo12{}-seg", "yolo26{}-seg", "yolov8{}-seg", "yolov8{}-seg-p6")
+SEGMENTATION: tuple[str, ...] = (
+    *(name.format(size) for name in _SEGMENTING for size in "nsmlx"),
+    *("yolov9c-seg", "yolov9e-seg"),
+)
+
 
 def model_names() -> tuple[str, ...]:
     """Return every name that `labs.detection.models.build` takes, the lab's own first."""
-    return (*DESCRIPTIONS, *ULTRALYTICS)
+    return (*DESCRIPTIONS, *ULTRALYTICS, *SEGMENTATION)
+
+
+def is_file(model: str) -> bool:
+    """Say whether a model is not a name but a file of the user's."""
+    return model.endswith((".yaml", ".yml"))

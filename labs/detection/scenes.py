@@ -33,7 +33,7 @@ Box = tuple[int, int, int, int]  # x1, y1, x2, y2
 
 VERSION = 1  # to be raised when scenes come out otherwise than before
 SIZE = 128  # pixels
-COUNTS = {"train": 4000, "validation": 200, "test": 200}
+COUNTS = {"train": 8000, "validation": 200, "test": 200}
 CLASSES = tuple("0123456789")
 MOST = 6  # digits in a scene
 
@@ -114,6 +114,12 @@ def load(split_seed: int, counts: Mapping[str, int] = COUNTS) -> dict[str, tuple
     What was made is kept in the cache folder.
     """
     return {split: _load_split(split, split_seed, count) for split, count in counts.items()}
+
+
+def instances(split: str, split_seed: int, count: int) -> Tensor:
+    """Return where the ink of each box is seen in a split's scenes, uint8 (N, 128, 128)."""
+    composer = Composer(split, split_seed)
+    return torch.from_numpy(np.stack([composer.scene(row).instances for row in range(count)]))
 
 
 def _load_split(split: str, split_seed: int, count: int) -> tuple[Tensor, Ragged]:

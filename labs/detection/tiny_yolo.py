@@ -86,7 +86,7 @@ class TinyYolo(nn.Module):
     def __init__(self, classes: int, anchors: Sequence[Sequence[float]], stride: int = 8):
         super().__init__()
         self.stride = stride
-        self.register_buffer("anchors", torch.tensor(anchors))
+        self.register_buffer("anchors", torch.tensor(anchors, dtype=torch.float32))
         trunk, width = nn.Sequential(), 3
         for channels, blocks in STAGES[: int(math.log2(stride))]:
             trunk.extend([conv(width, channels, stride=2)])

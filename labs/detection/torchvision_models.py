@@ -54,13 +54,13 @@ def build(
     """
     random: dict[str, Any] = {"weights": None, "weights_backbone": None}
     if name == "ssdlite":
-        model = detection.ssdlite320_mobilenet_v3_large(
+        model: nn.Module = detection.ssdlite320_mobilenet_v3_large(
             num_classes=classes + 1, detections_per_img=MOST, **random
         )
         model.anchor_generator = _default_boxes(anchors, image_size)
         return model
     side = max(_SIDE, image_size)
-    return detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+    model = detection.fasterrcnn_mobilenet_v3_large_320_fpn(
         num_classes=classes + 1,
         min_size=side,
         max_size=side,
@@ -71,6 +71,7 @@ def build(
         box_detections_per_img=MOST,
         **random,
     )
+    return model
 
 
 def _default_boxes(anchors: Sequence[tuple[float, float]], image_size: int) -> DefaultBoxGenerator:

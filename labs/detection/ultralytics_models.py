@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -26,6 +26,7 @@ import yaml
 from torch import Tensor, nn
 
 from common import images
+from common.data import Padded
 from common.errors import ConfigError, RunError
 from common.results import Array
 from common.training import When
@@ -280,6 +281,16 @@ def _no_constructors() -> Iterator[None]:
         nn.Module.__init__ = construct  # type: ignore[method-assign]
 
 
+class Point(NamedTuple):
+    """A point of a grid that answers for a box in the loss."""
+
+    box: int  # its row
+    x: float  # pixels
+    y: float
+    stride: float  # pixels from one point to the next
+    score: float  # what its class is asked for: the better its box fits now, the nearer to 1
+
+
 class UltralyticsTask(Detection):
     """The library's own loss and assignment, and its detections, on our loop.
 
@@ -325,6 +336,31 @@ class UltralyticsTask(Detection):
         """Return the library's loss for a model, made anew: there is no state of it to save."""
         model.args = self._settings  # where it looks for its factors
         return model.init_criterion()
+
+    @torch.no_grad()
+    def assigned(self, model: Any, images: Tensor, boxes: Padded) -> list[Point]:
+        """Return which points answer for the boxes of one image, the best of each box first.
+
+        That depends on what the model, in eval mode, predicts; of two heads, the one that predicts.
+        """
+        _, raw = model(images)
+        criterion = self._criterion(model)
+        if "one2many" in raw:
+            name = "one2one" if _head(model).end2end else "one2many"
+            raw, criterion = raw[name], getattr(criterion, name)
+        caught: list[Any] = []  # the loss keeps the scores for itself
+        criterion.assigner.register_forward_hook(lambda _, given, found: caught.append(found[2]))
+        targets = _targets(boxes, images.shape[-1])
+        (answers, rows, _, points, strides), *_ = criterion.get_assigned_targets_and_loss(
+            _float32(raw), targets
+        )
+        here = answers[0]
+        columns = [rows[0, here, None], (points * strides)[here], strides[here]]
+        scores = caught[0][0, here].amax(1, keepdim=True)
+        found = [
+            Point(int(row), *values) for row, *values in torch.cat([*columns, scores], 1).tolist()
+        ]
+        return sorted(found, key=lambda point: (point.box, -point.score))
 
     def detect(self, model: nn.Module, images: Tensor) -> Tensor:
         """Return detections, (B, MOST, 6): by suppression, or as an end-to-end head gives them."""

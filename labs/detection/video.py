@@ -82,6 +82,8 @@ def writing(path: Path, rate: float) -> Iterator["Writer"]:
         os.close(handle)
         with contextlib.closing(Writer(temporary, path, rate)) as writer:
             yield writer
+        if not writer.is_whole():  # OpenCV says nothing where it could not write
+            raise SaveError(f"could not write {path}: frames are missing; free some space there")
         os.replace(temporary, path)
     except OSError as error:
         raise SaveError(f"could not write {path}: {error.strerror or error}") from error
@@ -98,6 +100,7 @@ class Writer:
         self._temporary, self._path, self._rate = temporary, path, rate
         self._cv2 = _opencv()
         self._video: Any = None
+        self._frames = 0
 
     def add(self, pixels: NDArray[np.uint8]) -> None:
         """Add a frame, (H, W, 3) RGB, of the same size as the others.
@@ -110,11 +113,20 @@ class Writer:
         if self._video is None:
             self._video = self._open(even.shape[1], even.shape[0])
         self._video.write(self._cv2.cvtColor(even, self._cv2.COLOR_RGB2BGR))
+        self._frames += 1
 
     def close(self) -> None:
         """Finish the file."""
         if self._video is not None:
             self._video.release()
+
+    def is_whole(self) -> bool:
+        """Say whether the finished file announces every frame."""
+        capture = self._cv2.VideoCapture(self._temporary, self._cv2.CAP_FFMPEG)
+        try:
+            return int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) >= self._frames
+        finally:
+            capture.release()
 
     def _open(self, width: int, height: int) -> Any:
         cv2 = self._cv2

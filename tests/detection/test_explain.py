@@ -41,8 +41,9 @@ def test_every_box_has_its_answers_near_it(jobs, data, model):
     train = data[0]["train"]
     image, boxes = train[0]
     answers = explain.assignment(jobs(model), image, boxes).answers
-    assert {answer.box for answer in answers} <= set(range(len(boxes)))
-    assert {answer.box for answer in answers} == set(range(len(boxes))) or model == "yolo11n"
+    answered, every = {answer.box for answer in answers}, set(range(len(boxes)))
+    # No middle of a cell may lie in a thin box, and then no cell of Ultralytics' models answers.
+    assert answered <= every if model.startswith("yolo") else answered == every
     assert [answer.box for answer in answers] == sorted(answer.box for answer in answers)
     for answer in answers:
         assert 0 <= answer.fit <= 1
@@ -90,6 +91,8 @@ def test_pictures_and_tables_of_the_assignment(jobs, data, model, tmp_path):
     assert model in title
     assert rows
     assert all(len(row) == len(columns) for row in rows)
+    every = range(1, len(data[0]["train"].boxes[0]) + 1)
+    assert {row[0] for row in rows} == set(map(str, every))  # also those that nobody answers for
 
 
 def test_the_assignment_needs_no_run():
@@ -101,9 +104,11 @@ def test_the_assignment_needs_no_run():
 
 def test_images_without_boxes_and_images_that_are_not_there(jobs, data):
     train = data[0]["train"]
-    with pytest.raises(DataError, match="--image 999: expected a number from 0 to 54"):
+    with pytest.raises(
+        DataError, match=f"--image 999: expected a number from 0 to {len(train) - 1}"
+    ):
         explain.draw_assignment(jobs("tiny-yolo"), train, 999)
-    bare = type(train)(train.images, train.boxes.select([0] * 55), train.sizes, train.names)
+    bare = type(train)(train.images, train.boxes.select([0] * len(train)), train.sizes, train.names)
     bare.boxes.values[:, 5] = 1
     with pytest.raises(DataError, match="has no boxes"):
         explain.draw_assignment(jobs("tiny-yolo"), bare, 0)

@@ -111,6 +111,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         video.writing(tmp_path / "file" / "out.mp4", RATE).__enter__()
 
 
+def test_a_disk_that_is_full_is_said(tmp_path, small_files):
+    noise = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), np.uint8)
+
+    def write():
+        with video.writing(tmp_path / "out.mp4", RATE) as writer:
+            for frame in noise:
+                writer.add(frame)
+
+    with small_files(), pytest.raises(SaveError, match="could not write .*out.mp4: frames"):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_opencv_it_is_said_what_to_install(tmp_path, monkeypatch):
     path = film(tmp_path / "a.mp4")
     monkeypatch.setitem(sys.modules, "cv2", None)
