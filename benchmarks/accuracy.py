@@ -15,11 +15,12 @@ from pathlib import Path
 from machine import describe
 
 SEEDS = (0, 1, 2)
-COMMANDS = {  # lab and options: the figure
-    "classification train": "accuracy",
-    "rnn sentiment": "balanced_accuracy",
-    "rnn translate": "exact_match",
-    "rnn translate --recipe addition": "character_accuracy",
+COMMANDS = {  # lab and options: the figures, the first with its validation
+    "classification train": ("accuracy",),
+    "detection train": ("map50_95", "map50"),
+    "rnn sentiment": ("balanced_accuracy",),
+    "rnn translate": ("exact_match",),
+    "rnn translate --recipe addition": ("character_accuracy",),
 }
 
 
@@ -33,13 +34,14 @@ def main() -> None:
         measure(command, COMMANDS[max(begun, key=len) if given else command])
 
 
-def measure(command: str, figure: str) -> None:
+def measure(command: str, figures: tuple[str, ...]) -> None:
     """Run a command with each seed, and print its figures."""
+    figure, *others = figures
     lab, *words = command.split()
     print(f"\n{command}")
     print(f"{'seed':>4}{'epochs':>8}{'best':>6}{'validation':>12}{'test':>8}", end="")
     print(f"{'train s':>9}{'total s':>9}", flush=True)
-    found, seconds = [], []
+    found, seconds, also = [], [], {name: [] for name in others}
     with tempfile.TemporaryDirectory() as folder:
         for seed in SEEDS:
             options = ["--seed", str(seed), "--run-dir", folder, "--name", str(seed)]
@@ -50,6 +52,8 @@ def measure(command: str, figure: str) -> None:
             epochs = len((run / "history.jsonl").read_text(encoding="utf-8").splitlines())
             found.append(metrics["test"][figure])
             seconds.append(metrics["seconds"]["train"])
+            for name, values in also.items():
+                values.append(metrics["test"][name])
             print(
                 f"{seed:>4}{epochs:>8}{metrics['best_epoch']:>6}"
                 f"{metrics['validation'][figure]:>12.4f}{found[-1]:>8.4f}"
@@ -57,6 +61,9 @@ def measure(command: str, figure: str) -> None:
                 flush=True,
             )
     print(f"mean test {figure} {statistics.mean(found):.4f}, most training {max(seconds):.1f} s")
+    for name, values in also.items():
+        listed = ", ".join(f"{value:.4f}" for value in values)
+        print(f"mean test {name} {statistics.mean(values):.4f} ({listed})")
     for name, values in metrics["baselines"].items():
         headline = next(key for key in values if f"{key}_interval" in values)
         print(f"  {name}: {headline} {values[headline]:.4f}")

@@ -1,7 +1,7 @@
 """An Ultralytics model trained by our loop, and by the library's own trainer, on the same images.
 
     python benchmarks/detection.py                       # the scenes: mAP and images per second
-    python benchmarks/detection.py --data ../shared/data/raccoon    # photos: images per second
+    python benchmarks/detection.py --data raccoon        # a folder of photos: images per second
 
 Both sides begin with the same weights, see the same images (in memory, in YOLO's format for the
 library) for as many epochs, and do the same: AdamW at the rate that the library's `auto` chooses,

@@ -214,7 +214,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     drawn = sys.stdout.isatty()
     table = Table(box=box.ROUNDED if drawn else box.ASCII2)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", overflow="fold")
+        numbers = index > 0 and all(_is_figure(row[index]) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     # Names may look like markup: a folder [cat], a file :cat:.png.
@@ -224,6 +225,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         console.print(title, style="bold", soft_wrap=True)
         console.print(table)
     click.echo(text.get(), nl=False)
+
+
+def _is_figure(text: str) -> bool:
+    return not text or text[0] in "+-.0123456789"
 
 
 def figure_text(value: Any) -> str:

@@ -158,16 +158,24 @@ def export(run: Path, forms: str, output: Path | None) -> None:
 
 
 @group.command("explain-assignment")
-@commands.RUN
+@click.argument("run", type=click.Path(path_type=Path), required=False)
 @IMAGE
 @commands.SPLIT
 @PICTURE
-def explain_assignment(run: Path, image: int, split: str, output: Path | None) -> None:
-    """Draw which cell and which anchor answer for which box."""
-    from labs.detection.explain import draw_assignment
+def explain_assignment(run: Path | None, image: int, split: str, output: Path | None) -> None:
+    """Draw which cell and which anchor answer for which box.
 
-    job, images = _opened(run, split)
-    _show_drawing(draw_assignment(job, images, image), output or run / "figures/assignment.png")
+    Without RUN: those of a tiny-yolo that was never trained, on the scenes.
+    """
+    from labs.detection import explain
+
+    if run is None:
+        job, splits = explain.without_run()
+        path = output or Path("assignment.png")
+    else:
+        job, splits = _opened(run)
+        path = output or run / "figures/assignment.png"
+    _show_drawing(explain.draw_assignment(job, splits[split], image), path)
 
 
 @group.command()
@@ -190,9 +198,10 @@ def nms(
     from labs.detection.doctor import shown_from
     from labs.detection.explain import draw_nms
 
-    job, images = _opened(run, split)
+    job, splits = _opened(run)
     least = shown_from(job) if score is None else score
-    _show_drawing(draw_nms(job, images, image, iou, least), output or run / "figures/nms.png")
+    drawing = draw_nms(job, splits[split], image, iou, least)
+    _show_drawing(drawing, output or run / "figures/nms.png")
 
 
 @group.command()
@@ -201,7 +210,7 @@ def nms(
 @click.option(
     "--steps",
     type=click.IntRange(min=0),
-    default=200,
+    default=120,
     show_default=True,
     help="Updates of the trial to overfit one batch; 0 leaves it out.",
 )
@@ -212,8 +221,8 @@ def doctor(run: Path, score: float | None, steps: int, device: str | None) -> No
 
     job = resolve_name(JOB).reopen(run, device)
     checks = list(examine(job, job.load_splits(), score, steps))
-    rows = [list(check) for check in checks]
-    cli.show_table(str(run), ["check", "verdict", "found", "what to try"], rows)
+    for check in checks:
+        cli.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
     cli.say(conclusion(checks))
 
 
@@ -297,11 +306,11 @@ def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _opened(run: Path, split: str) -> Any:
-    """Return a run with its weights, on the CPU, and a split of its data."""
+def _opened(run: Path) -> Any:
+    """Return a run with its weights, on the CPU, and its data."""
     job = resolve_name(JOB).reopen(run, "cpu")
     job.load_best()
-    return job, job.load_splits()[split]
+    return job, job.load_splits()
 
 
 def _show_drawing(drawing: Any, path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.config import SCHEDULES, TrainingConfig, nearest, option
-from labs.detection.names import SEGMENTATION, model_names
+from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
 

@@ -4,11 +4,13 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from common import plots
 
+_OPACITY = 128  # of 255: how much a mask covers
 _LEAST_SIDE = 640  # pixels of a drawn picture's longer side; smaller photos are enlarged
 _COLORS = (  # Okabe and Ito's, which the color-blind can tell apart, and lighter and darker ones
     *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
@@ -16,8 +18,10 @@ _COLORS = (  # Okabe and Ito's, which the color-blind can tell apart, and lighte
 )
 
 
-def draw(pixels: Tensor, boxes: Tensor, classes: Sequence[str]) -> Image.Image:
-    """Draw boxes with the names of their classes and their scores.
+def draw(
+    pixels: Tensor, boxes: Tensor, classes: Sequence[str], masks: Tensor | None = None
+) -> Image.Image:
+    """Draw boxes with the names of their classes and their scores, and their masks if there are.
 
     Lines and letters grow with the picture; a small one is enlarged, or they would hide it.
 
@@ -25,8 +29,12 @@ def draw(pixels: Tensor, boxes: Tensor, classes: Sequence[str]) -> Image.Image:
         pixels: uint8 (3, H, W), RGB.
         boxes: (n, 6): x1, y1, x2, y2 in pixels, score, class; the surest first, which lie on top.
         classes: their names.
+        masks: bool (n, H, W).
     """
     picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
+    if masks is not None:
+        for mask, number in zip(masks.flip(0), boxes.flip(0)[:, 5].tolist(), strict=True):
+            picture.paste(_color(number), mask=Image.fromarray(mask.numpy() * np.uint8(_OPACITY)))
     factor = max(1, math.ceil(_LEAST_SIDE / max(picture.size)))
     if factor > 1:
         larger = picture.width * factor, picture.height * factor

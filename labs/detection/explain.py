@@ -33,7 +33,7 @@ Drawing = tuple[Figure, tuple[str, list[str], list[list[str]]]]  # and title, co
 # Okabe and Ito's colors, without yellow and black: of boxes, or of classes.
 _COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _RED = "#e00000"
-_STEPS = 6  # of NMS that are drawn
+_STEPS, _ROWS = 6, 30  # of NMS that are drawn, and listed
 _FEW = 440  # scenes, where there is no run; enough for its anchors to be those of all
 _MANY = 1000  # candidates of an image, where a library asks for a limit
 
@@ -360,8 +360,9 @@ def draw_nms(job: Detector, split: BoxSet, row: int, threshold: float, score: fl
     steps = suppression(rows, threshold)
     names = [job.card.classes[number] for number in rows[:, 5].long().tolist()]
     title = f"{job.title}: non-maximum suppression in {split.names[row]}"
+    listed = f", the first {_ROWS} listed" if len(steps) > _ROWS else ""
     table = (
-        f"{title}: {len(rows)} candidates, {len(steps)} kept",
+        f"{title}: {len(rows)} candidates, {len(steps)} kept{listed}",
         ["step", "class", "score of the kept", "removed", "their IoU with it"],
         [
             [
@@ -371,7 +372,7 @@ def draw_nms(job: Detector, split: BoxSet, row: int, threshold: float, score: fl
                 str(len(step.removed)),
                 _few([f"{iou:.2f}" for iou in step.ious]),
             ]
-            for number, step in enumerate(steps, 1)
+            for number, step in enumerate(steps[:_ROWS], 1)
         ],
     )
     return _draw_nms(image, rows, names, steps, f"{title}, IoU above {threshold:g}"), table
@@ -409,7 +410,8 @@ def _draw_nms(
         ious = _few([f"{iou:.2f}" for iou in step.ious], 3)
         axes.set_title(f"step {number}: keep one, remove {len(step.removed)}\nIoU {ious}")
     for place in kept:
-        label = f"{short(drawable(names[place]), 12)} {rows[place, 4]:.2f}"
+        crowded = len(kept) > _ROWS
+        label = "" if crowded else f"{short(drawable(names[place]), 12)} {rows[place, 4]:.2f}"
         _rectangle(last, rows[place].tolist(), colors[names[place]], label)
     last.set_title(f"after: {len(kept)} boxes")
     more = f"; steps that are not drawn: {len(busy) - len(drawn)}" if len(busy) > len(drawn) else ""

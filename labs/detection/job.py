@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from common import cli, training
-from common.data import Batches, Padded
+from common.data import Batches, Padded, Ragged
 from common.jobs import Job, Outputs, Splits
 from common.report import Section
 from common.results import Array, Headline
@@ -41,8 +41,10 @@ class Detector(Job[DetectionConfig, Card]):
     def build_model(self) -> nn.Module:
         """Return the config's detector."""
         self.initialize()
-        card = self.card
-        return models.build(self.config.model, card.classes, card.image_size, card.anchors)
+        config, card = self.config, self.card
+        return models.build(
+            config.model, card.classes, card.image_size, card.anchors, config.task
+        )
 
     def warm_start(self, splits: Splits) -> None:
         """Load the weights that the config names, where they fit."""
@@ -67,7 +69,7 @@ class Detector(Job[DetectionConfig, Card]):
         source = augment.training_set(split, config) if training else split
         in_memory = type(source) is BoxSet
         return Batches(
-            (split.images, split.boxes) if in_memory else source,
+            source.columns if in_memory else source,
             config.batch_size if training else _EVALUATION_BATCH,
             training=training,
             micro_batch=config.micro_batch if training else None,
@@ -93,11 +95,11 @@ class Detector(Job[DetectionConfig, Card]):
 
     @property
     def headline(self) -> Headline:
-        """COCO's mAP."""
-        return metrics.HEADLINE
+        """COCO's mAP, of boxes or of masks."""
+        return metrics.MASKS if self.config.task == "segment" else metrics.HEADLINE
 
     def decide(self, outputs: Outputs) -> Array:
-        """Return detections, (N, MOST, 6)."""
+        """Return detections, (N, MOST, 6); for segmentation with columns of their masks' IoU."""
         found: Array = outputs["detections"].numpy()
         return found
 
@@ -106,6 +108,21 @@ class Detector(Job[DetectionConfig, Card]):
         boxes = Padded.of([split.boxes[row] for row in range(len(split))])
         found: Array = filled(boxes, self.card.most).numpy()
         return found
+
+    def find(self, squares: Tensor) -> Outputs:
+        """Return what is found in images of which nothing is known.
+
+        Args:
+            squares: uint8 (B, 3, S, S), letterboxed.
+
+        Returns:
+            `detections` (B, MOST, 6); for segmentation with columns of coefficients, and
+            `prototypes` (B, K, H, W), see `masks.assemble`.
+        """
+        nothing = Ragged(torch.zeros(0, 6), torch.zeros(len(squares) + 1, dtype=torch.int64))
+        sizes = torch.tensor([squares.shape[2:]] * len(squares))
+        split = BoxSet(squares, nothing, sizes, [""] * len(squares))
+        return training.infer(self.model, self.detection, self.batches(split), self.compute)
 
     @cached_property
     def score(self) -> float:
@@ -137,11 +154,14 @@ class Detector(Job[DetectionConfig, Card]):
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
         """Say what came out, also at the lenient IoU of 0.5."""
-        test = figures["test"]
-        low, high = test["map50_interval"]
+        test, boxes = figures["test"], self.config.task == "detect"
+        lenient = metrics.MAP50 if boxes else metrics.MASKS50
+        low, high = test[f"{lenient.name}_interval"]
         return (
-            f"{super().verdict(figures)} At an IoU of 0.5, where a rough box is enough, its mAP50 "
-            f"is {test['map50']:.4f} ({low:.4f} to {high:.4f})."
+            f"{super().verdict(figures)} At an IoU of 0.5, where a rough "
+            f"{'box' if boxes else 'mask'} is enough, its {lenient.label} is "
+            f"{test[lenient.name]:.4f} ({low:.4f} to {high:.4f})."
+            + ("" if boxes else f" The mAP50-95 of its boxes is {test['map50_95']:.4f}.")
         )
 
     def sections(

@@ -2,9 +2,11 @@
 
 Everywhere `detections` are (N, M, 6): x1, y1, x2, y2, score, class, with M at most 100; `targets`
 are (N, T, 6): x1, y1, x2, y2, class, and 1 for a crowd. Unused rows have class -1. Boxes are in
-pixels. A figure that nothing defines, such as the mAP of images without any box, is NaN.
+pixels. Detections of masks are (N, M, 6 + T): the further columns are the IoU of a detection's mask
+with that of each target, which then stands wherever the IoU of boxes would. A figure that nothing defines, such as the mAP of images without any box, is NaN.
 """
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,7 @@ Array = npt.NDArray[Any]
 
 IOUS = np.linspace(0.5, 0.95, 10)  # COCO's thresholds
 RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision
+BOX = 6  # columns of a detection, before those of its mask
 KINDS = ("correct", "class", "localization", "both", "duplicate", "background", "missed")
 
 _RESAMPLES = 500
@@ -60,7 +63,7 @@ def coco(detections: Array, targets: Array, classes: int) -> dict[str, float]:
     ]
     guessed = [
         _annotation(number, image, corners, label) | {"score": score, "iscrowd": 0}
-        for number, (image, *corners, score, label) in enumerate(_used(detections, 5), 1)
+        for number, (image, *corners, score, label) in enumerate(_used(detections[..., :BOX], 5), 1)
     ]
     evaluation = COCOeval_faster(table(true), table(guessed), "bbox", print_function=_silent)
     evaluation.run()
@@ -103,6 +106,7 @@ class _Boxes(NamedTuple):
     corners: Array  # (n, 4) float64
     label: Array  # (n,)
     value: Array  # (n,) the score of a detection; whether a true box is a crowd
+    mask_ious: Array  # (n, T) of a detection's mask with each target; T is 0 where there are none
 
 
 class _Pairs(NamedTuple):
@@ -120,13 +124,15 @@ def _detected(detections: Array, score: float = -np.inf) -> _Boxes:
     image, place = np.nonzero(np.take_along_axis(used, order, 1))
     row = order[image, place]
     values = detections[image, row].astype(np.float64)
-    return _Boxes(image, row, values[:, :4], values[:, 5].astype(np.int64), values[:, 4])
+    label = values[:, 5].astype(np.int64)
+    return _Boxes(image, row, values[:, :4], label, values[:, 4], values[:, BOX:])
 
 
 def _true(targets: Array) -> _Boxes:
     image, row = np.nonzero(targets[..., 4] >= 0)
     values = targets[image, row].astype(np.float64)
-    return _Boxes(image, row, values[:, :4], values[:, 4].astype(np.int64), values[:, 5] > 0)
+    label = values[:, 4].astype(np.int64)
+    return _Boxes(image, row, values[:, :4], label, values[:, 5] > 0, values[:, BOX:])
 
 
 def _pairs(found: _Boxes, true: _Boxes, least: float, *, same_class: bool) -> _Pairs:
@@ -140,7 +146,10 @@ def _pairs(found: _Boxes, true: _Boxes, least: float, *, same_class: bool) -> _P
     ends = (high - low).cumsum()
     a = np.repeat(np.arange(len(keys)), high - low)
     b = order[np.arange(len(a)) + np.repeat(high - ends, high - low)]
-    iou = _iou(found.corners[a], true.corners[b], true.value[b])
+    if found.mask_ious.shape[1]:
+        iou = found.mask_ious[a, true.row[b]]
+    else:
+        iou = _iou(found.corners[a], true.corners[b], true.value[b])
     kept = iou >= least
     return _Pairs(a[kept], b[kept], iou[kept])
 
@@ -319,6 +328,8 @@ MAP50 = Headline(
     functools.partial(_mean_precision, thresholds=1),
     resamples=_RESAMPLES,
 )
+MASKS = dataclasses.replace(HEADLINE, name="mask_map50_95", label="mask mAP50-95")
+MASKS50 = dataclasses.replace(MAP50, name="mask_map50", label="mask mAP50")
 
 
 # --- classes, and the score from which detections are shown -------------------------------------
@@ -626,6 +637,7 @@ def _mended(detections: Array, targets: Array, known: Errors, name: str) -> tupl
         first = first[~taken[image[first], box[first]]]
         image, row, box = image[first], row[first], box[first]
         detections[image, row, :4] = targets[image, box, :4]
+        detections[image, row, BOX:] = np.arange(detections.shape[2] - BOX) == box[:, None]
         detections[image, row, 5] = targets[image, box, 4]
     return detections, targets
 
@@ -635,19 +647,25 @@ def figures(detections: Array, targets: Array, classes: int, score: float) -> di
 
     Beside those of `coco`, with 95 % intervals of `map50_95` and `map50` from a bootstrap of the
     images: `score_threshold`, and `precision`, `recall` and `f1` of detections from it on, at IoU
-    0.5, means over the classes that have boxes.
+    0.5, means over the classes that have boxes. Of masks also `mask_map50_95` and `mask_map50` with
+    intervals; then the last three are of masks too.
 
     Args:
-        detections: (N, M, 6).
+        detections: (N, M, 6), or those of masks.
         targets: (N, T, 6).
         classes: how many there are.
         score: the score threshold.
     """
     shown = by_score(detections, targets, classes, np.array([score]))
+    boxes = detections[..., :BOX]
+    of_masks = {}
+    if detections.shape[2] > BOX:
+        of_masks = MASKS.measure(detections, targets) | MASKS50.measure(detections, targets)
     return {
-        **coco(detections, targets, classes),
-        **HEADLINE.measure(detections, targets),
-        **MAP50.measure(detections, targets),
+        **coco(boxes, targets, classes),
+        **HEADLINE.measure(boxes, targets),
+        **MAP50.measure(boxes, targets),
+        **of_masks,
         "precision": float(shown.precision[0]),
         "recall": float(shown.recall[0]),
         "f1": float(shown.f1[0]),

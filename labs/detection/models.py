@@ -12,7 +12,11 @@ from labs.detection.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
 
 
 def build(
-    name: str, classes: Sequence[str], image_size: int, anchors: Sequence[tuple[float, float]]
+    name: str,
+    classes: Sequence[str],
+    image_size: int,
+    anchors: Sequence[tuple[float, float]],
+    task: str = "detect",
 ) -> nn.Module:
     """Return a detector; torch's generator draws its weights.
 
@@ -21,6 +25,7 @@ def build(
         classes: their names.
         image_size: height and width in pixels.
         anchors: (width, height) in pixels of typical boxes; Ultralytics' models need none.
+        task: `detect` or `segment`.
 
     Raises:
         ConfigError: the model cannot be had.
@@ -31,7 +36,7 @@ def build(
         return torchvision_models.build(name, len(classes), image_size, anchors)
     from labs.detection import ultralytics_models
 
-    return ultralytics_models.build(name, classes, image_size)
+    return ultralytics_models.build(name, classes, image_size, task)
 
 
 def task(config: DetectionConfig, card: Card) -> Detection:
@@ -40,6 +45,7 @@ def task(config: DetectionConfig, card: Card) -> Detection:
         return TinyYoloTask(len(card.classes), card.most)
     if config.model in torchvision_models.WEIGHTS:
         return torchvision_models.TorchvisionTask(len(card.classes), card.most)
-    from labs.detection.ultralytics_models import UltralyticsTask
+    from labs.detection.ultralytics_models import SegmentationTask, UltralyticsTask
 
-    return UltralyticsTask(len(card.classes), card.most, config.epochs)
+    kind = SegmentationTask if config.task == "segment" else UltralyticsTask
+    return kind(len(card.classes), card.most, config.epochs)

@@ -17,15 +17,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common import images, training
-from common.data import Ragged
+from common import images
 from common.errors import DataError
 from common.files import write_bytes, write_json, write_text
-from labs.detection import video
-from labs.detection.data import BoxSet, letterbox
+from labs.detection import masks, video
+from labs.detection.data import letterbox
 from labs.detection.drawing import draw
 from labs.detection.formats.folders import walk
 from labs.detection.job import Detector
+from labs.detection.masks import Polygons
+from labs.detection.metrics import BOX
 
 FORMATS = ("drawn", "json", "csv", "yolo")
 
@@ -43,6 +44,13 @@ class Shot(NamedTuple):
     seconds: float | None = None  # since the beginning of the video
 
 
+class Found(NamedTuple):
+    """What is found in a photo, the surest first."""
+
+    boxes: Tensor  # (n, 6): x1, y1, x2, y2 in pixels of the photo, inside it, score, class
+    masks: Tensor | None  # bool (n, H, W); None where only boxes are found
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What was found in a photo, or in a frame of a video.
@@ -52,6 +60,7 @@ class Prediction:
         name: what it is called in the output folder, without a suffix.
         size: height and width in pixels.
         boxes: (n, 6): x1, y1, x2, y2 in pixels of the photo, score, class; the surest first.
+        outlines: of the mask of each box, in pixels of the photo; None where only boxes are found.
         frame: the number of the frame, from 0; None for a photo.
         seconds: since the beginning of the video; None for a photo.
     """
@@ -60,14 +69,18 @@ class Prediction:
     name: str
     size: tuple[int, int]
     boxes: Tensor
+    outlines: list[Polygons] | None
     frame: int | None
     seconds: float | None
 
     @classmethod
-    def of(cls, shot: Shot, boxes: Tensor) -> "Prediction":
+    def of(cls, shot: Shot, found: Found) -> "Prediction":
         """Keep what was found in a shot, without its pixels."""
         height, width = shot.pixels.shape[1:]
-        return cls(shot.file, shot.name, (height, width), boxes, shot.frame, shot.seconds)
+        outlines = None if found.masks is None else [masks.polygons(mask) for mask in found.masks]
+        return cls(
+            shot.file, shot.name, (height, width), found.boxes, outlines, shot.frame, shot.seconds
+        )
 
 
 def predict(
@@ -99,10 +112,10 @@ def predict(
     photos = {name: file for name, file in named.items() if not _is_video(file)}
     videos = {name: file for name, file in named.items() if _is_video(file)}
     found: list[Prediction] = []
-    for shot, boxes in detect(job, _photos(photos, say), least):
-        found.append(Prediction.of(shot, boxes))
+    for shot, each in detect(job, _photos(photos, say), least):
+        found.append(Prediction.of(shot, each))
         if "drawn" in formats:
-            picture = draw(shot.pixels, boxes, job.card.classes)
+            picture = draw(shot.pixels, each.boxes, job.card.classes, each.masks)
             write_bytes(drawn / f"{shot.name}.jpg", _jpeg(picture))
     for name, file in videos.items():
         target = drawn / f"{name}.mp4" if "drawn" in formats else None
@@ -116,28 +129,29 @@ def predict(
     return found
 
 
-def detect(job: Detector, shots: Iterable[Shot], score: float) -> Iterator[tuple[Shot, Tensor]]:
+def detect(job: Detector, shots: Iterable[Shot], score: float) -> Iterator[tuple[Shot, Found]]:
     """Yield shots with what is found in them.
 
     Args:
         job: a run with its weights.
         shots: of any size.
         score: the least score of what is told.
-
-    Yields:
-        Each shot and its boxes (n, 6): x1, y1, x2, y2 in pixels of the photo, inside it, score,
-        class; the surest first.
     """
     size, remaining = job.card.image_size, iter(shots)
     while batch := list(itertools.islice(remaining, _BATCH)):
         squares, fits = zip(*(letterbox(shot.pixels, size) for shot in batch), strict=True)
-        nothing = Ragged(torch.zeros(0, 6), torch.zeros(len(batch) + 1, dtype=torch.int64))
-        sizes = torch.tensor([shot.pixels.shape[1:] for shot in batch])
-        split = BoxSet(torch.stack(squares), nothing, sizes, [shot.name for shot in batch])
-        outputs = training.infer(job.model, job.detection, job.batches(split), job.compute)
-        for shot, fit, rows in zip(batch, fits, outputs["detections"], strict=True):
+        outputs = job.find(torch.stack(squares))
+        prototypes = outputs.get("prototypes", itertools.repeat(None))
+        for shot, fit, rows, prototype in zip(batch, fits, outputs["detections"], prototypes):
+            height, width = shot.pixels.shape[1:]
             told = rows[(rows[:, 5] >= 0) & (rows[:, 4] >= score)]
-            yield shot, _inside(fit.back(told), *shot.pixels.shape[1:])
+            kept = _inside(fit.back(told), height, width)
+            boxes, coefficients = kept[:, :BOX], kept[:, BOX:]
+            found = None
+            if prototype is not None:
+                inside = masks.assemble(fit.into(boxes), coefficients, prototype, size)
+                found = masks.back(inside, fit, height, width)
+            yield shot, Found(boxes, found)
 
 
 def table(
@@ -252,10 +266,11 @@ def _predict_video(
         film = stack.enter_context(video.opened(file))
         writer = stack.enter_context(video.writing(target, film.rate)) if target else None
         shots = (Shot(file, name, each.pixels, each.number, each.seconds) for each in film.frames)
-        for shot, boxes in detect(job, shots, score):
-            found.append(Prediction.of(shot, boxes))
+        for shot, each in detect(job, shots, score):
+            found.append(Prediction.of(shot, each))
             if writer:
-                writer.add(np.asarray(draw(shot.pixels, boxes, job.card.classes)))
+                picture = draw(shot.pixels, each.boxes, job.card.classes, each.masks)
+                writer.add(np.asarray(picture))
     if len(found) < film.announced:
         say(f"{_text(file)}: {len(found):,} of the {film.announced:,} frames can be read")
     return found
@@ -281,7 +296,7 @@ def record(each: Prediction, classes: Sequence[str]) -> dict[str, Any]:
     """Return a prediction for JSON."""
     moment = {} if each.frame is None else {"frame": each.frame, "seconds": each.seconds}
     height, width = each.size
-    boxes = [
+    boxes: list[dict[str, Any]] = [
         {
             "class": classes[int(number)],
             "number": int(number),
@@ -290,6 +305,8 @@ def record(each: Prediction, classes: Sequence[str]) -> dict[str, Any]:
         }
         for *corners, score, number in each.boxes.tolist()
     ]
+    for box, outlines in zip(boxes, each.outlines or (), strict=False):
+        box["polygons"] = outlines
     return {"file": _text(each.file), **moment, "width": width, "height": height, "boxes": boxes}
 
 
@@ -309,10 +326,18 @@ def table_of_boxes(found: Sequence[Prediction], classes: Sequence[str]) -> str:
 def yolo_lines(each: Prediction) -> str:
     """Return a line per box as YOLO writes it: class, center x, center y, width, height, score.
 
-    Centers and sizes are shares of the photo's width and height.
+    Of a mask: class, x, y, x, y, ..., the outline of its largest piece, and the score; a box whose
+    mask is empty is left out. All but class and score are shares of the photo's width and height.
     """
     height, width = each.size
     lines = []
+    if each.outlines is not None:
+        for (*_, score, number), pieces in zip(each.boxes.tolist(), each.outlines, strict=True):
+            if pieces:
+                shares = (np.reshape(pieces[0], (-1, 2)) / (width, height)).ravel()
+                values = " ".join(f"{value:.6f}" for value in (*shares, score))
+                lines.append(f"{int(number)} {values}\n")
+        return "".join(lines)
     for x1, y1, x2, y2, score, number in each.boxes.tolist():
         center = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
         sides = (x2 - x1) / width, (y2 - y1) / height

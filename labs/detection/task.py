@@ -66,9 +66,10 @@ def detections(found: Sequence[Tensor]) -> Tensor:
     """Return the surest detections of each image as (B, MOST, 6) float32.
 
     Args:
-        found: of each image (n, 6): x1, y1, x2, y2, score, class, in any order.
+        found: of each image (n, 6): x1, y1, x2, y2, score, class, in any order; columns after them
+            go along.
     """
-    all_rows = torch.zeros(len(found), MOST, COLUMNS, device=found[0].device)
+    all_rows = torch.zeros(len(found), MOST, found[0].shape[1], device=found[0].device)
     all_rows[..., 5] = -1
     for place, rows in zip(all_rows, found, strict=True):
         surest = rows[:, 4].argsort(descending=True, stable=True)[:MOST]

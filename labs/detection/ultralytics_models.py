@@ -24,14 +24,16 @@ import torch
 import torchvision
 import yaml
 from torch import Tensor, nn
+from torch.nn import functional
 
 from common import images
 from common.data import Padded
 from common.errors import ConfigError, RunError
 from common.results import Array
 from common.training import When
-from labs.detection import weights
-from labs.detection.task import MOST, Detection, detections
+from labs.detection import masks, metrics, weights
+from labs.detection.metrics import BOX
+from labs.detection.task import MOST, Detection, detections, filled
 
 _SWITCHES = {
     "ULTRALYTICS_SAFE_LOAD": "1",
@@ -85,7 +87,7 @@ except ImportError as error:
 dict.update(SETTINGS, {name: False for name, value in SETTINGS.items() if value is True})
 tasks.SAFE_LOAD = True  # also where somebody imported the library before us
 
-_HEADS = ("Detect", "v10Detect")
+_HEADS = {"detect": ("Detect", "v10Detect"), "segment": ("Segment", "Segment26")}
 _ACTIVATION = re.compile(r"(torch\.)?nn\.\w+\([\w\s.,=-]*\)")  # no call inside the call
 _REPEATS = 100  # the most of a layer
 _MISTAKES = (
@@ -104,12 +106,12 @@ _SAME = 0.7  # IoU
 _CANDIDATES = 30_000
 
 
-def descriptions() -> dict[str, tuple[Path, str]]:
-    """Return the file and the size (or "") of every detection model that the library describes."""
+def descriptions(task: str = "detect") -> dict[str, tuple[Path, str]]:
+    """Return the file and the size (or "") of every model of a task that the library describes."""
     found = {}
     for path in sorted((ROOT / "cfg" / "models").glob("*/*.yaml")):
         content = yaml.safe_load(path.read_text("utf-8"))
-        if content["head"][-1][2] not in _HEADS:
+        if content["head"][-1][2] not in _HEADS[task]:
             continue
         sizes = list(content.get("scales", ()))
         if len(sizes) < 2:  # the size, if any, is in the file's name
@@ -120,20 +122,24 @@ def descriptions() -> dict[str, tuple[Path, str]]:
     return found
 
 
-def build(name: str, classes: Sequence[str], image_size: int) -> nn.Module:
+def build(
+    name: str, classes: Sequence[str], image_size: int, task: str = "detect"
+) -> nn.Module:
     """Return a detector with random weights, which torch's generator draws.
 
     Args:
         name: of a model that the library describes, such as `yolo11n`, or a YAML file like those.
         classes: their names.
         image_size: height and width of the images.
+        task: `detect` or `segment`.
 
     Raises:
-        ConfigError: there is no such model, its file cannot be used, or the images do not fit it.
+        ConfigError: there is no such model of the task, its file cannot be used, or the images do not fit it.
     """
-    content = _description(name)
+    content = _description(name, task)
+    kind = tasks.SegmentationModel if task == "segment" else tasks.DetectionModel
     try:
-        model = tasks.DetectionModel(content, nc=len(classes), verbose=False)
+        model = kind(content, nc=len(classes), verbose=False)
     except _MISTAKES as error:
         raise ConfigError(f"--model {name}: no network can be built from it: {error}") from error
     stride = int(model.stride.max())
@@ -155,11 +161,11 @@ def _head(model: nn.Module) -> Any:
     return layers[-1]
 
 
-def _description(name: str) -> dict[str, Any]:
+def _description(name: str, task: str) -> dict[str, Any]:
     """Return what the library builds a model from."""
     if Path(name).suffix in (".yaml", ".yml"):
-        return _from_file(Path(name))
-    known = descriptions()
+        return _from_file(Path(name), task)
+    known = descriptions(task)
     if name not in known:
         raise ConfigError(f"--model {name}: the installed ultralytics does not describe it")
     path, size = known[name]
@@ -167,11 +173,11 @@ def _description(name: str) -> dict[str, Any]:
     return content | {"scale": size, "yaml_file": path.name}
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, task: str) -> dict[str, Any]:
     """Read a user's model file, of which nothing is run.
 
     Raises:
-        ConfigError: it is missing, no YAML, or does not describe a detector.
+        ConfigError: it is missing, no YAML, or does not describe a model of the task.
     """
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
@@ -182,7 +188,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"--model {path}: not plain YAML: {reason}") from error
-    if problems := _problems(content):
+    if problems := _problems(content, _HEADS[task]):
         raise ConfigError([f"--model {path}: {problem}" for problem in problems])
     sizes = content.get("scales") or {"": None}
     named = tasks.guess_model_scale(path)
@@ -190,7 +196,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     return {**content, "scale": size, "nc": 1}
 
 
-def _problems(content: Any) -> list[str]:
+def _problems(content: Any, heads: Sequence[str]) -> list[str]:
     """Say what is wrong with a model file, before the library sees it."""
     if not isinstance(content, dict):
         return ["expected keys such as backbone and head"]
@@ -210,8 +216,8 @@ def _problems(content: Any) -> list[str]:
     for key in ("backbone", "head"):
         for number, row in enumerate(content[key], 1):
             problems += [f"{key}, row {number}: {problem}" for problem in _row_problems(row)]
-    if not problems and content["head"][-1][2] not in _HEADS:
-        problems.append(f"head: the last row must be a {' or '.join(_HEADS)}")
+    if not problems and content["head"][-1][2] not in heads:
+        problems.append(f"head: the last row must be a {' or '.join(heads)}")
     return problems
 
 
@@ -304,13 +310,15 @@ class UltralyticsTask(Detection):
         epochs: length of the run, over which a model with two heads moves from one to the other.
     """
 
+    parts: tuple[str, ...] = ("box", "class", "distance")  # as the library orders them
+
     def __init__(self, classes: int, most: int, epochs: int):
         super().__init__(classes, most)
         self._settings = IterableSimpleNamespace(**{**DEFAULT_CFG_DICT, "epochs": epochs})
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh a batch by its images."""
-        return dict.fromkeys(("box", "class", "distance"), float(len(batch[0])))
+        return dict.fromkeys(self.parts, float(len(batch[0])))
 
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
         """Return the parts of the loss, with the library's factors.
@@ -318,7 +326,7 @@ class UltralyticsTask(Detection):
         They are `box` (1 - CIoU), `class` (binary cross-entropy) and `distance` (of the four sides
         from the anchor point: distribution focal loss, or L1 where sides are plain numbers).
         """
-        images, boxes = batch
+        images, boxes, *instances = batch
         raw = model(images)
         criterion = self._criterion(model)
         if "one2many" in raw:
@@ -328,9 +336,9 @@ class UltralyticsTask(Detection):
         else:
             raw = _float32(raw)
         with torch.autocast(images.device.type, enabled=False):
-            total, _ = criterion(raw, _targets(boxes, images.shape[-1]))
-        box, label, distance = total / len(images)  # the library multiplies by them
-        return {"box": box, "class": label, "distance": distance}
+            total, _ = criterion(raw, _targets(boxes, images.shape[-1], *instances))
+        # The library multiplies by the number of images.
+        return dict(zip(self.parts, total / len(images), strict=True))
 
     def _criterion(self, model: Any) -> Any:
         """Return the library's loss for a model, made anew: there is no state of it to save."""
@@ -364,61 +372,150 @@ class UltralyticsTask(Detection):
 
     def detect(self, model: nn.Module, images: Tensor) -> Tensor:
         """Return detections, (B, MOST, 6): by suppression, or as an end-to-end head gives them."""
-        boxes, scores = decode(model, images)
-        head = _head(model)
-        if head.end2end:
-            found = detections(list(head.postprocess(torch.cat([boxes, scores], -1))))
-        else:
-            found = detections([_suppressed(*each) for each in zip(boxes, scores, strict=True)])
-        found[..., :4].clamp_(0, images.shape[-1])
-        return found
+        return _surest(_head(model), *decode(model, images))
+
+
+class SegmentationTask(UltralyticsTask):
+    """Boxes and masks; a batch is (images, boxes, instances), see `labs.detection.masks`.
+
+    Where nothing is known of the images, there are no instances, and what is collected are the
+    masks as the network gives them: coefficients and prototypes.
+
+    Args:
+        classes: how many there are.
+        most: the most boxes of an image in any split.
+        epochs: length of the run.
+    """
+
+    monitor = "validation/mask_map50_95"
+    parts = ("box", "mask", "class", "distance", "semantic")
+
+    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
+        """Return the parts of the loss, with the library's factors.
+
+        Beside those of boxes: `mask` (binary cross-entropy of the pixels in the box, over its
+        area), and of YOLO26 `semantic` (cross-entropy and Dice of the classes of all pixels).
+        """
+        parts = super().loss(model, batch, when)
+        if not isinstance(_head(model), tasks.Segment26):
+            del parts["semantic"]  # always 0
+        return parts
+
+    def segment(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return detections with K coefficients, (B, MOST, 6 + K), and prototypes (B, K, H, W)."""
+        head, raw = _head(model), _predicted(model, images)
+        coefficients = raw["mask_coefficient"].transpose(1, 2)
+        found = _surest(head, *_decoded(head, raw, images.shape[-1]), coefficients)
+        return found, raw["proto"]
+
+    def detect(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Return the detections without their masks, (B, MOST, 6)."""
+        return self.segment(model, images)[0][..., :BOX]
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect detections of masks, as `labs.detection.metrics` has them, and what is true."""
+        images, boxes, *instances = batch
+        found, prototypes = self.segment(model, images)
+        targets = filled(boxes, self.most)
+        if not instances:
+            return {"detections": found, "prototypes": prototypes}
+        with torch.autocast(images.device.type, enabled=False):
+            ious = [
+                masks.ious(
+                    masks.assemble(rows[:, :4], rows[:, BOX:], prototype, images.shape[-1]),
+                    truth,
+                    true[:, 5] > 0,
+                )
+                for rows, prototype, truth, true in zip(
+                    found, prototypes, *instances, targets, strict=True
+                )
+            ]
+        with_ious = torch.cat([found[..., :BOX].cpu(), torch.stack(ious)], 2)
+        return {"detections": with_ious, "targets": targets}
+
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Return COCO's figures of the boxes, and mAP of the masks."""
+        rows = metrics.statistics(outputs["detections"].numpy(), outputs["targets"].numpy())
+        of_masks = {kind.name: kind.figure(rows) for kind in (metrics.MASKS, metrics.MASKS50)}
+        return super().figures(outputs) | of_masks
 
 
 def decode(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return what a model in eval mode says of each of its A anchor points.
 
     Returns:
-        Boxes (B, A, 4) in pixels and scores (B, A, classes) in [0, 1], both float32.
+        Boxes (B, A, 4) in pixels, cut off at the border, and scores (B, A, classes) in [0, 1], both
+        float32.
     """
-    head = _head(model)
+    return _decoded(_head(model), _predicted(model, images), images.shape[-1])
+
+
+def _predicted(model: nn.Module, images: Tensor) -> dict[str, Any]:
+    """Return the raw predictions of the head that detects."""
     _, raw = model(images)
-    raw = _float32(raw["one2one" if head.end2end else "one2many"] if "one2many" in raw else raw)
-    with torch.autocast(images.device.type, enabled=False):
+    name = "one2one" if _head(model).end2end else "one2many"
+    return _float32(raw[name] if "one2many" in raw else raw)
+
+
+def _decoded(head: Any, raw: dict[str, Any], size: int) -> tuple[Tensor, Tensor]:
+    with torch.autocast(raw["boxes"].device.type, enabled=False):
         points, strides = make_anchors(raw["feats"], head.stride, 0.5)
         sides = head.dfl(raw["boxes"]).transpose(1, 2)
         boxes = dist2bbox(sides, points, xywh=False) * strides
-        return boxes, raw["scores"].transpose(1, 2).sigmoid()
+        return boxes.clamp(0, size), raw["scores"].transpose(1, 2).sigmoid()
 
 
 def _float32(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the raw predictions of a head in float32: half a float cannot tell pixels apart."""
     return {
-        name: [part.float() for part in value] if isinstance(value, list) else value.float()
+        name: value.float() if isinstance(value, Tensor) else type(value)(map(Tensor.float, value))
         for name, value in raw.items()
     }
 
 
-def _targets(boxes: Any, size: int) -> dict[str, Tensor]:
+def _targets(boxes: Any, size: int, instances: Tensor | None = None) -> dict[str, Tensor]:
     """Return padded boxes as the library's losses take them; a crowd is no example of its class."""
     step = torch.arange(boxes.values.shape[1], device=boxes.values.device)
     real = (step < boxes.lengths[:, None]) & (boxes.values[..., 5] == 0)
     rows = boxes.values[real]
     low, high = rows[:, :2], rows[:, 2:4]
-    return {
+    targets = {
         "batch_idx": real.nonzero()[:, 0].float(),
         "cls": rows[:, 4:5],
         "bboxes": torch.cat([(low + high) / 2, high - low], 1) / size,
     }
+    if instances is None:
+        return targets
+    numbers = functional.pad(real.cumsum(1) * real, (1, 0))  # without crowds
+    labels = functional.pad(boxes.values[..., 4] * real, (1, 0))
+    pixels = instances.flatten(1).long()
+    both = {"masks": numbers.float(), "sem_masks": labels}
+    return targets | {
+        name: table.gather(1, pixels).view(instances.shape) for name, table in both.items()
+    }
 
 
-def _suppressed(boxes: Tensor, scores: Tensor) -> Tensor:
-    """Return the detections (n, 6) of an image, in which a box may count for several classes."""
+def _surest(head: Any, *columns: Tensor) -> Tensor:
+    """Return the detections of images, (B, MOST, 6 or more): by suppression, or by the head itself.
+
+    Args:
+        head: of the model.
+        columns: boxes (B, A, 4), scores (B, A, classes), and what goes along, (B, A, any).
+    """
+    if head.end2end:
+        return detections(list(head.postprocess(torch.cat(columns, -1))))
+    return detections([_suppressed(*each) for each in zip(*columns, strict=True)])
+
+
+def _suppressed(boxes: Tensor, scores: Tensor, *others: Tensor) -> Tensor:
+    """Return the detections (n, 6 or more) of an image; a box may count for several classes."""
     row, label = (scores > _LOWEST_SCORE).nonzero(as_tuple=True)
     scores = scores[row, label]
     surest = scores.argsort(descending=True, stable=True)[:_CANDIDATES]
-    boxes, scores, label = boxes[row[surest]], scores[surest], label[surest]
-    kept = torchvision.ops.batched_nms(boxes, scores, label, _SAME)[:MOST]
-    return torch.cat([boxes[kept], scores[kept, None], label[kept, None]], 1)
+    row, scores, label = row[surest], scores[surest], label[surest]
+    kept = torchvision.ops.batched_nms(boxes[row], scores, label, _SAME)[:MOST]
+    others = tuple(other[row[kept]] for other in others)
+    return torch.cat([boxes[row[kept]], scores[kept, None], label[kept, None], *others], 1)
 
 
 _OFF = (

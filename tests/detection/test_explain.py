@@ -178,7 +178,12 @@ def test_pictures_and_tables_of_nms_with_korean_names(jobs, data, tmp_path, monk
     plots.save(figure, tmp_path / "picture.png")  # a letter without a glyph would warn
     assert "61 candidates" in title
     assert rows[0][1] in KOREAN
-    assert sum(int(row[3]) for row in rows) + len(rows) == 61
+    _, (title, _, all_rows) = explain.draw_nms(job, image, 0, 0.0, score)
+    assert sum(int(row[3]) for row in all_rows) + len(all_rows) == 61
+    assert "listed" not in title
+    _, (title, _, some) = explain.draw_nms(job, image, 0, 1.0, score)
+    assert "61 kept, the first 30 listed" in title
+    assert len(some) == 30
     assert all(len(row) == len(columns) for row in rows)
 
 
