@@ -11,7 +11,7 @@ from common import cli, commands
 from common.config import nearest
 from common.errors import ConfigError
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
-from labs.detection.names import DESCRIPTIONS, ULTRALYTICS
+from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
 PROGRAM = "python -m labs.detection"
 JOB = "labs.detection.job:Detector"
@@ -51,7 +51,7 @@ def train(**given: Any) -> None:
     then a recipe, then a config file, then options; where no recipe is named, the one that suits
     the model.
     """
-    own = recipe_for(given["options"].get("model"))
+    own = recipe_for(given["options"].get("model"), given["options"].get("task"))
     if own and given["recipe"] is None and given["resume"] is None:
         cli.note(f"with the values of --recipe {own}")
         given["recipe"] = own
@@ -286,14 +286,16 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
         rows = [[name, text] for name, text in DESCRIPTIONS.items()]
         cli.show_table("Models", ["name", ""], rows)
         click.echo(f"and Ultralytics' (AGPL-3.0): {', '.join(ULTRALYTICS)}")
+        click.echo(f"and for --task segment: {', '.join(SEGMENTATION)}")
         return
-    if problems := DetectionConfig(model=model, image_size=image_size).problems():
+    task = "segment" if model in SEGMENTATION else "detect"
+    if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)
     from labs.detection import models
 
     names = [str(number) for number in range(classes)]
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
-    found = models.build(model, names, image_size, anchors)
+    found = models.build(model, names, image_size, anchors, task)
     cli.show_summary(found, (3, image_size, image_size), model, depth)
 
 

@@ -86,7 +86,7 @@ def parse(specs: Sequence[str]) -> dict[str, float]:
     return {key: float(value) for key, value in strengths.items()}
 
 
-class Changed(Dataset[tuple[Tensor, Tensor]]):
+class Changed(Dataset[tuple[Tensor, ...]]):
     """A split whose images are changed anew each epoch.
 
     What an image becomes depends on the seed of its place in the epoch alone, whichever process
@@ -114,7 +114,7 @@ class Changed(Dataset[tuple[Tensor, Tensor]]):
         """Return the number of images."""
         return len(self.split)
 
-    def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, place: Place) -> tuple[Tensor, ...]:
         """Return an image, uint8 (3, S, S), and its boxes (n, 6)."""
         if place.seed is None:
             return self.split[place.row]

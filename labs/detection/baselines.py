@@ -17,7 +17,9 @@ from torch.nn import functional
 from torchvision.ops import box_iou, nms
 
 from common.compute import one_thread
+from labs.detection import masks
 from labs.detection.data import BoxSet
+from labs.detection.metrics import BOX
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +39,7 @@ _NEIGHBORS = 5
 _OVERLAP = 0.3  # IoU to which two detections may overlap
 
 _MOST = 100  # detections of an image
+_TOUCHING = np.ones((3, 3))  # also by their corners
 
 
 class _Regions(NamedTuple):
@@ -44,6 +47,8 @@ class _Regions(NamedTuple):
 
     boxes: Tensor  # (n, 4) in pixels of the image
     crops: Array  # (n, _CROP * _CROP) of mean 0 and length 1, the region light
+    grey: Tensor  # (h, w) the image as it was searched, perhaps shrunk
+    components: Tensor  # (n, 6) as `_components` gave them
 
 
 class _Example(NamedTuple):
@@ -61,7 +66,8 @@ def predictions(splits: Mapping[str, BoxSet], classes: int) -> dict[str, dict[st
         classes: how many there are.
 
     Returns:
-        For the baseline's name, its detections (N, 100, 6) in `validation` and `test`.
+        For the baseline's name, its detections (N, 100, 6) in `validation` and `test`; where the
+        splits have masks, those of the regions.
     """
     names = ("validation", "test")
     with one_thread():  # each step is too small to share
@@ -94,10 +100,11 @@ def _examples(train: BoxSet, sizes: Tensor, classes: int) -> _Example:
 
 
 def _found(split: BoxSet, sizes: Tensor, known: _Example, classes: int) -> Array:
-    """Return detections, (N, 100, 6)."""
+    """Return detections, (N, 100, 6), or those of masks."""
     from sklearn.neighbors import NearestNeighbors
 
-    detections = np.zeros((len(split), _MOST, 6), np.float32)
+    most = 0 if split.instances is None else int(split.boxes.lengths.max())
+    detections = np.zeros((len(split), _MOST, BOX + most))
     detections[..., 5] = -1
     if not len(known.labels):
         return detections
@@ -116,8 +123,29 @@ def _found(split: BoxSet, sizes: Tensor, known: _Example, classes: int) -> Array
         kept = nms(found.boxes, scores, _OVERLAP)
         kept = kept[scores[kept] > 0][:_MOST]
         columns = [found.boxes[kept], scores[kept, None], labels[kept, None]]
-        detections[row, : len(kept)] = torch.cat(columns, 1).numpy()
+        detections[row, : len(kept), :BOX] = torch.cat(columns, 1).numpy()
+        if split.instances is not None:
+            true, size = split.boxes[row], split.image(row).shape[-1]
+            ious = masks.ious(_masks(found, kept, size), split.instances[row], true[:, 5] > 0)
+            detections[row, : len(kept), BOX : BOX + len(true)] = ious.numpy()
     return detections
+
+
+def _masks(found: _Regions, kept: Tensor, size: int) -> Tensor:
+    """Return the masks of some regions, bool (n, size, size)."""
+    from scipy import ndimage
+
+    regions = np.zeros((len(kept), *found.grey.shape), bool)
+    for mask, (x1, y1, x2, y2, sign, level) in zip(
+        regions, found.components[kept].tolist(), strict=True
+    ):
+        light = found.grey[y1:y2, x1:x2].numpy() > level
+        parts, _ = ndimage.label(light if sign > 0 else ~light, _TOUCHING)
+        whole = slice(0, y2 - y1), slice(0, x2 - x1)
+        spans = ndimage.find_objects(parts)  # others may reach into the box
+        mask[y1:y2, x1:x2] = parts == 1 + spans.index(whole)
+    grown = functional.interpolate(torch.from_numpy(regions)[:, None].float(), (size, size))
+    return grown[:, 0] > 0
 
 
 def _regions(image: Tensor, sizes: Tensor) -> _Regions:
@@ -130,34 +158,34 @@ def _regions(image: Tensor, sizes: Tensor) -> _Regions:
         sizes = sizes / factor
     components = list(_components(grey.numpy(), sizes.numpy()))
     if not components:
-        return _Regions(torch.zeros(0, 4), np.zeros((0, _CROP**2), np.float32))
+        nothing = np.zeros((0, _CROP**2), np.float32)
+        return _Regions(torch.zeros(0, 4), nothing, grey, torch.zeros(0, 6))
     table = torch.tensor(components)
     boxes = table[:, :4].float()
     agreeing = (box_iou(boxes, boxes) >= _AGREE).sum(1).float()
     kept = nms(boxes, agreeing, _ALIKE)[:_REGIONS]
-    return _Regions(boxes[kept] * factor, _crops(grey, table[kept]))
+    return _Regions(boxes[kept] * factor, _crops(grey, table[kept]), grey, table[kept])
 
 
-def _components(grey: Array, sizes: Array) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield x1, y1, x2, y2 of connected components, and 1 of a light one, -1 of a dark one."""
+def _components(grey: Array, sizes: Array) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Yield x1, y1, x2, y2 of connected components, 1 of a light one or -1, and the level."""
     from scipy import ndimage
 
     (least_width, least_height), (most_width, most_height) = sizes
-    touching = np.ones((3, 3))  # also by their corners
     for level in _LEVELS:
         light = grey > level
         for sign, mask in ((1, light), (-1, ~light)):
-            for rows, columns in ndimage.find_objects(ndimage.label(mask, touching)[0]):
+            for rows, columns in ndimage.find_objects(ndimage.label(mask, _TOUCHING)[0]):
                 height, width = rows.stop - rows.start, columns.stop - columns.start
                 if least_width <= width <= most_width and least_height <= height <= most_height:
-                    yield columns.start, rows.start, columns.stop, rows.stop, sign
+                    yield columns.start, rows.start, columns.stop, rows.stop, sign, level
 
 
 def _crops(grey: Tensor, regions: Tensor) -> Array:
-    """Return parts of an image (H, W), given as x1, y1, x2, y2, sign: (n, _CROP * _CROP)."""
+    """Return parts of an image (H, W), given as `_components` has them: (n, _CROP * _CROP)."""
     parts = [
         functional.interpolate(sign * grey[None, None, y1:y2, x1:x2], (_CROP, _CROP), mode="area")
-        for x1, y1, x2, y2, sign in regions.tolist()
+        for x1, y1, x2, y2, sign, _ in regions.tolist()
     ]
     crops = torch.cat(parts).flatten(1)
     crops -= crops.mean(1, keepdim=True)

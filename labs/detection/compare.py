@@ -52,11 +52,15 @@ class Comparison(Members[CompareConfig]):
 
     @classmethod
     def plan(cls, config: CompareConfig) -> dict[str, DetectionConfig]:
-        """Return the config of each model: the shared one, with what its own recipe sets."""
+        """Return the config of each model: what was chosen, over the model's own recipe."""
+        default = DetectionConfig()
         shared = {field.name: getattr(config, field.name) for field in fields(DetectionConfig)}
-        base = DetectionConfig(**{**shared, "name": None})
+        chosen = {name: value for name, value in shared.items() if value != getattr(default, name)}
         own = {name: RECIPES.get(recipe_for(name) or "", {}) for name in config.models}
-        return {name: replace(base, **{**own[name], "model": name}) for name in config.models}
+        return {
+            name: replace(default, **{**own[name], **chosen, "model": name, "name": None})
+            for name in config.models
+        }
 
     @classmethod
     def stem(cls, config: CompareConfig) -> str:

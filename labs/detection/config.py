@@ -134,11 +134,20 @@ RECIPES: dict[str, dict[str, Any]] = {
     "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
     "faster-rcnn": {"model": "faster-rcnn", "epochs": 6, **_TORCHVISION},
     "ssdlite": {"model": "ssdlite", "epochs": 20, **_TORCHVISION},
+    "yolo11n-seg": {
+        "task": "segment",
+        "model": "yolo11n-seg",
+        "epochs": 20,
+        **_ULTRALYTICS,
+        "augment": (),
+    },
 }
 
 
-def recipe_for(model: str | None) -> str | None:
-    """Return the recipe whose values suit a model, where they are not the defaults."""
+def recipe_for(model: str | None, task: str | None = None) -> str | None:
+    """Return the recipe whose values suit a model and task, where they are not the defaults."""
+    if task == "segment" or model in SEGMENTATION:
+        return "yolo11n-seg"
     if model is None or model in RECIPES:
         return model
     return "yolo11n" if model in ULTRALYTICS or is_file(model) else None
@@ -156,6 +165,8 @@ class CompareConfig(DetectionConfig):
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
+        if self.task != "detect":
+            return [f"--task {self.task}: compare takes detectors alone; train each by itself"]
         found = super().problems()
         for name in self.models:
             found += [

@@ -118,7 +118,7 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
         return self.images[row]
 
     def __getitem__(self, row: int) -> tuple[Tensor, ...]:
-        """Return an image, uint8 (3, S, S), its boxes (n, 6), and its map (S, S) if there is one."""
+        """Return an image, uint8 (3, S, S), its boxes (n, 6), and its map (S, S) if any."""
         return self.image(row), *(column[row] for column in self.columns[1:])
 
     @staticmethod
@@ -434,9 +434,7 @@ def _about_outlines(found: Annotated) -> str:
     return f"; {bare:,} objects without an outline fill their boxes" if bare else ""
 
 
-def _box_set(
-    squares: Tensor | None, part: Sequence[Picture], size: int, segment: bool
-) -> BoxSet:
+def _box_set(squares: Tensor | None, part: Sequence[Picture], size: int, segment: bool) -> BoxSet:
     boxes = Ragged.of(_rows(picture, size) for picture in part)
     if not len(boxes.values):  # of nothing, Ragged cannot tell the columns
         boxes = Ragged(torch.zeros(0, 6), boxes.starts)
@@ -446,7 +444,7 @@ def _box_set(
     if squares is None:
         paths = [picture.path for picture in part]
         return FileBoxSet(paths, size, boxes, sizes, names, outlined)
-    maps = outlined and torch.stack([outlined[row] for row in range(len(part))])
+    maps = torch.stack([outlined[row] for row in range(len(part))]) if outlined else None
     return BoxSet(squares, boxes, sizes, names, maps)
 
 

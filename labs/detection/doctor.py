@@ -407,12 +407,13 @@ def overfit(
 
 def _one_batch(job: Detector, splits: Splits) -> Any:
     """Return the first training images that have boxes, without augmentation, on the device."""
-    images, boxes = next(job.batches(splits["train"]).updates(0))[0]
+    images, boxes, *maps = next(job.batches(splits["train"]).updates(0))[0]
     rows = (boxes.lengths > 0).nonzero().flatten()[:_BATCH]
     if not len(rows):
         return None
     most = int(boxes.lengths[rows].max())
-    return images[rows], Padded(boxes.values[rows, :most], boxes.lengths[rows])
+    few = Padded(boxes.values[rows, :most], boxes.lengths[rows])
+    return images[rows], few, *(instances[rows] for instances in maps)
 
 
 def _map_text(value: float) -> str:

@@ -42,9 +42,7 @@ class Detector(Job[DetectionConfig, Card]):
         """Return the config's detector."""
         self.initialize()
         config, card = self.config, self.card
-        return models.build(
-            config.model, card.classes, card.image_size, card.anchors, config.task
-        )
+        return models.build(config.model, card.classes, card.image_size, card.anchors, config.task)
 
     def warm_start(self, splits: Splits) -> None:
         """Load the weights that the config names, where they fit."""
@@ -69,7 +67,7 @@ class Detector(Job[DetectionConfig, Card]):
         source = augment.training_set(split, config) if training else split
         in_memory = type(source) is BoxSet
         return Batches(
-            source.columns if in_memory else source,
+            split.columns if in_memory else source,
             config.batch_size if training else _EVALUATION_BATCH,
             training=training,
             micro_batch=config.micro_batch if training else None,

@@ -5,7 +5,6 @@ the image's box k is on top. So true masks never overlap, as those of things in 
 """
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,8 +90,8 @@ def assemble(boxes: Tensor, coefficients: Tensor, prototypes: Tensor, size: int)
         prototypes: (K, H, W), of the whole square.
         size: S in pixels.
     """
-    sums = (coefficients @ prototypes.flatten(1)).unflatten(1, prototypes.shape[1:])
-    sums = functional.interpolate(sums[None], (size, size), mode="bilinear")[0]
+    sums = (coefficients @ prototypes.flatten(1)).view(-1, *prototypes.shape[1:])
+    sums = functional.interpolate(sums[:, None], (size, size), mode="bilinear")[:, 0]
     return (sums > 0) & _inside(boxes, size, size)
 
 

@@ -3,7 +3,8 @@
 Everywhere `detections` are (N, M, 6): x1, y1, x2, y2, score, class, with M at most 100; `targets`
 are (N, T, 6): x1, y1, x2, y2, class, and 1 for a crowd. Unused rows have class -1. Boxes are in
 pixels. Detections of masks are (N, M, 6 + T): the further columns are the IoU of a detection's mask
-with that of each target, which then stands wherever the IoU of boxes would. A figure that nothing defines, such as the mAP of images without any box, is NaN.
+with that of each target, which then stands wherever the IoU of boxes would. A figure that nothing
+defines, such as the mAP of images without any box, is NaN.
 """
 
 import dataclasses

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -53,6 +54,8 @@ class Panel(NamedTuple):
     missed: Array
     """(T,) whether a target was missed."""
     caption: str = ""
+    masks: Array | None = None
+    """bool (M, H, W) of the detections that are drawn, and those surer than them."""
 
 
 @figure_style()
@@ -107,12 +110,19 @@ def _draw(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
         text = f"{_named(classes, row[5])} {row[4]:.2f}"
         if kind in ("class", "both"):
             text = f"{_named(classes, panel.targets[panel.boxes[place], 4])} → {text}"
+        if panel.masks is not None:
+            _tint(axes, panel.masks[place], COLORS[kind])
         _box(axes, row, COLORS[kind])
         _label(axes, row, text, COLORS[kind], width)
 
 
 def _named(classes: Sequence[str], label: float) -> str:
     return short(drawable(classes[int(label)]), _NAME)
+
+
+def _tint(axes: Axes, mask: Array, color: str) -> None:
+    height, width = mask.shape
+    axes.imshow(mask[..., None] * np.array(to_rgba(color, 0.5)), extent=(0, width, height, 0))
 
 
 def _box(axes: Axes, row: Array, color: str, linestyle: Any = "-") -> None:

@@ -141,8 +141,9 @@ def detect(job: Detector, shots: Iterable[Shot], score: float) -> Iterator[tuple
     while batch := list(itertools.islice(remaining, _BATCH)):
         squares, fits = zip(*(letterbox(shot.pixels, size) for shot in batch), strict=True)
         outputs = job.find(torch.stack(squares))
-        prototypes = outputs.get("prototypes", itertools.repeat(None))
-        for shot, fit, rows, prototype in zip(batch, fits, outputs["detections"], prototypes):
+        prototypes = outputs.get("prototypes", [None] * len(batch))
+        columns = batch, fits, outputs["detections"], prototypes
+        for shot, fit, rows, prototype in zip(*columns, strict=True):
             height, width = shot.pixels.shape[1:]
             told = rows[(rows[:, 5] >= 0) & (rows[:, 4] >= score)]
             kept = _inside(fit.back(told), height, width)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from common import plots as common_plots
@@ -12,9 +13,9 @@ from common import sections as common_sections
 from common.cli import figure_text
 from common.report import Section, Table
 from common.sections import Drawn
-from labs.detection import metrics, plots
+from labs.detection import masks, metrics, plots
 from labs.detection.data import BoxSet
-from labs.detection.metrics import KINDS, Errors
+from labs.detection.metrics import BOX, KINDS, Errors
 from labs.detection.plots import Panel
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def detections(
     """
     found, true = outputs["detections"].numpy(), outputs["targets"].numpy()
     errors = metrics.errors(found, true, score)
-    test = _Test(job.card.classes, images, found, true, score, errors)
+    test = _Test(
+        job.card.classes, images, found, true, score, errors, _masks(job, images, found, score)
+    )
     return [
         _found(test, drawn),
         _precision_recall(test, drawn),
@@ -92,24 +95,47 @@ class _Test(NamedTuple):
     true: Array
     score: float
     errors: Errors
+    masks: Mapping[int, Array]
+    """Of some images, by row: bool (n, S, S) of the surest detections."""
 
     def panel(self, row: int) -> Panel:
         """Return an image with all that is drawn into it."""
         pixels = self.images.image(row).numpy()
         kinds, boxes, missed = (marks[row] for marks in self.errors)
         true, found, name = self.true[row], self.found[row], self.images.names[row]
-        return Panel(pixels, true, found, kinds, boxes, missed, name)
+        return Panel(pixels, true, found, kinds, boxes, missed, name, self.masks.get(row))
+
+
+def _masks(job: "Detector", images: BoxSet, found: Array, score: float) -> dict[int, Array]:
+    """Return the masks of what is shown in the first pictures; none where only boxes are found."""
+    if job.config.task != "segment":
+        return {}
+    rows, size = _shown(images), job.card.image_size
+    outputs = job.find(torch.stack([images.image(row) for row in rows]))
+    counts = (found[rows, :, 4] >= score).sum(1).tolist()
+    return {
+        row: masks.assemble(each[:count, :4], each[:count, BOX:], prototype, size).numpy()
+        for row, each, prototype, count in zip(
+            rows, outputs["detections"], outputs["prototypes"], counts, strict=True
+        )
+    }
+
+
+def _shown(images: BoxSet) -> list[int]:
+    """Return the rows of the first pictures."""
+    rows: list[int] = np.unique(np.linspace(0, len(images) - 1, _SHOWN).astype(int)).tolist()
+    return rows
 
 
 def _found(test: _Test, drawn: Drawn) -> Section:
-    rows = np.unique(np.linspace(0, len(test.images) - 1, _SHOWN).astype(int))
-    panels = [test.panel(row) for row in rows.tolist()]
+    panels = [test.panel(row) for row in _shown(test.images)]
     curves = metrics.by_score(test.found, test.true, len(test.classes))
     return Section(
         "What it finds",
         f"Detections are shown from a score of {test.score:.3g} on, with which the mean F1 on the "
         "validation split is best. A detection is correct where it has the class of a box and "
-        "overlaps it with an IoU of at least 0.5.",
+        "overlaps it with an IoU of at least 0.5."
+        + (" Here and below, every IoU is that of masks." if test.masks else ""),
         pictures=(
             drawn(
                 "found",
@@ -228,7 +254,11 @@ def _data(job: "Detector", splits: Mapping[str, BoxSet]) -> Section:
     )
     if crowds:
         text += f" {crowds:,} boxes are crowds, in which any number of detections is forgiven."
-    if job.config.data == "scenes":
+    scenes = job.config.data == "scenes"
+    if job.config.task == "segment":
+        source = "the digits' ink" if scenes else "the polygons of the labels"
+        text += f" True masks are {source}, where no other object lies on top."
+    if scenes:
         text += (
             " The scenes are composites, not photos: real handwritten digits pasted onto noise and "
             "onto cut-outs of photos. Training, validation and test scenes show digits of their "

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from common import images
 from common.data import Padded
-from common.errors import ConfigError, RunError
+from common.errors import ConfigError, DataError, RunError
 from common.results import Array
 from common.training import When
 from labs.detection import masks, metrics, weights
@@ -105,6 +105,9 @@ _LOWEST_SCORE = 0.001
 _SAME = 0.7  # IoU
 _CANDIDATES = 30_000
 
+# Pixels of a side on which masks are learned, as the library does of images of 640; all of fewer.
+_MASK_SIDE = 160
+
 
 def descriptions(task: str = "detect") -> dict[str, tuple[Path, str]]:
     """Return the file and the size (or "") of every model of a task that the library describes."""
@@ -122,9 +125,7 @@ def descriptions(task: str = "detect") -> dict[str, tuple[Path, str]]:
     return found
 
 
-def build(
-    name: str, classes: Sequence[str], image_size: int, task: str = "detect"
-) -> nn.Module:
+def build(name: str, classes: Sequence[str], image_size: int, task: str = "detect") -> nn.Module:
     """Return a detector with random weights, which torch's generator draws.
 
     Args:
@@ -134,7 +135,8 @@ def build(
         task: `detect` or `segment`.
 
     Raises:
-        ConfigError: there is no such model of the task, its file cannot be used, or the images do not fit it.
+        ConfigError: there is no such model of the task, its file cannot be used, or the images do
+            not fit it.
     """
     content = _description(name, task)
     kind = tasks.SegmentationModel if task == "segment" else tasks.DetectionModel
@@ -401,6 +403,19 @@ class SegmentationTask(UltralyticsTask):
             del parts["semantic"]  # always 0
         return parts
 
+    def assigned(self, model: Any, images: Tensor, boxes: Padded) -> list[Point]:
+        """Return which points answer for the boxes of one image, the best of each box first.
+
+        Raises:
+            DataError: that depends on masks as well.
+        """
+        if isinstance(_head(model), tasks.Segment26):
+            raise DataError(
+                "which points answer depends on masks in YOLO26, not on boxes alone; choose a run "
+                "of another model, such as yolo11n-seg"
+            )
+        return super().assigned(model, images, boxes)
+
     def segment(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return detections with K coefficients, (B, MOST, 6 + K), and prototypes (B, K, H, W)."""
         head, raw = _head(model), _predicted(model, images)
@@ -488,10 +503,11 @@ def _targets(boxes: Any, size: int, instances: Tensor | None = None) -> dict[str
         return targets
     numbers = functional.pad(real.cumsum(1) * real, (1, 0))  # without crowds
     labels = functional.pad(boxes.values[..., 4] * real, (1, 0))
-    pixels = instances.flatten(1).long()
+    step = max(1, size // _MASK_SIDE)
+    seen = instances[:, step // 2 :: step, step // 2 :: step].long()
     both = {"masks": numbers.float(), "sem_masks": labels}
     return targets | {
-        name: table.gather(1, pixels).view(instances.shape) for name, table in both.items()
+        name: table.gather(1, seen.flatten(1)).view(seen.shape) for name, table in both.items()
     }
 
 
