@@ -425,7 +425,7 @@ def _about_outlines(found: Annotated) -> str:
     """
     boxes = [box for part in found.parts.values() for picture in part for box in picture.boxes]
     bare = sum(not masks.outlines(box) for box in boxes)
-    if bare == len(boxes):
+    if boxes and bare == len(boxes):
         raise DataError(
             f"{found.root}: none of the {bare:,} objects has an outline, which --task segment "
             "learns masks from; expected polygons, in COCO's segmentation or in lines of YOLO txt "

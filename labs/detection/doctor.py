@@ -397,7 +397,8 @@ def overfit(
     try:
         with contextlib.closing(stream):
             for row in stream:
-                best, done = max(best, row["validation/map50"]), row["epoch"] * _ROUND
+                best = max(best, row[f"validation/{fresh.lenient.name}"])
+                done = row["epoch"] * _ROUND
                 if best > _LEARNED:
                     break
     except NonFiniteError:  # which is an answer too

@@ -22,7 +22,7 @@ from torch.nn.functional import interpolate
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
 
-from common.errors import RunFailed
+from common.errors import DataError, RunFailed
 from common.files import write_bytes, write_json
 from labs.detection.data import GREY
 from labs.detection.job import Detector
@@ -151,10 +151,16 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
         The report.
 
     Raises:
+        DataError: the run finds masks.
         RunFailed: a copy does not say what the network says; nothing is written.
         RunError: the data has changed since the run was trained.
         SaveError: a file cannot be written.
     """
+    if job.config.task == "segment":
+        raise DataError(
+            f"{job.run.path} finds masks, and only boxes are exported; choose a run of --task "
+            "detect, or use `predict` on this one"
+        )
     images, original = real_images(job), network(job)
     about = describe(job, original)
     files = {form: _MAKERS[form].make(original, images[:1], about) for form in formats}
@@ -220,7 +226,7 @@ def network(job: Detector) -> Network:
         return Candidates(model, _of_default_boxes, suppress.format(model.nms_thresh)).eval()
     from labs.detection import ultralytics_models
 
-    then = suppress.format(ultralytics_models._SAME)
+    then = suppress.format(ultralytics_models.SAME_OBJECT)
     if model.model[-1].end2end:
         then = "the surest are objects, none of which is there twice"
     return Candidates(model, ultralytics_models.decode, then).eval()

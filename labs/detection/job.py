@@ -96,6 +96,11 @@ class Detector(Job[DetectionConfig, Card]):
         """COCO's mAP, of boxes or of masks."""
         return metrics.MASKS if self.config.task == "segment" else metrics.HEADLINE
 
+    @property
+    def lenient(self) -> Headline:
+        """The same at an IoU of 0.5, where a rough box or mask is enough."""
+        return metrics.MASKS50 if self.config.task == "segment" else metrics.MAP50
+
     def decide(self, outputs: Outputs) -> Array:
         """Return detections, (N, MOST, 6); for segmentation with columns of their masks' IoU."""
         found: Array = outputs["detections"].numpy()
@@ -152,14 +157,14 @@ class Detector(Job[DetectionConfig, Card]):
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
         """Say what came out, also at the lenient IoU of 0.5."""
-        test, boxes = figures["test"], self.config.task == "detect"
-        lenient = metrics.MAP50 if boxes else metrics.MASKS50
+        test, lenient = figures["test"], self.lenient
         low, high = test[f"{lenient.name}_interval"]
+        boxes = f" The mAP50-95 of its boxes is {test['map50_95']:.4f}."
         return (
             f"{super().verdict(figures)} At an IoU of 0.5, where a rough "
-            f"{'box' if boxes else 'mask'} is enough, its {lenient.label} is "
-            f"{test[lenient.name]:.4f} ({low:.4f} to {high:.4f})."
-            + ("" if boxes else f" The mAP50-95 of its boxes is {test['map50_95']:.4f}.")
+            f"{'mask' if self.config.task == 'segment' else 'box'} is enough, its {lenient.label} "
+            f"is {test[lenient.name]:.4f} ({low:.4f} to {high:.4f})."
+            + (boxes if self.config.task == "segment" else "")
         )
 
     def sections(

@@ -330,18 +330,16 @@ def yolo_lines(each: Prediction) -> str:
     Of a mask: class, x, y, x, y, ..., the outline of its largest piece, and the score; a box whose
     mask is empty is left out. All but class and score are shares of the photo's width and height.
     """
-    height, width = each.size
+    rows = each.boxes.tolist()
+    shapes: list[tuple[float, ...]]
+    if each.outlines is None:
+        shapes = [((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1) for x1, y1, x2, y2, *_ in rows]
+    else:
+        shapes = [pieces[0] if pieces else () for pieces in each.outlines]
     lines = []
-    if each.outlines is not None:
-        for (*_, score, number), pieces in zip(each.boxes.tolist(), each.outlines, strict=True):
-            if pieces:
-                shares = (np.reshape(pieces[0], (-1, 2)) / (width, height)).ravel()
-                values = " ".join(f"{value:.6f}" for value in (*shares, score))
-                lines.append(f"{int(number)} {values}\n")
-        return "".join(lines)
-    for x1, y1, x2, y2, score, number in each.boxes.tolist():
-        center = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
-        sides = (x2 - x1) / width, (y2 - y1) / height
-        values = " ".join(f"{value:.6f}" for value in (*center, *sides, score))
-        lines.append(f"{int(number)} {values}\n")
+    for shape, (*_, score, number) in zip(shapes, rows, strict=True):
+        if shape:
+            shares = (np.reshape(shape, (-1, 2)) / each.size[::-1]).ravel().tolist()
+            values = " ".join(f"{value:.6f}" for value in (*shares, score))
+            lines.append(f"{int(number)} {values}\n")
     return "".join(lines)

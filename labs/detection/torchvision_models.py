@@ -53,8 +53,9 @@ def build(
             sizes, where torchvision's begin at a fifth of the image.
     """
     random: dict[str, Any] = {"weights": None, "weights_backbone": None}
+    model: nn.Module
     if name == "ssdlite":
-        model: nn.Module = detection.ssdlite320_mobilenet_v3_large(
+        model = detection.ssdlite320_mobilenet_v3_large(
             num_classes=classes + 1, detections_per_img=MOST, **random
         )
         model.anchor_generator = _default_boxes(anchors, image_size)
@@ -71,7 +72,7 @@ def build(
         box_detections_per_img=MOST,
         **random,
     )
-    return model
+    return model  # noqa: RET504 - torchvision's builders say nothing of what they return
 
 
 def _default_boxes(anchors: Sequence[tuple[float, float]], image_size: int) -> DefaultBoxGenerator:

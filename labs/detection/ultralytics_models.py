@@ -102,7 +102,7 @@ _MISTAKES = (
 
 # As the library's own validation filters detections.
 _LOWEST_SCORE = 0.001
-_SAME = 0.7  # IoU
+SAME_OBJECT = 0.7  # IoU
 _CANDIDATES = 30_000
 
 # Pixels of a side on which masks are learned, as the library does of images of 640; all of fewer.
@@ -374,7 +374,7 @@ class UltralyticsTask(Detection):
 
     def detect(self, model: nn.Module, images: Tensor) -> Tensor:
         """Return detections, (B, MOST, 6): by suppression, or as an end-to-end head gives them."""
-        return _surest(_head(model), *decode(model, images))
+        return _surest(_head(model), images.shape[-1], *decode(model, images))
 
 
 class SegmentationTask(UltralyticsTask):
@@ -420,7 +420,7 @@ class SegmentationTask(UltralyticsTask):
         """Return detections with K coefficients, (B, MOST, 6 + K), and prototypes (B, K, H, W)."""
         head, raw = _head(model), _predicted(model, images)
         coefficients = raw["mask_coefficient"].transpose(1, 2)
-        found = _surest(head, *_decoded(head, raw, images.shape[-1]), coefficients)
+        found = _surest(head, images.shape[-1], *_decoded(head, raw), coefficients)
         return found, raw["proto"]
 
     def detect(self, model: nn.Module, images: Tensor) -> Tensor:
@@ -459,10 +459,9 @@ def decode(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return what a model in eval mode says of each of its A anchor points.
 
     Returns:
-        Boxes (B, A, 4) in pixels, cut off at the border, and scores (B, A, classes) in [0, 1], both
-        float32.
+        Boxes (B, A, 4) in pixels and scores (B, A, classes) in [0, 1], both float32.
     """
-    return _decoded(_head(model), _predicted(model, images), images.shape[-1])
+    return _decoded(_head(model), _predicted(model, images))
 
 
 def _predicted(model: nn.Module, images: Tensor) -> dict[str, Any]:
@@ -472,12 +471,12 @@ def _predicted(model: nn.Module, images: Tensor) -> dict[str, Any]:
     return _float32(raw[name] if "one2many" in raw else raw)
 
 
-def _decoded(head: Any, raw: dict[str, Any], size: int) -> tuple[Tensor, Tensor]:
+def _decoded(head: Any, raw: dict[str, Any]) -> tuple[Tensor, Tensor]:
     with torch.autocast(raw["boxes"].device.type, enabled=False):
         points, strides = make_anchors(raw["feats"], head.stride, 0.5)
         sides = head.dfl(raw["boxes"]).transpose(1, 2)
         boxes = dist2bbox(sides, points, xywh=False) * strides
-        return boxes.clamp(0, size), raw["scores"].transpose(1, 2).sigmoid()
+        return boxes, raw["scores"].transpose(1, 2).sigmoid()
 
 
 def _float32(raw: dict[str, Any]) -> dict[str, Any]:
@@ -503,24 +502,28 @@ def _targets(boxes: Any, size: int, instances: Tensor | None = None) -> dict[str
         return targets
     numbers = functional.pad(real.cumsum(1) * real, (1, 0))  # without crowds
     labels = functional.pad(boxes.values[..., 4] * real, (1, 0))
-    step = max(1, size // _MASK_SIDE)
-    seen = instances[:, step // 2 :: step, step // 2 :: step].long()
+    every = max(1, size // _MASK_SIDE)
+    seen = instances[:, every // 2 :: every, every // 2 :: every].long()
     both = {"masks": numbers.float(), "sem_masks": labels}
     return targets | {
         name: table.gather(1, seen.flatten(1)).view(seen.shape) for name, table in both.items()
     }
 
 
-def _surest(head: Any, *columns: Tensor) -> Tensor:
+def _surest(head: Any, size: int, *columns: Tensor) -> Tensor:
     """Return the detections of images, (B, MOST, 6 or more): by suppression, or by the head itself.
 
     Args:
         head: of the model.
+        size: height and width of the images, at whose border boxes are cut off.
         columns: boxes (B, A, 4), scores (B, A, classes), and what goes along, (B, A, any).
     """
     if head.end2end:
-        return detections(list(head.postprocess(torch.cat(columns, -1))))
-    return detections([_suppressed(*each) for each in zip(*columns, strict=True)])
+        found = detections(list(head.postprocess(torch.cat(columns, -1))))
+    else:
+        found = detections([_suppressed(*each) for each in zip(*columns, strict=True)])
+    found[..., :4].clamp_(0, size)
+    return found
 
 
 def _suppressed(boxes: Tensor, scores: Tensor, *others: Tensor) -> Tensor:
@@ -529,7 +532,9 @@ def _suppressed(boxes: Tensor, scores: Tensor, *others: Tensor) -> Tensor:
     scores = scores[row, label]
     surest = scores.argsort(descending=True, stable=True)[:_CANDIDATES]
     row, scores, label = row[surest], scores[surest], label[surest]
-    kept = torchvision.ops.batched_nms(boxes[row], scores, label, _SAME)[:MOST]
+    # batched_nms sets classes apart by the largest coordinate, and expects none below zero.
+    lowest = torch.cat([boxes[row], boxes.new_zeros(1, 4)]).min()
+    kept = torchvision.ops.batched_nms(boxes[row] - lowest, scores, label, SAME_OBJECT)[:MOST]
     others = tuple(other[row[kept]] for other in others)
     return torch.cat([boxes[row[kept]], scores[kept, None], label[kept, None], *others], 1)
 

@@ -15,7 +15,9 @@ MODELS = ("tiny-yolo", "yolo11n")
 def run(lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     words = ("--models", ",".join(MODELS), "--limit", "55", "--epochs", "1", "--name", "all")
-    result = lab("compare", *words, "--warmup", "0", "--workers", "0", "--threads", "1", "--run-dir", folder)
+    result = lab(
+        "compare", *words, "--warmup", "0", "--workers", "0", "--threads", "1", "--run-dir", folder
+    )
     assert result.code == 0, result
     return result, folder / "detection/all"
 
