@@ -236,9 +236,7 @@ class _Found(NamedTuple):
 
 
 def _scenes(config: DetectionConfig) -> _Found:
-    total = sum(scenes.COUNTS.values())
-    share = min(1.0, (config.limit or total) / total)
-    counts = {name: max(1, round(share * count)) for name, count in scenes.COUNTS.items()}
+    counts = _scene_counts(config.limit)
     size = config.image_size or scenes.SIZE
     segment = config.task == "segment"
     splits = {}
@@ -260,6 +258,18 @@ def _scenes(config: DetectionConfig) -> _Found:
         f"{sum(counts.values()):,} images"
     )
     return _Found(splits, scenes.CLASSES, size, source, (), digest.hexdigest())
+
+
+def _scene_counts(limit: int | None) -> dict[str, int]:
+    """Return how many scenes there are: of a limit, a tenth validates and a tenth tests, at most.
+
+    A share as small as that of all scenes would leave too few to measure anything.
+    """
+    train, *held = scenes.COUNTS.values()
+    if limit is not None:
+        held = [min(count, limit // 10) for count in held]
+        train = min(train, limit - sum(held))
+    return dict(zip(scenes.COUNTS, (train, *held), strict=True))
 
 
 def _scaled(boxes: Ragged, factor: float) -> Ragged:

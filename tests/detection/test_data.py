@@ -83,9 +83,17 @@ def test_an_image_of_the_right_size_is_kept_as_it_is():
 # Scenes
 
 
-def test_scenes_in_proportion_to_the_limit():
+@pytest.mark.parametrize(
+    ("limit", "counts"),
+    [(10, (8, 1, 1)), (1100, (880, 110, 110)), (4000, (3600, 200, 200)), (None, (8000, 200, 200))],
+)
+def test_a_limit_leaves_enough_scenes_to_measure(limit, counts):
+    assert tuple(data._scene_counts(limit).values()) == counts
+
+
+def test_scenes_of_a_limit():
     splits, card = load(DetectionConfig(limit=44))
-    assert card.counts == {"train": 40, "validation": 2, "test": 2}
+    assert card.counts == {"train": 36, "validation": 4, "test": 4}
     assert card.classes == tuple("0123456789")
     assert card.image_size == 128
     assert card.most == max(int(part.boxes.lengths.max()) for part in splits.values())
@@ -108,7 +116,7 @@ def test_scenes_of_another_size():
     small, _ = load(DetectionConfig(limit=44))
     splits, card = load(DetectionConfig(limit=44, image_size=160))
     assert card.image_size == 160
-    assert splits["train"].images.shape == (40, 3, 160, 160)
+    assert splits["train"].images.shape == (36, 3, 160, 160)
     boxes, others = (each["train"].boxes.values for each in (splits, small))
     torch.testing.assert_close(boxes[:, :4], others[:, :4] * 1.25)
     assert torch.equal(boxes[:, 4:], others[:, 4:])

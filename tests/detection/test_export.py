@@ -129,7 +129,7 @@ def test_a_file_says_how_it_is_used(made):
 
 def test_the_table_has_a_line_for_torch_and_each_file(made):
     title, columns, rows = export.table(made[1])
-    assert title == "tiny-yolo on 3 images of the test split, 1 thread(s)"
+    assert title == "tiny-yolo on 6 images of the test split, 1 thread(s)"
     assert [row[0] for row in rows] == ["(torch)", "tiny-yolo.onnx", "tiny-yolo.torchscript"]
     assert {len(row) for row in rows} == {len(columns)}
 
@@ -285,7 +285,7 @@ def test_a_compiled_network_is_exported_as_it_was_written(job):
 def test_the_command_writes_into_the_run_and_shows_a_table(run, lab):
     result = lab("export", run)
     assert (result.code, result.err) == (0, "")
-    assert "tiny-yolo on 3 images of the test split, 1 thread(s)" in result.out
+    assert "tiny-yolo on 6 images of the test split, 1 thread(s)" in result.out
     assert result.out.endswith(f"Output: {run / 'export'}\n")
     assert sorted(x.name for x in (run / "export").iterdir()) == [
         "tiny-yolo.json",

@@ -61,7 +61,8 @@ def read(path: Path) -> Annotated:
     """Read a JSON file, or the JSON files of a folder.
 
     Raises:
-        DataError: it is not COCO's JSON, or the files differ in their categories.
+        DataError: it is not COCO's JSON, two images have the same id, or the files differ in their
+            categories.
     """
     if path.is_dir():
         root, files = path, find(path)
@@ -129,7 +130,11 @@ def _pictures(
     finder: Finder,
     problems: list[Problem],
 ) -> Iterator[Picture]:
-    """Yield the images of a file; what is wrong goes to the problems."""
+    """Yield the images of a file; what is wrong goes to the problems.
+
+    Raises:
+        DataError: two images have the same id.
+    """
     where = relative_name(file, finder.root)
     boxes = defaultdict(list)
     for annotation in content["annotations"]:
@@ -145,6 +150,7 @@ def _pictures(
             boxes[of].append((place, box))
 
     seen: set[Path] = set()
+    called: dict[Any, str] = {}
     for entry in content["images"]:
         try:
             identity, name = entry["id"], str(entry["file_name"])
@@ -152,6 +158,11 @@ def _pictures(
         except (KeyError, TypeError) as error:
             problems.append(Problem(where, BAD_LABELS, f"an entry of images: {_why(error)}"))
             continue
+        if called.setdefault(identity, name) != name:
+            raise DataError(
+                f"{file}: the images {called[identity]} and {name} have the same id {identity}, so "
+                "nobody knows whose boxes are whose; give each an id of its own"
+            )
         place = f"{where}: image {identity}"
         path = finder.find(name, file, part)
         if path is None:

@@ -50,6 +50,8 @@ _KEYS = {
     "test": "test",
 }
 _NAMES = ("classes.txt", "obj.names")  # where labeling tools keep the names of the classes
+_NO_PATH = (OSError, RuntimeError, ValueError)  # too long, a loop of links, a NUL
+_MOST_CLASSES = 10_000  # where they have no names: a stray number must not make billions
 
 
 def read(path: Path) -> Annotated:
@@ -127,7 +129,7 @@ def _line(error: yaml.MarkedYAMLError) -> str:
 def _classes(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
     names, number = values.get("names"), values.get("nc")
     if names is None:
-        if isinstance(number, int) and 0 < number < 10_000:
+        if isinstance(number, int) and 0 < number <= _MOST_CLASSES:
             return tuple(map(str, range(number)))
         near = nearest("names", [str(key) for key in values])
         raise DataError(f"{path} lacks the key 'names', the list of the classes{near}")
@@ -167,7 +169,7 @@ def _inside(path: Path, key: str, text: Any, base: Path) -> Path:
         choices = [(base / choice).resolve() for choice in (given, Path(*pieces))]
         inside = [choice for choice in choices if choice.is_relative_to(folder)]
         found = [choice for choice in inside if choice.exists()]
-    except (OSError, ValueError) as error:  # a NUL, or too long
+    except _NO_PATH as error:
         raise DataError(f"{path}: {key!r} is no path: {error}") from error
     if found:
         return path.parent / found[0].relative_to(folder)
@@ -201,9 +203,13 @@ def _in_list(path: Path, listing: Path, base: Path, problems: list[Problem]) -> 
         if not text:
             continue
         place = f"{relative_name(listing, path.parent)}:{number}"
-        choices = [folder / text for folder in (base, listing.parent)]
-        inside = [choice for choice in choices if choice.resolve().is_relative_to(root)]
-        found = [choice for choice in inside if choice.is_file()]
+        try:
+            choices = [folder / text for folder in (base, listing.parent)]
+            inside = [choice for choice in choices if choice.resolve().is_relative_to(root)]
+            found = [choice for choice in inside if choice.is_file()]
+        except _NO_PATH as error:
+            problems.append(Problem(place, BAD_IMAGE, f"no path: {error}"))
+            continue
         if found:
             yield Path(os.path.normpath(found[0]))
         elif inside:
@@ -317,9 +323,9 @@ def _box(
         return BAD_BOX, str(error)
     if not all(map(math.isfinite, (label, *values))):
         return BAD_BOX, f"not a finite number: {' '.join(words)}"
-    if label != int(label) or label < 0 or (classes is not None and label >= classes):
-        known = "" if classes is None else f", expected 0 to {classes - 1}"
-        return BAD_CLASS, f"class {words[0]}{known}"
+    highest = (_MOST_CLASSES if classes is None else classes) - 1
+    if label != int(label) or not 0 <= label <= highest:
+        return BAD_CLASS, f"class {words[0]}, expected 0 to {highest}"
     wrong = [word for word, value in zip(words[1:], values, strict=True) if not 0 <= value <= 1]
     if wrong:
         return OUT_OF_RANGE, f"{', '.join(wrong)}, expected 0 to 1; left out"
