@@ -62,8 +62,11 @@ def train(**given: Any) -> None:
 def compare(**given: Any) -> None:
     """Train detectors of each kind on the same data: mAP, time per image, parameters, and errors.
 
-    Takes the options of `train`; what a model's own recipe sets is set for it.
+    Takes the options of `train`. Each model has the values of its own recipe; an option that is
+    given goes over them, for all.
     """
+    if given["options"]:
+        given["options"].setdefault("chosen", ",".join(given["options"]))
     resolve_name(COMPARISON).command(**given)
 
 

@@ -20,6 +20,7 @@ from common.compute import one_thread
 from labs.detection import masks
 from labs.detection.data import BoxSet
 from labs.detection.metrics import BOX
+from labs.detection.task import MOST
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +39,6 @@ _SAME, _OTHER = 0.6, 0.4  # IoU from which a region is an example of a box, to w
 _NEIGHBORS = 5
 _OVERLAP = 0.3  # IoU to which two detections may overlap
 
-_MOST = 100  # detections of an image
 _TOUCHING = np.ones((3, 3))  # also by their corners
 
 
@@ -104,7 +104,7 @@ def _found(split: BoxSet, sizes: Tensor, known: _Example, classes: int) -> Array
     from sklearn.neighbors import NearestNeighbors
 
     most = 0 if split.instances is None else int(split.boxes.lengths.max())
-    detections = np.zeros((len(split), _MOST, BOX + most))
+    detections = np.zeros((len(split), MOST, BOX + most))
     detections[..., 5] = -1
     if not len(known.labels):
         return detections
@@ -121,7 +121,7 @@ def _found(split: BoxSet, sizes: Tensor, known: _Example, classes: int) -> Array
         )
         scores, labels = torch.from_numpy(votes[:, :classes] / number).float().max(1)
         kept = nms(found.boxes, scores, _OVERLAP)
-        kept = kept[scores[kept] > 0][:_MOST]
+        kept = kept[scores[kept] > 0][:MOST]
         columns = [found.boxes[kept], scores[kept, None], labels[kept, None]]
         detections[row, : len(kept), :BOX] = torch.cat(columns, 1).numpy()
         if split.instances is not None:

@@ -52,15 +52,15 @@ class Comparison(Members[CompareConfig]):
 
     @classmethod
     def plan(cls, config: CompareConfig) -> dict[str, DetectionConfig]:
-        """Return the config of each model: what was chosen, over the model's own recipe."""
-        default = DetectionConfig()
+        """Return the config of each model: with its own recipe, but for what `chosen` names."""
         shared = {field.name: getattr(config, field.name) for field in fields(DetectionConfig)}
-        chosen = {name: value for name, value in shared.items() if value != getattr(default, name)}
-        own = {name: RECIPES.get(recipe_for(name) or "", {}) for name in config.models}
-        return {
-            name: replace(default, **{**own[name], **chosen, "model": name, "name": None})
-            for name in config.models
-        }
+        base = DetectionConfig(**{**shared, "name": None})
+        plan = {}
+        for name in config.models:
+            recipe = RECIPES.get(recipe_for(name) or "", {})
+            own = {key: value for key, value in recipe.items() if key not in config.chosen}
+            plan[name] = replace(base, **{**own, "model": name})
+        return plan
 
     @classmethod
     def stem(cls, config: CompareConfig) -> str:

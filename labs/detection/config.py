@@ -163,11 +163,20 @@ class CompareConfig(DetectionConfig):
         group="Model",
     )
 
+    chosen: tuple[str, ...] = option(
+        (),
+        "fields whose values here go over the models' own recipes; those of the options that are "
+        "given",
+        group="Model",
+    )
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         if self.task != "detect":
             return [f"--task {self.task}: compare takes detectors alone; train each by itself"]
         found = super().problems()
+        if self.model != DetectionConfig.model:
+            found.append(f"--model {self.model}: compare takes several, with --models")
         for name in self.models:
             found += [
                 problem.replace("--model ", "--models ", 1)

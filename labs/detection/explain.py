@@ -281,8 +281,8 @@ def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
         rows = _candidates_of_torchvision(job.model, inputs)
     else:
         own = job.config.model == "tiny-yolo"
-        ask = _candidates_of_tiny_yolo if own else _candidates_of_ultralytics
-        boxes, of_classes = ask(job.model, inputs)
+        ask = tiny_yolo.boxes_and_scores if own else _of_ultralytics
+        [boxes], [of_classes] = ask(job.model, inputs)
         row, number = (of_classes >= score).nonzero(as_tuple=True)  # a box may count for several
         values = of_classes[row, number]
         rows = torch.cat([boxes[row], values[:, None], number[:, None]], 1)
@@ -290,14 +290,7 @@ def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
     return rows[rows[:, 4].argsort(descending=True, stable=True)][:_MANY]
 
 
-def _candidates_of_tiny_yolo(model: Any, image: Tensor) -> tuple[Tensor, Tensor]:
-    found = tiny_yolo.decode(model(image), model.anchors, model.stride)
-    of_classes = found.objectness.sigmoid()[..., None] * found.classes.softmax(-1)[:, :, None]
-    boxes = found.boxes[0].clamp(0, image.shape[-1])
-    return boxes.flatten(0, 1), of_classes[0].flatten(0, 1)
-
-
-def _candidates_of_ultralytics(model: Any, image: Tensor) -> tuple[Tensor, Tensor]:
+def _of_ultralytics(model: Any, image: Tensor) -> tuple[Tensor, Tensor]:
     from labs.detection.ultralytics_models import decode
 
     if model.model[-1].end2end:
@@ -305,8 +298,7 @@ def _candidates_of_ultralytics(model: Any, image: Tensor) -> tuple[Tensor, Tenso
             "this model does without NMS: it was trained to find each object once; choose a run of "
             "another one, such as tiny-yolo or yolo11n"
         )
-    boxes, of_classes = decode(model, image)
-    return boxes[0], of_classes[0]
+    return decode(model, image)
 
 
 def _candidates_of_torchvision(model: Any, image: Tensor) -> Tensor:

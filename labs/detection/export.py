@@ -26,7 +26,7 @@ from common.errors import DataError, RunFailed
 from common.files import write_bytes, write_json
 from labs.detection.data import GREY
 from labs.detection.job import Detector
-from labs.detection.tiny_yolo import SAME_OBJECT, TinyYolo, decode
+from labs.detection.tiny_yolo import SAME_OBJECT, boxes_and_scores
 
 FORMATS = ("onnx", "torchscript")
 TOLERANCE = 1e-4  # of scores, and of boxes as shares of the image's side
@@ -221,7 +221,7 @@ def network(job: Detector) -> Network:
         return Detections(model).eval()
     suppress = "of boxes of a class that overlap by an IoU above {}, only the surest is an object"
     if name == "tiny-yolo":
-        return Candidates(model, _of_grid, suppress.format(SAME_OBJECT)).eval()
+        return Candidates(model, boxes_and_scores, suppress.format(SAME_OBJECT)).eval()
     if name == "ssdlite":
         return Candidates(model, _of_default_boxes, suppress.format(model.nms_thresh)).eval()
     from labs.detection import ultralytics_models
@@ -230,12 +230,6 @@ def network(job: Detector) -> Network:
     if model.model[-1].end2end:
         then = "the surest are objects, none of which is there twice"
     return Candidates(model, ultralytics_models.decode, then).eval()
-
-
-def _of_grid(model: TinyYolo, images: Tensor) -> tuple[Tensor, Tensor]:
-    found = decode(model(images), model.anchors, model.stride)
-    scores = found.objectness.sigmoid()[..., None] * found.classes.softmax(-1)[:, :, None]
-    return found.boxes.flatten(1, 2), scores.flatten(1, 2)
 
 
 def _of_default_boxes(model: SSD, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -96,7 +96,7 @@ def predict(
     Args:
         job: a run with its weights.
         paths: files and folders.
-        output: a folder, in which pictures go to `drawn/`, YOLO's texts to `labels/`, and the rest
+        output: a folder, in which pictures go to `drawn/`, YOLO's texts to `yolo/`, and the rest
             to `predictions.json` and `predictions.csv`.
         formats: some of `FORMATS`.
         score: the least score of what is told; the one chosen on validation when None.
@@ -290,7 +290,8 @@ def _write(
     if "yolo" in formats:
         for each in found:
             frame = "" if each.frame is None else f"/{each.frame:06}"
-            write_text(output / "labels" / f"{each.name}{frame}.txt", yolo_lines(each))
+            # Not to `labels`: where the output is a data set, its own labels are there.
+            write_text(output / "yolo" / f"{each.name}{frame}.txt", yolo_lines(each))
 
 
 def record(each: Prediction, classes: Sequence[str]) -> dict[str, Any]:

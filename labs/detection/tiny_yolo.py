@@ -237,13 +237,23 @@ def candidates(model: Any, images: Tensor) -> Tensor:
     Columns: x1, y1, x2, y2 in pixels, score, class; the surest first. An anchor whose cell is in
     two minds stands there with each class.
     """
+    boxes, scores = boxes_and_scores(model, images)
+    best = scores.flatten(1).topk(min(CANDIDATES, scores[0].numel()))
+    rows, labels = best.indices // scores.shape[2], best.indices % scores.shape[2]
+    return torch.cat([_pick(boxes, rows), best.values[..., None], labels[..., None]], -1)
+
+
+def boxes_and_scores(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what every anchor of every cell says of images (B, 3, S, S).
+
+    Returns:
+        Boxes (B, N A, 4) in pixels, cut off at the border, and the confidence that each shows each
+        class, (B, N A, C): objectness x probability of the class.
+    """
     predicted = decode(model(images), model.anchors, model.stride)
-    boxes = predicted.boxes.clamp(0, images.shape[-1]).flatten(1, 2)
     classes = predicted.classes.softmax(-1)[:, :, None]
     scores = predicted.objectness.sigmoid()[..., None] * classes  # (B, N, A, C)
-    best = scores.flatten(1).topk(min(CANDIDATES, scores[0].numel()))
-    rows, labels = best.indices // scores.shape[3], best.indices % scores.shape[3]
-    return torch.cat([_pick(boxes, rows), best.values[..., None], labels[..., None]], -1)
+    return predicted.boxes.clamp(0, images.shape[-1]).flatten(1, 2), scores.flatten(1, 2)
 
 
 def _examples(boxes: Padded) -> Tensor:

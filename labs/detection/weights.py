@@ -34,6 +34,10 @@ _SHA256 = {  # as several projects that pin these files have them
     "yolov8l": "64c9115303f6a25575f82200d1b22ec409fa6bd7d08d0313884fc20d919478cd",
     "yolov8x": "3df4ada6b4dad6d657868f2fdf7faecfb34dcfccf3a25c4b82079064718524c8",
 }
+_UNREADABLE = (  # what torch's restricted unpickler raises of damaged files
+    *(EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    *(AssertionError, AttributeError, pickle.UnpicklingError),
+)
 _REASONS = (  # where torch's long messages say what they are about
     r"WeightsUnpickler error:\s+([^\n]+?)(?: by default|$|\n)",
     r"trusted source\.\s+([^\n]+)",
@@ -107,7 +111,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise RunError(f"{path} is not read: {reason(error)}; it must hold tensors only") from error
     if not isinstance(content, dict):
         raise RunError(f"{path} holds no tensors by name")

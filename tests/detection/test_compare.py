@@ -6,7 +6,7 @@ import pytest
 
 from common.config import build
 from labs.detection.compare import Comparison, table, verdict
-from labs.detection.config import RECIPES, CompareConfig
+from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
 
 MODELS = ("tiny-yolo", "yolo11n")
 
@@ -51,11 +51,26 @@ def test_a_finished_comparison_is_shown_again_and_its_report_written_again(lab, 
 
 
 def test_a_model_takes_its_recipe_and_what_was_chosen_goes_over_it():
-    plain = Comparison.plan(build(CompareConfig, ("options", {"models": "yolo11n,tiny-yolo"})))
+    def plan(**options):
+        return Comparison.plan(build(CompareConfig, ("options", options)))
+
+    plain = plan(models="yolo11n,tiny-yolo")
     assert plain["yolo11n"].learning_rate == RECIPES["yolo11n"]["learning_rate"]
     assert plain["tiny-yolo"].augment == ()
-    chosen = build(CompareConfig, ("options", {"models": "yolo11n", "epochs": "3"}))
-    assert Comparison.plan(chosen)["yolo11n"].epochs == 3
+    default = str(DetectionConfig.epochs)
+    assert plan(models="yolo11n", epochs=default, chosen="models,epochs")["yolo11n"].epochs == 6
+
+
+def test_an_option_that_is_given_goes_over_every_recipe(run):
+    _, path = run
+    for name in MODELS:
+        assert len((path / "members" / name / "history.jsonl").read_text().splitlines()) == 1
+
+
+def test_one_model_is_no_comparison(lab):
+    result = lab("compare", "--model", "yolo11n")
+    assert result.code == 2
+    assert "--models" in result.err
 
 
 def test_an_unknown_model_is_told_before_anything_is_trained(lab, tmp_path):

@@ -155,6 +155,26 @@ def test_labels_without_image_and_unreadable_images(tmp_path):
     assert boxes_of(found, "train")["b"] == ()
 
 
+def test_a_stray_class_number_does_not_make_billions_of_classes(tmp_path):
+    paint(tmp_path / "a.png")
+    write(tmp_path / "a.txt", "99999999999 .5 .5 .1 .1\n1 .5 .5 .1 .1\n")
+    found = formats.read(tmp_path)
+    assert kinds(found) == {"a.txt:1": records.BAD_CLASS}
+    assert found.classes == ("0", "1")
+
+
+def test_lines_of_a_list_that_are_no_paths_are_listed(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    path = yolo(tmp_path, {"a": "", "b": ""}, "train: list.txt\nnames: [cat]\n")
+    write(tmp_path / "list.txt", f"images/a.png\na\0.png\n{'y' * 300}.png\nloop\n")
+    found = formats.read(path)
+    assert kinds(found) == {f"list.txt:{number}": records.BAD_IMAGE for number in (2, 3, 4)}
+    assert list(boxes_of(found, "train")) == ["a"]
+    write(path, "train: loop\nnames: [cat]\n")
+    with pytest.raises(DataError, match="is no path"):
+        formats.read(path)
+
+
 def test_splits_are_folders_lists_of_images_and_lists_of_both(tmp_path):
     for number in range(6):
         paint(tmp_path / "images" / f"{number}.png")
@@ -437,6 +457,13 @@ def test_coco_files_in_the_folders_of_splits(tmp_path):
         paint(tmp_path / part / "a.png")
         dump(tmp_path / part / "_annotations.coco.json", coco())
     assert list(formats.read(tmp_path).parts) == ["train", "validation", "test"]
+
+
+def test_coco_images_with_one_id_are_refused_since_their_boxes_would_mix(tmp_path):
+    content = coco([paint(tmp_path / name).name for name in ("a.png", "b.png")])
+    content["images"][1]["id"] = 1
+    with pytest.raises(DataError, match=r"boxes\.json: the images a\.png and b\.png .* id 1"):
+        formats.read(dump(tmp_path / "boxes.json", content))
 
 
 def test_wrong_coco_entries_are_listed(tmp_path):

@@ -176,13 +176,13 @@ def test_json_csv_and_yolo_say_the_same(finder, tmp_path):
         for box in row["boxes"]
     ]
     assert rows == flat
-    lines = (tmp_path / "out/labels/a.txt").read_text().splitlines()
+    lines = (tmp_path / "out/yolo/a.txt").read_text().splitlines()
     for line, box in zip(lines, values[0]["boxes"], strict=True):
         number, x, y, width, height, score = map(float, line.split())
         corners = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
         assert corners * [400, 300, 400, 300] == pytest.approx(box["xyxy"], abs=0.01)
         assert (number, score) == (box["number"], pytest.approx(box["score"], abs=1e-6))
-    assert (tmp_path / "out/labels/없음.txt").read_text() == ""
+    assert (tmp_path / "out/yolo/없음.txt").read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_json_csv_and_yolo_say_the_same(finder, tmp_path):
     [
         ("json", "predictions.json"),
         ("csv", "predictions.csv"),
-        ("yolo", "labels"),
+        ("yolo", "yolo"),
         ("drawn", "drawn"),
     ],
 )
@@ -210,7 +210,7 @@ def test_photos_of_one_name_do_not_overwrite_each_other(finder, tmp_path):
     )
     assert drawn == ["A-3.jpg", "a-2.jpg", "a-4.jpg", "a-5.jpg", "a.jpg", "b/a.jpg"]
     assert len({each.name.casefold() for each in found}) == len(found) == 6
-    assert len(list((tmp_path / "out/labels").rglob("*.txt"))) == 6
+    assert len(list((tmp_path / "out/yolo").rglob("*.txt"))) == 6
 
 
 def test_composed_and_decomposed_names_are_told_apart_from_each_other(finder, tmp_path):
@@ -370,7 +370,7 @@ def test_a_video_is_drawn_and_told_frame_by_frame(film, finder, tmp_path):
     assert [(row["frame"], row["seconds"]) for row in values] == [
         (number, pytest.approx(number / 5)) for number in range(10)
     ]
-    labels = sorted(file.name for file in (tmp_path / "out/labels/움직임").iterdir())
+    labels = sorted(file.name for file in (tmp_path / "out/yolo/움직임").iterdir())
     assert labels == [f"{number:06}.txt" for number in range(10)]
     with video.opened(tmp_path / "out/drawn/움직임.mp4") as drawn:
         frames = list(drawn.frames)

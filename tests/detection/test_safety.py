@@ -178,6 +178,7 @@ def damaged(folder, network):
     (folder / "text.pt").write_text("yolo\n" * 100)
     (folder / "text.safetensors").write_text("yolo\n" * 100)
     (folder / "text.pth").write_text("yolo\n" * 100)
+    (folder / "pickle.pth").write_bytes(b"\x80\x02(h\x05.")  # of what was never put there
     script = torch.jit.trace(nn.Conv2d(1, 1, 1), torch.rand(1, 1, 2, 2))
     script.save(str(folder / "script.pt"))
 
@@ -185,7 +186,14 @@ def damaged(folder, network):
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
 def test_damaged_files_are_refused_with_the_reason(tmp_path, network):
     damaged(tmp_path, network)
-    for name in ("truncated.pt", "empty.pt", "text.pt", "text.safetensors", "text.pth"):
+    for name in (
+        "truncated.pt",
+        "empty.pt",
+        "text.pt",
+        "text.safetensors",
+        "text.pth",
+        "pickle.pth",
+    ):
         with pytest.raises(RunError, match=name):
             weights.read(tmp_path / name)
     with pytest.raises(RunError, match="TorchScript"):

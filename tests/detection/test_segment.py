@@ -402,7 +402,7 @@ def test_masks_of_photos_are_drawn_and_told(tmp_path, job):
     np.testing.assert_allclose([xs.min(), xs.max(), ys.min(), ys.max()], [20, 60, 10, 30], atol=1.5)
     [record] = json.loads((out / "predictions.json").read_text("utf-8"))
     assert record["boxes"][0]["polygons"] == [list(outline)]
-    label, *values, score = (out / "labels" / "사진.txt").read_text("utf-8").split()
+    label, *values, score = (out / "yolo" / "사진.txt").read_text("utf-8").split()
     assert (label, score) == ("0", "0.900000")
     np.testing.assert_allclose(values[::2] and [float(x) * 128 for x in values[::2]], xs, atol=1e-3)
     drawn = np.array(Image.open(out / "drawn" / "사진.jpg"))
