@@ -310,11 +310,13 @@ def saved_in(run: Path, command: str) -> Iterator[None]:
         ) from stopped
 
 
-def show_summary(model: "nn.Module", input_shape: tuple[int, ...], name: str, depth: int) -> None:
-    """Print a model's modules to a depth, and its totals."""
+def show_summary(
+    model: "nn.Module", input_shape: tuple[int, ...], name: str, depth: int, *, meta: bool = True
+) -> None:
+    """Print a model's modules to a depth, and its totals; `meta` is that of `summarize`."""
     from common.summary import summarize
 
-    summary = summarize(model, input_shape)
+    summary = summarize(model, input_shape, meta=meta)
     rows = [
         [
             "  " * row.depth + (row.name.rpartition(".")[2] or name),

@@ -83,7 +83,7 @@ def _with_inside(row: ModuleSummary, inner: ModuleSummary) -> ModuleSummary:
     )
 
 
-def summarize(model: nn.Module, input_shape: Shape) -> Summary:
+def summarize(model: nn.Module, input_shape: Shape, *, meta: bool = True) -> Summary:
     """Summarize a model as it handles one sample in eval mode.
 
     A copy without weights does it on the meta device: it takes no memory and no arithmetic, and the
@@ -96,11 +96,14 @@ def summarize(model: nn.Module, input_shape: Shape) -> Summary:
     Args:
         model: takes a float32 tensor of shape (1, *input_shape).
         input_shape: shape of one sample, for images (channels, height, width).
+        meta: False where shapes depend on what the model finds, as with torchvision's detectors:
+            then a whole copy sees a black sample.
 
     Raises:
         RuntimeError: from torch, where a sample of this shape does not go through the model.
     """
-    shapes, multiply_adds = _trace(_meta_copy(model), input_shape)
+    twin = _meta_copy(model) if meta else copy.deepcopy(model).cpu()
+    shapes, multiply_adds = _trace(twin, input_shape, "meta" if meta else "cpu")
     counted: set[nn.Parameter] = set()
     rows = []
     for name, module in model.named_modules():
@@ -141,8 +144,10 @@ def _meta_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, twins)
 
 
-def _trace(model: nn.Module, input_shape: Shape) -> tuple[dict[str, Shape | None], Counter[str]]:
-    """Run a sample through a meta model; return output shapes and multiply-adds by module name."""
+def _trace(
+    model: nn.Module, input_shape: Shape, device: str
+) -> tuple[dict[str, Shape | None], Counter[str]]:
+    """Run a sample through a model; return output shapes and multiply-adds by module name."""
     names = {module: name for name, module in model.named_modules()}
     shapes: dict[str, Shape | None] = {}
     multiply_adds: Counter[str] = Counter()
@@ -165,8 +170,8 @@ def _trace(model: nn.Module, input_shape: Shape) -> tuple[dict[str, Shape | None
         module.register_forward_pre_hook(enter)
         module.register_forward_hook(leave)
     model.eval()
-    with torch.device("meta"), torch.no_grad(), counter:
-        model(torch.empty(1, *input_shape))
+    with torch.device(device), torch.no_grad(), counter:
+        model(torch.zeros(1, *input_shape))
     return shapes, multiply_adds
 
 

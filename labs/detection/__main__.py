@@ -299,7 +299,8 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     names = [str(number) for number in range(classes)]
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
     found = models.build(model, names, image_size, anchors, task)
-    cli.show_summary(found, (3, image_size, image_size), model, depth)
+    meta = model not in models.torchvision_models.WEIGHTS
+    cli.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:

@@ -91,3 +91,10 @@ def test_default_boxes_span_the_sizes_of_the_training_boxes():
 def test_all_anchors_of_one_size_are_a_scale_as_well():
     model = torchvision_models.build("ssdlite", 4, 64, [(16.0, 16.0)])
     assert model.anchor_generator.scales == [0.25] * 7
+
+
+def test_a_model_whose_shapes_depend_on_what_it_finds_is_summarized(name, lab):
+    result = lab("summary", name, "--image-size", "64", "--depth", "1")
+    assert result.code == 0, result
+    assert "parameters" in result.out
+    assert "backbone" in result.out
