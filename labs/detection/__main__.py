@@ -294,12 +294,12 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     task = "segment" if model in SEGMENTATION else "detect"
     if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)
-    from labs.detection import models
+    from labs.detection import models, torchvision_models
 
     names = [str(number) for number in range(classes)]
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
     found = models.build(model, names, image_size, anchors, task)
-    meta = model not in models.torchvision_models.WEIGHTS
+    meta = model not in torchvision_models.WEIGHTS
     cli.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
 
 
