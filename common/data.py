@@ -194,6 +194,14 @@ class Batches:
         for update in todo:
             yield [self._prepared(next(read), numbers, span) for span in update]
 
+    def close(self) -> None:
+        """End the processes that read; nothing can be read any more.
+
+        A signal that comes meanwhile waits: what it raises would be lost where Python clears up.
+        """
+        with noted():
+            del self._reader
+
     def _prepared(self, batch: Any, numbers: Tensor | None, span: tuple[int, int]) -> Any:
         if self._prepare is None:
             return batch

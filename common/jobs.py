@@ -22,7 +22,7 @@ from common.cli import Display
 from common.compute import Compute, one_thread, set_threads
 from common.config import TrainingConfig, read_toml, to_toml
 from common.config import build as build_config
-from common.data import Updates
+from common.data import Batches, Updates
 from common.errors import RunError
 from common.files import write_text
 from common.report import Section
@@ -458,10 +458,13 @@ class Job(ABC, Generic[C, K]):
     ) -> dict[str, dict[str, Tensor]]:
         """Return what the task collects of splits, by the split's name."""
         task = self.task(splits)
-        return {
-            name: training.infer(self.model, task, self.batches(splits[name]), self.compute)
-            for name in names
-        }
+        found = {}
+        for name in names:
+            batches = self.batches(splits[name])
+            found[name] = training.infer(self.model, task, batches, self.compute)
+            if isinstance(batches, Batches):
+                batches.close()
+        return found
 
     def initialize(self) -> None:
         """Seed what draws a new model's weights."""

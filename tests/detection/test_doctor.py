@@ -174,7 +174,7 @@ def test_a_run_that_is_not_finished(job, data):
 def test_a_sound_model_learns_a_batch_and_its_run_stays_as_it_is(job, data):
     sound = job()
     before = sound.model.state_dict()["head.weight"].clone()
-    found = doctor.trial(sound, data[0], 80)
+    found = doctor.trial(sound, data[0], 200)
     assert found.verdict == "ok"
     assert "labels, loss and model go together" in found.found
     assert torch.equal(sound.model.state_dict()["head.weight"], before)
