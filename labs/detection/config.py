@@ -118,6 +118,9 @@ class DetectionConfig(TrainingConfig):
         return found
 
 
+# Rate, weight decay, warm-up and changes of images are those of Ultralytics' own trainer for ten
+# classes. With its linear schedule, 1,000 scenes and 20 epochs they gave yolo11n a test mAP50 of
+# 0.650 (mean of three seeds) in 5 minutes of one core of an AMD EPYC: benchmarks/detection.py
 _ULTRALYTICS = {
     "batch_size": 16,
     "learning_rate": 7e-4,
@@ -127,6 +130,8 @@ _ULTRALYTICS = {
     "warmup": 3.0,
     "augment": ("mosaic", "affine", "hsv"),
 }
+# Usual values for training from random weights; no figure was measured with them yet. On two cores
+# Faster R-CNN takes about 0.25 s for an image, SSDlite 0.1 s: begin with --limit.
 _TORCHVISION = {"batch_size": 8, "learning_rate": 5e-4, "ema": 0.998}
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -134,6 +139,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
     "faster-rcnn": {"model": "faster-rcnn", "epochs": 6, **_TORCHVISION},
     "ssdlite": {"model": "ssdlite", "epochs": 20, **_TORCHVISION},
+    # 1,000 scenes, 8 epochs at a rate of 0.001: mask mAP50 of 0.515 on validation scenes.
     "yolo11n-seg": {
         "task": "segment",
         "model": "yolo11n-seg",
