@@ -65,7 +65,7 @@ def option(
 class TrainingConfig:
     """The options that mean the same in every lab."""
 
-    epochs: int = option(20, "epochs: passes over the training split", group="Training", at_least=1)
+    epochs: int = option(20, "passes over the training split", group="Training", at_least=1)
     batch_size: int = option(64, "samples in one update", group="Training", at_least=1)
     micro_batch: int | None = option(
         None,
@@ -106,7 +106,7 @@ class TrainingConfig:
     clip: float | None = option(None, "largest norm of the gradient", group="Training", above=0)
     ema: float | None = option(
         None,
-        "decay per update of an average of the weights, used in their place",
+        "decay per update of an average of the weights, used in their place; or none",
         group="Training",
         above=0,
         below=1,
@@ -146,6 +146,12 @@ class TrainingConfig:
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             found.append("--nesterov: needs --optimizer sgd with --momentum above 0")
         return found
+
+
+def shared(name: str, default: Any) -> Any:
+    """Declare an option of `TrainingConfig` again, with its help and bounds and another default."""
+    [field] = [each for each in dataclasses.fields(TrainingConfig) if each.name == name]
+    return dataclasses.field(default=default, metadata=field.metadata)
 
 
 C = TypeVar("C", bound=TrainingConfig)

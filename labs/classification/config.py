@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import SCHEDULES, TrainingConfig, nearest, option
+from common.config import TrainingConfig, nearest, option, shared
 from labs.classification.names import model_names
 
 LOSSES = ("cross-entropy", "focal", "mse", "mae")
@@ -69,24 +69,11 @@ class ClassificationConfig(TrainingConfig):
         2.0, "how much the focal loss plays down easy samples", group="Model", at_least=0
     )
 
-    epochs: int = option(60, "passes over the training split", group="Training", at_least=1)
-    learning_rate: float = option(4e-3, "size of a step", group="Training", above=0)
-    ema: float | None = option(
-        0.99,
-        "decay per update of an average of the weights, used in their place; or none",
-        group="Training",
-        above=0,
-        below=1,
-    )
-    schedule: str = option(
-        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
-    )
-    warmup: float = option(
-        1.0,
-        "epochs of a linear rise before the schedule, at most half the run",
-        group="Training",
-        at_least=0,
-    )
+    epochs: int = shared("epochs", 60)
+    learning_rate: float = shared("learning_rate", 4e-3)
+    ema: float | None = shared("ema", 0.99)
+    schedule: str = shared("schedule", "cosine")
+    warmup: float = shared("warmup", 1.0)
 
     @property
     def numeric(self) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import SCHEDULES, TrainingConfig, nearest, option
+from common.config import TrainingConfig, nearest, option, shared
 from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
@@ -57,25 +57,12 @@ class DetectionConfig(TrainingConfig):
     )
     anchors: int = option(5, "anchor boxes of tiny-yolo", group="Model", at_least=1)
 
-    epochs: int = option(6, "passes over the training split", group="Training", at_least=1)
+    epochs: int = shared("epochs", 6)
     batch_size: int = option(32, "images in one update", group="Training", at_least=1)
-    learning_rate: float = option(6e-3, "size of a step", group="Training", above=0)
-    ema: float | None = option(
-        0.99,
-        "decay per update of an average of the weights, used in their place; or none",
-        group="Training",
-        above=0,
-        below=1,
-    )
-    schedule: str = option(
-        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
-    )
-    warmup: float = option(
-        1.0,
-        "epochs of a linear rise before the schedule, at most half the run",
-        group="Training",
-        at_least=0,
-    )
+    learning_rate: float = shared("learning_rate", 6e-3)
+    ema: float | None = shared("ema", 0.99)
+    schedule: str = shared("schedule", "cosine")
+    warmup: float = shared("warmup", 1.0)
 
     channels_last: bool = option(
         True, "keep channels innermost in memory: faster convolutions, also on CPUs"

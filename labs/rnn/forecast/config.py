@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import SCHEDULES, TrainingConfig, option
+from common.config import TrainingConfig, option, shared
 
 EMBEDDED = ("google", "stocks", "seasonal")
 STRATEGIES = ("direct", "recursive", "encoder-decoder")
@@ -75,12 +75,10 @@ class ForecastConfig(TrainingConfig):
         group="Model",
     )
 
-    epochs: int = option(30, "passes over the training split", group="Training", at_least=1)
-    learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
-    schedule: str = option(
-        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
-    )
-    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+    epochs: int = shared("epochs", 30)
+    learning_rate: float = shared("learning_rate", 1e-3)
+    schedule: str = shared("schedule", "cosine")
+    clip: float | None = shared("clip", 1.0)
     truncate: int | None = option(
         None,
         "steps that a gradient reaches back within the window; all when not given",

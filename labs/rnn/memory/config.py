@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import SCHEDULES, TrainingConfig, option
+from common.config import TrainingConfig, option, shared
 
 CELLS = ("rnn", "lstm", "gru")
 TASKS = ("adding", "copy")
@@ -52,14 +52,9 @@ class MemoryConfig(TrainingConfig):
 
     epochs: int = option(20, "epochs: points of the curves", group="Training", at_least=1)
     batch_size: int = option(32, "sequences in one update", group="Training", at_least=1)
-    learning_rate: float = option(1e-2, "size of a step", group="Training", above=0)
-    schedule: str = option(
-        "cosine",
-        "how the learning rate moves",
-        group="Training",
-        choices=SCHEDULES,
-    )
-    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+    learning_rate: float = shared("learning_rate", 1e-2)
+    schedule: str = shared("schedule", "cosine")
+    clip: float | None = shared("clip", 1.0)
 
     @property
     def steps(self) -> list[int]:

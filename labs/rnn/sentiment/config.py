@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import SCHEDULES, TrainingConfig, option
+from common.config import TrainingConfig, option, shared
 
 EMBEDDED = ("tweets",)
 DOWNLOADS = ("imdb", "nsmc")
@@ -105,26 +105,13 @@ class SentimentConfig(TrainingConfig):
         choices=("none", "balanced"),
     )
 
-    epochs: int = option(6, "passes over the training split", group="Training", at_least=1)
-    batch_size: int = option(128, "samples in one update", group="Training", at_least=1)
-    learning_rate: float = option(3e-3, "size of a step", group="Training", above=0)
-    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
-    ema: float | None = option(
-        0.995,
-        "decay per update of an average of the weights, used in their place; or none",
-        group="Training",
-        above=0,
-        below=1,
-    )
-    schedule: str = option(
-        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
-    )
-    warmup: float = option(
-        1.0,
-        "epochs of a linear rise before the schedule, at most half the run",
-        group="Training",
-        at_least=0,
-    )
+    epochs: int = shared("epochs", 6)
+    batch_size: int = shared("batch_size", 128)
+    learning_rate: float = shared("learning_rate", 3e-3)
+    clip: float | None = shared("clip", 1.0)
+    ema: float | None = shared("ema", 0.995)
+    schedule: str = shared("schedule", "cosine")
+    warmup: float = shared("warmup", 1.0)
     truncate: int | None = option(
         None,
         "steps that a gradient reaches back; all when not given (needs --no-bidirectional)",

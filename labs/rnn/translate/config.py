@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import SCHEDULES, TrainingConfig, option
+from common.config import TrainingConfig, option, shared
 
 DATA = ("dates", "addition", "interface-ko", "interface-fr", "multi30k")
 CELLS = ("rnn", "lstm", "gru")
@@ -85,18 +85,11 @@ class TranslateConfig(TrainingConfig):
         below=1,
     )
 
-    epochs: int = option(10, "passes over the training split", group="Training", at_least=1)
-    learning_rate: float = option(2e-3, "size of a step", group="Training", above=0)
-    schedule: str = option(
-        "cosine", "how the learning rate moves", group="Training", choices=SCHEDULES
-    )
-    warmup: float = option(
-        0.5,
-        "epochs of a linear rise before the schedule, at most half the run",
-        group="Training",
-        at_least=0,
-    )
-    clip: float | None = option(1.0, "largest norm of the gradient", group="Training", above=0)
+    epochs: int = shared("epochs", 10)
+    learning_rate: float = shared("learning_rate", 2e-3)
+    schedule: str = shared("schedule", "cosine")
+    warmup: float = shared("warmup", 0.5)
+    clip: float | None = shared("clip", 1.0)
     teacher_forcing: float = option(
         1.0,
         "share of target tokens that the decoder is given in the first epoch; in place of the "
