@@ -65,7 +65,7 @@ def option(
 class TrainingConfig:
     """The options that mean the same in every lab."""
 
-    epochs: int = option(20, "passes over the training split", group="Training", at_least=1)
+    epochs: int = option(20, "epochs: passes over the training split", group="Training", at_least=1)
     batch_size: int = option(64, "samples in one update", group="Training", at_least=1)
     micro_batch: int | None = option(
         None,
