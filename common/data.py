@@ -239,6 +239,13 @@ def as_updates(split: Updates | Iterable[Any], compute: Compute, seed: int = 0) 
     return split if isinstance(split, Updates) else Repeated(split, compute, seed)
 
 
+def close(*splits: Updates) -> None:
+    """End the processes that read splits, where there are any; see `Batches.close`."""
+    for split in splits:
+        if isinstance(split, Batches):
+            split.close()
+
+
 def batch_size(batch: Any) -> int:
     """Return the number of samples in a batch: the rows of its first tensor."""
     first = batch[0] if isinstance(batch, tuple) else batch  # the usual batch, quickly

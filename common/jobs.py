@@ -22,7 +22,7 @@ from common.cli import Display
 from common.compute import Compute, one_thread, set_threads
 from common.config import TrainingConfig, read_toml, to_toml
 from common.config import build as build_config
-from common.data import Batches, Updates
+from common.data import Updates, close
 from common.errors import RunError
 from common.files import write_text
 from common.report import Section
@@ -368,6 +368,7 @@ class Job(ABC, Generic[C, K]):
         config, task = self.config, self.task(splits)
         self.warm_start(splits)
         train = self.batches(splits["train"], training=True)
+        validation = self.batches(splits["validation"])
         self.compute.place(self.model)
         optimizer = self.optimizer()
         monitor, mode = self.monitored(task)
@@ -393,7 +394,7 @@ class Job(ABC, Generic[C, K]):
             self.model,
             task,
             train,
-            self.batches(splits["validation"]),
+            validation,
             optimizer,
             max_epochs=config.epochs,
             patience=config.patience,
@@ -409,6 +410,7 @@ class Job(ABC, Generic[C, K]):
             save_every=config.save_every,
             show=display.progress,
         )
+        close(train, validation)
 
     def conclude(self, splits: Splits, prepared: float) -> dict[str, Any]:
         """Measure a trained run on validation and, this once, on test; write report and figures.
@@ -462,8 +464,7 @@ class Job(ABC, Generic[C, K]):
         for name in names:
             batches = self.batches(splits[name])
             found[name] = training.infer(self.model, task, batches, self.compute)
-            if isinstance(batches, Batches):
-                batches.close()
+            close(batches)
         return found
 
     def initialize(self) -> None:
@@ -480,9 +481,9 @@ class Job(ABC, Generic[C, K]):
             return
         task = self.task(splits)
         self.compute.place(self.model)
-        figures = training.evaluate(
-            self.model, task, self.batches(splits["validation"]), self.compute
-        )
+        validation = self.batches(splits["validation"])
+        figures = training.evaluate(self.model, task, validation, self.compute)
+        close(validation)
         row = {"train/loss": 0.0, **{f"validation/{name}": x for name, x in figures.items()}}
         best_row([row], *self.monitored(task))
 
