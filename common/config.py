@@ -20,6 +20,8 @@ from common.errors import ConfigError
 
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
+DECODING = ("auto", "memory", "cache", "stream")
+AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
 
 NONE = "none"  # how text says None, or an empty list
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
@@ -148,9 +150,52 @@ class TrainingConfig:
         return found
 
 
-def shared(name: str, default: Any) -> Any:
-    """Declare an option of `TrainingConfig` again, with its help and bounds and another default."""
-    [field] = [each for each in dataclasses.fields(TrainingConfig) if each.name == name]
+@dataclass(frozen=True)
+class ImageConfig(TrainingConfig):
+    """The options of the labs that train on sets of images, as `common.image_data` loads them."""
+
+    data: str = option(
+        "mnist5k",
+        "an embedded set (mnist5k, digits), a folder with one folder per class, or a CSV",
+        group="Data",
+    )
+    path_column: str = option("path", "column of a CSV that holds the image paths", group="Data")
+    label_column: str = option("label", "column of a CSV that holds the labels", group="Data")
+    image_size: int | None = option(
+        None,
+        "height and width in pixels; the embedded set's own, or 64, when not given",
+        group="Data",
+        at_least=1,
+    )
+    limit: int | None = option(
+        None, "samples to use of the whole set, for a short trial", group="Data", at_least=10
+    )
+    decoding: str = option(
+        "auto",
+        "where a folder's decoded images are kept: auto is memory up to 1 GiB, then stream",
+        group="Data",
+        choices=DECODING,
+    )
+    augment: tuple[str, ...] = option(
+        (),
+        "random changes of training images, with commas between: affine, color, crop:52, erase, "
+        "hflip, pad-crop:4, vflip; or none",
+        group="Data",
+    )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        for name in (spec.partition(":")[0] for spec in self.augment):
+            if name not in AUGMENTATIONS:
+                near = nearest(name, AUGMENTATIONS)
+                found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
+        return found
+
+
+def shared(name: str, default: Any, kind: type[TrainingConfig] = TrainingConfig) -> Any:
+    """Declare an option of another config again, with its help and bounds and another default."""
+    [field] = [each for each in dataclasses.fields(kind) if each.name == name]
     return dataclasses.field(default=default, metadata=field.metadata)
 
 

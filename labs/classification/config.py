@@ -3,46 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import TrainingConfig, nearest, option, shared
+from common.config import ImageConfig, option, shared
 from labs.classification.names import model_names
 
 LOSSES = ("cross-entropy", "focal", "mse", "mae")
-DECODING = ("auto", "memory", "cache", "stream")
-AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
 
 
 @dataclass(frozen=True)
-class ClassificationConfig(TrainingConfig):
+class ClassificationConfig(ImageConfig):
     """What `python -m labs.classification train` takes."""
 
-    data: str = option(
-        "mnist5k",
-        "an embedded set (mnist5k, digits), a folder with one folder per class, or a CSV",
-        group="Data",
-    )
-    path_column: str = option("path", "column of a CSV that holds the image paths", group="Data")
-    label_column: str = option("label", "column of a CSV that holds the labels", group="Data")
-    image_size: int | None = option(
-        None,
-        "height and width in pixels; the embedded set's own, or 64, when not given",
-        group="Data",
-        at_least=1,
-    )
-    limit: int | None = option(
-        None, "samples to use of the whole set, for a short trial", group="Data", at_least=10
-    )
-    decoding: str = option(
-        "auto",
-        "where a folder's decoded images are kept: auto is memory up to 1 GiB, then stream",
-        group="Data",
-        choices=DECODING,
-    )
-    augment: tuple[str, ...] = option(
-        ("affine:12:0.12:0.15:10",),
-        "random changes of training images, with commas between: affine, color, crop:52, erase, "
-        "hflip, pad-crop:4, vflip; or none",
-        group="Data",
-    )
+    augment: tuple[str, ...] = shared("augment", ("affine:12:0.12:0.15:10",), ImageConfig)
 
     model: str = option(
         "lenet5",
@@ -83,10 +54,6 @@ class ClassificationConfig(TrainingConfig):
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()
-        for name in (spec.partition(":")[0] for spec in self.augment):
-            if name not in AUGMENTATIONS:
-                near = nearest(name, AUGMENTATIONS)
-                found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
         if self.numeric and self.class_weights != "none":
             found.append(f"--class-weights: numbers have no classes; drop it or --loss {self.loss}")
         return found

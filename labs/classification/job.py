@@ -7,6 +7,7 @@ from torch import nn
 
 from common import training
 from common.data import Batches
+from common.image_data import ImageCard
 from common.images import EMBEDDED, ImageSet
 from common.jobs import Job, Outputs, Splits
 from common.report import Section
@@ -15,19 +16,19 @@ from common.sections import Drawn
 from common.summary import summarize
 from labs.classification import baselines, report, results, task
 from labs.classification.config import ClassificationConfig
-from labs.classification.data import Card, load
+from labs.classification.data import load
 
 
-class Images(Job[ClassificationConfig, Card]):
+class Images(Job[ClassificationConfig, ImageCard]):
     """A classifier of images, or a regression on them; splits are `ImageSet`s."""
 
     lab = "classification"
     config_type = ClassificationConfig
-    card_type = Card
+    card_type = ImageCard
     paths = {"data": EMBEDDED}
 
     @classmethod
-    def load(cls, config: ClassificationConfig) -> tuple[Splits, Card]:
+    def load(cls, config: ClassificationConfig) -> tuple[Splits, ImageCard]:
         """Load the config's images, split."""
         return load(config)
 

@@ -9,12 +9,12 @@ from common import augment, losses, metrics, seeding
 from common.compute import Compute
 from common.data import Batches
 from common.errors import ConfigError
+from common.image_data import ImageCard
 from common.images import ImageSet
 from common.tasks import Classification, check_finite
 from common.training import Task, When
 from labs.classification import models
 from labs.classification.config import ClassificationConfig
-from labs.classification.data import Card
 
 _EVALUATION_BATCH = 256
 
@@ -46,7 +46,7 @@ class Regression(Task):
         return {"loss": figures["mse"], **figures}
 
 
-def build_model(config: ClassificationConfig, card: Card) -> nn.Module:
+def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
     """Return the config's model for the data of a card, with the weights that the seed names.
 
     Raises:
@@ -57,7 +57,9 @@ def build_model(config: ClassificationConfig, card: Card) -> nn.Module:
     return models.build(config.model, card.channels, size, len(card.classes) or 1)
 
 
-def build_task(config: ClassificationConfig, targets: Tensor, card: Card, compute: Compute) -> Task:
+def build_task(
+    config: ClassificationConfig, targets: Tensor, card: ImageCard, compute: Compute
+) -> Task:
     """Return the task that the loss asks for.
 
     Args:
@@ -75,7 +77,7 @@ def build_task(config: ClassificationConfig, targets: Tensor, card: Card, comput
     return Classification(losses.build(config.loss, weights, smoothing, gamma), weights)
 
 
-def augmentation(config: ClassificationConfig, card: Card) -> augment.Pipeline:
+def augmentation(config: ClassificationConfig, card: ImageCard) -> augment.Pipeline:
     """Return what happens to images on the device; in evaluation, only what is not random of it."""
     try:
         transforms = augment.parse(config.augment)
@@ -86,7 +88,7 @@ def augmentation(config: ClassificationConfig, card: Card) -> augment.Pipeline:
 
 def batches(
     config: ClassificationConfig,
-    card: Card,
+    card: ImageCard,
     split: ImageSet,
     compute: Compute,
     *,

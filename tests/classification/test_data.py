@@ -12,16 +12,18 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from common import augment, losses, seeding
+from common import config as configs
 from common.compute import Compute
 from common.config import build
 from common.errors import ConfigError, DataError, NonFiniteError
+from common.image_data import ImageCard
 from common.images import ImageFiles, ImageSet
 from common.tasks import probabilities
 from common.training import When
 from labs.classification import baselines, results, task
 from labs.classification import config as lab_config
 from labs.classification.config import ClassificationConfig
-from labs.classification.data import Card, load
+from labs.classification.data import load
 
 
 def config(**options):
@@ -42,9 +44,9 @@ def test_losses_are_those_that_can_be_built():
 
 
 def test_augmentations_are_those_that_can_be_built():
-    assert tuple(augment.AUGMENTATIONS) == lab_config.AUGMENTATIONS
+    assert tuple(augment.AUGMENTATIONS) == configs.AUGMENTATIONS
     [field] = [f for f in ClassificationConfig.__dataclass_fields__.values() if f.name == "augment"]
-    assert all(name in field.metadata["help"] for name in lab_config.AUGMENTATIONS)
+    assert all(name in field.metadata["help"] for name in configs.AUGMENTATIONS)
 
 
 def test_the_default_config_has_no_problems_and_every_recipe_builds():
@@ -98,7 +100,7 @@ def test_limit_is_shared_among_the_parts_of_a_folder(paint, tmp_path):
 
 def test_the_card_survives_json():
     card = load(config(limit=60))[1]
-    assert Card.from_dict(json.loads(json.dumps(card.as_dict()))) == card
+    assert ImageCard.from_dict(json.loads(json.dumps(card.as_dict()))) == card
 
 
 def test_normalisation_is_that_of_the_training_pixels():
@@ -207,7 +209,7 @@ def test_a_model_is_built_for_what_the_crop_leaves():
 
 
 def card_of(*classes):
-    return Card("", {}, (), "", classes, 1, 8, (0.5,), (0.5,), None)
+    return ImageCard("", {}, (), "", classes, 1, 8, (0.5,), (0.5,), None)
 
 
 def test_balanced_weights_weigh_loss_and_batches():
