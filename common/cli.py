@@ -232,10 +232,12 @@ def _is_figure(text: str) -> bool:
 
 
 def figure_text(value: Any) -> str:
-    """Write a figure for a table: four digits, a dash where there is none."""
+    """Write a figure for a table: four decimals, more of a small one, a dash where there is none."""
     if value is None or value != value:
         return "-"
     if isinstance(value, float):
+        if 0 < abs(value) < 0.01:
+            return f"{value:#.3g}"
         return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
@@ -265,7 +267,9 @@ class Display:
 
     def epoch(self, row: Row, best: bool) -> None:
         """Print an epoch's line; a star marks the best so far."""
-        figures = "  ".join(f"{name} {row[name]:.4f}" for name in self._figures if name in row)
+        figures = "  ".join(
+            f"{name} {figure_text(row[name])}" for name in self._figures if name in row
+        )
         star = " *" if best else ""
         self._console.print(
             f"epoch {row['epoch']:>3}/{self._max_epochs}  {figures}  {row['seconds']:.1f} s{star}"

@@ -1,9 +1,12 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -148,3 +151,27 @@ def _copies(train: ImageSet, test: ImageSet) -> int | None:
         return None
     known = {image.numpy().tobytes() for image in train.images}
     return sum(image.numpy().tobytes() in known for image in test.images)
+
+
+def pixel_rows(part: ImageSet, side: int | None = None) -> npt.NDArray[np.float32]:
+    """Return the images as rows of numbers in [0, 1], (N, pixels), for models that take vectors.
+
+    Args:
+        part: the images.
+        side: height and width to which larger images are shrunk.
+    """
+    return np.concatenate([_row(chunk, side) for chunk in _chunks(part)])
+
+
+def _chunks(part: ImageSet, size: int = 256) -> Iterator[Tensor]:
+    for start in range(0, len(part), size):
+        rows = range(start, min(start + size, len(part)))
+        yield torch.stack([part.images[row] for row in rows])
+
+
+def _row(chunk: Tensor, side: int | None) -> npt.NDArray[np.float32]:
+    pixels = chunk.float() / 255
+    if side is not None and side < chunk.shape[2]:
+        pixels = functional.adaptive_avg_pool2d(pixels, side)
+    rows: npt.NDArray[np.float32] = pixels.flatten(1).numpy()
+    return rows

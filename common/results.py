@@ -27,6 +27,7 @@ class Headline:
         block: neighboring rows that are drawn together, where they overlap in time.
         classes: whether predictions are classes, right or wrong, to which McNemar's test applies.
         resamples: of each bootstrap; fewer where the figure takes long.
+        decimals: with which it is shown.
     """
 
     name: str
@@ -38,6 +39,11 @@ class Headline:
     block: int = 1
     classes: bool = False
     resamples: int = 2000
+    decimals: int = 4
+
+    def text(self, value: float, sign: str = "") -> str:
+        """Write a value of the figure; with `+` for a sign, also that of positive ones."""
+        return "-" if value != value else f"{value:{sign}.{self.decimals}f}"
 
     def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
         """Return the figure of some predictions, and under `NAME_interval` its interval."""
@@ -111,8 +117,8 @@ class Headline:
         test = found["test"]
         low, high = test[f"{self.name}_interval"]
         figure = (
-            f"{model} has a test {self.label} of {test[self.name]:.4f} "
-            f"(95 % interval {low:.4f} to {high:.4f})."
+            f"{model} has a test {self.label} of {self.text(test[self.name])} "
+            f"(95 % interval {self.text(low)} to {self.text(high)})."
         )
         if not found["baselines"]:  # a member of a comparison is held against the others
             return figure
@@ -133,9 +139,9 @@ class Headline:
             )
         return (
             f"{figure} "
-            f"The best baseline, {best_name}, has {best[self.name]:.4f}; "
-            f"the lead over it is {best['lead']:+.4f} "
-            f"({low_lead:+.4f} to {high_lead:+.4f}), so {judgment}.{of_both}"
+            f"The best baseline, {best_name}, has {self.text(best[self.name])}; "
+            f"the lead over it is {self.text(best['lead'], '+')} "
+            f"({self.text(low_lead, '+')} to {self.text(high_lead, '+')}), so {judgment}.{of_both}"
         )
 
 

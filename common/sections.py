@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from common.jobs import Job
 
-CONSTANT = ("majority class", "mean")  # the baselines that always say the same
+CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
 _PER_CLASS = ("precision", "recall", "f1", "support")
 _LISTED = 50  # skipped samples that the report names
 
@@ -46,7 +46,8 @@ def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Se
     rows = [[*row, ""] for row in results_table(job, figures)]
     for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
         low, high = values["lead_interval"]
-        row[-1] = f"{values['lead']:+.4f} ({low:+.4f} to {high:+.4f})"
+        lead = headline.text(values["lead"], "+")
+        row[-1] = f"{lead} ({headline.text(low, '+')} to {headline.text(high, '+')})"
     entries = [
         Bar(name, values[headline.name], tuple(values[f"{headline.name}_interval"]))
         for name, values in [(job.title, test), *figures["baselines"].items()]
@@ -71,18 +72,20 @@ def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Se
 
 def results_table(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for the network and each baseline: name, validation, test, 95 % interval."""
-    name = job.headline.name
+    name, text = job.headline.name, job.headline.text
     network = (f"{job.title} (epoch {figures['best_epoch']})", figures["validation"][name])
-    rows = [_row(*network, figures["test"], name)]
-    for baseline, values in figures["baselines"].items():
-        rows.append(_row(baseline, values[f"validation_{name}"], values, name))
-    return rows
-
-
-def _row(title: str, validation: float, values: Mapping[str, Any], name: str) -> list[str]:
-    low, high = values[f"{name}_interval"]
-    interval = f"{figure_text(low)} to {figure_text(high)}"
-    return [title, figure_text(validation), figure_text(values[name]), interval]
+    entries = [
+        (*network, figures["test"]),
+        *(
+            (baseline, values[f"validation_{name}"], values)
+            for baseline, values in figures["baselines"].items()
+        ),
+    ]
+    return [
+        [title, text(validation), text(values[name]), " to ".join(map(text, interval))]
+        for title, validation, values in entries
+        for interval in [values[f"{name}_interval"]]
+    ]
 
 
 def learning(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:

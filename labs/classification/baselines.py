@@ -10,14 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from common.data import sample_rows
+from common.image_data import pixel_rows
 from common.images import ImageSet
-
-Floats = npt.NDArray[np.float32]
 
 SIDE, ROWS = 32, 5000
 _NEIGHBORS = (1, 3, 5)
@@ -38,7 +34,7 @@ def predictions(
     """
     rows = sample_rows(splits["train"].targets, ROWS, seed=0)
     train = splits["train"] if len(splits["train"]) <= ROWS else splits["train"].select(rows)
-    inputs = {name: _pixels(part) for name, part in {**splits, "train": train}.items()}
+    inputs = {name: pixel_rows(part, SIDE) for name, part in {**splits, "train": train}.items()}
     targets = {name: part.targets.numpy() for name, part in {**splits, "train": train}.items()}
 
     def quality(model: Any) -> float:
@@ -85,19 +81,3 @@ def _regressors(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
             make_pipeline(StandardScaler(), Ridge(1 / penalty)) for penalty in _PENALTIES
         ),
     }
-
-
-def _pixels(part: ImageSet) -> Floats:
-    """Return the images as rows of numbers in [0, 1], shrunk where they are large."""
-    return np.concatenate([_shrunk(chunk) for chunk in _chunks(part)])
-
-
-def _chunks(part: ImageSet, size: int = 256) -> Iterator[Tensor]:
-    for start in range(0, len(part), size):
-        rows: Sequence[int] = range(start, min(start + size, len(part)))
-        yield torch.stack([part.images[row] for row in rows])
-
-
-def _shrunk(chunk: Tensor) -> Floats:
-    side = min(SIDE, chunk.shape[2])
-    return functional.adaptive_avg_pool2d(chunk.float() / 255, side).flatten(1).numpy()
