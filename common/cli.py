@@ -232,7 +232,7 @@ def _is_figure(text: str) -> bool:
 
 
 def figure_text(value: Any) -> str:
-    """Write a figure for a table: four decimals, more of a small one, a dash where there is none."""
+    """Write a figure for a table: four decimals or three digits, a dash where there is none."""
     if value is None or value != value:
         return "-"
     if isinstance(value, float):

@@ -156,14 +156,18 @@ class ImageConfig(TrainingConfig):
 
     data: str = option(
         "mnist5k",
-        "an embedded set (mnist5k, digits), a folder with one folder per class, or a CSV",
+        "an embedded set (mnist5k, digits), one to download (mnist, fashion-mnist, cifar10), a "
+        "folder with one folder per class, a CSV, or files of arrays (.npz, IDX, CIFAR)",
         group="Data",
+    )
+    data_dir: str | None = option(
+        None, "folder of files downloaded before; the cache when not given", group="Data"
     )
     path_column: str = option("path", "column of a CSV that holds the image paths", group="Data")
     label_column: str = option("label", "column of a CSV that holds the labels", group="Data")
     image_size: int | None = option(
         None,
-        "height and width in pixels; the embedded set's own, or 64, when not given",
+        "height and width in pixels; a set's own, or 64 of photos, when not given",
         group="Data",
         at_least=1,
     )

@@ -26,6 +26,14 @@ def _umask() -> int:
 _UMASK = _umask()  # mkstemp makes files that only their owner can read
 
 
+def cache_dir() -> Path:
+    """Return the user's folder for what can be made again.
+
+    It is `$LABS_CACHE` or else `~/.cache/deep-learning-labs`; deleting it loses nothing but time.
+    """
+    return Path(os.environ.get("LABS_CACHE") or "~/.cache/deep-learning-labs").expanduser()
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that takes the place of `path` when the block ends, and only then.

@@ -1,6 +1,7 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from common import images, jobs
+from common.arrays import holds_arrays
 from common.config import ImageConfig, nearest
 from common.data import sample_rows, split_rows
+from common.decoding import ImageFiles
 from common.errors import DataError
 from common.images import ImageSet
 
+SETS = (*images.EMBEDDED, *images.DOWNLOADS)
+PATHS: dict[str, Sequence[str]] = {"data": SETS, "data_dir": ()}
+"""Options that may hold a path, each with the names that are none: `Job.paths`."""
+
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
+_CHUNK = 256  # images computed at a time
 _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
 
 
@@ -44,19 +52,24 @@ class ImageCard(jobs.Card):
 
 
 def load(
-    config: ImageConfig, *, color: bool = False, numeric: bool = False
+    config: ImageConfig,
+    *,
+    color: bool = False,
+    numeric: bool = False,
+    classes: images.Classes = "required",
 ) -> tuple[dict[str, ImageSet], ImageCard]:
     """Load a config's images as `train`, `validation` and `test`, with their card.
 
     Args:
         config: names the set.
         color: grey images are made color ones, and when no size is given, of at least 64 pixels.
-        numeric: targets are numbers, not classes, as only a table has them.
+        numeric: targets are numbers, not classes.
+        classes: whether a folder needs class folders, or images that lie in it will do.
 
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
     """
-    found = _find(config, color, numeric)
+    found = _find(config, color, numeric, classes)
     parts = found.parts
     if config.limit is not None:
         total = sum(map(len, parts.values()))
@@ -85,45 +98,68 @@ def load(
     return splits, card
 
 
-def is_path(data: str) -> bool:
-    """Say whether `--data` names a folder or file, not an embedded set."""
-    return data not in images.EMBEDDED
-
-
-def _find(config: ImageConfig, color: bool, numeric: bool) -> images.Images:
-    if not is_path(config.data):
-        return _embedded(config, color, numeric)
+def _find(
+    config: ImageConfig, color: bool, numeric: bool, classes: images.Classes
+) -> images.Images:
+    if config.data in images.EMBEDDED:
+        return _fitted(images.load_embedded(config.data), config, color, numeric)
+    if config.data in images.DOWNLOADS:
+        folder = Path(config.data_dir).expanduser() if config.data_dir else None
+        return _fitted(images.load_download(config.data, folder), config, color, numeric)
     path = Path(config.data).expanduser()
-    size, channels = config.image_size or _DEFAULT_SIZE, 3 if color else None
-    decoding: Any = config.decoding
     if not path.exists():
         raise DataError(
-            f"--data {config.data}: no such folder or CSV file, and no embedded set; "
-            f"embedded: {', '.join(images.EMBEDDED)}{nearest(config.data, images.EMBEDDED)}"
+            f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
+            f"{', '.join(images.EMBEDDED)}; to download: {', '.join(images.DOWNLOADS)}"
+            f"{nearest(config.data, SETS)}"
         )
+    if holds_arrays(path):
+        return _fitted(images.load_arrays(path), config, color, numeric)
+    size, channels = config.image_size or _DEFAULT_SIZE, 3 if color else None
+    decoding: Any = config.decoding
     if path.is_dir():
-        return images.load_folder(path, size, channels, decoding)
+        return images.load_folder(path, size, channels, decoding, classes)
     return images.load_csv(
         path, size, channels, config.path_column, config.label_column, numeric, decoding
     )
 
 
-def _embedded(config: ImageConfig, color: bool, numeric: bool) -> images.Images:
-    """Load an embedded set, scaled and colored as asked; numeric losses take digits as numbers."""
-    found = images.load_embedded(config.data)
-    [part] = found.parts.values()
-    pixels, targets = part.images, part.targets
-    assert isinstance(pixels, Tensor)
-    size = config.image_size or (max(_DEFAULT_SIZE, pixels.shape[2]) if color else pixels.shape[2])
-    if size != pixels.shape[2]:
-        scaled = functional.interpolate(
-            pixels.float(), (size, size), mode="bilinear", antialias=True
-        )
-        pixels = scaled.round().clamp(0, 255).to(torch.uint8)
-    if color:
-        pixels = pixels.expand(-1, 3, -1, -1)
-    part = ImageSet(pixels, targets.float() if numeric else targets, part.names)
-    return images.Images({"all": part}, () if numeric else found.classes, (), found.source)
+def _fitted(found: images.Images, config: ImageConfig, color: bool, numeric: bool) -> images.Images:
+    """Return a set of tensors scaled and colored as asked, numeric where classes are numbers."""
+    values = _numbers(found.classes) if numeric else None
+    parts = {}
+    for name, part in found.parts.items():
+        pixels = part.images
+        assert isinstance(pixels, Tensor)
+        own = pixels.shape[2]
+        size = config.image_size or (max(_DEFAULT_SIZE, own) if color else own)
+        pixels = pixels if size == own else _scaled(pixels, size)
+        if color and pixels.shape[1] == 1:
+            pixels = pixels.expand(-1, 3, -1, -1)
+        targets = part.targets if values is None else values[part.targets]
+        parts[name] = ImageSet(pixels, targets, part.names)
+    classes = () if numeric else found.classes
+    return dataclasses.replace(found, parts=parts, classes=classes)
+
+
+def _scaled(pixels: Tensor, size: int) -> Tensor:
+    """Scale uint8 images (N, C, S, S), some at a time: as floats they take four times the room."""
+    pieces = (
+        functional.interpolate(piece.float(), (size, size), mode="bilinear", antialias=True)
+        for piece in torch.split(pixels, _CHUNK)
+    )
+    return torch.cat([piece.round().clamp(0, 255).to(torch.uint8) for piece in pieces])
+
+
+def _numbers(classes: Sequence[str]) -> Tensor:
+    """Return the numbers that classes are called."""
+    try:
+        return torch.tensor([float(name) for name in classes])
+    except ValueError as error:
+        raise DataError(
+            f"classes such as {classes[0]!r} are no numbers to predict; give a CSV with a column "
+            "of numbers"
+        ) from error
 
 
 def _split(parts: dict[str, ImageSet], seed: int) -> dict[str, ImageSet]:
@@ -153,6 +189,24 @@ def _copies(train: ImageSet, test: ImageSet) -> int | None:
     return sum(image.numpy().tobytes() in known for image in test.images)
 
 
+def joined(parts: Sequence[ImageSet]) -> ImageSet:
+    """Return the splits of one set as one again."""
+    targets = torch.cat([part.targets for part in parts])
+    names = tuple(name for part in parts for name in part.names)
+    return ImageSet(_joined([part.images for part in parts]), targets, names)
+
+
+def _joined(pixels: Sequence[Tensor | ImageFiles]) -> Tensor | ImageFiles:
+    files = [each for each in pixels if isinstance(each, ImageFiles)]
+    if not files:
+        return torch.cat([each for each in pixels if isinstance(each, Tensor)])
+    return dataclasses.replace(
+        files[0],
+        paths=tuple(path for each in files for path in each.paths),
+        rows=tuple(row for each in files for row in each.rows),
+    )
+
+
 def pixel_rows(part: ImageSet, side: int | None = None) -> npt.NDArray[np.float32]:
     """Return the images as rows of numbers in [0, 1], (N, pixels), for models that take vectors.
 
@@ -163,9 +217,9 @@ def pixel_rows(part: ImageSet, side: int | None = None) -> npt.NDArray[np.float3
     return np.concatenate([_row(chunk, side) for chunk in _chunks(part)])
 
 
-def _chunks(part: ImageSet, size: int = 256) -> Iterator[Tensor]:
-    for start in range(0, len(part), size):
-        rows = range(start, min(start + size, len(part)))
+def _chunks(part: ImageSet) -> Iterator[Tensor]:
+    for start in range(0, len(part), _CHUNK):
+        rows = range(start, min(start + _CHUNK, len(part)))
         yield torch.stack([part.images[row] for row in rows])
 
 

@@ -1,55 +1,37 @@
-"""The image sets that several labs use; the user's folders and CSVs.
+"""The image sets that several labs use; the user's folders, tables and arrays.
 
 Loaders return `Images`: parts of uint8 images with their targets, the names of the classes, and
 what was left out and why. Small sets are tensors in memory; large ones are `ImageFiles`, decoded
-when they are asked for.
-
-Every file is decoded once before anything else happens, so an unreadable one is found now and not
-in epoch 7. Threads do it: PIL releases the interpreter lock, and on two cores 200 photos took
-0.25 s in threads, 0.61 s in new processes and 0.37 s one after another. Files are only ever read.
+when they are asked for. Files are only ever read.
 """
 
 import contextlib
 import difflib
-import functools
 import hashlib
-import itertools
 import json
-import math
 import os
 import unicodedata
-import warnings
 import zipfile
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from common.arrays import CIFAR10, Arrays, find_arrays, read_arrays
+from common.decoding import SUFFIXES, Decoding, ImageFiles, Pixels, read_files
+from common.download import Remote, fetch_all
 from common.errors import DataError, SaveError
-from common.files import replacing, write_json
+from common.files import cache_dir, replacing
 from common.tables import read_table
 
-Pixels = npt.NDArray[np.uint8]
-Decoding = Literal["auto", "memory", "cache", "stream"]
-T = TypeVar("T")
-
-# HEIC cannot be read without a plug-in; it is listed so that a phone's photos are reported as
-# left out, not overlooked.
-SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-)
 PARTS = {  # what folders of a split are called
     "train": "train",
     "val": "validation",
@@ -62,62 +44,9 @@ LAYOUT = """expected one folder per class:
 or the same below train/ and, if there are any, validation/ and test/:
     {0}/train/cat/1.jpg    {0}/test/cat/9.jpg"""
 
-_MEMORY_LIMIT = 2**30  # bytes of pixels that `auto` keeps in memory
-_DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-_GREY_MODES = ("1", "L", "LA", "La", *_DEEP_GREY_MODES)
-_CHUNK = 256  # files given to the threads at once: bounds what waits in memory and Ctrl-C's delay
-_PHOTO_CHUNK = 32  # likewise, of whole photos
-_NUMBERS = ("all together",)  # stands for the classes where targets are numbers
-_CACHE_VERSION = 1  # to be raised when `decode` gives other pixels than before
+Classes = Literal["required", "optional"]
 
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """Images that stay in their files until asked for; DataLoader workers can unpickle them.
-
-    Attributes:
-        paths: the files, each verified to be readable.
-        image_size: height and width that they are decoded to, in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        cache: a `.npy` file with decoded images, or None to decode the files themselves.
-        rows: for each path its row in the cache; empty without a cache.
-    """
-
-    paths: tuple[Path, ...]
-    image_size: int
-    channels: int
-    cache: Path | None = None
-    rows: tuple[int, ...] = ()
-
-    @property
-    def shape(self) -> torch.Size:
-        """(N, C, H, W), as that of a tensor."""
-        return torch.Size((len(self.paths), self.channels, self.image_size, self.image_size))
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.paths)
-
-    def __getitem__(self, row: int) -> Tensor:
-        """Return one image: uint8 of shape (C, H, W).
-
-        Raises:
-            DataError: the file can no longer be read.
-        """
-        if self.cache is None:
-            return decode(self.paths[row], self.image_size, self.channels)
-        return torch.from_numpy(np.array(_open_cache(self.cache)[self.rows[row]]))
-
-    def select(self, rows: Tensor) -> "ImageFiles":
-        """Return the images of the given rows (int64), in that order."""
-        order = rows.tolist()
-        return ImageFiles(
-            tuple(self.paths[row] for row in order),
-            self.image_size,
-            self.channels,
-            self.cache,
-            tuple(self.rows[row] for row in order) if self.rows else (),
-        )
+_TOGETHER = ("all together",)  # stands for the classes where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +55,8 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
 
     Attributes:
         images: uint8 of shape (N, C, H, W), or files to be decoded.
-        targets: int64 class numbers or float32 values, of shape (N,).
+        targets: int64 class numbers (zeros where there are no classes) or float32 values, of shape
+            (N,).
         names: one per image, the file relative to its folder or "mnist5k/123".
     """
 
@@ -159,7 +89,8 @@ class Images:
     Attributes:
         parts: `{"all": ...}`, to be split; or `train` and, where the folder has them, `validation`
             and `test`.
-        classes: the names of the classes, sorted; () for numeric targets.
+        classes: the names of the classes, by their numbers; () for numeric targets, and for images
+            that are just images.
         skipped: (name, reason) of each file that was left out.
         source: one line that says what this is.
     """
@@ -168,14 +99,6 @@ class Images:
     classes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     source: str
-
-
-def cache_dir() -> Path:
-    """Return the user's folder for what can be made again.
-
-    It is `$LABS_CACHE` or else `~/.cache/deep-learning-labs`; deleting it loses nothing but time.
-    """
-    return Path(os.environ.get("LABS_CACHE") or "~/.cache/deep-learning-labs").expanduser()
 
 
 def fingerprint(*sets: ImageSet) -> str:
@@ -265,6 +188,172 @@ EMBEDDED: dict[str, Embedded] = {
 }
 
 
+# Downloads
+
+
+class Download(NamedTuple):
+    """A set that is downloaded.
+
+    Attributes:
+        description: one line for lists.
+        classes: names, by their numbers.
+        remotes: the files.
+        places: what a folder may have instead of them: folders or archives in it.
+        counts: images in each part.
+        labels: SHA-256 of each part's labels as an IDX file, which tell sets apart whose files have
+            the same names; empty where names do.
+    """
+
+    description: str
+    classes: tuple[str, ...]
+    remotes: tuple[Remote, ...]
+    places: tuple[str, ...]
+    counts: dict[str, int]
+    labels: dict[str, str]
+
+
+# Sizes and SHA-256 of all files are those that TensorFlow Datasets keeps for them; torchvision's
+# prototypes have the same of MNIST's and Fashion-MNIST's, torchvision for Ruby of CIFAR-10's.
+# The digests of labels are of the files unpacked: MNIST's as many projects give them, and
+# Fashion-MNIST's of those in its repository.
+_MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+_FASHION_MNIST = (
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/"
+    "b2617bb6d3ffa2e429640350f613e3291e10b141/data/fashion/"
+)
+
+_IDX_FILES = (
+    *("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    *("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+)
+
+
+def _remotes(url: str, *files: tuple[str, int]) -> tuple[Remote, ...]:
+    return tuple(Remote(url + name, *file) for name, file in zip(_IDX_FILES, files, strict=True))
+
+
+DOWNLOADS: dict[str, Download] = {
+    "mnist": Download(
+        "MNIST: 70,000 digits 28x28",
+        tuple("0123456789"),
+        _remotes(
+            _MNIST,
+            ("440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609", 9_912_422),
+            ("3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c", 28_881),
+            ("8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6", 1_648_877),
+            ("f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", 4_542),
+        ),
+        ("MNIST/raw", "raw", "."),
+        {"train": 60_000, "test": 10_000},
+        {
+            "train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+    "fashion-mnist": Download(
+        "Fashion-MNIST: 70,000 pieces of clothing 28x28",
+        (
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        _remotes(
+            _FASHION_MNIST,
+            ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
+            ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
+            ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
+            ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5_148),
+        ),
+        ("FashionMNIST/raw", "raw", "."),
+        {"train": 60_000, "test": 10_000},
+        {
+            "train": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "test": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+    ),
+    "cifar10": Download(
+        "CIFAR-10: 60,000 color images 32x32",
+        CIFAR10,
+        (
+            Remote(
+                "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                170_052_171,
+            ),
+        ),
+        (
+            *("cifar-10-batches-bin", "cifar-10-batches-py", "."),
+            *("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"),
+        ),
+        {"train": 50_000, "test": 10_000},
+        {},
+    ),
+}
+
+
+def load_download(name: str, data_dir: Path | None = None) -> Images:
+    """Load one of the sets in `DOWNLOADS`, as `train` and `test`.
+
+    Args:
+        name: the set.
+        data_dir: where its files are, as they are downloaded or as torchvision keeps them, or
+            where they go; a folder in the cache when None.
+
+    Raises:
+        DataError: there is no set of that name, its files cannot be had (a `DownloadError`), or
+            those that are there are not its.
+        SaveError: the folder cannot be written, or the disk is full.
+    """
+    if name not in DOWNLOADS:
+        raise DataError(
+            f"no image set {name!r} to download; there are: {', '.join(DOWNLOADS)}."
+            + _hint(name, DOWNLOADS)
+        )
+    download = DOWNLOADS[name]
+    folder = data_dir.expanduser() if data_dir else cache_dir() / "downloads" / name
+    found = _find_download(folder, download)
+    if found is None:
+        fetch_all(download.remotes, folder, instead="--data mnist5k needs no download")
+        found = _find_download(folder, download)
+    assert found is not None
+    targets = {part: torch.from_numpy(each.labels) for part, each in found.parts.items()}
+    return Images(_image_sets(found, targets, name), download.classes, (), download.description)
+
+
+def _find_download(folder: Path, download: Download) -> Arrays | None:
+    """Read a set from where it is in a folder, if it is there.
+
+    Raises:
+        DataError: it is damaged, or another set.
+    """
+    for place in (folder / name for name in download.places):
+        if place.is_file() or find_arrays(place) == [place]:
+            found = read_arrays(place, PARTS)
+            if found.parts.keys() == download.counts.keys():
+                _check_download(found, download, place)
+                return found
+    return None
+
+
+def _check_download(found: Arrays, download: Download, place: Path) -> None:
+    for part, (pixels, labels) in found.parts.items():
+        if labels is None or len(pixels) != download.counts[part]:
+            given = "no labels" if labels is None else f"{len(pixels):,} images"
+            problem = f"has {given} for {part}, expected {download.counts[part]:,} of each"
+        elif download.labels.get(part, _idx_digest(labels)) != _idx_digest(labels):
+            problem = f"has other labels for {part}"
+        else:
+            continue
+        raise DataError(
+            f"{place} {problem}: it is not {download.description}, or not all of it; move it away "
+            "to download the right files, or name it with --data"
+        )
+
+
+def _idx_digest(labels: npt.NDArray[np.int64]) -> str:
+    header = b"\0\0\x08\x01" + len(labels).to_bytes(4, "big")
+    return hashlib.sha256(header + labels.astype(np.uint8).tobytes()).hexdigest()
+
+
 # The user's own
 
 
@@ -272,25 +361,30 @@ class _File(NamedTuple):
     part: str
     name: str  # relative, in NFC: for people, and the same on every system
     path: Path  # as the file system spells it
-    label: str | float
+    label: str | float | None  # None where there are no classes
 
 
 def load_folder(
-    path: Path | str, image_size: int, channels: int | None = None, decoding: Decoding = "auto"
+    path: Path | str,
+    image_size: int,
+    channels: int | None = None,
+    decoding: Decoding = "auto",
+    classes: Classes = "required",
 ) -> Images:
     """Load images from one folder per class.
 
     The class folders stand directly in the folder, or below train/, validation/ (val/, valid/) and
-    test/. Hidden files, and files whose suffix is not in `SUFFIXES`, are ignored. Class names are
-    normalized to NFC, so that names from macOS equal those from elsewhere.
+    test/. Where classes are optional, images may stand there instead, in no class folder. Hidden
+    files, and files whose suffix is not in `SUFFIXES`, are ignored. Class names are normalized to
+    NFC, so that names from macOS equal those from elsewhere.
 
     Args:
         path: the folder.
-        image_size: height and width of the result in pixels; see `decode`.
-        channels: 1 (grey), 3 (RGB), or None for 1 if every readable image is grey and else 3.
-        decoding: `memory` keeps all pixels; `cache` keeps them in a file in `cache_dir()`, reused
-            as long as the images do not change; `stream` decodes again in every epoch; `auto` is
-            `memory` up to 1 GiB of pixels and `stream` above.
+        image_size: height and width of the result in pixels; see `common.decoding.decode`.
+        channels: 1 (grey), 3 (RGB), or None for what the images are.
+        decoding: where pixels are kept; see `common.decoding.read_files`.
+        classes: `required`, or `optional`: images without any class folder are a set without
+            classes.
 
     Raises:
         DataError: the folder is missing or laid out otherwise, classes differ between parts, or a
@@ -299,11 +393,16 @@ def load_folder(
         SaveError: the cache cannot be written.
     """
     root = _existing(Path(path), Path.is_dir, "folder")
+    source = f"folder {root.name}"
+    parts = _find_parts(root)
+    if classes == "optional" and not any(_folders(folder) for folder in parts.values()):
+        files = _unlabeled(root, parts)
+        return _load(files, (), image_size, channels, decoding, source)
     problems: list[str] = []
-    files: list[_File] = []
+    files = []
     counts: dict[str, dict[str, int]] = {}
     skipped = []
-    for part, folder in _find_parts(root).items():
+    for part, folder in parts.items():
         counts[part], found = {}, []
         for file in _image_files(folder):
             skipped.append((relative_name(file, root), "not in a class folder"))
@@ -322,7 +421,19 @@ def load_folder(
     problems += _different_classes(counts) + _too_few(counts, "images")
     if problems:
         raise DataError(_listed(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems))
-    return _load(files, skipped, image_size, channels, decoding, f"folder {root.name}")
+    return _load(files, skipped, image_size, channels, decoding, source)
+
+
+def _unlabeled(root: Path, parts: Mapping[str, Path]) -> list[_File]:
+    files = [
+        _File(part, relative_name(path, root), path, None)
+        for part, folder in parts.items()
+        for path in _image_files(folder)
+    ]
+    found = Counter(file.part for file in files)
+    if problems := _too_few({part: {_TOGETHER[0]: found[part]} for part in parts}, "images"):
+        raise DataError(_listed(f"{root} cannot be used: it has no class folders, and", problems))
+    return files
 
 
 def load_csv(
@@ -388,6 +499,77 @@ def load_csv(
     return _load(files, skipped, image_size, channels, decoding, f"table {table.name}")
 
 
+def load_arrays(path: Path | str) -> Images:
+    """Load images, and their labels if there are any, from files of arrays.
+
+    They keep their size, in pixels, and their channels; of those that are not square, the square in
+    the centre is taken.
+
+    Args:
+        path: an .npz or .npy, or a folder or archive with IDX files or CIFAR-10's batches; see
+            `common.arrays.read_arrays`.
+
+    Raises:
+        DataError: the path holds nothing of the kind, what it holds is damaged or cannot be images
+            and labels, classes differ between parts, or a class has too few images: 3 to be split,
+            or 1 in each part.
+        SaveError: an archive cannot be unpacked into the cache.
+    """
+    path = _existing(Path(path), Path.exists, "file or folder")
+    found = read_arrays(path, PARTS)
+    classes, targets = _classes(found)
+    counts = {
+        part: {
+            label: int((each == number).sum()) for number, label in enumerate(classes or _TOGETHER)
+        }
+        for part, each in targets.items()
+    }
+    if problems := _too_few(counts, "images"):
+        more = [f"{len(problems) - 10:,} more"] if len(problems) > 10 else []
+        headline = f"{path} has too few images: add some or remove the class"
+        raise DataError(_listed(headline, problems[:10] + more))
+    number = sum(len(part.pixels) for part in found.parts.values())
+    return Images(
+        _image_sets(found, targets, path.name),
+        classes,
+        found.skipped,
+        f"arrays {path.name}: {number:,} images"
+        + (f" in {len(classes)} classes" if classes else "")
+        + (
+            f", left out: {_shortened([name for name, _ in found.skipped])}"
+            if found.skipped
+            else ""
+        ),
+    )
+
+
+def _classes(found: Arrays) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """Return the names of the classes that there are, and each part's targets."""
+    labels = {name: part.labels for name, part in found.parts.items() if part.labels is not None}
+    if not labels:
+        zeros = {name: torch.zeros(len(part.pixels)).long() for name, part in found.parts.items()}
+        return (), zeros
+    values = np.unique(np.concatenate(list(labels.values())))
+    classes = tuple(found.names[value] if found.names else str(value) for value in values)
+    return classes, {
+        name: torch.from_numpy(np.searchsorted(values, each)) for name, each in labels.items()
+    }
+
+
+def _image_sets(found: Arrays, targets: Mapping[str, Tensor], source: str) -> dict[str, ImageSet]:
+    return {
+        part: ImageSet(
+            torch.from_numpy(pixels),
+            targets[part],
+            tuple(
+                f"{source}/{row}" if part == "all" else f"{source}/{part}/{row}"
+                for row in range(len(pixels))
+            ),
+        )
+        for part, (pixels, _) in found.parts.items()
+    }
+
+
 def _load(
     files: Sequence[_File],
     skipped: Sequence[tuple[str, str]],
@@ -396,25 +578,29 @@ def _load(
     decoding: Decoding,
     source: str,
 ) -> Images:
-    images, reasons = _read(files, image_size, channels, decoding)
+    names, paths = [file.name for file in files], [file.path for file in files]
+    images, reasons = read_files(names, paths, image_size, channels, decoding)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
     left_out = (*skipped, *unreadable)
     classes = tuple(sorted({file.label for file in files if isinstance(file.label, str)}))
     parts = list(dict.fromkeys(file.part for file in files)) or ["all"]
-    counts = {part: dict.fromkeys(classes or _NUMBERS, 0) for part in parts}
+    counts = {part: dict.fromkeys(classes or _TOGETHER, 0) for part in parts}
     for file in readable:
-        counts[file.part][file.label if isinstance(file.label, str) else _NUMBERS[0]] += 1
+        counts[file.part][file.label if isinstance(file.label, str) else _TOGETHER[0]] += 1
     if problems := _too_few(counts, "readable images"):
         problems += [f"left out: {name}: {why}" for name, why in unreadable[:5]]
         raise DataError(
             _listed(f"{source} has too few images: add some or remove the class", problems)
         )
 
-    numbers = {label: number for number, label in enumerate(classes)}
+    numbers: dict[str | float | None, int] = {None: 0}
+    numbers |= {label: number for number, label in enumerate(classes)}
     targets = torch.tensor(
-        [numbers[file.label] if isinstance(file.label, str) else file.label for file in readable],
-        dtype=torch.int64 if classes else torch.float32,
+        [numbers.get(file.label, file.label) for file in readable],
+        dtype=torch.float32
+        if any(isinstance(file.label, float) for file in files)
+        else torch.int64,
     )
     whole = ImageSet(images, targets, tuple(file.name for file in readable))
     of_part = np.array([file.part for file in readable])
@@ -519,299 +705,6 @@ def _number(text: str) -> float | None:
         value = float(text)
         return value if abs(value) <= torch.finfo(torch.float32).max else None
     return None
-
-
-# Decoding
-
-
-def decode(path: Path, image_size: int, channels: int) -> Tensor:
-    """Decode an image file to the square in its centre, scaled with antialiased bilinear filtering.
-
-    EXIF orientation is applied and transparency laid over white. 16-bit grey is scaled to 8 bits
-    (65535 is white), as is floating point from 0 to 1. Of an animation the first picture is taken.
-
-    Args:
-        path: the file.
-        image_size: height and width of the result in pixels.
-        channels: 1 (grey) or 3 (RGB).
-
-    Returns:
-        uint8 of shape (channels, image_size, image_size).
-
-    Raises:
-        DataError: the file is missing, damaged, not an image, larger than PIL's limit against
-            decompression bombs, or has values that would turn into plain black or white.
-    """
-    with _quiet():
-        result = _try_decode(path, image_size, channels)
-    if isinstance(result, str):
-        raise _unreadable(path, result)
-    return torch.from_numpy(result)
-
-
-def photo(path: Path) -> Tensor:
-    """Decode an image file as a whole, in color; orientation, transparency and depth as `decode`.
-
-    Args:
-        path: the file.
-
-    Returns:
-        uint8 of shape (3, H, W), RGB.
-
-    Raises:
-        DataError: as `decode`.
-    """
-    with _quiet():
-        result = _try_photo(path)
-    if isinstance(result, str):
-        raise _unreadable(path, result)
-    return result
-
-
-def photo_size(path: Path) -> tuple[int, int] | str:
-    """Return the height and width that `photo` gives, from the file's header alone.
-
-    Or, as a text, the reason why it cannot be read.
-    """
-    try:
-        with _quiet(), Image.open(path) as file:
-            # Of a PNG without it, getexif() would decode the whole.
-            exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
-            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return (file.width, file.height) if turned else (file.height, file.width)
-    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
-        return _reason(path, error)
-
-
-def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T | str]:
-    """Decode image files in threads, each as `photo` does.
-
-    Yields:
-        In order, what `change` makes of each; or the reason why a file cannot be read.
-    """
-
-    def changed(path: Path) -> T | str:
-        result = _try_photo(path)
-        return result if isinstance(result, str) else change(result)
-
-    remaining = iter(paths)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while chunk := list(itertools.islice(remaining, _PHOTO_CHUNK)):
-            with _quiet():  # The filters of warnings belong to the process, not to a thread.
-                results = list(pool.map(changed, chunk))
-            yield from results
-
-
-def _try_photo(path: Path) -> Tensor | str:
-    """Return the pixels, or the reason why there are none."""
-    try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-        pixels = np.array(_flatten(_eight_bits(upright)).convert("RGB"))
-    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
-        return _reason(path, error)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def _unreadable(path: Path, reason: str) -> DataError:
-    return DataError(f"cannot read the image {path}: {reason}; replace or remove the file")
-
-
-def _try_decode(path: Path, image_size: int, channels: int) -> Pixels | str:
-    """Return the pixels, or the reason why there are none."""
-    try:
-        return _pixels(path, image_size, channels)
-    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
-        return _reason(path, error)
-
-
-def _pixels(path: Path, image_size: int, channels: int) -> Pixels:
-    with Image.open(path) as file:
-        # Decodes a JPEG at half, a quarter or an eighth of its size where that is still twice what
-        # is needed: 7 times as fast for a photo of 12 megapixels. Sides that are not a multiple
-        # of 8 shift the result by less than a quarter of its pixel.
-        file.draft(None, (2 * image_size, 2 * image_size))
-        upright = ImageOps.exif_transpose(file)
-    flat = _flatten(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
-    square = ImageOps.fit(flat, (image_size, image_size), Image.Resampling.BILINEAR)
-    pixels = np.array(square).reshape(image_size, image_size, channels)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale deeper grey to 8 bits; PIL's own conversion would clip it."""
-    if image.mode not in _DEEP_GREY_MODES:
-        return image
-    values = np.asarray(image).astype(np.float64)
-    low, high = values.min(), values.max()
-    white = 1 if image.mode == "F" else 65535
-    if not 0 <= low <= high <= white:
-        raise DataError(f"grey values from {low:g} to {high:g}, expected 0 to {white}")
-    if white > 1 and 0 < high < 256:
-        raise DataError(f"16-bit grey of at most {high:g} is all black, 65535 being white")
-    return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-
-
-def _reason(path: Path, error: Exception) -> str:
-    match error:
-        case UnidentifiedImageError():
-            return "not an image, or of an unknown format" if path.stat().st_size else "empty file"
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-        case OSError(strerror=str(text)):
-            return text
-    return str(error) or type(error).__name__
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence PIL's warnings; the one about decompression bombs becomes an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-# Reading many files
-
-
-class _Report(NamedTuple):
-    channels: int
-    reasons: list[str | None]  # for each file why it cannot be read; None if it can
-
-
-def _read(
-    files: Sequence[_File], image_size: int, channels: int | None, decoding: Decoding
-) -> tuple[Tensor | ImageFiles, list[str | None]]:
-    """Return the readable images, and for each file the reason why it is not among them."""
-    paths = [file.path for file in files]
-    stem = cache_dir() / _key(files, image_size, channels)
-    manifest, cache = stem.with_suffix(".json"), stem.with_suffix(".npy")
-    report = _recall(manifest, paths, image_size)
-    actual = report.channels if report else channels or _common_channels(paths)
-    shape = (len(paths), actual, image_size, image_size)
-    if decoding == "auto":
-        decoding = "memory" if math.prod(shape) <= _MEMORY_LIMIT else "stream"
-
-    if decoding == "memory":
-        pixels = np.empty(shape, np.uint8)
-        reasons = _decode_all(paths, image_size, actual, pixels.__setitem__)
-    elif report and (decoding == "stream" or _is_whole(cache, shape)):
-        reasons = report.reasons
-    elif decoding == "cache":
-        reasons = _fill_cache(cache, shape, paths)
-    else:
-        reasons = _decode_all(paths, image_size, actual, lambda row, picture: None)
-
-    kept = [row for row, why in enumerate(reasons) if why is None]
-    readable = tuple(paths[row] for row in kept)
-    if channels is None and len(kept) < len(paths) and actual != _common_channels(readable):
-        return _read(files, image_size, 1, decoding)  # Only files that are left out had colour.
-    _remember(manifest, _Report(actual, reasons))
-    if decoding == "memory":
-        return torch.from_numpy(pixels if len(kept) == len(paths) else pixels[kept]), reasons
-    if decoding == "cache":
-        return ImageFiles(readable, image_size, actual, cache, tuple(kept)), reasons
-    return ImageFiles(readable, image_size, actual), reasons
-
-
-def _decode_all(
-    paths: Sequence[Path], image_size: int, channels: int, put: Callable[[int, Pixels], Any]
-) -> list[str | None]:
-    """Give every decoded file, or black in place of an unreadable one, to `put`, in order."""
-    black = np.zeros((channels, image_size, image_size), np.uint8)
-    reasons: list[str | None] = []
-    # The filters of warnings belong to the process, so they are set once around all threads.
-    with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _CHUNK):
-            chunk = paths[start : start + _CHUNK]
-            for result in pool.map(lambda path: _try_decode(path, image_size, channels), chunk):
-                put(len(reasons), black if isinstance(result, str) else result)
-                reasons.append(result if isinstance(result, str) else None)
-    return reasons
-
-
-def _common_channels(paths: Iterable[Path]) -> int:
-    """Return 1 if every file with a readable header is grey, else 3."""
-    with _quiet():
-        for path in paths:
-            with contextlib.suppress(Exception), Image.open(path) as image:
-                if image.mode not in _GREY_MODES:
-                    return 3
-    return 1
-
-
-def _fill_cache(cache: Path, shape: tuple[int, ...], paths: Sequence[Path]) -> list[str | None]:
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    try:
-        # Not written through a memory map: on a full disk that would kill the process.
-        with replacing(cache) as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            reasons = _decode_all(
-                paths, shape[2], shape[1], lambda row, picture: file.write(picture.tobytes())
-            )
-    except SaveError as error:
-        raise SaveError(
-            f"could not write the image cache {cache}: {error.__cause__}; free some space, set "
-            "LABS_CACHE to another folder, or choose the decoding 'stream'"
-        ) from error
-    _open_cache.cache_clear()  # The old file, still mapped, may have been a damaged one.
-    return reasons
-
-
-@functools.lru_cache(maxsize=8)
-def _open_cache(cache: Path) -> Pixels:
-    opened: Pixels = np.load(cache, mmap_mode="r", allow_pickle=False)
-    return opened
-
-
-def _is_whole(cache: Path, shape: tuple[int, ...]) -> bool:
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        stored = np.load(cache, mmap_mode="r", allow_pickle=False)
-        return bool(stored.shape == shape and stored.dtype == np.uint8)
-    return False
-
-
-def _key(files: Sequence[_File], image_size: int, channels: int | None) -> str:
-    """Name what the decoded pixels depend on: the files, the size, the channels, the decoder."""
-    stats = []
-    for file in files:
-        with contextlib.suppress(OSError):
-            stat = file.path.stat()
-            stats.append((file.name, stat.st_size, stat.st_mtime_ns))
-    key = [_CACHE_VERSION, PIL.__version__, image_size, channels, len(files), stats]
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
-
-
-def _remember(manifest: Path, report: _Report) -> None:
-    """Write down, after everything else, what was found; without it no cache is used."""
-    unreadable = {row: why for row, why in enumerate(report.reasons) if why}
-    with contextlib.suppress(SaveError):  # Without it only the next start is slower.
-        write_json(manifest, {"channels": report.channels, "unreadable": unreadable})
-
-
-def _recall(manifest: Path, paths: Sequence[Path], image_size: int) -> _Report | None:
-    """Return what was found before; None if there is nothing, or if it no longer holds."""
-    reasons: list[str | None] = [None] * len(paths)
-    try:
-        value = json.loads(manifest.read_bytes())
-        channels = int(value["channels"])
-        for row, why in value["unreadable"].items():
-            reasons[int(row)] = str(why)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return None
-    # A file may be readable by now though it looks the same: permissions, a disk that was away.
-    unreadable = [path for path, why in zip(paths, reasons, strict=True) if why]
-    with _quiet():
-        again = [_try_decode(path, image_size, channels) for path in unreadable]
-    return _Report(channels, reasons) if all(isinstance(why, str) for why in again) else None
 
 
 # Names and messages

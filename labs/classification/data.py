@@ -22,7 +22,6 @@ def load(config: ClassificationConfig) -> tuple[dict[str, ImageSet], ImageCard]:
         )
     splits, card = image_data.load(config, color=needs_color(config.model), numeric=config.numeric)
     if not config.numeric and len(card.classes) < 2:
-        raise DataError(
-            f"--data {config.data}: only one class, {card.classes[0]!r}; a classifier needs two"
-        )
+        known = f"only one class, {card.classes[0]!r}" if card.classes else "no classes"
+        raise DataError(f"--data {config.data}: {known}; a classifier needs two")
     return splits, card

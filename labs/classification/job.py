@@ -7,8 +7,8 @@ from torch import nn
 
 from common import training
 from common.data import Batches
-from common.image_data import ImageCard
-from common.images import EMBEDDED, ImageSet
+from common.image_data import PATHS, ImageCard
+from common.images import ImageSet
 from common.jobs import Job, Outputs, Splits
 from common.report import Section
 from common.results import ACCURACY, MAE, Array, Headline
@@ -25,7 +25,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
     lab = "classification"
     config_type = ClassificationConfig
     card_type = ImageCard
-    paths = {"data": EMBEDDED}
+    paths = PATHS
 
     @classmethod
     def load(cls, config: ClassificationConfig) -> tuple[Splits, ImageCard]:

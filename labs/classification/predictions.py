@@ -3,21 +3,18 @@
 import csv
 import io
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from common import training
-from common.errors import DataError
-from common.images import SUFFIXES, ImageSet, decode
+from common.images import ImageSet
 from common.tasks import probabilities
+from common.user_images import read_images
 from labs.classification import task
 from labs.classification.job import Images
-
-_CHUNK = 256  # images decoded at a time
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,9 @@ def predict(
     Raises:
         DataError: a path is missing, or no image can be read.
     """
-    files = list(_files(paths))
-    found: list[Prediction] = []
-    for start in range(0, len(files), _CHUNK):
-        readable, pixels = [], []
-        for file in files[start : start + _CHUNK]:
-            try:
-                pixels.append(decode(file, job.card.image_size, job.card.channels))
-                readable.append(file)
-            except DataError as error:
-                say(f"skipped: {error}")
-        if readable:
-            found += _predict(job, readable, torch.stack(pixels), top)
-    if not found:
-        raise DataError(f"none of the {len(files)} file(s) is an image that can be read")
-    return found
+    size, channels = job.card.image_size, job.card.channels
+    chunks = read_images(paths, size, channels, say)
+    return [each for names, pixels in chunks for each in _predict(job, names, pixels, top)]
 
 
 def render(found: Sequence[Prediction], form: str) -> str:
@@ -97,43 +82,24 @@ def _guess(name: str, value: float) -> dict[str, str | float]:
     return {"class": name, "probability": value} if name else {"value": value}
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise DataError(f"no such file or folder: {', '.join(missing)}")
-    for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else []
-        images = [file for file in inside if file.suffix.lower() in SUFFIXES and file.is_file()]
-        if path.is_dir() and not images:
-            raise DataError(f"no images in {path}; expected files such as .jpg and .png")
-        yield from images if path.is_dir() else [path]
-
-
-def _text(file: Path) -> str:
-    """Return a path that can be printed: bytes of an old encoding become replacement marks."""
-    return os.fsencode(file).decode("utf-8", "replace")
-
-
-def _predict(
-    job: Images, files: Sequence[Path], pixels: torch.Tensor, top: int
-) -> list[Prediction]:
-    unknown = torch.zeros(len(files), dtype=torch.float32 if job.config.numeric else torch.int64)
+def _predict(job: Images, names: Sequence[str], pixels: torch.Tensor, top: int) -> list[Prediction]:
+    unknown = torch.zeros(len(names), dtype=torch.float32 if job.config.numeric else torch.int64)
     the_task = task.build_task(job.config, unknown, job.card, job.compute)
-    split = ImageSet(pixels, unknown, tuple(map(str, files)))
+    split = ImageSet(pixels, unknown, tuple(names))
     outputs = training.infer(job.model, the_task, job.batches(split), job.compute)["outputs"]
     if job.config.numeric:
         return [
-            Prediction(_text(file), (("", value),))
-            for file, value in zip(files, outputs.tolist(), strict=True)
+            Prediction(name, (("", value),))
+            for name, value in zip(names, outputs.tolist(), strict=True)
         ]
     chances = torch.from_numpy(probabilities(outputs))
     values, classes = chances.topk(min(top, len(job.card.classes)))
     return [
         Prediction(
-            _text(file),
+            name,
             tuple(
                 (job.card.classes[index], value) for index, value in zip(row, chance, strict=True)
             ),
         )
-        for file, row, chance in zip(files, classes.tolist(), values.tolist(), strict=True)
+        for name, row, chance in zip(names, classes.tolist(), values.tolist(), strict=True)
     ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import images
+from common import decoding, images
 from labs.detection import formats
 from labs.detection.formats import SPLITS, Annotated, Picture, Problem
 from labs.detection.formats.folders import contents, is_image, walk
@@ -60,7 +60,7 @@ def _pictures(found: Annotated) -> dict[Path, Picture]:
 def _unreadable(found: Annotated) -> Iterator[Problem]:
     """Yield the images whose headers are right, and whose pixels are not."""
     pictures = _pictures(found)
-    results = images.photos(pictures, lambda photo: None)
+    results = decoding.photos(pictures, lambda photo: None)
     for picture, why in zip(pictures.values(), results, strict=True):
         if why is not None:
             yield Problem(picture.name, BAD_IMAGE, why)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from common import images, jobs
+from common import decoding, jobs
 from common.config import nearest
 from common.data import Padded, Ragged, sample_rows, split_rows
 from common.errors import DataError
@@ -159,7 +159,7 @@ class FileBoxSet(BoxSet):
         Raises:
             DataError: the file can no longer be read.
         """
-        return letterbox(images.photo(self.paths[row]), self.images.shape[-1])[0]
+        return letterbox(decoding.photo(self.paths[row]), self.images.shape[-1])[0]
 
 
 class Outlined:
@@ -416,7 +416,7 @@ def _decoded(
     def change(photo: Tensor) -> Tensor | None:
         return letterbox(photo, size)[0] if keep else None
 
-    results = images.photos((picture.path for picture in part), change)
+    results = decoding.photos((picture.path for picture in part), change)
     for picture, result in zip(part, results, strict=True):
         if isinstance(result, str):
             unreadable.append((picture.name, result))

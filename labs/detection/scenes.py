@@ -25,8 +25,8 @@ from torch import Tensor
 from common import seeding
 from common.data import Ragged, split_rows
 from common.errors import SaveError
-from common.files import replacing
-from common.images import cache_dir, load_embedded
+from common.files import cache_dir, replacing
+from common.images import load_embedded
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2

@@ -26,9 +26,9 @@ import yaml
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common import images
 from common.data import Padded
 from common.errors import ConfigError, DataError, RunError
+from common.files import cache_dir
 from common.results import Array
 from common.training import When
 from labs.detection import masks, metrics, weights
@@ -38,7 +38,7 @@ from labs.detection.task import MOST, Detection, detections, filled
 _SWITCHES = {
     "ULTRALYTICS_SAFE_LOAD": "1",
     "YOLO_AUTOINSTALL": "false",
-    "YOLO_CONFIG_DIR": str(images.cache_dir()),  # else it would write to the user's own folder
+    "YOLO_CONFIG_DIR": str(cache_dir()),  # else it would write to the user's own folder
     "YOLO_OFFLINE": "true",
     "YOLO_VERBOSE": "false",
 }

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common import download
 from common.errors import ConfigError, RunError
-from common.images import cache_dir
+from common.files import cache_dir
 from labs.detection import torchvision_models
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"

@@ -19,7 +19,7 @@ from torch import Tensor
 from common.data import Ragged
 from common.download import Remote, fetch
 from common.errors import DataError
-from common.images import cache_dir
+from common.files import cache_dir
 
 GLOVE_SIZES = (50, 100, 200, 300)
 

@@ -27,8 +27,7 @@ import torch
 from common.cli import note
 from common.data import Ragged
 from common.errors import SaveError
-from common.files import replacing
-from common.images import cache_dir
+from common.files import cache_dir, replacing
 
 PAD, UNKNOWN = 0, 1
 SPECIALS = ("<pad>", "<unk>")
@@ -325,7 +324,7 @@ def encode_splits(
 ) -> tuple[Words, dict[str, Ragged]]:
     """Learn the vocabulary of `train` and encode all splits; or read both from the cache.
 
-    The cache is a file in `common.images.cache_dir`, named by the texts and the other arguments.
+    The cache is a file in `common.files.cache_dir`, named by the texts and the other arguments.
     One that is damaged is made anew, and the user is told.
 
     Args:

@@ -163,8 +163,11 @@ def test_a_file_that_is_no_config_is_refused(refused, tmp_path):
         (["--augment", "erase:2", "--seed", "x"], "--seed x"),
         (["--name", "../x"], "--name ../x: expected letters, digits"),
         (["--name", "a/b"], "--name a/b: expected letters, digits"),
-        (["--data", "dgits"], "embedded: mnist5k, digits; did you mean digits?"),
-        (["--data", "no/such/place"], "no such folder or CSV file"),
+        (
+            ["--data", "dgits"],
+            "embedded: mnist5k, digits; to download: mnist, fashion-mnist, cifar10; did you mean digits?",
+        ),
+        (["--data", "no/such/place"], "no such folder or file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -404,7 +407,7 @@ def test_data_that_has_changed_is_refused(train, lab, paint, folder):
     shutil.rmtree(folder)
     result = lab("evaluate", run)
     assert result.code == 2
-    assert f"{folder}: no such folder or CSV file" in result.err
+    assert f"{folder}: no such folder or file" in result.err
 
 
 def test_pixels_that_have_changed_are_noticed(train, lab, paint, folder):

@@ -16,7 +16,7 @@ from common import config as configs
 from common.compute import Compute
 from common.config import build
 from common.errors import ConfigError, DataError, NonFiniteError
-from common.image_data import ImageCard
+from common.image_data import ImageCard, pixel_rows
 from common.images import ImageFiles, ImageSet
 from common.tasks import probabilities
 from common.training import When
@@ -183,7 +183,7 @@ def test_a_home_folder_is_found(photos, monkeypatch):
 
 
 def test_unknown_data_names_the_embedded_sets():
-    with pytest.raises(DataError, match="embedded: mnist5k, digits; did you mean mnist5k"):
+    with pytest.raises(DataError, match="cifar10; did you mean mnist5k"):
         load(config(data="mnist5"))
 
 
@@ -301,7 +301,7 @@ def test_baselines_see_large_images_shrunk():
     part = ImageSet(
         torch.full((3, 1, 64, 64), 255, dtype=torch.uint8), torch.zeros(3), tuple("abc")
     )
-    pixels = baselines._pixels(part)
+    pixels = pixel_rows(part, baselines.SIDE)
     assert pixels.shape == (3, 32 * 32)
     assert np.all(pixels == 1)
 

@@ -1,8 +1,9 @@
+import gzip
 import hashlib
 import pickle
 import struct
+import tarfile
 import unicodedata
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,19 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from torch.utils.data import DataLoader
-from torchvision.transforms import v2
 
 from common import images
+from common.decoding import ImageFiles, _open_cache, _try_decode, decode
+from common.download import DownloadError
 from common.errors import DataError, SaveError
 from common.images import (
-    ImageFiles,
-    decode,
+    DOWNLOADS,
     fingerprint,
+    load_arrays,
     load_csv,
+    load_download,
     load_embedded,
     load_folder,
-    photo,
 )
 
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
@@ -32,7 +34,7 @@ PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 64
 def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("LABS_CACHE", str(folder))
-    images._open_cache.cache_clear()
+    _open_cache.cache_clear()
     return folder
 
 
@@ -131,185 +133,6 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, mnist, monkeyp
 def test_an_unknown_embedded_set_names_the_nearest():
     with pytest.raises(DataError, match=r"mnist5k, digits\. Did you mean 'digits'"):
         load_embedded("digit")
-
-
-# Decoding
-
-
-def test_decode_agrees_with_torchvision(tmp_path):
-    PHOTOS[0].save(tmp_path / "photo.png")
-    ours = decode(tmp_path / "photo.png", 61, 3)
-    reference = v2.Compose([v2.CenterCrop(427), v2.Resize(61)])(PHOTOS[0])
-    difference = ours.float() - v2.functional.pil_to_tensor(reference).float()
-    assert ours.dtype == torch.uint8
-    assert difference.abs().mean() < 0.7  # the centre of 640 - 427 pixels lies between two of them
-    grey = decode(tmp_path / "photo.png", 61, 1)
-    assert grey.shape == (1, 61, 61)
-    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
-    assert (grey - (ours * weights).sum(0)).abs().max() < 2
-
-
-def test_decode_is_exact_where_nothing_is_scaled(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    Image.fromarray(picture).save(tmp_path / "a.bmp")
-    assert (decode(tmp_path / "a.bmp", 9, 3).numpy() == picture.transpose(2, 0, 1)).all()
-    assert (decode(tmp_path / "a.bmp", 5, 3).shape) == (3, 5, 5)
-
-
-def test_a_large_jpeg_decoded_at_reduced_size_looks_the_same(tmp_path):
-    large = PHOTOS[1].resize((1600, 1600))
-    large.save(tmp_path / "large.jpg", quality=95)
-    large.save(tmp_path / "large.png")
-    difference = decode(tmp_path / "large.jpg", 64, 3).float() - decode(
-        tmp_path / "large.png", 64, 3
-    )
-    assert difference.abs().mean() < 1
-    assert difference.abs().max() < 16
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(tmp_path, orientation):
-    turn = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,  # the inverse of what a viewer must do
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    upright = PHOTOS[0].crop((0, 0, 40, 40))
-    stored = upright.transpose(turn[orientation]) if orientation in turn else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored.save(tmp_path / "a.png", exif=exif)
-    assert (decode(tmp_path / "a.png", 40, 3).permute(1, 2, 0).numpy() == np.asarray(upright)).all()
-
-
-def test_cmyk_is_converted(tmp_path):
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "red.jpg")
-    red, green, blue = decode(tmp_path / "red.jpg", 4, 3).float().mean((1, 2))
-    assert red > 245
-    assert max(green, blue) < 10
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
-def test_sixteen_bit_grey_keeps_its_levels(tmp_path, suffix):
-    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
-    Image.fromarray(levels * 257).save(tmp_path / f"a.{suffix}")
-    assert (decode(tmp_path / f"a.{suffix}", 16, 1)[0].numpy() == levels).all()
-    assert (decode(tmp_path / f"a.{suffix}", 16, 3).numpy() == levels).all()
-
-
-def test_deep_grey_of_other_kinds(tmp_path):
-    levels = np.arange(256).reshape(16, 16)
-    Image.fromarray((levels * 257).astype(np.int32)).save(tmp_path / "int.tif")
-    Image.fromarray((levels / 255).astype(np.float32)).save(tmp_path / "float.tif")
-    for name in ("int.tif", "float.tif"):
-        assert (decode(tmp_path / name, 16, 1)[0].numpy() == levels).all()
-
-    Image.fromarray(levels.astype(np.float32)).save(tmp_path / "bright.tif")
-    with pytest.raises(DataError, match="grey values from 0 to 255, expected 0 to 1"):
-        decode(tmp_path / "bright.tif", 16, 1)
-    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "nan.tif")
-    with pytest.raises(DataError, match="grey values from nan"):
-        decode(tmp_path / "nan.tif", 16, 1)
-    Image.fromarray(levels.astype(np.uint16)).save(tmp_path / "dark.png")
-    with pytest.raises(DataError, match="all black"):
-        decode(tmp_path / "dark.png", 16, 1)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
-def test_transparency_is_laid_over_white(tmp_path, mode):
-    black = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    black.paste((0, 0, 0, 255), (4, 0, 8, 8))
-    if mode in ("RGBA", "LA"):
-        black.convert(mode).save(tmp_path / "a.png")
-    else:  # one level, or one entry of the palette, is declared transparent
-        levels = Image.new(mode, (8, 8), 7)
-        if mode == "P":
-            levels.putpalette(bytes(24))  # eight times black
-        levels.paste(0, (4, 0, 8, 8))
-        levels.save(tmp_path / "a.png", transparency=7)
-    for channels in (1, 3):
-        picture = decode(tmp_path / "a.png", 8, channels)
-        assert (picture[:, :, :4] == 255).all()
-        assert (picture[:, :, 4:] == 0).all()
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
-def test_one_pixel_is_enough(tmp_path, mode):
-    Image.new(mode, (1, 1), 0).save(tmp_path / "a.png")
-    assert decode(tmp_path / "a.png", 16, 3).shape == (3, 16, 16)
-
-
-def test_a_long_strip_is_not_blown_up(tmp_path):
-    Image.new("L", (60_000, 1), 9).save(tmp_path / "a.png")
-    assert (decode(tmp_path / "a.png", 256, 1) == 9).all()
-
-
-def bomb(path, side):
-    """Write a PNG that says it has side x side pixels, and has none."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
-    path.write_bytes(data + struct.pack(">I", zlib.crc32(header)) + bytes(4) + b"IDAT")
-    return path
-
-
-def test_unreadable_files_say_why(tmp_path):
-    (tmp_path / "empty.jpg").write_bytes(b"")
-    (tmp_path / "text.png").write_text("I am not a picture")
-    PHOTOS[0].save(tmp_path / "cut.jpg")
-    PHOTOS[0].crop((0, 0, 60, 60)).save(tmp_path / "cut.png")
-    for name, reason in {
-        "empty.jpg": "empty file",
-        "text.png": "not an image",
-        "missing.png": "No such file",
-        cut(tmp_path / "cut.jpg").name: "truncated",
-        cut(tmp_path / "cut.png").name: "",
-        bomb(tmp_path / "large.png", 10_000).name: "more than 89,478,485 pixels",  # PIL would warn
-        bomb(tmp_path / "huge.png", 60_000).name: "more than 89,478,485 pixels",
-    }.items():
-        with pytest.raises(DataError, match=f"{name}: .*{reason}.*; replace or remove"):
-            decode(tmp_path / name, 16, 3)
-        with pytest.raises(DataError, match=f"{name}: .*{reason}.*; replace or remove"):
-            photo(tmp_path / name)
-    assert images.photo_size(tmp_path / "empty.jpg") == "empty file"
-    assert images.photo_size(tmp_path / "cut.jpg") == (427, 640)
-
-
-# Whole photos
-
-
-def test_a_photo_is_decoded_at_its_full_size(tmp_path):
-    PHOTOS[1].save(tmp_path / "a.png")
-    decoded = photo(tmp_path / "a.png")
-    assert decoded.is_contiguous()
-    assert (decoded.permute(1, 2, 0).numpy() == np.asarray(PHOTOS[1])).all()
-
-
-def test_a_photo_is_upright_flat_deep_and_in_color(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    paint(tmp_path / "turned.jpg", size=(40, 20), exif=exif)
-    assert photo(tmp_path / "turned.jpg").shape == (3, 40, 20)
-    assert images.photo_size(tmp_path / "turned.jpg") == (40, 20)
-    Image.new("RGBA", (4, 2), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (photo(tmp_path / "clear.png") == 255).all()
-    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
-    Image.fromarray(levels * 257).save(tmp_path / "deep.png")
-    assert (photo(tmp_path / "deep.png").numpy() == levels).all()
-
-
-def test_photos_come_in_order_or_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_PHOTO_CHUNK", 4)
-    paths = [paint(tmp_path / f"{side}.png", size=(side, 5)) for side in range(1, 11)]
-    paths.insert(3, cut(paint(tmp_path / "cut.png", size=(50, 50))))
-    paths.append(bomb(tmp_path / "large.png", 10_000))
-    widths = list(images.photos(iter(paths), lambda pixels: pixels.shape[2]))
-    assert widths[:3] + widths[4:-1] == list(range(1, 11))
-    assert isinstance(widths[3], str)
-    assert widths[-1] == "more than 89,478,485 pixels"
 
 
 # Folders
@@ -519,6 +342,55 @@ def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch):
         load_csv(table, 8)
 
 
+def test_images_in_no_class_folder_are_a_set_where_classes_are_optional(tmp_path):
+    for value in range(4):
+        paint(tmp_path / "flat" / f"{value}.png", value)
+    paint(tmp_path / "flat" / "5.jpg")
+    (tmp_path / "flat" / "5.jpg").write_text("text")
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "flat" / "6.tif")
+    for decoding in ("memory", "cache", "stream"):
+        loaded = load_folder(tmp_path / "flat", 8, decoding=decoding, classes="optional")
+        part = loaded.parts["all"]
+        assert loaded.classes == ()
+        assert part.names == ("0.png", "1.png", "2.png", "3.png")
+        assert part.targets.equal(torch.zeros(4, dtype=torch.int64))
+        assert part.images[2].equal(decode(tmp_path / "flat" / "2.png", 8, 3))
+        assert loaded.source == "folder flat: 4 images, 2 left out"
+        assert loaded.skipped == (
+            ("5.jpg", "not an image, or of an unknown format"),
+            ("6.tif", "16 of 16 pixels are NaN or infinite"),
+        )
+
+
+def test_images_without_classes_may_be_split_already(tmp_path):
+    root = tmp_path / "split"
+    for part, number in (("train", 3), ("val", 1), ("test", 2)):
+        for value in range(number):
+            paint(root / part / f"{value}.png", value)
+    loaded = load_folder(root, 8, classes="optional")
+    sizes = [(part, len(found)) for part, found in loaded.parts.items()]
+    assert sizes == [("train", 3), ("validation", 1), ("test", 2)]
+    assert loaded.parts["validation"].names == ("val/0.png",)
+    (root / "val" / "0.png").unlink()
+    with pytest.raises(DataError, match="no class folders, and\n.*no images, .*1 needed in valid"):
+        load_folder(root, 8, classes="optional")
+    make_classes(root / "train")
+    with pytest.raises(DataError, match=r"no class folders in .*val"):
+        load_folder(root, 8, classes="optional")
+
+
+def test_class_folders_are_classes_also_where_they_are_optional(tmp_path):
+    for names in (["cat"], ["cat", "dog"]):
+        root = make_classes(tmp_path / str(len(names)), names)
+        paint(root / "loose.png")
+        loaded = load_folder(root, 8, classes="optional")
+        assert loaded.classes == tuple(names)
+        assert loaded.skipped == (("loose.png", "not in a class folder"),)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="all together: no images, at least 3 needed"):
+        load_folder(tmp_path / "empty", 8, classes="optional")
+
+
 # Ways of decoding
 
 
@@ -555,7 +427,7 @@ def test_files_are_decoded_in_workers(tmp_path):
 
 def test_auto_is_memory_only_up_to_the_limit(tmp_path, monkeypatch):
     root = make_classes(tmp_path / "pets")
-    monkeypatch.setattr(images, "_MEMORY_LIMIT", 6 * 3 * 8 * 8)
+    monkeypatch.setattr("common.decoding._MEMORY_LIMIT", 6 * 3 * 8 * 8)
     assert isinstance(load_folder(root, 8).parts["all"].images, torch.Tensor)
     assert isinstance(load_folder(root, 9).parts["all"].images, ImageFiles)
 
@@ -566,7 +438,7 @@ def test_what_was_found_is_remembered_until_a_file_changes(tmp_path, monkeypatch
     first = load_folder(root, 8, decoding=decoding).parts["all"]
     pixels = [first.images[row] for row in range(6)]
     with monkeypatch.context() as patch:
-        patch.setattr(images, "_decode_all", refuse)
+        patch.setattr("common.decoding._decode_all", refuse)
         again = load_folder(root, 8, decoding=decoding).parts["all"]
         assert all(again.images[row].equal(pixels[row]) for row in range(6))
         with pytest.raises(pytest.fail.Exception):
@@ -609,7 +481,7 @@ def test_an_interrupted_cache_leaves_nothing(tmp_path, cache, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros((3, 8, 8), np.uint8)
 
-    monkeypatch.setattr(images, "_try_decode", interrupt)
+    monkeypatch.setattr("common.decoding._try_decode", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_folder(root, 8, decoding="cache")
     assert list(cache.iterdir()) == []
@@ -617,12 +489,12 @@ def test_an_interrupted_cache_leaves_nothing(tmp_path, cache, monkeypatch):
 
 def test_a_file_that_became_readable_is_found(tmp_path, monkeypatch):
     root = make_classes(tmp_path / "pets", number=4)
-    real = images._try_decode
     with monkeypatch.context() as patch:
         patch.setattr(
-            images,
-            "_try_decode",
-            lambda path, *rest: "Permission denied" if path.name == "1.png" else real(path, *rest),
+            "common.decoding._try_decode",
+            lambda path, *rest: (
+                "Permission denied" if path.name == "1.png" else _try_decode(path, *rest)
+            ),
         )
         loaded = load_folder(root, 8, decoding="cache")
         assert loaded.skipped == (
@@ -740,6 +612,243 @@ def test_tables_that_are_not_text_or_not_csv(tmp_path):
     table.write_text(f"path,label\n{'x' * 200_000},a\n")
     with pytest.raises(DataError, match=r"1 x no such image file: line 2 \(xxx"):
         load_csv(table, 8)
+
+
+# Arrays
+
+
+def test_arrays_become_sets(tmp_path):
+    pixels, labels = load_digits().images / 16, load_digits().target
+    np.savez(tmp_path / "digits.npz", x_train=pixels, y_train=labels, x_test=pixels[:99])
+    with pytest.raises(DataError, match="labels, but none for test"):
+        load_arrays(tmp_path / "digits.npz")
+    named = {"x_train": pixels, "y_train": labels, "x_test": pixels[:99], "y_test": labels[:99]}
+    np.savez(tmp_path / "digits.npz", **named, writers=np.arange(3))
+    loaded = load_arrays(str(tmp_path / "digits.npz"))
+    assert loaded.classes == tuple("0123456789")
+    assert loaded.source == "arrays digits.npz: 1,896 images in 10 classes, left out: writers"
+    assert loaded.skipped == (("writers", "neither images nor labels, by its name"),)
+    train, test = loaded.parts["train"], loaded.parts["test"]
+    assert train.images.equal(load_embedded("digits").parts["all"].images)
+    assert train.targets.tolist() == labels.tolist()
+    assert train.targets.dtype == test.targets.dtype == torch.int64
+    assert test.names[3] == "digits.npz/test/3"
+    assert fingerprint(train) == fingerprint(load_arrays(tmp_path / "digits.npz").parts["train"])
+
+
+def test_labels_of_arrays_are_numbered_in_their_order(tmp_path):
+    pixels = load_digits().images[:9]
+    for labels, classes in (
+        ([10, 2, -1] * 3, ("-1", "2", "10")),
+        (["ㄷ", "ㄱ", "ㄴ"] * 3, ("ㄱ", "ㄴ", "ㄷ")),
+    ):
+        np.savez(tmp_path / "a.npz", images=pixels / 16, labels=labels)
+        loaded = load_arrays(tmp_path / "a.npz")
+        assert loaded.classes == classes
+        part = loaded.parts["all"]
+        assert [classes[target] for target in part.targets] == [str(label) for label in labels]
+        assert part.names[0] == "a.npz/0"
+
+
+def test_arrays_without_labels_are_a_set_without_classes(tmp_path):
+    np.save(tmp_path / "a.npy", load_digits().images / 16)
+    loaded = load_arrays(tmp_path / "a.npy")
+    assert loaded.classes == ()
+    assert loaded.parts["all"].targets.equal(torch.zeros(1797, dtype=torch.int64))
+    assert loaded.source == "arrays a.npy: 1,797 images"
+    np.save(tmp_path / "a.npy", load_digits().images[:2] / 16)
+    with pytest.raises(DataError, match="all together: 2 images, at least 3 needed"):
+        load_arrays(tmp_path / "a.npy")
+
+
+def test_classes_of_arrays_that_are_too_small_are_named(tmp_path):
+    pixels = load_digits().images / 16
+    np.savez(tmp_path / "a.npz", x=pixels[:30], y=range(30))
+    with pytest.raises(DataError, match="0: 1 images, at least 3 needed") as error:
+        load_arrays(tmp_path / "a.npz")
+    assert str(error.value).splitlines()[-1] == "  - 20 more"
+    labels = load_digits().target
+    few = labels < 9
+    named = {"x_test": pixels[few], "y_test": labels[few]}
+    np.savez(tmp_path / "a.npz", x_train=pixels, y_train=labels, **named)
+    with pytest.raises(DataError, match="9: no images, at least 1 needed in test"):
+        load_arrays(tmp_path / "a.npz")
+    with pytest.raises(DataError, match=r"Did you mean 'a\.npz'"):
+        load_arrays(tmp_path / "b.npz")
+
+
+# Downloads
+
+
+def idx(values):
+    header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+    return header + values.astype(np.uint8).tobytes()
+
+
+def cifar(folder, number):
+    folder.mkdir(parents=True)
+    rows = np.arange(number * 3073) % 251
+    rows[::3073] = np.arange(number) % 10
+    for name in (*(f"data_batch_{index}.bin" for index in range(1, 6)), "test_batch.bin"):
+        (folder / name).write_bytes(rows.astype(np.uint8).tobytes())
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Let the sets that are downloaded be small: 30 and 20 images, of CIFAR-10 100 and 20."""
+    pixels, labels = np.rint(load_digits().images * (255 / 16)), load_digits().target
+    files, shifted = {}, {}
+    for name, rows in (("train", slice(0, 30)), ("t10k", slice(30, 50))):
+        files[f"{name}-images-idx3-ubyte"] = shifted[f"{name}-images-idx3-ubyte"] = idx(
+            pixels[rows]
+        )
+        files[f"{name}-labels-idx1-ubyte"] = idx(labels[rows])
+        shifted[f"{name}-labels-idx1-ubyte"] = idx(9 - labels[rows])
+    contents = {"mnist": files, "fashion-mnist": shifted}
+    for name, each in contents.items():
+        digests = {
+            part: hashlib.sha256(each[f"{prefix}-labels-idx1-ubyte"]).hexdigest()
+            for part, prefix in (("train", "train"), ("test", "t10k"))
+        }
+        changed = DOWNLOADS[name]._replace(counts={"train": 30, "test": 20}, labels=digests)
+        monkeypatch.setitem(DOWNLOADS, name, changed)
+    changed = DOWNLOADS["cifar10"]._replace(counts={"train": 100, "test": 20})
+    monkeypatch.setitem(DOWNLOADS, "cifar10", changed)
+    return contents
+
+
+def write(folder, files, pack=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        path = folder / (f"{name}.gz" if pack else name)
+        path.write_bytes(gzip.compress(data) if pack else data)
+    return folder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    def fail(*_, **__):
+        pytest.fail("it was downloaded")
+
+    monkeypatch.setattr(images, "fetch_all", fail)
+
+
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("place", [".", "raw", "MNIST/raw"])
+def test_mnist_that_is_there_is_used(place, pack, small, offline, tmp_path):
+    write(tmp_path / "data" / place, small["mnist"], pack)
+    write(tmp_path / "data" / "FashionMNIST" / "raw", small["fashion-mnist"], pack)
+    loaded = load_download("mnist", tmp_path / "data")
+    assert loaded.classes == tuple("0123456789")
+    assert loaded.source == "MNIST: 70,000 digits 28x28"
+    assert [(name, len(part)) for name, part in loaded.parts.items()] == [
+        ("train", 30),
+        ("test", 20),
+    ]
+    digits = load_digits().target
+    assert loaded.parts["train"].targets.tolist() == digits[:30].tolist()
+    assert loaded.parts["train"].targets.dtype == torch.int64
+    assert loaded.parts["test"].names[1] == "mnist/test/1"
+    fashion = load_download("fashion-mnist", tmp_path / "data")
+    assert fashion.classes[0] == "T-shirt/top"
+    assert fashion.classes[-1] == "Ankle boot"
+    assert fashion.parts["test"].targets.tolist() == (9 - digits[30:50]).tolist()
+
+
+def test_a_set_whose_files_have_the_same_names_is_told_apart(small, offline, tmp_path):
+    write(tmp_path, small["fashion-mnist"])
+    with pytest.raises(DataError, match="has other labels for train: it is not MNIST: 70,000"):
+        load_download("mnist", tmp_path)
+    write(tmp_path, {"t10k-images-idx3-ubyte": idx(load_digits().images[:20] * 15)})
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(load_digits().target[:20]))
+    with pytest.raises(DataError, match="has other labels for test: it is not Fashion-MNIST"):
+        load_download("fashion-mnist", tmp_path)
+    write(tmp_path, small["mnist"] | {"t10k-images-idx3-ubyte": idx(load_digits().images[:9])})
+    with pytest.raises(DataError, match=r"has labels of shape \(20,\), expected \(9,\)"):
+        load_download("mnist", tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(load_digits().target[:9]))
+    with pytest.raises(DataError, match="has 9 images for test, expected 20 of each"):
+        load_download("mnist", tmp_path)
+    for name in ("train", "t10k"):
+        (tmp_path / f"{name}-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="has no labels for train, expected 30 of each"):
+        load_download("mnist", tmp_path)
+
+
+def test_what_is_missing_is_downloaded_to_where_it_belongs(small, tmp_path, cache, monkeypatch):
+    calls = []
+
+    def fetch_all(remotes, folder, *, instead):
+        calls.append((folder, [remote.name for remote in remotes]))
+        write(folder, small["mnist"], pack=True)
+
+    monkeypatch.setattr(images, "fetch_all", fetch_all)
+    write(tmp_path / "data" / "FashionMNIST" / "raw", small["fashion-mnist"])
+    train = {name: data for name, data in small["mnist"].items() if "train" in name}
+    for folder in (None, tmp_path / "data", write(tmp_path / "half", train, pack=True)):
+        for _ in range(2):
+            loaded = load_download("mnist", folder)
+            assert len(loaded.parts["test"]) == 20
+    assert [folder for folder, _ in calls] == [
+        cache / "downloads" / "mnist",
+        tmp_path / "data",
+        tmp_path / "half",
+    ]
+    assert calls[0][1] == [f"{name}.gz" for name in small["mnist"]]
+
+
+@pytest.mark.parametrize("place", [".", "cifar-10-batches-bin"])
+def test_cifar_that_is_there_is_used(place, small, offline, tmp_path):
+    cifar(tmp_path / "data" / place, 20)
+    loaded = load_download("cifar10", tmp_path / "data")
+    assert loaded.classes[:3] == ("airplane", "automobile", "bird")
+    assert loaded.parts["train"].images.shape == (100, 3, 32, 32)
+    assert loaded.parts["test"].targets.tolist() == [row % 10 for row in range(20)]
+    (tmp_path / "data" / place / "data_batch_3.bin").unlink()
+    with pytest.raises(DataError, match="has 80 images for train, expected 100 of each"):
+        load_download("cifar10", tmp_path / "data")
+
+
+def test_the_archive_of_cifar_is_unpacked_into_the_cache(small, tmp_path, monkeypatch):
+    def fetch_all(remotes, folder, *, instead):
+        folder.mkdir(exist_ok=True)
+        with tarfile.open(folder / remotes[0].name, "w:gz") as archive:
+            archive.add(cifar(tmp_path / "made", 20), "cifar-10-batches-bin")
+
+    monkeypatch.setattr(images, "fetch_all", fetch_all)
+    for _ in range(2):
+        assert len(load_download("cifar10", tmp_path / "data").parts["train"]) == 100
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar-10-binary.tar.gz"]
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_offline_the_embedded_set_and_the_files_are_named(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(DownloadError) as error:
+        load_download(name, tmp_path)
+    said = str(error.value)
+    assert "no connection" in said
+    assert "--data mnist5k needs no download" in said
+    assert "--data-dir FOLDER" in said
+    assert all(remote.name in said for remote in DOWNLOADS[name].remotes)
+
+
+def test_what_is_downloaded_is_known_in_full():
+    for download in DOWNLOADS.values():
+        assert len(download.classes) == len(set(download.classes)) == 10
+        for remote in download.remotes:
+            assert remote.url.startswith("https://")
+            assert len(remote.sha256) == 64
+    with pytest.raises(DataError, match=r"mnist, fashion-mnist, cifar10\. Did you mean 'cifar10'"):
+        load_download("cifar")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
+def test_the_real_sets_are_downloaded(name, tmp_path):
+    loaded = load_download(name, tmp_path)
+    assert loaded.parts["train"].targets.bincount().min() > 5000 * 0.98
 
 
 # Fingerprints

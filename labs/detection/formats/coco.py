@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.decoding import photo_size
 from common.errors import DataError
 from common.files import write_text
-from common.images import photo_size, relative_name
+from common.images import relative_name
 from common.tables import read_text
 from labs.detection.formats.folders import Finder, part_of
 from labs.detection.formats.records import (

@@ -18,9 +18,10 @@ from typing import Any
 import yaml
 
 from common.config import nearest
+from common.decoding import photo_size
 from common.errors import DataError
 from common.files import write_text
-from common.images import photo_size, relative_name
+from common.images import relative_name
 from common.tables import read_text
 from labs.detection.formats.folders import Finder, by_folder, is_image, walk
 from labs.detection.formats.records import (

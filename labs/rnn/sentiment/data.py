@@ -20,7 +20,7 @@ from common.config import nearest
 from common.data import Ragged, sample_rows, split_rows
 from common.download import Remote, fetch_all, fetch_unpacked
 from common.errors import DataError
-from common.images import cache_dir
+from common.files import cache_dir
 from common.tables import Table, decode, read_table
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams

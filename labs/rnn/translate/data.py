@@ -26,7 +26,7 @@ from common.config import nearest
 from common.data import Ragged
 from common.download import Remote, fetch_all
 from common.errors import DataError
-from common.images import cache_dir
+from common.files import cache_dir
 from common.tables import read_table
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
