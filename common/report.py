@@ -77,7 +77,7 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
         "longest": _LONGEST,
     }
     html = template.render(page, font="")
-    if font := _font(html):
+    if font := korean_glyphs(html):
         html = template.render(page, font=font)
     # A command line may hold the bytes of a name that is no UTF-8, as lone surrogates.
     return html.encode("utf-8", "replace").decode("utf-8")
@@ -97,7 +97,7 @@ def _base64(picture: Path | bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _font(text: str) -> str:
+def korean_glyphs(text: str) -> str:
     """Return NanumGothic with no glyphs but those of a text, as WOFF in base64; or "" if none.
 
     Only East Asian letters are asked of it: all others every machine has. Browsers compose a

@@ -3,6 +3,7 @@
 import click
 
 LABS = {
+    "autoencoder": ("autoencoders and VAEs: compress, reconstruct, map the latent space", "train"),
     "classification": ("CNNs on images: train, compare with baselines, see the mistakes", "train"),
     "detection": ("YOLO and its rivals: boxes, mAP, and why a detector errs", "train"),
     "rnn": ("RNN, LSTM, GRU: sentiment, forecasts, translation, memory", "sentiment"),

@@ -165,7 +165,7 @@ def test_a_file_that_is_no_config_is_refused(refused, tmp_path):
         (["--name", "a/b"], "--name a/b: expected letters, digits"),
         (
             ["--data", "dgits"],
-            "embedded: mnist5k, digits; to download: mnist, fashion-mnist, cifar10; did you mean digits?",
+            "fashion-mnist, cifar10; did you mean digits?",
         ),
         (["--data", "no/such/place"], "no such folder or file"),
     ],

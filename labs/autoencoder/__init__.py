@@ -1,0 +1,1 @@
+"""The autoencoder lab: compress, reconstruct, and walk through the latent space."""

@@ -1,0 +1,336 @@
+"""`python -m labs.autoencoder`: train, then look at what the latents hold."""
+
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import click
+
+from common import cli, commands
+from common.config import nearest
+from common.errors import ConfigError
+from labs.autoencoder.config import (
+    RECIPES,
+    UNTOLD,
+    AutoencoderConfig,
+    CompareAnomaliesConfig,
+    SweepConfig,
+    recipe_for,
+)
+from labs.autoencoder.names import MODELS
+
+PROGRAM = "python -m labs.autoencoder"
+JOB = "labs.autoencoder.job:Compression"
+WHOLES = {  # runs made of runs, by the command that trains them
+    "sweep": "labs.autoencoder.sweep:Sweep",
+    "compare-anomalies": "labs.autoencoder.compare_anomalies:Comparison",
+}
+
+
+@click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def group() -> None:
+    """Squeeze images into a few numbers, give them back, and look at those numbers.
+
+    Begin with `train`; every other command but `sweep` and `compare-anomalies` takes the folder of
+    a run, shows one view of it, and puts that into the run's report.
+    """
+
+
+@group.command(cls=cli.TrainCommand, config=AutoencoderConfig, recipes=RECIPES)
+def train(**given: Any) -> None:
+    """Train an autoencoder, hold it against PCA, and write a report with all views.
+
+    Without options: a convolutional one with 32 latents on 5,000 MNIST digits. Values come from
+    the defaults, then a recipe, then a config file, then options.
+    """
+    _choose_recipe(given)
+    commands.train(JOB, AutoencoderConfig, RECIPES, **given)
+
+
+def _choose_recipe(given: dict[str, Any]) -> None:
+    """Take the recipe that suits the model, where no other is asked for."""
+    own = recipe_for(given["options"].get("model"))
+    if own and given["recipe"] is None and given["resume"] is None:
+        cli.note(f"with the values of --recipe {own}")
+        given["recipe"] = own
+
+
+@group.command()
+@commands.RUN
+@commands.SPLIT
+@commands.DEVICE
+def evaluate(run: Path, split: str, device: str | None) -> None:
+    """Measure a run's best weights again."""
+    from labs.autoencoder.job import Compression
+
+    commands.evaluate(Compression, run, split, device)
+
+
+@group.command("report")
+@commands.RUN
+@commands.DEVICE
+def report_command(run: Path, device: str | None) -> None:
+    """Write a finished run's report again."""
+    from common.run import open_run
+
+    whole = WHOLES.get(open_run(run, "autoencoder").job)
+    if whole is not None:
+        resolve_name(whole).report(run)
+        return
+    commands.report(resolve_name(JOB), run, device)
+
+
+@group.command()
+@commands.RUN
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--class", "class_name", help="Class of the images, for a conditional-vae.")
+@click.option(
+    "--images",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for what the network gives back, as PNG files; a denoising one cleans them.",
+)
+@commands.FORM
+@commands.OUTPUT
+@commands.DEVICE
+def predict(
+    run: Path,
+    paths: tuple[Path, ...],
+    class_name: str | None,
+    folder: Path | None,
+    form: str,
+    output: Path | None,
+    device: str | None,
+) -> None:
+    """Encode images: files, or folders of them. CSV and JSON hold the latents too.
+
+    Unreadable images are named on the way and left out; if none is left, the command fails.
+    """
+    from labs.autoencoder import predictions
+    from labs.autoencoder.job import Compression
+
+    job = Compression.reopen(run, device)
+    job.load_best()
+    latents = form != "table" or output is not None
+    records = predictions.predict(job, paths, class_name, folder, cli.note, latents)
+    commands.show_records(f"{len(records):,} image(s)", records, form, output)
+
+
+@group.command()
+@click.argument("model", metavar="MODEL", required=False)
+@click.option(
+    "--image-size", type=click.IntRange(min=1), default=28, show_default=True, help="Pixels."
+)
+@click.option("--channels", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--latent-size", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Levels of the module tree.",
+)
+def summary(
+    model: str | None, image_size: int, channels: int, latent_size: int, depth: int
+) -> None:
+    """Show a model's module tree, shapes, parameters and multiply-adds.
+
+    Without a name, list the models.
+    """
+    if model is None:
+        cli.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
+        return
+    if model not in MODELS:
+        raise ConfigError(f"no model {model!r}{nearest(model, MODELS)}")
+    from labs.autoencoder import models
+
+    config = AutoencoderConfig(model=model)
+    built = models.build(
+        model,
+        architecture=config.architecture,
+        channels=channels,
+        image_size=image_size,
+        classes=10,
+        latent_size=latent_size,
+        depth=config.depth,
+        width=config.width,
+    )
+    cli.show_summary(built, (channels, image_size, image_size), model, depth)
+
+
+def view(name: str, text: str, *options: Any) -> None:
+    """Add the command of a view: it takes a run, and shows the view with the options' values."""
+
+    def show(run: Path, form: str, output: Path | None, device: str | None, **given: Any) -> None:
+        from labs.autoencoder import views
+
+        views.show(run, device, name, form, output, **given)
+
+    shown: Any = show
+    every = [commands.RUN, *options, commands.FORM, commands.OUTPUT, commands.DEVICE]
+    for option in reversed(every):
+        shown = option(shown)
+    group.command(name, help=text)(shown)
+
+
+view(
+    "reconstruct",
+    "Show inputs beside outputs, the worst ones too, and the error of each class.",
+    commands.SPLIT,
+    click.option(
+        "--count",
+        type=click.IntRange(1, 96),
+        default=24,
+        show_default=True,
+        help="Images of each picture.",
+    ),
+)
+
+
+@group.command()
+@commands.RUN
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test", "all"]),
+    default="test",
+    show_default=True,
+)
+@click.option(
+    "--points",
+    type=click.IntRange(min=5),
+    default=5000,
+    show_default=True,
+    help="Images of the map, at most.",
+)
+@click.option(
+    "--dimensions", type=click.IntRange(2, 3), default=2, show_default=True, help="Of the map."
+)
+@click.option(
+    "--perplexity",
+    type=click.FloatRange(min=1),
+    help="Neighbors that each point attends to, about; 30, or fewer of few points, if not given.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--place",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A file or folder of images to put on the map that the run has; may be repeated.",
+)
+@commands.FORM
+@commands.OUTPUT
+@commands.DEVICE
+def latents(
+    run: Path,
+    place: tuple[Path, ...],
+    form: str,
+    output: Path | None,
+    device: str | None,
+    **options: Any,
+) -> None:
+    """Map the latents, say how much of the map to believe, and write one to explore.
+
+    With --place, put new images on the map that there is; its other options are then that map's.
+    """
+    from labs.autoencoder import views
+
+    if place:
+        views.show(run, device, "placed", form, output, paths=place)
+    else:
+        views.show(run, device, "latents", form, output, **options)
+
+
+view("probe", "Ask a linear model for the class: from the latents, from PCA, from the pixels.")
+view(
+    "neighbours",
+    "Find images of the same class among the nearest: by latents, by PCA, by pixels.\n\n"
+    "IMAGES are rows of the test split, such as 12, or files, whose neighbors are shown.",
+    click.argument("images", nargs=-1),
+    click.option("--count", type=click.IntRange(1, 16), default=8, show_default=True),
+    click.option(
+        "--metric",
+        type=click.Choice(["euclidean", "cosine"]),
+        default="euclidean",
+        show_default=True,
+    ),
+)
+view(
+    "cluster",
+    "Hold k-means clusters of the latents against the classes.",
+    click.option(
+        "--clusters", type=click.IntRange(min=2), help="How many; as many as classes if not given."
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+)
+view("posterior", "Say which latents of a VAE carry anything, and whether the posterior collapsed.")
+view(
+    "interpolate",
+    "Walk from one image to another through the latent space.\n\n"
+    "A and B are rows of the test split, such as 12, or files; some pairs if not given.",
+    click.argument("a", required=False),
+    click.argument("b", required=False),
+    click.option("--steps", type=click.IntRange(3, 25), default=9, show_default=True),
+)
+view(
+    "traverse",
+    "Move an image along latent dimensions, one at a time.\n\n"
+    "IMAGE is a row of the test split, such as 12, or a file.",
+    click.argument("image", default="0"),
+    click.option(
+        "--dimension",
+        "dimensions",
+        type=click.IntRange(min=1),
+        multiple=True,
+        help="One to move along, from 1; may be repeated. The most influential if not given.",
+    ),
+)
+view(
+    "sample",
+    "Draw images from the prior of a VAE; of a conditional one, images of chosen classes.",
+    click.option("--count", type=click.IntRange(1, 400), default=64, show_default=True),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--class",
+        "classes",
+        multiple=True,
+        help="To draw, of a conditional-vae; may be repeated.",
+    ),
+)
+view(
+    "anomalies",
+    "Find the classes that a run was trained --without, by their reconstruction error.",
+    click.option(
+        "--false-alarms",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.05,
+        show_default=True,
+        help="Share of normal validation images above the threshold.",
+    ),
+)
+
+
+@group.command(
+    "compare-anomalies", cls=cli.TrainCommand, config=CompareAnomaliesConfig, recipes=UNTOLD
+)
+def compare_anomalies(**given: Any) -> None:
+    """Leave out one class after the other; show which go unnoticed as anomalies, and why.
+
+    Takes the options of `train`; its runs are narrower and shorter unless told otherwise.
+    """
+    _choose_recipe(given)
+    resolve_name(WHOLES["compare-anomalies"]).command(**given)
+
+
+@group.command(cls=cli.TrainCommand, config=SweepConfig, recipes=RECIPES)
+def sweep(**given: Any) -> None:
+    """Train a run for each of several sizes of the latents, and hold each against PCA.
+
+    Takes the options of `train`, and --sizes and --seeds. Members that are finished are not trained
+    again.
+    """
+    _choose_recipe(given)
+    resolve_name(WHOLES["sweep"]).command(**given)
+
+
+if __name__ == "__main__":
+    cli.main(group, PROGRAM)

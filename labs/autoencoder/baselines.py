@@ -1,0 +1,115 @@
+"""What an autoencoder is held against: PCA, and for denoising the classic filters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from common.data import sample_rows
+from common.image_data import pixel_rows
+from common.images import ImageSet
+from common.results import Array
+from labs.autoencoder import filters
+from labs.autoencoder.filters import Filter
+from labs.autoencoder.results import psnr
+
+PCA = "PCA"
+CLIPPED = "clipped PCA"
+MEAN = "mean image"
+NOISY = "noisy image"
+ABOUT_COMPRESSION = (
+    "PCA has as many components as the network has latents, and is fitted on the same training "
+    "images; clipped, its values below 0 and above 1 are made 0 and 1. The mean image is what one "
+    "gives back without any latents."
+)
+ABOUT_DENOISING = (
+    "All of them see the same noisy images. A filter's setting, which its name tells, is the one "
+    "with the highest PSNR on a sample of the validation split. PCA is fitted on clean training "
+    "images, keeps as many components as the network has latents, and its values below 0 and above "
+    "1 are made 0 and 1."
+)
+_NUMBERS = 60_000_000  # pixels that PCA is fitted on, at most
+_TRIED = 80_000  # pixels on which each setting of a filter is tried, about
+
+
+def fit_pca(train: ImageSet, size: int, side: int | None = None) -> Any:
+    """Fit PCA on the pixels of training images.
+
+    Args:
+        train: the images; of many large ones a sample is taken.
+        size: components; as many as there can be where that is less.
+        side: height and width to which larger images are shrunk first.
+    """
+    from sklearn.decomposition import PCA as Decomposition
+
+    pixels = train.images.shape[1] * min(side or train.images.shape[2], train.images.shape[2]) ** 2
+    most = max(size, _NUMBERS // pixels)
+    if len(train) > most:
+        train = train.select(sample_rows(train.targets, most, seed=0))
+    components = min(size, len(train), pixels)
+    return Decomposition(components, random_state=0).fit(pixel_rows(train, side))
+
+
+def compression(splits: Mapping[str, ImageSet], size: int) -> dict[str, dict[str, Array]]:
+    """Return the squared error of each image, (N,), by baseline and split.
+
+    Args:
+        splits: `train`, `validation` and `test`.
+        size: of the latents.
+    """
+    pca = fit_pca(splits["train"], size)
+    found: dict[str, dict[str, Array]] = {PCA: {}, CLIPPED: {}, MEAN: {}}
+    for name in ("validation", "test"):
+        pixels = pixel_rows(splits[name])
+        given_back = pca.inverse_transform(pca.transform(pixels))
+        found[PCA][name] = _errors(given_back, pixels)
+        found[CLIPPED][name] = _errors(given_back.clip(0, 1), pixels)
+        found[MEAN][name] = _errors(pca.mean_, pixels)
+    return found
+
+
+def _errors(given_back: Array, pixels: Array) -> Array:
+    return np.asarray(((given_back - pixels) ** 2).mean(1, dtype=np.float64))
+
+
+def denoising(
+    splits: Mapping[str, ImageSet], noisy: Mapping[str, Tensor], size: int
+) -> dict[str, dict[str, Array]]:
+    """Return the squared error of each denoised image, (N,), by baseline and split.
+
+    The name of a filter tells its setting, which has the highest mean signal-to-noise ratio on a
+    sample of the validation split.
+
+    Args:
+        splits: `train`, `validation` and `test`, clean.
+        noisy: `validation` and `test`, uint8 (N, C, S, S).
+        size: of the latents.
+    """
+    validation = splits["validation"]
+    rows = _for_choice(validation.targets, noisy["validation"].shape[-1])
+    tried, truth = noisy["validation"][rows], pixel_rows(validation.select(rows))
+
+    def quality(candidate: Filter) -> float:
+        return float(psnr(_errors(filters.apply(candidate, tried), truth)).mean())
+
+    chosen: dict[str, Filter] = {}
+    for name, settings in filters.candidates().items():
+        setting = max(settings, key=lambda each: quality(settings[each]))
+        chosen[f"{name}, {setting}"] = settings[setting]
+    pca = fit_pca(splits["train"], size)
+    found: dict[str, dict[str, Array]] = {name: {} for name in (NOISY, *chosen, CLIPPED)}
+    for split in ("validation", "test"):
+        clean = pixel_rows(splits[split])
+        seen = noisy[split].flatten(1).numpy() / np.float32(255)
+        found[NOISY][split] = _errors(seen, clean)
+        for name, candidate in chosen.items():
+            found[name][split] = _errors(filters.apply(candidate, noisy[split]), clean)
+        given_back = pca.inverse_transform(pca.transform(seen))
+        found[CLIPPED][split] = _errors(given_back.clip(0, 1), clean)
+    return found
+
+
+def _for_choice(targets: Tensor, side: int) -> Tensor:
+    """Return the rows on which settings are tried, of each class some: fewer of large images."""
+    return sample_rows(targets, min(100, max(20, _TRIED // side**2)), seed=0)

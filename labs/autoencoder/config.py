@@ -1,0 +1,193 @@
+"""The options of the autoencoder lab, and its recipes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.config import ImageConfig, option, shared
+from labs.autoencoder.names import MODELS, NOISES, VARIATIONAL
+
+ARCHITECTURES = ("conv", "dense")
+LOSSES = ("mse", "bce", "l1")
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig(ImageConfig):
+    """What `python -m labs.autoencoder train` takes."""
+
+    without: tuple[str, ...] = option(
+        (),
+        "classes that training never sees, with commas between; `anomalies` then looks for them",
+        group="Data",
+    )
+
+    model: str = option(
+        "conv", "kind of autoencoder; `summary` lists them", group="Model", choices=tuple(MODELS)
+    )
+    architecture: str = option(
+        "conv",
+        "encoder and decoder of the models that are not named after theirs",
+        group="Model",
+        choices=ARCHITECTURES,
+    )
+    latent_size: int = option(
+        32, "numbers that an image is squeezed into", group="Model", at_least=1
+    )
+    depth: int | None = option(
+        None,
+        "halvings of the image (conv) or hidden layers (dense); by the image size when not given",
+        group="Model",
+        at_least=1,
+    )
+    width: int = option(
+        32,
+        "channels of the first layer (conv); a sixteenth of its units (dense)",
+        group="Model",
+        at_least=1,
+    )
+    loss: str = option(
+        "mse",
+        "error of a pixel: squared, cross-entropy (bce), or absolute (l1)",
+        group="Model",
+        choices=LOSSES,
+    )
+    noise: str = option(
+        "gaussian:0.4",
+        "what denoising takes away: gaussian:SD, salt-and-pepper:SHARE or masking:SHARE",
+        group="Model",
+    )
+    sparsity: str = option(
+        "l1", "what keeps latents of sparse small", group="Model", choices=("l1", "kl")
+    )
+    sparsity_weight: float = option(
+        1e-3, "of that, against the error of a pixel", group="Model", at_least=0
+    )
+    sparsity_target: float = option(
+        0.05, "mean activation that kl aims at", group="Model", above=0, below=1
+    )
+    contraction_weight: float = option(
+        1e-3, "of the encoder's derivatives (contractive)", group="Model", at_least=0
+    )
+    beta: float | None = option(
+        None, "weight of a VAE's divergence; 4 for beta-vae, else 1", group="Model", at_least=0
+    )
+    kl_warmup: float = option(
+        0.0, "epochs in which that weight rises from 0", group="Model", at_least=0
+    )
+
+    augment: tuple[str, ...] = shared("augment", ("affine:5:0.03:0.05:5",), ImageConfig)
+
+    epochs: int = shared("epochs", 40)
+    learning_rate: float = shared("learning_rate", 3e-3)
+    weight_decay: float = shared("weight_decay", 0.1)
+    schedule: str = shared("schedule", "cosine")
+    warmup: float = shared("warmup", 1.0)
+
+    @property
+    def divergence_weight(self) -> float:
+        """The weight of a VAE's divergence."""
+        return self.beta if self.beta is not None else 4.0 if self.model == "beta-vae" else 1.0
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.model == "linear" and self.loss == "bce":
+            found.append(
+                "--loss bce: needs outputs between 0 and 1, linear has any; give mse or l1"
+            )
+        if self.beta is not None and self.model not in VARIATIONAL:
+            found.append(f"--beta: {self.model} has no divergence; give --model vae")
+        found += self._problems_of_noise()
+        return found
+
+    def _problems_of_noise(self) -> list[str]:
+        kind, _, amount = self.noise.partition(":")
+        try:
+            right = kind in NOISES and 0 < float(amount) <= 1
+        except ValueError:
+            right = False
+        if right:
+            return []
+        return [
+            f"--noise {self.noise}: expected one of {', '.join(NOISES)}, a colon, and its amount, "
+            "above 0 and at most 1, such as gaussian:0.4"
+        ]
+
+
+_VARIATIONAL: dict[str, Any] = {"loss": "bce"}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "quick": {"epochs": 10},
+    "vae": {"model": "vae", **_VARIATIONAL},
+    "beta-vae": {"model": "beta-vae", **_VARIATIONAL},
+    "conditional-vae": {"model": "conditional-vae", **_VARIATIONAL},
+}
+
+
+def recipe_for(model: str | None) -> str | None:
+    """Return the recipe whose values suit a model, where they are not the defaults."""
+    return model if model in RECIPES else None
+
+
+@dataclass(frozen=True)
+class CompareAnomaliesConfig(AutoencoderConfig):
+    """What `compare-anomalies` takes."""
+
+    classes: tuple[str, ...] = option(
+        (),
+        "classes of which each is left out in a run of its own; all of them when not given",
+        group="Data",
+    )
+    width: int = shared("width", 16, AutoencoderConfig)
+    epochs: int = shared("epochs", 15)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.without:
+            found.append("--without: give --classes, of which each is left out in a run of its own")
+        if len(set(self.classes)) < len(self.classes):
+            found.append("--classes: names a class twice")
+        if self.model == "conditional-vae":
+            found.append(
+                "--model conditional-vae: is told the class of an image, and so whether it is an "
+                "anomaly; give --model vae"
+            )
+        return found
+
+
+UNTOLD = {name: values for name, values in RECIPES.items() if name != "conditional-vae"}
+"""Recipes of models that are not told the class."""
+
+
+@dataclass(frozen=True)
+class SweepConfig(AutoencoderConfig):
+    """What `sweep` takes."""
+
+    sizes: tuple[str, ...] = option(
+        ("2", "4", "8", "16", "32"),
+        "numbers that an image is squeezed into, one run for each, with commas between",
+        group="Model",
+    )
+    seeds: int = option(1, "how often each is trained, each time with another seed", at_least=1)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.latent_size != AutoencoderConfig.latent_size:
+            found.append(f"--latent-size {self.latent_size}: sweep takes several, with --sizes")
+        if self.model == "denoising":
+            found.append(
+                "--model denoising: gives back other images than it sees, so PCA is no measure of "
+                "it; choose another model"
+            )
+        if not self.sizes:
+            found.append("--sizes: expected at least one, such as 2,4,8")
+        wrong = [size for size in self.sizes if not _is_size(size)]
+        found += [f"--sizes {size}: expected whole numbers, at least 1" for size in wrong]
+        numbers = [int(size) for size in self.sizes if size not in wrong]
+        twice = sorted({number for number in numbers if numbers.count(number) > 1})
+        return found + [f"--sizes {number}: given twice" for number in twice]
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1

@@ -1,0 +1,56 @@
+"""The lab's data: a config's images, with those of the classes left out kept apart."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from common import image_data
+from common.config import nearest
+from common.errors import ConfigError, DataError
+from common.image_data import ImageCard
+from common.images import ImageSet
+from labs.autoencoder.config import AutoencoderConfig
+
+
+def load(config: AutoencoderConfig) -> tuple[dict[str, ImageSet], ImageCard]:
+    """Load a config's images as `train`, `validation` and `test`, with their card.
+
+    Of the classes that `without` names, nothing is in these three: their test images are
+    `anomalies`, the others are not used.
+
+    Raises:
+        DataError: there is no such set, folder or table, or it cannot be used.
+        ConfigError: a class to be left out is none of the data's, or none would be left.
+    """
+    splits, card = image_data.load(config, classes="optional")
+    if len(card.classes) == 1:
+        [name] = card.classes
+        raise DataError(
+            f"--data {config.data}: only one class, {name!r}, so nothing can be said of classes; "
+            f"to train without classes give the folder of the images itself, {config.data}/{name}"
+        )
+    if not config.without:
+        return splits, card
+    rows = _left_out(config.without, card.classes)
+    out = {name: torch.isin(part.targets, rows) for name, part in splits.items()}
+    kept = {name: part.select((~out[name]).nonzero()[:, 0]) for name, part in splits.items()}
+    anomalies = splits["test"].select(out["test"].nonzero()[:, 0])
+    splits = {**kept, "anomalies": anomalies}
+    counts = {name: len(part) for name, part in splits.items()}
+    source = f"{card.source}, without {', '.join(config.without)}"
+    return splits, dataclasses.replace(card, counts=counts, source=source)
+
+
+def _left_out(names: tuple[str, ...], classes: tuple[str, ...]) -> torch.Tensor:
+    problems = [
+        f"--without {name}: no such class; there are: {', '.join(classes[:20]) or 'none'}"
+        f"{nearest(name, classes)}"
+        for name in names
+        if name not in classes
+    ]
+    if not problems and len(set(names)) == len(classes):
+        problems = ["--without: names every class, so there is nothing left to train on"]
+    if problems:
+        raise ConfigError(problems)
+    return torch.from_numpy(np.array([classes.index(name) for name in set(names)]))

@@ -1,0 +1,278 @@
+"""Maps of vectors: t-SNE in two or three dimensions, kept in a file, and new points put on them.
+
+van der Maaten and Hinton (2008), "Visualizing Data using t-SNE"; Barnes-Hut: van der Maaten (2014),
+"Accelerating t-SNE using Tree-Based Algorithms". openTSNE does the work (Poličar, Stražar and Zupan
+2024), with the settings that scikit-learn's TSNE has by default and exact nearest neighbors. From
+10,000 points on, flat maps are made by interpolation instead of Barnes-Hut (Linderman et al. 2019).
+With 5,000 digits it is faster only where its grid is so coarse that the divergence, which t-SNE
+makes small, ends at 1.54 instead of 1.41.
+
+Equal input, seed and library versions give the same map bit for bit, whatever the number of
+threads. A map takes as many threads as OpenMP may use: `OMP_NUM_THREADS` sets them.
+"""
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import DataError, RunError
+from common.files import replacing
+
+Array = NDArray[Any]
+
+FEWEST = 5  # points of a map
+DIMENSIONS = (2, 3)
+
+_EXAGGERATION = 12
+_ITERATIONS = (250, 750)  # with exaggeration, and after it
+_MOMENTUM = (0.5, 0.8)
+_THETA = 0.5  # below which angle a cell of the tree counts as one point
+_START = 1e-4  # deviation of the first positions
+_JITTER = 0.01  # that of their noise, as a share of it
+_CHUNK = 1000  # rows searched at once: a signal waits for no more than these
+_PLACING_PERPLEXITY = 5  # openTSNE's: a new point settles among few neighbors
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """Where each vector lies on a map, and how the map was made.
+
+    Attributes:
+        coordinates: (N, 2) or (N, 3) float32; distances have no unit, and axes no meaning.
+        perplexity: the number of neighbors that each point attends to, about.
+        seed: of the noise in the first positions.
+    """
+
+    coordinates: Array
+    perplexity: float
+    seed: int
+
+
+def largest_perplexity(points: int) -> float:
+    """Return the largest perplexity for so many points: t-SNE looks at 3x as many neighbors."""
+    return (points - 1) / 3
+
+
+def embed(vectors: Array, *, dimensions: int = 2, perplexity: float = 30, seed: int = 0) -> Map:
+    """Make a map on which near vectors lie near each other.
+
+    Points start at their principal components, with 1 % of noise that depends on the seed.
+
+    Args:
+        vectors: (N, D) float.
+        dimensions: of the map, 2 or 3.
+        perplexity: at least 1, at most (N - 1) / 3.
+        seed: another one gives another map of the same vectors.
+
+    Raises:
+        DataError: too few vectors for a map or for the perplexity, NaN, or all vectors the same.
+        Stopped: SIGINT or SIGTERM came, where the caller has set `common.signals.raise_stopped`; it
+            is raised within a step of the work.
+    """
+    from openTSNE import TSNE
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
+    vectors = _checked(vectors)
+    points = len(vectors)
+    _check_settings(points, dimensions, perplexity)
+    order = _order(vectors)
+    vectors = vectors[order] / _scale(vectors)
+    threads = _threads()
+    graph = PrecomputedNeighbors(*_neighbors(vectors, int(3 * perplexity), threads))
+    embedding = TSNE(
+        n_components=dimensions,
+        early_exaggeration=_EXAGGERATION,
+        early_exaggeration_iter=_ITERATIONS[0],
+        n_iter=_ITERATIONS[1],
+        initial_momentum=_MOMENTUM[0],
+        final_momentum=_MOMENTUM[1],
+        learning_rate=max(
+            points / _EXAGGERATION, 200
+        ),  # 4x scikit-learn's, which gradients make up
+        theta=_THETA,
+        max_step_norm=None,
+        negative_gradient_method="auto" if dimensions == 2 else "bh",
+        n_jobs=threads,
+    ).fit(
+        affinities=PerplexityBasedNN(knn_index=graph, perplexity=perplexity, n_jobs=threads),
+        initialization=_start(vectors, dimensions, seed),
+    )
+    coordinates = np.empty((points, dimensions), np.float32)
+    coordinates[order] = embedding
+    return Map(coordinates, perplexity, seed)
+
+
+def place(made: Map, vectors: Array, new: Array) -> Array:
+    """Put new vectors on a map, without moving what is on it.
+
+    Each one starts at the median place of its neighbors and settles by t-SNE's own forces between
+    it and the map (Poličar, Stražar and Zupan 2021, "Embedding to reference t-SNE space addresses
+    batch effects in single-cell classification"). New vectors do not see each other, so it makes no
+    difference which come together. A vector unlike all others lands somewhere too: a map has no
+    place for "none of these".
+
+    Args:
+        made: the map, of 2 or 3 dimensions.
+        vectors: (N, D), those that it was made from, in the same order.
+        new: (M, D).
+
+    Returns:
+        (M, 2) or (M, 3) float32, in the map's coordinates.
+
+    Raises:
+        DataError: the vectors are not those of the map, or the new ones do not fit to them.
+    """
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+
+    vectors, new = _checked(vectors), np.asarray(new, np.float64)
+    if len(vectors) != len(made.coordinates):
+        raise DataError(
+            f"expected the {len(made.coordinates)} vectors that the map was made from; "
+            f"given: {len(vectors)}"
+        )
+    if new.ndim != 2 or new.shape[1] != vectors.shape[1]:
+        raise DataError(
+            f"expected new vectors of shape (any, {vectors.shape[1]}), as those on the map; "
+            f"given: {new.shape}"
+        )
+    _check_finite(new)
+    if not len(new):
+        return np.empty((0, made.coordinates.shape[1]), np.float32)
+    coordinates = made.coordinates.astype(np.float64)
+    middle = (coordinates.max(axis=0) + coordinates.min(axis=0)) / 2  # openTSNE centers the map
+    perplexity = min(_PLACING_PERPLEXITY, largest_perplexity(len(vectors)))
+    threads = _threads()
+    scale = _scale(vectors)
+    affinities = PerplexityBasedNN(vectors / scale, perplexity, method="exact", n_jobs=threads)
+    embedding = TSNEEmbedding(
+        coordinates - middle, affinities, negative_gradient_method="bh", n_jobs=threads
+    )
+    placed = embedding.transform(new / scale, perplexity=perplexity)
+    return np.asarray(placed + middle, np.float32)
+
+
+def save(made: Map, path: Path) -> None:
+    """Write a map as .npz, as a whole.
+
+    Raises:
+        SaveError: the file cannot be written.
+    """
+    with replacing(path) as file:
+        np.savez(file, coordinates=made.coordinates, perplexity=made.perplexity, seed=made.seed)
+
+
+def load(path: Path) -> Map:
+    """Read a map that `save` wrote.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            made = Map(file["coordinates"], float(file["perplexity"]), int(file["seed"]))
+    except FileNotFoundError as error:
+        raise RunError(f"there is no map at {path}; make one with `latents`") from error
+    except _DAMAGED as error:
+        raise RunError(f"the map {path} is damaged; make it again with `latents`") from error
+    shape, kind = made.coordinates.shape, made.coordinates.dtype
+    if len(shape) != 2 or shape[1] not in DIMENSIONS or kind != np.float32:
+        raise RunError(
+            f"the map {path} holds {kind} of shape {shape}; expected float32 of shape "
+            "(points, 2 or 3); make it again with `latents`"
+        )
+    return made
+
+
+def _checked(vectors: Array) -> Array:
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.ndim != 2 or len(vectors) < FEWEST or not vectors.shape[1]:
+        raise DataError(
+            f"expected at least {FEWEST} vectors, of shape (points, size), to make a map of; "
+            f"given: {vectors.shape}"
+        )
+    _check_finite(vectors)
+    if not np.ptp(vectors, axis=0).any():
+        raise DataError(
+            f"all {len(vectors)} vectors are the same, so there is no map of them; if they are "
+            "latents, the encoder has collapsed: train it anew with other settings"
+        )
+    return vectors
+
+
+def _scale(vectors: Array) -> float:
+    """Return the widest dimension's range: t-SNE has no unit, but its exponentials overflow."""
+    return float(np.ptp(vectors, axis=0).max())
+
+
+def _check_finite(vectors: Array) -> None:
+    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(wrong):
+        raise DataError(
+            f"expected finite numbers; {len(wrong)} of {len(vectors)} vectors have NaN or infinite "
+            f"ones, the first is number {wrong[0]}, counted from 0"
+        )
+
+
+def _check_settings(points: int, dimensions: int, perplexity: float) -> None:
+    if dimensions not in DIMENSIONS:
+        raise DataError(f"expected a map of 2 or 3 dimensions; given: {dimensions}")
+    largest = largest_perplexity(points)
+    if not 1 <= perplexity <= largest:
+        raise DataError(
+            f"expected a perplexity from 1 to {np.floor(largest * 100) / 100:g} for {points} "
+            f"points, a third of the other points at most; given: {perplexity:g}"
+        )
+
+
+def _order(vectors: Array) -> Array:
+    """Return an order in which near vectors come together.
+
+    They then walk the tree of Barnes-Hut by nearly the same ways, for a quarter less time.
+    """
+    from sklearn.neighbors import KDTree
+
+    return np.array(KDTree(vectors, leaf_size=1).get_arrays()[1])
+
+
+def _neighbors(vectors: Array, count: int, threads: int) -> tuple[Array, Array]:
+    """Return the nearest vectors of each one, itself left out: rows (N, count), and distances."""
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=count + 1, n_jobs=threads).fit(vectors)
+    chunks = []
+    for start in range(0, len(vectors), _CHUNK):
+        distances, rows = index.kneighbors(vectors[start : start + _CHUNK])
+        itself = rows == np.arange(start, start + len(rows))[:, None]
+        itself[~itself.any(axis=1), -1] = True  # hidden behind others that equal it
+        chunks.append([found[~itself].reshape(-1, count) for found in (rows, distances)])
+    rows, distances = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    return rows, distances
+
+
+def _start(vectors: Array, dimensions: int, seed: int) -> Array:
+    """Return the first positions; short vectors leave dimensions to the noise."""
+    from sklearn.decomposition import PCA
+
+    size = min(dimensions, vectors.shape[1])
+    components = PCA(size, random_state=0).fit_transform(vectors)
+    positions = np.zeros((len(vectors), dimensions))
+    positions[:, :size] = components * (_START / components[:, 0].std())
+    noise = np.random.default_rng(seed).normal(0, _START * _JITTER, positions.shape)
+    return positions + noise
+
+
+def _threads() -> int:
+    """Return how many threads OpenMP may use, as scikit-learn's t-SNE does."""
+    import joblib
+    from threadpoolctl import threadpool_info
+
+    limits = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"]
+    return int(min([joblib.cpu_count(), *limits]))

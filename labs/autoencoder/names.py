@@ -1,0 +1,46 @@
+"""The names of the lab's models, noises and views, readable without importing torch."""
+
+from typing import NamedTuple
+
+MODELS: dict[str, str] = {
+    "linear": "one linear layer in, one out: what it can learn is PCA",
+    "dense": "layers of all pixels, narrower and narrower",
+    "conv": "convolutions that halve the image, and their mirror",
+    "denoising": "gives back the clean image from a noisy one (Vincent et al. 2008)",
+    "sparse": "few latents are active for an image (L1, or KL of the mean activation)",
+    "contractive": "small changes of the image hardly move the latents (Rifai et al. 2011)",
+    "vae": "latents are drawn from a distribution near a normal one (Kingma & Welling 2014)",
+    "beta-vae": "a VAE that is held nearer to it (Higgins et al. 2017)",
+    "conditional-vae": "a VAE that is told the class, so that one can be drawn (Sohn et al. 2015)",
+}
+VARIATIONAL = ("vae", "beta-vae", "conditional-vae")
+NOISES = ("gaussian", "salt-and-pepper", "masking")
+
+
+class ViewName(NamedTuple):
+    """A view of a run.
+
+    Attributes:
+        function: "module:function" that makes it.
+        needs: what a run must have for it: classes, prior, anomalies.
+        unasked: whether every such run's report has it.
+    """
+
+    function: str
+    needs: tuple[str, ...] = ()
+    unasked: bool = True
+
+
+VIEWS: dict[str, ViewName] = {  # in the order of the report
+    "reconstruct": ViewName("labs.autoencoder.reconstructions:view"),
+    "latents": ViewName("labs.autoencoder.latents:view"),
+    "placed": ViewName("labs.autoencoder.latents:placed", (), unasked=False),
+    "probe": ViewName("labs.autoencoder.probe:view", ("classes",)),
+    "neighbours": ViewName("labs.autoencoder.neighbors:view", ("classes",)),
+    "cluster": ViewName("labs.autoencoder.clusters:view", ("classes",)),
+    "posterior": ViewName("labs.autoencoder.posterior:view", ("prior",)),
+    "interpolate": ViewName("labs.autoencoder.walks:interpolate"),
+    "traverse": ViewName("labs.autoencoder.walks:traverse"),
+    "sample": ViewName("labs.autoencoder.samples:view", ("prior",)),
+    "anomalies": ViewName("labs.autoencoder.anomalies:view", ("anomalies",)),
+}

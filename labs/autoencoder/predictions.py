@@ -1,0 +1,85 @@
+"""What a trained autoencoder makes of a user's images: latents, errors, and images given back."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.io import encode_png
+
+from common.config import nearest
+from common.errors import ConfigError
+from common.files import replacing
+from common.user_images import read_images
+from labs.autoencoder.job import Compression
+
+
+def predict(
+    job: Compression,
+    paths: Sequence[Path],
+    class_name: str | None,
+    folder: Path | None,
+    say: Callable[[str], None],
+    latents: bool,
+) -> list[dict[str, Any]]:
+    """Return a record for each image.
+
+    Args:
+        job: a run with its weights.
+        paths: files and folders.
+        class_name: that all images have; a conditional model must be told.
+        folder: where to write what the network gives back, as PNG files; None for nowhere.
+        say: called with a line for each unreadable image.
+        latents: whether records hold the latents too.
+
+    Returns:
+        `path`, `mse` between input and output, and perhaps `output` (the file that was written) and
+        the latents, `z1`, `z2` and so on.
+
+    Raises:
+        ConfigError: there is no such class, or none was told where one is needed.
+        DataError: a path is missing, or no image can be read.
+        SaveError: a file cannot be written.
+    """
+    number = _class_number(job, class_name)
+    records: list[dict[str, Any]] = []
+    for names, images in read_images(paths, job.card.image_size, job.card.channels, say):
+        classes = None if number is None else torch.full((len(images),), number)
+        codes = job.encode(job.prepared(images), classes)
+        outputs = job.decode(codes, classes)
+        errors = (outputs - job.prepared(images)).square().flatten(1).mean(1)
+        files = list(_write(outputs, names, folder, len(records))) if folder else []
+        for row, name in enumerate(names):
+            record: dict[str, Any] = {"path": name, "mse": errors[row].item()}
+            if files:
+                record["output"] = str(files[row])
+            if latents:
+                record |= {f"z{i}": z for i, z in enumerate(codes[row].tolist(), 1)}
+            records.append(record)
+    return records
+
+
+def _class_number(job: Compression, name: str | None) -> int | None:
+    classes = job.card.classes
+    if name is None and job.model.conditional:
+        raise ConfigError(
+            f"a {job.config.model} has to know the class of the images; give --class, one of "
+            f"{', '.join(classes)}"
+        )
+    if name is None:
+        return None
+    if name not in classes:
+        raise ConfigError(f"--class {name}: no such class{nearest(name, classes)}")
+    return classes.index(name)
+
+
+def _write(outputs: Tensor, names: Sequence[str], folder: Path, first: int) -> Iterator[Path]:
+    """Write images in [0, 1] as PNG files; numbers keep two files of one name apart."""
+    pixels = (outputs.clamp(0, 1) * 255).round().to(torch.uint8)
+    for number, (image, name) in enumerate(zip(pixels, names, strict=True), first + 1):
+        path = folder / f"{number:04d}-{Path(name).stem}.png"
+        with replacing(path) as file:
+            file.write(np.asarray(encode_png(image)).tobytes())
+        yield path

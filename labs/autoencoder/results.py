@@ -1,0 +1,31 @@
+"""The figures by which autoencoders are held against baselines; both from errors of images.
+
+Predictions are errors here: of each image the mean over its pixels of the squared difference,
+between [0, 1] images.
+"""
+
+import numpy as np
+
+from common.results import Array, Headline
+
+_PERFECT = 1e-10  # 100 dB stand for an image without any error
+
+
+def psnr(errors: Array) -> Array:
+    """Return the peak signal-to-noise ratio of each image in dB, from its squared error."""
+    return np.asarray(-10 * np.log10(np.maximum(errors, _PERFECT)))
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean())
+
+
+MSE = Headline(
+    "mse",
+    "mean squared error",
+    lambda errors, _: errors,
+    _mean,
+    larger_is_better=False,
+    decimals=5,
+)
+PSNR = Headline("psnr", "PSNR (dB)", lambda errors, _: psnr(errors), _mean, decimals=2)

@@ -1,0 +1,253 @@
+"""The views of a run: what its commands show, and its report keeps.
+
+A view is made from a run's material, and is kept in the run folder: a section of the report with
+its pictures. So a command that makes one view again, with other options, changes that section
+alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from common import cli
+from common import sections as common_sections
+from common.commands import show_records
+from common.data import sample_rows
+from common.errors import ConfigError, RunError
+from common.files import write_json
+from common.image_data import joined, pixel_rows
+from common.images import ImageSet
+from common.report import Section, Table
+from common.results import Array
+from common.run import Run
+from common.sections import Drawn
+from labs.autoencoder.names import VIEWS
+
+if TYPE_CHECKING:
+    from labs.autoencoder.job import Compression
+
+
+@dataclass(frozen=True)
+class View:
+    """What a command shows.
+
+    Attributes:
+        section: of the report.
+        verdict: the result in a sentence or two, for the screen.
+        records: what the screen shows in a table; all have the same columns.
+        figures: by name, for whoever reads the run folder.
+    """
+
+    section: Section
+    verdict: str = ""
+    records: Sequence[Mapping[str, Any]] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Encoded:
+    """What a run's network makes of a split.
+
+    Attributes:
+        split: the images.
+        latents: (N, L) float32.
+        errors: (N,) squared error of each image, the mean over its pixels.
+        classes: (N,) class numbers.
+        outputs: all that the task collects.
+    """
+
+    def __init__(self, job: "Compression", split: ImageSet, outputs: Mapping[str, Tensor]):
+        self._job, self.split, self.outputs = job, split, outputs
+        self.latents: Array = outputs["latents"].numpy()
+        self.errors: Array = outputs["squared_error"].double().numpy()
+        self.classes: Array = split.targets.numpy()
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.split)
+
+    def images(self, rows: Sequence[int]) -> Tensor:
+        """Return images, uint8 (n, C, S, S)."""
+        return torch.stack([self.split.images[row] for row in rows])
+
+    def seen(self, rows: Sequence[int]) -> Tensor:
+        """Return what the encoder sees of images, uint8 (n, C, S, S): noisy ones to be denoised."""
+        return self.outputs["noisy"][list(rows)] if "noisy" in self.outputs else self.images(rows)
+
+    def reconstructions(self, rows: Sequence[int]) -> Tensor:
+        """Return what the network gives back of them, uint8 (n, C, S, S)."""
+        classes = self.split.targets[list(rows)]
+        return self._job.reconstruct(self.seen(rows), classes)
+
+    @cached_property
+    def pixels(self) -> Array:
+        """The images as rows of at most 32x32 pixels in [0, 1], (N, P) float32."""
+        return pixel_rows(self.split, 32)
+
+
+class Material:
+    """What views are made from.
+
+    Attributes:
+        job: the run, with its best weights in the model.
+        splits: its data.
+        drawn: saves figures in the run folder, and returns them for a section.
+    """
+
+    def __init__(self, job: "Compression", splits: Mapping[str, ImageSet]):
+        self.job, self.splits, self.drawn = job, splits, Drawn(job.run)
+        self._encoded: dict[str, Encoded] = {}
+
+    def __getitem__(self, name: str) -> Encoded:
+        """Return what the network makes of a split, or of `all` images but the anomalies."""
+        if name not in self._encoded:
+            whole = [part for each, part in self.splits.items() if each != "anomalies"]
+            split = joined(whole) if name == "all" else self.splits[name]
+            outputs = self.job.predict_splits({name: split}, [name])[name]
+            self._encoded[name] = Encoded(self.job, split, outputs)
+        return self._encoded[name]
+
+    @cached_property
+    def pca(self) -> Any:
+        """PCA of the training pixels, of the size of the latents; see `baselines.fit_pca`."""
+        from labs.autoencoder.baselines import fit_pca
+
+        return fit_pca(self.splits["train"], self.job.config.latent_size, side=32)
+
+    def classes(self, purpose: str) -> tuple[str, ...]:
+        """Return the names of the classes.
+
+        Raises:
+            ConfigError: the data has none, and `purpose` needs them.
+        """
+        if not self.job.card.classes:
+            raise ConfigError(
+                f"{purpose} needs classes, {self.job.card.source} has none; "
+                "train on a folder with one folder per class, or on a CSV with labels"
+            )
+        return self.job.card.classes
+
+
+def sections(material: Material) -> list[Section]:
+    """Return the sections of all views of a run, kept or made now, and of its data."""
+    run = material.job.run
+    found = []
+    for name in _of_report(material):
+        section = _recall(run, name)
+        if section is None:
+            view = _make(material, name, {})
+            _keep(run, name, view)
+            section = view.section
+        found.append(section)
+    card = material.job.card
+    size = f"{card.image_size}x{card.image_size}"
+    text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."
+    if card.copies is not None:
+        text += f" {card.copies} test images are pixel for pixel also in the training split."
+    return [*found, common_sections.data(material.job, text)]
+
+
+def show(
+    run: Path,
+    device: str | None,
+    name: str,
+    form: str = "table",
+    output: Path | None = None,
+    **options: Any,
+) -> None:
+    """Make a view of a run with options, print it, and put it into the run's report.
+
+    Args:
+        run: the run folder.
+        device: another device than the run's.
+        name: one of `VIEWS`.
+        form: of the records; see `show_records`.
+        output: where to write the records; None for the screen.
+        options: the view's own.
+
+    Raises:
+        InputError: there is no such run, or the view cannot be made of it.
+    """
+    from labs.autoencoder.job import Compression
+
+    job = Compression.reopen(run, device)
+    job.load_best()
+    material = Material(job, job.load_splits())
+    view = _make(material, name, options)
+    _keep(job.run, name, view)
+    if view.records:
+        show_records(view.section.title, view.records, form, output)
+    if view.verdict:
+        cli.note(view.verdict) if form != "table" else cli.say(view.verdict)
+    for _, path in _files(view.section):
+        cli.note(f"picture: {path}")
+    if job.run.finished:
+        job.write_report({}, material.splits, job.run.read("metrics"))
+        cli.note(f"report: {job.run.report}")
+
+
+def _make(material: Material, name: str, options: Mapping[str, Any]) -> View:
+    view: View = resolve_name(VIEWS[name].function)(material, **options)
+    return view
+
+
+def _of_report(material: Material) -> list[str]:
+    """Return the views that a run has without being asked for any, then those that were."""
+    job = material.job
+    has = {
+        "classes": len(set(material.splits["train"].targets.tolist())) > 1,
+        "prior": job.model.variational,
+        "anomalies": "anomalies" in material.splits,
+    }
+    return [
+        name
+        for name, view in VIEWS.items()
+        if all(has[need] for need in view.needs) and (view.unasked or _file(job.run, name).exists())
+    ]
+
+
+def _file(run: Run, name: str) -> Path:
+    return run.path / "views" / f"{name}.json"
+
+
+def _keep(run: Run, name: str, view: View) -> None:
+    section = view.section
+    table = section.table
+    value = {
+        "title": section.title,
+        "text": section.text,
+        "table": table and {"columns": list(table.columns), "rows": [list(r) for r in table.rows]},
+        "pictures": [[caption, path.name] for caption, path in _files(section)],
+        "verdict": view.verdict,
+        "figures": dict(view.figures),
+    }
+    write_json(_file(run, name), value)
+
+
+def _files(section: Section) -> list[tuple[str, Path]]:
+    return [(caption, path) for caption, path in section.pictures if isinstance(path, Path)]
+
+
+def _recall(run: Run, name: str) -> Section | None:
+    """Return a view's section as it was kept; None when it was not, or its pictures are gone."""
+    if not _file(run, name).exists():
+        return None
+    value = run.read(f"views/{name}")
+    try:
+        table = Table(**value["table"]) if value["table"] else None
+        pictures = [(caption, run.figures / file) for caption, file in value["pictures"]]
+        section = Section(value["title"], value["text"], table, pictures)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{_file(run, name)} is damaged ({error!r}); delete it") from error
+    return section if all(path.exists() for _, path in pictures) else None
+
+
+def sampled(encoded: Encoded, number: int, seed: int = 0) -> Array:
+    """Return rows of at most `number` images, as many of each class as there are, in order."""
+    rows: Array = sample_rows(encoded.split.targets, number, seed).sort().values.numpy()
+    return rows

@@ -1,0 +1,44 @@
+"""The lab's command line in this process, and a small run of each kind."""
+
+import pytest
+
+from labs.autoencoder import maps, views
+from labs.autoencoder.__main__ import PROGRAM, group
+
+SMALL = (
+    *("--data", "digits", "--limit", "200", "--epochs", "2", "--warmup", "0", "--threads", "1"),
+    *("--latent-size", "4", "--width", "4", "--batch-size", "16"),
+)
+
+
+@pytest.fixture(scope="session")
+def lab(command):
+    """Return a function that runs a command of the lab in this process.
+
+    Maps are made in fewer steps. Most tests need no views in the report; with full=True it has all.
+    """
+
+    def run(*words, full=False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(maps, "_ITERATIONS", (20, 30))
+            if not full:
+                patch.setattr(views, "sections", lambda material: [])
+            return command(group, PROGRAM, *words)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_run(lab, tmp_path_factory):
+    """Return a function that trains a small run with options, once, and gives its folder."""
+    made = {}
+
+    def call(*words):
+        if words not in made:
+            folder = tmp_path_factory.mktemp("runs")
+            result = lab("train", *SMALL, "--run-dir", folder, "--name", "run", *words)
+            assert result.code == 0, result
+            made[words] = folder / "autoencoder" / "run"
+        return made[words]
+
+    return call
