@@ -9,6 +9,11 @@ from labs.autoencoder.names import MODELS, NOISES, VARIATIONAL
 ARCHITECTURES = ("conv", "dense")
 LOSSES = ("mse", "bce", "l1")
 
+_TOLD = (
+    "--model conditional-vae: is told the class of an image, and so whether it is an anomaly; give "
+    "--model vae"
+)
+
 
 @dataclass(frozen=True)
 class AutoencoderConfig(ImageConfig):
@@ -96,6 +101,14 @@ class AutoencoderConfig(ImageConfig):
             )
         if self.beta is not None and self.model not in VARIATIONAL:
             found.append(f"--beta: {self.model} has no divergence; give --model vae")
+        if self.without and self.model == "conditional-vae":
+            found.append(_TOLD)
+        found += [
+            f"--augment {spec}: would leave less of an image than it is held against; give affine "
+            "for changes of place"
+            for spec in self.augment
+            if spec.partition(":")[0] == "crop"
+        ]
         found += self._problems_of_noise()
         return found
 
@@ -148,10 +161,7 @@ class CompareAnomaliesConfig(AutoencoderConfig):
         if len(set(self.classes)) < len(self.classes):
             found.append("--classes: names a class twice")
         if self.model == "conditional-vae":
-            found.append(
-                "--model conditional-vae: is told the class of an image, and so whether it is an "
-                "anomaly; give --model vae"
-            )
+            found.append(_TOLD)
         return found
 
 

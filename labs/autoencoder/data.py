@@ -1,6 +1,7 @@
 """The lab's data: a config's images, with those of the classes left out kept apart."""
 
 import dataclasses
+import unicodedata
 
 import numpy as np
 import torch
@@ -32,13 +33,14 @@ def load(config: AutoencoderConfig) -> tuple[dict[str, ImageSet], ImageCard]:
         )
     if not config.without:
         return splits, card
-    rows = _left_out(config.without, card.classes)
+    names = tuple(unicodedata.normalize("NFC", name) for name in config.without)
+    rows = _left_out(names, card.classes)
     out = {name: torch.isin(part.targets, rows) for name, part in splits.items()}
     kept = {name: part.select((~out[name]).nonzero()[:, 0]) for name, part in splits.items()}
     anomalies = splits["test"].select(out["test"].nonzero()[:, 0])
     splits = {**kept, "anomalies": anomalies}
     counts = {name: len(part) for name, part in splits.items()}
-    source = f"{card.source}, without {', '.join(config.without)}"
+    source = f"{card.source}, without {', '.join(names)}"
     return splits, dataclasses.replace(card, counts=counts, source=source)
 
 

@@ -22,6 +22,7 @@ from labs.autoencoder.walks import Judged
 _MEASURED = 500  # samples that are held against real images, beside those that are shown
 _ACROSS = 10  # samples in a row
 _RESAMPLES = 1000
+_HEEDED = 0.8  # share of the test images' accuracy below which samples are not as they were wished
 
 SAMPLES, RECONSTRUCTIONS, IMAGES = "samples", "reconstructions", "test images"
 
@@ -220,6 +221,12 @@ def _judge_classes(
         f"class that they were to be (95 % interval {low:.3f} to {high:.3f}), and "
         f"{right.mean():.3f} of the test images for their own."
     )
+    if high < _HEEDED * right.mean():
+        verdict += (
+            " So the decoder hardly heeds the class that it is told, since the latents carry it "
+            f"too; a larger --beta than {material.job.config.divergence_weight:g}, or more "
+            "--epochs, drives it out of them."
+        )
     figures = {
         "class_share": float(obeyed.mean()),
         "class_share_low": low,

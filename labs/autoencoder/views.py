@@ -20,7 +20,6 @@ from common import sections as common_sections
 from common.commands import show_records
 from common.data import sample_rows
 from common.errors import ConfigError, RunError
-from common.files import write_json
 from common.image_data import joined, pixel_rows
 from common.images import ImageSet
 from common.report import Section, Table
@@ -226,7 +225,7 @@ def _keep(run: Run, name: str, view: View) -> None:
         "verdict": view.verdict,
         "figures": dict(view.figures),
     }
-    write_json(_file(run, name), value)
+    run.write(f"views/{name}", value)
 
 
 def _files(section: Section) -> list[tuple[str, Path]]:

@@ -9,7 +9,7 @@ import torch
 from common.errors import ConfigError, DataError
 from labs.autoencoder import samples, walks
 from labs.autoencoder.job import Compression, to_uint8
-from labs.autoencoder.nearest import TrainingImages, flat
+from labs.autoencoder.nearest import Nearest, TrainingImages, flat
 from labs.autoencoder.views import Material
 
 DENSE = ("--architecture", "dense")
@@ -255,11 +255,25 @@ def test_classes_are_for_models_that_are_told_them(vae, told):
         samples.view(told, classes=["x", "3", "y"])
 
 
-def test_a_class_that_training_never_saw_is_not_drawn(small_run):
-    made = material(small_run("--model", "conditional-vae", *DENSE, "--without", "9"))
+def test_a_class_that_training_never_saw_is_not_drawn(told):
+    train = told.splits["train"]
+    fewer = train.select((train.targets != 9).nonzero()[:, 0])
+    made = Material(told.job, {**told.splits, "train": fewer})
     assert samples._wished(made, ()) == list(range(9))
     with pytest.raises(ConfigError, match="--class 9: no such class in training"):
         samples.view(made, classes=["9"])
+
+
+def test_a_decoder_that_does_not_heed_the_class_is_told_of(told):
+    known, wished = TrainingImages(told), torch.arange(10).repeat(20)
+    found = Nearest(np.ones(200), wished.numpy())
+    verdict, figures = samples._judge_classes(told, known, found, wished)
+    assert figures["class_share"] == 1
+    assert "heeds" not in verdict
+    verdict, figures = samples._judge_classes(told, known, found, (wished + 1) % 10)
+    assert figures["class_share"] == 0
+    assert "hardly heeds the class" in verdict
+    assert "--beta than 1," in verdict
 
 
 # --- as commands --------------------------------------------------------------------------------
