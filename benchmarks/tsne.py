@@ -1,7 +1,7 @@
 """Maps by openTSNE, as `labs.autoencoder.maps` makes them, side by side with scikit-learn's TSNE.
 
     python benchmarks/tsne.py                    # 5,000 digits: 32 principal components of pixels
-    python benchmarks/tsne.py runs/autoencoder/NAME/latents.npz       # the latents of a run
+    python benchmarks/tsne.py runs/autoencoder/NAME   # the latents of all images of a run
     python benchmarks/tsne.py --points 1000 --rounds 5
 
 Both sides get the same vectors (N, D) as float32, two dimensions, perplexity 30, and all cores;
@@ -28,6 +28,8 @@ from sklearn.manifold import TSNE
 
 from common.images import load_embedded
 from labs.autoencoder import maps, trust
+from labs.autoencoder.job import Compression
+from labs.autoencoder.views import Material
 
 Vectors = NDArray[np.float32]
 
@@ -37,6 +39,13 @@ def principal_components() -> Vectors:
     images = load_embedded("mnist5k").parts["all"].images
     pixels = np.asarray(images, np.float32).reshape(len(images), -1) / 255
     return PCA(32, random_state=0).fit_transform(pixels)
+
+
+def latents(run: Path) -> Vectors:
+    """Return the latents of all images of a run."""
+    job = Compression.reopen(run)
+    job.load_best()
+    return Material(job, job.load_splits())["all"].latents
 
 
 def theirs(vectors: Vectors, seed: int) -> Vectors:
@@ -52,16 +61,12 @@ SIDES: dict[str, Callable[[Vectors, int], Vectors]] = {"scikit-learn": theirs, "
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time t-SNE.")
-    parser.add_argument("latents", type=Path, nargs="?", help=".npz with `latents` (N, D)")
+    parser.add_argument("run", type=Path, nargs="?", help="a run folder, for its latents")
     parser.add_argument("--points", type=int, default=5000, help="vectors, drawn at random")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     print(describe())
-    if given.latents is None:
-        vectors = principal_components()
-    else:
-        with np.load(given.latents, allow_pickle=False) as file:
-            vectors = file["latents"].astype(np.float32)
+    vectors = principal_components() if given.run is None else latents(given.run)
     vectors = vectors[np.random.default_rng(0).permutation(len(vectors))[: given.points]]
     print(f"{len(vectors):,} vectors of {vectors.shape[1]}, medians of {given.rounds} rounds\n")
 

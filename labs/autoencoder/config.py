@@ -179,6 +179,7 @@ class SweepConfig(AutoencoderConfig):
         group="Model",
     )
     seeds: int = option(1, "how often each is trained, each time with another seed", at_least=1)
+    epochs: int = shared("epochs", 20)
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
