@@ -433,10 +433,10 @@ class Job(ABC, Generic[C, K]):
             )
         outputs = self.predict_splits(splits)
         measured = self.measure(outputs, splits)
-        total = prepared + trained + time.perf_counter() - begun
-        seconds = {"train": trained, "total": total}
+        seconds = {"train": trained, "total": 0.0}
         figures = {"best_epoch": best["epoch"], **measured, "seconds": seconds}
         self.write_report(outputs["test"], splits, figures)
+        seconds["total"] = prepared + trained + time.perf_counter() - begun
         self.run.write("metrics", figures)
         return figures
 
