@@ -2,12 +2,17 @@
 
 import contextlib
 import io
+import multiprocessing
+import os
 import sys
+import time
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
@@ -56,6 +61,110 @@ def command():
         return Result(done.value.code, out.getvalue(), err.getvalue())
 
     return run
+
+
+# What a process of the tests does: `first` is code that runs before the command.
+CHILD = """
+import multiprocessing, os, sys
+from importlib import import_module
+multiprocessing.set_start_method("fork", force=True)  # the forkserver is for the tests alone
+descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+os.dup2(descriptor, 1), os.dup2(descriptor, 2)
+sys.argv = ["lab", *words]
+from common import cli
+main = import_module(f"labs.{lab}.__main__")
+exec(first)
+cli.main(main.group, main.PROGRAM)
+"""
+
+
+class Process:
+    """A command of a lab in a process of its own."""
+
+    def __init__(self, context, lab, words, first, output):
+        words = [str(word) for word in words]
+        scope = {"lab": lab, "words": words, "first": first, "output": str(output)}
+        self._output = output
+        self.process = context.Process(target=exec, args=(CHILD, scope))
+        self.process.start()
+
+    @property
+    def text(self):
+        return self._output.read_text() if self._output.exists() else ""
+
+    def wait_for(self, what, seconds=60):
+        """Wait until something is true, or until the process has ended; say which."""
+        end = time.monotonic() + seconds
+        while not what():
+            if not self.process.is_alive():
+                return bool(what())
+            assert time.monotonic() < end, self.text
+            time.sleep(0.002)
+        return True
+
+    def send(self, signum):
+        """Send a signal; return the exit code and the seconds until the process was gone."""
+        begun = time.monotonic()
+        os.kill(self.process.pid, signum)
+        return self.end(), time.monotonic() - begun
+
+    def end(self):
+        """Return the exit code of the process when it has ended: minus the signal if killed."""
+        self.process.join(60)
+        assert self.process.exitcode is not None, self.text
+        return self.process.exitcode
+
+    def kill(self):
+        """End the process, if it has not ended; it can do nothing about it."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.join()
+
+
+@pytest.fixture(scope="session")
+def process():
+    """Start a lab's command in a process: the lab, the words, code to run first, a file for output.
+
+    Each is forked from one that has imported everything, so that starting it takes no time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(
+            [
+                *("labs.classification.__main__", "labs.classification.job"),
+                *("labs.autoencoder.__main__", "labs.autoencoder.job", "labs.autoencoder.latents"),
+                *("sklearn.datasets", "sklearn.decomposition", "sklearn.dummy", "sklearn.metrics"),
+                *("sklearn.linear_model", "sklearn.neighbors", "sklearn.pipeline"),
+                *("sklearn.preprocessing", "openTSNE", "rich.console"),
+                "torch._dynamo",  # which the first step of an optimizer imports
+            ]
+        )
+        yield lambda *arguments: Process(context, *arguments)
+
+
+@pytest.fixture(scope="session")
+def paint():
+    """Save a noisy picture of a brightness; each path gets its own noise."""
+
+    def save(path, level, mode="RGB", size=(12, 12)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(sum(str(path.name).encode()) + 1000 * level)
+        pixels = rng.integers(level, level + 60, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(path)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def photos(paint, tmp_path_factory):
+    """Return a folder of dark and bright pictures with Korean class names, 10 in each class."""
+    folder = tmp_path_factory.mktemp("사진") / "동물 '사진'"
+    for name, level in (("고양이 [cat]", 0), ("강아지, 흰", 180)):
+        for number in range(10):
+            paint(folder / name / f"{number} 번.png", level)
+    return folder
 
 
 @pytest.fixture(scope="session")

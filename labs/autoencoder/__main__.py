@@ -1,5 +1,6 @@
 """`python -m labs.autoencoder`: train, then look at what the latents hold."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -11,6 +12,7 @@ from common.config import nearest
 from common.errors import ConfigError
 from labs.autoencoder.config import (
     RECIPES,
+    SWEPT,
     UNTOLD,
     AutoencoderConfig,
     CompareAnomaliesConfig,
@@ -47,10 +49,10 @@ def train(**given: Any) -> None:
     commands.train(JOB, AutoencoderConfig, RECIPES, **given)
 
 
-def _choose_recipe(given: dict[str, Any]) -> None:
+def _choose_recipe(given: dict[str, Any], recipes: Mapping[str, Any] = RECIPES) -> None:
     """Take the recipe that suits the model, where no other is asked for."""
     own = recipe_for(given["options"].get("model"))
-    if own and given["recipe"] is None and given["resume"] is None:
+    if own in recipes and given["recipe"] is None and given["resume"] is None:
         cli.note(f"with the values of --recipe {own}")
         given["recipe"] = own
 
@@ -240,6 +242,7 @@ def latents(
         views.show(run, device, "latents", form, output, **options)
 
 
+view("codes", "Say how sparse the latents are, how many are dead, and how far noise moves them.")
 view("probe", "Ask a linear model for the class: from the latents, from PCA, from the pixels.")
 view(
     "neighbours",
@@ -317,11 +320,11 @@ def compare_anomalies(**given: Any) -> None:
 
     Takes the options of `train`; its runs are narrower and shorter unless told otherwise.
     """
-    _choose_recipe(given)
+    _choose_recipe(given, UNTOLD)
     resolve_name(WHOLES["compare-anomalies"]).command(**given)
 
 
-@group.command(cls=cli.TrainCommand, config=SweepConfig, recipes=RECIPES)
+@group.command(cls=cli.TrainCommand, config=SweepConfig, recipes=SWEPT)
 def sweep(**given: Any) -> None:
     """Train a run for each of several sizes of the latents, and hold each against PCA.
 

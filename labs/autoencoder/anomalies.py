@@ -361,6 +361,8 @@ def verdict(
 
 
 def _judgment(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "does not beat it: of so few anomalies there is no interval"
     if low > 0:
         return "beats it"
     return "is worse" if high < 0 else "does not beat it: the interval holds 0"
@@ -406,7 +408,8 @@ def _of_curves(ranked: Mapping[str, Mapping[str, Any]], share: float) -> str:
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:
     low, high = figures[f"{name}_interval"]
-    return f"{figures[name]:.4f} ({low:.4f} to {high:.4f})"
+    interval = f"{low:.4f} to {high:.4f}" if low == low else "too few images for an interval"
+    return f"{figure_text(figures[name])} ({interval})"
 
 
 def flat(ranked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

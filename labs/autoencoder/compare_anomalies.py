@@ -184,7 +184,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             cli.figure_text(row["known_error"]),
             cli.figure_text(row["normal_error"]),
             cli.figure_text(row["auroc"]),
-            "{:.4f} to {:.4f}".format(*row["auroc_interval"]),
+            " to ".join(map(cli.figure_text, row["auroc_interval"])),
             cli.figure_text(row["auprc"]),
             cli.figure_text(row["recall"]),
             cli.figure_text(row["false_alarms"]),
@@ -224,7 +224,8 @@ def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
 def _leads(rows: Sequence[Mapping[str, Any]], prefix: str) -> tuple[int, int]:
     """Return for how many classes the network is better, and worse, than a baseline."""
     leads = [row[f"{prefix}auroc_lead_interval"] for row in rows]
-    return sum(low > 0 for low, _ in leads), sum(high < 0 for _, high in leads)
+    known = [lead for lead in leads if None not in lead]  # of very few anomalies there is none
+    return sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
 
 
 def _why(row: Mapping[str, Any]) -> str:

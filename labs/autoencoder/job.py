@@ -105,7 +105,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         if not self.denoises:
             mse = found["test"]["mse"]
             for values in found["baselines"].values():
-                values["ratio"] = mse / values["mse"]
+                values["ratio"] = results.share(mse, values["mse"])
         return found
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
@@ -114,7 +114,8 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         pca = figures["baselines"].get(baselines.PCA)
         if pca is None or "ratio" not in pca:
             return text
-        return f"{text} Its error is {pca['ratio']:.2f} times that of PCA at the same size."
+        share = results.share_text(pca["ratio"])
+        return f"{text} Its error is {share} times that of PCA at the same size."
 
     def sections(
         self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn

@@ -1,11 +1,14 @@
 """Maps of the latent space, with how much of them to believe, and new images put on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from common import kept
 from common.cli import figure_text, note
+from common.errors import ConfigError, RunError
 from common.files import write_text
 from common.report import Section, Table
 from common.results import Array
@@ -50,7 +53,9 @@ def view(
         encoded.latents[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
     )
     maps.save(made, _file(material))
-    material.job.run.write("maps/latents", {"split": split, "points": points})
+    epochs = len(material.job.run.history)
+    material.job.run.write("maps/latents", {"split": split, "points": points, "epochs": epochs})
+    kept.forget(material.job.run, "placed")  # images on the map before
     pixels = maps.embed(
         encoded.pixels[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
     )
@@ -60,12 +65,13 @@ def view(
         "t-SNE of the pixels": pixels.coordinates,
         "PCA of the pixels": components(encoded.pixels[rows], dimensions),
     }
-    kept = {
+    found = {
         title: trust.figures(space[rows], panels[title], _neighbors(len(rows)))
         for title, space in zip(panels, [encoded.latents] * 2 + [encoded.pixels] * 2, strict=True)
     }
     table = trust.trust_table(
         {PIXELS: encoded.pixels[rows], _LATENTS: encoded.latents[rows]},
+        perplexities=_tried(len(rows)) or (perplexity,),
         dimensions=dimensions,
         k=_neighbors(len(rows)),
     )
@@ -73,7 +79,7 @@ def view(
     what = (
         f"{len(rows):,} images of the {split} split" if split != "all" else f"{len(rows):,} images"
     )
-    caption = f"{what}, perplexity {perplexity:g}; the axes have no meaning, near points do."
+    caption = f"{what}, perplexity {perplexity:.3g}; the axes have no meaning, near points do."
     pictures = (
         material.drawn("latents", caption, map_plots.maps(panels, encoded.classes[rows], names)),
         material.drawn(
@@ -82,18 +88,18 @@ def view(
             map_plots.trust(table),
         ),
     )
-    _write_interactive(material, encoded, rows, made.coordinates, kept[_TSNE])
-    records = [{"map": title, **figures._asdict()} for title, figures in kept.items()]
+    _write_interactive(material, encoded, rows, made.coordinates, found[_TSNE])
+    records = [{"map": title, **figures._asdict()} for title, figures in found.items()]
     section = Section(
         "Map of the latent space",
-        _text(material, what, kept[_TSNE], table),
+        _text(material, what, found[_TSNE], table),
         Table(
             ["map", *(name.replace("_", " ") for name in Figures._fields)],
-            [[title, *map(figure_text, figures)] for title, figures in kept.items()],
+            [[title, *map(figure_text, figures)] for title, figures in found.items()],
         ),
         pictures,
     )
-    return View(section, _sentence(kept[_TSNE]), records, kept[_TSNE]._asdict())
+    return View(section, _sentence(found[_TSNE], table.neighbors), records, found[_TSNE]._asdict())
 
 
 def components(vectors: Array, dimensions: int) -> Array:
@@ -117,16 +123,19 @@ def placed(material: Material, paths: Sequence[Path]) -> View:
         paths: files and folders of images.
 
     Raises:
-        RunError: the run has no map yet, or it is damaged.
+        ConfigError: the encoder would have to know the class of the images.
+        RunError: the run has no map yet, it is damaged, or not of the run's weights.
         DataError: no image can be read.
     """
     made = maps.load(_file(material))
     settings = material.job.run.read("maps/latents")
+    _check(material, settings)
     encoded = material[settings["split"]]
     rows = _rows(encoded, settings["points"])
     names, new = _encoded(material, paths)
     vectors = encoded.latents[rows]
     coordinates = maps.place(made, vectors, new)
+    k = _neighbors(len(rows))
     picture = material.drawn(
         "placed",
         f"{len(names)} new image(s) as stars among {len(rows):,} of the {settings['split']} split.",
@@ -140,7 +149,7 @@ def placed(material: Material, paths: Sequence[Path]) -> View:
     text = (
         "New images are put on the map without moving what is on it, each among the images whose "
         "latents are nearest. An image unlike all others lands somewhere too: a map has no place "
-        f"for none of these. {_sentence(trust.figures(vectors, made.coordinates))}"
+        f"for none of these. {_sentence(trust.figures(vectors, made.coordinates, k), k)}"
     )
     records = [
         {
@@ -152,6 +161,20 @@ def placed(material: Material, paths: Sequence[Path]) -> View:
         for name, place, row in zip(names, coordinates, rows[_nearest(new, vectors)], strict=True)
     ]
     return View(Section("New images on the map", text, pictures=(picture,)), records=records)
+
+
+def _check(material: Material, settings: Mapping[str, Any]) -> None:
+    """Refuse images that the encoder cannot take, and a map that is not of its latents."""
+    job = material.job
+    if job.model.conditional:
+        raise ConfigError(
+            f"--place: a {job.config.model} has to know the class of an image; place images with "
+            "another model"
+        )
+    if settings["epochs"] != len(job.run.history):
+        raise RunError(
+            f"the run has trained on since its map was made; make it again: latents {job.run.path}"
+        )
 
 
 def _encoded(material: Material, paths: Sequence[Path]) -> tuple[list[str], Array]:
@@ -192,8 +215,14 @@ def _neighbors(points: int) -> int:
     return max(1, min(trust.NEIGHBORS, (points - 1) // 3))
 
 
+def _tried(points: int) -> tuple[float, ...]:
+    """Return the perplexities of the table of trust that are not too large for so many points."""
+    largest = maps.largest_perplexity(points)
+    return tuple(each for each in trust.PERPLEXITIES if each <= largest)
+
+
 def _write_interactive(
-    material: Material, encoded: Encoded, rows: Array, coordinates: Array, kept: Figures
+    material: Material, encoded: Encoded, rows: Array, coordinates: Array, figures: Figures
 ) -> None:
     chosen = rows.tolist()
     found = assign(material, encoded.latents[rows]) if material.job.card.classes else None
@@ -206,21 +235,23 @@ def _write_interactive(
         errors=encoded.errors[rows],
         names=[encoded.split.names[row] for row in chosen],
         title=f"{material.job.title} on {material.job.card.source}",
-        trust_text=_sentence(kept),
+        trust_text=_sentence(figures, _neighbors(len(rows))),
         clusters=found,
     )
     write_text(material.job.run.path / "latent_map.html", html)
 
 
-def _sentence(kept: Figures) -> str:
+def _sentence(figures: Figures, neighbors: int) -> str:
+    nearest = f"{neighbors} nearest neighbors" if neighbors > 1 else "nearest neighbor"
     return (
-        f"Of each point's {trust.NEIGHBORS} nearest neighbors in the latent space, the map keeps "
-        f"{100 * kept.neighbors_kept:.0f} %; its trustworthiness is {kept.trustworthiness:.3f} "
-        f"(1 would be perfect), its continuity {kept.continuity:.3f}."
+        f"Of each point's {nearest} in the latent space, the map keeps "
+        f"{100 * figures.neighbors_kept:.0f} %; its trustworthiness is "
+        f"{figures.trustworthiness:.3f} (1 would be perfect), its continuity "
+        f"{figures.continuity:.3f}."
     )
 
 
-def _text(material: Material, what: str, kept: Figures, table: Trust) -> str:
+def _text(material: Material, what: str, figures: Figures, table: Trust) -> str:
     spread = {item.space: item for item in table.summary if item.perplexity == _middle(table)}
     agreement = spread[_LATENTS].agreement
     agree = (
@@ -231,8 +262,8 @@ def _text(material: Material, what: str, kept: Figures, table: Trust) -> str:
     )
     return (
         f"{what[0].upper()}{what[1:]}, by the network's latents and by their pixels. "
-        f"{_sentence(kept)} Sizes of clusters and distances between them mean little in t-SNE."
-        f"{agree}\n\n"
+        f"{_sentence(figures, table.neighbors)} Sizes of clusters and distances between them mean "
+        f"little in t-SNE.{agree}\n\n"
         f"latent_map.html in the run folder shows the same map to be explored: pointing at a point "
         "shows its image and its reconstruction. `latents RUN --place IMAGES` puts new ones on it."
     )

@@ -10,7 +10,7 @@ default initialization: weights and biases uniform within 1 / sqrt(fan in).
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +86,11 @@ class Autoencoder(nn.Module):
         """Return the pixels (N, C, S, S) of latents (N, L): in [0, 1], but any of `linear`."""
         pixels: Tensor = self.output(self.logits(latents, classes))
         return pixels
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the encoder and the decoder: training calls `encode` and `logits`."""
+        self.encoder.compile(*args, **kwargs)
+        self.decoder.compile(*args, **kwargs)
 
     def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the reconstruction of images (N, C, S, S)."""
@@ -276,5 +281,8 @@ def _checked(depth: int | None, usual: int, largest: int, what: str) -> int:
     """
     depth = usual if depth is None else depth
     if depth > largest:
-        raise ConfigError(f"--depth {depth}: {what}, of which there can be {largest} at most")
+        hint = (
+            "; give --depth, a larger --image-size, or --architecture dense" if largest < 1 else ""
+        )
+        raise ConfigError(f"--depth {depth}: {what}, of which there can be {largest} at most{hint}")
     return depth

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from common.plots import BLUE, GREY, figure_style
@@ -39,6 +39,7 @@ def latents(divergences: Array, activities: Array, names: Array, active: float) 
     below.axhline(active, color=GREY, linestyle="--", linewidth=1)
     below.set_yscale("log")
     below.yaxis.set_major_formatter("{x:g}")
+    below.yaxis.set_minor_formatter(NullFormatter())
     below.set_ylabel("variance of\nthe mean")
     below.set_xlim(-0.7, len(places) - 0.3)
     if len(places) <= _MOST_NAMES:

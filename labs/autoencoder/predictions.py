@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.io import encode_png
 
 from common.config import nearest
 from common.errors import ConfigError
 from common.files import replacing
 from common.user_images import read_images
-from labs.autoencoder.job import Compression
+from labs.autoencoder.job import Compression, to_uint8
+from labs.autoencoder.plots import pixels
 
 
 def predict(
@@ -77,9 +77,9 @@ def _class_number(job: Compression, name: str | None) -> int | None:
 
 def _write(outputs: Tensor, names: Sequence[str], folder: Path, first: int) -> Iterator[Path]:
     """Write images in [0, 1] as PNG files; numbers keep two files of one name apart."""
-    pixels = (outputs.clamp(0, 1) * 255).round().to(torch.uint8)
-    for number, (image, name) in enumerate(zip(pixels, names, strict=True), first + 1):
+    images = pixels(to_uint8(outputs))
+    for number, (image, name) in enumerate(zip(images, names, strict=True), first + 1):
         path = folder / f"{number:04d}-{Path(name).stem}.png"
         with replacing(path) as file:
-            file.write(np.asarray(encode_png(image)).tobytes())
+            Image.fromarray(image).save(file, "PNG")
         yield path

@@ -40,7 +40,7 @@ def view(material: Material, split: str = "test", count: int = _SHOWN) -> View:
     columns = list(records[0])
     text = (
         "The error of an image is the mean over its pixels of the squared difference between "
-        "output and input, with pixels from 0 to 1; PSNR is -10 log10 of it. "
+        "output and input, with pixels from 0 to 1. "
         f"Half of the {len(encoded):,} {split} images have less than "
         f"{figure_text(float(np.median(encoded.errors)))}, the worst has "
         f"{figure_text(float(encoded.errors.max()))}."

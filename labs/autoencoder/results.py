@@ -16,6 +16,16 @@ def psnr(errors: Array) -> Array:
     return np.asarray(-10 * np.log10(np.maximum(errors, _PERFECT)))
 
 
+def share(error: float, other: float) -> float:
+    """Return an error as a share of another one, which may be 0."""
+    return error / max(other, _PERFECT)
+
+
+def share_text(ratio: float) -> str:
+    """Write a share; PCA of as many components as pixels leaves no error to be a share of."""
+    return f"{ratio:.2f}" if ratio < 1000 else "over 1,000"
+
+
 def _mean(values: Array) -> float:
     return float(values.mean())
 

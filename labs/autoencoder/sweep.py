@@ -15,8 +15,9 @@ from common.members import Jobs, Members
 from common.report import Section, Table
 from common.results import Array
 from labs.autoencoder import baselines, probe, spaces, sweep_plots
-from labs.autoencoder.config import RECIPES, AutoencoderConfig, SweepConfig
+from labs.autoencoder.config import SWEPT, AutoencoderConfig, SweepConfig
 from labs.autoencoder.job import Compression
+from labs.autoencoder.results import share, share_text
 from labs.autoencoder.views import Material, sampled
 from labs.autoencoder.walk_plots import Curve
 
@@ -40,7 +41,7 @@ class Sweep(Members[SweepConfig]):
     """The same model with latents of several sizes, each against PCA of that size."""
 
     lab, verb = "autoencoder", "sweep"
-    config_type, member, recipes = SweepConfig, Member, RECIPES
+    config_type, member, recipes = SweepConfig, Member, SWEPT
 
     @classmethod
     def plan(cls, config: SweepConfig) -> dict[str, AutoencoderConfig]:
@@ -132,7 +133,7 @@ def _measured(jobs: Sequence[Compression], splits: Splits) -> dict[str, Any]:
     trained = [job.run.read("metrics")["seconds"]["train"] for job in jobs]
     return {
         **against_pca("mse", errors, pca),
-        "mse_ratio": float(errors.mean() / pca.mean()),
+        "mse_ratio": _ratio(errors, pca),
         "mse_ratio_interval": list(metrics.bootstrap(_ratio, errors, pca)),
         "mse_of_seeds": [float(material["test"].errors.mean()) for material in materials],
         **(_probes(materials) if jobs[0].card.classes else {}),
@@ -191,7 +192,7 @@ def _mean(values: Array) -> float:
 
 
 def _ratio(network: Array, pca: Array) -> float:
-    return float(network.mean() / pca.mean())
+    return share(float(network.mean()), float(pca.mean()))
 
 
 def _probed(entries: Entries) -> bool:
@@ -212,8 +213,8 @@ def table(entries: Entries) -> tuple[list[str], list[list[str]]]:
             size,
             figure_text(entry["mse"]),
             figure_text(entry["pca_mse"]),
-            f"{entry['mse_ratio']:.3f}",
-            "{:.3f} to {:.3f}".format(*entry["mse_ratio_interval"]),
+            share_text(entry["mse_ratio"]),
+            " to ".join(map(share_text, entry["mse_ratio_interval"])),
         ]
         if _probed(entries):
             row += [
@@ -259,7 +260,7 @@ def _sorted_out(entries: Entries, name: str) -> tuple[list[str], list[str], list
 
 
 def _times(entries: Entries, sizes: Sequence[str]) -> str:
-    first, *others = (f"{entries[size]['mse_ratio']:.2f}" for size in sizes)
+    first, *others = (share_text(entries[size]["mse_ratio"]) for size in sizes)
     texts = [f"{first} times PCA's at size {sizes[0]}"]
     texts += [f"{ratio} at {size}" for ratio, size in zip(others, sizes[1:], strict=True)]
     return ", ".join(texts)

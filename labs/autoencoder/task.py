@@ -8,7 +8,7 @@ for 8x8 pixels and for 64x64, and the same in training and in validation:
                     absolute error, between [0, 1] images
     kl              of a VAE: divergence of the posterior from the standard normal prior, in nats,
                     summed over the latents, divided by the number of pixels, times beta
-    sparsity        mean over the latents of |z|, or of KL(target || mean of z), times its weight
+    sparsity        mean over the latents of |z|, or of KL(target || activity), times its weight
     contraction     squared derivatives of the latents by the pixels, times its weight
 
 So with `bce` and beta 1 the loss of a VAE is its negative evidence lower bound in nats per pixel
@@ -37,6 +37,7 @@ from labs.autoencoder.names import VARIATIONAL
 from labs.autoencoder.noise import Noise, parse
 
 _EVALUATION_BATCH = 256
+_TINY = 1e-12  # mean square of a latent that is never active
 
 
 class Reconstruction(Task):
@@ -161,10 +162,14 @@ class Sparse(Reconstruction):
 
     Args:
         loss: see `Reconstruction`.
-        kind: `l1`, or `kl` of the mean activation (Ng 2011, "Sparse autoencoder", section 3), which
-            a batch shares: small batches give another penalty than large ones.
+        kind: `l1`, or `kl` (Ng 2011, "Sparse autoencoder", section 3) of each latent's activity:
+            (mean of z)^2 / mean of z^2 over a batch, which for latents that are on or off is the
+            share of images that they are on for (Treves and Rolls 1991, "What determines the
+            capacity of autoassociative memories in the brain?"). In place of the mean activation,
+            since the decoder does not heed the scale of its latents, so that any mean can be had
+            without sparsity. A batch shares it: small ones give another penalty than large ones.
         weight: of the penalty.
-        target: mean activation that `kl` aims at.
+        target: activity that `kl` aims at.
     """
 
     penalties = ("sparsity",)
@@ -183,10 +188,11 @@ class Sparse(Reconstruction):
     def _penalty(self, latents: Tensor) -> Tensor:
         if self._kind == "l1":
             return latents.abs().mean()
-        mean = latents.mean(0).clamp(1e-6, 1 - 1e-6)
-        target = torch.full_like(mean, self._target)
+        squares = latents.square().mean(0).clamp_min(_TINY)
+        active = (latents.mean(0).square() / squares).clamp(1e-6, 1 - 1e-6)
+        target = torch.full_like(active, self._target)
         return (
-            target * (target / mean).log() + (1 - target) * ((1 - target) / (1 - mean)).log()
+            target * (target / active).log() + (1 - target) * ((1 - target) / (1 - active)).log()
         ).mean()
 
 
@@ -295,10 +301,8 @@ def build_model(config: AutoencoderConfig, card: ImageCard) -> Autoencoder:
 
 
 def _code(config: AutoencoderConfig) -> str:
-    """Return the activation of the latents: exact zeros for L1, else numbers in (0, 1)."""
-    if config.model == "sparse":
-        return "relu" if config.sparsity == "l1" else "sigmoid"
-    return "sigmoid" if config.model == "contractive" else "none"
+    """Return the activation of the latents: zeros of sparse ones, contractive ones in (0, 1)."""
+    return {"sparse": "relu", "contractive": "sigmoid"}.get(config.model, "none")
 
 
 def build_task(config: AutoencoderConfig) -> Reconstruction:

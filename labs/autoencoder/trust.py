@@ -230,4 +230,6 @@ def _spreads(found: Sequence[Figures]) -> dict[str, Spread]:
 
 
 def _spread(values: Sequence[float]) -> Spread:
-    return Spread(sum(values) / len(values), min(values), max(values))
+    lowest, highest = min(values), max(values)
+    mean = sum(values) / len(values)  # of equal ones it may be rounded to one beside them
+    return Spread(min(max(mean, lowest), highest), lowest, highest)

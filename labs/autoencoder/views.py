@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from common import cli
+from common import cli, kept
 from common import sections as common_sections
 from common.commands import show_records
 from common.data import sample_rows
-from common.errors import ConfigError, RunError
+from common.errors import ConfigError, DataError
 from common.image_data import joined, pixel_rows
 from common.images import ImageSet
-from common.report import Section, Table
+from common.report import Section
 from common.results import Array
 from common.run import Run
 from common.sections import Drawn
@@ -137,12 +137,11 @@ def sections(material: Material) -> list[Section]:
     run = material.job.run
     found = []
     for name in _of_report(material):
-        section = _recall(run, name)
-        if section is None:
-            view = _make(material, name, {})
-            _keep(run, name, view)
-            section = view.section
-        found.append(section)
+        section = kept.recall(run, name)
+        if section is None and VIEWS[name].unasked:
+            section = _section(material, name)
+        if section is not None:
+            found.append(section)
     card = material.job.card
     size = f"{card.image_size}x{card.image_size}"
     text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."
@@ -183,11 +182,25 @@ def show(
         show_records(view.section.title, view.records, form, output)
     if view.verdict:
         cli.note(view.verdict) if form != "table" else cli.say(view.verdict)
-    for _, path in _files(view.section):
+    for _, path in kept.files(view.section):
         cli.note(f"picture: {path}")
     if job.run.finished:
         job.write_report({}, material.splits, job.run.read("metrics"))
         cli.note(f"report: {job.run.report}")
+
+
+def _section(material: Material, name: str) -> Section:
+    """Make a view and keep it; one that cannot be made, as of a few images, is said to be so.
+
+    A run is worth its report without it, and the command of the view gives the same reason.
+    """
+    try:
+        view = _make(material, name, {})
+    except (ConfigError, DataError) as error:
+        cli.note(f"the report is without `{name}`: {error}")
+        return Section(f"No `{name}`", f"This view could not be made: {error}.")
+    _keep(material.job.run, name, view)
+    return view.section
 
 
 def _make(material: Material, name: str, options: Mapping[str, Any]) -> View:
@@ -195,8 +208,12 @@ def _make(material: Material, name: str, options: Mapping[str, Any]) -> View:
     return view
 
 
+def _keep(run: Run, name: str, view: View) -> None:
+    kept.keep(run, name, view.section, verdict=view.verdict, figures=dict(view.figures))
+
+
 def _of_report(material: Material) -> list[str]:
-    """Return the views that a run has without being asked for any, then those that were."""
+    """Return the views that can be made of a run."""
     job = material.job
     has = {
         "classes": len(set(material.splits["train"].targets.tolist())) > 1,
@@ -206,44 +223,9 @@ def _of_report(material: Material) -> list[str]:
     return [
         name
         for name, view in VIEWS.items()
-        if all(has[need] for need in view.needs) and (view.unasked or _file(job.run, name).exists())
+        if all(has[need] for need in view.needs)
+        and (view.unasked or kept.file(job.run, name).exists())
     ]
-
-
-def _file(run: Run, name: str) -> Path:
-    return run.path / "views" / f"{name}.json"
-
-
-def _keep(run: Run, name: str, view: View) -> None:
-    section = view.section
-    table = section.table
-    value = {
-        "title": section.title,
-        "text": section.text,
-        "table": table and {"columns": list(table.columns), "rows": [list(r) for r in table.rows]},
-        "pictures": [[caption, path.name] for caption, path in _files(section)],
-        "verdict": view.verdict,
-        "figures": dict(view.figures),
-    }
-    run.write(f"views/{name}", value)
-
-
-def _files(section: Section) -> list[tuple[str, Path]]:
-    return [(caption, path) for caption, path in section.pictures if isinstance(path, Path)]
-
-
-def _recall(run: Run, name: str) -> Section | None:
-    """Return a view's section as it was kept; None when it was not, or its pictures are gone."""
-    if not _file(run, name).exists():
-        return None
-    value = run.read(f"views/{name}")
-    try:
-        table = Table(**value["table"]) if value["table"] else None
-        pictures = [(caption, run.figures / file) for caption, file in value["pictures"]]
-        section = Section(value["title"], value["text"], table, pictures)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{_file(run, name)} is damaged ({error!r}); delete it") from error
-    return section if all(path.exists() for _, path in pictures) else None
 
 
 def sampled(encoded: Encoded, number: int, seed: int = 0) -> Array:

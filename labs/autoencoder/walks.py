@@ -297,7 +297,9 @@ def traverse(material: Material, image: str = "0", dimensions: Sequence[int] = (
     )
     needed = _needed(means)
     verdict = (
-        f"{needed} of the {len(means)} dimensions make 90 % of all change of the pictures; "
+        "No dimension changes the pictures: the decoder does not heed the latents."
+        if not needed
+        else f"{needed} of the {len(means)} dimensions make 90 % of all change of the pictures; "
         f"dimension {order[0] + 1} changes them most."
     )
     figures = {"dimensions_for_90_percent": needed, "largest_change": float(means[order[0]])}
@@ -372,7 +374,9 @@ def _change_record(dimension: int, changes: Array, total: float) -> dict[str, An
 
 
 def _needed(means: Array) -> int:
-    """Return how many dimensions make 90 % of the sum."""
+    """Return how many dimensions make 90 % of the sum; none where nothing changes."""
+    if not means.any():
+        return 0
     shares = np.cumsum(np.sort(means)[::-1])
     return int(np.searchsorted(shares, 0.9 * shares[-1])) + 1
 

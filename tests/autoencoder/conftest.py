@@ -4,6 +4,8 @@ import pytest
 
 from labs.autoencoder import maps, views
 from labs.autoencoder.__main__ import PROGRAM, group
+from labs.autoencoder.job import Compression
+from labs.autoencoder.views import Material
 
 SMALL = (
     *("--data", "digits", "--limit", "200", "--epochs", "2", "--warmup", "0", "--threads", "1"),
@@ -42,3 +44,21 @@ def small_run(lab, tmp_path_factory):
         return made[words]
 
     return call
+
+
+@pytest.fixture(scope="session")
+def opened():
+    """Return a function that gives what the views of a run are made from."""
+
+    def material(run):
+        job = Compression.reopen(run, None)
+        job.load_best()
+        return Material(job, job.load_splits())
+
+    return material
+
+
+@pytest.fixture(scope="session")
+def material(opened, small_run):
+    """Return what the views of the small run without further options are made from."""
+    return opened(small_run())

@@ -21,7 +21,6 @@ from labs.autoencoder.clusters import (
     silhouette,
     view,
 )
-from labs.autoencoder.job import Compression
 from labs.autoencoder.views import Material
 
 GENERATOR = np.random.default_rng(0)
@@ -37,13 +36,6 @@ LABELS = {
     "each its own": (np.arange(200), CLASSES),
     "one image": (np.zeros(1, int), np.zeros(1, int)),
 }
-
-
-@pytest.fixture(scope="module")
-def material(small_run):
-    job = Compression.reopen(small_run(), None)
-    job.load_best()
-    return Material(job, job.load_splits())
 
 
 def table(found, classes):

@@ -1,6 +1,7 @@
 """The view of maps of the latent space, and new images put on them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -69,6 +70,33 @@ def test_new_images_are_put_on_the_map_that_there_is(lab, run, pictures):
     assert all(np.isfinite([record["x"], record["y"]]).all() for record in records)
     assert np.array_equal(maps.load(run / "maps" / "latents.npz").coordinates, before)
     assert "trustworthiness is" in kept(run, "placed")["text"]
+
+
+def test_a_new_map_forgets_the_images_on_the_old_one(lab, run, pictures):
+    assert lab("latents", run).code == 0
+    assert lab("latents", run, "--place", pictures).code == 0
+    assert (run / "views" / "placed.json").is_file()
+    assert lab("latents", run, "--seed", "1").code == 0
+    assert not (run / "views" / "placed.json").exists()
+
+
+def test_nothing_is_placed_on_a_map_of_other_weights(lab, small_run, tmp_path, pictures):
+    run = tmp_path / "run"
+    shutil.copytree(small_run(), run)
+    assert lab("latents", run).code == 0
+    history = run / "history.jsonl"
+    history.write_text(history.read_text() + history.read_text().splitlines()[-1] + "\n")
+    result = lab("latents", run, "--place", pictures)
+    assert result.code == 2
+    assert "trained on since its map was made" in result.err
+
+
+def test_a_model_that_is_told_classes_places_no_files(lab, small_run, pictures):
+    run = small_run("--model", "conditional-vae")
+    assert lab("latents", run).code == 0
+    result = lab("latents", run, "--place", pictures)
+    assert result.code == 2
+    assert "has to know the class" in result.err
 
 
 def test_without_a_map_there_is_no_place(lab, small_run, pictures):

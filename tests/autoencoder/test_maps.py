@@ -59,6 +59,7 @@ def test_the_settings_are_scikit_learns():
 @pytest.mark.parametrize("dimensions", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_seed_gives_a_map_bit_for_bit_on_any_number_of_threads(vectors, monkeypatch, dimensions):
     found = []
+    monkeypatch.setattr(maps, "_ITERATIONS", (50, 50))
     for threads in (1, 2):
         monkeypatch.setattr(maps, "_threads", lambda number=threads: number)
         found.append(

@@ -225,3 +225,19 @@ def test_the_linear_autoencoder_is_pca(latent_size):
     assert np.rad2deg(angles.max()) < 5
     found = autoencoder(images).detach().flatten(1).numpy()
     assert np.abs(found - restored).mean() < 0.01
+
+
+@torch.no_grad()
+def test_what_training_calls_is_compiled():
+    compiled = []
+
+    def backend(graph, examples):
+        compiled.append(graph)
+        return graph.forward
+
+    autoencoder = build("vae", architecture="dense")
+    images, _ = batch()
+    expected = autoencoder.decode(autoencoder.encode(images))
+    autoencoder.compile(backend=backend)
+    torch.testing.assert_close(autoencoder.decode(autoencoder.encode(images)), expected)
+    assert len(compiled) == 2

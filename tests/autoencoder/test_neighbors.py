@@ -9,17 +9,8 @@ from sklearn.metrics import pairwise_distances
 from common import metrics
 from common.errors import ConfigError, DataError
 from labs.autoencoder import neighbors
-from labs.autoencoder.job import Compression
 from labs.autoencoder.neighbors import nearest, retrieval, view
 from labs.autoencoder.retrieval_plots import framed
-from labs.autoencoder.views import Material
-
-
-@pytest.fixture(scope="module")
-def material(small_run):
-    job = Compression.reopen(small_run(), None)
-    job.load_best()
-    return Material(job, job.load_splits())
 
 
 def data(seed=0, queries=40, items=90, classes=5):

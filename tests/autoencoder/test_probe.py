@@ -20,13 +20,6 @@ def blobs(count, seed, spread=0.1, classes=3):
     return vectors.astype(np.float32), numbers
 
 
-@pytest.fixture(scope="module")
-def material(small_run):
-    job = Compression.reopen(small_run(), None)
-    job.load_best()
-    return Material(job, job.load_splits())
-
-
 def test_what_can_be_told_apart_is_told_apart():
     test, classes = blobs(60, 3)
     assert (probe(*blobs(90, 1), *blobs(30, 2), test) == classes).all()

@@ -230,14 +230,27 @@ def test_l1_is_the_mean_size_of_a_latent():
 
 
 def test_kl_sparsity_by_hand():
-    latents = torch.tensor([[0.5, 0.1], [0.3, 0.1]])  # mean activations 0.4 and 0.1
-    each = [0.1 * math.log(0.1 / mean) + 0.9 * math.log(0.9 / (1 - mean)) for mean in (0.4, 0.1)]
+    # Means 0.5 and 0.25, mean squares 0.5 and 0.25: activities 0.5 and 0.25.
+    latents = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    each = [0.1 * math.log(0.1 / mean) + 0.9 * math.log(0.9 / (1 - mean)) for mean in (0.5, 0.25)]
     found = sparsity("kl", latents, target=0.1)
     assert found == pytest.approx(sum(each) / 2, rel=1e-5)
     torch_kl = torch.distributions.kl_divergence(
-        torch.distributions.Bernoulli(0.1), torch.distributions.Bernoulli(torch.tensor([0.4, 0.1]))
+        torch.distributions.Bernoulli(0.1), torch.distributions.Bernoulli(torch.tensor([0.5, 0.25]))
     )
     assert found == pytest.approx(torch_kl.mean().item(), rel=1e-5)
+
+
+def test_kl_sparsity_cannot_be_had_by_making_latents_small():
+    """A mean near the target is not sparse when it is that of all images."""
+    latents = torch.rand(64, 3, generator=torch.Generator().manual_seed(0))
+    small = 0.1 * latents
+    assert small.mean().item() == pytest.approx(0.05, abs=0.01)
+    assert sparsity("kl", small) == pytest.approx(sparsity("kl", latents), rel=1e-4)
+    assert sparsity("kl", small) > 0.5
+    rare = torch.zeros(60, 3)
+    rare[:3] = 7.0
+    assert sparsity("kl", rare) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -320,7 +333,7 @@ def built(name, **values):
     """Return a config's task and a small model of it for 8x8 images of 10 classes."""
     config = AutoencoderConfig(model=name, **values)
     torch.manual_seed(0)
-    codes = {"sparse": "relu" if config.sparsity == "l1" else "sigmoid", "contractive": "sigmoid"}
+    codes = {"sparse": "relu", "contractive": "sigmoid"}
     model = build(
         name,
         architecture="dense",

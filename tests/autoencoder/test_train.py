@@ -9,7 +9,7 @@ from common import checkpoint, cli, training
 from common.config import build
 from common.errors import Stopped
 from labs.autoencoder import maps
-from labs.autoencoder.config import RECIPES, AutoencoderConfig
+from labs.autoencoder.config import RECIPES, SWEPT, AutoencoderConfig, SweepConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.names import MODELS, VIEWS
 
@@ -90,6 +90,20 @@ def test_a_view_whose_picture_is_gone_is_made_again(lab, whole):
     (run / "figures/reconstructions_worst.png").unlink()
     assert lab("report", run, full=True).code == 0
     assert (run / "figures/reconstructions_worst.png").is_file()
+
+
+def test_a_view_of_an_unfinished_run_is_made_again_when_it_is_finished(lab, tmp_path):
+    def stop(self, row, best):
+        raise Stopped(15)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli.Display, "epoch", stop)
+        words = ("--run-dir", tmp_path, "--name", "stopped")
+        assert lab("train", *SMALL, *words).code == 128 + 15
+    run = tmp_path / "autoencoder/stopped"
+    assert lab("reconstruct", run, "--split", "validation", "--count", "3").code == 0
+    assert lab("train", "--resume", run, full=True).code == 0
+    assert "Images of the test split" in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_evaluate_says_what_metrics_say(lab, whole):
@@ -208,3 +222,8 @@ def test_all_problems_of_the_options_come_at_once(lab):
 def test_recipes_are_configs():
     for name, values in RECIPES.items():
         assert build(AutoencoderConfig, (name, values))
+
+
+def test_every_model_but_denoising_can_be_swept_with_its_recipe():
+    for name, values in SWEPT.items():
+        assert build(SweepConfig, (name, values)).latent_size == AutoencoderConfig.latent_size

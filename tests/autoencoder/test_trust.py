@@ -153,3 +153,10 @@ def test_too_few_points_for_the_neighbors_are_refused_before_any_map(vectors, mo
     monkeypatch.setattr(maps, "embed", lambda *_, **__: pytest.fail("a map was made"))
     with pytest.raises(DataError, match="more than 20 points"):
         trust.trust_table({"pixels": vectors[:20]}, perplexities=(5,))
+
+
+def test_the_mean_of_seeds_lies_between_the_extremes():
+    """The mean of three equal numbers may be rounded to one beside them."""
+    for value in np.random.default_rng(0).random(200).tolist():
+        spread = trust._spread([value] * 3)
+        assert spread.lowest <= spread.mean <= spread.highest

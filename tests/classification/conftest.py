@@ -1,10 +1,8 @@
-"""The lab's command line in this process, and pictures to give it."""
+"""The lab's command line in this process."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from labs.classification import baselines
@@ -58,27 +56,3 @@ def newest_run(runs: Path) -> Path | None:
     """Return the run folder that was made last."""
     found = sorted(runs.glob("classification/*"), key=lambda path: path.stat().st_mtime_ns)
     return found[-1] if found else None
-
-
-@pytest.fixture(scope="session")
-def paint():
-    return _paint
-
-
-def _paint(path, level, mode="RGB", size=(12, 12)):
-    """Save a noisy picture of a brightness; each path gets its own noise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(sum(str(path.name).encode()) + 1000 * level)
-    pixels = rng.integers(level, level + 60, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).convert(mode).save(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    """Return a folder of dark and bright pictures with Korean class names, 10 in each class."""
-    folder = tmp_path_factory.mktemp("사진") / "동물 '사진'"
-    for name, level in (("고양이 [cat]", 0), ("강아지, 흰", 180)):
-        for number in range(10):
-            _paint(folder / name / f"{number} 번.png", level)
-    return folder

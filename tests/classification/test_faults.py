@@ -4,9 +4,7 @@ Each run is a process of its own, forked from one that has imported everything, 
 takes no time. It trains for a second or two and saves many times in each epoch.
 """
 
-import contextlib
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -29,95 +27,30 @@ TRAIN = (
 )
 TIMES = ("seconds", "samples_per_second")
 
-# What a process of the tests does: `first` is code that runs before the command.
-CHILD = """
-import multiprocessing, os, sys
-multiprocessing.set_start_method("fork", force=True)  # the forkserver is for the tests alone
-descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-os.dup2(descriptor, 1), os.dup2(descriptor, 2)
-sys.argv = ["lab", *words]
-from common import cli, files
-from labs.classification import baselines
-from labs.classification.__main__ import PROGRAM, group
-from labs.classification.job import Images
-exec(first)
-cli.main(group, PROGRAM)
-"""
 # No report, and of the baselines the simplest: most tests are about the training.
 LIGHT = """
+from labs.classification import baselines
+from labs.classification.job import Images
 from sklearn.dummy import DummyClassifier
 Images.write_report = lambda job, *_: job.run.report.write_text("a report")
 baselines._classifiers = lambda _: {"majority": iter([DummyClassifier(strategy="most_frequent")])}
 """
 
 
-class Command:
-    """A command of the lab in a process of its own."""
-
-    def __init__(self, context, words, first, output):
-        scope = {"words": [str(word) for word in words], "first": first, "output": str(output)}
-        self._output = output
-        self.process = context.Process(target=exec, args=(CHILD, scope))
-        self.process.start()
-
-    @property
-    def text(self):
-        return self._output.read_text() if self._output.exists() else ""
-
-    def wait_for(self, what, seconds=60):
-        """Wait until something is true, or until the process has ended; say which."""
-        end = time.monotonic() + seconds
-        while not what():
-            if not self.process.is_alive():
-                return bool(what())
-            assert time.monotonic() < end, self.text
-            time.sleep(0.002)
-        return True
-
-    def send(self, signum):
-        """Send a signal; return the exit code and the seconds until the process was gone."""
-        begun = time.monotonic()
-        os.kill(self.process.pid, signum)
-        return self.end(), time.monotonic() - begun
-
-    def end(self):
-        """Return the exit code of the process when it has ended: minus the signal if killed."""
-        self.process.join(60)
-        assert self.process.exitcode is not None, self.text
-        return self.process.exitcode
-
-
-@pytest.fixture(scope="module")
-def context():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        found = multiprocessing.get_context("forkserver")
-        found.set_forkserver_preload(
-            [
-                *("labs.classification.__main__", "labs.classification.job", "rich.console"),
-                *("sklearn.datasets", "sklearn.dummy", "sklearn.metrics", "sklearn.neighbors"),
-                *("sklearn.linear_model", "sklearn.pipeline", "sklearn.preprocessing"),
-                "torch._dynamo",  # which the first step of an optimizer imports
-            ]
-        )
-        yield found
-
-
 @pytest.fixture
-def start(context, tmp_path):
+def start(process, tmp_path):
     """Return a function that starts a command in a process, which does not outlive the test."""
     commands = []
 
     def begin(*words, first="", light=True):
         output = tmp_path / f"output-{len(commands)}"
-        commands.append(Command(context, words, (LIGHT if light else "") + first, output))
+        first = (LIGHT if light else "") + first
+        commands.append(process("classification", words, first, output))
         return commands[-1]
 
     yield begin
     for command in commands:
-        with contextlib.suppress(ProcessLookupError):
-            command.process.kill()
-        command.process.join()
+        command.kill()
 
 
 def train(start, runs, name="run", **options):
@@ -127,32 +60,32 @@ def train(start, runs, name="run", **options):
 
 
 @pytest.fixture(scope="module")
-def whole(context, tmp_path_factory):
+def whole(process, tmp_path_factory):
     """Return what comes out of the run when nobody disturbs it."""
     folder = tmp_path_factory.mktemp("whole")
     words = (*TRAIN, "--run-dir", folder, "--name", "run")
-    command = Command(context, words, LIGHT, folder / "output")
+    command = process("classification", words, LIGHT, folder / "output")
     assert command.end() == 0, command.text
     return outcome(folder / "classification/run")
 
 
 @pytest.fixture(scope="module")
-def stopped(context, tmp_path_factory):
+def stopped(process, tmp_path_factory):
     """Return the folder of a run that SIGTERM stopped inside an epoch past the middle.
 
     Where the signal falls between two epochs, another run is tried.
     """
     for _ in range(5):
-        run = stop_one(context, tmp_path_factory.mktemp("stopped"))
+        run = stop_one(process, tmp_path_factory.mktemp("stopped"))
         if position(run)["update"] > 0:
             return run
     raise AssertionError("five runs were stopped, none of them inside an epoch")
 
 
-def stop_one(context, folder):
+def stop_one(process, folder):
     """Train past the middle, and stop with SIGTERM."""
     words = (*TRAIN, "--run-dir", folder, "--name", "run")
-    command = Command(context, words, LIGHT, folder / "output")
+    command = process("classification", words, LIGHT, folder / "output")
     run = folder / "classification/run"
     assert command.wait_for(lambda: position(run)["epoch"] >= 5 and position(run)["update"] > 0)
     assert command.send(signal.SIGTERM)[0] == 143
