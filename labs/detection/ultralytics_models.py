@@ -31,7 +31,8 @@ from common.errors import ConfigError, DataError, RunError
 from common.files import cache_dir
 from common.results import Array
 from common.training import When
-from labs.detection import masks, metrics, weights
+from common.weights import reason
+from labs.detection import masks, metrics
 from labs.detection.metrics import BOX
 from labs.detection.task import MOST, Detection, detections, filled
 
@@ -268,7 +269,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             tensors = nn.Module.state_dict(model.float())
         except (*_MISTAKES, EOFError, ImportError, OSError, pickle.UnpicklingError) as error:
             raise RunError(
-                f"{path} is not read: {weights.reason(error)}; expected a model as Ultralytics "
+                f"{path} is not read: {reason(error)}; expected a model as Ultralytics "
                 "saves it, whole and unchanged, or a .safetensors file"
             ) from error
     return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}

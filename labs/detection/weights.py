@@ -1,16 +1,11 @@
 """Weights to start from: of a file, or those that a model's makers publish."""
 
-import pickle
-import re
 import warnings
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor, nn
 
-from common import download
+from common import download, weights
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
 from labs.detection import torchvision_models
@@ -34,15 +29,6 @@ _SHA256 = {  # as several projects that pin these files have them
     "yolov8l": "64c9115303f6a25575f82200d1b22ec409fa6bd7d08d0313884fc20d919478cd",
     "yolov8x": "3df4ada6b4dad6d657868f2fdf7faecfb34dcfccf3a25c4b82079064718524c8",
 }
-_UNREADABLE = (  # what torch's restricted unpickler raises of damaged files
-    *(EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
-    *(AssertionError, AttributeError, pickle.UnpicklingError),
-)
-_REASONS = (  # where torch's long messages say what they are about
-    r"WeightsUnpickler error:\s+([^\n]+?)(?: by default|$|\n)",
-    r"trusted source\.\s+([^\n]+)",
-    r"([^\n]+)",
-)
 _INSTEAD = "fetch it yourself and give it with --weights FILE"
 
 
@@ -86,45 +72,14 @@ def read(path: Path) -> dict[str, Tensor]:
         ConfigError: there is no such file, or of no known kind.
         RunError: the file is damaged, or would run code.
     """
-    if not path.is_file():
-        raise ConfigError(f"--weights {path}: no such file")
+    if path.suffix != ".pt":
+        return weights.read(path)
+    weights.check(path)
+    from labs.detection.ultralytics_models import read_checkpoint
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch says of files that it then refuses
-        if path.suffix == ".safetensors":
-            return _safetensors(path)
-        if path.suffix == ".pt":
-            from labs.detection.ultralytics_models import read_checkpoint
-
-            return read_checkpoint(path)
-        if path.suffix == ".pth":
-            return _state_dict(path)
-    raise ConfigError(f"--weights {path}: expected a file that ends in .safetensors, .pt or .pth")
-
-
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load(path.read_bytes())
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged or no safetensors file ({error})") from error
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise RunError(f"{path} is not read: {reason(error)}; it must hold tensors only") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} holds no tensors by name")
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def reason(error: BaseException) -> str:
-    """Return in one line why torch refused a file."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error) or type(error).__name__
-    found = next(filter(None, (re.search(pattern, text) for pattern in _REASONS)))
-    return found[1].partition(". ")[0].strip()
+        return read_checkpoint(path)
 
 
 def _downloaded(name: str) -> Path:
