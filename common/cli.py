@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from common.training import Progress
 
-_GROUPS = ("Options", "Data", "Model", "Training", "Run")
+_GROUPS = ("Options", "Data", "Model", "Transfer", "Training", "Run")
 _SHOWN_CHOICES = 8  # more than this many are not listed in --help
 
 

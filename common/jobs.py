@@ -313,13 +313,17 @@ class Job(ABC, Generic[C, K]):
         job.run = run
         return job
 
+    def load_again(self) -> tuple[Splits, K]:
+        """Load the data of a run that is there, with its card of today."""
+        return self.load(self.config)
+
     def load_splits(self) -> Splits:
         """Load the run's data again.
 
         Raises:
             RunError: the data is no longer what the run was trained on.
         """
-        splits, card = self.load(self.config)
+        splits, card = self.load_again()
         if card.fingerprint != self.card.fingerprint:
             raise RunError(
                 f"the data of {self.run.path} has changed since it was trained: "
@@ -336,8 +340,8 @@ class Job(ABC, Generic[C, K]):
         load_weights(self.run.best, self.model)
         self.compute.place(self.model)
 
-    def optimizer(self) -> optim.AnyOptimizer:
-        """Return the config's optimizer of the model."""
+    def optimizer(self, **options: Any) -> optim.AnyOptimizer:
+        """Return the config's optimizer of the model; `options` go to `optim.build`."""
         return optim.build(
             self.config.optimizer,
             self.model,
@@ -345,6 +349,7 @@ class Job(ABC, Generic[C, K]):
             weight_decay=self.config.weight_decay,
             momentum=self.config.momentum,
             nesterov=self.config.nesterov,
+            **options,
         )
 
     def monitored(self, task: training.Task) -> tuple[str, str]:

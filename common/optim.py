@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common import layers
 from common.errors import ConfigError
 from common.rows import Row, is_better
 
@@ -59,6 +60,7 @@ def build(
     weight_decay: float = 0.0,
     momentum: float = 0.9,
     nesterov: bool = False,
+    layer_decay: float = 1.0,
 ) -> AnyOptimizer:
     """Return the optimizer of that name over the parameters that train.
 
@@ -69,11 +71,15 @@ def build(
         weight_decay: on matrices and kernels only; biases and normalisation scales are left alone.
         momentum: for `sgd`, `rmsprop` and `muon`.
         nesterov: look ahead along the momentum, for `sgd`.
+        layer_decay: rate of each layer over that of the layer behind it; see `layerwise_groups`.
 
     Raises:
-        ConfigError: `muon` was asked for a model that has no hidden matrix.
+        ConfigError: `muon` was asked for a model that has no hidden matrix, or for rates by layer.
     """
-    groups = parameter_groups(model.parameters(), weight_decay)
+    if layer_decay == 1:
+        groups = parameter_groups(model.parameters(), weight_decay)
+    else:
+        groups = layerwise_groups(model, learning_rate, weight_decay, layer_decay)
     fused = all(p.device.type in _FUSED for p in model.parameters())
     common: dict[str, Any] = {"lr": learning_rate}
     if name == "sgd":
@@ -88,6 +94,8 @@ def build(
         buffers = ["square_avg", "momentum_buffer"] if momentum else ["square_avg"]
         return _prefilled(rmsprop, buffers, step=True)
     if name == "muon":
+        if layer_decay != 1:
+            raise ConfigError("--layer-decay: --optimizer muon has one rate; try adamw")
         return _muon(model, learning_rate, weight_decay, momentum, fused)
     raise ValueError(f"unknown optimizer {name!r}")
 
@@ -102,6 +110,22 @@ def parameter_groups(parameters: Iterable[Tensor], weight_decay: float) -> list[
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
+    return [group for group in groups if group["params"]]
+
+
+def layerwise_groups(
+    model: nn.Module, learning_rate: float, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Return groups whose rate falls with each layer from the head towards the input.
+
+    The head has the whole rate, the layer before it `layer_decay` times that, and so on (Howard and
+    Ruder 2018, "Universal language model fine-tuning", section 3.2; there 1 / 2.6). The head's
+    groups come first. Layers are those of `common.layers`, and frozen ones count.
+    """
+    groups = []
+    for depth, parameters in enumerate(reversed(layers.layers(model).values())):
+        rate = learning_rate * layer_decay**depth
+        groups += [{**group, "lr": rate} for group in parameter_groups(parameters, weight_decay)]
     return [group for group in groups if group["params"]]
 
 
@@ -175,7 +199,8 @@ class Average:
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
-        self._pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
+        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        self._pairs = [(mine, theirs) for mine, theirs in pairs if theirs.requires_grad]
         self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from common import losses, metrics
@@ -13,10 +14,13 @@ from common.training import Task, When
 class Classification(Task):
     """One class per sample; the model gives logits.
 
+    In training it may give a tuple: the logits, then those of auxiliary classifiers.
+
     Args:
         loss: mean loss from (logits, targets).
         class_weights: (C,), on the device, when the loss weighs classes.
         monitor: the figure that picks the best epoch.
+        auxiliary: factor of the losses of auxiliary classifiers, when the model has any.
     """
 
     def __init__(
@@ -24,17 +28,25 @@ class Classification(Task):
         loss: losses.Loss,
         class_weights: Tensor | None = None,
         monitor: str = "validation/accuracy",
+        auxiliary: float = 0.0,
     ):
         self._loss, self._class_weights, self.monitor = loss, class_weights, monitor
+        self._auxiliary = auxiliary
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh a batch by its samples, or by the weights of their classes."""
-        return {"loss": losses.weight_of(batch[1], self._class_weights)}
+        parts = ("loss", "auxiliary") if self._auxiliary else ("loss",)
+        return dict.fromkeys(parts, losses.weight_of(batch[1], self._class_weights))
 
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
-        """Return the mean loss of a batch of (inputs, classes)."""
+        """Return the mean loss of a batch of (inputs, classes), and of auxiliary classifiers."""
         inputs, targets = batch
-        return {"loss": self._loss(model(inputs), targets)}
+        outputs = model(inputs)
+        if not isinstance(outputs, tuple):
+            return {"loss": self._loss(outputs, targets)}
+        logits, *others = outputs
+        auxiliary = torch.stack([self._loss(each, targets) for each in others]).sum()
+        return {"loss": self._loss(logits, targets), "auxiliary": self._auxiliary * auxiliary}
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect logits (B, C), float32, and targets (B,)."""

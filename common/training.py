@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from common import optim, seeding
+from common import layers, optim, seeding
 from common.checkpoint import Memory
 from common.compute import Compute
 from common.data import Batches, Updates, as_updates, batch_size
@@ -61,9 +61,9 @@ class Task(ABC):
         """
         return {"loss": batch_size(batch)}
 
-    def training_mode(self, model: nn.Module) -> None:
-        """Put the modules that train into training mode; frozen batch norm would stay in eval."""
-        model.train()
+    def training_mode(self, model: nn.Module, epoch: int) -> None:
+        """Put what trains in an epoch (from 0) into training mode; what is frozen stays in eval."""
+        layers.train(model)
 
 
 class Progress(NamedTuple):
@@ -211,7 +211,7 @@ def epochs(
     yield from list(position.rows)
     with noted() as signal:
         for epoch in range(position.epoch, max_epochs):
-            task.training_mode(model)
+            task.training_mode(model, epoch)
             clock = _Clock(save_every)
             for update, batches in enumerate(
                 train.updates(epoch, position.update), position.update

@@ -1,5 +1,6 @@
 """The lab's data: a config's images, with classes or numbers to tell."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from common import image_data
@@ -8,10 +9,18 @@ from common.image_data import ImageCard
 from common.images import ImageSet
 from labs.classification.config import ClassificationConfig
 from labs.classification.names import needs_color
+from labs.classification.transfer import Inputs
 
 
-def load(config: ClassificationConfig) -> tuple[dict[str, ImageSet], ImageCard]:
+def load(
+    config: ClassificationConfig, wanted: Inputs | None = None
+) -> tuple[dict[str, ImageSet], ImageCard]:
     """Load a config's images as `train`, `validation` and `test`, with their card.
+
+    Args:
+        config: names the set.
+        wanted: what pretrained weights want: color, size, and the mean and deviation by which they
+            saw images normalized, which then take the place of the data's own on the card.
 
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
@@ -20,7 +29,13 @@ def load(config: ClassificationConfig) -> tuple[dict[str, ImageSet], ImageCard]:
         raise DataError(
             f"--loss {config.loss} predicts numbers; give a CSV with a column of them, not a folder"
         )
-    splits, card = image_data.load(config, color=needs_color(config.model), numeric=config.numeric)
+    color = needs_color(config.model)
+    if wanted is not None:
+        color = color or wanted.color
+        config = replace(config, image_size=config.image_size or wanted.image_size)
+    splits, card = image_data.load(config, color=color, numeric=config.numeric)
+    if wanted is not None and len(wanted.mean) == card.channels:
+        card = replace(card, mean=wanted.mean, std=wanted.std)
     if not config.numeric and len(card.classes) < 2:
         known = f"only one class, {card.classes[0]!r}" if card.classes else "no classes"
         raise DataError(f"--data {config.data}: {known}; a classifier needs two")

@@ -1,20 +1,33 @@
 """The names of the classifiers, readable without importing torch."""
 
-MODELS: dict[str, str] = {
-    "linear": "labs.classification.models:linear",
-    "mlp": "labs.classification.models:mlp",
-    "lenet5": "labs.classification.models:lenet5",
-}
+LITE = "efficientnet-lite0"  # a model from a package, and its weights
 
-DESCRIPTIONS: dict[str, str] = {
+MODELS: dict[str, str] = {  # the ladder: each rung adds one thing
     "linear": "one template per class: softmax regression on the pixels",
     "mlp": "two hidden layers of 256 and 128 ReLU units on the pixels",
+    "locally-connected": "lenet5 whose windows each have weights of their own (LeCun 1989)",
+    "lenet5-1998": "as published (LeCun et al. 1998): tanh, trained subsampling, fixed class codes",
     "lenet5": "two convolutions, three linear layers (LeCun et al. 1998); ReLU and max pooling",
+    "alexnet": "five convolutions, three linear layers (Krizhevsky 2014)",
+    "alexnet-lrn": "with local response normalization (Krizhevsky et al. 2012)",
+    "alexnet-bn": "with batch norm in its place",
+    "vgg11": "eight 3x3 convolutions, three linear layers (Simonyan & Zisserman 2015)",
+    "vgg11_bn": "with batch norm",
+    "vgg13": "ten 3x3 convolutions, three linear layers",
+    "vgg13_bn": "with batch norm",
+    "vgg16": "thirteen 3x3 convolutions, three linear layers",
+    "vgg16_bn": "with batch norm",
+    "vgg19": "sixteen 3x3 convolutions, three linear layers",
+    "vgg19_bn": "with batch norm",
+    "resnet20": "19 convolutions with shortcuts, for small images (He et al. 2016)",
+    "resnet32": "31 convolutions with shortcuts",
+    "resnet56": "55 convolutions with shortcuts",
+    LITE: "EfficientNet for small devices (Tan & Le 2019), with weights from a package",
 }
 
-# list_models(module=torchvision.models); a test holds it to the installed version.
+# Of list_models(module=torchvision.models) those that are not above; a test holds it to the
+# installed version.
 TORCHVISION: tuple[str, ...] = (
-    "alexnet",
     "convnext_base",
     "convnext_large",
     "convnext_small",
@@ -79,14 +92,6 @@ TORCHVISION: tuple[str, ...] = (
     "swin_v2_b",
     "swin_v2_s",
     "swin_v2_t",
-    "vgg11",
-    "vgg11_bn",
-    "vgg13",
-    "vgg13_bn",
-    "vgg16",
-    "vgg16_bn",
-    "vgg19",
-    "vgg19_bn",
     "vit_b_16",
     "vit_b_32",
     "vit_h_14",
@@ -97,11 +102,23 @@ TORCHVISION: tuple[str, ...] = (
 )
 
 
+# The weight of the auxiliary classifiers' loss in training: of the GoogLeNet paper (Szegedy et al.
+# 2015, section 5), and of Inception v3 as its authors released it.
+AUXILIARY: dict[str, float] = {"googlenet": 0.3, "inception_v3": 0.4}
+
+
 def model_names() -> tuple[str, ...]:
     """Return every name that `labs.classification.models.build` takes, the lab's own first."""
     return (*MODELS, *TORCHVISION)
 
 
 def needs_color(name: str) -> bool:
-    """Say whether a model takes color images only (three channels), as all of torchvision's do."""
-    return name in TORCHVISION
+    """Say whether a model takes color images only (three channels), as torchvision's do."""
+    return name in TORCHVISION or name == LITE
+
+
+def usual_input(name: str) -> tuple[int, int, int]:
+    """Return channels, pixels of a side, and classes of the data that a model was published for."""
+    if needs_color(name) or name.startswith(("alexnet", "vgg")):
+        return 3, 224, 1000
+    return (3, 32, 10) if name.startswith("resnet") else (1, 28, 10)

@@ -8,17 +8,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from common import plots
+from common import cli, kept, plots
 from common import sections as common_sections
 from common.images import ImageSet
+from common.jobs import Splits
 from common.report import Section
 from common.sections import Drawn
 from common.tasks import probabilities
 from labs.classification import plots as lab_plots
 from labs.classification import results
+from labs.classification.models.lenet import LocallyConnected
 
 if TYPE_CHECKING:
     from labs.classification.job import Images
+
+VIEWS = ("explain", "receptive-field")
+"""What commands add to a report, in its order."""
 
 _MISTAKES = 24
 
@@ -35,7 +40,26 @@ def sections(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> li
         drawn: saves figures.
     """
     errors = _numbers if job.config.numeric else _classes
-    return [*errors(job, outputs, test, drawn), *_filters(job, drawn), _data(job)]
+    made = [section for view in VIEWS if (section := kept.recall(job.run, view))]
+    return [*errors(job, outputs, test, drawn), *_filters(job, drawn), *made, _data(job)]
+
+
+def add(job: "Images", splits: Splits, view: str, section: Section) -> None:
+    """Keep a section that a command has made, and put it into the report of a finished run.
+
+    Args:
+        job: the run, with its best weights in the model.
+        splits: its data.
+        view: one of `VIEWS`.
+        section: with its pictures in the run's figures.
+    """
+    kept.keep(job.run, view, section)
+    for _, path in kept.files(section):
+        cli.note(f"picture: {path}")
+    if job.run.finished:
+        outputs = job.predict_splits(splits, ["test"])["test"]
+        job.write_report(outputs, splits, job.run.read("metrics"))
+        cli.note(f"report: {job.run.report}")
 
 
 def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
@@ -65,12 +89,16 @@ def _numbers(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> It
 
 def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
     """Show the first layer: convolution kernels, or what a linear layer looks for in an image."""
-    layers = (m for m in job.model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
-    first = next(layers, None)
+    kinds = nn.Conv2d | nn.Linear | LocallyConnected
+    first = next((m for m in job.model.modules() if isinstance(m, kinds)), None)
     if first is None:
         return
-    weight, names = first.weight.detach().cpu(), tuple[str, ...]()
-    text = "What each first-layer filter looks for."
+    names, text = tuple[str, ...](), "What each first-layer filter looks for."
+    if isinstance(first, LocallyConnected):
+        weight = first.kernels(first.side // 2, first.side // 2)
+        text = "What each filter looks for at the center; every other place has filters of its own."
+    else:
+        weight = first.weight
     if isinstance(first, nn.Linear):
         side = round((weight.shape[1] / job.card.channels) ** 0.5)
         weight = weight.reshape(len(weight), job.card.channels, side, side)
@@ -79,7 +107,7 @@ def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
             names, text = job.card.classes, "The template of each class: what adds to its score."
     if weight.shape[1] not in (1, 3) or weight.shape[2] == 1:
         return
-    figure = lab_plots.filters(weight.float().numpy(), names)
+    figure = lab_plots.filters(weight.detach().cpu().float().numpy(), names)
     yield Section("First layer", pictures=(drawn("filters", text, figure),))
 
 

@@ -13,8 +13,9 @@ from common.image_data import ImageCard
 from common.images import ImageSet
 from common.tasks import Classification, check_finite
 from common.training import Task, When
-from labs.classification import models
+from labs.classification import models, transfer
 from labs.classification.config import ClassificationConfig
+from labs.classification.names import AUXILIARY
 
 _EVALUATION_BATCH = 256
 
@@ -46,15 +47,36 @@ class Regression(Task):
         return {"loss": figures["mse"], **figures}
 
 
+class Thawing(Task):
+    """A task in which the head trains first, and one more layer before it in each epoch."""
+
+    def training_mode(self, model: nn.Module, epoch: int) -> None:
+        """Let train what trains in this epoch."""
+        transfer.thaw(model, epoch)
+        super().training_mode(model, epoch)
+
+
+class ThawingClassification(Thawing, Classification):
+    """Classification with `--transfer gradual`."""
+
+
+class ThawingRegression(Thawing, Regression):
+    """Regression with `--transfer gradual`."""
+
+
 def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
     """Return the config's model for the data of a card, with the weights that the seed names.
 
+    What does not train in the config's mode of transfer is frozen.
+
     Raises:
-        ConfigError: the model cannot take such images.
+        ConfigError: the model cannot take such images, or what is to be frozen is not in it.
     """
     size = augmentation(config, card).output_size(card.image_size)
     torch.default_generator.manual_seed(seeding.derive(config.seed, seeding.INITIALIZATION))
-    return models.build(config.model, card.channels, size, len(card.classes) or 1)
+    model = models.build(config.model, card.channels, size, len(card.classes) or 1)
+    transfer.freeze(model, config.transfer_mode)
+    return model
 
 
 def build_task(
@@ -68,13 +90,16 @@ def build_task(
         card: the data's card.
         compute: the device for class weights.
     """
+    gradual = config.transfer_mode == "gradual"
     if config.numeric:
-        return Regression(losses.build(config.loss))
+        return (ThawingRegression if gradual else Regression)(losses.build(config.loss))
     weights = None
     if config.class_weights == "balanced":
         weights = compute.move(losses.balanced_class_weights(targets, len(card.classes)))
     smoothing, gamma = config.label_smoothing, config.focal_gamma
-    return Classification(losses.build(config.loss, weights, smoothing, gamma), weights)
+    loss = losses.build(config.loss, weights, smoothing, gamma)
+    kind = ThawingClassification if gradual else Classification
+    return kind(loss, weights, auxiliary=AUXILIARY.get(config.model, 0.0))
 
 
 def augmentation(config: ClassificationConfig, card: ImageCard) -> augment.Pipeline:
@@ -97,11 +122,18 @@ def batches(
     """Return a split as the loop takes it."""
     return Batches(
         (split.images, split.targets) if isinstance(split.images, Tensor) else split,
-        config.batch_size if training else _EVALUATION_BATCH,
-        training=training,
-        micro_batch=config.micro_batch if training else None,
-        seed=config.seed,
         prepare=augmentation(config, card),
         compute=compute,
         workers=config.workers,
+        **batching(config, training=training),
     )
+
+
+def batching(config: ClassificationConfig, *, training: bool) -> dict[str, Any]:
+    """Return how a split is cut into batches: arguments of `Batches`."""
+    return {
+        "batch_size": config.batch_size if training else _EVALUATION_BATCH,
+        "training": training,
+        "micro_batch": config.micro_batch if training else None,
+        "seed": config.seed,
+    }

@@ -122,7 +122,7 @@ def test_everything_that_is_wrong_is_told_at_once(lab, tmp_path):
         assert lines[number].startswith(f"Error: {start}"), lines[number]
     rest = "\n".join(lines[6:])
     for problem in (
-        "--model resnet19: expected one of 83 names; did you mean resnet18?",
+        "--model resnet19: expected one of 91 names; did you mean resnet18?",
         "--learning-rate 0: expected a number above 0",
         "--schedule cosin: expected one of none, step, cosine",
         "--precision 8: expected one of auto, 32, bf16, 16",
@@ -156,7 +156,7 @@ def test_a_file_that_is_no_config_is_refused(refused, tmp_path):
         (["--model", "lenet5"], "lenet5 needs at least 12x12 pixels, the images have 8x8"),
         (["--model", "lenet5", "--image-size", "11"], "give --image-size 28, or --model mlp"),
         (["--model", "lenet5", "--image-size", "16", "--augment", "crop:11"], "11x11"),
-        (["--model", "vgg11", "--image-size", "16"], "vgg11 cannot take 16x16 images"),
+        (["--model", "vgg11", "--image-size", "16"], "vgg11 needs at least 32x32 pixels"),
         (["--augment", "crop:9"], "crop:9 needs images of at least 9 pixels a side, given 8"),
         (["--augment", "crop"], "expected 1 value(s) (size), not 0; example: crop:52"),
         (["--augment", "affine:x"], "degrees must be a number"),

@@ -200,6 +200,7 @@ def test_options_override_the_config(whole, lab, tmp_path):
 def test_every_field_of_the_config_survives_its_file(tmp_path):
     other = {int: 12, float: 0.25, str: "/사진/a 'b' \"c\" \\d"}
     special = {"augment": ("crop:6", "erase"), "optimizer": "sgd", "nesterov": True}
+    special["transfer"] = "freeze:\"특징\" 'x'"
     values = {}
     for field in dataclasses.fields(ClassificationConfig):
         kind, _ = field_types(ClassificationConfig)[field.name]
@@ -401,6 +402,24 @@ def test_a_torchvision_model_trains_on_color(trained, lab, photos):
     assert json.loads((run / "data.json").read_text())["channels"] == 3
     assert lab("evaluate", run).code == 0
     assert lab("predict", run, photos).code == 0
+
+
+def test_auxiliary_classifiers_have_a_part_of_the_training_loss(trained, lab, photos):
+    words = ("--data", photos, "--model", "googlenet", "--image-size", "32", "--epochs", "1")
+    run = trained(*words)
+    [row] = history(run)
+    # Three classifiers that know nothing of two classes: (1 + 0.3 + 0.3) ln 2.
+    assert row["train/loss"] == pytest.approx(1.6 * 0.693, rel=0.5)
+    assert row["train/auxiliary"] == pytest.approx(0.6 * 0.693, rel=0.5)
+    assert "validation/auxiliary" not in row
+    assert lab("evaluate", run).code == 0
+
+
+@pytest.mark.parametrize("model", ["locally-connected", "lenet5-1998", "resnet20"])
+def test_the_ladder_trains_to_its_report(trained, model):
+    run = trained("--model", model, "--image-size", "12", "--epochs", "1", full=True)
+    assert (run / "figures" / "filters.png").exists()
+    assert "NaN" not in (run / "history.jsonl").read_text()
 
 
 # The user's own pictures

@@ -430,3 +430,38 @@ def test_a_warmup_takes_at_most_half_of_a_short_run():
     ]
     assert factors[:5] == sorted(set(factors[:5]))
     assert factors[5:] == [1.0] * 5
+
+
+# Rates by layer
+
+
+def test_each_layer_from_the_head_has_the_decayed_rate():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    optimizer = optim.build("adamw", model, 0.1, weight_decay=0.5, layer_decay=0.5)
+    found = {p: group for group in optimizer.param_groups for p in group["params"]}
+    assert found.keys() == set(model.parameters())
+    for layer, rate in ((0, 0.05), (1, 0.05), (3, 0.1)):
+        for parameter in model[layer].parameters():
+            assert found[parameter]["lr"] == rate
+            assert found[parameter]["weight_decay"] == (0.5 if parameter.ndim > 1 else 0.0)
+    assert optimizer.param_groups[0]["lr"] == 0.1, "the rate that is shown"
+    optim.set_rate(optimizer, 0.1)
+    assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx([0.005, 0.01])
+
+
+def test_what_is_frozen_has_no_group_but_counts_as_a_layer():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+    model[1].requires_grad_(False)
+    optimizer = optim.build("sgd", model, 1.0, layer_decay=0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.25]
+
+
+def test_a_decay_of_one_is_the_plain_optimizer():
+    model = nn.Linear(2, 2)
+    assert len(optim.build("adamw", model, layer_decay=1.0).param_groups) == 1
+
+
+def test_muon_has_one_rate():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+    with pytest.raises(ConfigError, match=r"--layer-decay.*muon"):
+        optim.build("muon", model, layer_decay=0.5)

@@ -464,15 +464,10 @@ def test_half_precision_trains(lenet, classify, train, validation, monkeypatch, 
 
 
 def test_modules_that_are_frozen_stay_in_eval_mode(lenet, classify, train, validation):
-    class Frozen(classify):
-        def training_mode(self, model):
-            model.train()
-            model[1].eval()
-
     model = lenet(norm=True)
     model[1].requires_grad_(False)
     before = state(model[1])
-    [*_] = epochs(model, Frozen(), train, validation, max_epochs=2)
+    [*_] = epochs(model, classify(), train, validation, max_epochs=2)
     assert all(torch.equal(before[name], tensor) for name, tensor in state(model[1]).items())
     free = lenet(norm=True)
     [*_] = epochs(free, classify(), train, validation, max_epochs=2)

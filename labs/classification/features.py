@@ -1,0 +1,136 @@
+"""A frozen backbone runs once: its features are kept, and what trains behind it takes them.
+
+Where everything that trains lies in one module at the end of a model (the head), what that module
+gets of an image stays the same in every epoch. The model itself stays whole, with all its weights,
+so checkpoints and runs are those of any other training; only its forward pass is cut short.
+"""
+
+import contextlib
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common import layers
+from common.compute import Compute
+from common.data import Batches
+
+LARGEST = 2**30  # bytes of features that are kept of a split
+
+
+def cut(model: nn.Module, shape: tuple[int, ...]) -> tuple[str, int] | None:
+    """Return the module behind a frozen backbone, and the size of the features that it takes.
+
+    It is the innermost module that holds all that trains, is called once with one tensor, and
+    whose result is the model's. Where nothing is frozen, or where there is no such module but the
+    model itself, the answer is None.
+
+    Args:
+        model: on any device; sees black images once, and changes nothing.
+        shape: of an image.
+    """
+    if all(parameter.requires_grad for parameter in model.parameters()):
+        return None
+    owners = [name.rpartition(".")[0] for name, p in model.named_parameters() if p.requires_grad]
+    parts = [owner.split(".") for owner in owners]
+    shared = next(
+        (depth for depth, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1),
+        min(map(len, parts)),
+    )
+    device = next(model.parameters()).device
+    images = torch.zeros(2, *shape, device=device)
+    for depth in range(shared, 0, -1):
+        name = ".".join(parts[0][:depth])
+        found = _features(model, name, images) if name else None
+        if found is not None:
+            return name, found[0].numel()
+    return None
+
+
+@contextlib.contextmanager
+def only(model: nn.Module, name: str) -> Iterator[None]:
+    """Let a model take features in place of images, and run one module of it on them."""
+
+    def forward(self: nn.Module, features: Tensor) -> Any:
+        return self.get_submodule(name)(features)
+
+    # A method, which copies of the model (as the average of its weights is one) have as their own.
+    model.forward = types.MethodType(forward, model)
+    try:
+        yield
+    finally:
+        del model.forward
+
+
+class Features:
+    """A split as the loop takes it, of features that are computed when they are first asked for.
+
+    So their time counts as that of the first epoch, and the weights are those that a checkpoint
+    has put into the model.
+
+    Args:
+        model: takes features; see `only`.
+        name: the module that takes them.
+        images: the split in evaluation order, (images, targets), which is closed afterwards.
+        options: of `Batches`: how features are batched.
+    """
+
+    def __init__(
+        self, model: nn.Module, name: str, images: Batches, compute: Compute, **options: Any
+    ):
+        self._model, self._name, self._images = model, name, images
+        self._compute, self._options = compute, options
+        self._batches: Batches | None = None
+        self._length = len(Batches((torch.zeros(images.samples),), **options))
+
+    def __len__(self) -> int:
+        """Return the number of updates in an epoch."""
+        return self._length
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield the updates of an epoch, from number `start` on."""
+        if self._batches is None:
+            self._batches = Batches(self._columns(), compute=self._compute, **self._options)
+            self._images.close()
+        return self._batches.updates(epoch, start)
+
+    def _columns(self) -> tuple[Tensor, Tensor]:
+        """Return features and targets of all images, in order."""
+        training, rows = self._model.training, []
+        with self._compute.autocast():
+            for update in self._images.updates(0):
+                for images, targets in update:
+                    found = _features(self._model, self._name, images)
+                    assert found is not None
+                    rows.append((found, targets))
+        if training:
+            layers.train(self._model)
+        features, targets = (torch.cat(column) for column in zip(*rows, strict=True))
+        return features, targets
+
+
+@torch.no_grad()
+def _features(model: nn.Module, name: str, images: Tensor) -> Tensor | None:
+    """Return what a module of the model gets of images, in eval mode; None if it does not end it.
+
+    The model is left in eval mode.
+    """
+    taken: list[tuple[Any, ...]] = []
+    given: list[Any] = []
+
+    def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        taken.append(inputs)
+        given.append(output)
+
+    model.eval()
+    hook = model.get_submodule(name).register_forward_hook(keep)
+    try:
+        output = type(model).forward(model, images)
+    finally:
+        hook.remove()
+    if len(taken) != 1 or len(taken[0]) != 1 or given[0] is not output:
+        return None
+    [features] = taken[0]
+    return features if isinstance(features, Tensor) and len(features) == len(images) else None
