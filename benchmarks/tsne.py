@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from machine import describe
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
@@ -43,9 +44,12 @@ def principal_components() -> Vectors:
 
 def latents(run: Path) -> Vectors:
     """Return the latents of all images of a run."""
+    threads = torch.get_num_threads()
     job = Compression.reopen(run)
     job.load_best()
-    return Material(job, job.load_splits())["all"].latents
+    found = Material(job, job.load_splits())["all"].latents
+    torch.set_num_threads(threads)  # a small model takes one, and OpenMP with it on both sides
+    return found
 
 
 def theirs(vectors: Vectors, seed: int) -> Vectors:

@@ -6,6 +6,7 @@ tensors. It takes its name only when it is whole, and is used only when the hash
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -221,7 +222,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
         RunError: the file is missing or damaged, or its weights are another model's.
     """
     try:
-        model.load_state_dict(load(path).tensors)
+        model.load_state_dict(_versioned(load(path).tensors, model))
     except RuntimeError as error:
         raise RunError(f"{path} holds the weights of another model: {error}") from error
 
@@ -234,12 +235,20 @@ def _hand_out(
 ) -> None:
     try:
         for name, part in parts.items():
-            part.load_state_dict(_assemble(saved[name], tensors))
+            state = _assemble(saved[name], tensors)
+            part.load_state_dict(_versioned(state, part) if isinstance(part, nn.Module) else state)
     except (KeyError, RuntimeError, ValueError) as error:
         raise RunError(
             f"{path} is of another model or optimizer: {error}; put config.toml back as it was, or "
             "begin another run"
         ) from error
+
+
+def _versioned(tensors: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    """Give a state dict the versions of the model's modules, without which some take none."""
+    state = OrderedDict(tensors)
+    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    return state
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

@@ -11,6 +11,7 @@ Equal input, seed and library versions give the same map bit for bit, whatever t
 threads. A map takes as many threads as OpenMP may use: `OMP_NUM_THREADS` sets them.
 """
 
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _MOMENTUM = (0.5, 0.8)
 _THETA = 0.5  # below which angle a cell of the tree counts as one point
 _START = 1e-4  # deviation of the first positions
 _JITTER = 0.01  # that of their noise, as a share of it
+# Points from which on a map of two dimensions is computed by interpolation, and while it is small.
+_MANY, _MANY_CLOSE = 10_000, 2000
 _CHUNK = 1000  # rows searched at once: a signal waits for no more than these
 _PLACING_PERPLEXITY = 5  # openTSNE's: a new point settles among few neighbors
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -75,38 +78,60 @@ def embed(vectors: Array, *, dimensions: int = 2, perplexity: float = 30, seed: 
         Stopped: SIGINT or SIGTERM came, where the caller has set `common.signals.raise_stopped`; it
             is raised within a step of the work.
     """
-    from openTSNE import TSNE
-    from openTSNE.affinity import PerplexityBasedNN
-    from openTSNE.nearest_neighbors import PrecomputedNeighbors
-
     vectors = _checked(vectors)
     points = len(vectors)
     _check_settings(points, dimensions, perplexity)
     order = _order(vectors)
     vectors = vectors[order] / _scale(vectors)
+    places, attraction = _start(vectors, dimensions, seed), _attraction(vectors, perplexity)
+    places = _move(places, attraction, _ITERATIONS[0], _MOMENTUM[0], _EXAGGERATION)
+    # What is near has changed, and so the order in which points are computed best.
+    again = _order(places)
+    attraction = attraction[again][:, again]
+    places = _move(places[again], attraction, _ITERATIONS[1], _MOMENTUM[1])
+    coordinates = np.empty((points, dimensions), np.float32)
+    coordinates[order[again]] = places
+    return Map(coordinates, perplexity, seed)
+
+
+def _attraction(vectors: Array, perplexity: float) -> Any:
+    """Return how much each pair of vectors attract each other, a sparse (N, N)."""
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
     threads = _threads()
     graph = PrecomputedNeighbors(*_neighbors(vectors, int(3 * perplexity), threads))
-    embedding = TSNE(
-        n_components=dimensions,
-        early_exaggeration=_EXAGGERATION,
-        early_exaggeration_iter=_ITERATIONS[0],
-        n_iter=_ITERATIONS[1],
-        initial_momentum=_MOMENTUM[0],
-        final_momentum=_MOMENTUM[1],
-        learning_rate=max(
-            points / _EXAGGERATION, 200
-        ),  # 4x scikit-learn's, which gradients make up
+    return PerplexityBasedNN(knn_index=graph, perplexity=perplexity, n_jobs=threads).P
+
+
+def _move(
+    places: Array, attraction: Any, iterations: int, momentum: float, exaggeration: float = 1
+) -> Array:
+    """Return where points (N, d) go by t-SNE's forces, from a standstill."""
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PrecomputedAffinities
+
+    points, dimensions = places.shape
+    # While it is exaggerated the map is small, and interpolation soon quicker and as good. Among
+    # few points, though, one that flies far makes its grid huge.
+    many = _MANY_CLOSE if exaggeration > 1 else _MANY
+    embedding = TSNEEmbedding(
+        places,
+        PrecomputedAffinities(attraction, normalize=False),
         theta=_THETA,
-        max_step_norm=None,
-        negative_gradient_method="auto" if dimensions == 2 else "bh",
-        n_jobs=threads,
-    ).fit(
-        affinities=PerplexityBasedNN(knn_index=graph, perplexity=perplexity, n_jobs=threads),
-        initialization=_start(vectors, dimensions, seed),
+        negative_gradient_method="fft" if dimensions == 2 and points >= many else "bh",
+        n_jobs=_threads(),
     )
-    coordinates = np.empty((points, dimensions), np.float32)
-    coordinates[order] = embedding
-    return Map(coordinates, perplexity, seed)
+    # 4 times scikit-learn's rate, whose gradients are 4 times as large.
+    rate = max(points / _EXAGGERATION, 200)
+    moved = embedding.optimize(
+        iterations,
+        learning_rate=rate,
+        exaggeration=exaggeration,
+        momentum=momentum,
+        max_step_norm=None,
+    )
+    return np.asarray(moved, np.float64)
 
 
 def place(made: Map, vectors: Array, new: Array) -> Array:
@@ -270,9 +295,11 @@ def _start(vectors: Array, dimensions: int, seed: int) -> Array:
 
 
 def _threads() -> int:
-    """Return how many threads OpenMP may use, as scikit-learn's t-SNE does."""
-    import joblib
-    from threadpoolctl import threadpool_info
+    """Return how many threads a map takes: `OMP_NUM_THREADS`, or one for each core.
 
-    limits = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"]
-    return int(min([joblib.cpu_count(), *limits]))
+    Not those of the training, which is one for a small model: here there is enough for all.
+    """
+    import joblib
+
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else int(joblib.cpu_count())

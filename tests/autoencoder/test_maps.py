@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.manifold import TSNE, trustworthiness
@@ -82,8 +83,10 @@ def test_three_dimensions_keep_more(vectors, made, solid):
     assert scores[1] > scores[0] > 0.9
 
 
-def test_threads_are_those_of_openmp():
-    assert 1 <= maps._threads() <= (os.cpu_count() or 1)
+@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("", None), ("many", None), ("0", None)])
+def test_threads_are_those_asked_for_or_one_for_each_core(monkeypatch, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert maps._threads() == (threads or joblib.cpu_count())
 
 
 # Neighbors

@@ -368,3 +368,21 @@ def test_a_failed_save_keeps_the_old_checkpoints(run, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         Checkpoints(folder).save({}, position(3))
     assert sorted((folder / "checkpoints").iterdir()) == paths
+
+
+class Versioned(nn.Linear):
+    """A module that takes no state without its version, as those of MNASNet."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state, prefix, metadata, *others):
+        if metadata.get("version") is None:
+            raise ValueError("version should be set")
+        super()._load_from_state_dict(state, prefix, metadata, *others)
+
+
+def test_modules_that_ask_for_their_version_get_it(tmp_path):
+    model, other = nn.Sequential(Versioned(2, 2)), nn.Sequential(Versioned(2, 2))
+    save(tmp_path / "best.safetensors", model.state_dict(), "")
+    load_weights(tmp_path / "best.safetensors", other)
+    assert torch.equal(other[0].weight, model[0].weight)
