@@ -273,7 +273,7 @@ def test_a_decoder_that_does_not_heed_the_class_is_told_of(told):
     verdict, figures = samples._judge_classes(told, known, found, (wished + 1) % 10)
     assert figures["class_share"] == 0
     assert "hardly heeds the class" in verdict
-    assert "--beta than 1," in verdict
+    assert f"--beta than {told.job.config.divergence_weight:g}," in verdict
 
 
 # --- as commands --------------------------------------------------------------------------------
