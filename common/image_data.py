@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common import images, jobs
+from common import augment, images, jobs
 from common.arrays import holds_arrays
+from common.compute import Compute
 from common.config import ImageConfig, nearest
-from common.data import sample_rows, split_rows
+from common.data import Batches, sample_rows, split_rows
 from common.decoding import ImageFiles
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.images import ImageSet
 
 SETS = (*images.EMBEDDED, *images.DOWNLOADS)
@@ -26,6 +27,7 @@ PATHS: dict[str, Sequence[str]] = {"data": SETS, "data_dir": ()}
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
+_EVALUATION_BATCH = 256
 _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
 
 
@@ -187,6 +189,52 @@ def _copies(train: ImageSet, test: ImageSet) -> int | None:
         return None
     known = {image.numpy().tobytes() for image in train.images}
     return sum(image.numpy().tobytes() in known for image in test.images)
+
+
+def pipeline(config: ImageConfig, mean: Sequence[float], std: Sequence[float]) -> augment.Pipeline:
+    """Return what happens to images on the device; in evaluation, only what is not random of it.
+
+    Args:
+        config: says what is changed in training.
+        mean: a value per channel, of images in [0, 1], which is subtracted.
+        std: a value per channel, by which is divided.
+
+    Raises:
+        ConfigError: an argument of a change is wrong.
+    """
+    try:
+        transforms = augment.parse(config.augment)
+    except ConfigError as error:
+        raise ConfigError([f"--augment: {problem}" for problem in error.problems]) from error
+    return augment.Pipeline(transforms, mean, std)
+
+
+def batches(
+    config: ImageConfig,
+    split: ImageSet,
+    prepare: augment.Pipeline,
+    compute: Compute,
+    *,
+    training: bool = False,
+) -> Batches:
+    """Return a split as the loop takes it: (prepared images, targets)."""
+    return Batches(
+        (split.images, split.targets) if isinstance(split.images, Tensor) else split,
+        prepare=prepare,
+        compute=compute,
+        workers=config.workers,
+        **batching(config, training=training),
+    )
+
+
+def batching(config: ImageConfig, *, training: bool) -> dict[str, Any]:
+    """Return how a split is cut into batches: arguments of `Batches`."""
+    return {
+        "batch_size": config.batch_size if training else _EVALUATION_BATCH,
+        "training": training,
+        "micro_batch": config.micro_batch if training else None,
+        "seed": config.seed,
+    }
 
 
 def joined(parts: Sequence[ImageSet]) -> ImageSet:

@@ -10,9 +10,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common import files
 from common.plots import korean_font
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _LONGEST = 40  # lines of code, or rows of a table, that are shown without a click
 
@@ -58,17 +62,7 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
         verdict: the result in a sentence or two.
         sections: what follows.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(Path(__file__).parent),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["base64"] = _base64
-    template = environment.get_template("report.html.j2")
+    template = load_template(Path(__file__).with_name("report.html.j2"))
     page = {
         "title": title,
         "subtitle": subtitle,
@@ -81,6 +75,21 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
         html = template.render(page, font=font)
     # A command line may hold the bytes of a name that is no UTF-8, as lone surrogates.
     return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def load_template(path: Path) -> "Template":
+    """Load a template of a page: it escapes what it is given, and refuses names it is not given."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(path.parent),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["base64"] = _base64
+    return environment.get_template(path.name)
 
 
 def write(path: Path, html: str) -> None:

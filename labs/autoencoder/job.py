@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from common import image_data
 from common.data import Batches
 from common.image_data import PATHS, ImageCard
 from common.images import ImageSet
@@ -46,7 +47,13 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
 
     def batches(self, split: ImageSet, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it."""
-        return task.batches(self.config, self.card, split, self.compute, training=training)
+        return image_data.batches(
+            self.config,
+            split,
+            task.augmentation(self.config, self.card),
+            self.compute,
+            training=training,
+        )
 
     def work(self) -> int:
         """Count one forward pass over a batch."""

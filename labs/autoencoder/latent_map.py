@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.plots import short
-from common.report import korean_glyphs
+from common.report import korean_glyphs, load_template
 from labs.autoencoder.map_plots import colors
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ def render(
         trust_text: a sentence on how much of the map to believe, shown above it.
         clusters: (N,) cluster numbers; None leaves their button out.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
     names, class_names = [_text(name) for name in names], [_text(name) for name in class_names]
@@ -89,15 +88,8 @@ def render(
         "errors": [float(f"{error:.4g}") for error in errors],
         "clusters": None if clusters is None else clusters.tolist(),
     }
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(Path(__file__).parent),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
     drawn = _figure(coordinates, classes, class_names, errors, clusters)
-    return environment.get_template("latent_map.html.j2").render(
+    return load_template(Path(__file__).with_suffix(".html.j2")).render(
         title=_text(title),
         trust_text=_text(trust_text),
         plotly=get_plotlyjs(),

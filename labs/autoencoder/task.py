@@ -22,12 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common import augment, seeding
-from common.compute import Compute
-from common.data import Batches
-from common.errors import ConfigError
+from common import augment, image_data, seeding
 from common.image_data import ImageCard
-from common.images import ImageSet
 from common.tasks import check_finite
 from common.training import Task, When
 from labs.autoencoder import models
@@ -36,7 +32,6 @@ from labs.autoencoder.models import Autoencoder, VariationalAutoencoder
 from labs.autoencoder.names import VARIATIONAL
 from labs.autoencoder.noise import Noise, parse
 
-_EVALUATION_BATCH = 256
 _TINY = 1e-12  # mean square of a latent that is never active
 
 
@@ -320,29 +315,4 @@ def build_task(config: AutoencoderConfig) -> Reconstruction:
 
 def augmentation(config: AutoencoderConfig, card: ImageCard) -> augment.Pipeline:
     """Return what happens to images on the device: random changes in training, and [0, 1]."""
-    try:
-        transforms = augment.parse(config.augment)
-    except ConfigError as error:
-        raise ConfigError([f"--augment: {problem}" for problem in error.problems]) from error
-    return augment.Pipeline(transforms, [0.0] * card.channels, [1.0] * card.channels)
-
-
-def batches(
-    config: AutoencoderConfig,
-    card: ImageCard,
-    split: ImageSet,
-    compute: Compute,
-    *,
-    training: bool = False,
-) -> Batches:
-    """Return a split as the loop takes it: (images in [0, 1], classes)."""
-    return Batches(
-        (split.images, split.targets) if isinstance(split.images, Tensor) else split,
-        config.batch_size if training else _EVALUATION_BATCH,
-        training=training,
-        micro_batch=config.micro_batch if training else None,
-        seed=config.seed,
-        prepare=augmentation(config, card),
-        compute=compute,
-        workers=config.workers,
-    )
+    return image_data.pipeline(config, [0.0] * card.channels, [1.0] * card.channels)

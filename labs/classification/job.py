@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from common import cli, optim, training
+from common import cli, image_data, optim, training
 from common.data import Updates
 from common.image_data import PATHS, ImageCard
 from common.images import ImageSet
@@ -67,11 +67,12 @@ class Images(Job[ClassificationConfig, ImageCard]):
 
     def batches(self, split: ImageSet, *, training: bool = False) -> Updates:
         """Return a split as the loop takes it: images, or features of a frozen backbone."""
-        config, card, compute = self.config, self.card, self.compute
+        config, compute = self.config, self.compute
+        prepare = task.augmentation(config, self.card)
         if self._head is None:
-            return task.batches(config, card, split, compute, training=training)
-        images = task.batches(config, card, split, compute)
-        options = task.batching(config, training=training)
+            return image_data.batches(config, split, prepare, compute, training=training)
+        images = image_data.batches(config, split, prepare, compute)
+        options = image_data.batching(config, training=training)
         return features.Features(self.model, self._head, images, compute, **options)
 
     def train(self, splits: Splits, display: cli.Display, say: Callable[[str], None]) -> None:

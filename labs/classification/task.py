@@ -5,19 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common import augment, losses, metrics, seeding
+from common import augment, image_data, losses, metrics, seeding
 from common.compute import Compute
-from common.data import Batches
-from common.errors import ConfigError
 from common.image_data import ImageCard
-from common.images import ImageSet
 from common.tasks import Classification, check_finite
 from common.training import Task, When
 from labs.classification import models, transfer
 from labs.classification.config import ClassificationConfig
 from labs.classification.names import AUXILIARY
-
-_EVALUATION_BATCH = 256
 
 
 class Regression(Task):
@@ -104,36 +99,4 @@ def build_task(
 
 def augmentation(config: ClassificationConfig, card: ImageCard) -> augment.Pipeline:
     """Return what happens to images on the device; in evaluation, only what is not random of it."""
-    try:
-        transforms = augment.parse(config.augment)
-    except ConfigError as error:
-        raise ConfigError([f"--augment: {problem}" for problem in error.problems]) from error
-    return augment.Pipeline(transforms, card.mean, card.std)
-
-
-def batches(
-    config: ClassificationConfig,
-    card: ImageCard,
-    split: ImageSet,
-    compute: Compute,
-    *,
-    training: bool = False,
-) -> Batches:
-    """Return a split as the loop takes it."""
-    return Batches(
-        (split.images, split.targets) if isinstance(split.images, Tensor) else split,
-        prepare=augmentation(config, card),
-        compute=compute,
-        workers=config.workers,
-        **batching(config, training=training),
-    )
-
-
-def batching(config: ClassificationConfig, *, training: bool) -> dict[str, Any]:
-    """Return how a split is cut into batches: arguments of `Batches`."""
-    return {
-        "batch_size": config.batch_size if training else _EVALUATION_BATCH,
-        "training": training,
-        "micro_batch": config.micro_batch if training else None,
-        "seed": config.seed,
-    }
+    return image_data.pipeline(config, card.mean, card.std)
