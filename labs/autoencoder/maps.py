@@ -14,6 +14,7 @@ threads. A map takes as many threads as OpenMP may use: `OMP_NUM_THREADS` sets t
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from common.errors import DataError, RunError
 from common.files import replacing
+from common.signals import noted
 
 Array = NDArray[Any]
 
@@ -108,18 +110,20 @@ def _move(
     places: Array, attraction: Any, iterations: int, momentum: float, exaggeration: float = 1
 ) -> Array:
     """Return where points (N, d) go by t-SNE's forces, from a standstill."""
-    from openTSNE import TSNEEmbedding
+    from openTSNE import TSNEEmbedding, tsne
     from openTSNE.affinity import PrecomputedAffinities
 
     points, dimensions = places.shape
     # While it is exaggerated the map is small, and interpolation soon quicker and as good. Among
     # few points, though, one that flies far makes its grid huge.
     many = _MANY_CLOSE if exaggeration > 1 else _MANY
+    interpolated = dimensions == 2 and points >= many
+    forces = tsne.kl_divergence_fft if interpolated else tsne.kl_divergence_bh
     embedding = TSNEEmbedding(
         places,
         PrecomputedAffinities(attraction, normalize=False),
         theta=_THETA,
-        negative_gradient_method="fft" if dimensions == 2 and points >= many else "bh",
+        negative_gradient_method=_undisturbed(forces),
         n_jobs=_threads(),
     )
     # 4 times scikit-learn's rate, whose gradients are 4 times as large.
@@ -132,6 +136,20 @@ def _move(
         max_step_norm=None,
     )
     return np.asarray(moved, np.float64)
+
+
+def _undisturbed(forces: Callable[..., Any]) -> Callable[..., Any]:
+    """Let signals wait until a step's forces are computed.
+
+    What a handler raises while openTSNE builds its tree leaves half a tree, and freeing that one
+    crashes Python.
+    """
+
+    def compute(*arguments: Any, **options: Any) -> Any:
+        with noted():
+            return forces(*arguments, **options)
+
+    return compute
 
 
 def place(made: Map, vectors: Array, new: Array) -> Array:
@@ -154,7 +172,7 @@ def place(made: Map, vectors: Array, new: Array) -> Array:
     Raises:
         DataError: the vectors are not those of the map, or the new ones do not fit to them.
     """
-    from openTSNE import TSNEEmbedding
+    from openTSNE import TSNEEmbedding, tsne
     from openTSNE.affinity import PerplexityBasedNN
 
     vectors, new = _checked(vectors), np.asarray(new, np.float64)
@@ -178,7 +196,10 @@ def place(made: Map, vectors: Array, new: Array) -> Array:
     scale = _scale(vectors)
     affinities = PerplexityBasedNN(vectors / scale, perplexity, method="exact", n_jobs=threads)
     embedding = TSNEEmbedding(
-        coordinates - middle, affinities, negative_gradient_method="bh", n_jobs=threads
+        coordinates - middle,
+        affinities,
+        negative_gradient_method=_undisturbed(tsne.kl_divergence_bh),
+        n_jobs=threads,
     )
     placed = embedding.transform(new / scale, perplexity=perplexity)
     return np.asarray(placed + middle, np.float32)

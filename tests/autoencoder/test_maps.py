@@ -8,6 +8,7 @@ import time
 import joblib
 import numpy as np
 import pytest
+from openTSNE import tsne
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
@@ -322,3 +323,19 @@ def test_sigterm_ends_a_map_of_5000_points_within_2_seconds(after):
         process.terminate()
         assert process.wait(30) == 128 + signal.SIGTERM
     assert time.monotonic() - begun < 2
+
+
+def test_a_signal_waits_until_a_step_is_computed(monkeypatch):
+    """Raised while it builds a tree, it would leave half a tree, and freeing that one crashes."""
+    computed, forces = [], tsne.kl_divergence_bh
+
+    def disturbed(*arguments, **options):
+        signal.raise_signal(signal.SIGTERM)
+        computed.append(forces(*arguments, **options))
+        return computed[-1]
+
+    monkeypatch.setattr(tsne, "kl_divergence_bh", disturbed)
+    vectors = np.random.default_rng(0).normal(size=(50, 3))
+    with handled_by(raise_stopped), pytest.raises(Stopped):
+        maps.embed(vectors, perplexity=5)
+    assert len(computed) == 1
