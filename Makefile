@@ -19,11 +19,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 train: setup
 	$(BIN)/python -m labs.classification train
 
+# A process for each core, a file of tests at a time; torch's threads would be in their way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
+
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: setup
 	$(BIN)/ruff check .
