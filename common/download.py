@@ -121,9 +121,11 @@ def fetch(
     instead: str,
     show: Show | None = None,
     timeout: float = TIMEOUT,
+    named: bool = True,
 ) -> Path:
     """Return the path of a file, downloaded unless the folder has it already; see `fetch_all`."""
-    return fetch_all([remote], folder, instead=instead, show=show, timeout=timeout)[0]
+    options: dict[str, Any] = {"instead": instead, "show": show, "timeout": timeout, "named": named}
+    return fetch_all([remote], folder, **options)[0]
 
 
 def fetch_all(
@@ -133,6 +135,7 @@ def fetch_all(
     instead: str,
     show: Show | None = None,
     timeout: float = TIMEOUT,
+    named: bool = True,
 ) -> list[Path]:
     """Return the paths of files, downloading those that the folder does not have.
 
@@ -146,6 +149,7 @@ def fetch_all(
         instead: what to do without them, such as "--data mnist5k needs no download".
         show: called during downloads with the bytes so far and in all, both over all files.
         timeout: seconds without an answer, or with next to nothing coming, until a try is given up.
+        named: whether `--data-dir` names the folder, which errors then suggest.
 
     Raises:
         DownloadError: a file could not be had, or one that is there is not the expected one.
@@ -157,15 +161,20 @@ def fetch_all(
             paths.append(_fetch(remote, folder, _shifted(show, before, total), timeout))
         except (_Final, _Passing) as error:
             names = ", ".join(each.name for each in remotes)
+            there = (
+                f"name the folder of files that are already there with --data-dir FOLDER (it needs "
+                f"{names})"
+                if named
+                else f"put the file into {folder}"
+            )
             raise DownloadError(
-                f"could not get {remote.name} from {remote.url}: {error}; {instead}, or name the "
-                f"folder of files that are already there with --data-dir FOLDER (it needs {names})"
+                f"could not get {remote.name} from {remote.url}: {error}; {instead}, or {there}"
             ) from error
         except OSError as error:
             raise SaveError(
                 f"could not write {folder / remote.name}: {error.strerror or error}; what came is "
-                "kept and the next try goes on from it; free some space, or name another folder "
-                "with --data-dir FOLDER"
+                "kept and the next try goes on from it; free some space"
+                + (", or name another folder with --data-dir FOLDER" if named else "")
             ) from error
         before += remote.size
     return paths

@@ -250,7 +250,7 @@ def _downloaded(name: str) -> Path:
     found = remote(name)
     if found is None:
         raise ConfigError(f"--weights download: nobody publishes weights of {name}; {_INSTEAD}")
-    return download.fetch(found, cache_dir() / "weights", instead=_INSTEAD)
+    return download.fetch(found, cache_dir() / "weights", instead=_INSTEAD, named=False)
 
 
 def _renamed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

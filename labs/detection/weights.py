@@ -94,4 +94,4 @@ def _downloaded(name: str) -> Path:
             f"--weights download: no checksum is known for the weights of {name}; {_INSTEAD}"
         )
     remote = download.Remote(url, sha256, _LARGEST)
-    return download.fetch(remote, cache_dir() / "weights", instead=_INSTEAD)
+    return download.fetch(remote, cache_dir() / "weights", instead=_INSTEAD, named=False)

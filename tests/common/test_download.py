@@ -966,3 +966,11 @@ def test_a_stopped_unpacking_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, tmp_path / "out")
     assert list(files(tmp_path)) == ["a.zip"]
+
+
+def test_without_an_option_for_the_folder_the_error_names_the_folder(tmp_path):
+    remote = Remote("http://127.0.0.1:1/weights.pth", "0" * 64, 10)
+    with pytest.raises(DownloadError) as raised:
+        fetch(remote, tmp_path, instead="give a file", timeout=1, named=False)
+    said = str(raised.value)
+    assert said.endswith(f"give a file, or put the file into {tmp_path}")
