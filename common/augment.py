@@ -254,7 +254,7 @@ def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     return (images - other).mul_(factor[:, None, None, None]).add_(other).clamp_(0, 1)
 
 
-def _luminance(images: Tensor) -> Tensor:
+def luminance(images: Tensor) -> Tensor:
     """Return RGB images as grey ones, (B, 1, H, W), weighed as ITU-R BT.601; others as they are."""
     if images.shape[1] != 3:
         return images
@@ -283,10 +283,10 @@ class Color(Transform):
             return images
         brightness, contrast, saturation = (1 + (numbers * 2 - 1) * self.strength).unbind(1)
         images = (images * brightness[:, None, None, None]).clamp_(0, 1)
-        images = _blend(images, _luminance(images).mean((1, 2, 3), keepdim=True), contrast)
+        images = _blend(images, luminance(images).mean((1, 2, 3), keepdim=True), contrast)
         if images.shape[1] != 3:
             return images
-        return _blend(images, _luminance(images), saturation)
+        return _blend(images, luminance(images), saturation)
 
 
 def _span(size: int, fraction: Tensor, place: Tensor) -> Tensor:
@@ -440,23 +440,28 @@ def parse(specs: Sequence[str]) -> tuple[Transform, ...]:
     return tuple(transforms)
 
 
+def example(name: str) -> str:
+    """Return the spec of a transform with all its values, such as affine:10:0.1:0.1:0."""
+    values = [f"{parameter.metadata['example']:g}" for parameter in fields(AUGMENTATIONS[name])]
+    return ":".join([name, *values])
+
+
 def _transform(spec: str) -> Transform:
     name, *texts = spec.split(":")
     if name not in AUGMENTATIONS:
         raise ConfigError(_unknown(name))
     parameters = fields(AUGMENTATIONS[name])
-    examples = [f"{parameter.metadata['example']:g}" for parameter in parameters]
-    example = f"example: {':'.join([name, *examples])}"
+    like = f"example: {example(name)}"
     required = sum(parameter.default is MISSING for parameter in parameters)
     if not required <= len(texts) <= len(parameters):
         names = ", ".join(parameter.name for parameter in parameters)
         amount = f"{required} to {len(parameters)}" if required < len(parameters) else f"{required}"
-        raise ConfigError(f"expected {amount} value(s) ({names}), not {len(texts)}; {example}")
+        raise ConfigError(f"expected {amount} value(s) ({names}), not {len(texts)}; {like}")
     values = [_number(parameter, text) for parameter, text in zip(parameters, texts, strict=False)]
     try:
         return AUGMENTATIONS[name](*values)
     except ConfigError as error:
-        raise ConfigError([f"{problem}; {example}" for problem in error.problems]) from None
+        raise ConfigError([f"{problem}; {like}" for problem in error.problems]) from None
 
 
 def _number(parameter: "Field[Any]", text: str) -> int | float | str:

@@ -72,7 +72,7 @@ def _contained() -> Iterator[None]:
 
 try:
     with _contained():
-        from ultralytics.data.augment import v8_transforms
+        from ultralytics.data.augment import Albumentations, v8_transforms
         from ultralytics.nn import tasks
         from ultralytics.utils import DEFAULT_CFG_DICT, ROOT, SETTINGS, IterableSimpleNamespace
         from ultralytics.utils.instance import Instances
@@ -573,6 +573,9 @@ class Changes:
         chosen = {**DEFAULT_CFG_DICT, **off, **strengths, "augmentations": []}
         self._read, self._count, self._size = read, count, size
         self._apply = v8_transforms(self, size, IterableSimpleNamespace(**chosen))
+        # Where Albumentations is installed, this would draw a number though it changes nothing.
+        steps = self._apply.transforms
+        self._apply.transforms = [step for step in steps if not isinstance(step, Albumentations)]
 
     def __call__(self, row: int) -> tuple[Array, Array]:
         """Return an image, changed, (3, size, size) uint8, and its boxes (n, 6) float32."""
