@@ -130,6 +130,11 @@ class Batches:
         workers: processes that read a `Dataset`; 0 reads in this one.
         lengths: (N,), by which samples are put into batches; where there are sequences and it is
             None, of each sample its longest one.
+        weights: (N,), at least 0: in training, each of the N places of an epoch is drawn anew, a
+            sample as probable as its weight, in place of every sample once.
+        repeats: numbers of samples that come once more in each epoch of training. Then only these
+            repeats are given random numbers; the others are prepared as in evaluation. Not to be
+            given with weights.
     """
 
     def __init__(
@@ -144,12 +149,14 @@ class Batches:
         compute: Compute | None = None,
         workers: int = 0,
         lengths: Tensor | None = None,
+        weights: Tensor | None = None,
+        repeats: Tensor | None = None,
     ):
         self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
         self._training, self._seed, self._prepare = training, seed, prepare
         self._compute = compute or Compute()
         self._reader: _Memory | _Loader
-        self._lengths = lengths
+        self._lengths, self._weights = lengths, weights
         if isinstance(data, MapDataset):
             self._reader = _Loader(data, self._compute, workers)
             self.samples = len(data)  # type: ignore[arg-type]
@@ -161,7 +168,11 @@ class Batches:
                 self._lengths = torch.stack(ragged).amax(0)
         if not self.samples:
             raise DataError("a split has no samples")
-        self._spans = spans(self.samples, batch_size)
+        assert weights is None or repeats is None
+        self._repeats = repeats if training else None
+        once = torch.arange(self.samples)
+        self._samples = once if self._repeats is None else torch.cat([once, self._repeats])
+        self._spans = spans(len(self._samples), batch_size)
 
     @property
     def rows(self) -> Tensor:
@@ -176,23 +187,23 @@ class Batches:
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
         """Yield the updates of an epoch, from number `start` on."""
-        order, numbers = self.rows, None
+        order, numbers, repeated = self.rows, None, None
         if self._training:
-            order = seeding.permutation(self._seed, epoch, self.samples)
-            if self._lengths is not None:
-                generator = seeding.generator(self._seed, seeding.BUCKETS, epoch)
-                order = bucketed(order, self._lengths, self.batch_size, generator)
+            places = self._shuffled(epoch)
+            order = self._samples[places]
             if self._prepare is not None and self._prepare.columns:
-                numbers = seeding.uniforms(self._seed, epoch, self.samples, self._prepare.columns)
+                numbers = seeding.uniforms(self._seed, epoch, len(order), self._prepare.columns)
                 numbers = self._compute.move(numbers)
+            if self._repeats is not None:
+                repeated = self._compute.move(places >= self.samples)
         todo = [
             [(low + first, low + last) for first, last in spans(high - low, self.micro_batch)]
             for low, high in self._spans[start:]
         ]
-        places = _Places(order, epoch, self._seed if self._training else None)
-        read = self._reader.read(places, list(itertools.chain.from_iterable(todo)))
+        asked = _Places(order, epoch, self._seed if self._training else None)
+        read = self._reader.read(asked, list(itertools.chain.from_iterable(todo)))
         for update in todo:
-            yield [self._prepared(next(read), numbers, span) for span in update]
+            yield [self._prepared(next(read), numbers, repeated, span) for span in update]
 
     def close(self) -> None:
         """End the processes that read; nothing can be read any more.
@@ -202,12 +213,30 @@ class Batches:
         with noted():
             del self._reader
 
-    def _prepared(self, batch: Any, numbers: Tensor | None, span: tuple[int, int]) -> Any:
+    def _shuffled(self, epoch: int) -> Tensor:
+        """Return the order of an epoch of training: places in the samples and their repeats."""
+        if self._weights is not None:
+            order = seeding.draws(self._seed, epoch, self._weights)
+        else:
+            order = seeding.permutation(self._seed, epoch, len(self._samples))
+        if self._lengths is None:
+            return order
+        generator = seeding.generator(self._seed, seeding.BUCKETS, epoch)
+        return bucketed(order, self._lengths[self._samples], self.batch_size, generator)
+
+    def _prepared(
+        self, batch: Any, numbers: Tensor | None, repeated: Tensor | None, span: tuple[int, int]
+    ) -> Any:
         if self._prepare is None:
             return batch
         inputs, *others = batch
-        mine = None if numbers is None else numbers[slice(*span)]
-        return (self._prepare(inputs, mine), *others)
+        if numbers is None:
+            return (self._prepare(inputs, None), *others)
+        prepared = self._prepare(inputs, numbers[slice(*span)])
+        if repeated is not None:
+            chosen = repeated[slice(*span)].view(-1, *[1] * (prepared.ndim - 1))
+            prepared = torch.where(chosen, prepared, self._prepare(inputs, None))
+        return (prepared, *others)
 
 
 class Repeated:
@@ -332,6 +361,47 @@ def sample_rows(targets: Tensor, number: int, seed: int, at_least: int = 3) -> T
         wanted = max(at_least, round(number * len(rows) / len(targets)))
         chosen.append(rows[torch.randperm(len(rows), generator=generator)[:wanted]])
     return torch.cat(chosen).sort().values
+
+
+def thinned_rows(
+    targets: Tensor, classes: int, seed: int, most: int | None = None, ratio: float = 1.0
+) -> Tensor:
+    """Choose rows at random so that classes become small, and unequal; sorted.
+
+    With another `most` or `ratio`, the rows of a class are more or fewer of the same ones.
+
+    Args:
+        targets: (N,) int64 classes.
+        classes: how many there are, C.
+        seed: names the choice.
+        most: rows of each class; one that has fewer keeps them all. None for no limit.
+        ratio: how many times as large a share of its rows the first class keeps as the last does.
+            Class i keeps ratio^(-i / (C - 1)) of them, and at least one row (Cui et al. 2019,
+            "Class-Balanced Loss Based on Effective Number of Samples", section 5.1).
+    """
+    generator = seeding.generator(seed, seeding.ORDER)
+    chosen = []
+    for number in range(classes):
+        rows = (targets == number).nonzero().flatten()
+        size = len(rows) if most is None else min(most, len(rows))
+        kept = max(1, round(size * ratio ** (-number / max(1, classes - 1))))
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:kept]])
+    return torch.cat(chosen).sort().values
+
+
+def repeated_rows(targets: Tensor) -> Tensor:
+    """Return rows to repeat, so that each class has as many as the most frequent, (M,).
+
+    The rows of a class are gone through again and again, so none comes more than once more often
+    than another.
+
+    Args:
+        targets: (N,) int64 classes.
+    """
+    groups = _rows_by_class(targets)
+    largest = max(map(len, groups))
+    missing = (torch.arange(largest - len(rows)) % len(rows) for rows in groups)
+    return torch.cat([rows[more] for rows, more in zip(groups, missing, strict=True)])
 
 
 def _rows_by_class(targets: Tensor) -> list[Tensor]:

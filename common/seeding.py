@@ -37,6 +37,18 @@ def permutation(seed: int, epoch: int, size: int) -> torch.Tensor:
     return torch.randperm(size, generator=generator(seed, ORDER, epoch))
 
 
+def draws(seed: int, epoch: int, weights: torch.Tensor) -> torch.Tensor:
+    """Return the order of an epoch that is drawn with replacement, int64 of shape (N,).
+
+    Args:
+        seed: names the order, with the epoch.
+        epoch: from 0.
+        weights: (N,), at least 0: how probable each row is, up to a common factor.
+    """
+    stream = generator(seed, ORDER, epoch)
+    return torch.multinomial(weights, len(weights), replacement=True, generator=stream)
+
+
 def uniforms(seed: int, epoch: int, size: int, columns: int) -> torch.Tensor:
     """Return an epoch's table of numbers in [0, 1), (size, columns): a row per position."""
     return torch.rand(size, columns, generator=generator(seed, AUGMENT, epoch))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from common import losses, metrics
 from common.errors import NonFiniteError
+from common.mixing import Mixing, partners
 from common.results import Array
 from common.training import Task, When
 
@@ -21,6 +22,7 @@ class Classification(Task):
         class_weights: (C,), on the device, when the loss weighs classes.
         monitor: the figure that picks the best epoch.
         auxiliary: factor of the losses of auxiliary classifiers, when the model has any.
+        mixing: blends the inputs in training; None to leave them.
     """
 
     def __init__(
@@ -29,9 +31,10 @@ class Classification(Task):
         class_weights: Tensor | None = None,
         monitor: str = "validation/accuracy",
         auxiliary: float = 0.0,
+        mixing: Mixing | None = None,
     ):
         self._loss, self._class_weights, self.monitor = loss, class_weights, monitor
-        self._auxiliary = auxiliary
+        self._auxiliary, self._mixing = auxiliary, mixing
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh a batch by its samples, or by the weights of their classes."""
@@ -41,12 +44,34 @@ class Classification(Task):
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
         """Return the mean loss of a batch of (inputs, classes), and of auxiliary classifiers."""
         inputs, targets = batch
-        outputs = model(inputs)
-        if not isinstance(outputs, tuple):
-            return {"loss": self._loss(outputs, targets)}
-        logits, *others = outputs
-        auxiliary = torch.stack([self._loss(each, targets) for each in others]).sum()
-        return {"loss": self._loss(logits, targets), "auxiliary": self._auxiliary * auxiliary}
+        inputs, share = self.mixed(inputs, when)
+        return self.parts(model(inputs), targets, share)
+
+    def mixed(self, inputs: Tensor, when: When) -> tuple[Tensor, float]:
+        """Return inputs as the model is given them, blended or not, and the share of each in it."""
+        return (inputs, 1.0) if self._mixing is None else self._mixing(inputs, when.generator)
+
+    def parts(self, outputs: Any, targets: Tensor, share: float = 1.0) -> dict[str, Tensor]:
+        """Return the parts of the loss of what the model says of blended inputs.
+
+        Args:
+            outputs: logits (B, C), or a tuple with those of auxiliary classifiers behind.
+            targets: (B,) classes.
+            share: of each sample in its input; the rest is its partner's.
+        """
+        logits, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = self._of_pairs(logits, targets, share)
+        if not others:
+            return {"loss": loss}
+        auxiliary = torch.stack([self._of_pairs(each, targets, share) for each in others]).sum()
+        return {"loss": loss, "auxiliary": self._auxiliary * auxiliary}
+
+    def _of_pairs(self, logits: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Return the mean loss; both of a pair are divided by the same sum of class weights."""
+        own = self._loss(logits, targets)
+        if self._mixing is None:
+            return own
+        return share * own + (1 - share) * self._loss(logits, partners(targets))
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect logits (B, C), float32, and targets (B,)."""

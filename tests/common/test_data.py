@@ -14,9 +14,11 @@ from common.data import (
     Updates,
     as_updates,
     batch_size,
+    repeated_rows,
     sample_rows,
     spans,
     split_rows,
+    thinned_rows,
 )
 from common.errors import DataError
 
@@ -327,3 +329,140 @@ def test_a_sample_has_enough_of_each_class_and_no_more_than_there_is():
     assert np.unique(TARGETS[sample_rows(TARGETS, 1, 0)], return_counts=True)[1].tolist() == [3] * 3
     assert len(sample_rows(TARGETS, 1000, 0)) == 100
     assert len(sample_rows(torch.rand(50), 10, 0)) == 10
+
+
+# Rare classes
+
+
+RARE = torch.tensor([0] * 60 + [1] * 25 + [2] * 8 + [3])
+
+
+@pytest.mark.parametrize(
+    ("most", "ratio", "expected"),
+    [
+        (None, 1.0, [60, 25, 8, 1]),
+        (10, 1.0, [10, 10, 8, 1]),  # a class with fewer keeps all
+        (1, 1.0, [1, 1, 1, 1]),
+        (None, 8.0, [60, 12, 2, 1]),  # 60, 25 / 2, 8 / 4, 1 / 8
+        (20, 8.0, [20, 10, 2, 1]),  # 20, 20 / 2, 8 / 4, 1 / 8
+        (None, 1e6, [60, 1, 1, 1]),
+    ],
+)
+def test_classes_are_thinned_to_exact_numbers(most, ratio, expected):
+    rows = thinned_rows(RARE, 4, 0, most, ratio)
+    assert RARE[rows].bincount().tolist() == expected
+    assert torch.equal(rows, rows.unique())
+    assert torch.equal(rows, thinned_rows(RARE, 4, 0, most, ratio))
+
+
+def test_what_is_left_of_a_class_is_named_by_the_seed_and_more_of_it_holds_less():
+    few, more = (set(thinned_rows(RARE, 4, 0, most).tolist()) for most in (5, 9))
+    assert few < more
+    assert few != set(thinned_rows(RARE, 4, 1, 5).tolist())
+
+
+def test_a_class_without_rows_stays_without():
+    assert thinned_rows(torch.tensor([0, 0, 2, 2]), 4, 0, 1).tolist() in (
+        [0, 2],
+        [1, 2],
+        [0, 3],
+        [1, 3],
+    )
+    assert thinned_rows(torch.zeros(4, dtype=torch.int64), 1, 0, ratio=9.0).tolist() == [0, 1, 2, 3]
+
+
+def test_repeats_fill_each_class_up_evenly():
+    again = repeated_rows(RARE)
+    counts = torch.cat([torch.arange(94), again]).bincount()
+    assert torch.cat([RARE, RARE[again]]).bincount().tolist() == [60] * 4
+    for number in range(4):
+        mine = counts[number == RARE]
+        assert mine.max() - mine.min() <= 1
+    assert len(repeated_rows(torch.tensor([0, 1, 1, 0]))) == 0
+
+
+WEIGHTS = 1 / RARE.bincount()[RARE]
+
+
+def test_weights_make_every_class_as_probable():
+    targets = RARE.repeat(20)
+    batches = plain(len(targets), 64, training=True, weights=1 / targets.bincount()[targets])
+    drawn = torch.tensor([flat(rows_of(batches, epoch)) for epoch in range(10)])
+    assert drawn.shape == (10, 1880)
+    share = targets[drawn.flatten()].bincount() / 18800
+    # Four deviations of a share of one in four.
+    assert share.tolist() == pytest.approx([0.25] * 4, abs=4 * (0.25 * 0.75 / 18800) ** 0.5)
+    rare = drawn[targets[drawn] == 3].bincount()[targets.eq(3).nonzero().flatten()]
+    assert rare.tolist() == pytest.approx([235] * 20, abs=4 * 235**0.5)  # no row above others
+
+
+@pytest.mark.parametrize("options", [{"weights": WEIGHTS}, {"repeats": repeated_rows(RARE)}])
+class TestRare:
+    """What is said of every way to take rows more than once."""
+
+    def test_the_order_is_a_function_of_seed_and_epoch(self, options):
+        first, again, other = (plain(94, training=True, seed=s, **options) for s in (5, 5, 6))
+        rows = [flat(rows_of(first, epoch)) for epoch in (0, 1)]
+        assert rows[0] != rows[1]
+        assert rows[0] == flat(rows_of(again, 0)) != flat(rows_of(other, 0))
+
+    def test_an_epoch_goes_on_where_it_stopped(self, options):
+        batches = plain(94, training=True, micro_batch=3, **options)
+        whole = rows_of(batches, 2)
+        assert len(whole) == len(batches)
+        for start in (1, 5, len(whole)):
+            assert rows_of(batches, 2, start) == whole[start:]
+
+    def test_batch_sizes_and_micro_batches_cut_one_order(self, options):
+        cut = [
+            flat(rows_of(plain(94, size, training=True, micro_batch=micro, **options), 1))
+            for size, micro in ((8, None), (8, 3), (33, None), (33, 7))
+        ]
+        assert cut[0] == cut[1] == cut[2] == cut[3]
+
+    def test_evaluation_is_left_alone(self, options):
+        batches = plain(94, **options)
+        assert flat(rows_of(batches, 3)) == list(range(94))
+        assert batches.samples == 94
+
+    def test_readers_give_what_memory_gives(self, options, digits, pipeline, same):
+        images = digits.images[:94]
+        given = {"training": True, "seed": 1, "prepare": pipeline, **options}
+        expected = images_by_row(Batches((images, torch.arange(94)), 8, **given))
+        for workers in (0, 2):
+            read = Batches(Items(images), 8, workers=workers, micro_batch=3, **given)
+            assert same(images_by_row(read), expected)
+
+
+def test_only_repeats_are_augmented(digits, pipeline):
+    again, images = repeated_rows(RARE), digits.images[:94]
+    batches = Batches((images, torch.arange(94)), 8, training=True, prepare=pipeline, repeats=again)
+    inputs, rows = images_by_row(batches)
+    plainly = pipeline(images, None)
+    left = torch.tensor(
+        [torch.equal(one, plainly[row]) for one, row in zip(inputs, rows, strict=True)]
+    )
+    assert sorted(rows[left].tolist()) == list(range(94))  # each once as it is
+    assert sorted(rows[~left].tolist()) == sorted(again.tolist())
+    table = seeding.uniforms(0, 1, 240, pipeline.columns)
+    torch.testing.assert_close(inputs[~left], pipeline(images[rows], table)[~left])
+
+
+def test_repeats_without_random_changes_are_but_repeated(digits):
+    prepare = augment.Pipeline([], mean=[0.3], std=[0.4])
+    again = torch.tensor([3, 3, 5])
+    batches = Batches(
+        (digits.images[:9], torch.arange(9)), 4, training=True, prepare=prepare, repeats=again
+    )
+    inputs, rows = images_by_row(batches)
+    assert sorted(rows.tolist()) == [0, 1, 2, 3, 3, 3, 4, 5, 5, 6, 7, 8]
+    assert torch.equal(inputs, prepare(digits.images[rows], None))
+
+
+def test_repeated_sequences_keep_company_of_their_length():
+    lengths = torch.randint(1, 40, (94,), generator=torch.Generator().manual_seed(0))
+    batches = plain(94, training=True, lengths=lengths, repeats=repeated_rows(RARE))
+    rows = [row for update in rows_of(batches) for row in update]
+    assert sorted(flat([rows])) == sorted([*range(94), *repeated_rows(RARE).tolist()])
+    spread = [int(lengths[row].max() - lengths[row].min()) for row in rows]
+    assert sum(spread) / len(spread) < 6
