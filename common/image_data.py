@@ -1,8 +1,8 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common import augment, images, jobs
+from common import augment, images, jobs, policies
 from common.arrays import holds_arrays
 from common.compute import Compute
 from common.config import ImageConfig, nearest
@@ -43,6 +43,10 @@ class ImageCard(jobs.Card):
         std: standard deviation likewise.
         copies: test images that are pixel for pixel also in the training split; None when not
             looked for.
+        labels: with several label columns, the classes of each; see `images.Images.labels`.
+        target_mean: of the training split's numeric targets; a network gives a number's distance
+            from it, in deviations.
+        target_std: standard deviation likewise.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +55,13 @@ class ImageCard(jobs.Card):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     copies: int | None
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    target_mean: float = 0.0
+    target_std: float = 1.0
+
+    def number(self, output: float) -> float:
+        """Return the number that an output of a network stands for."""
+        return self.target_mean + self.target_std * output
 
 
 def load(
@@ -59,6 +70,8 @@ def load(
     color: bool = False,
     numeric: bool = False,
     classes: images.Classes = "required",
+    choose: Callable[[Tensor, int], Tensor] | None = None,
+    least: int = 1,
 ) -> tuple[dict[str, ImageSet], ImageCard]:
     """Load a config's images as `train`, `validation` and `test`, with their card.
 
@@ -67,11 +80,19 @@ def load(
         color: grey images are made color ones, and when no size is given, of at least 64 pixels.
         numeric: targets are numbers, not classes.
         classes: whether a folder needs class folders, or images that lie in it will do.
+        choose: returns the rows to train on, from the targets of all training images and the number
+            of classes.
+        least: pixels of a side to which smaller sets are scaled when no size is given.
 
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
     """
-    found = _find(config, color, numeric, classes)
+    found = _find(config, color, numeric, classes, max(least, _DEFAULT_SIZE if color else 1))
+    if len(config.label_column) > 1 and not found.labels:
+        raise DataError(
+            f"--label-column {','.join(config.label_column)}: only a table has several columns of "
+            f"labels, and --data {config.data} is none"
+        )
     parts = found.parts
     if config.limit is not None:
         total = sum(map(len, parts.values()))
@@ -82,12 +103,17 @@ def load(
             for name, part in parts.items()
         }
     total = sum(map(len, parts.values()))
-    splits = _split(parts, config.split_seed)
+    splits = _split(parts, config.split_seed, combined=bool(found.labels))
+    if choose is not None:
+        kept = choose(splits["train"].targets, len(found.classes))
+        splits["train"] = splits["train"].select(kept)
     train = splits["train"]
     mean, std = _statistics(train)
+    target_mean, target_std = _spread(train.targets) if numeric else (0.0, 1.0)
     card = ImageCard(
         source=found.source if config.limit is None else f"{found.source}, {total:,} of them used",
         classes=found.classes,
+        labels=found.labels,
         channels=train.images.shape[1],
         image_size=train.images.shape[2],
         mean=mean,
@@ -96,18 +122,20 @@ def load(
         copies=_copies(train, splits["test"]),
         skipped=found.skipped,
         fingerprint=images.fingerprint(*splits.values()),
+        target_mean=target_mean,
+        target_std=target_std,
     )
     return splits, card
 
 
 def _find(
-    config: ImageConfig, color: bool, numeric: bool, classes: images.Classes
+    config: ImageConfig, color: bool, numeric: bool, classes: images.Classes, least: int
 ) -> images.Images:
     if config.data in images.EMBEDDED:
-        return _fitted(images.load_embedded(config.data), config, color, numeric)
+        return _fitted(images.load_embedded(config.data), config, color, numeric, least)
     if config.data in images.DOWNLOADS:
         folder = Path(config.data_dir).expanduser() if config.data_dir else None
-        return _fitted(images.load_download(config.data, folder), config, color, numeric)
+        return _fitted(images.load_download(config.data, folder), config, color, numeric, least)
     path = Path(config.data).expanduser()
     if not path.exists():
         raise DataError(
@@ -116,8 +144,8 @@ def _find(
             f"{nearest(config.data, SETS)}"
         )
     if holds_arrays(path):
-        return _fitted(images.load_arrays(path), config, color, numeric)
-    size, channels = config.image_size or _DEFAULT_SIZE, 3 if color else None
+        return _fitted(images.load_arrays(path), config, color, numeric, least)
+    size, channels = config.image_size or max(_DEFAULT_SIZE, least), 3 if color else None
     decoding: Any = config.decoding
     if path.is_dir():
         return images.load_folder(path, size, channels, decoding, classes)
@@ -126,7 +154,9 @@ def _find(
     )
 
 
-def _fitted(found: images.Images, config: ImageConfig, color: bool, numeric: bool) -> images.Images:
+def _fitted(
+    found: images.Images, config: ImageConfig, color: bool, numeric: bool, least: int
+) -> images.Images:
     """Return a set of tensors scaled and colored as asked, numeric where classes are numbers."""
     values = _numbers(found.classes) if numeric else None
     parts = {}
@@ -134,7 +164,7 @@ def _fitted(found: images.Images, config: ImageConfig, color: bool, numeric: boo
         pixels = part.images
         assert isinstance(pixels, Tensor)
         own = pixels.shape[2]
-        size = config.image_size or (max(_DEFAULT_SIZE, own) if color else own)
+        size = config.image_size or max(own, least)
         pixels = pixels if size == own else _scaled(pixels, size)
         if color and pixels.shape[1] == 1:
             pixels = pixels.expand(-1, 3, -1, -1)
@@ -164,12 +194,20 @@ def _numbers(classes: Sequence[str]) -> Tensor:
         ) from error
 
 
-def _split(parts: dict[str, ImageSet], seed: int) -> dict[str, ImageSet]:
-    """Cut the parts that are missing out of the one that there is."""
+def _split(parts: dict[str, ImageSet], seed: int, combined: bool) -> dict[str, ImageSet]:
+    """Cut the parts that are missing out of the one that there is.
+
+    Classes that are combinations may be too rare for each part to have one; such images are split
+    as if they were of the most frequent combination.
+    """
     whole = parts.get("all") or parts["train"]
     fractions = {"validation": 0.1, "test": 0.2}
     missing = {name: 0.0 if name in parts else fraction for name, fraction in fractions.items()}
-    rows = split_rows(whole.targets, seed, **missing)
+    targets = whole.targets
+    if combined:
+        counts = torch.bincount(targets)
+        targets = torch.where(counts[targets] < 3, counts.argmax(), targets)
+    rows = split_rows(targets, seed, **missing)
     cut = {
         name: whole.select(piece) for name, piece in zip(("train", *fractions), rows, strict=True)
     }
@@ -184,6 +222,12 @@ def _statistics(train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(std.clamp(min=1 / 255).tolist())
 
 
+def _spread(targets: Tensor) -> tuple[float, float]:
+    """Return mean and standard deviation of numeric targets; 1 where they are all the same."""
+    std, mean = torch.std_mean(targets.double(), correction=0)
+    return float(mean), float(std) or 1.0
+
+
 def _copies(train: ImageSet, test: ImageSet) -> int | None:
     if not isinstance(train.images, Tensor) or not isinstance(test.images, Tensor):
         return None
@@ -194,6 +238,8 @@ def _copies(train: ImageSet, test: ImageSet) -> int | None:
 def pipeline(config: ImageConfig, mean: Sequence[float], std: Sequence[float]) -> augment.Pipeline:
     """Return what happens to images on the device; in evaluation, only what is not random of it.
 
+    Policies are not among it: `batches` has them.
+
     Args:
         config: says what is changed in training.
         mean: a value per channel, of images in [0, 1], which is subtracted.
@@ -203,7 +249,7 @@ def pipeline(config: ImageConfig, mean: Sequence[float], std: Sequence[float]) -
         ConfigError: an argument of a change is wrong.
     """
     try:
-        transforms = augment.parse(config.augment)
+        transforms = augment.parse(policies.others(config.augment))
     except ConfigError as error:
         raise ConfigError([f"--augment: {problem}" for problem in error.problems]) from error
     return augment.Pipeline(transforms, mean, std)
@@ -216,14 +262,19 @@ def batches(
     compute: Compute,
     *,
     training: bool = False,
+    **options: Any,
 ) -> Batches:
-    """Return a split as the loop takes it: (prepared images, targets)."""
+    """Return a split as the loop takes it: (prepared images, targets); `options` of `Batches`."""
+    data: Any = (split.images, split.targets) if isinstance(split.images, Tensor) else split
+    if training and (changes := policies.parse(config.augment)):
+        data = policies.Changed(split, changes)
     return Batches(
-        (split.images, split.targets) if isinstance(split.images, Tensor) else split,
+        data,
         prepare=prepare,
         compute=compute,
         workers=config.workers,
         **batching(config, training=training),
+        **options,
     )
 
 

@@ -8,14 +8,16 @@ when they are asked for. Files are only ever read.
 import contextlib
 import difflib
 import hashlib
+import itertools
 import json
+import math
 import os
 import unicodedata
 import zipfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -46,7 +48,8 @@ or the same below train/ and, if there are any, validation/ and test/:
 
 Classes = Literal["required", "optional"]
 
-_TOGETHER = ("all together",)  # stands for the classes where there are none
+_TOGETHER = "all together"  # stands for the class where there are none
+_MOST_COMBINATIONS = 1000  # of the classes of several columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +96,16 @@ class Images:
             that are just images.
         skipped: (name, reason) of each file that was left out.
         source: one line that says what this is.
+        labels: with several label columns, the classes of each by the column's name. `classes` are
+            then all their combinations, such as mask/female/old, those of the last column counting
+            fastest; there may be some without any image.
     """
 
     parts: dict[str, ImageSet]
     classes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     source: str
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def fingerprint(*sets: ImageSet) -> str:
@@ -357,11 +364,15 @@ def _idx_digest(labels: npt.NDArray[np.int64]) -> str:
 # The user's own
 
 
+_Label = str | float | tuple[str, ...] | None
+"""A class, a number, or a class of each of several columns; None where there are no classes."""
+
+
 class _File(NamedTuple):
     part: str
     name: str  # relative, in NFC: for people, and the same on every system
     path: Path  # as the file system spells it
-    label: str | float | None  # None where there are no classes
+    label: _Label
 
 
 def load_folder(
@@ -431,7 +442,7 @@ def _unlabeled(root: Path, parts: Mapping[str, Path]) -> list[_File]:
         for path in _image_files(folder)
     ]
     found = Counter(file.part for file in files)
-    if problems := _too_few({part: {_TOGETHER[0]: found[part]} for part in parts}, "images"):
+    if problems := _too_few({part: {_TOGETHER: found[part]} for part in parts}, "images"):
         raise DataError(_listed(f"{root} cannot be used: it has no class folders, and", problems))
     return files
 
@@ -441,7 +452,7 @@ def load_csv(
     image_size: int,
     channels: int | None = None,
     path_column: str = "path",
-    label_column: str = "label",
+    label_columns: Sequence[str] = ("label",),
     numeric: bool = False,
     decoding: Decoding = "auto",
 ) -> Images:
@@ -453,35 +464,40 @@ def load_csv(
         image_size: see `load_folder`.
         channels: see `load_folder`.
         path_column: the column with the image's path.
-        label_column: the column with the class or the number.
+        label_columns: the column with the class or the number; or several with classes, whose
+            combinations are then the classes, see `Images.labels`.
         numeric: labels are numbers to be predicted, not classes.
         decoding: see `load_folder`.
 
     Raises:
         DataError: the file or a column is missing, rows lack a label or an image file, a number is
             not finite, an image has two labels (all bad rows are counted at once), or a class has
-            fewer than 3 readable images.
+            fewer than 3 readable images. Of several columns, one has a single class, or there are
+            more than 1,000 combinations.
         SaveError: the cache cannot be written.
     """
     table = _existing(Path(path), Path.is_file, "CSV file")
     problems: dict[str, list[str]] = defaultdict(list)
-    first: dict[Path, tuple[int, str | float]] = {}
+    first: dict[Path, tuple[int, _Label]] = {}
     files: list[_File] = []
     skipped = []
-    columns = (path_column, label_column)
+    columns = [unicodedata.normalize("NFC", name) for name in (path_column, *label_columns)]
+    several = columns[1:] if len(label_columns) > 1 else []
     rows = read_table(table, columns, gaps=columns)
     for place, reason in rows.skipped:
         problems[reason].append(f"line {place.rpartition(':')[2]}")
-    for line, image, text in zip(rows.lines, *rows.columns, strict=True):
+    for line, image, *texts in zip(rows.lines, *rows.columns, strict=True):
         file = _find_file(table.parent, image)
-        label = _number(text) if numeric else text
-        if not text:
-            problems["no label"].append(f"line {line}")
-        elif label is None:
-            problems["a label that is not a finite number"].append(f"line {line} ({text})")
+        label: _Label = tuple(texts) if several else texts[0]
+        for name in (name for name, text in zip(columns[1:], texts, strict=True) if not text):
+            problems[f"no label in {name!r}" if several else "no label"].append(f"line {line}")
+        if numeric and texts[0]:
+            label = _number(texts[0])
+        if label is None:
+            problems["a label that is not a finite number"].append(f"line {line} ({texts[0]})")
         if file is None:
             problems["no such image file"].append(f"line {line} ({image})")
-        if file is None or label is None or not text:
+        if file is None or label is None or not all(texts):
             continue
         earlier, before = first.setdefault(file.resolve(), (line, label))
         if before != label:
@@ -496,7 +512,8 @@ def load_csv(
         listed = [f"{len(lines)} x {what}: {_shortened(lines)}" for what, lines in problems.items()]
         headline = f"{table} has rows that cannot be used; correct or remove them"
         raise DataError(_listed(headline, listed))
-    return _load(files, skipped, image_size, channels, decoding, f"table {table.name}")
+    labels = _columns_classes(table, files, several) if several else {}
+    return _load(files, skipped, image_size, channels, decoding, f"table {table.name}", labels)
 
 
 def load_arrays(path: Path | str) -> Images:
@@ -520,7 +537,8 @@ def load_arrays(path: Path | str) -> Images:
     classes, targets = _classes(found)
     counts = {
         part: {
-            label: int((each == number).sum()) for number, label in enumerate(classes or _TOGETHER)
+            label: int((each == number).sum())
+            for number, label in enumerate(classes or [_TOGETHER])
         }
         for part, each in targets.items()
     }
@@ -577,25 +595,34 @@ def _load(
     channels: int | None,
     decoding: Decoding,
     source: str,
+    labels: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Images:
+    labels = dict(labels or {})
     names, paths = [file.name for file in files], [file.path for file in files]
     images, reasons = read_files(names, paths, image_size, channels, decoding)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
     left_out = (*skipped, *unreadable)
-    classes = tuple(sorted({file.label for file in files if isinstance(file.label, str)}))
     parts = list(dict.fromkeys(file.part for file in files)) or ["all"]
-    counts = {part: dict.fromkeys(classes or _TOGETHER, 0) for part in parts}
+    kinds = sorted({kind for file in files for kind in _kinds(file.label, labels)}) or [_TOGETHER]
+    counts = {part: dict.fromkeys(kinds, 0) for part in parts}
     for file in readable:
-        counts[file.part][file.label if isinstance(file.label, str) else _TOGETHER[0]] += 1
+        for kind in _kinds(file.label, labels):
+            counts[file.part][kind] += 1
     if problems := _too_few(counts, "readable images"):
+        if len(problems) > 10:
+            problems[10:] = [f"{len(problems) - 10:,} more"]
         problems += [f"left out: {name}: {why}" for name, why in unreadable[:5]]
-        raise DataError(
-            _listed(f"{source} has too few images: add some or remove the class", problems)
-        )
+        headline = f"{source} has too few images: add some or remove the class"
+        if all(_number(str(kind)) is not None for kind in kinds):
+            headline += "; classification predicts numbers with --loss mse"
+        raise DataError(_listed(headline, problems))
 
-    numbers: dict[str | float | None, int] = {None: 0}
-    numbers |= {label: number for number, label in enumerate(classes)}
+    classes = tuple(sorted({file.label for file in files if isinstance(file.label, str)}))
+    known: Iterable[_Label] = classes
+    if labels:
+        classes, known = combinations(labels), itertools.product(*labels.values())
+    numbers: dict[_Label, int] = {None: 0, **{label: place for place, label in enumerate(known)}}
     targets = torch.tensor(
         [numbers.get(file.label, file.label) for file in readable],
         dtype=torch.float32
@@ -612,9 +639,53 @@ def _load(
         classes,
         left_out,
         f"{source}: {len(readable):,} images"
-        + (f" in {len(classes)} classes" if classes else "")
+        + (f" in {_sizes(labels) or len(classes)} classes" if classes else "")
         + (f", {len(left_out):,} left out" if left_out else ""),
+        labels,
     )
+
+
+def _kinds(label: _Label, columns: Iterable[str]) -> list[str]:
+    """Return the classes that an image counts for."""
+    if isinstance(label, tuple):
+        return [f"{column} {name}" for column, name in zip(columns, label, strict=True)]
+    return [label if isinstance(label, str) else _TOGETHER]
+
+
+def _columns_classes(
+    table: Path, files: Sequence[_File], columns: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each of several label columns."""
+    rows = [file.label for file in files if isinstance(file.label, tuple)]
+    found = {
+        column: tuple(sorted({row[place] for row in rows})) for place, column in enumerate(columns)
+    }
+    problems = [
+        f"column {column!r} has only one class, {names[0]!r}: leave it out"
+        for column, names in found.items()
+        if len(names) == 1
+    ]
+    number = math.prod(map(len, found.values()))
+    if number > _MOST_COMBINATIONS:
+        problems.append(
+            f"{_sizes(found)} classes make {number:,} combinations, at most "
+            f"{_MOST_COMBINATIONS:,} are learned: name fewer columns, or put rare labels together"
+        )
+    elif len(set(combinations(found))) < number:
+        problems.append("two combinations would have one name: write labels without a slash")
+    if problems:
+        raise DataError(_listed(f"{table} has label columns that cannot be learned", problems))
+    return found
+
+
+def combinations(labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the names of the combined classes of columns; those of the last count fastest."""
+    return tuple(map("/".join, itertools.product(*labels.values())))
+
+
+def _sizes(labels: Mapping[str, Sequence[str]]) -> str:
+    """Return how many classes the columns have, such as `3 x 2 x 3`; empty without columns."""
+    return " x ".join(f"{len(names)}" for names in labels.values())
 
 
 def _too_few(counts: Mapping[str, Mapping[str, int]], what: str) -> list[str]:

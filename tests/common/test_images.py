@@ -550,7 +550,7 @@ def test_numeric_targets(tmp_path):
     root = make_classes(tmp_path / "pets")
     rows = ["cat/0.png,1.5", "cat/1.png,-2", "dog/0.png, 1e3 ", "dog/1.png,0.1"]
     table = write_table(root, rows, header="file,age")
-    loaded = load_csv(table, 8, path_column="file", label_column="age", numeric=True)
+    loaded = load_csv(table, 8, path_column="file", label_columns=["age"], numeric=True)
     part = loaded.parts["all"]
     assert part.targets.equal(torch.tensor([1.5, -2, 1000, 0.1]))
     assert loaded.classes == ()

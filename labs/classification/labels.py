@@ -1,0 +1,140 @@
+"""Several label columns at once: the joint class taken apart again, and the figures of each column.
+
+The probability of a column's class is the sum over all combinations that have it (the marginal).
+Each column is judged by its most probable class. Where the logits of combinations are outer sums
+(`--heads shared`, `separate`), that is the column's class in the most probable combination; with
+one output for each combination (`joint`) it may be another.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from common import metrics, plots
+from common.cli import figure_text
+from common.report import Section, Table
+from common.results import Array
+from common.sections import Drawn
+
+Labels = Mapping[str, Sequence[str]]
+"""The names of the classes of each column."""
+
+_FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "macro F1"}
+
+
+def apart(classes: Array, labels: Labels) -> dict[str, Array]:
+    """Return the class numbers of each column, (N,), of joint class numbers (N,)."""
+    sizes = tuple(map(len, labels.values()))
+    return dict(zip(labels, np.unravel_index(classes, sizes), strict=True))
+
+
+def marginals(probabilities: Array, labels: Labels) -> dict[str, Array]:
+    """Return the probabilities of each column's classes, (N, C), of joint ones, (N, all)."""
+    shares = probabilities.reshape(-1, *map(len, labels.values()))
+    axes = range(1, shares.ndim)
+    return {
+        column: shares.sum(axis=tuple(axis for axis in axes if axis != place))
+        for place, column in enumerate(labels, 1)
+    }
+
+
+def brief(names: Sequence[str], cells: int) -> str:
+    """Return the name of a combination in so many cells, where its longest parts are cut."""
+    for most in range(cells, 1, -1):
+        name = "/".join(plots.short(part, most) for part in names)
+        if plots.short(name, cells) == name:
+            break
+    return name
+
+
+def figures(probabilities: Array, targets: Array, labels: Labels) -> dict[str, dict[str, Any]]:
+    """Return accuracy (with its 95 % interval), balanced accuracy and macro F1 of each column.
+
+    Args:
+        probabilities: joint ones, (N, all).
+        targets: joint class numbers, (N,).
+        labels: the columns' classes.
+    """
+    truth, found = apart(targets, labels), {}
+    for column, chances in marginals(probabilities, labels).items():
+        known = metrics.classification(chances, truth[column])
+        right = int((chances.argmax(1) == truth[column]).sum())
+        found[column] = {
+            **{name: known[name] for name in _FIGURES},
+            "accuracy_interval": list(metrics.wilson(right, len(targets))),
+        }
+    return found
+
+
+def majority(train: Array, targets: Array, labels: Labels) -> dict[str, float]:
+    """Return how often each column's most frequent class in training is right, as a baseline.
+
+    Args:
+        train: joint class numbers of the training split.
+        targets: joint class numbers of the split that is judged.
+        labels: the columns' classes.
+    """
+    seen, truth = apart(train, labels), apart(targets, labels)
+    return {
+        column: float((truth[column] == np.bincount(seen[column]).argmax()).mean())
+        for column in labels
+    }
+
+
+def table(found: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the columns of a table, and a row for each label column.
+
+    Args:
+        found: of `figures`; where there is a `majority` with them, it is shown, too.
+    """
+    rows = []
+    for column, each in found.items():
+        accuracy, *others = (figure_text(each[name]) for name in _FIGURES)
+        interval = "{:.4f} to {:.4f}".format(*each["accuracy_interval"])
+        frequent = [figure_text(each["majority"])] if "majority" in each else []
+        rows.append([column, accuracy, interval, *others, *frequent])
+    accuracy, *others = _FIGURES.values()
+    last = ["majority class"] if "majority" in next(iter(found.values())) else []
+    return ["label column", accuracy, "95 % interval", *others, *last], rows
+
+
+def said(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say how often each column is right, and how often its most frequent class is."""
+    each = ", ".join(
+        f"{column} {entry['accuracy']:.4f} ({entry['accuracy_interval'][0]:.4f} to "
+        f"{entry['accuracy_interval'][1]:.4f}; its most frequent class alone "
+        f"{entry['majority']:.4f})"
+        for column, entry in found.items()
+    )
+    return f"An image counts as right where all columns are. Column by column: {each}."
+
+
+def section(
+    found: Mapping[str, Mapping[str, Any]],
+    probabilities: Array,
+    targets: Array,
+    labels: Labels,
+    drawn: Drawn,
+) -> Section:
+    """Show the figures of each column, and which of its classes are taken for which.
+
+    Args:
+        found: what metrics.json says of the columns on the test split.
+        probabilities: joint ones of the test split, (N, all).
+        targets: joint class numbers of the test split, (N,).
+        labels: the columns' classes.
+        drawn: saves figures.
+    """
+    truth = apart(targets, labels)
+    pictures = []
+    for number, (column, chances) in enumerate(marginals(probabilities, labels).items(), 1):
+        matrix = metrics.confusion(chances.argmax(1), truth[column], len(labels[column]))
+        figure = plots.confusion(matrix, labels[column])
+        pictures.append(drawn(f"confusion_column_{number}", f"{column}, test split.", figure))
+    text = (
+        "Each column by itself, from its marginal probabilities: those of a class are summed over "
+        "all combinations that have it. The majority class is the one most frequent in training; "
+        "who always answers with it has the accuracy in the last column."
+    )
+    return Section("Each label column", text, Table(*table(found)), tuple(pictures))
