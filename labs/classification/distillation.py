@@ -1,0 +1,375 @@
+"""Distillation: a network learns from the answers of a trained one, beside the labels.
+
+Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network".
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from common import cli, metrics, training
+from common.augment import luminance
+from common.checkpoint import load_weights
+from common.config import build, read_toml
+from common.data import close
+from common.errors import ConfigError, RunError
+from common.image_data import ImageCard
+from common.jobs import Outputs, Splits
+from common.report import Section, Table
+from common.results import Array
+from common.run import Run, open_run
+from common.tasks import Classification
+from common.training import Task, When
+from labs.classification import results, task
+from labs.classification.config import ClassificationConfig
+
+if TYPE_CHECKING:
+    from labs.classification.job import Images
+
+_SPLIT = ("data", "path_column", "label_column", "limit", "split_seed")
+_HARMLESS = ("decoding", "per_class", "imbalanced")  # leave the split of the images as it is
+
+
+# --- the loss -------------------------------------------------------------------------------------
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return T^2 KL(teacher || student) of the softmax at temperature T, the mean over samples.
+
+    Its gradient is that of the cross-entropy with the teacher's soft targets (section 2): the two
+    differ by the entropy of the targets. For large T it is that of matching logits, whatever T
+    (section 2.1), since T^2 makes up for gradients that shrink as 1 / T^2.
+
+    Args:
+        student: logits (B, C).
+        teacher: logits (B, C).
+        temperature: T, above 0.
+    """
+    # In float32 also where the networks compute in less: T^2 would magnify what was rounded.
+    mine = functional.log_softmax(student.float() / temperature, dim=1)
+    theirs = functional.log_softmax(teacher.float() / temperature, dim=1)
+    divergence = functional.kl_div(mine, theirs, reduction="batchmean", log_target=True)
+    return temperature**2 * divergence
+
+
+class Distillation(Task):
+    """Classification in which a student also learns what a teacher says of the images it sees.
+
+    The parts of the loss are those of the task, each times 1 - weight, and `distillation`, the
+    weight times `distillation_loss`. The teacher belongs to no checkpoint, and does not learn.
+
+    Args:
+        task: of the student.
+        teacher: gives logits (B, C) of the student's inputs; on the device, in eval mode.
+        temperature: of both softmaxes.
+        weight: of the teacher, from 0 to 1.
+    """
+
+    def __init__(self, task: Classification, teacher: nn.Module, temperature: float, weight: float):
+        self._task, self._teacher = task, teacher
+        self._temperature, self._weight = temperature, weight
+        self.monitor = task.monitor
+
+    def weights(self, batch: Any) -> dict[str, Tensor | float]:
+        """Weigh the parts as the task does, and `distillation` by the samples."""
+        return {**self._task.weights(batch), "distillation": len(batch[1])}
+
+    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
+        """Return the task's parts and `distillation`; the teacher sees the blended images, too."""
+        inputs, targets = batch
+        inputs, share = self._task.mixed(inputs, when)
+        outputs = model(inputs)
+        with torch.no_grad():
+            answers = self._teacher(inputs)
+        logits = outputs[0] if isinstance(outputs, tuple) else outputs
+        learned = distillation_loss(logits, answers, self._temperature)
+        own = self._task.parts(outputs, targets, share)
+        parts = {name: (1 - self._weight) * part for name, part in own.items()}
+        return {**parts, "distillation": self._weight * learned}
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect what the task collects."""
+        return self._task.outputs(model, batch)
+
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Return the task's figures."""
+        return self._task.figures(outputs)
+
+    def training_mode(self, model: nn.Module, epoch: int) -> None:
+        """Let train what the task lets train."""
+        self._task.training_mode(model, epoch)
+
+
+# --- the teacher ----------------------------------------------------------------------------------
+
+
+class Teacher(nn.Module):
+    """A trained classifier that takes a student's images, and answers in the student's classes.
+
+    Images are scaled (bilinear), made grey or color, and normalized as the classifier wants them.
+
+    Args:
+        model: gives logits (B, C).
+        size: height and width that it takes.
+        card: of the data that it was trained on.
+        student: card of the student's data, with the same classes in any order.
+    """
+
+    order: Tensor
+    before: Tensor
+    after: Tensor
+
+    def __init__(self, model: nn.Module, size: int, card: ImageCard, student: ImageCard):
+        super().__init__()
+        self.model, self._size, self._channels = model, size, card.channels
+        order = torch.tensor([card.classes.index(name) for name in student.classes])
+        self.register_buffer("order", order)
+        self.register_buffer("before", _normalization(student))
+        self.register_buffer("after", _normalization(card))
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, C) of images (B, C', H, W) that are normalized for the student."""
+        mean, std = self.before
+        pixels = images.float() * std + mean
+        if self._channels == 1:
+            pixels = luminance(pixels)
+        if pixels.shape[-1] != self._size:
+            size = (self._size, self._size)
+            pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+        mean, std = self.after  # of three channels, which make three of one
+        logits: Tensor = self.model((pixels - mean) / std)
+        return logits[:, self.order]
+
+
+def _normalization(card: ImageCard) -> Tensor:
+    """Return mean and standard deviation of the channels, (2, C, 1, 1)."""
+    return torch.tensor([card.mean, card.std], dtype=torch.float32)[:, :, None, None]
+
+
+class Source(NamedTuple):
+    """A run that teaches."""
+
+    run: Run
+    config: ClassificationConfig
+    card: ImageCard
+
+
+def find(config: ClassificationConfig, card: ImageCard) -> Source:
+    """Return the run that teaches a config's student.
+
+    Args:
+        config: of the student.
+        card: of the student's data.
+
+    Raises:
+        RunError: there is no such run, it is not finished, or it is no single run.
+        ConfigError: it is of other classes, or of numbers.
+    """
+    said = f"--teacher {config.teacher}"
+    try:
+        run = open_run(Path(str(config.teacher)), "classification", "train")
+    except RunError as error:
+        raise RunError(f"{said}: {error}; give the folder of a finished run of `train`") from error
+    if not run.finished:
+        raise RunError(f"{said}: the run is not finished; go on with train --resume {run.path}")
+    theirs = build(ClassificationConfig, (str(run.config), read_toml(run.config)))
+    their_card = ImageCard.from_dict(run.read("data"))
+    if theirs.numeric:
+        raise ConfigError(
+            f"{said}: predicts numbers (--loss {theirs.loss}); a teacher knows the classes of "
+            f"{config.data}"
+        )
+    if set(their_card.classes) != set(card.classes):
+        raise ConfigError(f"{said}: {_other_classes(their_card.classes, card.classes)}")
+    return Source(run, theirs, their_card)
+
+
+def build_teacher(source: Source, job: "Images") -> Teacher:
+    """Return a run as the teacher of a job, on its device, with its best weights.
+
+    Raises:
+        RunError: its weights are missing or damaged.
+    """
+    model = task.build_model(source.config, source.card)
+    load_weights(source.run.best, model)
+    size = task.augmentation(source.config, source.card).output_size(source.card.image_size)
+    teacher = Teacher(model, size, source.card, job.card)
+    job.compute.place(teacher)
+    return teacher
+
+
+def _other_classes(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
+    alone = [name for name in theirs if name not in ours]
+    missing = [name for name in ours if name not in theirs]
+    said = [
+        f"{what} {', '.join(map(repr, names[:5]))}{' and more' if len(names) > 5 else ''}"
+        for what, names in (("the teacher alone has", alone), ("the data alone has", missing))
+        if names
+    ]
+    return f"expected a teacher of the same classes; {'; '.join(said)}"
+
+
+def doubt(config: ClassificationConfig, card: ImageCard, source: Source) -> str:
+    """Say why a teacher may have trained on images that its student is tested on; "" if it cannot.
+
+    It cannot where both have the same images and split, which a fingerprint tells, or else the same
+    options of data and split, where only sizes, colors, or the training split differ.
+    """
+    if card.fingerprint == source.card.fingerprint:
+        return ""
+    differ = [name for name in _SPLIT if getattr(config, name) != getattr(source.config, name)]
+    if not differ and _looks_otherwise(config, card, source):
+        return ""
+    reasons = [
+        f"--{name.replace('_', '-')} was {getattr(source.config, name)}, and is "
+        f"{getattr(config, name)} here"
+        for name in differ
+    ]
+    return (
+        "The teacher was trained on other images or on another split "
+        f"({'; '.join(reasons) or 'the data has changed since'}), so it may have learned from "
+        "validation and test images of its student: figures of both can be better than they would "
+        "be on new images."
+    )
+
+
+def _looks_otherwise(config: ClassificationConfig, card: ImageCard, source: Source) -> bool:
+    """Say whether the same images at other sizes or in other colors, or fewer, explain it all."""
+    evaluated = ("validation", "test")
+    if any(card.counts[name] != source.card.counts[name] for name in evaluated):
+        return False
+    shapes = [(each.channels, each.image_size) for each in (card, source.card)]
+    other = any(getattr(config, n) != getattr(source.config, n) for n in _HARMLESS)
+    return shapes[0] != shapes[1] or other
+
+
+# --- the figures ----------------------------------------------------------------------------------
+
+
+def taught(teacher: nn.Module, job: "Images", splits: Splits, name: str) -> Array:
+    """Return the classes (N,) that a teacher sees in a split of a student's data."""
+    batches = job.batches(splits[name])
+    collected = training.infer(teacher, job.task(splits), batches, job.compute)
+    close(batches)
+    return results.decide(collected["outputs"], numeric=False)
+
+
+def measure(job: "Images", outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
+    """Hold a student against its teacher, for metrics.json.
+
+    Args:
+        job: the student.
+        outputs: what its task collects of `validation` and `test`.
+        splits: its data.
+
+    Returns:
+        What `common.results.Headline.compare` returns of the teacher, the share of test images of
+        which both say the same with its interval, and who the teacher is.
+    """
+    source = find(job.config, job.card)
+    teacher = build_teacher(source, job)
+    names = ("validation", "test")
+    student = {name: job.decide(outputs[name]) for name in names}
+    guesses = {name: taught(teacher, job, splits, name) for name in names}
+    targets = {name: job.targets(splits[name]) for name in names}
+    agree = student["test"] == guesses["test"]
+    return {
+        **job.headline.compare(student, {"teacher": guesses}, targets)["teacher"],
+        "agreement": float(agree.mean()),
+        "agreement_interval": list(metrics.wilson(int(agree.sum()), len(agree))),
+        **about(source, teacher, job),
+    }
+
+
+def about(source: Source, teacher: Teacher, job: "Images") -> dict[str, Any]:
+    """Return who teaches whom: run, sizes, the accuracy that the run itself found, any doubt."""
+    return {
+        "model": source.config.model,
+        "run": str(source.run.path),
+        "own_accuracy": source.run.read("metrics")["test"]["accuracy"],
+        "doubt": doubt(job.config, job.card, source),
+        "parameters": _size(teacher),
+        "student_parameters": _size(job.model),
+    }
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+def sections(job: "Images", figures: Mapping[str, Any]) -> Iterator[Section]:
+    """Show teacher and student side by side, if the student had one."""
+    if "teacher" not in figures:
+        return
+    teacher, config = figures["teacher"], job.config
+    text = (
+        f"The student learned from the labels with a weight of {1 - config.teacher_weight:g}, and "
+        f"from the teacher's answers at temperature {config.temperature:g} with one of "
+        f"{config.teacher_weight:g}. {described(teacher)} {verdict(teacher)} Whether the teacher "
+        "helped, one run cannot tell: compare-teacher trains the same student without it, too."
+    )
+    student = {**figures["test"], "teacher": teacher}
+    yield Section("Teacher and student", text, side_by_side({f"student ({job.title})": student}))
+
+
+def described(teacher: Mapping[str, Any]) -> str:
+    """Say who teaches, what its figures are of, and any doubt about what it knows."""
+    said = (
+        f"The teacher is {teacher['run']}, which has {_figure(teacher['own_accuracy'])} on the "
+        "test images of its own run; here it sees the student's. Agreement is the share of test "
+        "images of which both say the same."
+    )
+    return f"{said} {teacher['doubt']}".rstrip()
+
+
+def side_by_side(students: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return a row for the teacher, and one for each of its students.
+
+    Args:
+        students: test figures by the name: `accuracy` and its interval, and what `measure` returns
+            as `teacher`.
+    """
+    columns = ["", "parameters", "test accuracy", "95 % interval"]
+    columns += ["difference from the teacher", "agreement"]
+    teacher = next(iter(students.values()))["teacher"]
+    first = [f"teacher ({teacher['model']})", *_measured(teacher, teacher["parameters"]), "", ""]
+    rows = [
+        [
+            name,
+            *_measured(figures, figures["teacher"]["student_parameters"]),
+            _lead(figures["teacher"]),
+            _figure(figures["teacher"]["agreement"]),
+        ]
+        for name, figures in students.items()
+    ]
+    return Table(columns, [first, *rows])
+
+
+def verdict(teacher: Mapping[str, Any], student: str = "The student") -> str:
+    """Say whether a student is as good as its teacher, from what `measure` returns."""
+    low, high = teacher["lead_interval"]
+    said = _lead(teacher)
+    if low <= 0 <= high:
+        return f"{student} and the teacher cannot be told apart by test accuracy: {said}."
+    return f"{student} is {'better' if low > 0 else 'worse'} than the teacher: {said}."
+
+
+def _measured(figures: Mapping[str, Any], size: int) -> list[str]:
+    low, high = figures["accuracy_interval"]
+    return [f"{size:,}", _figure(figures["accuracy"]), f"{_figure(low)} to {_figure(high)}"]
+
+
+def _lead(teacher: Mapping[str, Any]) -> str:
+    return cli.lead_text(teacher["lead"], teacher["lead_interval"])
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}"
