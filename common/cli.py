@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from common.training import Progress
 
-_GROUPS = ("Options", "Data", "Model", "Transfer", "Training", "Run")
+_GROUPS = ("Options", "Data", "Model", "Transfer", "Teacher", "Training", "Trials", "Run")
 _SHOWN_CHOICES = 8  # more than this many are not listed in --help
 
 
@@ -55,18 +55,32 @@ class LabGroup(click.Group):
 
 
 class ConfigCommand(click.Command):
-    """A command with an option for each field of a config, whose values arrive as text."""
+    """A command with an option for each field of a config, whose values arrive as text.
 
-    def __init__(self, *args: Any, config: type[configs.TrainingConfig], **kwargs: Any):
+    Args:
+        args: of `click.Command`.
+        config: the class of the config.
+        only: the fields that become options; all when None.
+        kwargs: of `click.Command`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        config: type[configs.TrainingConfig],
+        only: Sequence[str] | None = None,
+        **kwargs: Any,
+    ):
         self.config = config
+        self.fields = [each for each in _fields(config) if only is None or each[0].name in only]
         super().__init__(*args, **kwargs)
-        self.params += [_click_option(field, *kind) for field, kind in _fields(config)]
+        self.params += [_click_option(field, *kind) for field, kind in self.fields]
         self.context_settings["ignore_unknown_options"] = True
         self.context_settings["allow_extra_args"] = True
 
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the given options to the command as one dict, with what is no option of it."""
-        names = {field.name for field, _ in _fields(self.config)}
+        names = {field.name for field, _ in self.fields}
         given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
         ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
         ctx.params["problems"] = _unknown_options(
@@ -77,7 +91,7 @@ class ConfigCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options, then each group of the config's."""
         groups: dict[str, list[tuple[str, str]]] = {}
-        of_field = {field.name: field.metadata["group"] for field, _ in _fields(self.config)}
+        of_field = {field.name: field.metadata["group"] for field, _ in self.fields}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
                 groups.setdefault(of_field.get(parameter.name or "", "Options"), []).append(record)
@@ -240,6 +254,12 @@ def figure_text(value: Any) -> str:
             return f"{value:#.3g}"
         return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def lead_text(difference: float, interval: Sequence[float]) -> str:
+    """Write a difference with its interval, such as `+0.0167 (+0.0080 to +0.0270)`."""
+    low, high = interval
+    return f"{difference:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 class Display:

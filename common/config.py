@@ -11,10 +11,11 @@ import difflib
 import math
 import tomllib
 import types
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from common.errors import ConfigError
 
@@ -22,6 +23,8 @@ OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
 DECODING = ("auto", "memory", "cache", "stream")
 AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
+POLICY = "policy:"  # before the name of one of these, or a file, in --augment
+POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
@@ -164,7 +167,12 @@ class ImageConfig(TrainingConfig):
         None, "folder of files downloaded before; the cache when not given", group="Data"
     )
     path_column: str = option("path", "column of a CSV that holds the image paths", group="Data")
-    label_column: str = option("label", "column of a CSV that holds the labels", group="Data")
+    label_column: tuple[str, ...] = option(
+        ("label",),
+        "column of a CSV that holds the labels; several, with commas between, are told at once, "
+        "and the classes are their combinations",
+        group="Data",
+    )
     image_size: int | None = option(
         None,
         "height and width in pixels; a set's own, or 64 of photos, when not given",
@@ -187,13 +195,19 @@ class ImageConfig(TrainingConfig):
         group="Data",
     )
 
+    more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()
+        names = {unicodedata.normalize("NFC", name) for name in self.label_column}
+        if not 0 < len(self.label_column) == len(names):
+            found.append("--label-column: expected different columns, such as mask,gender,age")
+        known = (*AUGMENTATIONS, *self.more_augmentations)
         for name in (spec.partition(":")[0] for spec in self.augment):
-            if name not in AUGMENTATIONS:
-                near = nearest(name, AUGMENTATIONS)
-                found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
+            if name not in known:
+                near = nearest(name, known)
+                found.append(f"--augment {name}: expected some of {', '.join(known)}{near}")
         return found
 
 

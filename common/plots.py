@@ -57,6 +57,8 @@ _STYLE = {
 _MOST_NUMBERS = 20  # classes up to which a confusion matrix has room for numbers
 _MOST_LABELS = 40  # class names that fit along an axis
 _MOST_MARKERS = 40  # epochs up to which each one gets a marker
+_MOST_COLORS = 10  # things compared by color, for which there is room inside a figure
+_DASHES = ("-", "--", ":")  # of what has the same color
 _MOST_LINES = 4  # of an image's caption
 _INK = 0.9  # share of a cell's width that its image takes
 _LETTER = 0.62  # width of a letter of DejaVu Sans, in units of its size
@@ -209,17 +211,22 @@ def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str
         name: the figure in a row, such as `validation/accuracy`.
         label: what the figure is called.
     """
-    drawing = Figure(figsize=(_WIDTH, 4), layout="constrained")
+    many = len(runs) > _MOST_COLORS
+    drawing = Figure(figsize=(_WIDTH, 6 if many else 4), layout="constrained")
     axes = drawing.subplots()
     for number, (title, seeds) in enumerate(runs.items()):
+        color, dashes = f"C{number % 10}", _DASHES[number // 10 % len(_DASHES)]
         for seed, rows in enumerate(seeds):
             epochs, values = [row["epoch"] for row in rows], [row[name] for row in rows]
             text = title if seed == 0 else None
-            axes.plot(epochs, values, color=f"C{number}", label=text, marker=".", alpha=0.8)
+            axes.plot(epochs, values, dashes, color=color, label=text, marker=".", alpha=0.8)
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"validation {label}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    if many:
+        drawing.legend(loc="outside lower center", ncols=4)
+    else:
+        axes.legend()
     return drawing
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common import metrics
 from common import plots as common_plots
-from common.cli import figure_text
+from common.cli import figure_text, lead_text
 from common.data import sample_rows
 from common.errors import ConfigError
 from common.image_data import pixel_rows
@@ -355,7 +355,7 @@ def verdict(
         f"An anomaly has a larger reconstruction error than a normal image with a chance of "
         f"{_with_interval(network, 'auroc')} (AUROC; 0.5 is a coin). The best of the simpler "
         f"scores, {best}, has {ranked[best]['auroc']:.4f}; the network's lead over it is "
-        f"{ranked[best]['auroc_lead']:+.4f} ({low:+.4f} to {high:+.4f}), so the network "
+        f"{lead_text(ranked[best]['auroc_lead'], (low, high))}, so the network "
         f"{_judgment(low, high)}. {_on_classes(left_out, false_alarms)}"
     )
 

@@ -1,6 +1,7 @@
 """`python -m labs.classification`: train, measure, predict, report, and see what networks see."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -8,10 +9,31 @@ import click
 from common import cli, commands
 from common.config import nearest
 from common.errors import ConfigError
-from labs.classification.config import RECIPES, ClassificationConfig, transfer_problem
+from labs.classification.config import (
+    AUGMENT_OPTIONS,
+    RECIPES,
+    AdviseConfig,
+    ClassificationConfig,
+    CompareArchitecturesConfig,
+    CompareHeadsConfig,
+    CompareImbalanceConfig,
+    CompareTeacherConfig,
+    CompareTransferConfig,
+    recipe_for,
+    transfer_problem,
+)
 from labs.classification.names import MODELS, TORCHVISION, model_names, usual_input
 
 PROGRAM = "python -m labs.classification"
+JOB = "labs.classification.job:Images"
+WHOLES = {  # runs made of runs, by the command that trains them
+    "compare-architectures": "labs.classification.compare_architectures:Comparison",
+    "advise": "labs.classification.advice:Probe",
+    "compare-heads": "labs.classification.compare_heads:Comparison",
+    "compare-imbalance": "labs.classification.compare_imbalance:Comparison",
+    "compare-teacher": "labs.classification.compare_teacher:Comparison",
+    "compare-transfer": "labs.classification.compare_transfer:Comparison",
+}
 
 _USUAL = "; when not given, as the model was published."
 
@@ -29,9 +51,13 @@ def train(**given: Any) -> None:
     """Train a model, measure it against baselines, and write a report.
 
     Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a recipe,
-    then a config file, then options.
+    then a config file, then options; where no recipe is named, the one that suits the model.
     """
-    commands.train("labs.classification.job:Images", ClassificationConfig, RECIPES, **given)
+    own = recipe_for(given["options"].get("model"), given["options"].get("weights"))
+    if own and given["recipe"] is None and given["resume"] is None:
+        cli.note(f"with the values of --recipe {own}")
+        given["recipe"] = own
+    commands.train(JOB, ClassificationConfig, RECIPES, **given)
 
 
 @group.command()
@@ -42,7 +68,11 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     """Measure a run's best weights again."""
     from labs.classification.job import Images
 
-    commands.evaluate(Images, run, split, device)
+    job, outputs, measured = commands.evaluate(Images, run, split, device)
+    if job.card.labels:
+        from labs.classification import labels
+
+        cli.show_table("Each label column", *labels.table(job.columns(outputs, measured)))
 
 
 @group.command()
@@ -86,9 +116,119 @@ def predict(
 @commands.DEVICE
 def report_command(run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
-    from labs.classification.job import Images
+    from common.run import open_run
 
-    commands.report(Images, run, device)
+    whole = WHOLES.get(open_run(run, "classification").job)
+    if whole is not None:
+        resolve_name(whole).report(run)
+        return
+    commands.report(resolve_name(JOB), run, device)
+
+
+@group.command(
+    "compare-architectures", cls=cli.TrainCommand, config=CompareArchitecturesConfig, recipes={}
+)
+def compare_architectures(**given: Any) -> None:
+    """Train a ladder of models with one budget: accuracy, size, time, and what shifts do to them.
+
+    Nearest neighbors are held against them. Each model has the values of its own recipe; an option
+    that is given goes over them, for all.
+    """
+    if given["options"] and given["resume"] is None:
+        given["options"].setdefault("chosen", ",".join(given["options"]))
+    resolve_name(WHOLES["compare-architectures"]).command(**given)
+
+
+@group.command("compare-heads", cls=cli.TrainCommand, config=CompareHeadsConfig, recipes={})
+def compare_heads(**given: Any) -> None:
+    """Tell several labels at once by one network, by one for each, and by one for combinations."""
+    resolve_name(WHOLES["compare-heads"]).command(**given)
+
+
+@group.command("compare-imbalance", cls=cli.TrainCommand, config=CompareImbalanceConfig, recipes={})
+def compare_imbalance(**given: Any) -> None:
+    """Make classes rare, and show what each strategy of --imbalance does for their recall."""
+    resolve_name(WHOLES["compare-imbalance"]).command(**given)
+
+
+@group.command("compare-teacher", cls=cli.TrainCommand, config=CompareTeacherConfig, recipes={})
+def compare_teacher(**given: Any) -> None:
+    """Train the same student alone and with a teacher, and show whether the teacher helps."""
+    resolve_name(WHOLES["compare-teacher"]).command(**given)
+
+
+@group.command("compare-transfer", cls=cli.TrainCommand, config=CompareTransferConfig, recipes={})
+def compare_transfer(**given: Any) -> None:
+    """Train with each mode of transfer, and see which one wins, if any does."""
+    resolve_name(WHOLES["compare-transfer"]).command(**given)
+
+
+@group.command(cls=cli.TrainCommand, config=AdviseConfig, recipes={})
+def advise(**given: Any) -> None:
+    """Say which mode of transfer suits one's images; with --probe, try whether that is so.
+
+    By the two tables of the textbooks: few images or many, similar ones or different.
+    """
+    resolve_name(WHOLES["advise"]).command(**given)
+
+
+@group.command(cls=cli.ConfigCommand, config=ClassificationConfig, only=AUGMENT_OPTIONS)
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Images to draw: the first that training takes.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Epochs to draw of each change.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to draw to; augment-DATA.png when not given.",
+)
+@click.option(
+    "--write",
+    "out",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="Write the images and augmented copies into a new folder, in place of the picture.",
+)
+@click.option("--copies", type=click.IntRange(min=1), help="Of each training image, for --write.")
+def augment(
+    data: str,
+    samples: int,
+    epochs: int,
+    picture: Path | None,
+    out: Path | None,
+    copies: int | None,
+    options: dict[str, Any],
+    problems: list[str],
+) -> None:
+    """Draw what each change does to real images of DATA, before anyone trains with it.
+
+    DATA is what --data takes. Without --augment, --mixup and --cutmix: every change that there is,
+    with values for a start.
+    """
+    if data.startswith("-"):
+        problems.append(f"DATA {data}: no such option, or no data; name a set or a folder")
+    if (out is None) != (copies is None):
+        problems.append("--write and --copies go together")
+    config = commands.layered(
+        ClassificationConfig, {}, None, None, {"augment": "none", **options, "data": data}, problems
+    )
+    from labs.classification import augmented_copy, augmenting
+
+    if out is not None and copies is not None:
+        augmented_copy.command(config, out, copies)
+        return
+    augmenting.command(config, samples, epochs, picture)
 
 
 @group.command()
@@ -105,7 +245,7 @@ def report_command(run: Path, device: str | None) -> None:
 )
 @click.option(
     "--transfer",
-    help="Show what trains with it: feature-extraction, freeze:N or freeze:NAME, as for train.",
+    help="Show what trains with it: feature-extraction, freeze:N and so on, as for train.",
 )
 def summary(
     model: str | None,

@@ -5,7 +5,7 @@ augmentation. What they have to choose (neighbors, strength of the penalty) is c
 validation split.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from common.image_data import pixel_rows
 from common.images import ImageSet
 
 SIDE, ROWS = 32, 5000
+NEIGHBORS = "k-nearest neighbors"
 _NEIGHBORS = (1, 3, 5)
 _PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 / alpha for ridge
 
@@ -32,22 +33,44 @@ def predictions(
     Returns:
         For each baseline's name, its predictions for `validation` and `test`: classes or numbers.
     """
-    rows = sample_rows(splits["train"].targets, ROWS, seed=0)
-    train = splits["train"] if len(splits["train"]) <= ROWS else splits["train"].select(rows)
-    inputs = {name: pixel_rows(part, SIDE) for name, part in {**splits, "train": train}.items()}
-    targets = {name: part.targets.numpy() for name, part in {**splits, "train": train}.items()}
+    data = {name: pixels(part) for name, part in {**splits, "train": sampled(splits)}.items()}
+    found = {}
+    for name, candidates in (_regressors if numeric else _classifiers)(_neighbors(data)).items():
+        best = _best(candidates, data, numeric)
+        found[name] = {split: best.predict(data[split][0]) for split in ("validation", "test")}
+    return found
+
+
+def nearest_neighbors(splits: Mapping[str, ImageSet]) -> Any:
+    """Return scikit-learn's nearest neighbors, with the k that is best on the validation split."""
+    data = {"train": pixels(sampled(splits)), "validation": pixels(splits["validation"])}
+    return _best(_classifiers(_neighbors(data))[NEIGHBORS], data, numeric=False)
+
+
+def sampled(splits: Mapping[str, ImageSet]) -> ImageSet:
+    """Return the training images that baselines see."""
+    train = splits["train"]
+    return train if len(train) <= ROWS else train.select(sample_rows(train.targets, ROWS, seed=0))
+
+
+def pixels(part: ImageSet) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    """Return images as baselines see them, rows of pixels (N, pixels), and targets (N,)."""
+    return pixel_rows(part, SIDE), part.targets.numpy()
+
+
+def _neighbors(data: Mapping[str, Any]) -> list[int]:
+    return [k for k in _NEIGHBORS if k <= len(data["train"][1])]
+
+
+def _best(candidates: Iterable[Any], data: Mapping[str, Any], numeric: bool) -> Any:
+    """Return the candidate, fitted, that is best on the validation split."""
+    inputs, known = data["validation"]
 
     def quality(model: Any) -> float:
-        guesses, known = model.predict(inputs["validation"]), targets["validation"]
+        guesses = model.predict(inputs)
         return float(-np.abs(guesses - known).mean() if numeric else (guesses == known).mean())
 
-    found = {}
-    neighbors = [k for k in _NEIGHBORS if k <= len(train)]
-    for name, candidates in (_regressors if numeric else _classifiers)(neighbors).items():
-        fitted = [model.fit(inputs["train"], targets["train"]) for model in candidates]
-        best = max(fitted, key=quality)
-        found[name] = {split: best.predict(inputs[split]) for split in ("validation", "test")}
-    return found
+    return max([model.fit(*data["train"]) for model in candidates], key=quality)
 
 
 def _classifiers(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
@@ -59,7 +82,7 @@ def _classifiers(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
 
     return {
         "majority class": iter([DummyClassifier(strategy="most_frequent")]),
-        "k-nearest neighbors": (KNeighborsClassifier(k) for k in neighbors),
+        NEIGHBORS: (KNeighborsClassifier(k) for k in neighbors),
         "logistic regression": (
             make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000, tol=1e-3))
             for penalty in _PENALTIES
@@ -76,7 +99,7 @@ def _regressors(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
 
     return {
         "mean": iter([DummyRegressor()]),
-        "k-nearest neighbors": (KNeighborsRegressor(k) for k in neighbors),
+        NEIGHBORS: (KNeighborsRegressor(k) for k in neighbors),
         "linear regression": (
             make_pipeline(StandardScaler(), Ridge(1 / penalty)) for penalty in _PENALTIES
         ),

@@ -1,14 +1,16 @@
 """The lab's data: a config's images, with classes or numbers to tell."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from common import image_data
+from common.data import thinned_rows
 from common.errors import DataError
 from common.image_data import ImageCard
 from common.images import ImageSet
 from labs.classification.config import ClassificationConfig
-from labs.classification.names import needs_color
+from labs.classification.names import needs_color, smallest_input
 from labs.classification.transfer import Inputs
 
 
@@ -33,10 +35,31 @@ def load(
     if wanted is not None:
         color = color or wanted.color
         config = replace(config, image_size=config.image_size or wanted.image_size)
-    splits, card = image_data.load(config, color=color, numeric=config.numeric)
+    thinned = _thinned(config)
+    choose = partial(
+        thinned_rows, seed=config.split_seed, most=config.per_class, ratio=config.imbalanced
+    )
+    splits, card = image_data.load(
+        config,
+        color=color,
+        numeric=config.numeric,
+        choose=choose if thinned else None,
+        least=smallest_input(config.model),
+    )
+    card = replace(card, source=", ".join([card.source, *thinned]))
     if wanted is not None and len(wanted.mean) == card.channels:
         card = replace(card, mean=wanted.mean, std=wanted.std)
     if not config.numeric and len(card.classes) < 2:
         known = f"only one class, {card.classes[0]!r}" if card.classes else "no classes"
         raise DataError(f"--data {config.data}: {known}; a classifier needs two")
     return splits, card
+
+
+def _thinned(config: ClassificationConfig) -> list[str]:
+    """Say how the training split is made smaller; nothing if it is not."""
+    said = []
+    if config.per_class is not None:
+        said.append(f"at most {config.per_class:,} training images of each class")
+    if config.imbalanced > 1:
+        said.append(f"training images made rare, {config.imbalanced:g} to 1")
+    return said

@@ -239,7 +239,7 @@ def _explain(job: Images, sample: Sample, layer: str | None) -> Explanation:
     numeric = job.config.numeric
     chances = None if numeric else torch.from_numpy(probabilities(logits.cpu()))[0]
     guess = 0 if numeric else int(logits.argmax())
-    names = [f"{logits.item():.4g}"] if numeric else job.card.classes
+    names = [f"{job.card.number(logits.item()):.4g}"] if numeric else job.card.classes
     target = None if sample.target is None or numeric else int(sample.target)
     true = "" if sample.target is None else f"{sample.target:.4g}"
     call = _chosen(found, layer)

@@ -7,7 +7,7 @@ so checkpoints and runs are those of any other training; only its forward pass i
 
 import contextlib
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -50,18 +50,30 @@ def cut(model: nn.Module, shape: tuple[int, ...]) -> tuple[str, int] | None:
 
 
 @contextlib.contextmanager
-def only(model: nn.Module, name: str) -> Iterator[None]:
-    """Let a model take features in place of images, and run one module of it on them."""
+def only(
+    model: nn.Module, name: str, finish: Callable[[Any], Any] = lambda output: output
+) -> Iterator[None]:
+    """Let a model take features in place of images, and run one module of it on them.
+
+    Args:
+        model: the model.
+        name: the module.
+        finish: what becomes of its result where the model has another way of its own to run, as
+            with `heads.share`.
+    """
 
     def forward(self: nn.Module, features: Tensor) -> Any:
-        return self.get_submodule(name)(features)
+        return finish(self.get_submodule(name)(features))
 
+    own = vars(model).get("forward")
     # A method, which copies of the model (as the average of its weights is one) have as their own.
     model.forward = types.MethodType(forward, model)
     try:
         yield
     finally:
         del model.forward
+        if own is not None:
+            model.forward = own
 
 
 class Features:

@@ -1,12 +1,13 @@
 """The job of the lab: to classify images, or to read numbers off them."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 from torch import nn
 
-from common import cli, image_data, optim, training
+from common import cli, image_data, optim, policies, training
 from common.data import Updates
 from common.image_data import PATHS, ImageCard
 from common.images import ImageSet
@@ -15,9 +16,20 @@ from common.report import Section
 from common.results import ACCURACY, MAE, Array, Headline
 from common.sections import Drawn
 from common.summary import summarize
-from labs.classification import baselines, features, report, results, task, transfer
+from common.tasks import Classification, probabilities
+from labs.classification import (
+    baselines,
+    distillation,
+    features,
+    labels,
+    report,
+    results,
+    task,
+    transfer,
+)
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
+from labs.classification.models import heads
 
 
 class Images(Job[ClassificationConfig, ImageCard]):
@@ -26,8 +38,9 @@ class Images(Job[ClassificationConfig, ImageCard]):
     lab = "classification"
     config_type = ClassificationConfig
     card_type = ImageCard
-    paths = PATHS
+    paths: ClassVar = {**PATHS, "teacher": ()}
     _head: str | None = None  # what trains on features, while it does
+    _teacher: distillation.Teacher | None = None  # while it teaches
 
     @classmethod
     def load(cls, config: ClassificationConfig) -> tuple[Splits, ImageCard]:
@@ -42,8 +55,9 @@ class Images(Job[ClassificationConfig, ImageCard]):
 
     @classmethod
     def located(cls, config: ClassificationConfig) -> ClassificationConfig:
-        """Make the path of the weights absolute, too."""
-        return dataclasses.replace(super().located(config), weights=transfer.located(config))
+        """Make the paths of the weights and of policies absolute, too."""
+        weights, augment = transfer.located(config), policies.located(config.augment)
+        return dataclasses.replace(super().located(config), weights=weights, augment=augment)
 
     def warm_start(self, splits: Splits) -> None:
         """Load the weights that the config names."""
@@ -52,6 +66,13 @@ class Images(Job[ClassificationConfig, ImageCard]):
         taken = transfer.load(self.model, self.config)
         if hasattr(self, "run"):  # not when it is only tried
             cli.note(f"{taken}; {transfer.trains(self.model)}")
+
+    def check(self, splits: Splits) -> None:
+        """Refuse what training would stumble over, a wrong teacher or policy too."""
+        super().check(splits)
+        policies.check(self.config.augment, splits["train"])
+        if self.config.teacher is not None:
+            distillation.build_teacher(distillation.find(self.config, self.card), self)
 
     def optimizer(self, **options: Any) -> optim.AnyOptimizer:
         """Return the config's optimizer, with lower rates for earlier layers where asked."""
@@ -62,36 +83,69 @@ class Images(Job[ClassificationConfig, ImageCard]):
         return task.build_model(self.config, self.card)
 
     def task(self, splits: Splits) -> training.Task:
-        """Return the task that the loss asks for."""
-        return task.build_task(self.config, splits["train"].targets, self.card, self.compute)
+        """Return the task that the loss asks for, with the teacher while it teaches."""
+        config = self.config
+        built = task.build_task(config, splits["train"].targets, self.card, self.compute)
+        if self._teacher is None:
+            return built
+        assert isinstance(built, Classification)
+        return distillation.Distillation(
+            built, self._teacher, config.temperature, config.teacher_weight
+        )
 
     def batches(self, split: ImageSet, *, training: bool = False) -> Updates:
         """Return a split as the loop takes it: images, or features of a frozen backbone."""
         config, compute = self.config, self.compute
         prepare = task.augmentation(config, self.card)
+        drawn = task.sampling(config, split.targets) if training else {}
         if self._head is None:
-            return image_data.batches(config, split, prepare, compute, training=training)
+            return image_data.batches(config, split, prepare, compute, training=training, **drawn)
         images = image_data.batches(config, split, prepare, compute)
-        options = image_data.batching(config, training=training)
+        options = {**image_data.batching(config, training=training), **drawn}
         return features.Features(self.model, self._head, images, compute, **options)
 
     def train(self, splits: Splits, display: cli.Display, say: Callable[[str], None]) -> None:
         """Train; what a frozen backbone makes of images that are not augmented is kept."""
         self._head = self.keepable(len(splits["train"]))
         if self._head is None:
-            super().train(splits, display, say)
+            with self._taught(say):
+                super().train(splits, display, say)
             return
         say(f"the backbone is frozen and runs once; its features are kept for {self._head}")
         try:
-            with features.only(self.model, self._head):
+            with features.only(self.model, self._head, self._finish()):
                 super().train(splits, display, say)
         finally:
             self._head = None
 
+    def _finish(self) -> Callable[[Any], Any]:
+        """Return what becomes of the outputs of the last layer."""
+        if not self.card.labels or self.config.heads != "shared":
+            return lambda outputs: outputs
+        return heads.side_by_side([len(names) for names in self.card.labels.values()])
+
+    @contextlib.contextmanager
+    def _taught(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Have the teacher, if there is one, in the task inside the block."""
+        if self.config.teacher is None:
+            yield
+            return
+        source = distillation.find(self.config, self.card)
+        self._teacher = distillation.build_teacher(source, self)
+        say(f"{source.config.model} teaches: {source.run.path}")
+        if doubt := distillation.doubt(self.config, self.card, source):
+            say(doubt)
+        try:
+            yield
+        finally:
+            self._teacher = None
+
     def keepable(self, samples: int) -> str | None:
         """Return the module that can train on kept features of so many samples, if there is one."""
+        if self.config.teacher is not None or policies.parse(self.config.augment):
+            return None  # they see images, not features
         pipeline = task.augmentation(self.config, self.card)
-        if pipeline.columns:  # no two epochs would see the same images
+        if pipeline.columns or self.config.blends:  # no two epochs would see the same images
             return None
         size = pipeline.output_size(self.card.image_size)
         found = features.cut(self.model, (self.card.channels, size, size))
@@ -128,6 +182,42 @@ class Images(Job[ClassificationConfig, ImageCard]):
         """Return all figures of a split."""
         return results.figures(outputs["outputs"], self.targets(split), self.headline)
 
+    def columns(
+        self, outputs: Outputs, split: ImageSet, train: ImageSet | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return the figures of each of several label columns, by its name.
+
+        Args:
+            outputs: what the task collects of a split.
+            split: the split.
+            train: the training split, for each column's majority class; None to leave it out.
+        """
+        targets, known = self.targets(split), self.card.labels
+        found = labels.figures(probabilities(outputs["outputs"]), targets, known)
+        if train is not None:
+            frequent = labels.majority(self.targets(train), targets, known)
+            return {name: {**each, "majority": frequent[name]} for name, each in found.items()}
+        return found
+
+    def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
+        """Return what metrics.json holds, with the teacher if there was one."""
+        found = super().measure(outputs, splits)
+        if self.card.labels:
+            for name in ("validation", "test"):
+                found[name]["labels"] = self.columns(outputs[name], splits[name], splits["train"])
+        if self.config.teacher is not None:
+            found["teacher"] = distillation.measure(self, outputs, splits)
+        return found
+
+    def verdict(self, figures: Mapping[str, Any]) -> str:
+        """Say how the network compares with the baselines, and with its teacher."""
+        said = super().verdict(figures)
+        if "labels" in figures["test"]:
+            said = f"{said} {labels.said(figures['test']['labels'])}"
+        if "teacher" not in figures:
+            return said
+        return f"{said} {distillation.verdict(figures['teacher'])}"
+
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what nearest neighbors and a linear model say of the pixels."""
         return baselines.predictions(splits, self.config.numeric)
@@ -142,5 +232,18 @@ class Images(Job[ClassificationConfig, ImageCard]):
     def sections(
         self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
     ) -> list[Section]:
-        """Return where the network errs, and what its first layer looks for."""
-        return report.sections(self, outputs["outputs"], splits["test"], drawn)
+        """Return the teacher, label columns, where the network errs, and its first layer."""
+        found = report.sections(self, outputs["outputs"], splits["test"], drawn)
+        return [
+            *distillation.sections(self, figures),
+            *self._columns_sections(outputs, splits, figures, drawn),
+            *found,
+        ]
+
+    def _columns_sections(
+        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+    ) -> Iterator[Section]:
+        if self.card.labels:
+            chances, targets = probabilities(outputs["outputs"]), self.targets(splits["test"])
+            found = figures["test"]["labels"]
+            yield labels.section(found, chances, targets, self.card.labels, drawn)

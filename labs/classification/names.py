@@ -107,6 +107,10 @@ TORCHVISION: tuple[str, ...] = (
 AUXILIARY: dict[str, float] = {"googlenet": 0.3, "inception_v3": 0.4}
 
 
+# Those of torchvision that cannot take the 64 pixels which color models get.
+_SMALLEST: dict[str, int] = {"inception_v3": 75, "maxvit_t": 224, "vit_h_14": 70}
+
+
 def model_names() -> tuple[str, ...]:
     """Return every name that `labs.classification.models.build` takes, the lab's own first."""
     return (*MODELS, *TORCHVISION)
@@ -115,6 +119,17 @@ def model_names() -> tuple[str, ...]:
 def needs_color(name: str) -> bool:
     """Say whether a model takes color images only (three channels), as torchvision's do."""
     return name in TORCHVISION or name == LITE
+
+
+def smallest_input(name: str) -> int:
+    """Return the pixels of a side to which smaller sets are scaled when no size is asked for."""
+    if name in _SMALLEST:
+        return _SMALLEST[name]
+    if needs_color(name) or name.startswith("alexnet"):
+        return 64
+    if name.startswith("vgg"):
+        return 32
+    return 28 if name.startswith(("lenet", "locally")) else 1
 
 
 def usual_input(name: str) -> tuple[int, int, int]:

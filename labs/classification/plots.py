@@ -1,5 +1,6 @@
 """Pictures of the classification lab: its mistakes, and what its first layer looks for."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common.plots import image_grid, message, short
+from common.plots import figure_style, image_grid, message, short
 
 Array = NDArray[Any]
 
 _MOST_FILTERS = 64
+_MOST_NUMBERS = 20  # classes up to which there is room for numbers
+_MOST_LABELS = 40  # class names that fit along an axis
 _NAME = 14  # letters of a class name that leave room for the rest of a caption
 
 
@@ -92,3 +95,33 @@ def _unit(values: Array, largest: Any) -> Array:
 def _picture(image: Any) -> Array:
     pixels = np.asarray(image)
     return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+
+
+@figure_style()
+def recalls(values: Array, classes: Sequence[str], strategies: Sequence[str]) -> Figure:
+    """Draw the recall of each class under each strategy: a row for a class, a column for each.
+
+    Numbers are left out above 20 classes.
+
+    Args:
+        values: (C, strategies), in [0, 1]; NaN where a class has no samples.
+        classes: the C names, from top to bottom.
+        strategies: their names, from left to right.
+    """
+    height = 1.2 + min(8.0, 0.34 * len(classes))
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(image, aspect=30).set_label("recall")
+    if len(classes) <= _MOST_NUMBERS:
+        for (row, column), value in np.ndenumerate(values):
+            color = "white" if value > 0.6 else "#222222"
+            text = "-" if np.isnan(value) else f"{value:.2f}"
+            axes.text(column, row, text, ha="center", va="center", color=color)
+    places = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
+    axes.set_yticks(places, [short(classes[place], 24) for place in places])
+    axes.set_xticks(range(len(strategies)), strategies)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return figure

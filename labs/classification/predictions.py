@@ -3,18 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from common import training
 from common.images import ImageSet
+from common.results import Array
 from common.tasks import probabilities
 from common.user_images import read_images
 from labs.classification import task
 from labs.classification.job import Images
+from labs.classification.labels import marginals
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,13 @@ class Prediction:
     Attributes:
         path: the file.
         guesses: (class, probability), most probable first; for a number, ("", the number).
+        labels: with several label columns, the most probable class of each by itself, and its
+            probability; `guesses` are combinations.
     """
 
     path: str
     guesses: tuple[tuple[str, float], ...]
+    labels: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def predict(
@@ -50,19 +55,29 @@ def predict(
 
 
 def render(found: Sequence[Prediction], form: str) -> str:
-    """Write predictions as `csv` (a line per guess), `json`, or plain text."""
+    """Write predictions as `csv` (a line per guess), `json`, or plain text.
+
+    With several label columns, each line has also the image's class in each, with its probability.
+    """
     if form == "json":
         rows = [
-            {"path": each.path, "guesses": [_guess(*guess) for guess in each.guesses]}
+            {
+                "path": each.path,
+                "guesses": [_guess(*guess) for guess in each.guesses],
+                **({"labels": _labels(each)} if each.labels else {}),
+            }
             for each in found
         ]
         return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", delimiter="," if form == "csv" else "\t")
-    writer.writerow(["path", "rank", "class", "probability" if found[0].guesses[0][0] else "value"])
+    value_name = "probability" if found[0].guesses[0][0] else "value"
+    columns = [name for column in found[0].labels for name in (column, f"{column} probability")]
+    writer.writerow(["path", "rank", "class", value_name, *columns])
     for each in found:
+        own = [cell for name, value in each.labels.values() for cell in (name, f"{value:.6g}")]
         writer.writerows(
-            [each.path, rank, name, f"{value:.6g}"]
+            [each.path, rank, name, f"{value:.6g}", *own]
             for rank, (name, value) in enumerate(each.guesses, 1)
         )
     return text.getvalue()
@@ -70,9 +85,14 @@ def render(found: Sequence[Prediction], form: str) -> str:
 
 def table(found: Sequence[Prediction]) -> tuple[str, list[str], list[list[str]]]:
     """Return the title, columns and rows of a table with a line per image."""
-    columns = ["image", *(f"{rank}." for rank in range(1, len(found[0].guesses) + 1))]
+    columns = ["image", *found[0].labels]
+    columns += [f"{rank}." for rank in range(1, len(found[0].guesses) + 1)]
     rows = [
-        [each.path, *(f"{name} {value:.3f}".strip() for name, value in each.guesses)]
+        [
+            each.path,
+            *(f"{name} {value:.3f}".strip() for name, value in each.labels.values()),
+            *(f"{name} {value:.3f}".strip() for name, value in each.guesses),
+        ]
         for each in found
     ]
     return f"{len(found):,} image(s)", columns, rows
@@ -80,6 +100,10 @@ def table(found: Sequence[Prediction]) -> tuple[str, list[str], list[list[str]]]
 
 def _guess(name: str, value: float) -> dict[str, str | float]:
     return {"class": name, "probability": value} if name else {"value": value}
+
+
+def _labels(found: Prediction) -> dict[str, dict[str, str | float]]:
+    return {column: _guess(*guess) for column, guess in found.labels.items()}
 
 
 def _predict(job: Images, names: Sequence[str], pixels: torch.Tensor, top: int) -> list[Prediction]:
@@ -92,14 +116,22 @@ def _predict(job: Images, names: Sequence[str], pixels: torch.Tensor, top: int) 
             Prediction(name, (("", value),))
             for name, value in zip(names, outputs.tolist(), strict=True)
         ]
-    chances = torch.from_numpy(probabilities(outputs))
-    values, classes = chances.topk(min(top, len(job.card.classes)))
+    chances, known = probabilities(outputs), job.card.labels
+    guesses = _best(chances, job.card.classes, top)
+    columns = {
+        column: [first for [first] in _best(shares, known[column], 1)]
+        for column, shares in (marginals(chances, known) if known else {}).items()
+    }
     return [
-        Prediction(
-            name,
-            tuple(
-                (job.card.classes[index], value) for index, value in zip(row, chance, strict=True)
-            ),
-        )
-        for name, row, chance in zip(names, classes.tolist(), values.tolist(), strict=True)
+        Prediction(name, guesses[row], {column: best[row] for column, best in columns.items()})
+        for row, name in enumerate(names)
+    ]
+
+
+def _best(chances: Array, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
+    """Return the most probable classes of each row of probabilities (N, C), with them."""
+    values, numbers = torch.from_numpy(chances).topk(min(top, len(classes)))
+    return [
+        tuple((classes[number], value) for number, value in zip(row, chance, strict=True))
+        for row, chance in zip(numbers.tolist(), values.tolist(), strict=True)
     ]

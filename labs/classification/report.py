@@ -1,6 +1,7 @@
 """What the report says of images: where the network errs, and what its first layer looks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from common.jobs import Splits
 from common.report import Section
 from common.sections import Drawn
 from common.tasks import probabilities
+from labs.classification import labels, results
 from labs.classification import plots as lab_plots
-from labs.classification import results
 from labs.classification.models.lenet import LocallyConnected
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ VIEWS = ("explain", "receptive-field")
 """What commands add to a report, in its order."""
 
 _MISTAKES = 24
+_AXIS, _CAPTION = 18, 14  # letters of a combination's name there
 
 Array = npt.NDArray[Any]
 
@@ -63,11 +65,16 @@ def add(job: "Images", splits: Splits, view: str, section: Section) -> None:
 
 
 def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
-    classes, targets = job.card.classes, test.targets.numpy()
+    names, targets = _names(job, _AXIS), test.targets.numpy()
     chances = probabilities(outputs)
     guesses = results.decide(outputs, numeric=False)
-    yield from common_sections.classes(classes, guesses, targets, drawn)
-    grid = lab_plots.mistakes(test.images, targets, guesses, chances, classes)
+    seen = np.arange(len(job.card.classes))
+    if job.card.labels:  # many combinations may not occur
+        seen = np.union1d(guesses, targets)
+        names = [names[number] for number in seen.tolist()]
+    said, true = (np.searchsorted(seen, each) for each in (guesses, targets))
+    yield from common_sections.classes(names, said, true, drawn)
+    grid = lab_plots.mistakes(test.images, targets, guesses, chances, _names(job, _CAPTION))
     text = f"{int((guesses != targets).sum())} of {len(targets):,} test images are classed wrong."
     yield Section(
         "Most confident mistakes",
@@ -75,6 +82,13 @@ def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> It
         pictures=(drawn("mistakes", "Wrong, and most certain of it.", grid),),
     )
     yield common_sections.calibration(chances, targets, drawn)
+
+
+def _names(job: "Images", cells: int) -> Sequence[str]:
+    """Return the names of the classes; those of combinations in so many letters."""
+    if not job.card.labels:
+        return job.card.classes
+    return [labels.brief(each, cells) for each in product(*job.card.labels.values())]
 
 
 def _numbers(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
@@ -93,7 +107,8 @@ def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
     first = next((m for m in job.model.modules() if isinstance(m, kinds)), None)
     if first is None:
         return
-    names, text = tuple[str, ...](), "What each first-layer filter looks for."
+    names: Sequence[str] = ()
+    text = "What each first-layer filter looks for."
     if isinstance(first, LocallyConnected):
         weight = first.kernels(first.side // 2, first.side // 2)
         text = "What each filter looks for at the center; every other place has filters of its own."
@@ -103,12 +118,20 @@ def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
         side = round((weight.shape[1] / job.card.channels) ** 0.5)
         weight = weight.reshape(len(weight), job.card.channels, side, side)
         text = "What each unit of the first layer looks for in an image."
-        if len(weight) == len(job.card.classes):
-            names, text = job.card.classes, "The template of each class: what adds to its score."
+        if len(weight) == len(outputs := _outputs(job)):
+            names, text = outputs, "The template of each class: what adds to its score."
     if weight.shape[1] not in (1, 3) or weight.shape[2] == 1:
         return
     figure = lab_plots.filters(weight.detach().cpu().float().numpy(), names)
     yield Section("First layer", pictures=(drawn("filters", text, figure),))
+
+
+def _outputs(job: "Images") -> Sequence[str]:
+    """Return what the outputs of the (first) network stand for."""
+    columns = [[f"{column} {name}" for name in names] for column, names in job.card.labels.items()]
+    if not columns or job.config.heads == "joint":
+        return job.card.classes
+    return columns[0] if job.config.heads == "separate" else [*chain.from_iterable(columns)]
 
 
 def _data(job: "Images") -> Section:

@@ -1,5 +1,6 @@
 """What the loop cannot know about classifying images, and what a config builds."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,33 +8,42 @@ from torch import Tensor, nn
 
 from common import augment, image_data, losses, metrics, seeding
 from common.compute import Compute
+from common.data import repeated_rows
 from common.image_data import ImageCard
+from common.mixing import Mixing
 from common.tasks import Classification, check_finite
 from common.training import Task, When
 from labs.classification import models, transfer
 from labs.classification.config import ClassificationConfig
+from labs.classification.models import heads
 from labs.classification.names import AUXILIARY
 
 
 class Regression(Task):
     """One number per image.
 
+    The model gives it in deviations from the mean of the training targets, whatever their unit.
+
     Args:
-        loss: mean loss from (outputs, targets).
+        loss: mean loss from (outputs, targets), both in deviations.
+        card: has the mean and the deviation.
     """
 
-    def __init__(self, loss: losses.Loss):
-        self._loss = loss
+    def __init__(self, loss: losses.Loss, card: ImageCard):
+        self._loss, self._card = loss, card
 
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
         """Return the mean loss of a batch of (images, numbers)."""
         inputs, targets = batch
-        return {"loss": self._loss(model(inputs), targets)}
+        card = self._card
+        return {"loss": self._loss(model(inputs), (targets - card.target_mean) / card.target_std)}
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Collect predictions (B,), float32, and targets (B,)."""
+        """Collect predictions (B,), float32, and targets (B,), in the targets' unit."""
         inputs, targets = batch
-        return {"outputs": model(inputs).float().squeeze(1), "targets": targets}
+        card = self._card
+        found = card.target_mean + card.target_std * model(inputs).float().squeeze(1)
+        return {"outputs": found, "targets": targets}
 
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return MAE, MSE, RMSE and R^2; `loss` is the MSE, whatever trains."""
@@ -69,7 +79,14 @@ def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
     """
     size = augmentation(config, card).output_size(card.image_size)
     torch.default_generator.manual_seed(seeding.derive(config.seed, seeding.INITIALIZATION))
-    model = models.build(config.model, card.channels, size, len(card.classes) or 1)
+    build = partial(models.build, config.model, card.channels, size)
+    sizes = [len(names) for names in card.labels.values()]
+    if not sizes or config.heads == "joint":
+        model = build(len(card.classes) or 1)
+    elif config.heads == "shared":
+        model = heads.share(build(sum(sizes)), sizes)
+    else:
+        model = heads.Separate([build(size) for size in sizes])
     transfer.freeze(model, config.transfer_mode)
     return model
 
@@ -87,14 +104,30 @@ def build_task(
     """
     gradual = config.transfer_mode == "gradual"
     if config.numeric:
-        return (ThawingRegression if gradual else Regression)(losses.build(config.loss))
+        return (ThawingRegression if gradual else Regression)(losses.build(config.loss), card)
     weights = None
-    if config.class_weights == "balanced":
+    if config.imbalance == "class-weights":
         weights = compute.move(losses.balanced_class_weights(targets, len(card.classes)))
-    smoothing, gamma = config.label_smoothing, config.focal_gamma
-    loss = losses.build(config.loss, weights, smoothing, gamma)
+    name = "focal" if config.imbalance == "focal" else config.loss
+    loss = losses.build(name, weights, config.label_smoothing, config.focal_gamma)
     kind = ThawingClassification if gradual else Classification
-    return kind(loss, weights, auxiliary=AUXILIARY.get(config.model, 0.0))
+    mixing = Mixing(config.mixup, config.cutmix) if config.blends else None
+    return kind(loss, weights, auxiliary=AUXILIARY.get(config.model, 0.0), mixing=mixing)
+
+
+def sampling(config: ClassificationConfig, targets: Tensor) -> dict[str, Tensor]:
+    """Return which rows an epoch of training takes, where not each one once: options of `Batches`.
+
+    Args:
+        config: says what is done about rare classes.
+        targets: (N,) classes of the training split.
+    """
+    match config.imbalance:
+        case "sampler":
+            return {"weights": 1 / targets.bincount()[targets]}
+        case "augment-rare":
+            return {"repeats": repeated_rows(targets)}
+    return {}
 
 
 def augmentation(config: ClassificationConfig, card: ImageCard) -> augment.Pipeline:

@@ -17,6 +17,7 @@ from common.files import cache_dir
 from common.image_data import ImageCard
 from labs.classification.config import RUN, ClassificationConfig
 from labs.classification.models import efficientnet_lite
+from labs.classification.models.heads import networks
 from labs.classification.models.torchvision_models import fit_position_embeddings
 from labs.classification.names import LITE
 
@@ -66,7 +67,7 @@ def inputs(config: ClassificationConfig) -> Inputs | None:
 
 
 def load(model: nn.Module, config: ClassificationConfig) -> str:
-    """Put the config's weights into a model, but for its classifier.
+    """Put the config's weights into a model, but for its classifier; into each of its networks.
 
     The classifier of a file is taken where it has the shape of the model's; that of any other
     source was made for other classes, and the model keeps the one that the seed drew.
@@ -79,9 +80,15 @@ def load(model: nn.Module, config: ClassificationConfig) -> str:
         DownloadError: it could not be downloaded.
         RunError: the file is damaged, would run code, or is of another model; there is no such run.
     """
+    given = _renamed(config.model, _read(config))
+    said = [_load(network, given, config) for network in networks(model)]
+    return said[0] if len(said) == 1 else f"{said[0]}; in each of {len(said)} networks"
+
+
+def _load(model: nn.Module, given: dict[str, Tensor], config: ClassificationConfig) -> str:
+    """Put weights into a network; says what was taken."""
     source = config.weights
     assert source is not None
-    given = _renamed(config.model, _read(config))
     try:
         given = fit_position_embeddings(model, given)
     except (RuntimeError, ValueError) as error:
@@ -123,12 +130,17 @@ def freeze(model: nn.Module, mode: str) -> None:
     """Freeze what does not train in a mode; classifiers always train.
 
     Args:
-        model: in which everything trains so far.
+        model: in which everything trains so far, or networks side by side, each for itself.
         mode: `ClassificationConfig.transfer_mode`; in `gradual` all trains in the end, see `thaw`.
 
     Raises:
         ConfigError: the model has nothing of that name, or nothing would be left to train.
     """
+    for network in networks(model):
+        _freeze(network, mode)
+
+
+def _freeze(model: nn.Module, mode: str) -> None:
     if mode == "feature-extraction":
         layers.freeze_all_but(model, heads(model))
     if not mode.startswith("freeze:"):
@@ -146,15 +158,16 @@ def thaw(model: nn.Module, epoch: int) -> None:
     Howard and Ruder 2018, "Universal language model fine-tuning for text classification", section
     3.3. Layers are those of `common.layers`.
     """
-    groups = list(layers.layers(model).values())
-    thawed = {parameter for group in groups[-1 - epoch :] for parameter in group}
-    always = heads(model)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(parameter in thawed or _in(name, always))
+    for network in networks(model):
+        groups = list(layers.layers(network).values())
+        thawed = {parameter for group in groups[-1 - epoch :] for parameter in group}
+        always = heads(network)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(parameter in thawed or _in(name, always))
 
 
 def _chosen(model: nn.Module, what: str) -> list[str]:
-    """Return the names of the first children, or the one name that was given."""
+    """Return the names of the first children, of the first layers, or the name that was given."""
     children = [name for name, _ in model.named_children()]
     listed = ", ".join(children)
     if what.isdecimal():
@@ -164,6 +177,8 @@ def _chosen(model: nn.Module, what: str) -> list[str]:
                 f"{len(children)} children: {listed}"
             )
         return children[: int(what)]
+    if what.endswith("%") and what[:-1].isdecimal():
+        return _first(model, int(what[:-1]))
     names = [name for name, _ in model.named_parameters()]
     if not any(_in(name, [what]) for name in names):
         places = {
@@ -175,6 +190,18 @@ def _chosen(model: nn.Module, what: str) -> list[str]:
             f"{f'; did you mean {near[0]}?' if near else ''}; its children: {listed}"
         )
     return [what]
+
+
+def _first(model: nn.Module, percent: int) -> list[str]:
+    """Return the names of the parameters of the first layers, as many percent of all of them."""
+    groups = list(layers.layers(model).values())
+    first = {p for group in groups[: len(groups) * percent // 100] for p in group}
+    if not first or percent > 100:
+        raise ConfigError(
+            f"--transfer freeze:{percent}%: expected a share of the {len(groups)} layers of the "
+            f"model, of which one is {100 / len(groups):.0f} %"
+        )
+    return [name for name, parameter in model.named_parameters() if parameter in first]
 
 
 def _in(name: str, places: Sequence[str]) -> bool:
@@ -211,7 +238,13 @@ def _source(config: ClassificationConfig) -> tuple[run.Run, ImageCard]:
             f"--weights {config.weights}: a run of {theirs.model}, not of {config.model}; "
             f"give --model {theirs.model}, or another run"
         )
-    return source, ImageCard.from_dict(source.read("data"))
+    card = ImageCard.from_dict(source.read("data"))
+    if theirs.heads == "separate":
+        raise RunError(
+            f"--weights {config.weights}: a run of --heads separate, with a network for each of "
+            f"{', '.join(card.labels)}; give a run of one network"
+        )
+    return source, card
 
 
 def _of_run(config: ClassificationConfig) -> dict[str, Tensor]:

@@ -65,7 +65,7 @@ def compare(**given: Any) -> None:
     Takes the options of `train`. Each model has the values of its own recipe; an option that is
     given goes over them, for all.
     """
-    if given["options"]:
+    if given["options"] and given["resume"] is None:
         given["options"].setdefault("chosen", ",".join(given["options"]))
     resolve_name(COMPARISON).command(**given)
 

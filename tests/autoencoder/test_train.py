@@ -202,6 +202,7 @@ def test_the_classes_left_out_are_seen_by_the_anomalies_alone(small_run):
         (("--depth", "9"), "depth"),
         (("--data", "nowhere"), "no such"),
         (("--augment", "afine"), "did you mean affine?"),
+        (("--augment", "policy:augmix"), "--augment policy: expected some of affine"),
         (("--monitor", "validation/accuracy"), "validation/accuracy"),
     ],
 )

@@ -245,6 +245,25 @@ def test_numbers_are_learned_and_measured(numbers, lab):
     assert f"{metrics['test']['mae']:.4f}" in evaluated.out
 
 
+def test_the_unit_of_numbers_changes_nothing_but_their_unit(numbers, lab, tmp_path):
+    run, _ = numbers
+    table = tmp_path / "표.csv"
+    rows = [line.rsplit(",", 1) for line in (run.parents[2] / "표.csv").read_text().splitlines()]
+    scaled = [f"{path},{1e6 + 1000 * float(number)}" for path, number in rows[1:]]
+    table.write_text("\n".join(["사진,키", *scaled]), encoding="utf-8")
+    result = lab(
+        *("train", "--data", table, "--path-column", "사진", "--label-column", "키"),
+        *("--loss", "mse", "--model", "linear", "--image-size", "8", "--augment", "none"),
+        *("--epochs", "60", "--learning-rate", "0.02", "--run-dir", tmp_path, "--name", "수"),
+    )
+    assert result.code == 0, result
+    mae, scaled = (
+        json.loads((path / "metrics.json").read_text())["test"]["mae"]
+        for path in (run, tmp_path / "classification/수")
+    )
+    assert scaled == pytest.approx(1000 * mae, rel=0.01, abs=1)
+
+
 def test_numbers_are_predicted_in_every_form(numbers, lab, photos):
     run, _ = numbers
     values = json.loads(lab("predict", run, photos, "--format", "json").out)

@@ -200,6 +200,8 @@ def test_options_override_the_config(whole, lab, tmp_path):
 def test_every_field_of_the_config_survives_its_file(tmp_path):
     other = {int: 12, float: 0.25, str: "/사진/a 'b' \"c\" \\d"}
     special = {"augment": ("crop:6", "erase"), "optimizer": "sgd", "nesterov": True}
+    special |= {"loss": "cross-entropy", "imbalanced": 2.0, "per_class": 3}
+    special |= {"label_column": ("성별", "나이, 'x'"), "heads": "joint"}
     special["transfer"] = "freeze:\"특징\" 'x'"
     values = {}
     for field in dataclasses.fields(ClassificationConfig):
@@ -208,7 +210,7 @@ def test_every_field_of_the_config_survives_its_file(tmp_path):
         values[field.name] = special.get(field.name) or (
             choices[0] if choices else not field.default if kind is bool else other[kind]
         )
-        assert values[field.name] != field.default
+        assert values[field.name] != field.default or field.name == "loss"
     config = ClassificationConfig(**values)
     path = tmp_path / "설정.toml"
     path.write_text(to_toml(config), encoding="utf-8")
@@ -285,10 +287,10 @@ def test_every_loss_trains(loss, trained):
 
 def test_focal_loss_smoothing_and_class_weights_each_change_the_training(trained):
     plain = history(trained())
-    zero = history(trained("--loss", "focal", "--focal-gamma", "0"))
+    zero = history(trained("--imbalance", "focal", "--focal-gamma", "0"))
     assert zero[-1]["train/loss"] == pytest.approx(plain[-1]["train/loss"], abs=1e-5)
     for words in (
-        ("--loss", "focal"),
+        ("--imbalance", "focal"),
         ("--label-smoothing", "0.2"),
         ("--augment", "affine"),
         ("--clip", "0.001"),
@@ -317,18 +319,18 @@ def test_class_weights_lift_the_rare_class(trained, paint, tmp_path):
         "0.0001",
     )
     loss = [
-        history(trained(*words, "--class-weights", kind))[-1]["train/loss"]
-        for kind in ("none", "balanced")
+        history(trained(*words, "--imbalance", kind))[-1]["train/loss"]
+        for kind in ("none", "class-weights")
     ]
     assert loss[0] != loss[1]
 
 
-@pytest.mark.parametrize("weighted", ["none", "balanced"])
+@pytest.mark.parametrize("weighted", ["none", "class-weights"])
 def test_micro_batches_give_what_the_whole_batch_gives(weighted, trained):
     words = (
         "--model",
         "mlp",
-        "--class-weights",
+        "--imbalance",
         weighted,
         "--optimizer",
         "sgd",

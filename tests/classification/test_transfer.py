@@ -77,6 +77,8 @@ def test_every_mode_says_what_trains(source):
         "feature-extraction": ("c1", "c3", "c5", "f6"),
         "freeze:1": ("c1",),
         "freeze:4": ("c1", "c3"),
+        "freeze:50%": ("c1", "c3"),
+        "freeze:80%": ("c1", "c3", "c5", "f6"),
         "freeze:c3": ("c3",),
         "freeze:c3.bias": ("c3.bias",),
     }.items():
@@ -103,6 +105,8 @@ def test_vgg_freezes_its_features_by_name():
         ),
         ("0", "expected 1 to 3, since the model has 4 children: features, avgpool, flatten"),
         ("4", "expected 1 to 3"),
+        ("12%", "expected a share of the 8 layers of the model, of which one is 12 %"),
+        ("101%", "expected a share of the 8 layers"),
     ],
 )
 def test_what_cannot_be_frozen_is_named_with_what_can(what, message):
@@ -112,9 +116,20 @@ def test_what_cannot_be_frozen_is_named_with_what_can(what, message):
         transfer.freeze(model, f"freeze:{what}")
 
 
-def test_something_must_be_left_to_train():
+@pytest.mark.parametrize("what", ["classifier", "100%"])
+def test_something_must_be_left_to_train(what):
     with pytest.raises(ConfigError, match="nothing is left to train"):
-        transfer.freeze(models.build("linear", 1, 8, 10), "freeze:classifier")
+        transfer.freeze(models.build("linear", 1, 8, 10), f"freeze:{what}")
+
+
+@pytest.mark.parametrize("name", ["densenet121", "vgg11", "resnet50", "efficientnet-lite0"])
+def test_half_of_the_layers_is_not_the_whole_backbone(name):
+    with torch.device("meta"):
+        model = models.build(name, 3, 224, 10)
+    transfer.freeze(model, "freeze:50%")
+    frozen = [not parameter.requires_grad for parameter in model.parameters()]
+    assert frozen == sorted(frozen, reverse=True)
+    assert 0.3 < sum(frozen) / len(frozen) < 0.7
 
 
 def test_auxiliary_classifiers_always_train():

@@ -187,6 +187,18 @@ def test_specs_are_checked(split, spec, problem):
     assert refused.value.problems[1].startswith("--augment mixup:-1")
 
 
+def test_a_library_that_happens_to_be_there_draws_nothing(split):
+    data = changed(split, *EVERYTHING)
+    steps = [type(step).__name__ for step in data._first._apply.transforms]
+    assert "RandomHSV" in steps
+    assert "Albumentations" not in steps
+
+
+def test_policies_are_refused():
+    problems = DetectionConfig(augment=("policy:augmix",)).problems()
+    assert problems[0].startswith("--augment policy: expected some of ")
+
+
 def test_a_wrong_color_is_refused():
     with pytest.raises(ConfigError, match=r"--augment: .*color:2"):
         augment.pipeline(DetectionConfig(augment=("color:2",)))

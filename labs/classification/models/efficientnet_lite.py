@@ -25,7 +25,10 @@ def efficientnet_lite0(channels: int, image_size: int, classes: int) -> nn.Modul
     if channels != 3:
         raise ConfigError(f"{LITE} takes color images (3 channels), these have {channels}")
     network = _package("efficientnet_lite_pytorch").EfficientNet
-    model: nn.Module = network.from_name(LITE, num_classes=classes, image_size=image_size)
+    # torch's usual 0.1 an update; the package's 0.01 is for runs of 100,000 updates, and after a
+    # hundred, evaluation would still go by the statistics of the start.
+    options = {"num_classes": classes, "image_size": image_size, "batch_norm_momentum": 0.9}
+    model: nn.Module = network.from_name(LITE, **options)
     return model
 
 
