@@ -370,6 +370,8 @@ class Job(ABC, Generic[C, K]):
             NonFiniteError: the loss or a gradient became NaN or infinite.
             SaveError: the disk is full; the checkpoints before are intact.
         """
+        import sklearn.metrics  # noqa: F401 - or the first epoch's seconds would be those of this
+
         config, task = self.config, self.task(splits)
         self.warm_start(splits)
         train = self.batches(splits["train"], training=True)

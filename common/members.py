@@ -18,6 +18,7 @@ from common import cli, commands
 from common import run as runs
 from common.compute import Compute
 from common.config import TrainingConfig, build, read_toml, to_toml
+from common.errors import ConfigError
 from common.files import write_text
 from common.jobs import Job
 from common.run import Run
@@ -133,11 +134,14 @@ class Members(ABC, Generic[C]):
             command: the words of the command line, for the record.
 
         Raises:
-            InputError: the device or the name cannot be had, or a member cannot be trained.
+            InputError: the device or the name cannot be had, or a member cannot be trained: its
+                options contradict each other, or its data or model cannot be had.
         """
         config = cls.member.located(config)
         compute = Compute(config.device, config.precision)
         plan = cls.plan(config).values()
+        if problems := dict.fromkeys(each for member in plan for each in member.problems()):
+            raise ConfigError(list(problems))
         for member in {dataclasses.replace(each, seed=config.seed): each for each in plan}.values():
             splits, card = cls.member.load(member)
             cls.member(member, compute, card).check(splits)

@@ -226,7 +226,7 @@ def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str
     if many:
         drawing.legend(loc="outside lower center", ncols=4)
     else:
-        axes.legend()
+        axes.legend(frameon=True, edgecolor="none")  # lines must not strike names through
     return drawing
 
 
@@ -234,19 +234,20 @@ def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str
 
 
 @figure_style()
-def bars(entries: Sequence[Bar], label: str) -> Figure:
+def bars(entries: Sequence[Bar], label: str, marked: int = 0) -> Figure:
     """Draw figures as points, with whiskers for their intervals, one below the other.
 
     Args:
-        entries: the first one, the network's, is colored; the others are what it is held against.
+        entries: the network's, and what it is held against.
         label: names the figure, with its unit.
+        marked: the place of the one that is colored; the first when not given.
     """
     figure = Figure(figsize=(_WIDTH, 0.8 + 0.38 * len(entries)), layout="constrained")
     axes = figure.subplots()
     largest = max(abs(entry.value) for entry in entries) or 1
     decimals = max(0, 3 - math.floor(math.log10(largest)))
     for place, (_, value, interval) in enumerate(entries):
-        color = GREY if place else BLUE
+        color = BLUE if place == marked else GREY
         if interval is not None:
             axes.plot(interval, (place, place), color=color, linewidth=2, solid_capstyle="butt")
             axes.plot(interval, (place, place), "|", color=color, markersize=9, markeredgewidth=2)

@@ -42,7 +42,7 @@ _USUAL = "; when not given, as the model was published."
 def group() -> None:
     """Classify images with networks from a linear template to torchvision's.
 
-    Begin with `train`; every other command takes the folder of a run.
+    Begin with `train`: its runs are what `evaluate`, `predict`, `explain` and `report` take.
     """
 
 
@@ -55,7 +55,7 @@ def train(**given: Any) -> None:
     """
     own = recipe_for(given["options"].get("model"), given["options"].get("weights"))
     if own and given["recipe"] is None and given["resume"] is None:
-        cli.note(f"with the values of --recipe {own}")
+        cli.note(f"with the values of --recipe {own}, where no others are given")
         given["recipe"] = own
     commands.train(JOB, ClassificationConfig, RECIPES, **given)
 
@@ -131,11 +131,9 @@ def report_command(run: Path, device: str | None) -> None:
 def compare_architectures(**given: Any) -> None:
     """Train a ladder of models with one budget: accuracy, size, time, and what shifts do to them.
 
-    Nearest neighbors are held against them. Each model has the values of its own recipe; an option
-    that is given goes over them, for all.
+    Nearest neighbors are held against them. Each model has the values of its own recipe; what is
+    given as an option or in a config file goes over them, for all.
     """
-    if given["options"] and given["resume"] is None:
-        given["options"].setdefault("chosen", ",".join(given["options"]))
     resolve_name(WHOLES["compare-architectures"]).command(**given)
 
 

@@ -310,15 +310,13 @@ def _likeness(advice: Advice) -> str:
     found = advice["estimate"]
     if not found:
         return f"{advice['likeness'].capitalize()}, as was said."
-    spare, low, high = found["spare"]
     left, rival = 1 - found["accuracy"], 1 - found["others"][found["rival"]]["accuracy"]
-    doubt = "" if found["sure"] else " The interval holds 0, so that is not sure."
+    doubt = "" if found["sure"] else " A 95 % interval holds both, so that is not sure."
     return (
         f"{advice['likeness'].capitalize()}, as estimated: images are similar where the pretrained "
         f"features remove at least {REMOVED:.0%} of the errors of the better rival, here "
-        f"{found['rival']}. They leave {left:.1%} of the validation images wrong, and the rival "
-        f"{rival:.1%}; from what they may leave they are {spare:+.1%} away ({low:+.1%} to "
-        f"{high:+.1%}; below 0 is too many errors).{doubt}"
+        f"{found['rival']}. They leave {left:.1%} of the validation images wrong, the rival "
+        f"{rival:.1%}; {(1 - REMOVED) * rival:.1%} or less would be similar.{doubt}"
     )
 
 
@@ -372,8 +370,7 @@ class Probe(ModeTrials[AdviseConfig]):
         text = " ".join([*reasons(advice), *judgments(advice, compared)])
         parts = [Section("What the tables say", text, Table(*cells(advice)))]
         if advice["estimate"]:
-            text = f"{_likeness(advice)} {_HOW}"
-            parts.append(Section("Similarity", text, Table(*estimate_rows(advice["estimate"]))))
+            parts.append(Section("Similarity", _HOW, Table(*estimate_rows(advice["estimate"]))))
         return parts
 
     def verdict(self, compared: Mapping[str, Entry]) -> str:

@@ -41,7 +41,10 @@ def examples(image_size: int) -> tuple[str, ...]:
 def about(config: ClassificationConfig, card: ImageCard) -> list[list[str]]:
     """Return each spec with a line that says what it does."""
     feed = Feed(config, card, 0)
-    texts = [(change.__doc__ or "").splitlines()[0].partition(";")[0] for change in feed.changes]
+    texts = [
+        (change.__doc__ or "").splitlines()[0].partition(";")[0].rstrip(".")
+        for change in feed.changes
+    ]
     return [[spec, text] for spec, text in zip(config.augment, texts, strict=True)]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from common import cli
 from common import metrics as figures
 from common.augment import Affine
+from common.config import NONE, read_toml
 from common.errors import NonFiniteError
 from common.images import ImageSet
 from common.jobs import Splits
@@ -21,7 +22,7 @@ from common.sections import Drawn
 from labs.classification import architecture_plots, baselines, robustness, task
 from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
 from labs.classification.names import smallest_input
-from labs.classification.trials import Entry, Trial, Trials
+from labs.classification.trials import Entry, Trial, Trials, best_on_validation, side
 
 NEIGHBORS = "nearest neighbors"
 SHARED, UNSHARED = "lenet5", "locally-connected"  # the same windows with and without shared weights
@@ -59,13 +60,23 @@ class Comparison(Trials[CompareArchitecturesConfig]):
         self._outcomes: dict[str, dict[str, Array]] = {}  # of changed images, by the model
 
     @classmethod
+    def command(cls, **given: Any) -> None:
+        """Train, as `Members.command`; values that are given go over the models' own recipes."""
+        options, path = given["options"], given["config_path"]
+        if given["resume"] is None:
+            file = read_toml(path) if path else {}
+            chosen = dict.fromkeys([*file.get("chosen", file), *options])
+            options.setdefault("chosen", ",".join(chosen) or NONE)
+        super().command(**given)
+
+    @classmethod
     def variants(cls, config: CompareArchitecturesConfig) -> dict[str, dict[str, Any]]:
         """Return what each model has of its own: its recipe's values, and the size it needs."""
         return {model: _own(model, config) for model in config.models}
 
     def reference(self, compared: Mapping[str, Entry]) -> str:
         """Return the best on validation."""
-        return best(compared)
+        return best_on_validation(compared)
 
     def train_member(self, job: Any, label: str) -> bool:
         """Train a member; where one diverges, the others go on without it."""
@@ -239,39 +250,29 @@ def _sharing(compared: Mapping[str, Entry]) -> Iterator[str]:
         f"Of {SHARED} and {UNSHARED}, which differ in nothing else, the one with shared weights is "
         f"right on so many more of the changed images, over all amounts: {said}."
     )
-    level = [kind for kind, each in found.items() if _side(each["interval"]) == 0]
+    level = [kind for kind, each in found.items() if side(each["interval"]) == 0]
     if level:
         yield f"By {', '.join(level)} they cannot be told apart."
 
 
-def best(compared: Mapping[str, Entry]) -> str:
-    """Return the name with the highest validation accuracy, of equal ones the first."""
-    return max(compared, key=lambda name: compared[name]["validation_accuracy"])
-
-
 def verdicts(compared: Mapping[str, Entry]) -> Iterator[str]:
     """Say how the models compare with the best on validation, in sentences."""
-    first = best(compared)
+    first = best_on_validation(compared)
     accuracy = compared[first]["accuracy"]
     yield f"The best on validation is {first}: {accuracy:.4f} of the test images."
     others = {name: entry for name, entry in compared.items() if name != first}
-    level = [name for name, each in others.items() if _side(each["difference_interval"]) == 0]
+    level = [name for name, each in others.items() if side(each["difference_interval"]) == 0]
     if level:
         yield f"By test accuracy it cannot be told apart from {', '.join(level)}."
     smallest = min([first, *level], key=lambda name: compared[name]["parameters"] or math.inf)
     if smallest != first:
         size = compared[smallest]["parameters"]
         yield f"Of these, {smallest} has the fewest parameters, {size:,}."
-    for side, word in ((1, "Better on test"), (-1, "Worse (the table has the intervals)")):
+    for place, word in ((1, "Better on test"), (-1, "Worse (the table has the intervals)")):
         named = [
             f"{name} {each['difference']:+.4f}"
             for name, each in others.items()
-            if _side(each["difference_interval"]) == side
+            if side(each["difference_interval"]) == place
         ]
         if named:
             yield f"{word}: {', '.join(named)}."
-
-
-def _side(interval: Sequence[float]) -> int:
-    """Return 1 or -1 where an interval is above or below 0, and 0 where it holds it."""
-    return int(interval[0] > 0) - int(interval[1] < 0)

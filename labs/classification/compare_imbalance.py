@@ -17,7 +17,7 @@ from common.results import Array
 from common.sections import Drawn
 from labs.classification import plots as lab_plots
 from labs.classification.config import IMBALANCE, CompareImbalanceConfig
-from labs.classification.trials import Entry, Trial, Trials
+from labs.classification.trials import Entry, Trial, Trials, leads_of, told
 
 
 class Imbalanced(Trial):
@@ -27,13 +27,20 @@ class Imbalanced(Trial):
         """Refuse data without rare classes, too.
 
         Raises:
-            DataError: all classes have as many training images.
+            DataError: all classes have as many training images, or the rare ones no test images.
         """
         counts = _counts(self, splits)
-        if min(counts) == max(counts):
+        rare = rarest(counts)
+        if len({count for count in counts if count}) == 1:
             raise DataError(
-                f"{self.card.source}: no class is rare, all have {counts[0]:,} training images; "
+                f"{self.card.source}: no class is rare, all have {max(counts):,} training images; "
                 "make some rare by --imbalanced 50"
+            )
+        if not np.isin(self.targets(splits["test"]), rare).any():
+            names = ", ".join(self.card.classes[row] for row in rare[:5])
+            raise DataError(
+                f"{self.card.source}: no test image is of the rare classes ({names}), so nothing "
+                "can be said of them; bring more images of them, or name fewer --label-column"
             )
         super().check(splits)
 
@@ -86,13 +93,11 @@ class Comparison(Trials[CompareImbalanceConfig]):
         row = {
             "updates per epoch": str(entry["updates_per_epoch"]),
             "recall of rare half": figure_text(entry["rare_recall"]),
-            "gain": "",
-            "interval of gain": "",
+            "gain (95 %)": "",
         }
         if "rare_recall_difference" in entry:
-            low, high = entry["rare_recall_difference_interval"]
-            row["gain"] = f"{entry['rare_recall_difference']:+.4f}"
-            row["interval of gain"] = f"{low:+.4f} to {high:+.4f}"
+            interval = entry["rare_recall_difference_interval"]
+            row["gain (95 %)"] = lead_text(entry["rare_recall_difference"], interval)
         return row
 
     def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
@@ -100,8 +105,8 @@ class Comparison(Trials[CompareImbalanceConfig]):
         classes = next(iter(jobs.values())).card.classes
         counts = next(iter(compared.values()))["training_images"]
         order = frequent_first(counts)
-        recalls = np.array(
-            [[entry["recalls"][row] for entry in compared.values()] for row in order]
+        recalls = np.array(  # JSON has None where a class has no test images, and this NaN
+            [[entry["recalls"][row] for entry in compared.values()] for row in order], np.float64
         )
         names, sizes = [classes[row] for row in order], [counts[row] for row in order]
         labels = [f"{name} ({size:,})" for name, size in zip(names, sizes, strict=True)]
@@ -146,8 +151,12 @@ def frequent_first(counts: Sequence[int]) -> list[int]:
 
 
 def rarest(counts: Sequence[int]) -> list[int]:
-    """Return the half of the classes with fewest training images; of an odd number, the less."""
-    return frequent_first(counts)[len(counts) - len(counts) // 2 :]
+    """Return the half of the classes with fewest training images; of an odd number, the less.
+
+    Combinations of label columns that have no training image are not among them.
+    """
+    present = [row for row in frequent_first(counts) if counts[row]]
+    return present[len(present) - len(present) // 2 :]
 
 
 def _counts(job: Trial, splits: Splits) -> list[int]:
@@ -157,13 +166,11 @@ def _counts(job: Trial, splits: Splits) -> list[int]:
 
 
 def _gains(compared: Mapping[str, Entry]) -> Iterator[str]:
-    """Say of each strategy how it compares with the first on the rare half, in a sentence."""
+    """Say how the strategies compare with the first on the rare half."""
     first, *others = compared
-    for name in others:
-        low, high = compared[name]["rare_recall_difference_interval"]
-        said = lead_text(compared[name]["rare_recall_difference"], (low, high))
-        if low <= 0 <= high:
-            yield f"Recall of the rare half does not tell {name} from {first}: {said}."
-        else:
-            more = "more" if low > 0 else "less"
-            yield f"{name} finds {more} of the rare half than {first}: {said}."
+    return told(
+        leads_of(compared, others, "rare_recall_difference"),
+        f"More of the rare half than {first} is found by",
+        f"By what is found of the rare half, not to be told apart from {first}",
+        f"Less of it than {first} is found by",
+    )

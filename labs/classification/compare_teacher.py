@@ -12,7 +12,7 @@ from common.report import Section
 from common.results import Array
 from common.sections import Drawn
 from labs.classification import distillation
-from labs.classification.config import CompareTeacherConfig
+from labs.classification.config import ClassificationConfig, CompareTeacherConfig
 from labs.classification.trials import Entry, Trial, Trials
 
 ALONE, TAUGHT = "alone", "taught"
@@ -29,7 +29,9 @@ class Comparison(Trials[CompareTeacherConfig]):
     @classmethod
     def variants(cls, config: CompareTeacherConfig) -> dict[str, dict[str, Any]]:
         """Return the student alone, then with its teacher."""
-        return {ALONE: {"teacher": None}, TAUGHT: {}}
+        unread = ("teacher", "temperature", "teacher_weight")
+        alone = {name: getattr(ClassificationConfig, name) for name in unread}
+        return {ALONE: alone, TAUGHT: {}}
 
     def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
         """Return how students and teacher compare, as `distillation.measure` does for one."""

@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from common import cli
 from labs.classification import transfer
 from labs.classification.config import ClassificationConfig, CompareTransferConfig
-from labs.classification.trials import Entry, Trial, Trials
+from labs.classification.trials import (
+    Entry,
+    Trial,
+    Trials,
+    best_on_validation,
+    leads_of,
+    side,
+    told,
+)
 
 C = TypeVar("C", bound=CompareTransferConfig)
 
@@ -38,8 +45,8 @@ class ModeTrials(Trials[C]):
     member = Transferred
     heading = "Modes of transfer"
     about = (
-        "What varies is what trains, and from where. All differences are from the best. Since the "
-        "same test images say which is the best, a narrow lead is less sure than its interval says."
+        "What varies is what trains, and from where. All differences are from the mode that is "
+        "best on validation."
     )
 
     @classmethod
@@ -48,20 +55,19 @@ class ModeTrials(Trials[C]):
         return {mode: _changes(mode) for mode in config.modes}
 
     def reference(self, compared: Mapping[str, Entry]) -> str:
-        """Return the mode with the best test accuracy."""
-        return max(compared, key=lambda mode: float(compared[mode]["accuracy"]))
+        """Return the best on validation."""
+        return best_on_validation(compared)
 
     def verdict(self, compared: Mapping[str, Entry]) -> str:
         """Say which mode won, or which cannot be told apart, and which are worse."""
-        best, *others = winners(compared)
-        accuracy = f"{best} has the best test accuracy, {compared[best]['accuracy']:.4f}"
-        if len(others) + 1 == len(compared):
-            return f"The trials cannot tell the modes apart. {accuracy}; none is shown to be worse."
-        worse = ", ".join(lead(mode, entry) for mode, entry in compared.items() if _worse(entry))
-        if others:
-            listed = ", ".join(others)
-            return f"{accuracy}; not to be told apart from it: {listed}. Worse: {worse}."
-        return f"{best} won: {accuracy}. Worse: {worse}."
+        first = best_on_validation(compared)
+        others = {mode: entry for mode, entry in compared.items() if mode != first}
+        said = [f"{first} is the best on validation: {compared[first]['accuracy']:.4f} on test."]
+        if all(_side(entry) == 0 for entry in others.values()):
+            return f"The trials cannot tell the modes apart. {said[0]}"
+        leads = leads_of(compared, list(others))
+        said += told(leads, "Better on test", "Not to be told apart", "Worse")
+        return " ".join(said)
 
 
 class Comparison(ModeTrials[CompareTransferConfig]):
@@ -71,18 +77,19 @@ class Comparison(ModeTrials[CompareTransferConfig]):
 
 
 def winners(compared: Mapping[str, Entry]) -> list[str]:
-    """Return the modes that are not shown to be worse than the best, the best of them first."""
-    held = [mode for mode, entry in compared.items() if not _worse(entry)]
+    """Return the modes not shown to be worse than the best on validation, most accuracy first.
+
+    It is one of them itself, unless another is shown to be better.
+    """
+    held = [mode for mode, entry in compared.items() if _side(entry) >= 0]
+    if any(_side(compared[mode]) > 0 for mode in held):
+        held.remove(best_on_validation(compared))
     return sorted(held, key=lambda mode: -compared[mode]["accuracy"])
 
 
-def lead(mode: str, entry: Entry) -> str:
-    """Write how far a mode is from the best, with the interval."""
-    return f"{mode} {cli.lead_text(entry['difference'], entry['difference_interval'])}"
-
-
-def _worse(entry: Entry) -> bool:
-    return "difference" in entry and entry["difference_interval"][1] < 0
+def _side(entry: Entry) -> int:
+    """Say whether a mode is better or worse than the best on validation; itself it is neither."""
+    return side(entry.get("difference_interval", (0, 0)))
 
 
 def _changes(mode: str) -> dict[str, Any]:

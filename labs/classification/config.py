@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.config import POLICIES, POLICY, ImageConfig, nearest, option, shared
+from common.config import POLICIES, POLICY, ImageConfig, flag, nearest, option, shared
 from labs.classification.names import LITE, model_names, needs_color
 
 LOSSES = ("cross-entropy", "mse", "mae")
@@ -151,7 +151,7 @@ class ClassificationConfig(ImageConfig):
         """Return what is wrong between fields that are right by themselves."""
         found = [*super().problems(), *self._transfer_problems()]
         found += [*self._numeric_problems(), *self._rare_problems(), *self._policy_problems()]
-        return [*found, *self._heads_problems()]
+        return [*found, *self._heads_problems(), *self._teacher_problems()]
 
     def _numeric_problems(self) -> Iterator[str]:
         if not self.numeric:
@@ -166,7 +166,7 @@ class ClassificationConfig(ImageConfig):
         }
         for name, why in of_classes.items():
             if getattr(self, name) != getattr(ClassificationConfig, name):
-                yield f"--{name.replace('_', '-')}: {why}; drop it or --loss {self.loss}"
+                yield f"{flag(name)}: {why}; drop it or --loss {self.loss}"
 
     def _heads_problems(self) -> Iterator[str]:
         several = len(self.label_column) > 1
@@ -183,6 +183,11 @@ class ClassificationConfig(ImageConfig):
             yield "--layer-decay: has rates for one network, not for --heads separate; give shared"
         if self.optimizer == "muon":
             yield "--optimizer muon: takes one network, not --heads separate; try adamw"
+
+    def _teacher_problems(self) -> Iterator[str]:
+        for name in ("temperature", "teacher_weight") if self.teacher is None else ():
+            if getattr(self, name) != getattr(ClassificationConfig, name):
+                yield f"{flag(name)}: there is no teacher; give --teacher RUN, or drop it"
 
     def _rare_problems(self) -> Iterator[str]:
         if self.imbalance == "augment-rare" and not self.augment:
@@ -239,12 +244,9 @@ class TrialsConfig(ClassificationConfig):
         at_least=1,
     )
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _numeric_problems(self) -> Iterator[str]:
         if self.numeric:
-            found.append(f"--loss {self.loss}: comparisons take classes, not numbers")
-        return found
+            yield f"--loss {self.loss}: comparisons take classes, not numbers"
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,13 @@ class CompareImbalanceConfig(TrialsConfig):
     """What `compare-imbalance` takes."""
 
     imbalanced: float = shared("imbalanced", 50.0, ClassificationConfig)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        if self.imbalance != ClassificationConfig.imbalance:
+            found.append(f"--imbalance {self.imbalance}: all of them are compared; drop it")
+        return found
 
 
 @dataclass(frozen=True)
@@ -312,8 +321,8 @@ class CompareHeadsConfig(TrialsConfig):
         found = super().problems()
         if len(self.label_column) < 2:
             found.append("--label-column: expected several columns, such as mask,gender,age")
-        if self.heads != "separate":
-            found += self._separate_problems()
+        if self.heads != ClassificationConfig.heads:
+            found.append(f"--heads {self.heads}: all of them are compared; drop it")
         return found
 
 

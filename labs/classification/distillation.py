@@ -5,7 +5,7 @@ Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network".
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +21,15 @@ from common.image_data import ImageCard
 from common.jobs import Outputs, Splits
 from common.report import Section, Table
 from common.results import Array
-from common.run import Run, open_run
+from common.run import open_run
 from common.tasks import Classification
 from common.training import Task, When
 from labs.classification import results, task
 from labs.classification.config import ClassificationConfig
+from labs.classification.sources import Source, doubt
 
 if TYPE_CHECKING:
     from labs.classification.job import Images
-
-_SPLIT = ("data", "path_column", "label_column", "limit", "split_seed")
-_HARMLESS = ("decoding", "per_class", "imbalanced")  # leave the split of the images as it is
 
 
 # --- the loss -------------------------------------------------------------------------------------
@@ -151,14 +149,6 @@ def _normalization(card: ImageCard) -> Tensor:
     return torch.tensor([card.mean, card.std], dtype=torch.float32)[:, :, None, None]
 
 
-class Source(NamedTuple):
-    """A run that teaches."""
-
-    run: Run
-    config: ClassificationConfig
-    card: ImageCard
-
-
 def find(config: ClassificationConfig, card: ImageCard) -> Source:
     """Return the run that teaches a config's student.
 
@@ -214,40 +204,6 @@ def _other_classes(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
     return f"expected a teacher of the same classes; {'; '.join(said)}"
 
 
-def doubt(config: ClassificationConfig, card: ImageCard, source: Source) -> str:
-    """Say why a teacher may have trained on images that its student is tested on; "" if it cannot.
-
-    It cannot where both have the same images and split, which a fingerprint tells, or else the same
-    options of data and split, where only sizes, colors, or the training split differ.
-    """
-    if card.fingerprint == source.card.fingerprint:
-        return ""
-    differ = [name for name in _SPLIT if getattr(config, name) != getattr(source.config, name)]
-    if not differ and _looks_otherwise(config, card, source):
-        return ""
-    reasons = [
-        f"--{name.replace('_', '-')} was {getattr(source.config, name)}, and is "
-        f"{getattr(config, name)} here"
-        for name in differ
-    ]
-    return (
-        "The teacher was trained on other images or on another split "
-        f"({'; '.join(reasons) or 'the data has changed since'}), so it may have learned from "
-        "validation and test images of its student: figures of both can be better than they would "
-        "be on new images."
-    )
-
-
-def _looks_otherwise(config: ClassificationConfig, card: ImageCard, source: Source) -> bool:
-    """Say whether the same images at other sizes or in other colors, or fewer, explain it all."""
-    evaluated = ("validation", "test")
-    if any(card.counts[name] != source.card.counts[name] for name in evaluated):
-        return False
-    shapes = [(each.channels, each.image_size) for each in (card, source.card)]
-    other = any(getattr(config, n) != getattr(source.config, n) for n in _HARMLESS)
-    return shapes[0] != shapes[1] or other
-
-
 # --- the figures ----------------------------------------------------------------------------------
 
 
@@ -292,7 +248,7 @@ def about(source: Source, teacher: Teacher, job: "Images") -> dict[str, Any]:
         "model": source.config.model,
         "run": str(source.run.path),
         "own_accuracy": source.run.read("metrics")["test"]["accuracy"],
-        "doubt": doubt(job.config, job.card, source),
+        "doubt": doubt("The teacher", source, job.config, job.card),
         "parameters": _size(teacher),
         "student_parameters": _size(job.model),
     }

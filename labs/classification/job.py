@@ -24,6 +24,7 @@ from labs.classification import (
     labels,
     report,
     results,
+    sources,
     task,
     transfer,
 )
@@ -66,6 +67,8 @@ class Images(Job[ClassificationConfig, ImageCard]):
         taken = transfer.load(self.model, self.config)
         if hasattr(self, "run"):  # not when it is only tried
             cli.note(f"{taken}; {transfer.trains(self.model)}")
+            if doubt := transfer.doubt(self.config, self.card):
+                cli.note(doubt)
 
     def check(self, splits: Splits) -> None:
         """Refuse what training would stumble over, a wrong teacher or policy too."""
@@ -133,7 +136,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
         source = distillation.find(self.config, self.card)
         self._teacher = distillation.build_teacher(source, self)
         say(f"{source.config.model} teaches: {source.run.path}")
-        if doubt := distillation.doubt(self.config, self.card, source):
+        if doubt := sources.doubt("The teacher", source, self.config, self.card):
             say(doubt)
         try:
             yield
@@ -207,11 +210,13 @@ class Images(Job[ClassificationConfig, ImageCard]):
                 found[name]["labels"] = self.columns(outputs[name], splits[name], splits["train"])
         if self.config.teacher is not None:
             found["teacher"] = distillation.measure(self, outputs, splits)
+        if doubt := transfer.doubt(self.config, self.card):
+            found["doubt"] = doubt
         return found
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
         """Say how the network compares with the baselines, and with its teacher."""
-        said = super().verdict(figures)
+        said = f"{super().verdict(figures)} {figures.get('doubt', '')}".rstrip()
         if "labels" in figures["test"]:
             said = f"{said} {labels.said(figures['test']['labels'])}"
         if "teacher" not in figures:

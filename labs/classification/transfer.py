@@ -15,11 +15,13 @@ from common.config import build, read_toml
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
 from common.image_data import ImageCard
+from labs.classification import sources
 from labs.classification.config import RUN, ClassificationConfig
 from labs.classification.models import efficientnet_lite
 from labs.classification.models.heads import networks
 from labs.classification.models.torchvision_models import fit_position_embeddings
 from labs.classification.names import LITE
+from labs.classification.sources import Source
 
 _INSTEAD = (
     "give a file with --weights FILE, or use what needs no download: "
@@ -53,7 +55,7 @@ def inputs(config: ClassificationConfig) -> Inputs | None:
     if config.weights is None:
         return None
     if config.weights.startswith(RUN):
-        card = _source(config)[1]
+        card = _source(config).card
         return Inputs(card.channels == 3, card.image_size, card.mean, card.std)
     if config.model == LITE:
         return Inputs(True, None, efficientnet_lite.MEAN, efficientnet_lite.STD)
@@ -224,8 +226,21 @@ def _read(config: ClassificationConfig) -> dict[str, Tensor]:
     return weights.read(Path(config.weights).expanduser())
 
 
-def _source(config: ClassificationConfig) -> tuple[run.Run, ImageCard]:
-    """Return the run that weights come from, and the card of its data."""
+def doubt(config: ClassificationConfig, card: ImageCard) -> str:
+    """Say why weights of a run may know test images of the data of a card; "" if they cannot.
+
+    Weights from other data cannot.
+    """
+    if config.weights is None or not config.weights.startswith(RUN):
+        return ""
+    source = _source(config)
+    if source.config.data != config.data:
+        return ""
+    return sources.doubt("The run that the weights come from", source, config, card)
+
+
+def _source(config: ClassificationConfig) -> Source:
+    """Return the run that weights come from."""
     assert config.weights is not None
     path = Path(config.weights.removeprefix(RUN)).expanduser()
     try:
@@ -244,11 +259,11 @@ def _source(config: ClassificationConfig) -> tuple[run.Run, ImageCard]:
             f"--weights {config.weights}: a run of --heads separate, with a network for each of "
             f"{', '.join(card.labels)}; give a run of one network"
         )
-    return source, card
+    return Source(source, theirs, card)
 
 
 def _of_run(config: ClassificationConfig) -> dict[str, Tensor]:
-    source = _source(config)[0]
+    source = _source(config).run
     if not source.finished:
         raise RunError(
             f"--weights {config.weights}: the run is not finished; go on with "

@@ -26,6 +26,7 @@ from labs.classification.job import Images
 
 C = TypeVar("C", bound=TrialsConfig)
 Entry = Mapping[str, Any]  # what was measured of a variant
+Lead = tuple[float, Sequence[float]]  # a difference, and its interval
 
 
 class Trial(Images):
@@ -185,7 +186,12 @@ class Trials(Members[C]):
                 text,
                 Table(*self.table(compared)),
                 (
-                    drawn("compared", "Test accuracy with 95 % intervals.", _bars(compared)),
+                    drawn(
+                        "compared",
+                        "Test accuracy with 95 % intervals; in color what the others are held "
+                        "against.",
+                        _bars(compared),
+                    ),
                     drawn(
                         "curves",
                         "Validation accuracy after each epoch, a line for each seed.",
@@ -226,15 +232,51 @@ def seeds(config: TrialsConfig) -> range:
 
 
 def verdicts(compared: Mapping[str, Entry]) -> Iterator[str]:
-    """Say of each variant how it compares with the first, in a sentence."""
+    """Say how the variants compare with the first."""
     first, *others = compared
-    for name in others:
-        low, high = compared[name]["difference_interval"]
-        said = cli.lead_text(compared[name]["difference"], (low, high))
-        if low <= 0 <= high:
-            yield f"{name} and {first} cannot be told apart by test accuracy: {said}."
-        else:
-            yield f"{name} is {'better' if low > 0 else 'worse'} than {first}: {said}."
+    leads = leads_of(compared, others)
+    yield from told(
+        leads,
+        f"Better than {first} by test accuracy",
+        f"Not to be told apart from {first} by test accuracy",
+        f"Worse than {first} by test accuracy",
+    )
+
+
+def leads_of(
+    compared: Mapping[str, Entry], names: Sequence[str], figure: str = "difference"
+) -> dict[str, Lead]:
+    """Return differences with their intervals, by the variant."""
+    return {name: (compared[name][figure], compared[name][f"{figure}_interval"]) for name in names}
+
+
+def told(leads: Mapping[str, Lead], better: str, level: str, worse: str) -> Iterator[str]:
+    """Say which differences are shown to be above 0, which are not shown, and which below.
+
+    Args:
+        leads: the differences with their intervals, by the name.
+        better: what those above 0 are, at the beginning of a sentence.
+        level: see `better`.
+        worse: see `better`.
+    """
+    for place, words in ((1, better), (0, level), (-1, worse)):
+        named = [
+            f"{name} {cli.lead_text(difference, interval)}"
+            for name, (difference, interval) in leads.items()
+            if side(interval) == place
+        ]
+        if named:
+            yield f"{words}: {', '.join(named)}."
+
+
+def best_on_validation(compared: Mapping[str, Entry]) -> str:
+    """Return the name with the highest validation accuracy, of equal ones the first."""
+    return max(compared, key=lambda name: float(compared[name]["validation_accuracy"]))
+
+
+def side(interval: Sequence[float]) -> int:
+    """Return 1 or -1 where an interval is above or below 0, and 0 where it holds it."""
+    return int(interval[0] > 0) - int(interval[1] < 0)
 
 
 def _recalls(guesses: Array, targets: Array, classes: Sequence[str]) -> list[float]:
@@ -263,4 +305,5 @@ def _bars(compared: Mapping[str, Entry]) -> Any:
         Bar(name, entry["accuracy"], tuple(entry["accuracy_interval"]))
         for name, entry in compared.items()
     ]
-    return plots.bars(entries, "test accuracy")
+    held_against = ["difference" not in entry for entry in compared.values()].index(True)
+    return plots.bars(entries, "test accuracy", held_against)

@@ -6,7 +6,7 @@ import json
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from common.config import build
+from common.config import build, to_toml
 from common.errors import ConfigError, NonFiniteError
 from common.image_data import pixel_rows
 from labs.classification import architecture_plots, compare_architectures, data
@@ -114,6 +114,23 @@ def test_each_model_has_its_own_recipe_but_for_the_budget():
 def test_an_option_that_is_given_goes_over_every_recipe():
     given = config(models="linear,vgg11", learning_rate="0.004", chosen="models,learning_rate")
     assert {each.learning_rate for each in Comparison.plan(given).values()} == {0.004}
+
+
+def test_values_of_a_file_go_over_every_recipe_too(lab, tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(Comparison, "start", lambda config, words: found.append(config) or 1 / 0)
+
+    def chosen(text, *words):
+        (tmp_path / "a.toml").write_text(text)
+        with pytest.raises(ZeroDivisionError):
+            lab("compare-architectures", "--config", tmp_path / "a.toml", *words)
+        return found[-1].chosen
+
+    assert chosen("learning_rate = 0.02", "--seeds", "2") == ("learning_rate", "seeds")
+    assert chosen("", "--seeds", "2") == ("seeds",)
+    assert chosen("") == ()
+    repeated = to_toml(config(models="linear,mlp", optimizer="sgd", chosen="models,optimizer"))
+    assert chosen(repeated, "--epochs", "3") == ("models", "optimizer", "epochs")
 
 
 def test_a_size_is_raised_where_a_model_needs_more():

@@ -43,9 +43,12 @@ def test_the_variants_differ_in_the_teacher_alone(compared):
     assert sorted(configs) == ["alone-0", "alone-1", "taught-0", "taught-1"]
     for seed in "01":
         alone, taught = (configs[f"{name}-{seed}"].splitlines() for name in ("alone", "taught"))
-        [(one, other)] = [pair for pair in zip(alone, taught, strict=True) if len(set(pair)) == 2]
+        differ = [pair for pair in zip(alone, taught, strict=True) if len(set(pair)) == 2]
+        [(one, other), (unread, weight)] = differ
         assert one.startswith('teacher = "none"')
         assert other.startswith(f'teacher = "{copy}"')
+        assert unread.startswith("teacher_weight = 0.9")  # nobody reads it
+        assert weight.startswith("teacher_weight = 0.8")
 
 
 def test_the_figures_are_those_of_the_members(compared):

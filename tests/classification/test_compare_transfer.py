@@ -22,7 +22,7 @@ def configured(**given):
 
 
 def entry(accuracy, interval=None):
-    found = {"accuracy": accuracy}
+    found = {"accuracy": accuracy, "validation_accuracy": 0.8}
     if interval is not None:
         found |= {"difference": sum(interval) / 2, "difference_interval": list(interval)}
     return found
@@ -68,13 +68,16 @@ def test_what_cannot_be_compared_is_refused(given, message):
 def test_the_verdict_names_those_that_are_not_shown_to_be_worse():
     say = Comparison.verdict.__get__(object.__new__(Comparison))
     best, close = entry(0.9), entry(0.89, (-0.03, 0.01))
+    best["validation_accuracy"] = 0.81
     worse, equal = entry(0.5, (-0.5, -0.3)), entry(0.9, (0, 0))
     assert winners({"a": worse, "b": close, "c": best}) == ["c", "b"]
-    assert say({"a": best, "b": worse}).startswith("a won: a has the best test accuracy, 0.9000.")
+    assert winners({"a": entry(0.95, (0.01, 0.09)), "b": close, "c": best}) == ["a", "b"]
+    assert say({"b": worse, "a": best}).startswith("a is the best on validation: 0.9000 on test.")
+    assert "Better on test: b +0.0500" in say({"a": best, "b": entry(0.95, (0.01, 0.09))})
     assert "Worse: b -0.4000 (-0.5000 to -0.3000)" in say({"a": best, "b": worse})
     assert "cannot tell the modes apart" in say({"a": best, "b": close, "c": equal})
     said = say({"a": best, "b": close, "c": worse})
-    assert "not to be told apart from it: b. Worse: c" in said
+    assert "Not to be told apart: b -0.0100 (-0.0300 to +0.0100). Worse: c" in said
 
 
 def test_the_command_end_to_end(lab, source, tmp_path):
@@ -89,7 +92,7 @@ def test_the_command_end_to_end(lab, source, tmp_path):
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     compared = metrics["compared"]
     assert list(compared) == ["scratch", "feature-extraction", "freeze:c3"]
-    best = max(compared, key=lambda mode: compared[mode]["accuracy"])
+    best = max(compared, key=lambda mode: compared[mode]["validation_accuracy"])
     assert [mode for mode, found in compared.items() if "difference" not in found] == [best]
     cards = {path.name: json.loads(path.joinpath("data.json").read_text("utf-8"))
              for path in (run / "members").iterdir()}  # fmt: skip

@@ -26,7 +26,7 @@ from common.errors import ConfigError, RunError
 from common.mixing import Mixing
 from common.tasks import Classification
 from common.training import When
-from labs.classification import distillation, task
+from labs.classification import distillation, sources, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.distillation import Distillation, Teacher, distillation_loss
 from labs.classification.job import Images
@@ -461,7 +461,8 @@ def test_the_verdict_goes_by_the_interval(interval, said):
 )
 def test_a_teacher_that_may_have_seen_the_test_images_is_doubted(teacher, start, given, said):
     job, _ = start(teacher=str(teacher.path), **given)
-    found = distillation.doubt(job.config, job.card, distillation.find(job.config, job.card))
+    source = distillation.find(job.config, job.card)
+    found = sources.doubt("The teacher", source, job.config, job.card)
     assert (said in found) if said else found == ""
 
 
@@ -544,6 +545,12 @@ def test_a_teacher_of_numbers_is_refused(start, tmp_path):
 def test_contradictions_are_refused(given, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         configured(teacher="runs/classification/x", **given)
+
+
+@pytest.mark.parametrize("given", [{"temperature": 1}, {"teacher_weight": 1}])
+def test_how_to_listen_to_no_teacher_is_refused(given):
+    with pytest.raises(ConfigError, match="there is no teacher; give --teacher RUN, or drop it"):
+        configured(**given)
 
 
 def test_an_unfinished_student_needs_its_teacher(start, moved):

@@ -498,9 +498,17 @@ def test_heads_are_compared(people, lab, tmp_path):
     assert lab("report", run).code == 0
 
 
+def test_what_separate_networks_cannot_have_is_refused_before_any_trains(people, lab, tmp_path):
+    words = ("--data", people, "--label-column", COLUMNS, *SMALL, "--run-dir", tmp_path)
+    result = lab("compare-heads", *words, "--layer-decay", "0.9")
+    assert result.code == 2
+    assert "has rates for one network, not for --heads separate" in " ".join(result.err.split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_comparison_needs_several_columns():
     with pytest.raises(ConfigError, match="expected several columns"):
         build(CompareHeadsConfig, ("test", {}))
-    with pytest.raises(ConfigError, match="one network"):
-        build(CompareHeadsConfig, ("test", {"label_column": "a,b", "layer_decay": 0.9}))
+    with pytest.raises(ConfigError, match="--heads joint: all of them are compared; drop it"):
+        build(CompareHeadsConfig, ("test", {"label_column": "a,b", "heads": "joint"}))
     assert compare_heads.Comparison.variants(CompareHeadsConfig())["joint"] == {"heads": "joint"}

@@ -271,9 +271,10 @@ def test_recall_of_the_rare_half_is_that_of_its_test_images(compared):
 def test_rare_classes_are_found_more_often_with_weights(compared):
     result, run = compared
     found = measured(run)
+    said = result.out.partition("More of the rare half than none is found by: ")[2].splitlines()[0]
     for name in ("class-weights", "sampler", "augment-rare"):
         assert found[name]["rare_recall_difference_interval"][0] > 0
-        assert f"{name} finds more of the rare half than none: +" in result.out
+        assert f"{name} +" in said
 
 
 def test_the_report_shows_each_class(compared, lab):
@@ -297,16 +298,49 @@ def test_classes_of_which_none_is_rare_are_refused(lab, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--augment", "none"), "--imbalance augment-rare: needs --augment"),
+        (("--augment", "policy:augmix"), "not with --imbalance augment-rare"),
+        (("--imbalance", "focal"), "--imbalance focal: all of them are compared; drop it"),
+    ],
+)
+def test_what_one_of_the_strategies_cannot_have_is_refused_before_any_trains(
+    words, said, lab, tmp_path
+):
+    result = lab("compare-imbalance", *SMALL, *words, "--run-dir", tmp_path)
+    assert result.code == 2
+    assert said in " ".join(result.err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_rare_combinations_without_test_images_are_refused(lab, paint, tmp_path):
+    rows = ["path,a,b"]
+    for number in range(42):  # the two of x/q are too rare for the test split
+        paint(tmp_path / f"{number}.png", number)
+        label = "x,q" if number < 2 else "x,p" if number < 22 else "y,q"
+        rows.append(f"{number}.png,{label}")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    words = ("--data", tmp_path / "t.csv", "--label-column", "a,b", "--image-size", "8")
+    words += ("--imbalanced", "1", "--split-seed", "1", "--run-dir", tmp_path / "runs")
+    result = lab("compare-imbalance", *words, "--model", "linear", "--epochs", "1")
+    assert result.code == 2, result
+    assert "no test image is of the rare classes (x/q)" in " ".join(result.err.split())
+
+
 def test_numbers_are_refused(lab, tmp_path):
     result = lab("compare-imbalance", *SMALL, "--loss", "mse", "--run-dir", tmp_path)
     assert result.code == 2
     assert "comparisons take classes, not numbers" in result.err
+    assert "--imbalanced" not in result.err, "nobody gave it"
 
 
 def test_classes_in_the_order_of_their_training_images():
     assert frequent_first([5, 9, 9, 1]) == [1, 2, 0, 3]
     assert rarest([5, 9, 9, 1]) == [0, 3]
     assert rarest([5, 9, 2]) == [2]  # of an odd number, the less
+    assert rarest([5, 0, 9, 0]) == [0]  # of those that there are
 
 
 def test_the_verdict_says_where_nothing_is_shown():
@@ -321,10 +355,22 @@ def test_the_verdict_says_where_nothing_is_shown():
     found = {"none": {}, "a": entry(-0.1, 0.3), "b": entry(0.05, 0.3), "c": entry(-0.3, -0.1)}
     whole = Comparison(None, build(CompareImbalanceConfig))
     said = whole.verdict(found)
-    assert "Recall of the rare half does not tell a from none: +0.1000 (-0.1000 to" in said
-    assert "b finds more of the rare half than none" in said
-    assert "c finds less of the rare half than none" in said
-    assert "a and none cannot be told apart by test accuracy" in said
+    assert "not to be told apart from none: a +0.1000 (-0.1000 to +0.3000)." in said
+    assert "More of the rare half than none is found by: b +0.1000 (+0.0500 to" in said
+    assert "Less of it than none is found by: c" in said
+    assert "Not to be told apart from none by test accuracy: a" in said
+    assert "Better than none by test accuracy: b" in said
+    assert "Worse than none by test accuracy: c" in said
+
+
+def test_a_class_without_test_images_is_a_dash_in_a_report_that_is_drawn_again():
+    entry = {"training_images": [5, 0, 2], "recalls": [0.5, None, 1.0]}
+    entry |= {"rare_recall": 1.0, "rare_recall_interval": [0.9, 1.0]}
+    job = SimpleNamespace(card=SimpleNamespace(classes=("a", "b", "c")))
+    whole = Comparison(None, build(CompareImbalanceConfig))
+    [section] = whole.sections({"none-0": job}, {"none": entry}, lambda *given: given)
+    assert section.table.rows == [["a", "5", "0.5000"], ["c", "2", "1.0000"], ["b", "0", "-"]]
+    assert section.text.startswith("The rare half is: c.")
 
 
 def test_a_class_without_test_images_is_drawn_as_a_gap():

@@ -592,3 +592,22 @@ def test_a_task_thaws_by_the_epoch(source):
     assert {name.partition(".")[0] for name in training(model)} == {"f6", "output"}
     assert not model.c1.training
     assert model.f6.training
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--split-seed", "1"), "--split-seed was 0, and is 1 here"),
+        (("--per-class", "5"), None),
+    ],
+)
+def test_a_run_says_when_its_weights_may_know_its_test_images(words, said, lab, tmp_path):
+    base = ("train", "--data", "digits", "--limit", "100", "--model", "linear", "--epochs", "1")
+    first = (*base, "--run-dir", tmp_path, "--name", "first")
+    assert lab(*first).code == 0
+    weights = ("--weights", f"run:{tmp_path / 'classification/first'}")
+    result = lab(*base, *words, *weights, "--run-dir", tmp_path, "--name", "second")
+    assert result.code == 0, result
+    text = " ".join(result.err.split()), " ".join(result.out.split())
+    for each in text:
+        assert (said in each) if said else "may have learned" not in each

@@ -196,6 +196,11 @@ def test_bars_round_to_four_digits(value, text):
     assert texts(plots.bars([plots.Bar("run", value)], "mse")) == [text]
 
 
+def test_bars_color_the_marked_one():
+    axes = plots.bars([plots.Bar("a", 0.5), plots.Bar("b", 0.6)], "accuracy", marked=1).axes[0]
+    assert [line.get_color() for line in axes.lines] == [plots.GREY, plots.BLUE]
+
+
 def test_confusion_shows_counts_and_shares_of_rows():
     matrix = np.array([[8, 2, 0], [0, 0, 0], [1, 1, 2]])
     figure = plots.confusion(matrix, ["고양이", "강아지", "$5"])

@@ -137,6 +137,12 @@ def test_equal_input_gives_equal_text(picture):
 # --- folding ------------------------------------------------------------------------------------
 
 
+def test_long_cells_may_break():
+    rows = [["command", "train " * 11], ["python", "3.11"]]
+    html = render(Section("Environment", table=Table(["", "value"], rows)))
+    assert html.count('<td class="long">') == 1
+
+
 def test_long_code_and_tables_are_folded():
     code = "option = 1\n" * 41
     rows = [[str(i), "1"] for i in range(41)]

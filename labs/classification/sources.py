@@ -1,0 +1,58 @@
+"""Runs that another one learns from: as its teacher, or by taking their weights."""
+
+from typing import NamedTuple
+
+from common.config import flag
+from common.image_data import ImageCard
+from common.run import Run
+from labs.classification.config import ClassificationConfig
+
+_SPLIT = ("data", "path_column", "label_column", "limit", "split_seed")
+_HARMLESS = ("decoding", "per_class", "imbalanced")  # leave the split of the images as it is
+
+
+class Source(NamedTuple):
+    """A run that another one learns from."""
+
+    run: Run
+    config: ClassificationConfig
+    card: ImageCard
+
+
+def doubt(who: str, source: Source, config: ClassificationConfig, card: ImageCard) -> str:
+    """Say why a source may have trained on images that a run is tested on; "" if it cannot.
+
+    It cannot where both have the same images and split, which a fingerprint tells, or else the same
+    options of data and split, where only sizes, colors, or the training split differ.
+
+    Args:
+        who: what the source is called at the beginning of a sentence.
+        source: the run that is learned from.
+        config: of the run that learns.
+        card: of its data.
+    """
+    if card.fingerprint == source.card.fingerprint:
+        return ""
+    differ = [name for name in _SPLIT if getattr(config, name) != getattr(source.config, name)]
+    if not differ and _looks_otherwise(source, config, card):
+        return ""
+    reasons = [
+        f"{flag(name)} was {getattr(source.config, name)}, and is {getattr(config, name)} here"
+        for name in differ
+    ]
+    return (
+        f"{who} was trained on other images or on another split "
+        f"({'; '.join(reasons) or 'the data has changed since'}), so it may have learned from "
+        "validation and test images of this run, whose figures can then be better than they would "
+        "be on new images."
+    )
+
+
+def _looks_otherwise(source: Source, config: ClassificationConfig, card: ImageCard) -> bool:
+    """Say whether the same images at other sizes or in other colors, or fewer, explain it all."""
+    evaluated = ("validation", "test")
+    if any(card.counts[name] != source.card.counts[name] for name in evaluated):
+        return False
+    shapes = [(each.channels, each.image_size) for each in (card, source.card)]
+    other = any(getattr(config, n) != getattr(source.config, n) for n in _HARMLESS)
+    return shapes[0] != shapes[1] or other
