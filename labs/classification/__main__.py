@@ -218,9 +218,9 @@ def augment(
         problems.append(f"DATA {data}: no such option, or no data; name a set or a folder")
     if (out is None) != (copies is None):
         problems.append("--write and --copies go together")
-    config = commands.layered(
-        ClassificationConfig, {}, None, None, {"augment": "none", **options, "data": data}, problems
-    )
+    # `linear` takes images of any size: they are shown, and written, as they are.
+    given = {"augment": "none", "model": "linear", **options, "data": data}
+    config = commands.layered(ClassificationConfig, {}, None, None, given, problems)
     from labs.classification import augmented_copy, augmenting
 
     if out is not None and copies is not None:

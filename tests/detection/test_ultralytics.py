@@ -312,7 +312,8 @@ def test_weights_that_cannot_be_had(tmp_path, source, message, monkeypatch):
 def test_a_download_is_verified(monkeypatch, tmp_path):
     asked = []
 
-    def fetch(remote, folder, *, instead):
+    def fetch(remote, folder, *, instead, named):
+        assert not named, "detection has no --data-dir for weights"
         asked.append(remote)
         return tmp_path / "없음.pt"
 
