@@ -33,7 +33,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 
 from common import seeding
-from common.augment import Pipeline, parse
+from common.images.augment import Pipeline, parse
 
 SAMPLES = 4096
 ROUNDS = 5

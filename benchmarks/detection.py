@@ -34,9 +34,10 @@ from machine import describe
 from PIL import Image
 from torch import nn
 
-from common import optim, training
-from common.compute import Compute
-from common.data import Batches
+from common import training
+from common.training import optim
+from common.training.batches import Batches
+from common.training.compute import Compute
 from labs.detection import augment, data
 from labs.detection import ultralytics_models as models  # before the library: it switches it off
 from labs.detection.boxes import to_centers

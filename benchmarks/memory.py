@@ -13,9 +13,10 @@ import time
 import torch
 from machine import describe
 
-from common import optim, training
-from common.compute import Compute
-from common.config import build
+from common import training
+from common.options.config import build
+from common.training import optim
+from common.training.compute import Compute
 from labs.rnn.memory.config import RECIPES, MemoryConfig
 from labs.rnn.memory.member import Member
 

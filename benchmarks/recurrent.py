@@ -28,7 +28,7 @@ from machine import describe
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from common.data import Batches, Padded, Ragged, spans
+from common.training.batches import Batches, Padded, Ragged, spans
 from labs.rnn.recurrent import Recurrent, inside
 
 BATCH, SIZE, UNITS, WORDS, CAP = 64, 128, 128, 20_000, 512

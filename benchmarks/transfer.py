@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from machine import describe
 
-from common.config import build
-from common.metrics import seeds_interval
+from common.metrics.metrics import seeds_interval
+from common.options.config import build
 from labs.classification.config import ClassificationConfig
 from labs.classification.job import Images
 

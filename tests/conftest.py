@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
-from common import cli
+from common.options import commandline
 from common.training import Task
 
 
@@ -57,7 +57,7 @@ def command():
                 contextlib.redirect_stderr(err),
                 pytest.raises(SystemExit) as done,
             ):
-                cli.main(group, program)
+                commandline.main(group, program)
         return Result(done.value.code, out.getvalue(), err.getvalue())
 
     return run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.cli import ConfigCommand, TrainCommand
-from common.config import build
+from common.options.commandline import ConfigCommand, TrainCommand
+from common.options.config import build
 from labs.__main__ import LABS
 
 ROOT = Path(__file__).parents[1]

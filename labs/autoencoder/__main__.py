@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from common import cli, commands
-from common.config import nearest
 from common.errors import ConfigError
+from common.options import commandline
+from common.options.config import nearest
+from common.runs import commands
 from labs.autoencoder.config import (
     RECIPES,
     SWEPT,
@@ -29,7 +30,7 @@ WHOLES = {  # runs made of runs, by the command that trains them
 }
 
 
-@click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def group() -> None:
     """Squeeze images into a few numbers, give them back, and look at those numbers.
 
@@ -38,7 +39,7 @@ def group() -> None:
     """
 
 
-@group.command(cls=cli.TrainCommand, config=AutoencoderConfig, recipes=RECIPES)
+@group.command(cls=commandline.TrainCommand, config=AutoencoderConfig, recipes=RECIPES)
 def train(**given: Any) -> None:
     """Train an autoencoder, hold it against PCA, and write a report with all views.
 
@@ -53,7 +54,7 @@ def _choose_recipe(given: dict[str, Any], recipes: Mapping[str, Any] = RECIPES) 
     """Take the recipe that suits the model, where no other is asked for."""
     own = recipe_for(given["options"].get("model"))
     if own in recipes and given["recipe"] is None and given["resume"] is None:
-        cli.note(f"with the values of --recipe {own}")
+        commandline.note(f"with the values of --recipe {own}")
         given["recipe"] = own
 
 
@@ -73,7 +74,7 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
 @commands.DEVICE
 def report_command(run: Path, device: str | None) -> None:
     """Write a finished run's report again."""
-    from common.run import open_run
+    from common.runs.folder import open_run
 
     whole = WHOLES.get(open_run(run, "autoencoder").job)
     if whole is not None:
@@ -114,7 +115,7 @@ def predict(
     job = Compression.reopen(run, device)
     job.load_best()
     latents = form != "table" or output is not None
-    records = predictions.predict(job, paths, class_name, folder, cli.note, latents)
+    records = predictions.predict(job, paths, class_name, folder, commandline.note, latents)
     commands.show_records(f"{len(records):,} image(s)", records, form, output)
 
 
@@ -140,7 +141,9 @@ def summary(
     Without a name, list the models.
     """
     if model is None:
-        cli.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
+        commandline.show_table(
+            "Models", ["name", ""], [[name, text] for name, text in MODELS.items()]
+        )
         return
     if model not in MODELS:
         raise ConfigError(f"no model {model!r}{nearest(model, MODELS)}")
@@ -157,7 +160,7 @@ def summary(
         depth=config.depth,
         width=config.width,
     )
-    cli.show_summary(built, (channels, image_size, image_size), model, depth)
+    commandline.show_summary(built, (channels, image_size, image_size), model, depth)
 
 
 def view(name: str, text: str, *options: Any) -> None:
@@ -313,7 +316,7 @@ view(
 
 
 @group.command(
-    "compare-anomalies", cls=cli.TrainCommand, config=CompareAnomaliesConfig, recipes=UNTOLD
+    "compare-anomalies", cls=commandline.TrainCommand, config=CompareAnomaliesConfig, recipes=UNTOLD
 )
 def compare_anomalies(**given: Any) -> None:
     """Leave out one class after the other; show which go unnoticed as anomalies, and why.
@@ -324,7 +327,7 @@ def compare_anomalies(**given: Any) -> None:
     resolve_name(WHOLES["compare-anomalies"]).command(**given)
 
 
-@group.command(cls=cli.TrainCommand, config=SweepConfig, recipes=SWEPT)
+@group.command(cls=commandline.TrainCommand, config=SweepConfig, recipes=SWEPT)
 def sweep(**given: Any) -> None:
     """Train a run for each of several sizes of the latents, and hold each against PCA.
 
@@ -336,4 +339,4 @@ def sweep(**given: Any) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(group, PROGRAM)
+    commandline.main(group, PROGRAM)

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from common import metrics
-from common import plots as common_plots
-from common.cli import figure_text, lead_text
-from common.data import sample_rows
 from common.errors import ConfigError
-from common.image_data import pixel_rows
-from common.plots import Bar
-from common.report import Section, Table
-from common.results import Array
+from common.images.load import pixel_rows
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text, lead_text
+from common.report import plots as common_plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.training.batches import sample_rows
 from labs.autoencoder import anomaly_plots, plots
 from labs.autoencoder.views import Encoded, Material, View
 

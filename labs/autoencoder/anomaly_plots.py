@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.plots import BLUE, GREY, ORANGE, figure_style, short
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.report.plots import BLUE, GREY, ORANGE, figure_style, short
 
 _BINS = 40
 _COLORS = (BLUE, ORANGE, "#009e73", "#cc79a7", GREY)

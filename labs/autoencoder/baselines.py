@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from common.data import sample_rows
-from common.image_data import pixel_rows
-from common.images import ImageSet
-from common.results import Array
+from common.images.folders import ImageSet
+from common.images.load import pixel_rows
+from common.metrics.main_metric import Array
+from common.training.batches import sample_rows
 from labs.autoencoder import filters
 from labs.autoencoder.filters import Filter
 from labs.autoencoder.results import psnr

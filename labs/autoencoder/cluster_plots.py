@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common.plots import drawable, figure_style, short
+from common.report.plots import drawable, figure_style, short
 
 Array = NDArray[Any]
 

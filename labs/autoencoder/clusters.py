@@ -13,10 +13,10 @@ import torch
 from matplotlib.figure import Figure
 
 from common.errors import ConfigError
-from common.metrics import Interval, bootstrap
-from common.plots import short
-from common.report import Section
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.metrics.metrics import Interval, bootstrap
+from common.report.html import Section
+from common.report.plots import short
 from labs.autoencoder import cluster_plots, walk_plots
 from labs.autoencoder.job import to_uint8
 from labs.autoencoder.retrieval_plots import framed

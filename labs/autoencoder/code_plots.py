@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from common.plots import BLUE, GREY, ORANGE, figure_style
+from common.report.plots import BLUE, GREY, ORANGE, figure_style
 
 Array = NDArray[Any]
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from common import metrics
-from common.image_data import pixel_rows
-from common.images import ImageSet
-from common.report import Section
-from common.results import Array
+from common.images.folders import ImageSet
+from common.images.load import pixel_rows
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.report.html import Section
 from labs.autoencoder import code_plots, noise
 from labs.autoencoder.job import to_uint8
 from labs.autoencoder.spaces import ABOUT, LATENTS, PCA, PIXELS, table, told, vectors

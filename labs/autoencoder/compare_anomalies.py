@@ -14,13 +14,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from common import cli, plots, report, sections
-from common.config import nearest
 from common.errors import ConfigError
-from common.jobs import Outputs, Splits
-from common.members import Jobs, Members
-from common.report import Section, Table
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.options.config import nearest
+from common.report import html as report
+from common.report import plots
+from common.report.html import Section, Table
+from common.runs import sections
+from common.runs.comparison import Jobs, Members
+from common.runs.job import Outputs, Splits
 from labs.autoencoder import anomalies, anomaly_plots
 from labs.autoencoder.config import UNTOLD, AutoencoderConfig, CompareAnomaliesConfig
 from labs.autoencoder.job import Compression
@@ -134,8 +137,8 @@ class Comparison(Members[CompareAnomaliesConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and which classes go unnoticed."""
-        cli.show_table(metrics["source"], list(_COLUMNS), table(metrics["classes"]))
-        cli.say(verdict(metrics["classes"]))
+        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["classes"]))
+        commandline.say(verdict(metrics["classes"]))
 
 
 def _member(config: CompareAnomaliesConfig) -> AutoencoderConfig:
@@ -180,16 +183,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [
         [
             row["class"],
-            cli.figure_text(row["error"]),
-            cli.figure_text(row["known_error"]),
-            cli.figure_text(row["normal_error"]),
-            cli.figure_text(row["auroc"]),
-            " to ".join(map(cli.figure_text, row["auroc_interval"])),
-            cli.figure_text(row["auprc"]),
-            cli.figure_text(row["recall"]),
-            cli.figure_text(row["false_alarms"]),
-            cli.figure_text(row["pca_auroc"]),
-            cli.figure_text(row["nearest_pixels_auroc"]),
+            commandline.figure_text(row["error"]),
+            commandline.figure_text(row["known_error"]),
+            commandline.figure_text(row["normal_error"]),
+            commandline.figure_text(row["auroc"]),
+            " to ".join(map(commandline.figure_text, row["auroc_interval"])),
+            commandline.figure_text(row["auprc"]),
+            commandline.figure_text(row["recall"]),
+            commandline.figure_text(row["false_alarms"]),
+            commandline.figure_text(row["pca_auroc"]),
+            commandline.figure_text(row["nearest_pixels_auroc"]),
         ]
         for row in rows
     ]
@@ -230,7 +233,10 @@ def _leads(rows: Sequence[Mapping[str, Any]], prefix: str) -> tuple[int, int]:
 
 def _why(row: Mapping[str, Any]) -> str:
     """Say why a class goes unnoticed: it is simple, or it is made of what others have too."""
-    error, normal = cli.figure_text(row["error"]), cli.figure_text(row["normal_error"])
+    error, normal = (
+        commandline.figure_text(row["error"]),
+        commandline.figure_text(row["normal_error"]),
+    )
     if row["error"] < row["normal_error"]:
         return f"whose images are simple: unseen, their error is {error}, that of normal {normal}"
     if row["known_error"] is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import ImageConfig, option, shared
+from common.options.config import ImageConfig, option, shared
 from labs.autoencoder.names import MODELS, NOISES, VARIATIONAL
 
 ARCHITECTURES = ("conv", "dense")

@@ -6,11 +6,11 @@ import unicodedata
 import numpy as np
 import torch
 
-from common import image_data
-from common.config import nearest
 from common.errors import ConfigError, DataError
-from common.image_data import ImageCard
-from common.images import ImageSet
+from common.images import load as image_data
+from common.images.folders import ImageSet
+from common.images.load import ImageCard
+from common.options.config import nearest
 from labs.autoencoder.config import AutoencoderConfig
 
 

@@ -6,15 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common import image_data
-from common.data import Batches
-from common.image_data import PATHS, ImageCard
-from common.images import ImageSet
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import Array, Headline
-from common.sections import Drawn
-from common.summary import summarize
+from common.images import load as image_data
+from common.images.folders import ImageSet
+from common.images.load import PATHS, ImageCard
+from common.metrics.main_metric import Array, Headline
+from common.report.html import Section
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training.batches import Batches
+from common.training.summary import summarize
 from labs.autoencoder import baselines, results, task, views
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import load

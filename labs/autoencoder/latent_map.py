@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.plots import short
-from common.report import korean_glyphs, load_template
+from common.report.html import korean_glyphs, load_template
+from common.report.plots import short
 from labs.autoencoder.map_plots import colors
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from common import kept
-from common.cli import figure_text, note
 from common.errors import ConfigError, RunError
 from common.files import write_text
-from common.report import Section, Table
-from common.results import Array
-from common.user_images import read_images
+from common.images.inputs import read_images
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text, note
+from common.report.html import Section, Table
+from common.runs import views
 from labs.autoencoder import latent_map, map_plots, maps, trust
 from labs.autoencoder.clusters import assign
 from labs.autoencoder.trust import PIXELS, Figures, Trust
@@ -55,7 +55,7 @@ def view(
     maps.save(made, _file(material))
     epochs = len(material.job.run.history)
     material.job.run.write("maps/latents", {"split": split, "points": points, "epochs": epochs})
-    kept.forget(material.job.run, "placed")  # images on the map before
+    views.forget(material.job.run, "placed")  # images on the map before
     pixels = maps.embed(
         encoded.pixels[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
     )

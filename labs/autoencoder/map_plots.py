@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from common.plots import drawable, figure_style, short
+from common.report.plots import drawable, figure_style, short
 from labs.autoencoder.trust import Spread, Trust
 
 Array = NDArray[Any]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common.data import sample_rows
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.training.batches import sample_rows
 from labs.autoencoder.views import Material
 
 _MOST = 5000  # training images that pictures are held against

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from common.config import nearest as nearest_name
 from common.errors import ConfigError, DataError
-from common.image_data import pixel_rows
-from common.images import ImageSet
-from common.plots import short
-from common.report import Section
-from common.results import Array
+from common.images.folders import ImageSet
+from common.images.load import pixel_rows
+from common.metrics.main_metric import Array
+from common.options.config import nearest as nearest_name
+from common.report.html import Section
+from common.report.plots import short
 from labs.autoencoder import references, walk_plots
 from labs.autoencoder.references import Referred
 from labs.autoencoder.retrieval_plots import framed

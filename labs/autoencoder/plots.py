@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.plots import image_grid
+from common.report.plots import image_grid
 
 Array = NDArray[Any]
 

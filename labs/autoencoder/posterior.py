@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from common import metrics
-from common.cli import figure_text
 from common.errors import ConfigError
-from common.report import Section, Table
-from common.results import Array
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text
+from common.report.html import Section, Table
 from labs.autoencoder import posterior_plots
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.task import divergence

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from common.plots import BLUE, GREY, figure_style
+from common.report.plots import BLUE, GREY, figure_style
 
 Array = NDArray[Any]
 

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common.config import nearest
 from common.errors import ConfigError
 from common.files import replacing
-from common.user_images import read_images
+from common.images.inputs import read_images
+from common.options.config import nearest
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.plots import pixels
 

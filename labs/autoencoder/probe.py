@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from common import metrics
 from common.errors import DataError
-from common.plots import Bar, bars
-from common.report import Section
-from common.results import Array
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.report.html import Section
+from common.report.plots import Bar, bars
 from labs.autoencoder.spaces import (
     ABOUT,
     LATENTS,

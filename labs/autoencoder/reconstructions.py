@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from common import metrics
-from common.cli import figure_text
-from common.plots import short
-from common.report import Section, Table
+from common.metrics import metrics
+from common.options.commandline import figure_text
+from common.report.html import Section, Table
+from common.report.plots import short
 from labs.autoencoder import plots
 from labs.autoencoder.views import Encoded, Material, View, sampled
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from common.decoding import decode
 from common.errors import ConfigError, DataError
-from common.image_data import ImageCard
-from common.images import ImageSet
-from common.user_images import printable
+from common.images.decode import decode
+from common.images.folders import ImageSet
+from common.images.inputs import printable
+from common.images.load import ImageCard
 from labs.autoencoder.views import Material
 
 _UNKNOWN = -1  # for the number of a class

@@ -6,7 +6,7 @@ between [0, 1] images.
 
 import numpy as np
 
-from common.results import Array, Headline
+from common.metrics.main_metric import Array, Headline
 
 _PERFECT = 1e-10  # 100 dB stand for an image without any error
 

@@ -8,10 +8,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from common import metrics
 from common.errors import ConfigError
-from common.report import Section
-from common.results import Array
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.report.html import Section
 from labs.autoencoder import walk_plots
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.nearest import Nearest, TrainingImages, flat

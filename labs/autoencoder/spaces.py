@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.cli import figure_text
 from common.errors import DataError
-from common.image_data import pixel_rows
-from common.metrics import Difference, Interval, bootstrap
-from common.report import Table
-from common.results import Array
+from common.images.load import pixel_rows
+from common.metrics.main_metric import Array
+from common.metrics.metrics import Difference, Interval, bootstrap
+from common.options.commandline import figure_text
+from common.report.html import Table
 from labs.autoencoder.views import Material
 
 _SIGNIFICANT = 0.05

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from common import cli, metrics, report, sections
-from common.cli import figure_text
-from common.jobs import Outputs, Splits
-from common.members import Jobs, Members
-from common.report import Section, Table
-from common.results import Array
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.options.commandline import figure_text
+from common.report import html as report
+from common.report.html import Section, Table
+from common.runs import sections
+from common.runs.comparison import Jobs, Members
+from common.runs.job import Outputs, Splits
 from labs.autoencoder import baselines, probe, spaces, sweep_plots
 from labs.autoencoder.config import SWEPT, AutoencoderConfig, SweepConfig
 from labs.autoencoder.job import Compression
@@ -108,8 +111,8 @@ class Sweep(Members[SweepConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and where the network beats PCA."""
-        cli.show_table(metrics["source"], *table(metrics["sizes"]))
-        cli.say(verdict(metrics))
+        commandline.show_table(metrics["source"], *table(metrics["sizes"]))
+        commandline.say(verdict(metrics))
 
 
 def _seeds(config: SweepConfig) -> range:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from common.plots import BLUE, GREY, figure_style
+from common.report.plots import BLUE, GREY, figure_style
 from labs.autoencoder.walk_plots import Curve
 
 _WIDTH = 7.5  # inches

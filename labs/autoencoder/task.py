@@ -22,10 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common import augment, image_data, seeding
-from common.image_data import ImageCard
-from common.tasks import check_finite
+from common import seeding
+from common.images import augment, load
+from common.images.load import ImageCard
 from common.training import Task, When
+from common.training.task import check_finite
 from labs.autoencoder import models
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.models import Autoencoder, VariationalAutoencoder
@@ -315,4 +316,4 @@ def build_task(config: AutoencoderConfig) -> Reconstruction:
 
 def augmentation(config: AutoencoderConfig, card: ImageCard) -> augment.Pipeline:
     """Return what happens to images on the device: random changes in training, and [0, 1]."""
-    return image_data.pipeline(config, [0.0] * card.channels, [1.0] * card.channels)
+    return load.pipeline(config, [0.0] * card.channels, [1.0] * card.channels)

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from common import cli, kept
-from common import sections as common_sections
-from common.commands import show_records
-from common.data import sample_rows
 from common.errors import ConfigError, DataError
-from common.image_data import joined, pixel_rows
-from common.images import ImageSet
-from common.report import Section
-from common.results import Array
-from common.run import Run
-from common.sections import Drawn
+from common.images.folders import ImageSet
+from common.images.load import joined, pixel_rows
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report.html import Section
+from common.runs import sections as common_sections
+from common.runs import views
+from common.runs.commands import show_records
+from common.runs.folder import Run
+from common.runs.sections import Drawn
+from common.training.batches import sample_rows
 from labs.autoencoder.names import VIEWS
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def sections(material: Material) -> list[Section]:
     run = material.job.run
     found = []
     for name in _of_report(material):
-        section = kept.recall(run, name)
+        section = views.recall(run, name)
         if section is None and VIEWS[name].unasked:
             section = _section(material, name)
         if section is not None:
@@ -181,12 +182,12 @@ def show(
     if view.records:
         show_records(view.section.title, view.records, form, output)
     if view.verdict:
-        cli.note(view.verdict) if form != "table" else cli.say(view.verdict)
-    for _, path in kept.files(view.section):
-        cli.note(f"picture: {path}")
+        commandline.note(view.verdict) if form != "table" else commandline.say(view.verdict)
+    for _, path in views.files(view.section):
+        commandline.note(f"picture: {path}")
     if job.run.finished:
         job.write_report({}, material.splits, job.run.read("metrics"))
-        cli.note(f"report: {job.run.report}")
+        commandline.note(f"report: {job.run.report}")
 
 
 def _section(material: Material, name: str) -> Section:
@@ -197,7 +198,7 @@ def _section(material: Material, name: str) -> Section:
     try:
         view = _make(material, name, {})
     except (ConfigError, DataError) as error:
-        cli.note(f"the report is without `{name}`: {error}")
+        commandline.note(f"the report is without `{name}`: {error}")
         return Section(f"No `{name}`", f"This view could not be made: {error}.")
     _keep(material.job.run, name, view)
     return view.section
@@ -209,7 +210,7 @@ def _make(material: Material, name: str, options: Mapping[str, Any]) -> View:
 
 
 def _keep(run: Run, name: str, view: View) -> None:
-    kept.keep(run, name, view.section, verdict=view.verdict, figures=dict(view.figures))
+    views.keep(run, name, view.section, verdict=view.verdict, figures=dict(view.figures))
 
 
 def _of_report(material: Material) -> list[str]:
@@ -224,7 +225,7 @@ def _of_report(material: Material) -> list[str]:
         name
         for name, view in VIEWS.items()
         if all(has[need] for need in view.needs)
-        and (view.unasked or kept.file(job.run, name).exists())
+        and (view.unasked or views.file(job.run, name).exists())
     ]
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
+from common.report.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
 from labs.autoencoder.plots import pixels
 
 Array = NDArray[Any]

@@ -8,12 +8,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from common import metrics
-from common.cli import figure_text
 from common.errors import ConfigError
-from common.images import ImageSet
-from common.report import Section
-from common.results import Array
+from common.images.folders import ImageSet
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text
+from common.report.html import Section
 from labs.autoencoder import references, walk_plots
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.nearest import TrainingImages, flat

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from common import cli, commands
-from common.config import nearest
 from common.errors import ConfigError
+from common.options import commandline
+from common.options.config import nearest
+from common.runs import commands
 from labs.classification.config import (
     AUGMENT_OPTIONS,
     RECIPES,
@@ -38,7 +39,7 @@ WHOLES = {  # runs made of runs, by the command that trains them
 _USUAL = "; when not given, as the model was published."
 
 
-@click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def group() -> None:
     """Classify images with networks from a linear template to torchvision's.
 
@@ -46,7 +47,7 @@ def group() -> None:
     """
 
 
-@group.command(cls=cli.TrainCommand, config=ClassificationConfig, recipes=RECIPES)
+@group.command(cls=commandline.TrainCommand, config=ClassificationConfig, recipes=RECIPES)
 def train(**given: Any) -> None:
     """Train a model, measure it against baselines, and write a report.
 
@@ -55,7 +56,7 @@ def train(**given: Any) -> None:
     """
     own = recipe_for(given["options"].get("model"), given["options"].get("weights"))
     if own and given["recipe"] is None and given["resume"] is None:
-        cli.note(f"with the values of --recipe {own}, where no others are given")
+        commandline.note(f"with the values of --recipe {own}, where no others are given")
         given["recipe"] = own
     commands.train(JOB, ClassificationConfig, RECIPES, **given)
 
@@ -72,7 +73,7 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     if job.card.labels:
         from labs.classification import labels
 
-        cli.show_table("Each label column", *labels.table(job.columns(outputs, measured)))
+        commandline.show_table("Each label column", *labels.table(job.columns(outputs, measured)))
 
 
 @group.command()
@@ -100,15 +101,17 @@ def predict(
 
     job = Images.reopen(run, device)
     job.load_best()
-    found = predictions.predict(job, paths, top, cli.note)
+    found = predictions.predict(job, paths, top, commandline.note)
     text = predictions.render(found, form)
     if output is None:
-        click.echo(text, nl=False) if form != "table" else cli.show_table(*predictions.table(found))
+        click.echo(text, nl=False) if form != "table" else commandline.show_table(
+            *predictions.table(found)
+        )
     else:
         from common.files import write_text
 
         write_text(output, text)
-        cli.note(f"wrote {output}")
+        commandline.note(f"wrote {output}")
 
 
 @group.command("report")
@@ -116,7 +119,7 @@ def predict(
 @commands.DEVICE
 def report_command(run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
-    from common.run import open_run
+    from common.runs.folder import open_run
 
     whole = WHOLES.get(open_run(run, "classification").job)
     if whole is not None:
@@ -126,7 +129,10 @@ def report_command(run: Path, device: str | None) -> None:
 
 
 @group.command(
-    "compare-architectures", cls=cli.TrainCommand, config=CompareArchitecturesConfig, recipes={}
+    "compare-architectures",
+    cls=commandline.TrainCommand,
+    config=CompareArchitecturesConfig,
+    recipes={},
 )
 def compare_architectures(**given: Any) -> None:
     """Train a ladder of models with one budget: accuracy, size, time, and what shifts do to them.
@@ -137,31 +143,37 @@ def compare_architectures(**given: Any) -> None:
     resolve_name(WHOLES["compare-architectures"]).command(**given)
 
 
-@group.command("compare-heads", cls=cli.TrainCommand, config=CompareHeadsConfig, recipes={})
+@group.command("compare-heads", cls=commandline.TrainCommand, config=CompareHeadsConfig, recipes={})
 def compare_heads(**given: Any) -> None:
     """Tell several labels at once by one network, by one for each, and by one for combinations."""
     resolve_name(WHOLES["compare-heads"]).command(**given)
 
 
-@group.command("compare-imbalance", cls=cli.TrainCommand, config=CompareImbalanceConfig, recipes={})
+@group.command(
+    "compare-imbalance", cls=commandline.TrainCommand, config=CompareImbalanceConfig, recipes={}
+)
 def compare_imbalance(**given: Any) -> None:
     """Make classes rare, and show what each strategy of --imbalance does for their recall."""
     resolve_name(WHOLES["compare-imbalance"]).command(**given)
 
 
-@group.command("compare-teacher", cls=cli.TrainCommand, config=CompareTeacherConfig, recipes={})
+@group.command(
+    "compare-teacher", cls=commandline.TrainCommand, config=CompareTeacherConfig, recipes={}
+)
 def compare_teacher(**given: Any) -> None:
     """Train the same student alone and with a teacher, and show whether the teacher helps."""
     resolve_name(WHOLES["compare-teacher"]).command(**given)
 
 
-@group.command("compare-transfer", cls=cli.TrainCommand, config=CompareTransferConfig, recipes={})
+@group.command(
+    "compare-transfer", cls=commandline.TrainCommand, config=CompareTransferConfig, recipes={}
+)
 def compare_transfer(**given: Any) -> None:
     """Train with each mode of transfer, and see which one wins, if any does."""
     resolve_name(WHOLES["compare-transfer"]).command(**given)
 
 
-@group.command(cls=cli.TrainCommand, config=AdviseConfig, recipes={})
+@group.command(cls=commandline.TrainCommand, config=AdviseConfig, recipes={})
 def advise(**given: Any) -> None:
     """Say which mode of transfer suits one's images; with --probe, try whether that is so.
 
@@ -170,7 +182,7 @@ def advise(**given: Any) -> None:
     resolve_name(WHOLES["advise"]).command(**given)
 
 
-@group.command(cls=cli.ConfigCommand, config=ClassificationConfig, only=AUGMENT_OPTIONS)
+@group.command(cls=commandline.ConfigCommand, config=ClassificationConfig, only=AUGMENT_OPTIONS)
 @click.argument("data", metavar="DATA")
 @click.option(
     "--samples",
@@ -258,7 +270,9 @@ def summary(
     Without a name, list the models.
     """
     if model is None:
-        cli.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
+        commandline.show_table(
+            "Models", ["name", ""], [[name, text] for name, text in MODELS.items()]
+        )
         click.echo(f"and torchvision's: {', '.join(TORCHVISION)}")
         return
     if model not in model_names():
@@ -273,7 +287,7 @@ def summary(
         if problem := transfer_problem(transfer):
             raise ConfigError(problem)
         freeze(built, transfer)
-    cli.show_summary(built, (channels, size, size), model, depth)
+    commandline.show_summary(built, (channels, size, size), model, depth)
 
 
 @group.command()
@@ -363,4 +377,4 @@ def receptive_field(
 
 
 if __name__ == "__main__":
-    cli.main(group, PROGRAM)
+    commandline.main(group, PROGRAM)

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import cli, commands, metrics
-from common.compute import Compute
-from common.data import sample_rows
 from common.errors import ConfigError
-from common.image_data import pixel_rows
-from common.jobs import Splits
-from common.members import Jobs
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
+from common.images.load import pixel_rows
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report.html import Section, Table
+from common.runs import commands
+from common.runs.comparison import Jobs
+from common.runs.job import Splits
+from common.runs.sections import Drawn
+from common.training.batches import sample_rows
+from common.training.compute import Compute
 from labs.classification import transfer
 from labs.classification.baselines import SIDE
 from labs.classification.compare_transfer import ModeTrials, winners
@@ -264,22 +266,26 @@ def reasons(advice: Advice) -> Iterator[str]:
 def estimate_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of an estimate of similarity."""
     columns = ["linear classifier on", "validation accuracy", "pretrained is better by", "interval"]
-    rows = [["features, pretrained weights", cli.figure_text(found["accuracy"]), "", ""]]
+    rows = [["features, pretrained weights", commandline.figure_text(found["accuracy"]), "", ""]]
     for name, each in found["others"].items():
         what = f"features, {name}" if "weights" in name else name
         difference, low, high = each["lead"]
         interval = f"{low:+.4f} to {high:+.4f}"
-        rows.append([what, cli.figure_text(each["accuracy"]), f"{difference:+.4f}", interval])
+        rows.append(
+            [what, commandline.figure_text(each["accuracy"]), f"{difference:+.4f}", interval]
+        )
     return columns, rows
 
 
 def show(advice: Advice) -> None:
     """Print the tables, and what follows from them."""
     if advice["estimate"]:
-        cli.show_table("How alike are source and images?", *estimate_rows(advice["estimate"]))
-    cli.show_table("Which mode of transfer?", *cells(advice))
+        commandline.show_table(
+            "How alike are source and images?", *estimate_rows(advice["estimate"])
+        )
+    commandline.show_table("Which mode of transfer?", *cells(advice))
     for sentence in reasons(advice):
-        cli.say(sentence)
+        commandline.say(sentence)
 
 
 def judgments(advice: Advice, compared: Mapping[str, Entry]) -> Iterator[str]:

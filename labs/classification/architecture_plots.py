@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from common.plots import GREY, figure_style
+from common.report.plots import GREY, figure_style
 from labs.classification.names import needs_color
 
 Entry = Mapping[str, Any]  # what was measured of a model

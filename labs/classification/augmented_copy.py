@@ -16,12 +16,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from common import cli, policies
-from common.decoding import ImageFiles, decode, photo
 from common.errors import ConfigError, DataError, SaveError, Stopped
 from common.files import PREFIX
-from common.image_data import ImageCard
-from common.images import ImageSet, relative_name
+from common.images import policies
+from common.images.decode import ImageFiles, decode, photo
+from common.images.folders import ImageSet, relative_name
+from common.images.load import ImageCard
+from common.options import commandline
 from labs.classification.augmenting import Feed
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
@@ -46,13 +47,17 @@ def command(config: ClassificationConfig, out: Path, copies: int) -> None:
     splits, card = load(dataclasses.replace(config, decoding="stream"))
     policies.check(config.augment, splits["train"])
     for name, reason in card.skipped[:10]:
-        cli.note(f"skipped {name}: {reason}")
+        commandline.note(f"skipped {name}: {reason}")
     more = copies * len(splits["train"])
-    cli.note(f"writing {sum(map(len, splits.values())):,} originals and {more:,} copies to {out}")
+    commandline.note(
+        f"writing {sum(map(len, splits.values())):,} originals and {more:,} copies to {out}"
+    )
     counts = write(config, card, splits, out, copies)
     rows = [[part, f"{each.originals:,}", f"{each.copies:,}"] for part, each in counts.items()]
-    cli.show_table(f"{out}, of {card.source}", ["part", "originals", "augmented copies"], rows)
-    cli.say(
+    commandline.show_table(
+        f"{out}, of {card.source}", ["part", "originals", "augmented copies"], rows
+    )
+    commandline.say(
         "Copies of one image must not fall on both sides of a split, so the folder has the parts "
         f"that train makes of {config.data} with --split-seed {config.split_seed}, and only "
         "training images have copies."

@@ -16,13 +16,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from common import augment, cli, image_data, plots, policies, seeding
-from common.augment import Transform
-from common.config import POLICY
-from common.data import spans
-from common.image_data import ImageCard
-from common.images import ImageSet
-from common.mixing import Mixing
+from common import seeding
+from common.images import augment, policies
+from common.images import load as image_data
+from common.images.augment import Transform
+from common.images.folders import ImageSet
+from common.images.load import ImageCard
+from common.options import commandline
+from common.options.config import POLICY
+from common.report import plots
+from common.training.batches import spans
+from common.training.mixing import Mixing
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
 
@@ -66,7 +70,7 @@ def command(config: ClassificationConfig, samples: int, epochs: int, picture: Pa
     labels = [label(card, splits["train"].targets[row]) for row in rows]
     path = picture or Path(f"augment-{Path(config.data).stem}.png")
     plots.save(draw(drawn, labels, f"Training images of {card.source}"), path)
-    cli.show_table("Changes of training images", ["change", ""], about(config, card))
+    commandline.show_table("Changes of training images", ["change", ""], about(config, card))
     click.echo(f"Picture: {path}")
 
 

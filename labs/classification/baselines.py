@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.data import sample_rows
-from common.image_data import pixel_rows
-from common.images import ImageSet
+from common.images.folders import ImageSet
+from common.images.load import pixel_rows
+from common.training.batches import sample_rows
 
 SIDE, ROWS = 32, 5000
 NEIGHBORS = "k-nearest neighbors"

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from common import cli
-from common import metrics as figures
-from common.augment import Affine
-from common.config import NONE, read_toml
 from common.errors import NonFiniteError
-from common.images import ImageSet
-from common.jobs import Splits
-from common.members import Jobs
-from common.report import Section
-from common.results import Array
-from common.run import Run
-from common.sections import Drawn
+from common.images.augment import Affine
+from common.images.folders import ImageSet
+from common.metrics import metrics as figures
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.options.config import NONE, read_toml
+from common.report.html import Section
+from common.runs.comparison import Jobs
+from common.runs.folder import Run
+from common.runs.job import Splits
+from common.runs.sections import Drawn
 from labs.classification import architecture_plots, baselines, robustness, task
 from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
 from labs.classification.names import smallest_input
@@ -83,7 +83,7 @@ class Comparison(Trials[CompareArchitecturesConfig]):
         try:
             return super().train_member(job, label)
         except NonFiniteError as error:
-            cli.note(f"{label} diverged: {error}")
+            commandline.note(f"{label} diverged: {error}")
             return False
 
     def measure(self, jobs: Jobs) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def _sharing(compared: Mapping[str, Entry]) -> Iterator[str]:
     if not found:
         return
     said = ", ".join(
-        f"{kind} {cli.lead_text(each['difference'], each['interval'])}"
+        f"{kind} {commandline.lead_text(each['difference'], each['interval'])}"
         for kind, each in found.items()
     )
     yield (

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import cli, plots
-from common import metrics as figures
-from common.images import ImageSet
-from common.jobs import Splits
-from common.members import Jobs
-from common.plots import Bar
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
+from common.images.folders import ImageSet
+from common.metrics import metrics as figures
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.runs.comparison import Jobs
+from common.runs.job import Splits
+from common.runs.sections import Drawn
 from labs.classification import labels, task
 from labs.classification.config import HEADS, CompareHeadsConfig
 from labs.classification.trials import Entry, Trial, Trials
@@ -68,7 +69,7 @@ class Comparison(Trials[CompareHeadsConfig]):
     def shown(cls, entry: Entry) -> dict[str, str]:
         """Show the parameters, and the time for an image."""
         return {
-            "parameters": cli.figure_text(entry["parameters"]),
+            "parameters": commandline.figure_text(entry["parameters"]),
             "ms an image": f"{entry['milliseconds']:.2f}",
         }
 
@@ -84,7 +85,7 @@ class Comparison(Trials[CompareHeadsConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, the columns by themselves, and what came out."""
-        cli.show_table("Each label column", *_columns_table(metrics["compared"]))
+        commandline.show_table("Each label column", *_columns_table(metrics["compared"]))
         super().show(metrics)
 
 

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from common import metrics, plots
-from common.cli import figure_text, lead_text
-from common.data import close
 from common.errors import DataError
-from common.jobs import Splits
-from common.members import Jobs
-from common.plots import Bar
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text, lead_text
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.runs.comparison import Jobs
+from common.runs.job import Splits
+from common.runs.sections import Drawn
+from common.training.batches import close
 from labs.classification import plots as lab_plots
 from labs.classification.config import IMBALANCE, CompareImbalanceConfig
 from labs.classification.trials import Entry, Trial, Trials, leads_of, told

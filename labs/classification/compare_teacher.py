@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from common.jobs import Splits
-from common.members import Jobs
-from common.metrics import seeds_interval, wilson
-from common.report import Section
-from common.results import Array
-from common.sections import Drawn
+from common.metrics.main_metric import Array
+from common.metrics.metrics import seeds_interval, wilson
+from common.report.html import Section
+from common.runs.comparison import Jobs
+from common.runs.job import Splits
+from common.runs.sections import Drawn
 from labs.classification import distillation
 from labs.classification.config import ClassificationConfig, CompareTeacherConfig
 from labs.classification.trials import Entry, Trial, Trials

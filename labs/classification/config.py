@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.config import POLICIES, POLICY, ImageConfig, flag, nearest, option, shared
+from common.options.config import POLICIES, POLICY, ImageConfig, flag, nearest, option, shared
 from labs.classification.names import LITE, model_names, needs_color
 
 LOSSES = ("cross-entropy", "mse", "mae")

@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from common import image_data
-from common.data import thinned_rows
 from common.errors import DataError
-from common.image_data import ImageCard
-from common.images import ImageSet
+from common.images import load as image_data
+from common.images.folders import ImageSet
+from common.images.load import ImageCard
+from common.training.batches import thinned_rows
 from labs.classification.config import ClassificationConfig
 from labs.classification.names import needs_color, smallest_input
 from labs.classification.transfer import Inputs

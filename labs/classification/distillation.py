@@ -11,19 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common import cli, metrics, training
-from common.augment import luminance
-from common.checkpoint import load_weights
-from common.config import build, read_toml
-from common.data import close
+from common import training
 from common.errors import ConfigError, RunError
-from common.image_data import ImageCard
-from common.jobs import Outputs, Splits
-from common.report import Section, Table
-from common.results import Array
-from common.run import open_run
-from common.tasks import Classification
+from common.images.augment import luminance
+from common.images.load import ImageCard
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.options.config import build, read_toml
+from common.report.html import Section, Table
+from common.runs.folder import open_run
+from common.runs.job import Outputs, Splits
 from common.training import Task, When
+from common.training.batches import close
+from common.training.checkpoint import load_weights
+from common.training.task import Classification
 from labs.classification import results, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.sources import Source, doubt
@@ -224,8 +226,8 @@ def measure(job: "Images", outputs: Mapping[str, Outputs], splits: Splits) -> di
         splits: its data.
 
     Returns:
-        What `common.results.Headline.compare` returns of the teacher, the share of test images of
-        which both say the same with its interval, and who the teacher is.
+        What `common.metrics.main_metric.Headline.compare` returns of the teacher, the share of test
+        images of which both say the same with its interval, and who the teacher is.
     """
     source = find(job.config, job.card)
     teacher = build_teacher(source, job)
@@ -324,7 +326,7 @@ def _measured(figures: Mapping[str, Any], size: int) -> list[str]:
 
 
 def _lead(teacher: Mapping[str, Any]) -> str:
-    return cli.lead_text(teacher["lead"], teacher["lead_interval"])
+    return commandline.lead_text(teacher["lead"], teacher["lead_interval"])
 
 
 def _figure(value: float) -> str:

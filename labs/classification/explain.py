@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.config import nearest
-from common.decoding import decode
 from common.errors import ConfigError, DataError
-from common.images import ImageSet
-from common.jobs import Splits
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
-from common.tasks import probabilities
-from common.user_images import printable
+from common.images.decode import decode
+from common.images.folders import ImageSet
+from common.images.inputs import printable
+from common.metrics.main_metric import Array
+from common.options.config import nearest
+from common.report.html import Section, Table
+from common.runs.job import Splits
+from common.runs.sections import Drawn
+from common.training.task import probabilities
 from labs.classification import explain_plots as plots
 from labs.classification import layers, results, task
 from labs.classification.job import Images

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from common.plots import drawable, figure_style, short
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.report.plots import drawable, figure_style, short
 
 if TYPE_CHECKING:
     from labs.classification.explain import Explanation, Filters

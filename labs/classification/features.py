@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common import layers
-from common.compute import Compute
-from common.data import Batches
+from common.training import layers
+from common.training.batches import Batches
+from common.training.compute import Compute
 
 LARGEST = 2**30  # bytes of features that are kept of a split
 

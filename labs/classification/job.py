@@ -7,16 +7,20 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from common import cli, image_data, optim, policies, training
-from common.data import Updates
-from common.image_data import PATHS, ImageCard
-from common.images import ImageSet
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import ACCURACY, MAE, Array, Headline
-from common.sections import Drawn
-from common.summary import summarize
-from common.tasks import Classification, probabilities
+from common import training
+from common.images import load as image_data
+from common.images import policies
+from common.images.folders import ImageSet
+from common.images.load import PATHS, ImageCard
+from common.metrics.main_metric import ACCURACY, MAE, Array, Headline
+from common.options import commandline
+from common.report.html import Section
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training import optim
+from common.training.batches import Updates
+from common.training.summary import summarize
+from common.training.task import Classification, probabilities
 from labs.classification import (
     baselines,
     distillation,
@@ -66,9 +70,9 @@ class Images(Job[ClassificationConfig, ImageCard]):
             return
         taken = transfer.load(self.model, self.config)
         if hasattr(self, "run"):  # not when it is only tried
-            cli.note(f"{taken}; {transfer.trains(self.model)}")
+            commandline.note(f"{taken}; {transfer.trains(self.model)}")
             if doubt := transfer.doubt(self.config, self.card):
-                cli.note(doubt)
+                commandline.note(doubt)
 
     def check(self, splits: Splits) -> None:
         """Refuse what training would stumble over, a wrong teacher or policy too."""
@@ -107,7 +111,9 @@ class Images(Job[ClassificationConfig, ImageCard]):
         options = {**image_data.batching(config, training=training), **drawn}
         return features.Features(self.model, self._head, images, compute, **options)
 
-    def train(self, splits: Splits, display: cli.Display, say: Callable[[str], None]) -> None:
+    def train(
+        self, splits: Splits, display: commandline.Display, say: Callable[[str], None]
+    ) -> None:
         """Train; what a frozen backbone makes of images that are not augmented is kept."""
         self._head = self.keepable(len(splits["train"]))
         if self._head is None:

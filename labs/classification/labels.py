@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from common import metrics, plots
-from common.cli import figure_text
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text
+from common.report import plots
+from common.report.html import Section, Table
+from common.runs.sections import Drawn
 
 Labels = Mapping[str, Sequence[str]]
 """The names of the classes of each column."""

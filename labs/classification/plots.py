@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common.plots import figure_style, image_grid, message, short
+from common.report.plots import figure_style, image_grid, message, short
 
 Array = NDArray[Any]
 

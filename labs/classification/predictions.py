@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from common import training
-from common.images import ImageSet
-from common.results import Array
-from common.tasks import probabilities
-from common.user_images import read_images
+from common.images.folders import ImageSet
+from common.images.inputs import read_images
+from common.metrics.main_metric import Array
+from common.training.task import probabilities
 from labs.classification import task
 from labs.classification.job import Images
 from labs.classification.labels import marginals

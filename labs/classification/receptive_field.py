@@ -20,13 +20,15 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
-from common import cli, plots, seeding
+from common import seeding
 from common.errors import ConfigError
-from common.plots import drawable, figure_style, short
-from common.report import Section, Table
-from common.results import Array
-from common.run import Run
-from common.sections import Drawn
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import drawable, figure_style, short
+from common.runs.folder import Run
+from common.runs.sections import Drawn
 from labs.classification import layers, models, task
 from labs.classification.layers import Call
 
@@ -385,7 +387,7 @@ def save(found: Survey, path: Path) -> None:
         SaveError: it cannot be written.
     """
     plots.save(draw(found), path)
-    cli.note(f"picture: {path}")
+    commandline.note(f"picture: {path}")
 
 
 def section(found: Survey, run: Run) -> Section:

@@ -9,13 +9,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from common import cli, kept, plots
-from common import sections as common_sections
-from common.images import ImageSet
-from common.jobs import Splits
-from common.report import Section
-from common.sections import Drawn
-from common.tasks import probabilities
+from common.images.folders import ImageSet
+from common.options import commandline
+from common.report import plots
+from common.report.html import Section
+from common.runs import sections as common_sections
+from common.runs import views
+from common.runs.job import Splits
+from common.runs.sections import Drawn
+from common.training.task import probabilities
 from labs.classification import labels, results
 from labs.classification import plots as lab_plots
 from labs.classification.models.lenet import LocallyConnected
@@ -42,7 +44,7 @@ def sections(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> li
         drawn: saves figures.
     """
     errors = _numbers if job.config.numeric else _classes
-    made = [section for view in VIEWS if (section := kept.recall(job.run, view))]
+    made = [section for view in VIEWS if (section := views.recall(job.run, view))]
     return [*errors(job, outputs, test, drawn), *_filters(job, drawn), *made, _data(job)]
 
 
@@ -55,13 +57,13 @@ def add(job: "Images", splits: Splits, view: str, section: Section) -> None:
         view: one of `VIEWS`.
         section: with its pictures in the run's figures.
     """
-    kept.keep(job.run, view, section)
-    for _, path in kept.files(section):
-        cli.note(f"picture: {path}")
+    views.keep(job.run, view, section)
+    for _, path in views.files(section):
+        commandline.note(f"picture: {path}")
     if job.run.finished:
         outputs = job.predict_splits(splits, ["test"])["test"]
         job.write_report(outputs, splits, job.run.read("metrics"))
-        cli.note(f"report: {job.run.report}")
+        commandline.note(f"report: {job.run.report}")
 
 
 def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:

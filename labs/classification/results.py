@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import Tensor
 
-from common import metrics
-from common.results import Array, Headline
-from common.tasks import probabilities
+from common.metrics import metrics
+from common.metrics.main_metric import Array, Headline
+from common.training.task import probabilities
 
 
 def figures(outputs: Tensor, targets: Array, headline: Headline) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common import metrics
-from common.augment import Affine
-from common.data import sample_rows
-from common.images import ImageSet
-from common.results import Array
+from common.images.augment import Affine
+from common.images.folders import ImageSet
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.training.batches import sample_rows
 
 CHANGES: dict[str, tuple[float, ...]] = {
     "shift": tuple(pixels / 28 for pixels in range(7)),
@@ -41,7 +41,7 @@ def changed(part: ImageSet, kind: str, amount: float) -> ImageSet:
     """Return images shifted, scaled or rotated about the center, with black where nothing was.
 
     One after the other they are shifted right, down, left and up, and rotated to the right and to
-    the left. The images are warped as `common.augment.Affine` does in training, and rounded.
+    the left. The images are warped as `common.images.augment.Affine` does in training, and rounded.
 
     Args:
         part: the images.

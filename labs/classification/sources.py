@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from common.config import flag
-from common.image_data import ImageCard
-from common.run import Run
+from common.images.load import ImageCard
+from common.options.config import flag
+from common.runs.folder import Run
 from labs.classification.config import ClassificationConfig
 
 _SPLIT = ("data", "path_column", "label_column", "limit", "split_seed")

@@ -6,13 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common import augment, image_data, losses, metrics, seeding
-from common.compute import Compute
-from common.data import repeated_rows
-from common.image_data import ImageCard
-from common.mixing import Mixing
-from common.tasks import Classification, check_finite
-from common.training import Task, When
+from common import seeding
+from common.images import augment, load
+from common.images.load import ImageCard
+from common.metrics import metrics
+from common.training import Task, When, losses
+from common.training.batches import repeated_rows
+from common.training.compute import Compute
+from common.training.mixing import Mixing
+from common.training.task import Classification, check_finite
 from labs.classification import models, transfer
 from labs.classification.config import ClassificationConfig
 from labs.classification.models import heads
@@ -132,4 +134,4 @@ def sampling(config: ClassificationConfig, targets: Tensor) -> dict[str, Tensor]
 
 def augmentation(config: ClassificationConfig, card: ImageCard) -> augment.Pipeline:
     """Return what happens to images on the device; in evaluation, only what is not random of it."""
-    return image_data.pipeline(config, card.mean, card.std)
+    return load.pipeline(config, card.mean, card.std)

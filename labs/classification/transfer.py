@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 from torch import Tensor, nn
 
-from common import download, layers, run, weights
-from common.checkpoint import load as load_checkpoint
-from common.config import build, read_toml
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
-from common.image_data import ImageCard
+from common.images.load import ImageCard
+from common.io import download
+from common.options.config import build, read_toml
+from common.runs import folder
+from common.training import layers, weights
+from common.training.checkpoint import load as load_checkpoint
 from labs.classification import sources
 from labs.classification.config import RUN, ClassificationConfig
 from labs.classification.models import efficientnet_lite
@@ -158,7 +160,7 @@ def thaw(model: nn.Module, epoch: int) -> None:
     """Let the head train in epoch 0, and one more layer before it in each epoch after that.
 
     Howard and Ruder 2018, "Universal language model fine-tuning for text classification", section
-    3.3. Layers are those of `common.layers`.
+    3.3. Layers are those of `common.training.layers`.
     """
     for network in networks(model):
         groups = list(layers.layers(network).values())
@@ -244,7 +246,7 @@ def _source(config: ClassificationConfig) -> Source:
     assert config.weights is not None
     path = Path(config.weights.removeprefix(RUN)).expanduser()
     try:
-        source = run.open_run(path, "classification", "train")
+        source = folder.open_run(path, "classification", "train")
     except RunError as error:
         raise RunError(f"--weights {config.weights}: {error}") from error
     theirs = build(ClassificationConfig, (str(source.config), read_toml(source.config)))

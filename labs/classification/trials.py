@@ -12,15 +12,18 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from common import cli, plots, report, sections
-from common import metrics as figures
-from common.jobs import Outputs, Splits
-from common.members import Jobs, Members
-from common.plots import Bar
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
-from common.tasks import probabilities
+from common.metrics import metrics as figures
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report import html as report
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.runs import sections
+from common.runs.comparison import Jobs, Members
+from common.runs.job import Outputs, Splits
+from common.runs.sections import Drawn
+from common.training.task import probabilities
 from labs.classification.config import ClassificationConfig, TrialsConfig
 from labs.classification.job import Images
 
@@ -208,8 +211,8 @@ class Trials(Members[C]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and what came out."""
-        cli.show_table(metrics["source"], *self.table(metrics["compared"]))
-        cli.say(self.verdict(metrics["compared"]))
+        commandline.show_table(metrics["source"], *self.table(metrics["compared"]))
+        commandline.say(self.verdict(metrics["compared"]))
 
     def table(self, compared: Mapping[str, Entry]) -> tuple[list[str], list[list[str]]]:
         """Return columns, and a row for each variant."""
@@ -261,7 +264,7 @@ def told(leads: Mapping[str, Lead], better: str, level: str, worse: str) -> Iter
     """
     for place, words in ((1, better), (0, level), (-1, worse)):
         named = [
-            f"{name} {cli.lead_text(difference, interval)}"
+            f"{name} {commandline.lead_text(difference, interval)}"
             for name, (difference, interval) in leads.items()
             if side(interval) == place
         ]
@@ -288,14 +291,14 @@ def _row(entry: Entry) -> dict[str, str]:
     low, high = entry["accuracy_interval"]
     of_seeds = entry["accuracy_of_seeds"]
     row = {
-        "validation": cli.figure_text(entry["validation_accuracy"]),
+        "validation": commandline.figure_text(entry["validation_accuracy"]),
         "test accuracy (95 %)": f"{entry['accuracy']:.4f} ({low:.4f} to {high:.4f})",
         "seeds": f"{min(of_seeds):.4f} to {max(of_seeds):.4f}",
         "difference (95 %)": "",
         "seconds": f"{entry['seconds']:.1f}",
     }
     if "difference" in entry:
-        lead = cli.lead_text(entry["difference"], entry["difference_interval"])
+        lead = commandline.lead_text(entry["difference"], entry["difference_interval"])
         row["difference (95 %)"] = lead
     return row
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from common import cli, commands
-from common.config import nearest
 from common.errors import ConfigError
+from common.options import commandline
+from common.options.config import nearest
+from common.runs import commands
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
@@ -35,7 +36,7 @@ SCORE = click.option(
 )
 
 
-@click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def group() -> None:
     """Find objects in images: YOLO, from its ideas to Ultralytics' models, and two-stage detectors.
 
@@ -43,7 +44,7 @@ def group() -> None:
     """
 
 
-@group.command(cls=cli.TrainCommand, config=DetectionConfig, recipes=RECIPES)
+@group.command(cls=commandline.TrainCommand, config=DetectionConfig, recipes=RECIPES)
 def train(**given: Any) -> None:
     """Train a detector, measure it against a baseline, and write a report.
 
@@ -53,12 +54,12 @@ def train(**given: Any) -> None:
     """
     own = recipe_for(given["options"].get("model"), given["options"].get("task"))
     if own and given["recipe"] is None and given["resume"] is None:
-        cli.note(f"with the values of --recipe {own}")
+        commandline.note(f"with the values of --recipe {own}")
         given["recipe"] = own
     commands.train(JOB, DetectionConfig, RECIPES, **given)
 
 
-@group.command(cls=cli.TrainCommand, config=CompareConfig, recipes={})
+@group.command(cls=commandline.TrainCommand, config=CompareConfig, recipes={})
 def compare(**given: Any) -> None:
     """Train detectors of each kind on the same data: mAP, time per image, parameters, and errors.
 
@@ -80,13 +81,13 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     Precision-recall curves and the confusion with the background are drawn into the run's figures.
     """
     job, outputs, images = commands.evaluate(resolve_name(JOB), run, split, device)
-    from common.sections import Drawn
+    from common.runs.sections import Drawn
     from labs.detection import report
 
     drawn = Drawn(job.run, f"{split}-")
     for section in report.detections(job, outputs, images, job.score, drawn):
         if section.table is not None:
-            cli.show_table(section.title, section.table.columns, section.table.rows)
+            commandline.show_table(section.title, section.table.columns, section.table.rows)
         for _, picture in section.pictures:
             click.echo(f"Picture: {picture!s}")
 
@@ -126,8 +127,8 @@ def predict(
     job = resolve_name(JOB).reopen(run, device)
     job.load_best()
     folder = output or run / "predictions"
-    found = predictions.predict(job, paths, folder, chosen, score, cli.note)
-    cli.show_table(*predictions.table(found, job.card.classes))
+    found = predictions.predict(job, paths, folder, chosen, score, commandline.note)
+    commandline.show_table(*predictions.table(found, job.card.classes))
     click.echo(f"Output: {folder}")
 
 
@@ -156,7 +157,7 @@ def export(run: Path, forms: str, output: Path | None) -> None:
     job = resolve_name(JOB).reopen(run, "cpu")
     job.load_best()
     folder = output or run / "export"
-    cli.show_table(*exporting.table(exporting.export(job, folder, chosen)))
+    commandline.show_table(*exporting.table(exporting.export(job, folder, chosen)))
     click.echo(f"Output: {folder}")
 
 
@@ -225,8 +226,8 @@ def doctor(run: Path, score: float | None, steps: int, device: str | None) -> No
     job = resolve_name(JOB).reopen(run, device)
     checks = list(examine(job, job.load_splits(), score, steps))
     for check in checks:
-        cli.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
-    cli.say(conclusion(checks))
+        commandline.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
+    commandline.say(conclusion(checks))
 
 
 @group.command("data-check")
@@ -245,7 +246,7 @@ def data_check(path: Path, form: str, output: Path | None) -> None:
         commands.show_records("Problems", found.problems, form, output)
     if form == "table":
         commands.show_records("Boxes", found.counts, "table", None)
-        cli.say(found.summary)
+        commandline.say(found.summary)
 
 
 @group.command()
@@ -259,7 +260,7 @@ def convert(source: Path, destination: Path, form: str, images: bool) -> None:
     """Write a data set in another format into a new folder; the source is only read."""
     from labs.detection.convert import convert as write
 
-    cli.say(write(source, destination, form, images))
+    commandline.say(write(source, destination, form, images))
 
 
 @group.command("report")
@@ -267,7 +268,7 @@ def convert(source: Path, destination: Path, form: str, images: bool) -> None:
 @commands.DEVICE
 def report_command(run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
-    from common.run import open_run
+    from common.runs.folder import open_run
 
     if open_run(run, "detection").job == "compare":
         resolve_name(COMPARISON).report(run)
@@ -287,7 +288,7 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     """
     if model is None:
         rows = [[name, text] for name, text in DESCRIPTIONS.items()]
-        cli.show_table("Models", ["name", ""], rows)
+        commandline.show_table("Models", ["name", ""], rows)
         click.echo(f"and Ultralytics' (AGPL-3.0): {', '.join(ULTRALYTICS)}")
         click.echo(f"and for --task segment: {', '.join(SEGMENTATION)}")
         return
@@ -300,7 +301,7 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
     found = models.build(model, names, image_size, anchors, task)
     meta = model not in torchvision_models.WEIGHTS
-    cli.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
+    commandline.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
@@ -320,13 +321,13 @@ def _opened(run: Path) -> Any:
 
 
 def _show_drawing(drawing: Any, path: Path) -> None:
-    from common import plots
+    from common.report import plots
 
     figure, table = drawing
     plots.save(figure, path)
-    cli.show_table(*table)
+    commandline.show_table(*table)
     click.echo(f"Picture: {path}")
 
 
 if __name__ == "__main__":
-    cli.main(group, PROGRAM)
+    commandline.main(group, PROGRAM)

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from common import augment
-from common.data import Place
 from common.errors import ConfigError
-from common.results import Array
+from common.images import augment
+from common.metrics.main_metric import Array
+from common.training.batches import Place
 from labs.detection.config import DetectionConfig
 from labs.detection.data import BoxSet, Letterbox
 

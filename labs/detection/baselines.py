@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_iou, nms
 
-from common.compute import one_thread
+from common.training.compute import one_thread
 from labs.detection import masks
 from labs.detection.data import BoxSet
 from labs.detection.metrics import BOX

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import decoding, images
+from common.images import decode, folders
 from labs.detection import formats
 from labs.detection.formats import SPLITS, Annotated, Picture, Problem
 from labs.detection.formats.folders import contents, is_image, walk
@@ -60,7 +60,7 @@ def _pictures(found: Annotated) -> dict[Path, Picture]:
 def _unreadable(found: Annotated) -> Iterator[Problem]:
     """Yield the images whose headers are right, and whose pixels are not."""
     pictures = _pictures(found)
-    results = decoding.photos(pictures, lambda photo: None)
+    results = decode.photos(pictures, lambda photo: None)
     for picture, why in zip(pictures.values(), results, strict=True):
         if why is not None:
             yield Problem(picture.name, BAD_IMAGE, why)
@@ -90,7 +90,7 @@ def _unused(found: Annotated) -> Iterator[Problem]:
     used = {path.resolve() for path in _pictures(found)}
     told = {problem.place for problem in found.problems}
     for path in filter(is_image, walk(found.root)):
-        name = images.relative_name(path, found.root)
+        name = folders.relative_name(path, found.root)
         if path.resolve() not in used and name not in told:
             yield Problem(name, UNUSED, "in no split, or no label file leads to it")
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 
-from common import cli, plots, report, sections
-from common.jobs import Outputs, Splits
-from common.members import Jobs, Members
-from common.plots import Bar
-from common.report import Section, Table
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report import html as report
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.runs import sections
+from common.runs.comparison import Jobs, Members
+from common.runs.job import Outputs, Splits
 from labs.detection import metrics
 from labs.detection import plots as lab_plots
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
@@ -124,8 +127,8 @@ class Comparison(Members[CompareConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and which came out best."""
-        cli.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
-        cli.say(verdict(metrics["compared"]))
+        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
+        commandline.say(verdict(metrics["compared"]))
 
 
 def table(compared: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
@@ -137,12 +140,12 @@ def table(compared: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
             [
                 name,
                 found["kind"],
-                cli.figure_text(found["validation"]["map50_95"]),
-                cli.figure_text(found["test"]["map50_95"]),
+                commandline.figure_text(found["validation"]["map50_95"]),
+                commandline.figure_text(found["test"]["map50_95"]),
                 f"{low:.4f} to {high:.4f}",
-                cli.figure_text(found["test"]["map50"]),
+                commandline.figure_text(found["test"]["map50"]),
                 f"{found['milliseconds']:.1f}",
-                cli.figure_text(found["parameters"]),
+                commandline.figure_text(found["parameters"]),
                 f"{found['seconds']['train'] / 60:.1f}",
             ]
         )

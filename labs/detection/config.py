@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import TrainingConfig, nearest, option, shared
+from common.options.config import TrainingConfig, nearest, option, shared
 from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")

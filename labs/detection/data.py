@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from common import decoding, jobs
-from common.config import nearest
-from common.data import Padded, Ragged, sample_rows, split_rows
 from common.errors import DataError
+from common.images import decode
+from common.options.config import nearest
+from common.runs import job
+from common.training.batches import Padded, Ragged, sample_rows, split_rows
 from labs.detection import formats, masks, scenes
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
@@ -32,7 +33,7 @@ GREY = 114  # what the bars of a letterbox are filled with, as in Ultralytics' m
 
 
 @dataclass(frozen=True)
-class Card(jobs.Card):
+class Card(job.Card):
     """What a run needs to know of its data without having it.
 
     Attributes:
@@ -159,7 +160,7 @@ class FileBoxSet(BoxSet):
         Raises:
             DataError: the file can no longer be read.
         """
-        return letterbox(decoding.photo(self.paths[row]), self.images.shape[-1])[0]
+        return letterbox(decode.photo(self.paths[row]), self.images.shape[-1])[0]
 
 
 class Outlined:
@@ -416,7 +417,7 @@ def _decoded(
     def change(photo: Tensor) -> Tensor | None:
         return letterbox(photo, size)[0] if keep else None
 
-    results = decoding.photos((picture.path for picture in part), change)
+    results = decode.photos((picture.path for picture in part), change)
     for picture, result in zip(part, results, strict=True):
         if isinstance(result, str):
             unreadable.append((picture.name, result))

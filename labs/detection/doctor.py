@@ -16,14 +16,15 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from common import optim, training
-from common.config import TrainingConfig
-from common.data import Padded, Ragged
+from common import training
 from common.errors import NonFiniteError
-from common.jobs import Splits
-from common.plots import short
-from common.results import Array
-from common.rows import Row, best_row
+from common.history import Row, best_row
+from common.metrics.main_metric import Array
+from common.options.config import TrainingConfig
+from common.report.plots import short
+from common.runs.job import Splits
+from common.training import optim
+from common.training.batches import Padded, Ragged
 from labs.detection import boxes as geometry
 from labs.detection import metrics
 from labs.detection.config import DetectionConfig

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from common import plots
+from common.report import plots
 
 _OPACITY = 128  # of 255: how much a mask covers
 _LEAST_SIDE = 640  # pixels of a drawn picture's longer side; smaller photos are enlarged

@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from common.compute import Compute
-from common.data import Padded
 from common.errors import DataError
-from common.jobs import Splits
-from common.plots import drawable, figure_style, short
+from common.report.plots import drawable, figure_style, short
+from common.runs.job import Splits
+from common.training.batches import Padded
+from common.training.compute import Compute
 from labs.detection import augment, tiny_yolo, torchvision_models
 from labs.detection import boxes as geometry
 from labs.detection.config import DetectionConfig

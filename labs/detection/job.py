@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common import cli, training
-from common.data import Batches, Padded, Ragged
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import Array, Headline
-from common.sections import Drawn
-from common.summary import summarize
+from common import training
+from common.metrics.main_metric import Array, Headline
+from common.options import commandline
+from common.report.html import Section
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training.batches import Batches, Padded, Ragged
+from common.training.summary import summarize
 from labs.detection import augment, baselines, data, metrics, models, report, weights
 from labs.detection.config import DetectionConfig
 from labs.detection.data import BoxSet, Card
@@ -50,7 +51,7 @@ class Detector(Job[DetectionConfig, Card]):
             return
         taken = weights.load(self.model, self.config.model, self.config.weights)
         if hasattr(self, "run"):  # not when it is only tried
-            cli.note(taken)
+            commandline.note(taken)
 
     def task(self, splits: Splits) -> training.Task:
         """Return the task of the kind of detector."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from common.results import Headline
+from common.metrics.main_metric import Headline
 
 Array = npt.NDArray[Any]
 

@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from common.plots import BLUE, GREY, ORANGE, drawable, figure_style, message, short
+from common.report.plots import BLUE, GREY, ORANGE, drawable, figure_style, message, short
 from labs.detection.metrics import KINDS, RECALLS, ByScore
 
 Array = NDArray[Any]

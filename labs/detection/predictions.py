@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common import decoding
 from common.errors import DataError
 from common.files import write_bytes, write_json, write_text
+from common.images import decode
 from labs.detection import masks, video
 from labs.detection.data import letterbox
 from labs.detection.drawing import draw
@@ -199,7 +199,7 @@ def _files(paths: Sequence[Path], drawn: Path) -> Iterator[tuple[Path, Path]]:
         yield from ((file, file.relative_to(path)) for file in files)
 
 
-_SUFFIXES = (*decoding.SUFFIXES, *video.SUFFIXES)
+_SUFFIXES = (*decode.SUFFIXES, *video.SUFFIXES)
 
 
 def _is_video(file: Path) -> bool:
@@ -226,7 +226,7 @@ def _key(name: str) -> str:
 def _photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot]:
     for name, file in named.items():
         try:
-            yield Shot(file, name, decoding.photo(file))
+            yield Shot(file, name, decode.photo(file))
         except DataError as error:
             say(f"skipped: {error}")
 

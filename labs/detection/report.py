@@ -8,11 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from common import plots as common_plots
-from common import sections as common_sections
-from common.cli import figure_text
-from common.report import Section, Table
-from common.sections import Drawn
+from common.options.commandline import figure_text
+from common.report import plots as common_plots
+from common.report.html import Section, Table
+from common.runs import sections as common_sections
+from common.runs.sections import Drawn
 from labs.detection import masks, metrics, plots
 from labs.detection.data import BoxSet
 from labs.detection.metrics import BOX, KINDS, Errors

@@ -23,10 +23,10 @@ from PIL import Image
 from torch import Tensor
 
 from common import seeding
-from common.data import Ragged, split_rows
 from common.errors import SaveError
 from common.files import cache_dir, replacing
-from common.images import load_embedded
+from common.images.folders import load_embedded
+from common.training.batches import Ragged, split_rows
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2

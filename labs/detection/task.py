@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.data import Padded
-from common.tasks import check_finite
 from common.training import Task
+from common.training.batches import Padded
+from common.training.task import check_finite
 from labs.detection import metrics
 
 MOST = 100  # detections of an image that count, by COCO's rules

@@ -25,8 +25,8 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.data import Padded
 from common.training import When
+from common.training.batches import Padded
 from labs.detection.boxes import paired_giou, paired_iou, size_iou, to_centers, to_corners
 from labs.detection.task import MOST, Detection
 

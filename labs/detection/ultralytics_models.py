@@ -26,12 +26,12 @@ import yaml
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.data import Padded
 from common.errors import ConfigError, DataError, RunError
 from common.files import cache_dir
-from common.results import Array
+from common.metrics.main_metric import Array
 from common.training import When
-from common.weights import reason
+from common.training.batches import Padded
+from common.training.weights import reason
 from labs.detection import masks, metrics
 from labs.detection.metrics import BOX
 from labs.detection.task import MOST, Detection, detections, filled

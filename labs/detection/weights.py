@@ -5,9 +5,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from common import download, weights
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
+from common.io import download
+from common.training import weights
 from labs.detection import torchvision_models
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common import cli, commands
 from common.errors import RunError
+from common.options import commandline
+from common.runs import commands
 from labs.rnn.forecast.config import RECIPES as FORECAST_RECIPES
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.memory.config import RECIPES as MEMORY_RECIPES
@@ -18,7 +19,7 @@ from labs.rnn.translate.config import RECIPES as TRANSLATE_RECIPES
 from labs.rnn.translate.config import TranslateConfig
 
 if TYPE_CHECKING:
-    from common.jobs import Job
+    from common.runs.job import Job
 
 PROGRAM = "python -m labs.rnn"
 JOBS = {
@@ -46,7 +47,7 @@ BEAM = click.option(
 )
 
 
-@click.group(cls=cli.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def group() -> None:
     """Read and write sequences with recurrent networks: texts, series, translations.
 
@@ -55,7 +56,7 @@ def group() -> None:
     """
 
 
-@group.command(cls=cli.TrainCommand, config=SentimentConfig, recipes=SENTIMENT_RECIPES)
+@group.command(cls=commandline.TrainCommand, config=SentimentConfig, recipes=SENTIMENT_RECIPES)
 def sentiment(**given: Any) -> None:
     """Train a classifier of texts, measure it against linear models, and write a report.
 
@@ -65,7 +66,7 @@ def sentiment(**given: Any) -> None:
     commands.train(JOBS["sentiment"], SentimentConfig, SENTIMENT_RECIPES, **given)
 
 
-@group.command(cls=cli.TrainCommand, config=ForecastConfig, recipes=FORECAST_RECIPES)
+@group.command(cls=commandline.TrainCommand, config=ForecastConfig, recipes=FORECAST_RECIPES)
 def forecast(**given: Any) -> None:
     """Train a forecast of series, measure it against persistence and others, write a report.
 
@@ -75,7 +76,7 @@ def forecast(**given: Any) -> None:
     commands.train(JOBS["forecast"], ForecastConfig, FORECAST_RECIPES, **given)
 
 
-@group.command(cls=cli.TrainCommand, config=TranslateConfig, recipes=TRANSLATE_RECIPES)
+@group.command(cls=commandline.TrainCommand, config=TranslateConfig, recipes=TRANSLATE_RECIPES)
 def translate(**given: Any) -> None:
     """Train an encoder-decoder, measure it against the nearest known sentence, write a report.
 
@@ -84,7 +85,7 @@ def translate(**given: Any) -> None:
     commands.train(JOBS["translate"], TranslateConfig, TRANSLATE_RECIPES, **given)
 
 
-@group.command(cls=cli.TrainCommand, config=MemoryConfig, recipes=MEMORY_RECIPES)
+@group.command(cls=commandline.TrainCommand, config=MemoryConfig, recipes=MEMORY_RECIPES)
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--text", help="Show what each gate of RUN, a sentiment run, does as it reads this.")
 def memory(run: Path | None, text: str | None, **given: Any) -> None:
@@ -103,17 +104,17 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
         raise RunError(f"{run} was trained by `{kind.verb}`; give a run of `sentiment`")
     job: Any = kind.reopen(run, "cpu")
     job.load_best()
-    from common import plots
+    from common.report import plots
     from labs.rnn.sentiment.predictions import gates
 
     for name, table, figure in gates(job, text):
         path = job.run.figures / f"gates-{name}.png"
         plots.save(figure, path)
-        cli.show_table(name, table.columns, table.rows)
+        commandline.show_table(name, table.columns, table.rows)
         click.echo(f"Picture: {path}")
 
 
-@group.command("compare-encodings", cls=cli.TrainCommand, config=CompareConfig, recipes={})
+@group.command("compare-encodings", cls=commandline.TrainCommand, config=CompareConfig, recipes={})
 def compare_encodings(**given: Any) -> None:
     """Train on one-hot words, n-gram bags, learned and pretrained vectors; show them side by side.
 
@@ -122,7 +123,7 @@ def compare_encodings(**given: Any) -> None:
     resolve_name(FAMILIES["compare-encodings"]).command(**given)
 
 
-@group.command("compare-cells", cls=cli.TrainCommand, config=CompareConfig, recipes={})
+@group.command("compare-cells", cls=commandline.TrainCommand, config=CompareConfig, recipes={})
 def compare_cells(**given: Any) -> None:
     """Train an RNN, an LSTM and a GRU on the same texts; show them side by side.
 
@@ -174,12 +175,12 @@ def predict(
         tables = [*map(Path, inputs), *filter(None, [file])]
         if len(tables) > 1:
             raise click.UsageError("a forecast goes on with one table")
-        records = ask(job, tables[0] if tables else None, cli.note)
+        records = ask(job, tables[0] if tables else None, commandline.note)
     else:
         from labs.rnn.inputs import read_texts
 
         texts = read_texts(inputs, file, text_column)
-        records = ask(job, texts, cli.note, *([] if beam is None else [beam]))
+        records = ask(job, texts, commandline.note, *([] if beam is None else [beam]))
     commands.show_records(f"{job.title} of {run}", records, form, output)
 
 
@@ -206,11 +207,11 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
         raise RunError(f"{run} is a forecast; its report shows what there is to explain")
     job: Any = kind.reopen(run, device)
     job.load_best()
-    from common import plots
+    from common.report import plots
 
     explained = resolve_name(f"labs.rnn.{kind.verb}.predictions:explain")
     how = [method] if kind.verb == "sentiment" else []
-    records, figure = explained(job, text, cli.note, *how)
+    records, figure = explained(job, text, commandline.note, *how)
     path = output or job.run.figures / "explained.png"
     plots.save(figure, path)
     commands.show_records(f"{job.title} of {run}", records, "table", None)
@@ -222,7 +223,7 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
 @commands.DEVICE
 def report_command(run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
-    from common.run import open_run
+    from common.runs.folder import open_run
 
     job = open_run(run, "rnn").job
     if job in FAMILIES:
@@ -233,7 +234,7 @@ def report_command(run: Path, device: str | None) -> None:
 
 def _kind(run: Path) -> "type[Job[Any, Any]]":
     """Return the class of a run's job."""
-    from common.run import open_run
+    from common.runs.folder import open_run
 
     job = open_run(run, "rnn").job
     if job not in JOBS:
@@ -246,4 +247,4 @@ def _kind(run: Path) -> "type[Job[Any, Any]]":
 
 
 if __name__ == "__main__":
-    cli.main(group, PROGRAM)
+    commandline.main(group, PROGRAM)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from common.cli import note
-from common.tables import decode, read_table, read_text
+from common.io.tables import decode, read_table, read_text
+from common.options.commandline import note
 
 _STDIN = Path("standard input")
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")

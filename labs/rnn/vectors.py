@@ -16,10 +16,10 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from common.data import Ragged
-from common.download import Remote, fetch
 from common.errors import DataError
 from common.files import cache_dir
+from common.io.download import Remote, fetch
+from common.training.batches import Ragged
 
 GLOVE_SIZES = (50, 100, 200, 300)
 

@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from common.cli import note
-from common.data import Ragged
 from common.errors import SaveError
 from common.files import cache_dir, replacing
+from common.options.commandline import note
+from common.training.batches import Ragged
 
 PAD, UNKNOWN = 0, 1
 SPECIALS = ("<pad>", "<unk>")

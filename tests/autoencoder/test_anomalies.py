@@ -14,7 +14,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from common.metrics import wilson
+from common.metrics.metrics import wilson
 from labs.autoencoder import anomalies, anomaly_plots
 from labs.autoencoder.anomalies import Score
 from labs.autoencoder.job import Compression
@@ -217,7 +217,7 @@ def trained(tmp_path_factory):
 
 def train(folder, **values):
     """Train a small run, and give back its material."""
-    from common.cli import display
+    from common.options.commandline import display
     from labs.autoencoder.config import AutoencoderConfig
 
     config = AutoencoderConfig(

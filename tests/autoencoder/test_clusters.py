@@ -8,7 +8,7 @@ from sklearn.metrics import (
 )
 
 from common.errors import ConfigError, DataError
-from common.metrics import bootstrap
+from common.metrics.metrics import bootstrap
 from labs.autoencoder import cluster_plots, clusters
 from labs.autoencoder.clusters import (
     adjusted_rand,

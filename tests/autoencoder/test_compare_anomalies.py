@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from common.errors import ConfigError
-from common.members import Members
+from common.runs.comparison import Members
 from labs.autoencoder import anomalies, anomaly_plots, compare_anomalies
 from labs.autoencoder.compare_anomalies import Comparison
 from labs.autoencoder.config import AutoencoderConfig, CompareAnomaliesConfig

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.config import build
 from common.errors import ConfigError, DataError
-from common.image_data import ImageCard
+from common.images.load import ImageCard
+from common.options.config import build
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import load
 from labs.autoencoder.names import VIEWS

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from common import checkpoint, files
+from common import files
+from common.training import checkpoint
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from common import plots
+from common.report import plots
 from labs.autoencoder import map_plots
 from labs.autoencoder.map_plots import Placed
 from labs.autoencoder.trust import Figures, Row, Spread, Summary, Trust

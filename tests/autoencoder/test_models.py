@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from common.errors import ConfigError
-from common.summary import summarize
+from common.training.summary import summarize
 from labs.autoencoder import models
 from labs.autoencoder.names import MODELS, VARIATIONAL
 

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from sklearn.metrics import pairwise_distances
 
-from common import metrics
 from common.errors import ConfigError, DataError
+from common.metrics import metrics
 from labs.autoencoder import neighbors
 from labs.autoencoder.neighbors import nearest, retrieval, view
 from labs.autoencoder.retrieval_plots import framed

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from common.compute import Compute
-from common.data import Batches
 from common.training import infer
+from common.training.batches import Batches
+from common.training.compute import Compute
 from labs.autoencoder.models import build
 from labs.autoencoder.names import NOISES
 from labs.autoencoder.noise import parse

@@ -5,7 +5,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from common.errors import DataError
-from common.metrics import Difference, mcnemar, wilson
+from common.metrics.metrics import Difference, mcnemar, wilson
 from labs.autoencoder import spaces
 from labs.autoencoder.job import Compression
 from labs.autoencoder.probe import STRENGTHS, fit, probe, view

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from common.errors import ConfigError, DataError
-from common.images import ImageSet
+from common.images.folders import ImageSet
 from labs.autoencoder.references import resolve
 
 NAMES = ("가.png", "b.png", "c.png")

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from common.config import build
 from common.errors import ConfigError
+from common.options.config import build
 from labs.autoencoder import baselines, sweep
 from labs.autoencoder.config import AutoencoderConfig, SweepConfig
 from labs.autoencoder.data import load

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from common import optim
-from common.compute import Compute
-from common.data import Batches
-from common.training import When, evaluate, train_step
+from common.training import When, evaluate, optim, train_step
+from common.training.batches import Batches
+from common.training.compute import Compute
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.models import Autoencoder, VariationalAutoencoder, build
 from labs.autoencoder.names import MODELS

@@ -12,9 +12,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from common import kept
 from common.errors import ConfigError, DataError, RunError
-from common.report import Section, Table
+from common.report.html import Section, Table
+from common.runs import views as kept
 from labs.autoencoder import views
 from labs.autoencoder.names import VIEWS, ViewName
 from labs.autoencoder.views import Material, View

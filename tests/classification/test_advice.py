@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from common.compute import Compute
-from common.config import build
+from common.options.config import build
+from common.training.compute import Compute
 from labs.classification import advice, models
 from labs.classification.config import AdviseConfig, ClassificationConfig
 from labs.classification.job import Images

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from common import augment as transforms
-from common import decoding
-from common.compute import Compute
 from common.errors import SaveError, Stopped
-from common.run import Run
-from common.tasks import Classification
+from common.images import augment as transforms
+from common.images import decode
+from common.runs.folder import Run
 from common.training import When
+from common.training.compute import Compute
+from common.training.task import Classification
 from labs.classification import augmented_copy, augmenting, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
@@ -319,7 +319,7 @@ def test_copy_k_is_what_epoch_k_makes_of_the_image(photos, tmp_path):
     augmented_copy.write(values, card, splits, tmp_path / "out", 2)
     feed = augmenting.Feed(values, card, len(splits["train"]))
     name = splits["train"].names[3]
-    expected = feed.together(decoding.photo(photos / name), 3, 1)
+    expected = feed.together(decode.photo(photos / name), 3, 1)
     written = tmp_path / "out/train" / name.replace(".png", "-aug2.png")
     assert torch.equal(opened(written), expected)
 

@@ -6,9 +6,9 @@ import json
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from common.config import build, to_toml
 from common.errors import ConfigError, NonFiniteError
-from common.image_data import pixel_rows
+from common.images.load import pixel_rows
+from common.options.config import build, to_toml
 from labs.classification import architecture_plots, compare_architectures, data
 from labs.classification.compare_architectures import NEIGHBORS, Comparison, verdicts
 from labs.classification.config import (

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from common.config import build
 from common.errors import ConfigError
+from common.options.config import build
 from labs.classification.compare_transfer import Comparison, winners
 from labs.classification.config import CompareTransferConfig
 from tests.classification.conftest import newest_run

@@ -11,15 +11,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
 
-from common import augment, losses, seeding
-from common import config as configs
-from common.compute import Compute
-from common.config import build
+from common import seeding
 from common.errors import ConfigError, DataError, NonFiniteError
-from common.image_data import ImageCard, pixel_rows
-from common.images import ImageFiles, ImageSet
-from common.tasks import probabilities
-from common.training import When
+from common.images import augment
+from common.images.folders import ImageFiles, ImageSet
+from common.images.load import ImageCard, pixel_rows
+from common.options import config as configs
+from common.options.config import build
+from common.training import When, losses
+from common.training.compute import Compute
+from common.training.task import probabilities
 from labs.classification import baselines, results, task
 from labs.classification import config as lab_config
 from labs.classification.config import ClassificationConfig

@@ -17,15 +17,15 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from common import losses, seeding, training
-from common.augment import luminance
-from common.checkpoint import load_weights
-from common.compute import Compute
-from common.config import build
+from common import seeding, training
 from common.errors import ConfigError, RunError
-from common.mixing import Mixing
-from common.tasks import Classification
-from common.training import When
+from common.images.augment import luminance
+from common.options.config import build
+from common.training import When, losses
+from common.training.checkpoint import load_weights
+from common.training.compute import Compute
+from common.training.mixing import Mixing
+from common.training.task import Classification
 from labs.classification import distillation, sources, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.distillation import Distillation, Teacher, distillation_loss

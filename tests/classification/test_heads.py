@@ -14,13 +14,13 @@ from sklearn import metrics as reference
 from torch import nn
 from torch.nn import functional
 
-from common import checkpoint, weights
-from common.config import build
-from common.data import sample_rows
 from common.errors import ConfigError, DataError
-from common.image_data import ImageCard
-from common.images import combinations, load_csv
-from common.tasks import probabilities
+from common.images.folders import combinations, load_csv
+from common.images.load import ImageCard
+from common.options.config import build
+from common.training import checkpoint, weights
+from common.training.batches import sample_rows
+from common.training.task import probabilities
 from labs.classification import compare_heads, data, features, labels, models, task, transfer
 from labs.classification.config import HEADS, ClassificationConfig, CompareHeadsConfig
 from labs.classification.job import Images

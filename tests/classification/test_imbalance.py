@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from common import checkpoint
-from common.config import build
-from common.images import ImageFiles
+from common.images.folders import ImageFiles
+from common.options.config import build
+from common.training import checkpoint
 from labs.classification import compare_imbalance
 from labs.classification.compare_imbalance import Comparison, frequent_first, rarest
 from labs.classification.config import IMBALANCE, ClassificationConfig, CompareImbalanceConfig

@@ -17,11 +17,10 @@ from torchvision.models import (
     vgg,
 )
 
-from common import losses
 from common.errors import ConfigError
-from common.summary import summarize
-from common.tasks import Classification
-from common.training import When
+from common.training import When, losses
+from common.training.summary import summarize
+from common.training.task import Classification
 from labs.classification.models import BUILDERS, build
 from labs.classification.models import lenet as lenets
 from labs.classification.models.resnet import Block

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from common import plots
+from common.report import plots
 from labs.classification.plots import filters, mistakes
 
 CLASSES = ("고양이", "강아지", "$<b>")

@@ -10,7 +10,7 @@ import signal
 import pytest
 from PIL import Image
 
-from common import decoding
+from common.images import decode
 from labs.classification.config import ClassificationConfig
 from labs.classification.names import model_names
 
@@ -98,7 +98,7 @@ def test_a_picture_gets_the_same_answer_alone_as_among_others(lab, run, photos):
 
 def test_many_pictures_are_read_in_pieces(lab, run, photos, monkeypatch):
     whole = lab("predict", run, photos, "--format", "csv")
-    monkeypatch.setattr("common.user_images._CHUNK", 3)
+    monkeypatch.setattr("common.images.inputs._CHUNK", 3)
     pieces = lab("predict", run, photos, "--format", "csv")
     numbers = [
         [float(row["probability"]) for row in csv.DictReader(io.StringIO(r.out))]
@@ -207,7 +207,7 @@ def test_a_signal_while_a_picture_is_read_stops_the_command(signum, lab, run, ph
         signal.raise_signal(signum)
         return opened(*args, **kwargs)
 
-    monkeypatch.setattr(decoding.Image, "open", open_and_signal)
+    monkeypatch.setattr(decode.Image, "open", open_and_signal)
     result = lab("predict", run, photos)
     assert result.code == 128 + signum
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from common.images import ImageSet
+from common.images.folders import ImageSet
 from labs.classification import robustness
 from labs.classification.robustness import AS_IS, CHANGES, changed
 

@@ -8,11 +8,11 @@ import json
 import pytest
 import torch
 
-from common import checkpoint
-from common.compute import has_bf16
-from common.config import OPTIMIZERS, SCHEDULES, build, field_types, read_toml, to_toml
-from common.rows import best_row, better_direction
-from common.tasks import Classification
+from common.history import best_row, better_direction
+from common.options.config import OPTIMIZERS, SCHEDULES, build, field_types, read_toml, to_toml
+from common.training import checkpoint
+from common.training.compute import has_bf16
+from common.training.task import Classification
 from labs.classification.config import LOSSES, ClassificationConfig
 
 TIMES = ("seconds", "samples_per_second")

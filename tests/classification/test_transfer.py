@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision.models import get_model, resnet50
 
-from common import layers, optim
-from common.config import build
 from common.errors import ConfigError, DataError, RunError
+from common.options.config import build
+from common.training import layers, optim
 from labs.classification import features, models, names, task, transfer
 from labs.classification.config import RECIPES, ClassificationConfig
 from labs.classification.job import Images

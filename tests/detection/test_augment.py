@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.data import Batches, Place, Ragged
 from common.errors import ConfigError
+from common.training.batches import Batches, Place, Ragged
 from labs.detection import augment
 from labs.detection.config import DetectionConfig
 from labs.detection.data import GREY, BoxSet, Letterbox

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from common.config import build
+from common.options.config import build
 from labs.detection.compare import Comparison, table, verdict
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
 

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from common.data import Batches
 from common.errors import DataError
+from common.training.batches import Batches
 from labs.detection import data, scenes
 from labs.detection.config import DetectionConfig
 from labs.detection.data import GREY, BoxSet, Card, FileBoxSet, Letterbox, letterbox, load

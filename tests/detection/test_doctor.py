@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.compute import Compute
-from common.data import Padded, Ragged
+from common.training.batches import Padded, Ragged
+from common.training.compute import Compute
 from labs.detection import doctor, task
 from labs.detection.config import DetectionConfig
 from labs.detection.data import BoxSet

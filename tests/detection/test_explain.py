@@ -2,9 +2,9 @@ import pytest
 import torch
 from torchvision.ops import batched_nms, box_iou
 
-from common import plots
-from common.compute import Compute
 from common.errors import DataError
+from common.report import plots
+from common.training.compute import Compute
 from labs.detection import explain
 from labs.detection.config import DetectionConfig
 from labs.detection.job import Detector

@@ -11,9 +11,9 @@ import torch
 import torchvision
 from rich.console import Console
 
-from common import checkpoint
-from common.cli import Display
 from common.errors import RunFailed
+from common.options.commandline import Display
+from common.training import checkpoint
 from labs.detection import export
 from labs.detection.config import DetectionConfig
 from labs.detection.export import Detections

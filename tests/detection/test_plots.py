@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from common.plots import png
+from common.report.plots import png
 from labs.detection import metrics, plots
 from labs.detection.plots import Panel
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from common import checkpoint
 from common.errors import DataError
+from common.training import checkpoint
 from labs.detection import predictions, video
 from labs.detection.config import DetectionConfig
 from labs.detection.drawing import draw

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.data import Padded, Ragged
-from common.report import render
-from common.sections import Drawn
+from common.report.html import render
+from common.runs.sections import Drawn
+from common.training.batches import Padded, Ragged
 from labs.detection import metrics, report
 from labs.detection.config import DetectionConfig
 from labs.detection.data import BoxSet, Card
@@ -128,6 +128,6 @@ def test_the_surest_mistake_comes_first(made, monkeypatch):
 
 
 def _figure():
-    from common.plots import message
+    from common.report.plots import message
 
     return message("drawn")

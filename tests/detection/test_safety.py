@@ -55,7 +55,7 @@ import os, socket, subprocess, warnings
 
 import numpy, PIL.Image, torch, torchvision
 from pathlib import Path
-from common.data import Padded, Place, Ragged
+from common.training.batches import Padded, Place, Ragged
 from common.training import When
 from labs.detection import augment, weights
 from labs.detection.config import DetectionConfig

@@ -9,13 +9,13 @@ import torch
 import yaml
 from PIL import Image
 
-from common import optim, training
-from common.checkpoint import Checkpoints
-from common.compute import Compute
-from common.config import build as build_config
-from common.data import Batches, Padded, Ragged
+from common import training
 from common.errors import ConfigError, DataError
-from common.training import When
+from common.options.config import build as build_config
+from common.training import When, optim
+from common.training.batches import Batches, Padded, Ragged
+from common.training.checkpoint import Checkpoints
+from common.training.compute import Compute
 from labs.detection import augment, baselines, data, masks, metrics, names, scenes
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.data import BoxSet, FileBoxSet

@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from common import optim
-from common.augment import Pipeline
-from common.compute import Compute
-from common.data import Padded
-from common.means import shares
-from common.training import When, evaluate, train_step
+from common.images.augment import Pipeline
+from common.training import When, evaluate, optim, train_step
+from common.training.batches import Padded
+from common.training.compute import Compute
+from common.training.means import shares
 from labs.detection import boxes as geometry
 from labs.detection.scenes import Composer
 from labs.detection.task import MOST

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from common.data import Padded
 from common.training import When
+from common.training.batches import Padded
 from labs.detection import torchvision_models
 from labs.detection.task import MOST
 

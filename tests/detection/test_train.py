@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from common import checkpoint, cli
-from common.config import build
 from common.errors import Stopped
+from common.options import commandline
+from common.options.config import build
+from common.training import checkpoint
 from labs.detection.config import RECIPES, DetectionConfig, recipe_for
 from labs.detection.job import Detector
 
@@ -118,7 +119,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(lab, trained, tmp_path, monkeypatch, 
         raise Stopped(15)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli.Display, "epoch", stop)
+        patch.setattr(commandline.Display, "epoch", stop)
         stopped = lab("train", *SMALL, "--run-dir", tmp_path, "--name", "stopped", *words)
     assert stopped.code == 128 + 15
     run = tmp_path / "detection/stopped"

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from common import optim, training
-from common.checkpoint import Checkpoints
-from common.data import Batches, Padded, Ragged
+from common import training
 from common.errors import ConfigError, RunError
-from common.training import When
+from common.training import When, optim
+from common.training.batches import Batches, Padded, Ragged
+from common.training.checkpoint import Checkpoints
 from labs.detection import augment, names, weights
 from labs.detection.config import DetectionConfig
 from labs.detection.data import BoxSet

@@ -5,9 +5,9 @@ import zipfile
 import pytest
 import torch
 
-from common import download
-from common.data import Ragged
 from common.errors import DataError
+from common.io import download
+from common.training.batches import Ragged
 from labs.rnn import vectors
 from labs.rnn.vectors import load_vectors, read_vectors
 

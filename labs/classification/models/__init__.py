@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from common.config import nearest
 from common.errors import ConfigError
+from common.options.config import nearest
 from labs.classification.models import torchvision_models
 from labs.classification.models.alexnet import NORMALIZATIONS, alexnet
 from labs.classification.models.efficientnet_lite import efficientnet_lite0

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.decoding import photo_size
 from common.errors import DataError
 from common.files import write_text
-from common.images import relative_name
-from common.tables import read_text
+from common.images.decode import photo_size
+from common.images.folders import relative_name
+from common.io.tables import read_text
 from labs.detection.formats.folders import Finder, part_of
 from labs.detection.formats.records import (
     BAD_BOX,

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from common.decoding import SUFFIXES
 from common.errors import DataError
-from common.images import PARTS, relative_name
+from common.images.decode import SUFFIXES
+from common.images.folders import PARTS, relative_name
 from labs.detection.formats.records import IGNORED, SPLITS, Picture, Problem
 
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.sax.saxutils import escape
 
-from common.decoding import photo_size
 from common.errors import DataError
 from common.files import write_text
-from common.images import PARTS, relative_name
-from common.tables import read_text
+from common.images.decode import photo_size
+from common.images.folders import PARTS, relative_name
+from common.io.tables import read_text
 from labs.detection.formats.folders import Finder, by_folder, is_image, part_of, walk
 from labs.detection.formats.records import (
     BAD_BOX,

@@ -17,12 +17,12 @@ from typing import Any
 
 import yaml
 
-from common.config import nearest
-from common.decoding import photo_size
 from common.errors import DataError
 from common.files import write_text
-from common.images import relative_name
-from common.tables import read_text
+from common.images.decode import photo_size
+from common.images.folders import relative_name
+from common.io.tables import read_text
+from common.options.config import nearest
 from labs.detection.formats.folders import Finder, by_folder, is_image, walk
 from labs.detection.formats.records import (
     BAD_BOX,

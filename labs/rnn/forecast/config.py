@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import TrainingConfig, option, shared
+from common.options.config import TrainingConfig, option, shared
 
 EMBEDDED = ("google", "stocks", "seasonal")
 STRATEGIES = ("direct", "recursive", "encoder-decoder")

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from common.data import Batches
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import Array, Headline
-from common.sections import Drawn
+from common.metrics.main_metric import Array, Headline
+from common.report.html import Section
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training.batches import Batches
 from labs.rnn.forecast import baselines, metrics, report, task
 from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
 from labs.rnn.forecast.data import Card, Windows, by_origin, load

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common import metrics
-from common.results import Headline
+from common.metrics import metrics
+from common.metrics.main_metric import Headline
 
 Array = npt.NDArray[Any]
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common import seeding, tables
-from common.config import nearest
+from common import seeding
 from common.errors import DataError
+from common.io import tables
+from common.options.config import nearest
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
 from labs.rnn.forecast.dates import Spacing

@@ -10,7 +10,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from common.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
+from common.report.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
 
 Array = npt.NDArray[Any]
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from common import sections as common_sections
-from common.cli import figure_text
-from common.jobs import Outputs
-from common.report import Section, Table
-from common.sections import Drawn
+from common.options.commandline import figure_text
+from common.report.html import Section, Table
+from common.runs import sections as common_sections
+from common.runs.job import Outputs
+from common.runs.sections import Drawn
 from labs.rnn.forecast import metrics, plots
 from labs.rnn.forecast.data import Windows
 from labs.rnn.forecast.dates import Spacing

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.compute import Compute
-from common.data import Batches
 from common.errors import NonFiniteError
 from common.training import Task, When
+from common.training.batches import Batches
+from common.training.compute import Compute
 from labs.rnn.forecast import metrics
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Windows

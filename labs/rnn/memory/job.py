@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common import cli
-from common.checkpoint import load_weights
-from common.cli import Display
 from common.errors import NonFiniteError
-from common.members import Jobs, Members
-from common.rows import Row
+from common.history import Row
+from common.options import commandline
+from common.options.commandline import Display
+from common.runs.comparison import Jobs, Members
 from common.training import Progress
+from common.training.checkpoint import load_weights
 from labs.rnn.memory import gradients, report
 from labs.rnn.memory.config import CELLS, RECIPES, MemoryConfig
 from labs.rnn.memory.member import LAB, Member, compared, measured, start_name
@@ -38,16 +38,16 @@ class Memory(Members[MemoryConfig]):
         """Train a member; one that fails as it can without clipping is left out."""
         splits = job.load_splits()
         try:
-            with cli.display(job.config.epochs, ()) as display:
-                job.train(splits, _Bar(display), cli.note)
+            with commandline.display(job.config.epochs, ()) as display:
+                job.train(splits, _Bar(display), commandline.note)
         except NonFiniteError as error:
             if job.run.path.name in compared(self.config):
                 raise
-            cli.note(f"{label} is left out: {error}")
+            commandline.note(f"{label} is left out: {error}")
             return False
         job.conclude(splits, 0.0)
         headline, figures = job.headline, job.run.read("metrics")
-        cli.note(
+        commandline.note(
             f"{label}, {_result(job, figures)}: test {headline.label} "
             f"{figures['test'][headline.name]:.4g}, {figures['seconds']['train']:.1f} s"
         )
@@ -71,8 +71,8 @@ class Memory(Members[MemoryConfig]):
         """Print the table, and what to make of it."""
         found = metrics["members"]
         shown = report.table(self.config, found)
-        cli.show_table(f"the {self.config.task} task", shown.columns, shown.rows)
-        cli.say(report.verdict(self.config, found))
+        commandline.show_table(f"the {self.config.task} task", shown.columns, shown.rows)
+        commandline.say(report.verdict(self.config, found))
 
 
 class _Bar(Display):

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from common import jobs, seeding
-from common.data import Batches, Updates
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import Array, Headline
-from common.sections import Drawn
+from common import seeding
+from common.metrics.main_metric import Array, Headline
+from common.report.html import Section
+from common.runs import job
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training.batches import Batches, Updates
 from labs.rnn.cells import CELLS
 from labs.rnn.memory.config import MemoryConfig
 from labs.rnn.memory.models import Rememberer
@@ -77,14 +78,14 @@ def describe(config: MemoryConfig) -> str:
     return start_name(config) + ("" if config.clip else ", unclipped")
 
 
-class Member(Job[MemoryConfig, jobs.Card]):
+class Member(Job[MemoryConfig, job.Card]):
     """Trains one cell on one task at one length, and holds it against an answer without memory."""
 
     lab, verb = LAB, "member"
-    config_type, card_type = MemoryConfig, jobs.Card
+    config_type, card_type = MemoryConfig, job.Card
 
     @classmethod
-    def load(cls, config: MemoryConfig) -> tuple[Splits, jobs.Card]:
+    def load(cls, config: MemoryConfig) -> tuple[Splits, job.Card]:
         """Draw the sequences that validate and test; those to train on come as they are needed."""
         task = _task(config)
         splits: dict[str, Any] = {"train": task}
@@ -93,7 +94,7 @@ class Member(Job[MemoryConfig, jobs.Card]):
             splits[name] = task.draw(generator, samples)
         counts = {"train": config.epochs * config.updates * config.batch_size, **_SAMPLES}
         digest = hashlib.sha256(splits["test"][0].numpy().tobytes()).hexdigest()
-        return splits, jobs.Card(f"the {task.name} task, T = {task.length}", counts, (), digest)
+        return splits, job.Card(f"the {task.name} task, T = {task.length}", counts, (), digest)
 
     def build_model(self) -> Rememberer:
         """Return the cell with its readout."""

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from common.errors import DataError
-from common.plots import BLUE, drawable, figure_style, short
-from common.report import Table
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.report.html import Table
+from common.report.plots import BLUE, drawable, figure_style, short
 from labs.rnn.recurrent import Recurrent
 
 # What says how much of the past is kept, by the parts that a cell has; the first that is there.

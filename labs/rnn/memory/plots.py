@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from common.plots import BLUE, GREY, ORANGE, figure_style
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.report.plots import BLUE, GREY, ORANGE, figure_style
 
 GREEN = "#009e73"
 CELL_COLORS = {"rnn": GREY, "lstm": BLUE, "gru": ORANGE}

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from common import report
-from common import sections as common_sections
-from common.cli import figure_text
-from common.report import Section, Table
-from common.run import Run
-from common.sections import Drawn
+from common.options.commandline import figure_text
+from common.report import html as report
+from common.report.html import Section, Table
+from common.runs import sections as common_sections
+from common.runs.folder import Run
+from common.runs.sections import Drawn
 from labs.rnn.memory import gradients, plots
 from labs.rnn.memory.config import MemoryConfig
 from labs.rnn.memory.plots import Curve, Reach, Threshold

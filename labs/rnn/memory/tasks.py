@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import seeding
-from common.compute import Compute
-from common.results import Array, Headline
+from common.metrics.main_metric import Array, Headline
 from common.training import Task, When
+from common.training.compute import Compute
 
 Batch = tuple[Tensor, Tensor]  # inputs (B, steps, input_size), targets (B, ...)
 

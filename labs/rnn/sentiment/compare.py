@@ -6,14 +6,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from common import cli, plots, report, sections
 from common.errors import ConfigError
-from common.jobs import Outputs, Splits
-from common.members import Jobs, Members
-from common.plots import Bar
-from common.report import Section, Table
-from common.results import Array
-from common.run import Run
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.report import html as report
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.runs import sections
+from common.runs.comparison import Jobs, Members
+from common.runs.folder import Run
+from common.runs.job import Outputs, Splits
 from labs.rnn.sentiment.config import COMPARED, CompareConfig, SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
 
@@ -70,8 +73,8 @@ class Comparison(Members[CompareConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and which came out best."""
-        cli.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
-        cli.say(verdict(metrics["compared"]))
+        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
+        commandline.say(verdict(metrics["compared"]))
 
 
 class Encodings(Comparison):
@@ -122,9 +125,9 @@ def table(compared: Mapping[str, list[dict[str, Any]]]) -> list[list[str]]:
         rows.append(
             [
                 title,
-                cli.figure_text(found[0]["parameters"]),
-                cli.figure_text(fmean(validation)),
-                cli.figure_text(fmean(test)),
+                commandline.figure_text(found[0]["parameters"]),
+                commandline.figure_text(fmean(validation)),
+                commandline.figure_text(fmean(test)),
                 f"{min(test):.4f} to {max(test):.4f}",
                 f"{fmean(each['seconds']['train'] for each in found):.1f}",
             ]

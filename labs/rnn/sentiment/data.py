@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common import jobs
-from common.config import nearest
-from common.data import Ragged, sample_rows, split_rows
-from common.download import Remote, fetch_all, fetch_unpacked
 from common.errors import DataError
 from common.files import cache_dir
-from common.tables import Table, decode, read_table
+from common.io.download import Remote, fetch_all, fetch_unpacked
+from common.io.tables import Table, decode, read_table
+from common.options.config import nearest
+from common.runs import job
+from common.training.batches import Ragged, sample_rows, split_rows
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.words import cut, encode_splits, unknown_rate
@@ -111,7 +111,7 @@ class Split(Texts):
 
 
 @dataclass(frozen=True)
-class Card(jobs.Card):
+class Card(job.Card):
     """The card of texts.
 
     Attributes:
@@ -333,7 +333,7 @@ def read_corpus(path: Path, text_column: str = "text", label_column: str = "labe
     Labels are names, or whole numbers ("1" and "1.0" are the same class then).
 
     Args:
-        path: a CSV, TSV or JSONL; see `common.tables.read_table`.
+        path: a CSV, TSV or JSONL; see `common.io.tables.read_table`.
         text_column: the column with the texts.
         label_column: the column with the labels.
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from common.data import Padded, Ragged
 from common.errors import DataError, RunError
+from common.training.batches import Padded, Ragged
 
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment

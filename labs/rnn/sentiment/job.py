@@ -9,14 +9,16 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from common import losses, metrics, training
-from common.compute import Compute
-from common.data import Batches, Ragged
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import BALANCED_ACCURACY, Array, Headline
-from common.sections import Drawn
-from common.tasks import probabilities
+from common import training
+from common.metrics import metrics
+from common.metrics.main_metric import BALANCED_ACCURACY, Array, Headline
+from common.report.html import Section
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training import losses
+from common.training.batches import Batches, Ragged
+from common.training.compute import Compute
+from common.training.task import probabilities
 from labs.rnn.sentiment import baselines, data, models, report
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.task import Parts

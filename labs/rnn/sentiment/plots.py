@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.plots import drawable, figure_style, short
+from common.report.plots import drawable, figure_style, short
 from labs.rnn.sentiment.explain import Explanation
 
 _MOST_WORDS = 60

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from common.data import Padded
 from common.errors import RunError
-from common.report import Table
+from common.report.html import Table
+from common.training.batches import Padded
 from labs.rnn.memory import microscope
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained

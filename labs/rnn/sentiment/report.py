@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from common import sections as common_sections
-from common.cli import figure_text
-from common.report import Section, Table
-from common.results import Array
-from common.sections import Drawn
-from common.tasks import probabilities
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text
+from common.report.html import Section, Table
+from common.runs import sections as common_sections
+from common.runs.sections import Drawn
+from common.training.task import probabilities
 from labs.rnn.sentiment.data import Split
 
 if TYPE_CHECKING:

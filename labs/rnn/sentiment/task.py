@@ -4,8 +4,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from common.tasks import Classification
 from common.training import When
+from common.training.task import Classification
 from labs.rnn.sentiment.models import Classifier, Text
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import TrainingConfig, option, shared
+from common.options.config import TrainingConfig, option, shared
 
 DATA = ("dates", "addition", "interface-ko", "interface-fr", "multi30k")
 CELLS = ("rnn", "lstm", "gru")

@@ -21,13 +21,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from common import jobs, seeding
-from common.config import nearest
-from common.data import Ragged
-from common.download import Remote, fetch_all
+from common import seeding
 from common.errors import DataError
 from common.files import cache_dir
-from common.tables import read_table
+from common.io.download import Remote, fetch_all
+from common.io.tables import read_table
+from common.options.config import nearest
+from common.runs import job
+from common.training.batches import Ragged
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.translate.models import EOS
@@ -78,7 +79,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Card(jobs.Card):
+class Card(job.Card):
     """What a run needs to know of its data without having it; kept as data.json.
 
     Attributes:

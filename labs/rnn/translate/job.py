@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from common.data import Batches
-from common.jobs import Job, Outputs, Splits
-from common.report import Section
-from common.results import Array, Headline
-from common.sections import Drawn
+from common.metrics.main_metric import Array, Headline
+from common.report.html import Section
+from common.runs.job import Job, Outputs, Splits
+from common.runs.sections import Drawn
+from common.training.batches import Batches
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import baselines, measures, report
 from labs.rnn.translate.config import DATA, TranslateConfig

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common import metrics
-from common.metrics import Interval
-from common.results import Headline
+from common.metrics import metrics
+from common.metrics.main_metric import Headline
+from common.metrics.metrics import Interval
 
 Array = npt.NDArray[Any]
 Texts = Sequence[str] | Array  # (N,)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from common.plots import BLUE, drawable, figure_style, short
-from common.results import Headline
+from common.metrics.main_metric import Headline
+from common.report.plots import BLUE, drawable, figure_style, short
 
 Array = NDArray[Any]
 

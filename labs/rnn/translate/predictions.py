@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from common import training
-from common.data import Padded
 from common.errors import DataError, RunError
-from common.plots import short
-from common.results import Array
+from common.metrics.main_metric import Array
+from common.report.plots import short
+from common.training.batches import Padded
 from labs.rnn.translate import plots
 from labs.rnn.translate.data import Split, encode
 from labs.rnn.translate.models import EOS, PAD, UNK, Translator

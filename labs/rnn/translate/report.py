@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from common import sections as common_sections
 from common import training
-from common.cli import figure_text
-from common.jobs import Outputs, Splits
-from common.plots import short
-from common.report import Section, Table
-from common.sections import Drawn
+from common.options.commandline import figure_text
+from common.report.html import Section, Table
+from common.report.plots import short
+from common.runs import sections as common_sections
+from common.runs.job import Outputs, Splits
+from common.runs.sections import Drawn
 from labs.rnn.translate import measures, plots, predictions
 from labs.rnn.translate.data import Split
 

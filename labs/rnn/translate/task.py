@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from common.tasks import check_finite
 from common.training import Task, When
+from common.training.task import check_finite
 from labs.rnn.translate import measures
 from labs.rnn.translate.data import decode
 from labs.rnn.translate.decoding import search

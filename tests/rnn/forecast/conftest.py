@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.config import build
+from common.options.config import build
 from labs.rnn.forecast.config import ForecastConfig
 
 

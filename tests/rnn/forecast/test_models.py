@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from common import optim, training
-from common.compute import Compute
+from common import training
 from common.errors import NonFiniteError
-from common.training import When
+from common.training import When, optim
+from common.training.compute import Compute
 from labs.rnn.forecast import data, task
 from labs.rnn.forecast.models import MODELS
 

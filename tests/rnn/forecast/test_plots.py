@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.plots import png
+from common.report.plots import png
 from labs.rnn.forecast import plots
 
 DATES = np.datetime64("2024-01-01", "s") + 86400 * np.arange(100)

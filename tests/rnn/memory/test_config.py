@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from common.config import build
 from common.errors import ConfigError
+from common.options.config import build
 from labs.rnn.cells import CELLS
 from labs.rnn.memory import config
 from labs.rnn.memory.config import RECIPES, MemoryConfig

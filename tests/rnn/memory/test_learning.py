@@ -1,8 +1,9 @@
 import pytest
 
-from common import optim, training
-from common.compute import Compute
-from common.config import build
+from common import training
+from common.options.config import build
+from common.training import optim
+from common.training.compute import Compute
 from labs.rnn.memory.config import MemoryConfig
 from labs.rnn.memory.member import Member
 

@@ -1,6 +1,6 @@
 import torch
 
-from common.config import build
+from common.options.config import build
 from labs.rnn.memory.config import MemoryConfig
 from labs.rnn.memory.member import Member, compared, describe, measured
 

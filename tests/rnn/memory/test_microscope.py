@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from common.errors import DataError
-from common.plots import png
+from common.report.plots import png
 from labs.rnn.cells import CELLS
 from labs.rnn.memory.microscope import View, by_word, draw, look, table
 from labs.rnn.recurrent import Recurrent

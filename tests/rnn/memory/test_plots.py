@@ -1,6 +1,6 @@
 import numpy as np
 
-from common.plots import png
+from common.report.plots import png
 from labs.rnn.memory.plots import Curve, Reach, Threshold, errors, reaches
 
 

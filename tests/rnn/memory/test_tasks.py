@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from common import seeding
-from common.data import Updates
+from common.training.batches import Updates
 from labs.rnn.memory.tasks import TASKS, Adding, Copy, Fresh
 
 each_task = pytest.mark.parametrize("name", TASKS)

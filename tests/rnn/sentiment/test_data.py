@@ -5,10 +5,10 @@ import unicodedata
 import pytest
 import torch
 
-from common import download
-from common.config import build
-from common.data import split_rows
 from common.errors import DataError
+from common.io import download
+from common.options.config import build
+from common.training.batches import split_rows
 from labs.rnn.sentiment import data
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.data import Card, load, read_corpus, same_text, tweets

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from common.compute import Compute
-from common.config import build
-from common.data import Padded
-from common.jobs import Job
+from common.options.config import build
+from common.runs.job import Job
+from common.training.batches import Padded
+from common.training.compute import Compute
 from labs.rnn.sentiment import baselines
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.explain import explain

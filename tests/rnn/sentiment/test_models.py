@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from common.config import build as build_config
-from common.data import Padded
 from common.errors import ConfigError
+from common.options.config import build as build_config
+from common.training.batches import Padded
 from labs.rnn.sentiment.config import CELLS, ENCODINGS, POOLS, SentimentConfig
 from labs.rnn.sentiment.models import NGramBag, OneHot, Text, build
 from labs.rnn.sentiment.ngrams import ROWS, ngrams

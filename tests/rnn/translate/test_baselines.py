@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.data import Ragged
+from common.training.batches import Ragged
 from labs.rnn.translate import baselines
 from labs.rnn.translate.data import Split
 from labs.rnn.translate.measures import CHRF, EXACT_MATCH

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from common.config import build
 from common.errors import ConfigError
+from common.options.config import build
 from labs.rnn import cells, words
 from labs.rnn.translate import config, data, models
 from labs.rnn.translate.config import RECIPES, TranslateConfig

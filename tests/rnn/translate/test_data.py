@@ -8,8 +8,8 @@ from datetime import date
 
 import pytest
 
-from common.download import DownloadError, Remote
 from common.errors import DataError
+from common.io.download import DownloadError, Remote
 from labs.rnn.translate import data
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import Card, decode, encode, load, same_text

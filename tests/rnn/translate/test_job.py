@@ -7,9 +7,9 @@ import unicodedata
 import pytest
 import torch
 
-from common import commands
-from common.config import build
 from common.errors import DataError, RunError
+from common.options.config import build
+from common.runs import commands
 from labs.rnn.translate import predictions
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import NAMES

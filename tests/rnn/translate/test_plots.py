@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from common.plots import png
+from common.report.plots import png
 from labs.rnn.translate import plots
 from labs.rnn.translate.measures import CHRF, EXACT_MATCH
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from common import optim, training
-from common.data import Batches, Padded
+from common import training
 from common.errors import NonFiniteError
-from common.training import When
+from common.training import When, optim
+from common.training.batches import Batches, Padded
 from labs.rnn.translate.data import encode
 from labs.rnn.translate.models import BOS, DECODERS, EOS, Translator
 from labs.rnn.translate.task import Translation, before

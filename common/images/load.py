@@ -1,0 +1,331 @@
+"""A config's images, split, with a card that says what they are, for the labs that take images."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from common.errors import ConfigError, DataError
+from common.images import augment, folders, policies
+from common.images.arrays import holds_arrays
+from common.images.decode import ImageFiles
+from common.images.folders import ImageSet
+from common.options.config import ImageConfig, nearest
+from common.runs import job
+from common.training.batches import Batches, sample_rows, split_rows
+from common.training.compute import Compute
+
+SETS = (*folders.EMBEDDED, *folders.DOWNLOADS)
+PATHS: dict[str, Sequence[str]] = {"data": SETS, "data_dir": ()}
+"""Options that may hold a path, each with the names that are none: `Job.paths`."""
+
+_DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
+_CHUNK = 256  # images computed at a time
+_EVALUATION_BATCH = 256
+_STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
+
+
+@dataclass(frozen=True)
+class ImageCard(job.Card):
+    """What a run needs to know of its data without having it; kept as data.json.
+
+    Attributes:
+        classes: names; () for numeric targets.
+        channels: 1 (grey) or 3 (color).
+        image_size: height and width in pixels.
+        mean: of the training split's pixels in [0, 1], for each channel.
+        std: standard deviation likewise.
+        copies: test images that are pixel for pixel also in the training split; None when not
+            looked for.
+        labels: with several label columns, the classes of each; see `images.Images.labels`.
+        target_mean: of the training split's numeric targets; a network gives a number's distance
+            from it, in deviations.
+        target_std: standard deviation likewise.
+    """
+
+    classes: tuple[str, ...]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    copies: int | None
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    target_mean: float = 0.0
+    target_std: float = 1.0
+
+    def number(self, output: float) -> float:
+        """Return the number that an output of a network stands for."""
+        return self.target_mean + self.target_std * output
+
+
+def load(
+    config: ImageConfig,
+    *,
+    color: bool = False,
+    numeric: bool = False,
+    classes: folders.Classes = "required",
+    choose: Callable[[Tensor, int], Tensor] | None = None,
+    least: int = 1,
+) -> tuple[dict[str, ImageSet], ImageCard]:
+    """Load a config's images as `train`, `validation` and `test`, with their card.
+
+    Args:
+        config: names the set.
+        color: grey images are made color ones, and when no size is given, of at least 64 pixels.
+        numeric: targets are numbers, not classes.
+        classes: whether a folder needs class folders, or images that lie in it will do.
+        choose: returns the rows to train on, from the targets of all training images and the number
+            of classes.
+        least: pixels of a side to which smaller sets are scaled when no size is given.
+
+    Raises:
+        DataError: there is no such set, folder or table, or it cannot be used.
+    """
+    found = _find(config, color, numeric, classes, max(least, _DEFAULT_SIZE if color else 1))
+    if len(config.label_column) > 1 and not found.labels:
+        raise DataError(
+            f"--label-column {','.join(config.label_column)}: only a table has several columns of "
+            f"labels, and --data {config.data} is none"
+        )
+    parts = found.parts
+    if config.limit is not None:
+        total = sum(map(len, parts.values()))
+        parts = {
+            name: part.select(
+                sample_rows(part.targets, config.limit * len(part) // total, config.split_seed)
+            )
+            for name, part in parts.items()
+        }
+    total = sum(map(len, parts.values()))
+    splits = _split(parts, config.split_seed, combined=bool(found.labels))
+    if choose is not None:
+        kept = choose(splits["train"].targets, len(found.classes))
+        splits["train"] = splits["train"].select(kept)
+    train = splits["train"]
+    mean, std = _statistics(train)
+    target_mean, target_std = _spread(train.targets) if numeric else (0.0, 1.0)
+    card = ImageCard(
+        source=found.source if config.limit is None else f"{found.source}, {total:,} of them used",
+        classes=found.classes,
+        labels=found.labels,
+        channels=train.images.shape[1],
+        image_size=train.images.shape[2],
+        mean=mean,
+        std=std,
+        counts={name: len(part) for name, part in splits.items()},
+        copies=_copies(train, splits["test"]),
+        skipped=found.skipped,
+        fingerprint=folders.fingerprint(*splits.values()),
+        target_mean=target_mean,
+        target_std=target_std,
+    )
+    return splits, card
+
+
+def _find(
+    config: ImageConfig, color: bool, numeric: bool, classes: folders.Classes, least: int
+) -> folders.Images:
+    if config.data in folders.EMBEDDED:
+        return _fitted(folders.load_embedded(config.data), config, color, numeric, least)
+    if config.data in folders.DOWNLOADS:
+        folder = Path(config.data_dir).expanduser() if config.data_dir else None
+        return _fitted(folders.load_download(config.data, folder), config, color, numeric, least)
+    path = Path(config.data).expanduser()
+    if not path.exists():
+        raise DataError(
+            f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
+            f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
+            f"{nearest(config.data, SETS)}"
+        )
+    if holds_arrays(path):
+        return _fitted(folders.load_arrays(path), config, color, numeric, least)
+    size, channels = config.image_size or max(_DEFAULT_SIZE, least), 3 if color else None
+    decoding: Any = config.decoding
+    if path.is_dir():
+        return folders.load_folder(path, size, channels, decoding, classes)
+    return folders.load_csv(
+        path, size, channels, config.path_column, config.label_column, numeric, decoding
+    )
+
+
+def _fitted(
+    found: folders.Images, config: ImageConfig, color: bool, numeric: bool, least: int
+) -> folders.Images:
+    """Return a set of tensors scaled and colored as asked, numeric where classes are numbers."""
+    values = _numbers(found.classes) if numeric else None
+    parts = {}
+    for name, part in found.parts.items():
+        pixels = part.images
+        assert isinstance(pixels, Tensor)
+        own = pixels.shape[2]
+        size = config.image_size or max(own, least)
+        pixels = pixels if size == own else _scaled(pixels, size)
+        if color and pixels.shape[1] == 1:
+            pixels = pixels.expand(-1, 3, -1, -1)
+        targets = part.targets if values is None else values[part.targets]
+        parts[name] = ImageSet(pixels, targets, part.names)
+    classes = () if numeric else found.classes
+    return dataclasses.replace(found, parts=parts, classes=classes)
+
+
+def _scaled(pixels: Tensor, size: int) -> Tensor:
+    """Scale uint8 images (N, C, S, S), some at a time: as floats they take four times the room."""
+    pieces = (
+        functional.interpolate(piece.float(), (size, size), mode="bilinear", antialias=True)
+        for piece in torch.split(pixels, _CHUNK)
+    )
+    return torch.cat([piece.round().clamp(0, 255).to(torch.uint8) for piece in pieces])
+
+
+def _numbers(classes: Sequence[str]) -> Tensor:
+    """Return the numbers that classes are called."""
+    try:
+        return torch.tensor([float(name) for name in classes])
+    except ValueError as error:
+        raise DataError(
+            f"classes such as {classes[0]!r} are no numbers to predict; give a CSV with a column "
+            "of numbers"
+        ) from error
+
+
+def _split(parts: dict[str, ImageSet], seed: int, combined: bool) -> dict[str, ImageSet]:
+    """Cut the parts that are missing out of the one that there is.
+
+    Classes that are combinations may be too rare for each part to have one; such images are split
+    as if they were of the most frequent combination.
+    """
+    whole = parts.get("all") or parts["train"]
+    fractions = {"validation": 0.1, "test": 0.2}
+    missing = {name: 0.0 if name in parts else fraction for name, fraction in fractions.items()}
+    targets = whole.targets
+    if combined:
+        counts = torch.bincount(targets)
+        targets = torch.where(counts[targets] < 3, counts.argmax(), targets)
+    rows = split_rows(targets, seed, **missing)
+    cut = {
+        name: whole.select(piece) for name, piece in zip(("train", *fractions), rows, strict=True)
+    }
+    return {name: parts[name] if name in fractions and name in parts else cut[name] for name in cut}
+
+
+def _statistics(train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel, over a fixed sample of a large split."""
+    step = max(1, len(train) // _STATISTICS_SAMPLE)
+    pixels = torch.stack([train.images[row] for row in range(0, len(train), step)]).double() / 255
+    std, mean = torch.std_mean(pixels, dim=(0, 2, 3), correction=0)
+    return tuple(mean.tolist()), tuple(std.clamp(min=1 / 255).tolist())
+
+
+def _spread(targets: Tensor) -> tuple[float, float]:
+    """Return mean and standard deviation of numeric targets; 1 where they are all the same."""
+    std, mean = torch.std_mean(targets.double(), correction=0)
+    return float(mean), float(std) or 1.0
+
+
+def _copies(train: ImageSet, test: ImageSet) -> int | None:
+    if not isinstance(train.images, Tensor) or not isinstance(test.images, Tensor):
+        return None
+    known = {image.numpy().tobytes() for image in train.images}
+    return sum(image.numpy().tobytes() in known for image in test.images)
+
+
+def pipeline(config: ImageConfig, mean: Sequence[float], std: Sequence[float]) -> augment.Pipeline:
+    """Return what happens to images on the device; in evaluation, only what is not random of it.
+
+    Policies are not among it: `batches` has them.
+
+    Args:
+        config: says what is changed in training.
+        mean: a value per channel, of images in [0, 1], which is subtracted.
+        std: a value per channel, by which is divided.
+
+    Raises:
+        ConfigError: an argument of a change is wrong.
+    """
+    try:
+        transforms = augment.parse(policies.others(config.augment))
+    except ConfigError as error:
+        raise ConfigError([f"--augment: {problem}" for problem in error.problems]) from error
+    return augment.Pipeline(transforms, mean, std)
+
+
+def batches(
+    config: ImageConfig,
+    split: ImageSet,
+    prepare: augment.Pipeline,
+    compute: Compute,
+    *,
+    training: bool = False,
+    **options: Any,
+) -> Batches:
+    """Return a split as the loop takes it: (prepared images, targets); `options` of `Batches`."""
+    data: Any = (split.images, split.targets) if isinstance(split.images, Tensor) else split
+    if training and (changes := policies.parse(config.augment)):
+        data = policies.Changed(split, changes)
+    return Batches(
+        data,
+        prepare=prepare,
+        compute=compute,
+        workers=config.workers,
+        **batching(config, training=training),
+        **options,
+    )
+
+
+def batching(config: ImageConfig, *, training: bool) -> dict[str, Any]:
+    """Return how a split is cut into batches: arguments of `Batches`."""
+    return {
+        "batch_size": config.batch_size if training else _EVALUATION_BATCH,
+        "training": training,
+        "micro_batch": config.micro_batch if training else None,
+        "seed": config.seed,
+    }
+
+
+def joined(parts: Sequence[ImageSet]) -> ImageSet:
+    """Return the splits of one set as one again."""
+    targets = torch.cat([part.targets for part in parts])
+    names = tuple(name for part in parts for name in part.names)
+    return ImageSet(_joined([part.images for part in parts]), targets, names)
+
+
+def _joined(pixels: Sequence[Tensor | ImageFiles]) -> Tensor | ImageFiles:
+    files = [each for each in pixels if isinstance(each, ImageFiles)]
+    if not files:
+        return torch.cat([each for each in pixels if isinstance(each, Tensor)])
+    return dataclasses.replace(
+        files[0],
+        paths=tuple(path for each in files for path in each.paths),
+        rows=tuple(row for each in files for row in each.rows),
+    )
+
+
+def pixel_rows(part: ImageSet, side: int | None = None) -> npt.NDArray[np.float32]:
+    """Return the images as rows of numbers in [0, 1], (N, pixels), for models that take vectors.
+
+    Args:
+        part: the images.
+        side: height and width to which larger images are shrunk.
+    """
+    return np.concatenate([_row(chunk, side) for chunk in _chunks(part)])
+
+
+def _chunks(part: ImageSet) -> Iterator[Tensor]:
+    for start in range(0, len(part), _CHUNK):
+        rows = range(start, min(start + _CHUNK, len(part)))
+        yield torch.stack([part.images[row] for row in rows])
+
+
+def _row(chunk: Tensor, side: int | None) -> npt.NDArray[np.float32]:
+    pixels = chunk.float() / 255
+    if side is not None and side < chunk.shape[2]:
+        pixels = functional.adaptive_avg_pool2d(pixels, side)
+    rows: npt.NDArray[np.float32] = pixels.flatten(1).numpy()
+    return rows

@@ -1,0 +1,1 @@
+"""Files: tables as people have them, and verified downloads."""

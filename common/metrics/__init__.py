@@ -1,0 +1,1 @@
+"""Figures with intervals, and a network against its baselines."""

@@ -1,0 +1,179 @@
+"""The network held against baselines on the same samples, with intervals."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.metrics import metrics
+from common.metrics.metrics import Interval
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The figure by which a network is held against baselines.
+
+    Attributes:
+        name: as in metrics.json and history, such as `balanced_accuracy`.
+        label: the same for a person, with its unit where it has one.
+        statistics: what each sample adds to the figure, (N, ...), from (predictions, targets).
+        figure: the figure from the statistics of any rows.
+        larger_is_better: its direction.
+        interval: the 95 % interval of the figure from its statistics; a bootstrap when None.
+        block: neighboring rows that are drawn together, where they overlap in time.
+        classes: whether predictions are classes, right or wrong, to which McNemar's test applies.
+        resamples: of each bootstrap; fewer where the figure takes long.
+        decimals: with which it is shown.
+    """
+
+    name: str
+    label: str
+    statistics: Callable[[Array, Array], Array]
+    figure: Callable[[Array], float]
+    larger_is_better: bool = True
+    interval: Callable[[Array], Interval] | None = None
+    block: int = 1
+    classes: bool = False
+    resamples: int = 2000
+    decimals: int = 4
+
+    def text(self, value: float, sign: str = "") -> str:
+        """Write a value of the figure; with `+` for a sign, also that of positive ones."""
+        return "-" if value != value else f"{value:{sign}.{self.decimals}f}"
+
+    def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
+        """Return the figure of some predictions, and under `NAME_interval` its interval."""
+        return self._measured(self.statistics(predictions, targets))
+
+    def compare(
+        self,
+        network: Mapping[str, Array],
+        baselines: Mapping[str, Mapping[str, Array]],
+        targets: Mapping[str, Array],
+    ) -> dict[str, dict[str, Any]]:
+        """Measure baselines, and the network's lead over each.
+
+        Args:
+            network: its predictions for `validation` and `test`.
+            baselines: likewise, by the baseline's name.
+            targets: what is true.
+
+        Returns:
+            For each baseline its figure on the test split with the interval, the figure on
+            validation, and the network's lead, positive where the network is better, with the
+            interval of a paired bootstrap. Of classes also the p value of McNemar's test, and how
+            many samples the network alone and the baseline alone get right.
+        """
+        mine = self.statistics(network["test"], targets["test"])
+        sign = 1 if self.larger_is_better else -1
+        found = {}
+        for name, guesses in baselines.items():
+            theirs = self.statistics(guesses["test"], targets["test"])
+            validation = self.statistics(guesses["validation"], targets["validation"])
+            lead = metrics.paired_difference(
+                lambda rows: sign * self.figure(rows),
+                mine,
+                theirs,
+                block=self.block,
+                resamples=self.resamples,
+            )
+            found[name] = {
+                **self._measured(theirs),
+                f"validation_{self.name}": float(self.figure(validation)),
+                "lead": lead.difference,
+                "lead_interval": [lead.low, lead.high],
+            }
+            if self.classes:
+                mine_right, theirs_right = (
+                    each["test"] == targets["test"] for each in (network, guesses)
+                )
+                found[name]["mcnemar_p"] = metrics.mcnemar(mine_right, theirs_right)
+                found[name]["right_alone"] = [
+                    int((mine_right & ~theirs_right).sum()),
+                    int((theirs_right & ~mine_right).sum()),
+                ]
+        return found
+
+    def _measured(self, statistics: Array) -> dict[str, Any]:
+        if self.interval is not None:
+            low, high = self.interval(statistics)
+        else:
+            low, high = metrics.bootstrap(
+                self.figure, statistics, block=self.block, resamples=self.resamples
+            )
+        return {self.name: float(self.figure(statistics)), f"{self.name}_interval": [low, high]}
+
+    def verdict(self, found: Mapping[str, Any], model: str) -> str:
+        """Say in two sentences what came out, and whether the network beats the best baseline.
+
+        Args:
+            found: what metrics.json holds.
+            model: its name.
+        """
+        test = found["test"]
+        low, high = test[f"{self.name}_interval"]
+        figure = (
+            f"{model} has a test {self.label} of {self.text(test[self.name])} "
+            f"(95 % interval {self.text(low)} to {self.text(high)})."
+        )
+        if not found["baselines"]:  # a member of a comparison is held against the others
+            return figure
+        best_name, best = min(found["baselines"].items(), key=lambda entry: entry[1]["lead"])
+        low_lead, high_lead = best["lead_interval"]
+        if low_lead > 0:
+            judgment = f"{model} beats it"
+        elif high_lead < 0:
+            judgment = f"{model} does not beat it: it is worse"
+        else:
+            judgment = f"{model} does not beat it: the interval holds 0"
+        of_both = ""
+        if "mcnemar_p" in best:
+            mine, theirs = best["right_alone"]
+            of_both = (
+                f" {mine:,} samples are right with {model} alone, {theirs:,} with {best_name} "
+                f"alone: McNemar's test gives p = {best['mcnemar_p']:.2g}."
+            )
+        return (
+            f"{figure} "
+            f"The best baseline, {best_name}, has {self.text(best[self.name])}; "
+            f"the lead over it is {self.text(best['lead'], '+')} "
+            f"({self.text(low_lead, '+')} to {self.text(high_lead, '+')}), so {judgment}.{of_both}"
+        )
+
+
+def _correct(predictions: Array, targets: Array) -> Array:
+    return np.asarray(predictions == targets, np.float64)
+
+
+def _wilson(correct: Array) -> Interval:
+    return metrics.wilson(int(correct.sum()), len(correct))
+
+
+def _absolute_error(predictions: Array, targets: Array) -> Array:
+    return np.asarray(np.abs(predictions - targets))
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean())
+
+
+def _class_and_correct(predictions: Array, targets: Array) -> Array:
+    return np.stack([targets, predictions == targets], 1).astype(np.int64)
+
+
+def _mean_recall(rows: Array) -> float:
+    classes, correct = rows[:, 0], rows[:, 1]
+    seen = np.bincount(classes)
+    recalls = np.bincount(classes, correct)[seen > 0] / seen[seen > 0]
+    return float(recalls.mean())
+
+
+ACCURACY = Headline("accuracy", "accuracy", _correct, _mean, interval=_wilson, classes=True)
+BALANCED_ACCURACY = Headline(
+    "balanced_accuracy", "balanced accuracy", _class_and_correct, _mean_recall, classes=True
+)
+MAE = Headline("mae", "mean absolute error", _absolute_error, _mean, larger_is_better=False)

@@ -1,0 +1,1 @@
+"""Options: a dataclass makes the command line, the TOML file and the errors."""

@@ -1,0 +1,395 @@
+"""Configs: frozen dataclasses from which options, TOML files and error messages are made.
+
+Each field has a type, a default, and one line of help with its unit. Values come in layers
+(defaults < recipe < `--config` file < flags); flags arrive as text, and one validator judges
+everything together, so that every problem is shown at once. Nothing here imports torch, so `--help`
+and a typo answer at once.
+"""
+
+import dataclasses
+import difflib
+import math
+import tomllib
+import types
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+
+from common.errors import ConfigError
+
+OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
+SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
+DECODING = ("auto", "memory", "cache", "stream")
+AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
+POLICY = "policy:"  # before the name of one of these, or a file, in --augment
+POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
+
+NONE = "none"  # how text says None, or an empty list
+_LISTED = 10  # choices that an error lists; of more it gives only the nearest
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002 - click's word for it
+    *,
+    group: str = "Run",
+    choices: Sequence[str] = (),
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    saved: bool = True,
+) -> Any:
+    """Declare a field of a config.
+
+    Args:
+        default: its value when nobody gives one.
+        help: one line, with the unit.
+        group: the heading under which `--help` lists it.
+        choices: the values it may have.
+        at_least: smallest value, allowed.
+        above: bound below it, not allowed itself.
+        at_most: largest value, allowed.
+        below: bound above it, not allowed itself.
+        saved: whether it belongs to what a run computes, and so to its config.toml.
+    """
+    bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+    metadata = {
+        "help": help,
+        "group": group,
+        "choices": tuple(choices),
+        "bounds": bounds,
+        "saved": saved,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The options that mean the same in every lab."""
+
+    epochs: int = option(20, "epochs: passes over the training split", group="Training", at_least=1)
+    batch_size: int = option(64, "samples in one update", group="Training", at_least=1)
+    micro_batch: int | None = option(
+        None,
+        "samples computed at a time; an update adds up as many as it needs",
+        group="Training",
+        at_least=1,
+    )
+    optimizer: str = option(
+        "adamw", "how gradients become steps", group="Training", choices=OPTIMIZERS
+    )
+    learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
+    momentum: float = option(0.9, "of sgd, rmsprop and muon", group="Training", at_least=0, below=1)
+    nesterov: bool = option(False, "look ahead along the momentum (sgd)", group="Training")
+    weight_decay: float = option(
+        0.0, "on matrices and kernels, not on biases", group="Training", at_least=0
+    )
+    schedule: str = option(
+        "none", "how the learning rate moves", group="Training", choices=SCHEDULES
+    )
+    schedule_every: str = option(
+        "step", "when it moves", group="Training", choices=("step", "epoch")
+    )
+    schedule_period: int = option(
+        10,
+        "epochs between drops (step) or restarts (cosine-restarts), or without progress (plateau)",
+        group="Training",
+        at_least=1,
+    )
+    schedule_factor: float = option(
+        0.1, "of the learning rate at each drop (step, plateau)", group="Training", above=0, below=1
+    )
+    warmup: float = option(
+        0.0,
+        "epochs of a linear rise before the schedule, at most half the run",
+        group="Training",
+        at_least=0,
+    )
+    clip: float | None = option(None, "largest norm of the gradient", group="Training", above=0)
+    ema: float | None = option(
+        None,
+        "decay per update of an average of the weights, used in their place; or none",
+        group="Training",
+        above=0,
+        below=1,
+    )
+    patience: int | None = option(
+        None, "epochs without a better --monitor after which to stop", group="Training", at_least=1
+    )
+    monitor: str | None = option(
+        None, "the figure that picks the best epoch, such as validation/accuracy", group="Training"
+    )
+    mode: str = option(
+        "auto", "which way that figure is better", group="Training", choices=("auto", "min", "max")
+    )
+
+    seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
+    split_seed: int = option(0, "of the split into training, validation and test", at_least=0)
+    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
+    precision: str = option("auto", "bits of a forward pass", choices=("auto", "32", "bf16", "16"))
+    threads: int | None = option(
+        None, "CPU threads; when not given, 1 for a small model, else torch's choice", at_least=1
+    )
+    compile: bool = option(False, "compile the model with torch.compile")
+    channels_last: bool = option(
+        False, "keep channels innermost in memory: faster convolutions on GPUs"
+    )
+    deterministic: bool = option(True, "on a GPU, kernels that repeat exactly where there are any")
+    workers: int = option(2, "processes that read files, for data too large for memory", at_least=0)
+    save_every: float = option(60.0, "seconds between saves inside an epoch", above=0)
+    run_dir: str = option("runs", "folder of all runs", saved=False)
+    name: str | None = option(
+        None, "the run's own name; model, data and a number when not given", saved=False
+    )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = []
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            found.append("--nesterov: needs --optimizer sgd with --momentum above 0")
+        return found
+
+
+@dataclass(frozen=True)
+class ImageConfig(TrainingConfig):
+    """The options of the labs that train on sets of images, as `common.images.load` loads them."""
+
+    data: str = option(
+        "mnist5k",
+        "an embedded set (mnist5k, digits), one to download (mnist, fashion-mnist, cifar10), a "
+        "folder with one folder per class, a CSV, or files of arrays (.npz, IDX, CIFAR)",
+        group="Data",
+    )
+    data_dir: str | None = option(
+        None, "folder of files downloaded before; the cache when not given", group="Data"
+    )
+    path_column: str = option("path", "column of a CSV that holds the image paths", group="Data")
+    label_column: tuple[str, ...] = option(
+        ("label",),
+        "column of a CSV that holds the labels; several, with commas between, are told at once, "
+        "and the classes are their combinations",
+        group="Data",
+    )
+    image_size: int | None = option(
+        None,
+        "height and width in pixels; a set's own, or 64 of photos, when not given",
+        group="Data",
+        at_least=1,
+    )
+    limit: int | None = option(
+        None, "samples to use of the whole set, for a short trial", group="Data", at_least=10
+    )
+    decoding: str = option(
+        "auto",
+        "where a folder's decoded images are kept: auto is memory up to 1 GiB, then stream",
+        group="Data",
+        choices=DECODING,
+    )
+    augment: tuple[str, ...] = option(
+        (),
+        "random changes of training images, with commas between: affine, color, crop:52, erase, "
+        "hflip, pad-crop:4, vflip; or none",
+        group="Data",
+    )
+
+    more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
+
+    def problems(self) -> list[str]:
+        """Return what is wrong between fields that are right by themselves."""
+        found = super().problems()
+        names = {unicodedata.normalize("NFC", name) for name in self.label_column}
+        if not 0 < len(self.label_column) == len(names):
+            found.append("--label-column: expected different columns, such as mask,gender,age")
+        known = (*AUGMENTATIONS, *self.more_augmentations)
+        for name in (spec.partition(":")[0] for spec in self.augment):
+            if name not in known:
+                near = nearest(name, known)
+                found.append(f"--augment {name}: expected some of {', '.join(known)}{near}")
+        return found
+
+
+def shared(name: str, default: Any, kind: type[TrainingConfig] = TrainingConfig) -> Any:
+    """Declare an option of another config again, with its help and bounds and another default."""
+    [field] = [each for each in dataclasses.fields(kind) if each.name == name]
+    return dataclasses.field(default=default, metadata=field.metadata)
+
+
+C = TypeVar("C", bound=TrainingConfig)
+
+
+def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
+    """Put layers of values together and check them.
+
+    Args:
+        kind: the config's dataclass.
+        layers: (where the values come from, values by field name), the last one strongest. Text is
+            read as the field's type; `none` means None or an empty list.
+
+    Raises:
+        ConfigError: with every problem of every layer.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
+    problems, values, wrong = [], {}, set()
+    for source, layer in layers:
+        for name, value in layer.items():
+            label = flag(name) if source == "options" else f"{source}: {name}"
+            if name not in fields:
+                problems.append(unknown(label, name, fields))
+                continue
+            try:
+                values[name] = _checked(_converted(value, hints[name]), fields[name])
+            except ValueError as error:
+                problems.append(f"{label} {_shown(value)}: {error}")
+                wrong.add(flag(name))
+    config = kind(**values)
+    # What is said of a wrong field would be said of its default, so it waits.
+    problems += [each for each in config.problems() if not any(name in each for name in wrong)]
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def flag(name: str) -> str:
+    """Return the option of a field: learning_rate -> --learning-rate."""
+    return "--" + name.replace("_", "-")
+
+
+def field_types(kind: type[Any]) -> dict[str, tuple[type, bool]]:
+    """Return each field's type, and whether it may be None."""
+    return {name: _plain(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` for the nearest known name, or nothing when none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown(label: str, name: str, known: Iterable[str]) -> str:
+    """Say that there is no such key, with the nearest one there is."""
+    return f"{label}: no such key{nearest(name, known)}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the values of a config file.
+
+    Raises:
+        ConfigError: there is no such file, or it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"--config {path}: no such file; a run keeps its own in RUN/config.toml"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"--config {path}: not a TOML file: {error}") from error
+
+
+def to_toml(config: TrainingConfig) -> str:
+    """Return a config as TOML: every field that a repeat needs, with its help as a comment."""
+    import tomli_w
+
+    lines = []
+    for field in dataclasses.fields(config):
+        if field.metadata["saved"]:
+            value = getattr(config, field.name)
+            value = NONE if value is None else list(value) if isinstance(value, tuple) else value
+            lines.append(
+                tomli_w.dumps({field.name: value}).rstrip() + f"  # {field.metadata['help']}"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _plain(hint: Any) -> tuple[type, bool]:
+    """Take `X | None` apart into X and whether None is allowed; tuples count as tuple."""
+    optional = isinstance(hint, types.UnionType)
+    if optional:
+        [hint] = [part for part in get_args(hint) if part is not types.NoneType]
+    return (tuple if getattr(hint, "__origin__", None) is tuple else hint), optional
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    """Read a value, which may be text, as a type."""
+    kind, optional = _plain(hint)
+    if optional and (value is None or value == NONE):
+        return None
+    if kind is tuple:
+        return _list(value)
+    if isinstance(value, str) and kind is not str:
+        return _from_text(value, kind)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return _from_text(str(value), float)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"expected {_WORDS[kind]}")
+    return value
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    tuple: "a list",
+}
+_TRUTHS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def _from_text(text: str, kind: type) -> Any:
+    try:
+        return _TRUTHS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise ValueError(f"expected {_WORDS[kind]}") from None
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [] if value == NONE else [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        raise ValueError("expected a list of texts")
+    return tuple(value)
+
+
+def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
+    """Hold a value against the choices and bounds of its field."""
+    choices = field.metadata["choices"]
+    if value is None:
+        return value
+    for one in value if isinstance(value, tuple) else (value,):
+        if choices and one not in choices:
+            many = len(choices) > _LISTED
+            listed = f"{len(choices)} names" if many else ", ".join(choices)
+            raise ValueError(f"expected one of {listed}{nearest(str(one), choices)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    bounds = {word: b for word, b in field.metadata["bounds"].items() if b is not None}
+    if not all(_holds(value, word, bound) for word, bound in bounds.items()):
+        range_ = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items())
+        raise ValueError(f"expected {_WORDS[type(value)]} {range_}")
+    return value
+
+
+def _holds(value: float, word: str, bound: float) -> bool:
+    return {
+        "at least": value >= bound,
+        "above": value > bound,
+        "at most": value <= bound,
+        "below": value < bound,
+    }[word]
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, str) else repr(value)

@@ -1,0 +1,1 @@
+"""Reports: one HTML file, and the plots in it."""

@@ -1,0 +1,136 @@
+"""The report of a run: one HTML file that shows everything and asks for nothing.
+
+Pictures, style and (where there is Korean text) the glyphs needed for it are inside the file; there
+is no script. So it can be mailed, printed, or opened years later on another machine.
+"""
+
+import base64
+import io
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common import files
+from common.report.plots import korean_font
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_LONGEST = 40  # lines of code, or rows of a table, that are shown without a click
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        columns: the headers.
+        rows: a text for each column; the first one names the row, the others stand to the right.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section, shown in the order of its attributes; what is empty is left out.
+
+    Attributes:
+        title: stands in the table of contents too.
+        text: plain text; an empty line parts paragraphs.
+        table: folded away when it is long.
+        pictures: (caption, PNG or the path of one); the caption is the alternative text too.
+        code: shown as it is (a command, a config); folded away when it is long.
+    """
+
+    title: str
+    text: str = ""
+    table: Table | None = None
+    pictures: Sequence[tuple[str, Path | bytes]] = ()
+    code: str = ""
+
+
+def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section]) -> str:
+    """Return a report as HTML; equal input gives equal text.
+
+    Args:
+        title: names the run.
+        subtitle: one line on what it is.
+        verdict: the result in a sentence or two.
+        sections: what follows.
+    """
+    template = load_template(Path(__file__).with_name("report.html.j2"))
+    page = {
+        "title": title,
+        "subtitle": subtitle,
+        "verdict": verdict,
+        "sections": sections,
+        "longest": _LONGEST,
+    }
+    html = template.render(page, font="")
+    if font := korean_glyphs(html):
+        html = template.render(page, font=font)
+    # A command line may hold the bytes of a name that is no UTF-8, as lone surrogates.
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def load_template(path: Path) -> "Template":
+    """Load a template of a page: it escapes what it is given, and refuses names it is not given."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(path.parent),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["base64"] = _base64
+    return environment.get_template(path.name)
+
+
+def write(path: Path, html: str) -> None:
+    """Write a report, as a whole.
+
+    Raises:
+        SaveError: the file cannot be written.
+    """
+    files.write_text(path, html)
+
+
+def _base64(picture: Path | bytes) -> str:
+    data = picture if isinstance(picture, bytes) else picture.read_bytes()
+    return base64.b64encode(data).decode("ascii")
+
+
+def korean_glyphs(text: str) -> str:
+    """Return NanumGothic with no glyphs but those of a text, as WOFF in base64; or "" if none.
+
+    Only East Asian letters are asked of it: all others every machine has. Browsers compose a
+    decomposed syllable before they look for its glyph, hence NFC.
+    """
+    letters = {ord(letter) for letter in unicodedata.normalize("NFC", text) if _is_wide(letter)}
+    if not letters:
+        return ""
+    from fontTools import subset
+
+    options = subset.Options(
+        flavor="woff", hinting=False, layout_features=[], name_IDs=[0, 13, 14], notdef_outline=False
+    )
+    # VTT's sources: dropped in any case, but with a warning.
+    options.drop_tables += ["TSI0", "TSI1", "TSI2", "TSI3", "TSI5"]
+    with subset.load_font(str(korean_font()), options) as font, io.BytesIO() as buffer:
+        if letters.isdisjoint(font.getBestCmap()):
+            return ""
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=letters)
+        subsetter.subset(font)
+        subset.save_font(font, buffer, options)
+        return _base64(buffer.getvalue())
+
+
+def _is_wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"

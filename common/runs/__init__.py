@@ -1,0 +1,1 @@
+"""Runs: a folder each, started, trained, concluded, compared."""

@@ -1,0 +1,253 @@
+"""The commands that every lab has, over its kinds of job: train, evaluate, report.
+
+A job is named as `module:class`, and imported when there is something to do.
+"""
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from common.errors import ConfigError
+from common.options import commandline
+from common.options.config import TrainingConfig, build, nearest, read_toml
+
+if TYPE_CHECKING:
+    from common.runs.job import Job
+
+C = TypeVar("C", bound=TrainingConfig)
+Recipes = Mapping[str, Mapping[str, Any]]
+
+_SHOWN = 80  # characters of a text in a table
+
+
+def train(
+    job: str,
+    config: type[TrainingConfig],
+    recipes: Recipes,
+    *,
+    recipe: str | None,
+    config_path: Path | None,
+    resume: Path | None,
+    options: dict[str, Any],
+    problems: list[str],
+) -> None:
+    """Start a run, or go on with one, train it, measure it, and show the result.
+
+    Args:
+        job: the class of the job.
+        config: the class of its config.
+        recipes: values by the recipe's name.
+        recipe: the name that was given.
+        config_path: a file of values.
+        resume: a run to go on with.
+        options: values by the name of the field, as text.
+        problems: what is wrong with the options.
+    """
+    begun = time.perf_counter()
+    if resume is not None:
+        device = resume_device(options, problems, recipe, config_path)
+        _resume(resolve_name(job), resume, device, begun)
+        return
+    values = layered(config, recipes, recipe, config_path, options, problems)
+    started, splits = resolve_name(job).start(values, sys.argv)
+    _train(started, splits, begun)
+
+
+def layered(
+    config: type[C],
+    recipes: Recipes,
+    recipe: str | None,
+    path: Path | None,
+    options: Mapping[str, Any],
+    problems: Sequence[str],
+) -> C:
+    """Put recipe, file and options together, and show every problem of all of them at once.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    problems = list(problems)
+    if recipe is not None and recipe not in recipes:
+        problems.append(
+            f"--recipe {recipe}: no such recipe; there are: {', '.join(recipes) or 'none'}"
+            f"{nearest(recipe, recipes)}"
+        )
+    elif recipe is not None:
+        layers.append((f"recipe {recipe}", recipes[recipe]))
+    try:
+        if path is not None:
+            layers.append((str(path), read_toml(path)))
+        built = build(config, *layers, ("options", options))
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return built
+
+
+def resume_device(options: dict[str, Any], problems: Sequence[str], *others: Any) -> str | None:
+    """Return the one option that goes with `--resume`.
+
+    Raises:
+        UsageError: there are others.
+    """
+    device: str | None = options.pop("device", None)
+    if any(others) or options or problems:
+        raise click.UsageError(
+            "--resume goes on with the run's own config; of the options only --device goes with it"
+        )
+    return device
+
+
+def _resume(kind: "type[Job[Any, Any]]", path: Path, device: str | None, begun: float) -> None:
+    from common.runs import job as jobs
+
+    if jobs.is_finished(path, kind.lab, kind.verb):
+        commandline.note(f"{path} is finished: nothing to do")
+        job = kind.reopen(path, "cpu")
+        show_results(job, job.run.read("metrics"))
+        return
+    job = kind.reopen(path, device)
+    _train(job, job.load_splits(), begun)
+
+
+def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
+    for name, reason in job.card.skipped[:10]:
+        commandline.note(f"{job.remark} {name}: {reason}")
+    more = len(job.card.skipped) - 10
+    if more > 0:
+        commandline.note(f"{job.remark} {more} more; all are listed in {job.run.path}/data.json")
+    commandline.note(f"{job.title} on {job.card.source}, {job.compute}; {job.run.path}")
+    command = f"python -m labs.{job.lab} {job.verb}"
+    with job.run.locked(), commandline.saved_in(job.run.path, command):
+        prepared = time.perf_counter() - begun
+        shown = [f"validation/{job.headline.name}", *filter(None, [job.config.monitor])]
+        with commandline.display(job.config.epochs, shown) as display:
+            job.train(splits, display, commandline.note)
+        commandline.note("measuring on the test split, and the baselines")
+        metrics = job.conclude(splits, prepared)
+    show_results(job, metrics)
+
+
+def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
+    """Print the result of a run: the network and its baselines, and what to make of it."""
+    from common.runs import sections
+
+    label = job.headline.label
+    columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
+    commandline.show_table(job.card.source, columns, sections.results_table(job, metrics))
+    commandline.say(job.verdict(metrics))
+    click.echo(
+        f"Best epoch {metrics['best_epoch']}; trained for {metrics['seconds']['train']:.1f} s."
+    )
+    click.echo(f"Report: {job.run.report}")
+
+
+def evaluate(
+    kind: "type[Job[Any, Any]]", run: Path, split: str, device: str | None
+) -> tuple[Any, Any, Any]:
+    """Measure a run's best weights again on a split, and print the figures.
+
+    Returns:
+        The job, what its task collects of the split, and the split, for what a lab has to add.
+    """
+    job = kind.reopen(run, device)
+    job.load_best()
+    splits = job.load_splits()
+    outputs = job.predict_splits(splits, [split])[split]
+    figures = job.figures(outputs, splits[split])
+    rows = [
+        [
+            name,
+            f"{commandline.figure_text(value[0])} to {commandline.figure_text(value[1])}"
+            if isinstance(value, list)
+            else commandline.figure_text(value),
+        ]
+        for name, value in figures.items()
+    ]
+    title = f"{run} on {split} ({job.card.counts[split]:,} samples)"
+    commandline.show_table(title, ["figure", "value"], rows)
+    return job, outputs, splits[split]
+
+
+def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
+    """Draw a finished run's report again."""
+    job = kind.reopen(run, device)
+    metrics = job.run.read("metrics")
+    job.load_best()
+    splits = job.load_splits()
+    job.write_report(job.predict_splits(splits, ["test"])["test"], splits, metrics)
+    click.echo(f"Report: {job.run.report}")
+
+
+def show_records(
+    title: str, records: Sequence[Mapping[str, Any]], form: str, output: Path | None
+) -> None:
+    """Print records, or write them to a file.
+
+    Args:
+        title: of the table.
+        records: values by the column's name; all have the same columns.
+        form: `table` (short, tab-separated in a file), `csv` or `json`.
+        output: the file; None for the screen.
+    """
+    if form == "table" and output is None:
+        rows = [[_short(value) for value in record.values()] for record in records]
+        commandline.show_table(title, list(records[0]) if records else [], rows)
+        return
+    text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from common.files import write_text
+
+    write_text(output, text)
+    commandline.note(f"wrote {output}")
+
+
+def _short(value: Any) -> str:
+    text = commandline.figure_text(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _json(records: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(records, ensure_ascii=False, indent=2) + "\n"
+
+
+def _separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
+    writer.writerows(list(record) for record in records[:1])
+    writer.writerows(
+        [f"{value:.6g}" if isinstance(value, float) else value for value in record.values()]
+        for record in records
+    )
+    return text.getvalue()
+
+
+SPLIT = click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
+)
+DEVICE = click.option("--device", help="Another device than the run's.")
+RUN = click.argument("run", type=click.Path(path_type=Path))
+FORM = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+OUTPUT = click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write to a file instead of the screen.",
+)

@@ -1,0 +1,215 @@
+"""The run folder: everything one training was, is, and showed.
+
+config.toml          what repeats it                      (`--config RUN/config.toml`)
+environment.json     the lab, versions, device, command
+data.json            classes, normalisation, what was skipped, and a fingerprint of the data
+history.jsonl        a row per epoch
+best.safetensors     the weights of the best epoch
+checkpoints/         what a resume needs
+metrics.json         the figures at the end; a run that has it is finished
+figures/, report.html
+"""
+
+import contextlib
+import itertools
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from common import files
+from common.errors import RunError
+from common.history import Row
+
+
+class Run:
+    """A run folder.
+
+    Args:
+        path: the folder, which exists; see `create` and `open_run`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config = path / "config.toml"
+        self.best = path / "best.safetensors"
+        self.figures = path / "figures"
+        self.report = path / "report.html"
+
+    def write(self, name: str, value: Any) -> None:
+        """Write one of the JSON files; NaN, which JSON does not know, becomes null."""
+        files.write_json(self.path / f"{name}.json", _plain(value))
+
+    def read(self, name: str) -> Any:
+        """Read one of the JSON files.
+
+        Raises:
+            RunError: it is missing, or not JSON.
+        """
+        path = self.path / f"{name}.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            verb = self.job if (self.path / "environment.json").is_file() else "train"
+            raise RunError(
+                f"{path} is missing; go on with the run: {verb} --resume {self.path}"
+            ) from error
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+
+    @property
+    def finished(self) -> bool:
+        """Whether training, the test and the report are done."""
+        return (self.path / "metrics.json").is_file()
+
+    @property
+    def job(self) -> str:
+        """The command that trained it."""
+        return str(self.read("environment").get("job", "train"))
+
+    @property
+    def history(self) -> list[Row]:
+        """The rows of the epochs so far."""
+        path = self.path / "history.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return [_figures(json.loads(line)) for line in lines]
+
+    def write_history(self, rows: Sequence[Row]) -> None:
+        """Write the rows, as a whole: what a crash cut off comes again when the run is resumed."""
+        lines = [json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows]
+        files.write_text(self.path / "history.jsonl", "".join(lines))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in this folder; a crash lets go of it.
+
+        Raises:
+            RunError: another process is training here.
+        """
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise RunError(
+                f"another process is training in {self.path}; wait for it, or choose another --name"
+            ) from error
+        try:
+            for unfinished in self.path.rglob(f"{files.PREFIX}*"):
+                unfinished.unlink()
+            yield
+        finally:
+            lock.release()
+
+
+def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:
+    """Make a new run folder, `run_dir/lab/name`.
+
+    Args:
+        run_dir: the folder of all runs.
+        lab: the lab's name.
+        name: the run's own name; None takes the stem and the first number that is free.
+        stem: what to name the run after.
+
+    Raises:
+        RunError: the name is taken, or would leave the folder of all runs.
+    """
+    folder = run_dir / lab
+    names = (f"{_slug(stem)}-{number}" for number in itertools.count(1))
+    for path in (folder / each for each in (names if name is None else [_safe(name)])):
+        try:
+            path.mkdir(parents=True)
+            return Run(path)
+        except OSError as error:
+            if not os.path.lexists(path):
+                raise RunError(
+                    f"cannot make the run folder {path}: {error.strerror}; "
+                    "choose another --run-dir or --name"
+                ) from error
+    raise RunError(f"{path} is there already; go on with --resume {path}, or choose another --name")
+
+
+def open_run(path: Path, lab: str, job: str | None = None) -> Run:
+    """Return the run in a folder.
+
+    Args:
+        path: the folder.
+        lab: whose run it must be.
+        job: the command that must have trained it; any of the lab's when None.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    run = Run(path)
+    if not run.config.is_file():
+        raise RunError(f"{path} is not a run folder (no config.toml in it){_runs_nearby(path)}")
+    if not (path / "environment.json").is_file():
+        raise RunError(f"{path} is not a run folder (no environment.json in it)")
+    owner = run.read("environment").get("lab")
+    if owner != lab:
+        raise RunError(f"{path} is a run of labs.{owner}, not of labs.{lab}")
+    if job is not None and run.job != job:
+        raise RunError(f"{path} was trained by `{run.job}`, not by `{job}`")
+    return run
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return what a run computed with: versions, machine, device, and when it began."""
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    import torch
+
+    packages = ("torch", "torchvision", "numpy", "scikit-learn")
+    return {
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "system": platform.platform(),
+        "processor": torch.cpu.get_capabilities().get("cpu_name") or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+    }
+
+
+def _runs_nearby(path: Path) -> str:
+    folders = [path, path.parent]
+    runs = sorted(
+        str(config.parent)
+        for folder in folders
+        if folder.is_dir()
+        for config in folder.glob("*/config.toml")
+    )
+    return f"; runs nearby: {', '.join(runs[:5])}" if runs else ""
+
+
+def _safe(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise RunError(
+            f"--name {name}: expected letters, digits and . _ + -, first a letter or digit"
+        )
+    return name
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "run"
+
+
+def _figures(row: dict[str, Any]) -> Row:
+    """Undo what `_plain` did to the figures of a row."""
+    return {name: math.nan if value is None else value for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

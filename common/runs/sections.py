@@ -1,0 +1,179 @@
+"""The sections that the report of every run has: result, learning curves, how to repeat it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text
+from common.report import plots
+from common.report.html import Section, Table
+from common.report.plots import Bar
+from common.runs.folder import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from common.runs.job import Job
+
+CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
+_PER_CLASS = ("precision", "recall", "f1", "support")
+_LISTED = 50  # skipped samples that the report names
+
+
+class Drawn:
+    """Saves figures in a run's folder, and hands them to the report.
+
+    Args:
+        run: the run.
+        prefix: of the files' names.
+    """
+
+    def __init__(self, run: Run, prefix: str = ""):
+        self._folder, self._prefix = run.figures, prefix
+
+    def __call__(self, name: str, caption: str, figure: "Figure") -> tuple[str, Path]:
+        """Save a figure; returns what a section takes as a picture."""
+        path = self._folder / f"{self._prefix}{name}.png"
+        plots.save(figure, path)
+        return caption, path
+
+
+def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
+    """Hold the network against the baselines, in a table and a picture."""
+    headline, test = job.headline, figures["test"]
+    columns = [headline.label, "validation", "test", "95 % interval", "network's lead"]
+    rows = [[*row, ""] for row in results_table(job, figures)]
+    for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
+        low, high = values["lead_interval"]
+        lead = headline.text(values["lead"], "+")
+        row[-1] = f"{lead} ({headline.text(low, '+')} to {headline.text(high, '+')})"
+    entries = [
+        Bar(name, values[headline.name], tuple(values[f"{headline.name}_interval"]))
+        for name, values in [(job.title, test), *figures["baselines"].items()]
+        if name not in CONSTANT  # so far off that it would squeeze the axis
+    ]
+    return Section(
+        "Result",
+        f"Best epoch {figures['best_epoch']}, chosen on the validation split; the test split was "
+        f"used once, at the end. Trained for {figures['seconds']['train']:.1f} s. The lead is the "
+        "difference on the same test samples, with a 95 % interval from a paired bootstrap. "
+        f"{job.about_baselines()}",
+        Table(columns, rows),
+        (
+            drawn(
+                "result",
+                f"Test {headline.label} with 95 % intervals.",
+                plots.bars(entries, f"test {headline.label}"),
+            ),
+        ),
+    )
+
+
+def results_table(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for the network and each baseline: name, validation, test, 95 % interval."""
+    name, text = job.headline.name, job.headline.text
+    network = (f"{job.title} (epoch {figures['best_epoch']})", figures["validation"][name])
+    entries = [
+        (*network, figures["test"]),
+        *(
+            (baseline, values[f"validation_{name}"], values)
+            for baseline, values in figures["baselines"].items()
+        ),
+    ]
+    return [
+        [title, text(validation), text(values[name]), " to ".join(map(text, interval))]
+        for title, validation, values in entries
+        for interval in [values[f"{name}_interval"]]
+    ]
+
+
+def learning(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
+    """Draw the epochs."""
+    curves = plots.learning_curves(job.run.history, figures["best_epoch"], job.headline.name)
+    text = (
+        "Training loss is the mean over an epoch while the weights change, with whatever is "
+        "switched on in training alone (augmentation, dropout, smoothed targets); validation loss "
+        "is the plain one, after the epoch."
+    )
+    picture = drawn("learning_curves", "Each epoch, the best one marked.", curves)
+    return Section("Learning curves", text, pictures=(picture,))
+
+
+def classes(
+    names: Sequence[str], guesses: Array, targets: Array, drawn: Drawn
+) -> tuple[Section, Section]:
+    """Show which classes are taken for which, and the figures of each.
+
+    Args:
+        names: of the C classes.
+        guesses: (N,) class numbers of the test split.
+        targets: (N,) class numbers.
+        drawn: saves figures.
+    """
+    matrix = metrics.confusion(guesses, targets, len(names))
+    caption = "Rows are true classes, columns what the network said, of the test split."
+    picture = drawn("confusion", caption, plots.confusion(matrix, names))
+    rows = [
+        [str(row["class"]), *(figure_text(row[name]) for name in _PER_CLASS)]
+        for row in metrics.per_class(guesses, targets, names)
+    ]
+    return (
+        Section("Confusion matrix", pictures=(picture,)),
+        Section("Each class", table=Table(["class", *_PER_CLASS], rows)),
+    )
+
+
+def calibration(chances: Array, targets: Array, drawn: Drawn) -> Section:
+    """Show whether the network is right as often as it says.
+
+    Args:
+        chances: (N, C) probabilities of the test split.
+        targets: (N,) class numbers.
+        drawn: saves figures.
+    """
+    diagram = plots.reliability(metrics.reliability(chances, targets))
+    error = metrics.calibration_error(chances, targets)
+    text = (
+        "Is the network right as often as it says? The expected calibration error is "
+        f"{error:.4f}: the mean distance from the diagonal, weighed by the samples in a bin."
+    )
+    picture = drawn("reliability", "Confidence and accuracy of the test split.", diagram)
+    return Section("Calibration", text, pictures=(picture,))
+
+
+def data(job: "Job[Any, Any]", text: str) -> Section:
+    """Say what the data is, and what of it was left out.
+
+    Args:
+        job: the job.
+        text: what its card says beside source and counts.
+    """
+    card = job.card
+    sizes = ", ".join(f"{count:,} {name}" for name, count in card.counts.items())
+    text = f"{card.source}. {sizes}. {text}"
+    if card.skipped:
+        text += f" {job.remark.capitalize()}: {len(card.skipped):,}; data.json lists all."
+    rows = [list(pair) for pair in card.skipped[:_LISTED]]
+    return Section("Data", text, Table([job.remark, "reason"], rows) if rows else None)
+
+
+def repeat(job: "Job[Any, Any]") -> Iterator[Section]:
+    """Say how to repeat the run, with its config and environment."""
+    command = f"python -m labs.{job.lab} {job.verb} --config {job.run.config}"
+    text = "The same data, machine, versions and threads give the same weights, bit for bit"
+    on_cpu = job.compute.device.type == "cpu"
+    text += "." if on_cpu else ", where the GPU has deterministic kernels for all that was used."
+    yield Section("Repeat this run", text, code=command)
+    yield from settings(job.run)
+
+
+def settings(run: Run) -> Iterator[Section]:
+    """Show a run's config and environment."""
+    yield Section("Config", code=run.config.read_text(encoding="utf-8"))
+    rows = [
+        [name, " ".join(value) if isinstance(value, list) else str(value)]
+        for name, value in run.read("environment").items()
+    ]
+    yield Section("Environment", table=Table(["", "value"], rows))

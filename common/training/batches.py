@@ -1,0 +1,511 @@
+"""Splits, and batches of them as the training loop takes them.
+
+The order of an epoch and the numbers that augmentation draws are tables made from (seed, epoch). A
+batch takes its rows of them by its place in the epoch, so what happens to a sample does not depend
+on the batch size, on the number of workers, or on whether the run was resumed. Sequences of unequal
+length are put into batches with others of about their length, so that little of a batch is padding.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as MapDataset
+
+from common import seeding
+from common.errors import DataError
+from common.signals import noted
+from common.training.compute import Compute
+
+
+@runtime_checkable
+class Updates(Protocol):
+    """A split as the loop takes it: epochs of updates, each one or more micro-batches."""
+
+    def __len__(self) -> int:
+        """Return the number of updates in an epoch."""
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield the updates of an epoch, from number `start` on; always the same ones."""
+
+
+class Prepare(Protocol):
+    """What happens to the first tensor of a batch on the device: augmentation, normalisation."""
+
+    @property
+    def columns(self) -> int:
+        """Uniform numbers that it takes per sample."""
+
+    def __call__(self, inputs: Tensor, numbers: Tensor | None, /) -> Tensor:
+        """Prepare a batch; numbers is (B, columns) in training, None in evaluation."""
+
+
+class Padded(NamedTuple):
+    """A batch of sequences: 0 follows where one ends."""
+
+    values: Tensor  # (B, T) or (B, T, ...); T is the longest length, at least 1
+    lengths: Tensor  # (B,) int64
+
+    @classmethod
+    def of(cls, sequences: Sequence[Tensor]) -> Self:
+        """Pad sequences, (T, ...) of one type each, to the longest."""
+        values = nn.utils.rnn.pad_sequence(list(sequences), batch_first=True)
+        if not values.shape[1]:
+            values = values.new_zeros(len(sequences), 1, *values.shape[2:])
+        return cls(values, torch.tensor([len(sequence) for sequence in sequences]))
+
+
+class Place(NamedTuple):
+    """Which sample is read, and when: what a data set that draws random numbers is asked for."""
+
+    row: int
+    epoch: int  # from 0
+    seed: int | None  # names what is drawn for this place of the epoch; None in evaluation
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences of unequal length, one after another in one tensor.
+
+    Attributes:
+        values: (total,) or (total, ...), of whole numbers or floats.
+        starts: (N + 1,) int64; sequence n is `values[starts[n] : starts[n + 1]]`, and may be empty.
+    """
+
+    values: Tensor
+    starts: Tensor
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int] | Tensor]) -> Self:
+        """Put sequences of numbers, or tensors (T, ...) of one type, one after another."""
+        parts = [torch.as_tensor(sequence) for sequence in sequences]
+        full = [part for part in parts if len(part)]
+        sizes = torch.tensor([0, *map(len, parts)])
+        rows = [part for part in parts if part.ndim > 1]  # keep columns, also when all are empty
+        none = rows[0] if rows else torch.zeros(0, dtype=torch.int64)
+        return cls(torch.cat(full) if full else none, sizes.cumsum(0))
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Return one sequence."""
+        return self.values[self.starts[row] : self.starts[row + 1]]
+
+    @property
+    def lengths(self) -> Tensor:
+        """Return the length of each sequence, (N,) int64."""
+        return self.starts.diff()
+
+    def select(self, rows: Iterable[int] | Tensor) -> Self:
+        """Return some of the sequences, in the given order."""
+        chosen = rows.tolist() if isinstance(rows, Tensor) else rows
+        return type(self).of([self[row] for row in chosen])
+
+
+class Batches:
+    """A split cut into updates of micro-batches, read, moved to the device and prepared.
+
+    Where there are sequences, those of a batch have about one length: in training, pools of a
+    hundred batches are drawn at random and each is sorted by length, then the batches are shuffled;
+    in evaluation all are sorted, and `rows` says which sample stands where.
+
+    Args:
+        data: columns with a row per sample, such as (images, targets): tensors, or `Ragged`
+            sequences, which a batch holds as `Padded` ones; or a map-style torch `Dataset` whose
+            items are tuples, read by `workers`. One with a true `draws` is asked for a `Place`,
+            not for a row; one with a `collate` makes batches of its items by that.
+        batch_size: samples in an update. A last batch of one sample joins the batch before it,
+            since batch normalisation cannot train on one.
+        training: shuffle anew each epoch, and hand random numbers to `prepare`.
+        micro_batch: samples computed at a time; the whole update when None.
+        seed: names the order and the random numbers.
+        prepare: applied to the first tensor of each batch.
+        compute: the device.
+        workers: processes that read a `Dataset`; 0 reads in this one.
+        lengths: (N,), by which samples are put into batches; where there are sequences and it is
+            None, of each sample its longest one.
+        weights: (N,), at least 0: in training, each of the N places of an epoch is drawn anew, a
+            sample as probable as its weight, in place of every sample once.
+        repeats: numbers of samples that come once more in each epoch of training. Then only these
+            repeats are given random numbers; the others are prepared as in evaluation. Not to be
+            given with weights.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Tensor | Ragged] | MapDataset[Any],
+        batch_size: int = 64,
+        *,
+        training: bool = False,
+        micro_batch: int | None = None,
+        seed: int = 0,
+        prepare: Prepare | None = None,
+        compute: Compute | None = None,
+        workers: int = 0,
+        lengths: Tensor | None = None,
+        weights: Tensor | None = None,
+        repeats: Tensor | None = None,
+    ):
+        self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
+        self._training, self._seed, self._prepare = training, seed, prepare
+        self._compute = compute or Compute()
+        self._reader: _Memory | _Loader
+        self._lengths, self._weights = lengths, weights
+        if isinstance(data, MapDataset):
+            self._reader = _Loader(data, self._compute, workers)
+            self.samples = len(data)  # type: ignore[arg-type]
+        else:
+            self._reader = _Memory(data, self._compute)
+            self.samples = len(data[0])
+            ragged = [column.lengths for column in data if isinstance(column, Ragged)]
+            if ragged and lengths is None:
+                self._lengths = torch.stack(ragged).amax(0)
+        if not self.samples:
+            raise DataError("a split has no samples")
+        assert weights is None or repeats is None
+        self._repeats = repeats if training else None
+        once = torch.arange(self.samples)
+        self._samples = once if self._repeats is None else torch.cat([once, self._repeats])
+        self._spans = spans(len(self._samples), batch_size)
+
+    @property
+    def rows(self) -> Tensor:
+        """Return which sample stands where in evaluation, (N,)."""
+        if self._lengths is None:
+            return torch.arange(self.samples)
+        return self._lengths.argsort(stable=True)
+
+    def __len__(self) -> int:
+        """Return the number of updates in an epoch."""
+        return len(self._spans)
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield the updates of an epoch, from number `start` on."""
+        order, numbers, repeated = self.rows, None, None
+        if self._training:
+            places = self._shuffled(epoch)
+            order = self._samples[places]
+            if self._prepare is not None and self._prepare.columns:
+                numbers = seeding.uniforms(self._seed, epoch, len(order), self._prepare.columns)
+                numbers = self._compute.move(numbers)
+            if self._repeats is not None:
+                repeated = self._compute.move(places >= self.samples)
+        todo = [
+            [(low + first, low + last) for first, last in spans(high - low, self.micro_batch)]
+            for low, high in self._spans[start:]
+        ]
+        asked = _Places(order, epoch, self._seed if self._training else None)
+        read = self._reader.read(asked, list(itertools.chain.from_iterable(todo)))
+        for update in todo:
+            yield [self._prepared(next(read), numbers, repeated, span) for span in update]
+
+    def close(self) -> None:
+        """End the processes that read; nothing can be read any more.
+
+        A signal that comes meanwhile waits: what it raises would be lost where Python clears up.
+        """
+        with noted():
+            del self._reader
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        """Return the order of an epoch of training: places in the samples and their repeats."""
+        if self._weights is not None:
+            order = seeding.draws(self._seed, epoch, self._weights)
+        else:
+            order = seeding.permutation(self._seed, epoch, len(self._samples))
+        if self._lengths is None:
+            return order
+        generator = seeding.generator(self._seed, seeding.BUCKETS, epoch)
+        return bucketed(order, self._lengths[self._samples], self.batch_size, generator)
+
+    def _prepared(
+        self, batch: Any, numbers: Tensor | None, repeated: Tensor | None, span: tuple[int, int]
+    ) -> Any:
+        if self._prepare is None:
+            return batch
+        inputs, *others = batch
+        if numbers is None:
+            return (self._prepare(inputs, None), *others)
+        prepared = self._prepare(inputs, numbers[slice(*span)])
+        if repeated is not None:
+            chosen = repeated[slice(*span)].view(-1, *[1] * (prepared.ndim - 1))
+            prepared = torch.where(chosen, prepared, self._prepare(inputs, None))
+        return (prepared, *others)
+
+
+class Repeated:
+    """Any iterable of batches, such as a list or a `DataLoader`, taken once an epoch.
+
+    torch's default generator is keyed by the epoch and the batch before each is read, so a
+    `DataLoader` that shuffles by it, and a data set that draws from it, give the same batches each
+    time the epoch is asked for, from whichever batch on.
+    """
+
+    def __init__(self, batches: Iterable[Any], compute: Compute, seed: int = 0):
+        self._batches, self._compute, self._seed = batches, compute, seed
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return len(self._batches)  # type: ignore[arg-type]
+
+    def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
+        """Yield each batch as an update of its own."""
+        self._compute.seed(self._seed, seeding.LOADER, epoch, 0)
+        for number, batch in enumerate(self._batches, 1):
+            if number > start:
+                yield [self._compute.move(batch)]
+            self._compute.seed(self._seed, seeding.LOADER, epoch, number)
+
+
+def as_updates(split: Updates | Iterable[Any], compute: Compute, seed: int = 0) -> Updates:
+    """Return the split itself if it knows its updates, else each of its batches as one."""
+    return split if isinstance(split, Updates) else Repeated(split, compute, seed)
+
+
+def close(*splits: Updates) -> None:
+    """End the processes that read splits, where there are any; see `Batches.close`."""
+    for split in splits:
+        if isinstance(split, Batches):
+            split.close()
+
+
+def batch_size(batch: Any) -> int:
+    """Return the number of samples in a batch: the rows of its first tensor."""
+    first = batch[0] if isinstance(batch, tuple) else batch  # the usual batch, quickly
+    return len(first if isinstance(first, Tensor) else next(_tensors(batch)))
+
+
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, tuple | list | dict):
+        for value in batch.values() if isinstance(batch, dict) else batch:
+            yield from _tensors(value)
+
+
+def spans(size: int, length: int) -> list[tuple[int, int]]:
+    """Cut range(size) into (low, high) pieces; a last piece of one joins the one before."""
+    starts = list(range(0, size, length))
+    if length > 1 and len(starts) > 1 and size - starts[-1] == 1:
+        starts.pop()
+    return list(itertools.pairwise([*starts, size]))
+
+
+def bucketed(
+    order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator, pool: int = 100
+) -> Tensor:
+    """Rearrange a random order so that each batch holds samples of about one length.
+
+    Each run of `pool` batches is sorted by length, longest last; then the batches are shuffled,
+    each whole. Only a last one that is not full stays where it is.
+
+    Args:
+        order: (N,) the samples as drawn.
+        lengths: (N,) of the samples.
+        batch_size: samples in a batch.
+        generator: draws the order of the batches.
+        pool: batches that are sorted together.
+    """
+    pools = torch.split(order, batch_size * pool)
+    placed = torch.cat([part[lengths[part].argsort(stable=True)] for part in pools])
+    full = len(order) // batch_size
+    batches = placed[: full * batch_size].view(full, batch_size)
+    shuffled = batches[torch.randperm(full, generator=generator)]
+    return torch.cat([shuffled.flatten(), placed[full * batch_size :]])
+
+
+def split_rows(
+    targets: Tensor, seed: int, validation: float = 0.1, test: float = 0.2
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Split rows at random, each class by itself where targets are classes.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
+        seed: names the split.
+        validation: the fraction of each class for validation, at least one row unless it is 0.
+        test: the fraction of each class for the test, at least one row unless it is 0.
+
+    Returns:
+        Sorted row numbers for training, validation and test.
+
+    Raises:
+        DataError: a class has fewer rows than there are parts.
+    """
+    generator = seeding.generator(seed, seeding.ORDER)
+    parts: tuple[list[Tensor], ...] = ([], [], [])
+    for rows in _rows_by_class(targets):
+        counts = [max(1, round(part * len(rows))) if part else 0 for part in (validation, test)]
+        if len(rows) <= sum(counts):
+            raise DataError(
+                f"a class has {len(rows)} sample(s); training, validation and test need one each"
+            )
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        pieces = torch.split(rows, [len(rows) - sum(counts), *counts])
+        for part, piece in zip(parts, pieces, strict=True):
+            part.append(piece)
+    train, middle, last = (torch.cat(part).sort().values for part in parts)
+    return train, middle, last
+
+
+def sample_rows(targets: Tensor, number: int, seed: int, at_least: int = 3) -> Tensor:
+    """Choose about `number` rows at random, each class by its share; sorted."""
+    generator = seeding.generator(seed, seeding.ORDER, number)
+    chosen = []
+    for rows in _rows_by_class(targets):
+        wanted = max(at_least, round(number * len(rows) / len(targets)))
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:wanted]])
+    return torch.cat(chosen).sort().values
+
+
+def thinned_rows(
+    targets: Tensor, classes: int, seed: int, most: int | None = None, ratio: float = 1.0
+) -> Tensor:
+    """Choose rows at random so that classes become small, and unequal; sorted.
+
+    With another `most` or `ratio`, the rows of a class are more or fewer of the same ones.
+
+    Args:
+        targets: (N,) int64 classes.
+        classes: how many there are, C.
+        seed: names the choice.
+        most: rows of each class; one that has fewer keeps them all. None for no limit.
+        ratio: how many times as large a share of its rows the first class keeps as the last does.
+            Class i keeps ratio^(-i / (C - 1)) of them, and at least one row (Cui et al. 2019,
+            "Class-Balanced Loss Based on Effective Number of Samples", section 5.1).
+    """
+    generator = seeding.generator(seed, seeding.ORDER)
+    chosen = []
+    for number in range(classes):
+        rows = (targets == number).nonzero().flatten()
+        size = len(rows) if most is None else min(most, len(rows))
+        kept = max(1, round(size * ratio ** (-number / max(1, classes - 1))))
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:kept]])
+    return torch.cat(chosen).sort().values
+
+
+def repeated_rows(targets: Tensor) -> Tensor:
+    """Return rows to repeat, so that each class has as many as the most frequent, (M,).
+
+    The rows of a class are gone through again and again, so none comes more than once more often
+    than another.
+
+    Args:
+        targets: (N,) int64 classes.
+    """
+    groups = _rows_by_class(targets)
+    largest = max(map(len, groups))
+    missing = (torch.arange(largest - len(rows)) % len(rows) for rows in groups)
+    return torch.cat([rows[more] for rows, more in zip(groups, missing, strict=True)])
+
+
+def _rows_by_class(targets: Tensor) -> list[Tensor]:
+    if targets.is_floating_point():
+        return [torch.arange(len(targets))]
+    classes = sorted(set(targets.tolist()))
+    return [(targets == value).nonzero().flatten() for value in classes]
+
+
+class _Places(NamedTuple):
+    """The order of an epoch, and what names the random numbers of its places."""
+
+    order: Tensor
+    epoch: int
+    seed: int | None
+
+    def between(self, low: int, high: int) -> list[Place]:
+        """Return some of the places."""
+        keys = [
+            None if self.seed is None else seeding.derive(self.seed, seeding.SAMPLE, self.epoch, at)
+            for at in range(low, high)
+        ]
+        rows = self.order[low:high].tolist()
+        return [Place(row, self.epoch, key) for row, key in zip(rows, keys, strict=True)]
+
+
+class _Memory:
+    """Reads rows of columns that live on the device."""
+
+    def __init__(self, columns: Sequence[Tensor | Ragged], compute: Compute):
+        self._columns = [
+            _Sequences(column, compute) if isinstance(column, Ragged) else compute.move(column)
+            for column in columns
+        ]
+        self._compute = compute
+
+    def read(self, places: _Places, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        order = places.order
+        there = self._compute.move(order)
+        for low, high in pieces:
+            here, rows = order[low:high], there[low:high]
+            yield tuple(
+                column.pad(here, rows)
+                if isinstance(column, _Sequences)
+                else column.index_select(0, rows)
+                for column in self._columns
+            )
+
+
+class _Sequences:
+    """Pads sequences that live on the device; their lengths are here too, so nothing waits."""
+
+    def __init__(self, sequences: Ragged, compute: Compute):
+        values = sequences.values
+        self._values = compute.move(torch.cat([values, values.new_zeros(1, *values.shape[1:])]))
+        self._lengths = sequences.lengths
+        self._starts, self._sizes = compute.move((sequences.starts[:-1], self._lengths))
+
+    def pad(self, here: Tensor, rows: Tensor) -> Padded:
+        """Return some sequences as a batch; the rows are given on the CPU and on the device."""
+        steps = max(1, int(self._lengths[here].max()))
+        lengths = self._sizes[rows]
+        step = torch.arange(steps, device=rows.device)
+        padding = len(self._values) - 1  # the zero at the end
+        places = torch.where(step < lengths[:, None], self._starts[rows][:, None] + step, padding)
+        values = self._values[places]  # whole numbers are kept as they came, to save memory
+        return Padded(values if values.is_floating_point() else values.long(), lengths)
+
+
+class _Loader:
+    """Reads items of a map-style dataset in workers, which live for as long as the split does."""
+
+    def __init__(self, dataset: MapDataset[Any], compute: Compute, workers: int):
+        self._compute = compute
+        self._batches: list[list[Any]] = []
+        self._draws = getattr(dataset, "draws", False)
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=_Given(self._batches),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            collate_fn=getattr(dataset, "collate", None),
+            pin_memory=compute.device.type == "cuda",
+            generator=torch.Generator(),
+        )
+
+    def read(self, places: _Places, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        self._batches[:] = [
+            places.between(*span) if self._draws else places.order[slice(*span)].tolist()
+            for span in pieces
+        ]
+        with noted():  # what Python runs as it forks the workers would swallow a signal
+            batches = iter(self._loader)
+        return (self._compute.move(batch) for batch in batches)
+
+
+class _Given:
+    """A batch sampler over a list that is filled anew each epoch."""
+
+    def __init__(self, batches: list[list[Any]]):
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return iter(self._batches)

@@ -1,0 +1,402 @@
+"""The training loop: one step that reads like the textbook, and epochs as a generator.
+
+    for row in epochs(model, task, train, validation, max_epochs=10):
+        print(row)
+
+There are no callbacks: what a caller wants to do after an epoch it does in the body of its own
+`for`, and to stop it breaks out (inside `contextlib.closing`, so that the loop can tidy up).
+"""
+
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from common import seeding
+from common.errors import Stopped
+from common.history import Row, best_row, better_direction, epochs_since_best
+from common.signals import noted
+from common.training import layers, optim
+from common.training.batches import Batches, Updates, as_updates, batch_size
+from common.training.checkpoint import Memory
+from common.training.compute import Compute
+from common.training.means import Means, Part, shares
+
+Split = Updates | Iterable[Any]
+
+
+class When(NamedTuple):
+    """The moment of a loss: for teacher forcing, a KL warm-up, or noise."""
+
+    epoch: int  # from 0
+    step: int  # updates since the beginning of training, from 0
+    generator: torch.Generator  # on the device, keyed by (seed, step, micro-batch, process)
+
+
+class Task(ABC):
+    """What the loop cannot know about a job."""
+
+    monitor = "validation/loss"  # picks the best epoch, unless the user names another figure
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
+        """Return a batch's loss in parts, each a mean over its items; their sum is minimized."""
+
+    @abstractmethod
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Return what evaluation collects from a batch: tensors with a row per sample."""
+
+    @abstractmethod
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Turn what was collected from a whole split, on the CPU, into figures by name."""
+
+    def weights(self, batch: Any) -> dict[str, Tensor | float]:
+        """Return how many items (samples, tokens, class weights) each part's mean is over.
+
+        Positive, and known before the forward pass, so that micro-batches add up to the mean over
+        all their items.
+        """
+        return {"loss": batch_size(batch)}
+
+    def training_mode(self, model: nn.Module, epoch: int) -> None:
+        """Put what trains in an epoch (from 0) into training mode; what is frozen stays in eval."""
+        layers.train(model)
+
+
+class Progress(NamedTuple):
+    """Where a run stands, for a display."""
+
+    epoch: int  # from 0
+    update: int  # updates applied in this epoch
+    updates: int  # updates in an epoch
+    samples_per_second: float
+    figures: dict[str, float]  # the means of the epoch so far
+
+
+def train_step(
+    model: nn.Module,
+    task: Task,
+    batches: Sequence[Any],
+    optimizer: optim.AnyOptimizer,
+    *,
+    epoch: int,
+    step: int,
+    rate: float,
+    seed: int,
+    clip: float | None,
+    compute: Compute,
+) -> tuple[list[Part], Tensor]:
+    """Apply one update: forward, loss and backward for each micro-batch, then clip and step.
+
+    The micro-batches' means are weighed by their items, so together they give the gradient of one
+    large batch; a single batch enters with a weight of exactly 1. What cannot be exact is what the
+    samples of a batch share: batch norm, mixup pairs, dropout masks, and losses whose denominator
+    depends on predictions.
+
+    Args:
+        model: on the device, in training mode.
+        task: gives the loss and its weights.
+        batches: the micro-batches of this update.
+        optimizer: steps once, unless anything is NaN or infinite: then, on the device, nothing
+            changes.
+        epoch: from 0.
+        step: updates since the beginning of training, from 0.
+        rate: factor of the learning rate.
+        seed: with the step and the micro-batch it keys dropout.
+        clip: largest norm of the gradient; None to leave it.
+        compute: device, precision and loss scale.
+
+    Returns:
+        The parts of the loss of all micro-batches, and 1.0 if the step was skipped, else 0.0;
+        nothing here waits for the device.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    weights = [task.weights(batch) for batch in batches]
+    losses = []
+    for micro, (batch, share) in enumerate(zip(batches, shares(weights), strict=True)):
+        generator = compute.seed(seed, seeding.DROPOUT, step, micro)
+        with compute.autocast():
+            parts = task.loss(model, batch, When(epoch, step, generator))
+        gradients = [compute.gradient(share[name]) for name in parts]
+        torch.autograd.backward(list(parts.values()), gradients)
+        weight = weights[micro]
+        losses += [Part(name, mean.detach(), weight[name]) for name, mean in parts.items()]
+
+    parameters = optim.with_gradients(optimizer)
+    skipped = compute.unscale(parameters, [part.mean for part in losses])
+    if clip is not None:
+        nn.utils.clip_grad_norm_(parameters, clip)
+    optim.set_rate(optimizer, rate)
+    optim.step(optimizer, skipped)
+    compute.adjust(skipped)
+    return losses, skipped
+
+
+def epochs(
+    model: nn.Module,
+    task: Task,
+    train: Split,
+    validation: Split | None = None,
+    optimizer: optim.AnyOptimizer | None = None,
+    *,
+    max_epochs: int,
+    schedule: optim.Schedule = lambda step, rows: 1.0,
+    clip: float | None = None,
+    average: optim.Average | None = None,
+    seed: int = 0,
+    compute: Compute | None = None,
+    monitor: str | None = None,
+    mode: str | None = None,
+    checkpoint: Memory | None = None,
+    save_every: float = 60.0,
+    show: Callable[[Progress], None] = lambda progress: None,
+) -> Generator[Row]:
+    """Train, yielding one row of figures per epoch.
+
+    A run that is resumed from a checkpoint yields its finished epochs again first, so a caller that
+    decides by the rows (to stop, to prune, to print) decides the same. Everything random is keyed
+    by the seed and the place in the run, so what follows is bitwise what it would have been (same
+    machine, torch build and number of threads; times excepted).
+
+    Args:
+        model: trains on the compute's device.
+        task: gives loss and figures.
+        train: the training split.
+        validation: the split that is evaluated after each epoch, with the averaged weights if there
+            are any.
+        optimizer: AdamW at 1e-3 when None.
+        max_epochs: the epoch to stop after.
+        schedule: factor of the learning rate from (step, rows).
+        clip: largest norm of the gradient.
+        average: follows the weights, and is then what is evaluated and kept as best.
+        seed: for dropout and other noise; the order of the data has its own in `train`.
+        compute: device and precision; the CPU in float32 when None.
+        monitor: the figure that picks the best epoch; the task's when None.
+        mode: `min` or `max`; by the figure's name when None.
+        checkpoint: where to save and resume; in memory only when None.
+        save_every: seconds between saves inside an epoch.
+        show: called about twice a second with the progress.
+
+    Raises:
+        NonFiniteError: a loss or gradient became NaN or infinite; the weights are those before that
+            step.
+        Stopped: SIGINT or SIGTERM came, and the run was saved.
+        ConfigError: no epoch reports the monitored figure.
+    """
+    compute, checkpoint = compute or Compute(), checkpoint or Memory()
+    monitor, mode = monitored(task, validation, monitor, mode)
+    train = as_updates(train, compute, seed)
+    compute.place(model)
+    compute.reset()
+    optimizer = optimizer or optim.build("adamw", model)
+    evaluated = average.model if average else model
+    parts = {"model": model, "optimizer": optimizer, "compute": compute}
+    if average:
+        parts["average"] = average.model
+    position = checkpoint.restore(parts)
+    means = Means(position.sums, scaling=compute.scaling)
+
+    def save() -> None:
+        means.fetch()
+        checkpoint.save(parts, position)
+
+    def stop_if_asked() -> None:
+        if signum := signal():
+            save()
+            raise Stopped(signum)
+
+    yield from list(position.rows)
+    with noted() as signal:
+        for epoch in range(position.epoch, max_epochs):
+            task.training_mode(model, epoch)
+            clock = _Clock(save_every)
+            for update, batches in enumerate(
+                train.updates(epoch, position.update), position.update
+            ):
+                step = epoch * len(train) + update
+                losses, skipped = train_step(
+                    model,
+                    task,
+                    batches,
+                    optimizer,
+                    epoch=epoch,
+                    step=step,
+                    rate=schedule(step, position.rows),
+                    seed=seed,
+                    clip=clip,
+                    compute=compute,
+                )
+                if average:
+                    average.update(step)
+                means.add(epoch, update, losses, skipped)
+                position.update = update + 1
+                clock.count(batches)
+                stop_if_asked()
+                if clock.time_to_look():
+                    speed = clock.samples_per_second
+                    show(Progress(epoch, update + 1, len(train), speed, means.fetch()))
+                    if clock.time_to_save():
+                        save()
+
+            row = {"epoch": epoch + 1, "learning_rate": optimizer.param_groups[0]["lr"]}
+            row |= {f"train/{name}": mean for name, mean in means.fetch().items()}
+            row["samples_per_second"] = clock.samples_per_second
+            if validation is not None:
+                figures = evaluate(evaluated, task, validation, compute, stop_if_asked)
+                row |= {f"validation/{name}": figure for name, figure in figures.items()}
+            row["seconds"] = clock.seconds
+            position.rows.append(row)
+            if best_row(position.rows, monitor, mode) is row:
+                position.best = checkpoint.keep_best(evaluated, row)
+            position.epoch, position.update = epoch + 1, 0
+            means.sums.clear()
+            save()
+            yield row
+            stop_if_asked()
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    train: Split,
+    validation: Split | None = None,
+    optimizer: optim.AnyOptimizer | None = None,
+    *,
+    max_epochs: int,
+    patience: int | None = None,
+    on_epoch: Callable[[Row], object] = lambda row: None,
+    monitor: str | None = None,
+    mode: str | None = None,
+    checkpoint: Memory | None = None,
+    **options: Any,
+) -> list[Row]:
+    """Train, stop early if asked, and leave the best epoch's weights in the model.
+
+    Where the figure that picks the best epoch was never a number, the last weights stay.
+
+    Args:
+        model: trains in place.
+        task: gives loss and figures.
+        train: the training split.
+        validation: the split that picks the best epoch; without it, the training loss does.
+        optimizer: AdamW at 1e-3 when None.
+        max_epochs: the epoch to stop after.
+        patience: epochs without a better figure after which to stop; None to go to the end.
+        on_epoch: called with each row, such as `print`.
+        monitor: the figure that picks the best epoch; the task's when None.
+        mode: `min` or `max`; by the figure's name when None.
+        checkpoint: where to save and resume; in memory only when None.
+        options: any other argument of `epochs`.
+
+    Returns:
+        The history, a row per epoch.
+    """
+    checkpoint = checkpoint or Memory()
+    monitor, mode = monitored(task, validation, monitor, mode)
+    options |= {
+        "monitor": monitor,
+        "mode": mode,
+        "checkpoint": checkpoint,
+        "max_epochs": max_epochs,
+    }
+    rows: list[Row] = []
+    with contextlib.closing(epochs(model, task, train, validation, optimizer, **options)) as stream:
+        for row in stream:
+            rows.append(row)
+            on_epoch(row)
+            if patience is not None and epochs_since_best(rows, monitor, mode) >= patience:
+                break
+    if best_row(rows, monitor, mode):
+        checkpoint.load_best(model)
+    return rows
+
+
+def infer(
+    model: nn.Module,
+    task: Task,
+    split: Split,
+    compute: Compute | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, Tensor]:
+    """Run a split through the model in eval mode; returns what the task collects, on the CPU.
+
+    The rows stand in the order of the split, also where `Batches` read it sorted by length.
+
+    Args:
+        model: on the device; left in eval mode.
+        task: says what to collect.
+        split: batches, on any device.
+        compute: device and precision; the CPU in float32 when None.
+        between: called before each update's batches; the loop uses it to stop.
+    """
+    compute = compute or Compute()
+    model.eval()
+    collected: list[dict[str, Tensor]] = []
+    # A model that draws when it evaluates draws the same each time.
+    with torch.inference_mode(), compute.autocast(), compute.seeded(seeding.EVALUATION):
+        for batches in as_updates(split, compute).updates(0):
+            between()
+            collected += [task.outputs(model, batch) for batch in batches]
+    joined = {name: torch.cat([part[name] for part in collected]).cpu() for name in collected[0]}
+    if isinstance(split, Batches):
+        places = split.rows.argsort()
+        joined = {name: values[places] for name, values in joined.items()}
+    return joined
+
+
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    split: Split,
+    compute: Compute | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Return the task's figures over a split; the arguments are those of `infer`."""
+    return task.figures(infer(model, task, split, compute, between))
+
+
+def monitored(
+    task: Task, validation: object | None, monitor: str | None, mode: str | None
+) -> tuple[str, str]:
+    """Return the figure that picks the best epoch and its direction, where they are not given."""
+    monitor = monitor or (task.monitor if validation is not None else "train/loss")
+    return monitor, mode or better_direction(monitor)
+
+
+class _Clock:
+    """Times an epoch, and says when it is time to look at the device, and to save."""
+
+    REFRESH = 0.5  # most seconds between two looks, each of which waits for the device
+
+    def __init__(self, save_every: float):
+        self._begun = self._looked = self._saved = time.perf_counter()
+        self._save_every, self._refresh = save_every, min(save_every, self.REFRESH)
+        self._samples = 0
+
+    def count(self, batches: Sequence[Any]) -> None:
+        self._samples += sum(map(batch_size, batches))
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+    @property
+    def samples_per_second(self) -> float:
+        return self._samples / self.seconds
+
+    def time_to_look(self) -> bool:
+        now = time.perf_counter()
+        if now - self._looked < self._refresh:
+            return False
+        self._looked = now
+        return True
+
+    def time_to_save(self) -> bool:
+        if self._looked - self._saved < self._save_every:
+            return False
+        self._saved = self._looked
+        return True

@@ -1,0 +1,106 @@
+"""Tasks that several labs have."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.errors import NonFiniteError
+from common.metrics import metrics
+from common.metrics.main_metric import Array
+from common.training import losses
+from common.training.loop import Task, When
+from common.training.mixing import Mixing, partners
+
+
+class Classification(Task):
+    """One class per sample; the model gives logits.
+
+    In training it may give a tuple: the logits, then those of auxiliary classifiers.
+
+    Args:
+        loss: mean loss from (logits, targets).
+        class_weights: (C,), on the device, when the loss weighs classes.
+        monitor: the figure that picks the best epoch.
+        auxiliary: factor of the losses of auxiliary classifiers, when the model has any.
+        mixing: blends the inputs in training; None to leave them.
+    """
+
+    def __init__(
+        self,
+        loss: losses.Loss,
+        class_weights: Tensor | None = None,
+        monitor: str = "validation/accuracy",
+        auxiliary: float = 0.0,
+        mixing: Mixing | None = None,
+    ):
+        self._loss, self._class_weights, self.monitor = loss, class_weights, monitor
+        self._auxiliary, self._mixing = auxiliary, mixing
+
+    def weights(self, batch: Any) -> dict[str, Tensor | float]:
+        """Weigh a batch by its samples, or by the weights of their classes."""
+        parts = ("loss", "auxiliary") if self._auxiliary else ("loss",)
+        return dict.fromkeys(parts, losses.weight_of(batch[1], self._class_weights))
+
+    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
+        """Return the mean loss of a batch of (inputs, classes), and of auxiliary classifiers."""
+        inputs, targets = batch
+        inputs, share = self.mixed(inputs, when)
+        return self.parts(model(inputs), targets, share)
+
+    def mixed(self, inputs: Tensor, when: When) -> tuple[Tensor, float]:
+        """Return inputs as the model is given them, blended or not, and the share of each in it."""
+        return (inputs, 1.0) if self._mixing is None else self._mixing(inputs, when.generator)
+
+    def parts(self, outputs: Any, targets: Tensor, share: float = 1.0) -> dict[str, Tensor]:
+        """Return the parts of the loss of what the model says of blended inputs.
+
+        Args:
+            outputs: logits (B, C), or a tuple with those of auxiliary classifiers behind.
+            targets: (B,) classes.
+            share: of each sample in its input; the rest is its partner's.
+        """
+        logits, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = self._of_pairs(logits, targets, share)
+        if not others:
+            return {"loss": loss}
+        auxiliary = torch.stack([self._of_pairs(each, targets, share) for each in others]).sum()
+        return {"loss": loss, "auxiliary": self._auxiliary * auxiliary}
+
+    def _of_pairs(self, logits: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Return the mean loss; both of a pair are divided by the same sum of class weights."""
+        own = self._loss(logits, targets)
+        if self._mixing is None:
+            return own
+        return share * own + (1 - share) * self._loss(logits, partners(targets))
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect logits (B, C), float32, and targets (B,)."""
+        inputs, targets = batch
+        return {"outputs": model(inputs).float(), "targets": targets}
+
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Return the classification figures; `loss` is the plain cross-entropy, whatever trains."""
+        check_finite(outputs["outputs"])
+        figures = metrics.classification(
+            probabilities(outputs["outputs"]), outputs["targets"].numpy()
+        )
+        return {"loss": figures.pop("log_loss"), **figures}
+
+
+def probabilities(logits: Tensor) -> Array:
+    """Return the softmax of logits (N, C), in float64."""
+    return logits.double().softmax(1).numpy()
+
+
+def check_finite(outputs: Tensor) -> None:
+    """Refuse outputs of which no figure can be made.
+
+    Raises:
+        NonFiniteError: one of them is NaN or infinite.
+    """
+    if not outputs.isfinite().all():
+        raise NonFiniteError(
+            "the model's outputs became NaN or infinite. "
+            "Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
+        )
