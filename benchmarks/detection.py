@@ -38,11 +38,11 @@ from common import training
 from common.training import optim
 from common.training.batches import Batches
 from common.training.compute import Compute
-from labs.detection import augment, data
-from labs.detection import ultralytics_models as models  # before the library: it switches it off
 from labs.detection.boxes import to_centers
 from labs.detection.config import DetectionConfig
-from labs.detection.data import BoxSet
+from labs.detection.data import augment, load
+from labs.detection.data.load import BoxSet
+from labs.detection.models.ultralytics import models  # before the library: it switches it off
 
 AUGMENT = ("mosaic:1", "affine:0.1:0.5", "hsv:0.015:0.7:0.4")
 WEIGHT_DECAY, CLIP, WARMUP, LAST = 5e-4, 10.0, 3.0, 0.01  # the library's defaults
@@ -53,7 +53,7 @@ class Setting(NamedTuple):
 
     config: DetectionConfig
     splits: dict[str, BoxSet]
-    card: data.Card
+    card: load.Card
     threads: int
 
     @property
@@ -224,7 +224,7 @@ def prepare(options: argparse.Namespace) -> Setting:
         augment=AUGMENT,
         close_mosaic=min(10, options.epochs // 2),
     )
-    splits, card = data.load(config)
+    splits, card = load.load(config)
     train = splits["train"]
     kept = min(options.images, len(train))
     splits["train"] = BoxSet(

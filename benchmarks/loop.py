@@ -24,7 +24,7 @@ from common import seeding
 from common.images import folders
 from common.training import Task, When, epochs, optim
 from common.training.batches import Batches
-from labs.classification import models
+from labs.classification.models import build as models
 
 BATCH = 64
 

@@ -1,4 +1,4 @@
-"""Maps by openTSNE, as `labs.autoencoder.maps` makes them, side by side with scikit-learn's TSNE.
+"""Maps of latents by openTSNE, as the autoencoder lab makes them, beside scikit-learn's TSNE.
 
     python benchmarks/tsne.py                    # 5,000 digits: 32 principal components of pixels
     python benchmarks/tsne.py runs/autoencoder/NAME   # the latents of all images of a run
@@ -28,9 +28,9 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from common.images.folders import load_embedded
-from labs.autoencoder import maps, trust
 from labs.autoencoder.job import Compression
-from labs.autoencoder.views import Material
+from labs.autoencoder.views.map import trust, tsne
+from labs.autoencoder.views.material import Material
 
 Vectors = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ def theirs(vectors: Vectors, seed: int) -> Vectors:
 
 
 def ours(vectors: Vectors, seed: int) -> Vectors:
-    return maps.embed(vectors, perplexity=30, seed=seed).coordinates
+    return tsne.embed(vectors, perplexity=30, seed=seed).coordinates
 
 
 SIDES: dict[str, Callable[[Vectors, int], Vectors]] = {"scikit-learn": theirs, "ours": ours}

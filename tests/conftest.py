@@ -133,7 +133,11 @@ def process():
         context.set_forkserver_preload(
             [
                 *("labs.classification.__main__", "labs.classification.job"),
-                *("labs.autoencoder.__main__", "labs.autoencoder.job", "labs.autoencoder.latents"),
+                *(
+                    "labs.autoencoder.__main__",
+                    "labs.autoencoder.job",
+                    "labs.autoencoder.views.map.view",
+                ),
                 *("sklearn.datasets", "sklearn.decomposition", "sklearn.dummy", "sklearn.metrics"),
                 *("sklearn.linear_model", "sklearn.neighbors", "sklearn.pipeline"),
                 *("sklearn.preprocessing", "openTSNE", "rich.console"),

@@ -25,8 +25,8 @@ from labs.autoencoder.names import MODELS
 PROGRAM = "python -m labs.autoencoder"
 JOB = "labs.autoencoder.job:Compression"
 WHOLES = {  # runs made of runs, by the command that trains them
-    "sweep": "labs.autoencoder.sweep:Sweep",
-    "compare-anomalies": "labs.autoencoder.compare_anomalies:Comparison",
+    "sweep": "labs.autoencoder.compare.sizes:Sweep",
+    "compare-anomalies": "labs.autoencoder.compare.anomalies:Comparison",
 }
 
 
@@ -167,9 +167,9 @@ def view(name: str, text: str, *options: Any) -> None:
     """Add the command of a view: it takes a run, and shows the view with the options' values."""
 
     def show(run: Path, form: str, output: Path | None, device: str | None, **given: Any) -> None:
-        from labs.autoencoder import views
+        from labs.autoencoder.views import material
 
-        views.show(run, device, name, form, output, **given)
+        material.show(run, device, name, form, output, **given)
 
     shown: Any = show
     every = [commands.RUN, *options, commands.FORM, commands.OUTPUT, commands.DEVICE]
@@ -237,12 +237,12 @@ def latents(
 
     With --place, put new images on the map that there is; its other options are then that map's.
     """
-    from labs.autoencoder import views
+    from labs.autoencoder.views import material
 
     if place:
-        views.show(run, device, "placed", form, output, paths=place)
+        material.show(run, device, "placed", form, output, paths=place)
     else:
-        views.show(run, device, "latents", form, output, **options)
+        material.show(run, device, "latents", form, output, **options)
 
 
 view("codes", "Say how sparse the latents are, how many are dead, and how far noise moves them.")

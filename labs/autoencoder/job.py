@@ -15,10 +15,11 @@ from common.runs.job import Job, Outputs, Splits
 from common.runs.sections import Drawn
 from common.training.batches import Batches
 from common.training.summary import summarize
-from labs.autoencoder import baselines, results, task, views
+from labs.autoencoder import baselines, results, task
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import load
 from labs.autoencoder.models import Autoencoder
+from labs.autoencoder.views import material
 
 _CHUNK = 256  # rows computed at a time
 
@@ -128,7 +129,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
     ) -> list[Section]:
         """Return all views of the run."""
-        return views.sections(views.Material(self, splits))
+        return material.sections(material.Material(self, splits))
 
     def encode(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the latents (N, L), float32 on the CPU, of images in [0, 1] (N, C, S, S)."""

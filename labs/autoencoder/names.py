@@ -32,16 +32,16 @@ class ViewName(NamedTuple):
 
 
 VIEWS: dict[str, ViewName] = {  # in the order of the report
-    "reconstruct": ViewName("labs.autoencoder.reconstructions:view"),
-    "latents": ViewName("labs.autoencoder.latents:view"),
-    "placed": ViewName("labs.autoencoder.latents:placed", (), unasked=False),
-    "codes": ViewName("labs.autoencoder.codes:view"),
-    "probe": ViewName("labs.autoencoder.probe:view", ("classes",)),
-    "neighbours": ViewName("labs.autoencoder.neighbors:view", ("classes",)),
-    "cluster": ViewName("labs.autoencoder.clusters:view", ("classes",)),
-    "posterior": ViewName("labs.autoencoder.posterior:view", ("prior",)),
-    "interpolate": ViewName("labs.autoencoder.walks:interpolate"),
-    "traverse": ViewName("labs.autoencoder.walks:traverse"),
-    "sample": ViewName("labs.autoencoder.samples:view", ("prior",)),
-    "anomalies": ViewName("labs.autoencoder.anomalies:view", ("anomalies",)),
+    "reconstruct": ViewName("labs.autoencoder.views.reconstructions:view"),
+    "latents": ViewName("labs.autoencoder.views.map.view:view"),
+    "placed": ViewName("labs.autoencoder.views.map.view:placed", (), unasked=False),
+    "codes": ViewName("labs.autoencoder.views.sparsity:view"),
+    "probe": ViewName("labs.autoencoder.views.probe:view", ("classes",)),
+    "neighbours": ViewName("labs.autoencoder.views.retrieval:view", ("classes",)),
+    "cluster": ViewName("labs.autoencoder.views.clusters:view", ("classes",)),
+    "posterior": ViewName("labs.autoencoder.views.posterior:view", ("prior",)),
+    "interpolate": ViewName("labs.autoencoder.views.traversals:interpolate"),
+    "traverse": ViewName("labs.autoencoder.views.traversals:traverse"),
+    "sample": ViewName("labs.autoencoder.views.samples:view", ("prior",)),
+    "anomalies": ViewName("labs.autoencoder.views.anomalies:view", ("anomalies",)),
 }

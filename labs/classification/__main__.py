@@ -23,17 +23,17 @@ from labs.classification.config import (
     recipe_for,
     transfer_problem,
 )
-from labs.classification.names import MODELS, TORCHVISION, model_names, usual_input
+from labs.classification.models.catalogue import MODELS, TORCHVISION, model_names, usual_input
 
 PROGRAM = "python -m labs.classification"
 JOB = "labs.classification.job:Images"
 WHOLES = {  # runs made of runs, by the command that trains them
-    "compare-architectures": "labs.classification.compare_architectures:Comparison",
-    "advise": "labs.classification.advice:Probe",
-    "compare-heads": "labs.classification.compare_heads:Comparison",
-    "compare-imbalance": "labs.classification.compare_imbalance:Comparison",
-    "compare-teacher": "labs.classification.compare_teacher:Comparison",
-    "compare-transfer": "labs.classification.compare_transfer:Comparison",
+    "compare-architectures": "labs.classification.compare.architectures:Comparison",
+    "advise": "labs.classification.compare.advice:Probe",
+    "compare-heads": "labs.classification.compare.heads:Comparison",
+    "compare-imbalance": "labs.classification.compare.imbalance:Comparison",
+    "compare-teacher": "labs.classification.compare.teacher:Comparison",
+    "compare-transfer": "labs.classification.compare.transfer:Comparison",
 }
 
 _USUAL = "; when not given, as the model was published."
@@ -71,9 +71,11 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
 
     job, outputs, measured = commands.evaluate(Images, run, split, device)
     if job.card.labels:
-        from labs.classification import labels
+        from labs.classification import label_columns
 
-        commandline.show_table("Each label column", *labels.table(job.columns(outputs, measured)))
+        commandline.show_table(
+            "Each label column", *label_columns.table(job.columns(outputs, measured))
+        )
 
 
 @group.command()
@@ -233,12 +235,12 @@ def augment(
     # `linear` takes images of any size: they are shown, and written, as they are.
     given = {"augment": "none", "model": "linear", **options, "data": data}
     config = commands.layered(ClassificationConfig, {}, None, None, given, problems)
-    from labs.classification import augmented_copy, augmenting
+    from labs.classification.augmentation import export, preview
 
     if out is not None and copies is not None:
-        augmented_copy.command(config, out, copies)
+        export.command(config, out, copies)
         return
-    augmenting.command(config, samples, epochs, picture)
+    preview.command(config, samples, epochs, picture)
 
 
 @group.command()
@@ -277,12 +279,12 @@ def summary(
         return
     if model not in model_names():
         raise ConfigError(f"no model {model!r}{nearest(model, model_names())}")
-    from labs.classification import models
-    from labs.classification.transfer import freeze
+    from labs.classification.models import build
+    from labs.classification.transfer.weights import freeze
 
     usual = usual_input(model)
     channels, size, classes = channels or usual[0], image_size or usual[1], classes or usual[2]
-    built = models.build(model, channels, size, classes)
+    built = build.build(model, channels, size, classes)
     if transfer is not None:
         if problem := transfer_problem(transfer):
             raise ConfigError(problem)
@@ -310,9 +312,9 @@ def explain(
     Without any, in the most confident mistakes of the test split: what speaks for its guess, and
     for the right class. Pictures go into the run's figures and its report.
     """
-    from labs.classification import explain as lab_explain
     from labs.classification import report
     from labs.classification.job import Images
+    from labs.classification.look import explain as lab_explain
 
     job = Images.reopen(run, device)
     job.load_best()
@@ -358,7 +360,7 @@ def receptive_field(
         )
     if run is None and model not in model_names():
         raise ConfigError(f"no model {model!r}{nearest(str(model), model_names())}")
-    from labs.classification import receptive_field as fields
+    from labs.classification.look import receptive_field as fields
 
     if run is None:
         usual = usual_input(str(model))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from common.options.config import POLICIES, POLICY, ImageConfig, flag, nearest, option, shared
-from labs.classification.names import LITE, model_names, needs_color
+from labs.classification.models.catalogue import LITE, model_names, needs_color
 
 LOSSES = ("cross-entropy", "mse", "mae")
 IMBALANCE = ("none", "class-weights", "sampler", "focal", "augment-rare")

@@ -10,8 +10,8 @@ from common.images.folders import ImageSet
 from common.images.load import ImageCard
 from common.training.batches import thinned_rows
 from labs.classification.config import ClassificationConfig
-from labs.classification.names import needs_color, smallest_input
-from labs.classification.transfer import Inputs
+from labs.classification.models.catalogue import needs_color, smallest_input
+from labs.classification.transfer.weights import Inputs
 
 
 def load(

@@ -28,7 +28,7 @@ from common.training.checkpoint import load_weights
 from common.training.task import Classification
 from labs.classification import results, task
 from labs.classification.config import ClassificationConfig
-from labs.classification.sources import Source, doubt
+from labs.classification.transfer.source_runs import Source, doubt
 
 if TYPE_CHECKING:
     from labs.classification.job import Images

@@ -21,20 +21,12 @@ from common.training import optim
 from common.training.batches import Updates
 from common.training.summary import summarize
 from common.training.task import Classification, probabilities
-from labs.classification import (
-    baselines,
-    distillation,
-    features,
-    labels,
-    report,
-    results,
-    sources,
-    task,
-    transfer,
-)
+from labs.classification import baselines, distillation, label_columns, report, results, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
 from labs.classification.models import heads
+from labs.classification.transfer import frozen_features, source_runs
+from labs.classification.transfer import weights as transfer
 
 
 class Images(Job[ClassificationConfig, ImageCard]):
@@ -109,7 +101,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
             return image_data.batches(config, split, prepare, compute, training=training, **drawn)
         images = image_data.batches(config, split, prepare, compute)
         options = {**image_data.batching(config, training=training), **drawn}
-        return features.Features(self.model, self._head, images, compute, **options)
+        return frozen_features.Features(self.model, self._head, images, compute, **options)
 
     def train(
         self, splits: Splits, display: commandline.Display, say: Callable[[str], None]
@@ -122,7 +114,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
             return
         say(f"the backbone is frozen and runs once; its features are kept for {self._head}")
         try:
-            with features.only(self.model, self._head, self._finish()):
+            with frozen_features.only(self.model, self._head, self._finish()):
                 super().train(splits, display, say)
         finally:
             self._head = None
@@ -142,7 +134,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
         source = distillation.find(self.config, self.card)
         self._teacher = distillation.build_teacher(source, self)
         say(f"{source.config.model} teaches: {source.run.path}")
-        if doubt := sources.doubt("The teacher", source, self.config, self.card):
+        if doubt := source_runs.doubt("The teacher", source, self.config, self.card):
             say(doubt)
         try:
             yield
@@ -157,8 +149,8 @@ class Images(Job[ClassificationConfig, ImageCard]):
         if pipeline.columns or self.config.blends:  # no two epochs would see the same images
             return None
         size = pipeline.output_size(self.card.image_size)
-        found = features.cut(self.model, (self.card.channels, size, size))
-        if found is None or samples * found[1] * 4 > features.LARGEST:
+        found = frozen_features.cut(self.model, (self.card.channels, size, size))
+        if found is None or samples * found[1] * 4 > frozen_features.LARGEST:
             return None
         return found[0]
 
@@ -202,9 +194,9 @@ class Images(Job[ClassificationConfig, ImageCard]):
             train: the training split, for each column's majority class; None to leave it out.
         """
         targets, known = self.targets(split), self.card.labels
-        found = labels.figures(probabilities(outputs["outputs"]), targets, known)
+        found = label_columns.figures(probabilities(outputs["outputs"]), targets, known)
         if train is not None:
-            frequent = labels.majority(self.targets(train), targets, known)
+            frequent = label_columns.majority(self.targets(train), targets, known)
             return {name: {**each, "majority": frequent[name]} for name, each in found.items()}
         return found
 
@@ -224,7 +216,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
         """Say how the network compares with the baselines, and with its teacher."""
         said = f"{super().verdict(figures)} {figures.get('doubt', '')}".rstrip()
         if "labels" in figures["test"]:
-            said = f"{said} {labels.said(figures['test']['labels'])}"
+            said = f"{said} {label_columns.said(figures['test']['labels'])}"
         if "teacher" not in figures:
             return said
         return f"{said} {distillation.verdict(figures['teacher'])}"
@@ -257,4 +249,4 @@ class Images(Job[ClassificationConfig, ImageCard]):
         if self.card.labels:
             chances, targets = probabilities(outputs["outputs"]), self.targets(splits["test"])
             found = figures["test"]["labels"]
-            yield labels.section(found, chances, targets, self.card.labels, drawn)
+            yield label_columns.section(found, chances, targets, self.card.labels, drawn)

@@ -16,7 +16,7 @@ from common.metrics.main_metric import Array
 from common.training.task import probabilities
 from labs.classification import task
 from labs.classification.job import Images
-from labs.classification.labels import marginals
+from labs.classification.label_columns import marginals
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from common.runs import views
 from common.runs.job import Splits
 from common.runs.sections import Drawn
 from common.training.task import probabilities
-from labs.classification import labels, results
+from labs.classification import label_columns, results
 from labs.classification import plots as lab_plots
 from labs.classification.models.lenet import LocallyConnected
 
@@ -90,7 +90,7 @@ def _names(job: "Images", cells: int) -> Sequence[str]:
     """Return the names of the classes; those of combinations in so many letters."""
     if not job.card.labels:
         return job.card.classes
-    return [labels.brief(each, cells) for each in product(*job.card.labels.values())]
+    return [label_columns.brief(each, cells) for each in product(*job.card.labels.values())]
 
 
 def _numbers(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:

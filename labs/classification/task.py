@@ -15,10 +15,11 @@ from common.training.batches import repeated_rows
 from common.training.compute import Compute
 from common.training.mixing import Mixing
 from common.training.task import Classification, check_finite
-from labs.classification import models, transfer
 from labs.classification.config import ClassificationConfig
+from labs.classification.models import build as models
 from labs.classification.models import heads
-from labs.classification.names import AUXILIARY
+from labs.classification.models.catalogue import AUXILIARY
+from labs.classification.transfer import weights as transfer
 
 
 class Regression(Task):

@@ -16,7 +16,7 @@ from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
 PROGRAM = "python -m labs.detection"
 JOB = "labs.detection.job:Detector"
-COMPARISON = "labs.detection.compare:Comparison"
+COMPARISON = "labs.detection.inspect.compare:Comparison"
 IMAGE = click.option(
     "--image",
     type=click.IntRange(min=0),
@@ -121,7 +121,7 @@ def predict(
 
     What cannot be read is named on the way and left out; if nothing is left, the command fails.
     """
-    from labs.detection import predictions
+    from labs.detection.predict import predictions
 
     chosen = _chosen("--format", forms, predictions.FORMATS)
     job = resolve_name(JOB).reopen(run, device)
@@ -152,7 +152,7 @@ def export(run: Path, forms: str, output: Path | None) -> None:
     The file is written only if it says the same of images of the test split.
     """
     chosen = _chosen("--format", forms, ("onnx", "torchscript"))
-    from labs.detection import export as exporting
+    from labs.detection.inspect import export as exporting
 
     job = resolve_name(JOB).reopen(run, "cpu")
     job.load_best()
@@ -171,7 +171,7 @@ def explain_assignment(run: Path | None, image: int, split: str, output: Path | 
 
     Without RUN: those of a tiny-yolo that was never trained, on the scenes.
     """
-    from labs.detection import explain
+    from labs.detection.inspect import explain
 
     if run is None:
         job, splits = explain.without_run()
@@ -199,8 +199,8 @@ def nms(
     run: Path, image: int, split: str, iou: float, score: float | None, output: Path | None
 ) -> None:
     """Draw the boxes before non-maximum suppression, step by step, and after."""
-    from labs.detection.doctor import shown_from
-    from labs.detection.explain import draw_nms
+    from labs.detection.inspect.doctor import shown_from
+    from labs.detection.inspect.explain import draw_nms
 
     job, splits = _opened(run)
     least = shown_from(job) if score is None else score
@@ -221,7 +221,7 @@ def nms(
 @commands.DEVICE
 def doctor(run: Path, score: float | None, steps: int, device: str | None) -> None:
     """Find out why a run's mAP is low: labels, scale, anchors, learning, scores, one batch."""
-    from labs.detection.doctor import conclusion, examine
+    from labs.detection.inspect.doctor import conclusion, examine
 
     job = resolve_name(JOB).reopen(run, device)
     checks = list(examine(job, job.load_splits(), score, steps))
@@ -239,7 +239,7 @@ def data_check(path: Path, form: str, output: Path | None) -> None:
 
     PATH is a YOLO data.yaml, a COCO JSON, or a folder with Pascal VOC XML or YOLO txt.
     """
-    from labs.detection.check import check
+    from labs.detection.data.check import check
 
     found = check(path)
     if found.problems or form != "table":
@@ -258,7 +258,7 @@ def data_check(path: Path, form: str, output: Path | None) -> None:
 @click.option("--images/--no-images", default=True, show_default=True, help="Copy the images too.")
 def convert(source: Path, destination: Path, form: str, images: bool) -> None:
     """Write a data set in another format into a new folder; the source is only read."""
-    from labs.detection.convert import convert as write
+    from labs.detection.data.convert import convert as write
 
     commandline.say(write(source, destination, form, images))
 
@@ -295,11 +295,11 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     task = "segment" if model in SEGMENTATION else "detect"
     if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)
-    from labs.detection import models, torchvision_models
+    from labs.detection.models import build, torchvision_models
 
     names = [str(number) for number in range(classes)]
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
-    found = models.build(model, names, image_size, anchors, task)
+    found = build.build(model, names, image_size, anchors, task)
     meta = model not in torchvision_models.WEIGHTS
     commandline.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
 

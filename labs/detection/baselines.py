@@ -18,7 +18,7 @@ from torchvision.ops import box_iou, nms
 
 from common.training.compute import one_thread
 from labs.detection import masks
-from labs.detection.data import BoxSet
+from labs.detection.data.load import BoxSet
 from labs.detection.metrics import BOX
 from labs.detection.task import MOST
 

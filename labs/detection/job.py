@@ -16,9 +16,12 @@ from common.runs.job import Job, Outputs, Splits
 from common.runs.sections import Drawn
 from common.training.batches import Batches, Padded, Ragged
 from common.training.summary import summarize
-from labs.detection import augment, baselines, data, metrics, models, report, weights
+from labs.detection import baselines, metrics, report
 from labs.detection.config import DetectionConfig
-from labs.detection.data import BoxSet, Card
+from labs.detection.data import augment
+from labs.detection.data import load as data
+from labs.detection.data.load import BoxSet, Card
+from labs.detection.models import build, weights
 from labs.detection.names import model_names
 from labs.detection.task import Detection, filled
 
@@ -43,7 +46,7 @@ class Detector(Job[DetectionConfig, Card]):
         """Return the config's detector."""
         self.initialize()
         config, card = self.config, self.card
-        return models.build(config.model, card.classes, card.image_size, card.anchors, config.task)
+        return build.build(config.model, card.classes, card.image_size, card.anchors, config.task)
 
     def warm_start(self, splits: Splits) -> None:
         """Load the weights that the config names, where they fit."""
@@ -60,7 +63,7 @@ class Detector(Job[DetectionConfig, Card]):
     @cached_property
     def detection(self) -> Detection:
         """The task, of which `detect` needs no data."""
-        return models.task(self.config, self.card)
+        return build.task(self.config, self.card)
 
     def batches(self, split: BoxSet, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it."""

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.errors import DataError
-from labs.detection.formats import Box, Picture
+from labs.detection.data.formats import Box, Picture
 
 if TYPE_CHECKING:
-    from labs.detection.data import Letterbox
+    from labs.detection.data.load import Letterbox
 
 Polygons = tuple[tuple[float, ...], ...]  # each x, y, x, y, ... in pixels
 

@@ -28,7 +28,7 @@ SEGMENTATION: tuple[str, ...] = (
 
 
 def model_names() -> tuple[str, ...]:
-    """Return every name that `labs.detection.models.build` takes, the lab's own first."""
+    """Return every name that `labs.detection.models.build.build` takes, the lab's own first."""
     return (*DESCRIPTIONS, *ULTRALYTICS, *SEGMENTATION)
 
 

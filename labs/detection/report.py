@@ -14,7 +14,7 @@ from common.report.html import Section, Table
 from common.runs import sections as common_sections
 from common.runs.sections import Drawn
 from labs.detection import masks, metrics, plots
-from labs.detection.data import BoxSet
+from labs.detection.data.load import BoxSet
 from labs.detection.metrics import BOX, KINDS, Errors
 from labs.detection.plots import Panel
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from labs.autoencoder import maps, views
 from labs.autoencoder.__main__ import PROGRAM, group
 from labs.autoencoder.job import Compression
-from labs.autoencoder.views import Material
+from labs.autoencoder.views import material as views
+from labs.autoencoder.views.map import tsne
+from labs.autoencoder.views.material import Material
 
 SMALL = (
     *("--data", "digits", "--limit", "200", "--epochs", "2", "--warmup", "0", "--threads", "1"),
@@ -22,7 +23,7 @@ def lab(command):
 
     def run(*words, full=False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(maps, "_ITERATIONS", (20, 30))
+            patch.setattr(tsne, "_ITERATIONS", (20, 30))
             if not full:
                 patch.setattr(views, "sections", lambda material: [])
             return command(group, PROGRAM, *words)

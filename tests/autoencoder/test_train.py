@@ -10,10 +10,10 @@ from common.errors import Stopped
 from common.options import commandline
 from common.options.config import build
 from common.training import checkpoint
-from labs.autoencoder import maps
 from labs.autoencoder.config import RECIPES, SWEPT, AutoencoderConfig, SweepConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.names import MODELS, VIEWS
+from labs.autoencoder.views.map import tsne
 
 SMALL = (
     *("--data", "digits", "--limit", "200", "--epochs", "2", "--warmup", "0", "--threads", "1"),
@@ -162,7 +162,7 @@ def test_a_run_stopped_while_it_makes_a_map_keeps_what_it_trained(lab, tmp_path,
         raise Stopped(15)
 
     with monkeypatch.context() as patch:
-        patch.setattr(maps, "embed", stop)
+        patch.setattr(tsne, "embed", stop)
         stopped = lab("train", *SMALL, *words, full=True)
     run = tmp_path / "autoencoder/run"
     assert stopped.code == 128 + 15

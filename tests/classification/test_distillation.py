@@ -26,10 +26,11 @@ from common.training.checkpoint import load_weights
 from common.training.compute import Compute
 from common.training.mixing import Mixing
 from common.training.task import Classification
-from labs.classification import distillation, sources, task
+from labs.classification import distillation, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.distillation import Distillation, Teacher, distillation_loss
 from labs.classification.job import Images
+from labs.classification.transfer import source_runs
 
 TINY = {
     **{"data": "digits", "limit": 100, "model": "mlp", "augment": "none"},
@@ -462,7 +463,7 @@ def test_the_verdict_goes_by_the_interval(interval, said):
 def test_a_teacher_that_may_have_seen_the_test_images_is_doubted(teacher, start, given, said):
     job, _ = start(teacher=str(teacher.path), **given)
     source = distillation.find(job.config, job.card)
-    found = sources.doubt("The teacher", source, job.config, job.card)
+    found = source_runs.doubt("The teacher", source, job.config, job.card)
     assert (said in found) if said else found == ""
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.images import decode
 from labs.classification.config import ClassificationConfig
-from labs.classification.names import model_names
+from labs.classification.models.catalogue import model_names
 
 
 @pytest.fixture(scope="module")

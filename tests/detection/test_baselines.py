@@ -4,7 +4,7 @@ import torch
 
 from common.training.batches import Padded, Ragged
 from labs.detection import baselines, metrics
-from labs.detection.data import BoxSet
+from labs.detection.data.load import BoxSet
 from labs.detection.task import filled
 
 

@@ -9,7 +9,7 @@ from labs.detection import names
 
 
 def test_ultralytics_names_are_those_that_the_library_describes():
-    models = pytest.importorskip("labs.detection.ultralytics_models")
+    models = pytest.importorskip("labs.detection.models.ultralytics.models")
     assert set(names.ULTRALYTICS) == set(models.descriptions())
 
 

@@ -9,7 +9,7 @@ from common.runs.sections import Drawn
 from common.training.batches import Padded, Ragged
 from labs.detection import metrics, report
 from labs.detection.config import DetectionConfig
-from labs.detection.data import BoxSet, Card
+from labs.detection.data.load import BoxSet, Card
 from labs.detection.task import filled
 
 CLASSES = ("고양이", "개")

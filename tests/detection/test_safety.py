@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from common.errors import ConfigError, RunError
-from labs.detection import weights
+from labs.detection.models import weights
 
-models = pytest.importorskip("labs.detection.ultralytics_models")
+models = pytest.importorskip("labs.detection.models.ultralytics.models")
 
 CLASSES = ("고양이", "dog")
 
@@ -59,7 +59,7 @@ from common.training.batches import Padded, Place, Ragged
 from common.training import When
 from labs.detection import augment, weights
 from labs.detection.config import DetectionConfig
-from labs.detection.data import BoxSet
+from labs.detection.data.load import BoxSet
 
 def blocked(*arguments, **options):
     raise AssertionError("blocked")
@@ -118,9 +118,9 @@ def test_it_runs_with_the_network_and_other_programs_blocked(tmp_path):
 def test_without_the_library_there_is_one_clear_error(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "ultralytics"]:
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "labs.detection.ultralytics_models")
+    monkeypatch.delitem(sys.modules, "labs.detection.models.ultralytics.models")
     with pytest.raises(ConfigError, match=r"pip install.*AGPL-3.0.*tiny-yolo"):
-        import labs.detection.ultralytics_models  # noqa: F401
+        import labs.detection.models.ultralytics.models  # noqa: F401
 
 
 @pytest.mark.parametrize("key", ["ema", "model"])
@@ -284,4 +284,4 @@ def test_only_one_module_imports_the_library():
     found = subprocess.run(
         ["grep", "-rlE", grep, "common", "labs", "--include=*.py"], capture_output=True, text=True
     )
-    assert found.stdout.split() == ["labs/detection/ultralytics_models.py"]
+    assert found.stdout.split() == ["labs/detection/models/ultralytics/models.py"]

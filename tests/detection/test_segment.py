@@ -16,13 +16,14 @@ from common.training import When, optim
 from common.training.batches import Batches, Padded, Ragged
 from common.training.checkpoint import Checkpoints
 from common.training.compute import Compute
-from labs.detection import augment, baselines, data, masks, metrics, names, scenes
+from labs.detection import baselines, masks, metrics, names
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
-from labs.detection.data import BoxSet, FileBoxSet
+from labs.detection.data import augment, load, scenes
+from labs.detection.data.load import BoxSet, FileBoxSet
 from labs.detection.job import Detector
 from labs.detection.task import MOST, filled
 
-models = pytest.importorskip("labs.detection.ultralytics_models")
+models = pytest.importorskip("labs.detection.models.ultralytics.models")
 
 SMALLEST = ["yolo11n-seg", "yolo12n-seg", "yolo26n-seg", "yolov8n-seg", "yolov8n-seg-p6"]
 CLASSES = ("하나", "둘", "셋")
@@ -285,7 +286,7 @@ def test_a_model_file_must_be_of_the_task(tmp_path, task, head):
 
 def test_scenes_have_the_ink_of_their_digits():
     config = DetectionConfig(task="segment", model="yolo11n-seg", limit=400, image_size=256)
-    splits, _ = data.load(config)
+    splits, _ = load.load(config)
     images = splits["validation"]
     assert images.instances.shape == (len(images), 256, 256)
     for row in range(len(images)):
@@ -295,7 +296,7 @@ def test_scenes_have_the_ink_of_their_digits():
         x1, y1, x2, y2 = images.boxes[row][-1, :4].tolist()
         assert last.amin(0).tolist() == [y1, x1]
         assert last.amax(0).tolist() == [y2 - 1, x2 - 1]
-    assert data.load(DetectionConfig(limit=400))[0]["test"].instances is None
+    assert load.load(DetectionConfig(limit=400))[0]["test"].instances is None
     again = scenes.instances("validation", 0, 3)
     assert torch.equal(again, scenes.instances("validation", 0, 9)[:3])
 
@@ -321,14 +322,14 @@ def outlined(root, count=12, bare=0):
 
 def test_outlines_of_files_become_masks(tmp_path, monkeypatch):
     config = outlined(tmp_path, bare=2)
-    splits, card = data.load(config)
+    splits, card = load.load(config)
     assert "2 objects without an outline fill their boxes" in card.source
     areas = torch.cat([part.instances.flatten(1).sum(1) for part in splits.values()]).sort().values
     box = 64 / 60 * 20 * 64 / 60 * 20
     assert areas[-2:].float().div(box).sub(1).abs().max() < 0.1
     assert areas[:-2].float().div(box / 2).sub(1).abs().max() < 0.1
-    monkeypatch.setattr(data, "_MEMORY_LIMIT", 0)
-    lazy, same = data.load(config)
+    monkeypatch.setattr(load, "_MEMORY_LIMIT", 0)
+    lazy, same = load.load(config)
     assert same.fingerprint == card.fingerprint
     assert type(lazy["train"]) is FileBoxSet
     for one, other in zip(lazy["train"], splits["train"], strict=False):
@@ -342,16 +343,16 @@ def test_outlines_of_files_become_masks(tmp_path, monkeypatch):
 
 def test_other_outlines_are_other_data(tmp_path):
     config = outlined(tmp_path)
-    before = data.load(config)[1].fingerprint
+    before = load.load(config)[1].fingerprint
     label = tmp_path / "labels" / "사진3.txt"
     label.write_text("0 0.333333 0.25 0.666667 0.25 0.666667 0.75 0.333333 0.75\n")
-    assert data.load(config)[1].fingerprint != before
+    assert load.load(config)[1].fingerprint != before
 
 
 def test_data_without_any_outline_is_refused(tmp_path):
     config = outlined(tmp_path, bare=12)
     with pytest.raises(DataError, match=r"none of the 12 objects has an outline.*--task detect"):
-        data.load(config)
+        load.load(config)
 
 
 def test_the_baseline_finds_masks():
@@ -388,7 +389,7 @@ def job():
 
 
 def test_masks_of_photos_are_drawn_and_told(tmp_path, job):
-    from labs.detection import predictions
+    from labs.detection.predict import predictions
 
     pixels = np.zeros((64, 128, 3), np.uint8)
     pixels[10:30, 20:60] = 255  # in the square of 64: x 10 to 30, y 16 + 5 to 16 + 15
@@ -411,7 +412,7 @@ def test_masks_of_photos_are_drawn_and_told(tmp_path, job):
 
 
 def test_export_is_refused(tmp_path, job):
-    from labs.detection import export
+    from labs.detection.inspect import export
 
     job.create(tmp_path, "run", "run")
     with pytest.raises(DataError, match="only boxes are exported"):

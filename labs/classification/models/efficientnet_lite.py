@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from common.errors import ConfigError
-from labs.classification.names import LITE
+from labs.classification.models.catalogue import LITE
 
 # What its authors trained it on: (pixel - 127) / 128. On photographs their classes come out surer
 # with it than with the mean and deviation of ImageNet that the package's page shows.

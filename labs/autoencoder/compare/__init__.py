@@ -1,0 +1,1 @@
+"""Comparisons of autoencoders: runs made of runs."""

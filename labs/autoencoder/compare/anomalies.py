@@ -1,0 +1,248 @@
+"""Each class left out in turn: which of them an autoencoder that never saw them takes for normal.
+
+What is left out decides how well anomalies are found, so one class alone shows little (Ruff et al.
+2018, "Deep one-class classification", section 4, go through the classes of MNIST likewise).
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Self
+
+import numpy as np
+
+from common.errors import ConfigError
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.options.config import nearest
+from common.report import html as report
+from common.report import plots
+from common.report.html import Section, Table
+from common.runs import sections
+from common.runs.comparison import Jobs, Members
+from common.runs.job import Outputs, Splits
+from labs.autoencoder.config import UNTOLD, AutoencoderConfig, CompareAnomaliesConfig
+from labs.autoencoder.job import Compression
+from labs.autoencoder.views import anomalies
+from labs.autoencoder.views.material import Material
+from labs.autoencoder.views.plots import anomaly_plots
+
+_COLUMNS = (
+    "left out",
+    "error",
+    "when trained on",
+    "error of normal",
+    "AUROC",
+    "95 % interval",
+    "AUPRC",
+    "detected",
+    "false alarms",
+    "PCA's AUROC",
+    "nearest image's AUROC",
+)
+_SCORES = {"network": "", "PCA": "pca_", "nearest training image, pixels": "nearest_pixels_"}
+
+
+class Member(Compression):
+    """One of the runs; the comparison has the baselines and the report."""
+
+    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
+        """Return none."""
+        return {}
+
+    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
+        """Write none: the report of the comparison shows its members side by side."""
+
+
+class Comparison(Members[CompareAnomaliesConfig]):
+    """Runs of which each leaves out one class."""
+
+    lab, verb = "autoencoder", "compare-anomalies"
+    config_type, member, recipes = CompareAnomaliesConfig, Member, UNTOLD
+
+    @classmethod
+    def start(cls, config: CompareAnomaliesConfig, command: Sequence[str] = ()) -> Self:
+        """Make a new run folder, with all classes of the data in the config that names none."""
+        _, card = Member.load(_member(config))
+        classes = tuple(unicodedata.normalize("NFC", name) for name in config.classes)
+        unknown = [name for name in classes if name not in card.classes]
+        if unknown or not card.classes:
+            known = ", ".join(card.classes[:20]) or "none"
+            raise ConfigError(
+                [
+                    f"--classes {name}: no such class; there are: {known}"
+                    f"{nearest(name, card.classes)}"
+                    for name in unknown
+                ]
+                or f"--data {config.data}: has no classes that could be left out"
+            )
+        return super().start(replace(config, classes=classes or card.classes), command)
+
+    @classmethod
+    def plan(cls, config: CompareAnomaliesConfig) -> dict[str, AutoencoderConfig]:
+        """Return a config for each class, under its number and what of its name suits a folder."""
+        base = _member(config)
+        return {
+            f"{number}-{_folder(name)}": replace(base, without=(name,))
+            for number, name in enumerate(config.classes, 1)
+        }
+
+    @classmethod
+    def stem(cls, config: CompareAnomaliesConfig) -> str:
+        """Name the command and the data."""
+        return f"{cls.verb}-{Path(config.data).stem}"
+
+    def measure(self, jobs: Jobs) -> dict[str, Any]:
+        """Return a row of figures for each class, from the worst detected to the best."""
+        found = [_measured(name, job) for name, job in jobs.items()]
+        rows = [{**each, "known_error": _known_error(each["class"], found)} for each in found]
+        rows.sort(key=lambda row: row["auroc"])
+        first = next(iter(jobs.values()))
+        source = first.card.source.removesuffix(f", without {first.config.without[0]}")
+        return {"classes": rows, "source": source}
+
+    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
+        """Show the classes in a table, and their AUROC in a picture."""
+        rows, drawn = metrics["classes"], sections.Drawn(self.run)
+        histories = {row["class"]: [jobs[row["member"]].run.history] for row in rows}
+        text = (
+            f"{metrics['source']}. Each row is a run of its own that never saw the class, from the "
+            "worst detected class to the best; its test images are the anomalies, those of the "
+            "other classes are normal. An alarm is raised above the error that "
+            f"{anomalies.FALSE_ALARMS:.0%} of the normal validation images exceed. PCA has as many "
+            "components as the network has latents; the nearest image is the training image with "
+            "the least distance in pixels. The error when trained on is the mean over the other "
+            "runs, which saw the class."
+        )
+        pictures = (
+            drawn(
+                "compared",
+                "AUROC of each class; left of 0.5 anomalies look more normal than normal images.",
+                anomaly_plots.compared(rows, _SCORES),
+            ),
+            drawn(
+                "curves",
+                "Validation error after each epoch, a line for each class left out.",
+                plots.histories(histories, "validation/mse", "mean squared error"),
+            ),
+        )
+        parts = [
+            Section("Each class left out", text, Table(list(_COLUMNS), table(rows)), pictures),
+            *sections.settings(self.run),
+        ]
+        html = report.render(self.verb, f"Run {self.run.path.name}", verdict(rows), parts)
+        report.write(self.run.report, html)
+
+    def show(self, metrics: Mapping[str, Any]) -> None:
+        """Print the table, and which classes go unnoticed."""
+        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["classes"]))
+        commandline.say(verdict(metrics["classes"]))
+
+
+def _member(config: CompareAnomaliesConfig) -> AutoencoderConfig:
+    """Return what the members share."""
+    shared = {field.name: getattr(config, field.name) for field in fields(AutoencoderConfig)}
+    return AutoencoderConfig(**{**shared, "name": None})
+
+
+def _folder(name: str) -> str:
+    """Return what of a class's name suits the name of a folder."""
+    return re.sub(r"[^\w.+-]+", "-", name)[:40]
+
+
+def _measured(name: str, job: Compression) -> dict[str, Any]:
+    job.load_best()
+    material = Material(job, job.load_splits())
+    scores = anomalies.simple_scores(material)
+    network = scores[anomalies.NETWORK]
+    normal = material["test"]
+    return {
+        "member": name,
+        "class": job.config.without[0],
+        "error": float(network.anomalies.mean()),
+        "normal_error": float(network.normal.mean()),
+        "errors": {
+            job.card.classes[number]: float(normal.errors[normal.classes == number].mean())
+            for number in np.unique(normal.classes)
+        },
+        **anomalies.alarms(network, anomalies.threshold(network.validation)),
+        **anomalies.flat(anomalies.ranking(scores)),
+    }
+
+
+def _known_error(name: str, found: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the mean error of a class in the runs that saw it; None when there is none."""
+    known = [each["errors"][name] for each in found if name in each["errors"]]
+    return fmean(known) if known else None
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row of texts for each class."""
+    return [
+        [
+            row["class"],
+            commandline.figure_text(row["error"]),
+            commandline.figure_text(row["known_error"]),
+            commandline.figure_text(row["normal_error"]),
+            commandline.figure_text(row["auroc"]),
+            " to ".join(map(commandline.figure_text, row["auroc_interval"])),
+            commandline.figure_text(row["auprc"]),
+            commandline.figure_text(row["recall"]),
+            commandline.figure_text(row["false_alarms"]),
+            commandline.figure_text(row["pca_auroc"]),
+            commandline.figure_text(row["nearest_pixels_auroc"]),
+        ]
+        for row in rows
+    ]
+
+
+def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which classes go unnoticed and why, and how often the network beats the baselines."""
+    missed = [
+        row for row in rows if anomalies.unnoticed(row["recall_interval"][0], row["false_alarms"])
+    ]
+    (better, worse), (nearer, farther) = (
+        _leads(rows, prefix) for prefix in ("pca_", "nearest_pixels_")
+    )
+    against = (
+        f"By AUROC the network is better than PCA for {better} of {len(rows)} classes and worse "
+        f"for {worse}, and better than the distance to the nearest training image for {nearer} and "
+        f"worse for {farther}; where it is neither, the interval of the difference holds 0."
+    )
+    if not missed:
+        worst = rows[0]
+        return (
+            "Every class raises more alarms than normal images do. Noticed least is "
+            f"{worst['class']}, with an AUROC of {worst['auroc']:.4f}. {against}"
+        )
+    reasons = "; ".join(f"{row['class']} (AUROC {row['auroc']:.4f}), {_why(row)}" for row in missed)
+    return (
+        "Reconstructed too well to be noticed, that is, not shown to raise more alarms than normal "
+        f"images do: {reasons}. {against}"
+    )
+
+
+def _leads(rows: Sequence[Mapping[str, Any]], prefix: str) -> tuple[int, int]:
+    """Return for how many classes the network is better, and worse, than a baseline."""
+    leads = [row[f"{prefix}auroc_lead_interval"] for row in rows]
+    known = [lead for lead in leads if None not in lead]  # of very few anomalies there is none
+    return sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """Say why a class goes unnoticed: it is simple, or it is made of what others have too."""
+    error, normal = (
+        commandline.figure_text(row["error"]),
+        commandline.figure_text(row["normal_error"]),
+    )
+    if row["error"] < row["normal_error"]:
+        return f"whose images are simple: unseen, their error is {error}, that of normal {normal}"
+    if row["known_error"] is None:
+        return f"whose error, {error}, is near that of normal images, {normal}"
+    return (
+        "probably made of parts that other classes have too: not to see it raises its error only "
+        f"{row['error'] / row['known_error']:.1f} times, to {error} (normal {normal})"
+    )

@@ -1,0 +1,1 @@
+"""Views of a trained autoencoder: each looks at one thing, and is kept in the run's report."""

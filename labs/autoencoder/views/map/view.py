@@ -1,0 +1,275 @@
+"""Maps of the latent space, with how much of them to believe, and new images put on them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import ConfigError, RunError
+from common.files import write_text
+from common.images.inputs import read_images
+from common.metrics.main_metric import Array
+from common.options.commandline import figure_text, note
+from common.report.html import Section, Table
+from common.runs import views
+from labs.autoencoder.views.clusters import assign
+from labs.autoencoder.views.map import interactive, plots, trust, tsne
+from labs.autoencoder.views.map.trust import PIXELS, Figures, Trust
+from labs.autoencoder.views.material import Encoded, Material, View, sampled
+
+_PERPLEXITY = 30.0
+_POINTS = 5000
+_LATENTS = "latents"
+_TSNE = "t-SNE of the latents"
+
+
+def view(
+    material: Material,
+    split: str = "test",
+    points: int = _POINTS,
+    dimensions: int = 2,
+    perplexity: float | None = None,
+    seed: int = 0,
+) -> View:
+    """Map the latents of a split, with PCA and the pixels beside them, and say what to believe.
+
+    Args:
+        material: of the run.
+        split: `train`, `validation`, `test`, or `all` of them.
+        points: the most images to map; a share of each class.
+        dimensions: of the map, 2 or 3.
+        perplexity: neighbors that each point attends to, about; 30, or less where there are not
+            enough points, when None.
+        seed: of the map.
+
+    Raises:
+        DataError: the perplexity is too large for the points, or there are too few.
+    """
+    encoded = material[split]
+    rows = _rows(encoded, points)
+    perplexity = perplexity or min(_PERPLEXITY, tsne.largest_perplexity(len(rows)))
+    made = tsne.embed(
+        encoded.latents[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
+    )
+    tsne.save(made, _file(material))
+    epochs = len(material.job.run.history)
+    material.job.run.write("maps/latents", {"split": split, "points": points, "epochs": epochs})
+    views.forget(material.job.run, "placed")  # images on the map before
+    pixels = tsne.embed(
+        encoded.pixels[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
+    )
+    panels = {
+        _TSNE: made.coordinates,
+        "PCA of the latents": components(encoded.latents[rows], dimensions),
+        "t-SNE of the pixels": pixels.coordinates,
+        "PCA of the pixels": components(encoded.pixels[rows], dimensions),
+    }
+    found = {
+        title: trust.figures(space[rows], panels[title], _neighbors(len(rows)))
+        for title, space in zip(panels, [encoded.latents] * 2 + [encoded.pixels] * 2, strict=True)
+    }
+    table = trust.trust_table(
+        {PIXELS: encoded.pixels[rows], _LATENTS: encoded.latents[rows]},
+        perplexities=_tried(len(rows)) or (perplexity,),
+        dimensions=dimensions,
+        k=_neighbors(len(rows)),
+    )
+    names = _names(material)
+    what = (
+        f"{len(rows):,} images of the {split} split" if split != "all" else f"{len(rows):,} images"
+    )
+    caption = f"{what}, perplexity {perplexity:.3g}; the axes have no meaning, near points do."
+    pictures = (
+        material.drawn("latents", caption, plots.maps(panels, encoded.classes[rows], names)),
+        material.drawn(
+            "trust",
+            f"What maps of {table.points:,} points keep, of {len(trust.SEEDS)} seeds each.",
+            plots.trust(table),
+        ),
+    )
+    _write_interactive(material, encoded, rows, made.coordinates, found[_TSNE])
+    records = [{"map": title, **figures._asdict()} for title, figures in found.items()]
+    section = Section(
+        "Map of the latent space",
+        _text(material, what, found[_TSNE], table),
+        Table(
+            ["map", *(name.replace("_", " ") for name in Figures._fields)],
+            [[title, *map(figure_text, figures)] for title, figures in found.items()],
+        ),
+        pictures,
+    )
+    return View(section, _sentence(found[_TSNE], table.neighbors), records, found[_TSNE]._asdict())
+
+
+def components(vectors: Array, dimensions: int) -> Array:
+    """Return the first principal components of vectors (N, D), (N, dimensions).
+
+    Dimensions that the vectors do not have are 0.
+    """
+    from sklearn.decomposition import PCA
+
+    size = min(dimensions, *vectors.shape)
+    found = np.zeros((len(vectors), dimensions), np.float32)
+    found[:, :size] = PCA(size, random_state=0).fit_transform(vectors)
+    return found
+
+
+def placed(material: Material, paths: Sequence[Path]) -> View:
+    """Put new images on the map that the run has.
+
+    Args:
+        material: of the run.
+        paths: files and folders of images.
+
+    Raises:
+        ConfigError: the encoder would have to know the class of the images.
+        RunError: the run has no map yet, it is damaged, or not of the run's weights.
+        DataError: no image can be read.
+    """
+    made = tsne.load(_file(material))
+    settings = material.job.run.read("maps/latents")
+    _check(material, settings)
+    encoded = material[settings["split"]]
+    rows = _rows(encoded, settings["points"])
+    names, new = _encoded(material, paths)
+    vectors = encoded.latents[rows]
+    coordinates = tsne.place(made, vectors, new)
+    k = _neighbors(len(rows))
+    picture = material.drawn(
+        "placed",
+        f"{len(names)} new image(s) as stars among {len(rows):,} of the {settings['split']} split.",
+        plots.maps(
+            {_TSNE: made.coordinates},
+            encoded.classes[rows],
+            _names(material),
+            {_TSNE: plots.Placed(coordinates, names)},
+        ),
+    )
+    text = (
+        "New images are put on the map without moving what is on it, each among the images whose "
+        "latents are nearest. An image unlike all others lands somewhere too: a map has no place "
+        f"for none of these. {_sentence(trust.figures(vectors, made.coordinates, k), k)}"
+    )
+    records = [
+        {
+            "image": name,
+            **dict(zip("xyz", place.tolist(), strict=False)),
+            "nearest": encoded.split.names[row],
+            "class": _names(material)[encoded.classes[row]],
+        }
+        for name, place, row in zip(names, coordinates, rows[_nearest(new, vectors)], strict=True)
+    ]
+    return View(Section("New images on the map", text, pictures=(picture,)), records=records)
+
+
+def _check(material: Material, settings: Mapping[str, Any]) -> None:
+    """Refuse images that the encoder cannot take, and a map that is not of its latents."""
+    job = material.job
+    if job.model.conditional:
+        raise ConfigError(
+            f"--place: a {job.config.model} has to know the class of an image; place images with "
+            "another model"
+        )
+    if settings["epochs"] != len(job.run.history):
+        raise RunError(
+            f"the run has trained on since its map was made; make it again: latents {job.run.path}"
+        )
+
+
+def _encoded(material: Material, paths: Sequence[Path]) -> tuple[list[str], Array]:
+    """Return the names and the latents (n, L) of a user's images."""
+    job = material.job
+    names: list[str] = []
+    latents: list[Array] = []
+    for some, images in read_images(paths, job.card.image_size, job.card.channels, note):
+        names += some
+        latents.append(job.encode(job.prepared(images)).numpy())
+    return names, np.concatenate(latents)
+
+
+def _nearest(new: Array, vectors: Array) -> Array:
+    """Return the row of the nearest vector to each new one."""
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=1).fit(vectors)
+    rows: Array = index.kneighbors(new, return_distance=False)[:, 0]
+    return rows
+
+
+def _rows(encoded: Encoded, points: int) -> Array:
+    """Return the rows that a map of so many points has, always the same."""
+    return sampled(encoded, points) if len(encoded) > points else np.arange(len(encoded))
+
+
+def _file(material: Material) -> Path:
+    return material.job.run.path / "maps" / "latents.npz"
+
+
+def _names(material: Material) -> tuple[str, ...]:
+    return material.job.card.classes or ("image",)
+
+
+def _neighbors(points: int) -> int:
+    """Return how many neighbors count: 10, or less where there are few points."""
+    return max(1, min(trust.NEIGHBORS, (points - 1) // 3))
+
+
+def _tried(points: int) -> tuple[float, ...]:
+    """Return the perplexities of the table of trust that are not too large for so many points."""
+    largest = tsne.largest_perplexity(points)
+    return tuple(each for each in trust.PERPLEXITIES if each <= largest)
+
+
+def _write_interactive(
+    material: Material, encoded: Encoded, rows: Array, coordinates: Array, figures: Figures
+) -> None:
+    chosen = rows.tolist()
+    found = assign(material, encoded.latents[rows]) if material.job.card.classes else None
+    html = interactive.render(
+        coordinates,
+        encoded.images(chosen).numpy(),
+        encoded.reconstructions(chosen).numpy(),
+        classes=encoded.classes[rows],
+        class_names=_names(material),
+        errors=encoded.errors[rows],
+        names=[encoded.split.names[row] for row in chosen],
+        title=f"{material.job.title} on {material.job.card.source}",
+        trust_text=_sentence(figures, _neighbors(len(rows))),
+        clusters=found,
+    )
+    write_text(material.job.run.path / "latent_map.html", html)
+
+
+def _sentence(figures: Figures, neighbors: int) -> str:
+    nearest = f"{neighbors} nearest neighbors" if neighbors > 1 else "nearest neighbor"
+    return (
+        f"Of each point's {nearest} in the latent space, the map keeps "
+        f"{100 * figures.neighbors_kept:.0f} %; its trustworthiness is "
+        f"{figures.trustworthiness:.3f} (1 would be perfect), its continuity "
+        f"{figures.continuity:.3f}."
+    )
+
+
+def _text(material: Material, what: str, figures: Figures, table: Trust) -> str:
+    spread = {item.space: item for item in table.summary if item.perplexity == _middle(table)}
+    agreement = spread[_LATENTS].agreement
+    agree = (
+        f" Maps of the latents with different seeds agree in {100 * agreement.mean:.0f} % of the "
+        "neighbors: the rest is chance, not data."
+        if agreement
+        else ""
+    )
+    return (
+        f"{what[0].upper()}{what[1:]}, by the network's latents and by their pixels. "
+        f"{_sentence(figures, table.neighbors)} Sizes of clusters and distances between them mean "
+        f"little in t-SNE.{agree}\n\n"
+        f"latent_map.html in the run folder shows the same map to be explored: pointing at a point "
+        "shows its image and its reconstruction. `latents RUN --place IMAGES` puts new ones on it."
+    )
+
+
+def _middle(table: Trust) -> float:
+    """Return the perplexity in the middle of those tried."""
+    tried = sorted({item.perplexity for item in table.summary})
+    return tried[len(tried) // 2]

@@ -1,0 +1,279 @@
+"""The ladder of architectures under one budget: accuracy, parameters, seconds, and robustness."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from common.errors import NonFiniteError
+from common.images.augment import Affine
+from common.images.folders import ImageSet
+from common.metrics import metrics as figures
+from common.metrics.main_metric import Array
+from common.options import commandline
+from common.options.config import NONE, read_toml
+from common.report.html import Section
+from common.runs.comparison import Jobs
+from common.runs.folder import Run
+from common.runs.job import Splits
+from common.runs.sections import Drawn
+from labs.classification import baselines, task
+from labs.classification.compare import architecture_plots, robustness
+from labs.classification.compare.trials import Entry, Trial, Trials, best_on_validation, side
+from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
+from labs.classification.models.catalogue import smallest_input
+
+NEIGHBORS = "nearest neighbors"
+SHARED, UNSHARED = "lenet5", "locally-connected"  # the same windows with and without shared weights
+_BUDGET = ("epochs", "batch_size", "augment")  # what all models have alike
+
+_ABOUT_COSTS = (
+    "The axis of the accuracy is that of its log odds: it parts what is near 1. Nearest neighbors "
+    "have no parameters, but keep all training images, and take their time when they are asked."
+)
+_ABOUT_CHANGES = (
+    "The test images are shifted (right, down, left and up in turn), scaled, or rotated (to either "
+    "side in turn) about the center, with black where nothing was; the models stay as they are. A "
+    "model with one set of weights for all positions knows a stroke everywhere that it has learned "
+    "in one place; with weights for each position it has to see it in all of them. Pooling "
+    "forgives a shift of a pixel or two. But linear layers after it still know places, so a long "
+    "shift makes a new picture for all but the models that end in the mean of each map, such as "
+    "resnet20."
+)
+
+
+class Comparison(Trials[CompareArchitecturesConfig]):
+    """Architectures on the same data, each with its own recipe but for the budget."""
+
+    verb = "compare-architectures"
+    config_type = CompareArchitecturesConfig
+    heading = "Architectures"
+    about = (
+        "Each model has the values of its own recipe, but all have the same epochs, batches and "
+        "changes of images, so each sees each image as often. Nearest neighbors see the training "
+        "images as they are."
+    )
+
+    def __init__(self, run: Run, config: CompareArchitecturesConfig):
+        super().__init__(run, config)
+        self._outcomes: dict[str, dict[str, Array]] = {}  # of changed images, by the model
+
+    @classmethod
+    def command(cls, **given: Any) -> None:
+        """Train, as `Members.command`; values that are given go over the models' own recipes."""
+        options, path = given["options"], given["config_path"]
+        if given["resume"] is None:
+            file = read_toml(path) if path else {}
+            chosen = dict.fromkeys([*file.get("chosen", file), *options])
+            options.setdefault("chosen", ",".join(chosen) or NONE)
+        super().command(**given)
+
+    @classmethod
+    def variants(cls, config: CompareArchitecturesConfig) -> dict[str, dict[str, Any]]:
+        """Return what each model has of its own: its recipe's values, and the size it needs."""
+        return {model: _own(model, config) for model in config.models}
+
+    def reference(self, compared: Mapping[str, Entry]) -> str:
+        """Return the best on validation."""
+        return best_on_validation(compared)
+
+    def train_member(self, job: Any, label: str) -> bool:
+        """Train a member; where one diverges, the others go on without it."""
+        try:
+            return super().train_member(job, label)
+        except NonFiniteError as error:
+            commandline.note(f"{label} diverged: {error}")
+            return False
+
+    def measure(self, jobs: Jobs) -> dict[str, Any]:
+        """Return the figures of each model, and what sharing weights does to changed images."""
+        if not self.runs(jobs):
+            raise NonFiniteError(
+                f"all models of {self.run.path} diverged; try a lower --learning-rate"
+            )
+        metrics = super().measure(jobs)
+        metrics["diverged"] = [name for name in self.config.models if name not in self.runs(jobs)]
+        if {SHARED, UNSHARED} <= self._outcomes.keys():
+            metrics["compared"][SHARED]["over_unshared"] = robustness.difference(
+                self._outcomes[SHARED], self._outcomes[UNSHARED]
+            )
+        return metrics
+
+    def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
+        """Return the size of a model's images, and its accuracy when they are changed."""
+        job, test = jobs[0], splits["test"]
+        targets = job.targets(test)
+        plain = np.array([each.argmax(1) == targets for each in chances])
+
+        def right(part: ImageSet) -> Array:
+            outputs = [each.predict_splits({**splits, "test": part}, ["test"]) for each in jobs]
+            return np.array(
+                [
+                    each.decide(found["test"]) == part.targets.numpy()
+                    for each, found in zip(jobs, outputs, strict=True)
+                ]
+            )
+
+        size = task.augmentation(job.config, job.card).output_size(job.card.image_size)
+        return {
+            "pixels": size,
+            "channels": job.card.channels,
+            "robustness": self._changed(job.config.model, right, test, plain),
+        }
+
+    def table(self, compared: Mapping[str, Entry]) -> tuple[list[str], list[list[str]]]:
+        """Return columns, and a row for each model: its size, then how right it is."""
+        columns, rows = super().table(compared)
+        first = ["", "parameters", "pixels"]
+        kept = [*first, *(name for name in columns if name not in (*first, "validation"))]
+        places = [columns.index(name) for name in kept]
+        return kept, [[row[place] for place in places] for row in rows]
+
+    @classmethod
+    def shown(cls, entry: Entry) -> dict[str, str]:
+        """Return the columns of a model's size."""
+        color = ", color" if entry["channels"] == 3 else ""
+        return {
+            "parameters": f"{entry['parameters']:,}" if entry["parameters"] else "",
+            "pixels": f"{entry['pixels']}{color}",
+        }
+
+    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+        """Draw accuracy against parameters and seconds, and on changed images."""
+        job = next(iter(jobs.values()))
+        finest = 1 - 0.5 / job.card.counts["test"]
+        return [
+            Section(
+                "What accuracy costs",
+                _ABOUT_COSTS,
+                pictures=(
+                    drawn(
+                        "parameters",
+                        "Test accuracy and parameters, with 95 % intervals.",
+                        architecture_plots.against(
+                            compared, "parameters", "parameters", finest, level=NEIGHBORS
+                        ),
+                    ),
+                    drawn(
+                        "seconds",
+                        "Test accuracy and the time of a training, with 95 % intervals.",
+                        architecture_plots.against(compared, "seconds", "seconds to train", finest),
+                    ),
+                ),
+            ),
+            Section(
+                "Changed images",
+                " ".join([_ABOUT_CHANGES, *_sharing(compared)]),
+                pictures=(
+                    drawn(
+                        "robustness",
+                        "Accuracy on changed test images. Grey is what training changed at random; "
+                        "colored bands are 95 % intervals, which are left out of many models.",
+                        architecture_plots.robustness(compared, _seen(job)),
+                    ),
+                ),
+            ),
+        ]
+
+    def verdict(self, compared: Mapping[str, Entry]) -> str:
+        """Say which model is best, which cannot be told apart from it, and which are worse."""
+        diverged = [name for name in self.config.models if name not in compared]
+        said = [f"Diverged, and left out: {', '.join(diverged)}."] if diverged else []
+        return " ".join([*verdicts(compared), *said])
+
+    def others(self, jobs: Jobs) -> dict[str, tuple[dict[str, Any], Array]]:
+        """Return nearest neighbors in the smallest images that a model gets."""
+        job = min(jobs.values(), key=lambda each: (each.card.channels, each.card.image_size))
+        splits = job.load_splits()
+        model = baselines.nearest_neighbors(splits)
+
+        def right(part: ImageSet) -> Array:
+            inputs, targets = baselines.pixels(part)
+            return np.array([model.predict(inputs) == targets], np.float64)
+
+        begun = time.perf_counter()
+        model.fit(*baselines.pixels(baselines.sampled(splits)))
+        correct = right(splits["test"])
+        seconds = time.perf_counter() - begun
+        entry = {
+            "accuracy": float(correct.mean()),
+            "accuracy_interval": list(figures.seeds_interval(correct)),
+            "accuracy_of_seeds": [float(correct.mean())],
+            "validation_accuracy": float(right(splits["validation"]).mean()),
+            "neighbors": model.n_neighbors,
+            "parameters": 0,
+            "seconds": seconds,
+            "pixels": min(job.card.image_size, baselines.SIDE),
+            "channels": job.card.channels,
+            "robustness": self._changed(NEIGHBORS, right, splits["test"], correct),
+        }
+        return {NEIGHBORS: (entry, correct)}
+
+    def _changed(
+        self, name: str, right: robustness.Right, test: ImageSet, plain: Array
+    ) -> dict[str, Any]:
+        found = robustness.outcomes(right, test, plain)
+        self._outcomes[name] = found
+        return robustness.figures(found)
+
+
+def _own(model: str, config: CompareArchitecturesConfig) -> dict[str, Any]:
+    recipe = RECIPES.get(recipe_for(model) or "", {})
+    own = {k: value for k, value in recipe.items() if k not in (*_BUDGET, *config.chosen)}
+    if config.image_size is not None:
+        own["image_size"] = max(config.image_size, smallest_input(model))
+    return {**own, "model": model}
+
+
+def _seen(job: Any) -> dict[str, tuple[float, float]]:
+    """Return from where to where training changes images at random, by the kind of change."""
+    found = {}
+    for change in task.augmentation(job.config, job.card).transforms:
+        if isinstance(change, Affine):
+            found["shift"] = (0.0, change.translate)
+            found["scale"] = (1 - change.scale, 1 + change.scale)
+            found["rotation"] = (0.0, change.degrees)
+    return found
+
+
+def _sharing(compared: Mapping[str, Entry]) -> Iterator[str]:
+    """Say what sharing weights over positions does to changed images, where it was measured."""
+    found = compared.get(SHARED, {}).get("over_unshared", {})
+    if not found:
+        return
+    said = ", ".join(
+        f"{kind} {commandline.lead_text(each['difference'], each['interval'])}"
+        for kind, each in found.items()
+    )
+    yield (
+        f"Of {SHARED} and {UNSHARED}, which differ in nothing else, the one with shared weights is "
+        f"right on so many more of the changed images, over all amounts: {said}."
+    )
+    level = [kind for kind, each in found.items() if side(each["interval"]) == 0]
+    if level:
+        yield f"By {', '.join(level)} they cannot be told apart."
+
+
+def verdicts(compared: Mapping[str, Entry]) -> Iterator[str]:
+    """Say how the models compare with the best on validation, in sentences."""
+    first = best_on_validation(compared)
+    accuracy = compared[first]["accuracy"]
+    yield f"The best on validation is {first}: {accuracy:.4f} of the test images."
+    others = {name: entry for name, entry in compared.items() if name != first}
+    level = [name for name, each in others.items() if side(each["difference_interval"]) == 0]
+    if level:
+        yield f"By test accuracy it cannot be told apart from {', '.join(level)}."
+    smallest = min([first, *level], key=lambda name: compared[name]["parameters"] or math.inf)
+    if smallest != first:
+        size = compared[smallest]["parameters"]
+        yield f"Of these, {smallest} has the fewest parameters, {size:,}."
+    for place, word in ((1, "Better on test"), (-1, "Worse (the table has the intervals)")):
+        named = [
+            f"{name} {each['difference']:+.4f}"
+            for name, each in others.items()
+            if side(each["difference_interval"]) == place
+        ]
+        if named:
+            yield f"{word}: {', '.join(named)}."

@@ -1,0 +1,1 @@
+"""What a network sees: explanations and receptive fields."""

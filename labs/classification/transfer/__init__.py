@@ -1,0 +1,1 @@
+"""Transfer learning: where weights come from, what trains, and features that are kept."""

@@ -1,0 +1,1 @@
+"""Data sets of boxes and masks: loaded, checked, converted, augmented, or made."""

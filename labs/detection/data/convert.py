@@ -1,0 +1,111 @@
+"""From one format of boxes to another: Pascal VOC, COCO, YOLO."""
+
+import itertools
+import os
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from common.errors import DataError, SaveError
+from common.files import PREFIX
+from labs.detection.data import formats
+from labs.detection.data.formats import FORMS, Annotated, Picture
+from labs.detection.records import NO_LABELS
+
+
+def convert(
+    source: Path | str, destination: Path | str, form: str, copy_images: bool = True
+) -> str:
+    """Write a data set in another format, with its splits; the source is only read.
+
+    Boxes keep their place to half a pixel in VOC, whose coordinates are whole, and to 1e-6 of the
+    image elsewhere. VOC has no outlines, and YOLO no crowds and no objects in several pieces.
+
+    Args:
+        source: as `formats.read` takes it.
+        destination: a folder that is new or empty; it is whole, or not there.
+        form: `voc`, `coco` or `yolo`.
+        copy_images: copy the images, too.
+
+    Returns:
+        What was written, and what was lost, for the user.
+
+    Raises:
+        DataError: the source cannot be read, or the destination is not empty or is in the source.
+        SaveError: the destination cannot be written.
+    """
+    found = formats.read(source)
+    target = Path(destination).expanduser()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise DataError(f"{target} is there and not empty; choose a new folder")
+    if target.resolve().is_relative_to(found.root.resolve()):
+        raise DataError(f"{target} is in the folder of the source; choose one elsewhere")
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=PREFIX))
+        whole = temporary / "whole"
+        whole.mkdir()  # unlike its parent, others may read it
+        _write(whole, found, form, copy_images)
+        if target.exists():
+            target.rmdir()
+        os.replace(whole, target)
+    except OSError as error:
+        raise SaveError(f"could not write {target}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return _summary(found, target, form)
+
+
+def _write(root: Path, found: Annotated, form: str, copy_images: bool) -> None:
+    writer = FORMS[form]
+    names = _names(picture for part in found.parts.values() for picture in part)
+    writer.write(root, found, names)
+    if not copy_images:
+        return
+    for part, pictures in found.parts.items():
+        folder = root / writer.image_folder(part)
+        folder.mkdir(parents=True, exist_ok=True)
+        for picture in pictures:
+            shutil.copyfile(picture.path, folder / names[picture.path])
+
+
+def _names(pictures: Iterable[Picture]) -> dict[Path, str]:
+    """Give each image a name of its own, also without its suffix, as label files need it."""
+    names: dict[Path, str] = {}
+    taken = set()
+    for picture in pictures:
+        if picture.path in names:
+            continue
+        place = PurePosixPath(picture.name)
+        stems = [place.stem, "-".join((*place.parts[:-1], place.stem))]
+        more = (f"{stems[1]}-{number}" for number in itertools.count(2))
+        stem = next(stem for stem in itertools.chain(stems, more) if _key(stem) not in taken)
+        taken.add(_key(stem))
+        names[picture.path] = stem + place.suffix
+    return names
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _summary(found: Annotated, target: Path, form: str) -> str:
+    pictures = [picture for part in found.parts.values() for picture in part]
+    boxes = [box for picture in pictures for box in picture.boxes]
+    crowds = sum(box.crowd for box in boxes) if form == "yolo" else 0
+    outlines = sum(len(box.polygons) > (form == "yolo") for box in boxes) if form != "coco" else 0
+    problems = sum(problem.kind != NO_LABELS for problem in found.problems)
+    notes = (
+        (crowds, "crowds were left out, which YOLO lacks"),
+        (outlines, f"outlines were left out, which {form} lacks: their boxes are there"),
+        (problems, "problems in the source, which `data-check` lists"),
+    )
+    lost = "".join(f"; {number:,} {what}" for number, what in notes if number)
+    return (
+        f"wrote {target} as {form}: {len(pictures):,} images, {len(boxes) - crowds:,} boxes, "
+        f"{len(found.classes)} {'class' if len(found.classes) == 1 else 'classes'}{lost}"
+    )

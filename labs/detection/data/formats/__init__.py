@@ -1,0 +1,78 @@
+"""Pascal VOC, COCO and YOLO: read into one kind of record, and written from it.
+
+Nothing of what is read is ever changed. What is wrong is listed with its file and line; what it
+does:
+
+    unreadable image, labels without image, path outside of the folder   left out
+    unreadable labels                                 the image counts as a background
+    image without labels                              a background
+    malformed box, class out of range, box of no area, duplicate box     that box is left out
+    box out of range       cut at the edge of the image; left out where a YOLO line is not 0 to 1
+    size other than written                           the boxes are taken as they are
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from common.errors import DataError
+from labs.detection.data.formats import coco, voc, yolo
+from labs.detection.data.formats.folders import walk
+from labs.detection.records import SPLITS, Annotated, Box, Picture, Problem
+
+__all__ = ["FORMS", "SPLITS", "Annotated", "Box", "Picture", "Problem", "read"]
+
+FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}
+_YAML = (".yaml", ".yml")
+
+
+def read(path: Path | str) -> Annotated:
+    """Read a YOLO data.yaml, a COCO JSON, or a folder with any of the three formats.
+
+    In a folder the first of these counts that is there: a YAML, COCO's JSON, XML files, text files.
+
+    Raises:
+        DataError: there is no such file or folder, it is in no known format, or has no image.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON or a folder")
+    found = _reader(path).read(_yaml_of(path) or path)
+    if not any(found.parts.values()):
+        listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
+        raise DataError(f"{path} has no image that can be read{listed}")
+    return found  # type: ignore[no-any-return]
+
+
+def _yaml_of(path: Path) -> Path | None:
+    """Return the YAML of a folder, None where there is none."""
+    if not path.is_dir():
+        return None
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in _YAML)
+    named = [file for file in found if file.stem in ("data", "dataset")]
+    if len(found) > 1 and len(named) != 1:
+        listed = ", ".join(file.name for file in found)
+        raise DataError(f"{path} has several YAML files; name one of them: {listed}")
+    return next(iter(named or found), None)
+
+
+def _reader(path: Path) -> ModuleType:
+    suffix = path.suffix.lower()
+    if path.is_file():
+        if suffix in _YAML:
+            return yolo
+        if suffix == ".json":
+            return coco
+        raise DataError(f"{path}: expected a .yaml (YOLO) or .json (COCO) file, or a folder")
+    if _yaml_of(path):
+        return yolo
+    if coco.find(path):
+        return coco
+    suffixes = {file.suffix.lower() for file in walk(path)}
+    if ".xml" in suffixes:
+        return voc
+    if ".txt" in suffixes:
+        return yolo
+    raise DataError(
+        f"{path} has neither a data.yaml, nor COCO's JSON, nor XML or text files with boxes"
+        + ("" if suffixes else "; it is empty")
+    )

@@ -1,0 +1,121 @@
+"""Finding the images of a data set in its folder."""
+
+import hashlib
+import itertools
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from common.errors import DataError
+from common.images.decode import SUFFIXES
+from common.images.folders import PARTS, relative_name
+from labs.detection.records import IGNORED, SPLITS, Picture, Problem
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Yield the files below a folder in order, without hidden ones.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def is_image(path: Path) -> bool:
+    """Say whether a file's name is that of an image."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def part_of(pieces: Iterable[str]) -> str:
+    """Return the split that the last of some names of folders tells, "all" where none does."""
+    for piece in reversed(list(pieces)):
+        for word in re.split("[^a-z]+", piece.casefold()):
+            if word in PARTS:
+                return PARTS[word]
+    return "all"
+
+
+def by_folder(
+    pictures: Sequence[Picture],
+) -> tuple[dict[str, tuple[Picture, ...]], list[Problem]]:
+    """Return images by the split that their folders tell, and what is in none of them."""
+    parts = defaultdict(list)
+    for picture in pictures:
+        parts[part_of(PurePosixPath(picture.name).parts[:-1])].append(picture)
+    if "train" not in parts:
+        return {"all": tuple(pictures)}, []
+    rest = [Problem(picture.name, IGNORED, "in no split") for picture in parts.pop("all", [])]
+    return {part: tuple(parts[part]) for part in SPLITS if part in parts}, rest
+
+
+def contents(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return a key for each file, the same where the bytes are the same.
+
+    Only files of one size are read.
+    """
+    by_size = defaultdict(list)
+    for path in dict.fromkeys(paths):
+        by_size[path.stat().st_size].append(path)
+    return {
+        path: _digest(path) if len(group) > 1 else str(path)
+        for group in by_size.values()
+        for path in group
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Finder:
+    """The images below a folder, found by what label files call them.
+
+    Only what is below the folder is ever found, so no label file can lead out of it.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._images: dict[str, list[Path]] = defaultdict(list)
+        for path in filter(is_image, walk(root)):
+            name = _key(path.name)
+            self._images[name].append(path)
+            self._images[f"{_key(path.stem)}.*"].append(path)
+
+    def find(self, name: str, near: Path, part: str = "all") -> Path | None:
+        """Return the image of a name, the suffix of which may be `.*`; None if there is none.
+
+        Of several, the one counts whose folders agree with the name's, that is in the split, and
+        that is nearest to a file.
+        """
+        wanted = PurePosixPath(_key(name.replace("\\", "/")))
+        found = self._images.get(wanted.name, [])
+        if len(found) < 2:
+            return found[0] if found else None
+        folders = wanted.parts[:-1]
+
+        def fit(path: Path) -> tuple[int, bool, int]:
+            pieces = PurePosixPath(_key(relative_name(path, self.root))).parts[:-1]
+            agreeing = _common(folders[::-1], pieces[::-1])
+            return agreeing, part_of(pieces) == part, _common(path.parts, near.parts)
+
+        return max(found, key=fit)
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many pieces two paths have in common at the beginning."""
+    same = (a == b for a, b in zip(one, other, strict=False))
+    return sum(itertools.takewhile(bool, same))

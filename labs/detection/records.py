@@ -1,0 +1,163 @@
+"""What the readers of all formats give, and the writers take."""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+
+# Kinds of problems; what each does to the data stands in `labs.detection.data.formats`.
+BAD_IMAGE = "unreadable image"
+BAD_LABELS = "unreadable labels"
+NO_IMAGE = "labels without image"
+NO_LABELS = "image without labels"
+BAD_BOX = "malformed box"
+OUT_OF_RANGE = "box out of range"
+ZERO_AREA = "box of no area"
+DUPLICATE = "duplicate box"
+BAD_CLASS = "class out of range"
+OTHER_SIZE = "size other than written"
+OUTSIDE = "path outside of the folder"
+IGNORED = "ignored"
+
+_TOLERANCE = 1.0  # pixels that a box may stick out of its image, as rounding makes them
+
+
+class Box(NamedTuple):
+    """An object in an image; all numbers are pixels of the upright image, from 0 to its size.
+
+    Attributes:
+        x1: left edge.
+        y1: upper edge.
+        x2: right edge.
+        y2: lower edge.
+        label: number of the class.
+        crowd: COCO's `iscrowd` or VOC's `difficult`: to find it or not costs nothing.
+        polygons: outlines, each x, y, x, y, ...; () where the format has none.
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    label: int
+    crowd: bool = False
+    polygons: tuple[tuple[float, ...], ...] = ()
+
+
+class Problem(NamedTuple):
+    """Something wrong in the data.
+
+    Attributes:
+        place: the file, relative to the folder of the data, with the line where there is one.
+        kind: one of those above.
+        detail: what was found.
+    """
+
+    place: str
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with its boxes.
+
+    Attributes:
+        path: the file.
+        name: its path below the folder of the data, in NFC.
+        height: of the upright image in pixels.
+        width: likewise.
+        boxes: none for a background.
+    """
+
+    path: Path
+    name: str
+    height: int
+    width: int
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What a reader found.
+
+    Attributes:
+        form: `voc`, `coco` or `yolo`.
+        root: the folder of the data.
+        classes: their names, by number.
+        parts: `{"all": ...}`, to be split; or `train` and others of `validation` and `test`.
+        problems: what is wrong.
+    """
+
+    form: str
+    root: Path
+    classes: tuple[str, ...]
+    parts: Mapping[str, tuple[Picture, ...]]
+    problems: tuple[Problem, ...]
+
+
+def named(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Return the names of classes in NFC.
+
+    Raises:
+        DataError: two are the same, or there is none.
+    """
+    clean = tuple(unicodedata.normalize("NFC", name).strip() for name in names)
+    twice = sorted({name for name in clean if clean.count(name) > 1})
+    if twice or not clean:
+        what = f"two classes are called {twice[0]!r}" if twice else "it names no classes"
+        raise DataError(f"{path}: {what}; give each class a name of its own")
+    return clean
+
+
+def sound(
+    boxes: Iterable[tuple[str, Box]], height: int, width: int
+) -> tuple[tuple[Box, ...], list[Problem]]:
+    """Return the boxes of an image that can be used, and what is wrong with the others.
+
+    A box that sticks out of the image is cut at its edge; where that is more than a pixel, it is
+    told.
+
+    Args:
+        boxes: each with its place.
+        height: of the image in pixels.
+        width: likewise.
+    """
+    kept: dict[tuple[float, ...], Box] = {}
+    problems = []
+    for place, box in boxes:
+        corners = box[:4]
+        if not all(map(math.isfinite, corners)):
+            problems.append(Problem(place, BAD_BOX, f"not a finite number: {_listed(corners)}"))
+            continue
+        x1, y1, x2, y2 = corners
+        if x2 <= x1 or y2 <= y1:
+            size = f"{x2 - x1:g} x {y2 - y1:g} pixels"
+            problems.append(Problem(place, ZERO_AREA, size))
+            continue
+        beyond = max(-x1, -y1, x2 - width, y2 - height)
+        x1, x2 = (min(max(x, 0.0), float(width)) for x in (x1, x2))
+        y1, y2 = (min(max(y, 0.0), float(height)) for y in (y1, y2))
+        inside = x1 < x2 and y1 < y2
+        if beyond > _TOLERANCE:
+            detail = f"{_listed(corners)} in {width} x {height} pixels"
+            what = "cut at the edge" if inside else "left out"
+            problems.append(Problem(place, OUT_OF_RANGE, f"{detail}, {what}"))
+        if not inside:
+            continue
+        key = (*(round(value, 3) for value in (x1, y1, x2, y2)), box.label)
+        if key in kept:
+            problems.append(Problem(place, DUPLICATE, f"{_listed(corners)}, as one before"))
+            continue
+        kept[key] = box._replace(x1=x1, y1=y1, x2=x2, y2=y2)
+    return tuple(kept.values()), problems
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
