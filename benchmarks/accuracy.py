@@ -65,8 +65,8 @@ def measure(command: str, figures: tuple[str, ...]) -> None:
         listed = ", ".join(f"{value:.4f}" for value in values)
         print(f"mean test {name} {statistics.mean(values):.4f} ({listed})")
     for name, values in metrics["baselines"].items():
-        headline = next(key for key in values if f"{key}_interval" in values)
-        print(f"  {name}: {headline} {values[headline]:.4f}")
+        main_metric = next(key for key in values if f"{key}_interval" in values)
+        print(f"  {name}: {main_metric} {values[main_metric]:.4f}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from machine import describe
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from common.training.batches import Batches, Padded, Ragged, spans
+from common.training.batches import Batches, spans
+from common.training.sequences import Padded, Ragged
 from labs.rnn.recurrent import Recurrent, inside
 
 BATCH, SIZE, UNITS, WORDS, CAP = 64, 128, 128, 20_000, 512

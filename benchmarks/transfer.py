@@ -34,7 +34,7 @@ from machine import describe
 from common.metrics.metrics import seeds_interval
 from common.options.config import build
 from labs.classification.config import ClassificationConfig
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 
 LITE = "efficientnet-lite0"
 EXTRACTION = {"model": LITE, "weights": LITE, "transfer": "feature-extraction"}
@@ -53,7 +53,7 @@ SEEDS = (0, 1, 2)
 TOLERANCE = 1e-5
 
 
-class Recomputing(Images):
+class Recomputing(ClassifyImages):
     """The same without kept features."""
 
     def keepable(self, samples: int) -> str | None:
@@ -64,12 +64,12 @@ class Trained(NamedTuple):
     """A training: its CPU seconds, the job with its best weights, its data, and its history."""
 
     seconds: float
-    job: Images
+    job: ClassifyImages
     splits: Any
     history: list[dict[str, Any]]
 
 
-def train(options: dict[str, Any], kind: type[Images] = Images) -> Trained:
+def train(options: dict[str, Any], kind: type[ClassifyImages] = ClassifyImages) -> Trained:
     """Train with such options."""
     with tempfile.TemporaryDirectory() as folder:
         config = build(ClassificationConfig, ("options", {**options, "run_dir": folder}))

@@ -3,7 +3,7 @@
     LabError               base: shown at the command line as one message, never as a traceback
     ├── InputError         exit 2: what was given is wrong; the message says what to do instead
     │   ├── ConfigError    options and config files: every problem at once
-    │   ├── DataError      images, folders, tables; its DownloadError is in `common.io.download`
+    │   ├── DataError      images, folders, tables; its DownloadError is in `common.io.fetch`
     │   └── RunError       run folders: missing, locked, damaged, already there
     ├── RunFailed          exit 1: the run itself could not go on
     │   ├── NonFiniteError a loss or gradient became NaN or infinite

@@ -2,17 +2,20 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from common.errors import SaveError
 
-PREFIX = ".saving-"  # of files that are not whole yet; what a crash leaves of them can be deleted
+if TYPE_CHECKING:
+    import filelock
 
+PREFIX = ".saving-"  # of files that are not whole yet; what a crash leaves of them can be deleted
 
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -80,6 +83,20 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a readable JSON file as a whole; see `replacing`."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def locked(path: Path) -> "filelock.BaseFileLock":
+    """Return the lock of a file or folder that processes may make at once; use it in `with`."""
+    import filelock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the rows of a run's history say: the best epoch, and how long ago it was.
+"""The rows of a run's history: the best epoch, how long ago it was, and where a run stands.
 
 A row holds the figures of one epoch: `{"epoch": 1, "train/loss": 0.3, "validation/accuracy": 0.9,
 ...}`. Everything here is a pure function of the rows so far, so a resumed run decides as the run
@@ -8,7 +8,7 @@ that was never stopped.
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.errors import ConfigError
 
@@ -16,6 +16,16 @@ Row = Mapping[str, Any]
 
 # Figures whose smaller values are better; all others grow.
 _ERRORS = ("loss", "error", "mae", "mse", "rmse", "mase", "smape", "kl")
+
+
+class Progress(NamedTuple):
+    """Where a run stands, for a display."""
+
+    epoch: int  # from 0
+    update: int  # updates applied in this epoch
+    updates: int  # updates in an epoch
+    samples_per_second: float
+    figures: dict[str, float]  # the means of the epoch so far
 
 
 def better_direction(figure: str) -> str:

@@ -71,10 +71,10 @@ multiprocessing.set_start_method("fork", force=True)  # the forkserver is for th
 descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 os.dup2(descriptor, 1), os.dup2(descriptor, 2)
 sys.argv = ["lab", *words]
-from common import cli
+from common.options import commandline
 main = import_module(f"labs.{lab}.__main__")
 exec(first)
-cli.main(main.group, main.PROGRAM)
+commandline.main(main.group, main.PROGRAM)
 """
 
 

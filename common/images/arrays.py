@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from common.errors import DataError
 from common.files import cache_dir
-from common.io.download import unpack
+from common.io.unpack import unpack
 
 Values = npt.NDArray[Any]
 

@@ -1,8 +1,8 @@
 """The image sets that several labs use; the user's folders, tables and arrays.
 
-Loaders return `Images`: parts of uint8 images with their targets, the names of the classes, and
-what was left out and why. Small sets are tensors in memory; large ones are `ImageFiles`, decoded
-when they are asked for. Files are only ever read.
+Loaders return `FoundImages`: parts of uint8 images with their targets, the names of the classes,
+and what was left out and why. Small sets are tensors in memory; large ones are `ImageFiles`,
+decoded when they are asked for. Files are only ever read.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from common.errors import DataError, SaveError
 from common.files import cache_dir, replacing
 from common.images.arrays import CIFAR10, Arrays, find_arrays, read_arrays
 from common.images.decode import SUFFIXES, Decoding, ImageFiles, Pixels, read_files
-from common.io.download import Remote, fetch_all
+from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
 
 PARTS = {  # what folders of a split are called
@@ -86,7 +86,7 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class FoundImages:
     """What a loader found.
 
     Attributes:
@@ -130,7 +130,7 @@ def fingerprint(*sets: ImageSet) -> str:
 # Embedded sets
 
 
-def load_embedded(name: str) -> Images:
+def load_embedded(name: str) -> FoundImages:
     """Load one of the sets in `EMBEDDED`, which need no download.
 
     Raises:
@@ -148,7 +148,7 @@ def load_embedded(name: str) -> Images:
         torch.from_numpy(labels),
         tuple(f"{name}/{row}" for row in range(len(labels))),
     )
-    return Images({"all": part}, tuple("0123456789"), (), description)
+    return FoundImages({"all": part}, tuple("0123456789"), (), description)
 
 
 def _load_mnist5k() -> tuple[Pixels, npt.NDArray[np.int64]]:
@@ -297,7 +297,7 @@ DOWNLOADS: dict[str, Download] = {
 }
 
 
-def load_download(name: str, data_dir: Path | None = None) -> Images:
+def load_download(name: str, data_dir: Path | None = None) -> FoundImages:
     """Load one of the sets in `DOWNLOADS`, as `train` and `test`.
 
     Args:
@@ -323,7 +323,9 @@ def load_download(name: str, data_dir: Path | None = None) -> Images:
         found = _find_download(folder, download)
     assert found is not None
     targets = {part: torch.from_numpy(each.labels) for part, each in found.parts.items()}
-    return Images(_image_sets(found, targets, name), download.classes, (), download.description)
+    return FoundImages(
+        _image_sets(found, targets, name), download.classes, (), download.description
+    )
 
 
 def _find_download(folder: Path, download: Download) -> Arrays | None:
@@ -381,7 +383,7 @@ def load_folder(
     channels: int | None = None,
     decoding: Decoding = "auto",
     classes: Classes = "required",
-) -> Images:
+) -> FoundImages:
     """Load images from one folder per class.
 
     The class folders stand directly in the folder, or below train/, validation/ (val/, valid/) and
@@ -455,7 +457,7 @@ def load_csv(
     label_columns: Sequence[str] = ("label",),
     numeric: bool = False,
     decoding: Decoding = "auto",
-) -> Images:
+) -> FoundImages:
     """Load the images that a table names, one per row.
 
     Args:
@@ -465,7 +467,7 @@ def load_csv(
         channels: see `load_folder`.
         path_column: the column with the image's path.
         label_columns: the column with the class or the number; or several with classes, whose
-            combinations are then the classes, see `Images.labels`.
+            combinations are then the classes, see `FoundImages.labels`.
         numeric: labels are numbers to be predicted, not classes.
         decoding: see `load_folder`.
 
@@ -510,13 +512,13 @@ def load_csv(
             files.append(_File("all", image, file, label))
     if problems:
         listed = [f"{len(lines)} x {what}: {_shortened(lines)}" for what, lines in problems.items()]
-        headline = f"{table} has rows that cannot be used; correct or remove them"
-        raise DataError(_listed(headline, listed))
+        summary = f"{table} has rows that cannot be used; correct or remove them"
+        raise DataError(_listed(summary, listed))
     labels = _columns_classes(table, files, several) if several else {}
     return _load(files, skipped, image_size, channels, decoding, f"table {table.name}", labels)
 
 
-def load_arrays(path: Path | str) -> Images:
+def load_arrays(path: Path | str) -> FoundImages:
     """Load images, and their labels if there are any, from files of arrays.
 
     They keep their size, in pixels, and their channels; of those that are not square, the square in
@@ -544,10 +546,10 @@ def load_arrays(path: Path | str) -> Images:
     }
     if problems := _too_few(counts, "images"):
         more = [f"{len(problems) - 10:,} more"] if len(problems) > 10 else []
-        headline = f"{path} has too few images: add some or remove the class"
-        raise DataError(_listed(headline, problems[:10] + more))
+        summary = f"{path} has too few images: add some or remove the class"
+        raise DataError(_listed(summary, problems[:10] + more))
     number = sum(len(part.pixels) for part in found.parts.values())
-    return Images(
+    return FoundImages(
         _image_sets(found, targets, path.name),
         classes,
         found.skipped,
@@ -596,7 +598,7 @@ def _load(
     decoding: Decoding,
     source: str,
     labels: Mapping[str, tuple[str, ...]] | None = None,
-) -> Images:
+) -> FoundImages:
     labels = dict(labels or {})
     names, paths = [file.name for file in files], [file.path for file in files]
     images, reasons = read_files(names, paths, image_size, channels, decoding)
@@ -613,10 +615,10 @@ def _load(
         if len(problems) > 10:
             problems[10:] = [f"{len(problems) - 10:,} more"]
         problems += [f"left out: {name}: {why}" for name, why in unreadable[:5]]
-        headline = f"{source} has too few images: add some or remove the class"
+        summary = f"{source} has too few images: add some or remove the class"
         if all(_number(str(kind)) is not None for kind in kinds):
-            headline += "; classification predicts numbers with --loss mse"
-        raise DataError(_listed(headline, problems))
+            summary += "; classification predicts numbers with --loss mse"
+        raise DataError(_listed(summary, problems))
 
     classes = tuple(sorted({file.label for file in files if isinstance(file.label, str)}))
     known: Iterable[_Label] = classes
@@ -632,7 +634,7 @@ def _load(
     whole = ImageSet(images, targets, tuple(file.name for file in readable))
     of_part = np.array([file.part for file in readable])
     split = {part: torch.from_numpy(np.flatnonzero(of_part == part)) for part in parts}
-    return Images(
+    return FoundImages(
         {part: whole.select(rows) for part, rows in split.items()}
         if len(parts) > 1
         else {parts[0]: whole},
@@ -814,8 +816,8 @@ def _hint(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def _listed(headline: str, problems: Iterable[str]) -> str:
-    return "\n".join((headline, *(f"  - {problem}" for problem in problems)))
+def _listed(summary: str, problems: Iterable[str]) -> str:
+    return "\n".join((summary, *(f"  - {problem}" for problem in problems)))
 
 
 def _shortened(items: Sequence[str], number: int = 5) -> str:

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from common.card import DataCard
 from common.errors import ConfigError, DataError
 from common.images import augment, folders, policies
 from common.images.arrays import holds_arrays
 from common.images.decode import ImageFiles
 from common.images.folders import ImageSet
 from common.options.config import ImageConfig, nearest
-from common.runs import job
-from common.training.batches import Batches, sample_rows, split_rows
+from common.training.batches import Batches
 from common.training.compute import Compute
+from common.training.splits import sample_rows, split_rows
 
 SETS = (*folders.EMBEDDED, *folders.DOWNLOADS)
 PATHS: dict[str, Sequence[str]] = {"data": SETS, "data_dir": ()}
@@ -33,7 +34,7 @@ _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard 
 
 
 @dataclass(frozen=True)
-class ImageCard(job.Card):
+class ImageCard(DataCard):
     """What a run needs to know of its data without having it; kept as data.json.
 
     Attributes:
@@ -44,7 +45,7 @@ class ImageCard(job.Card):
         std: standard deviation likewise.
         copies: test images that are pixel for pixel also in the training split; None when not
             looked for.
-        labels: with several label columns, the classes of each; see `images.Images.labels`.
+        labels: with several label columns, the classes of each; see `folders.FoundImages.labels`.
         target_mean: of the training split's numeric targets; a network gives a number's distance
             from it, in deviations.
         target_std: standard deviation likewise.
@@ -131,7 +132,7 @@ def load(
 
 def _find(
     config: ImageConfig, color: bool, numeric: bool, classes: folders.Classes, least: int
-) -> folders.Images:
+) -> folders.FoundImages:
     if config.data in folders.EMBEDDED:
         return _fitted(folders.load_embedded(config.data), config, color, numeric, least)
     if config.data in folders.DOWNLOADS:
@@ -156,8 +157,8 @@ def _find(
 
 
 def _fitted(
-    found: folders.Images, config: ImageConfig, color: bool, numeric: bool, least: int
-) -> folders.Images:
+    found: folders.FoundImages, config: ImageConfig, color: bool, numeric: bool, least: int
+) -> folders.FoundImages:
     """Return a set of tensors scaled and colored as asked, numeric where classes are numbers."""
     values = _numbers(found.classes) if numeric else None
     parts = {}

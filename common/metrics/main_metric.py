@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Headline:
+class MainMetric:
     """The figure by which a network is held against baselines.
 
     Attributes:
@@ -172,8 +172,8 @@ def _mean_recall(rows: Array) -> float:
     return float(recalls.mean())
 
 
-ACCURACY = Headline("accuracy", "accuracy", _correct, _mean, interval=_wilson, classes=True)
-BALANCED_ACCURACY = Headline(
+ACCURACY = MainMetric("accuracy", "accuracy", _correct, _mean, interval=_wilson, classes=True)
+BALANCED_ACCURACY = MainMetric(
     "balanced_accuracy", "balanced accuracy", _class_and_correct, _mean_recall, classes=True
 )
-MAE = Headline("mae", "mean absolute error", _absolute_error, _mean, larger_is_better=False)
+MAE = MainMetric("mae", "mean absolute error", _absolute_error, _mean, larger_is_better=False)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common import files
-from common.report.plots import korean_font
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from matplotlib.figure import Figure
 
 _LONGEST = 40  # lines of code, or rows of a table, that are shown without a click
 
@@ -51,6 +51,26 @@ class Section:
     table: Table | None = None
     pictures: Sequence[tuple[str, Path | bytes]] = ()
     code: str = ""
+
+
+class PictureSaver:
+    """Saves figures as PNG files of one folder, and hands them to the report.
+
+    Args:
+        folder: of the pictures.
+        prefix: of the files' names.
+    """
+
+    def __init__(self, folder: Path, prefix: str = ""):
+        self._folder, self._prefix = folder, prefix
+
+    def __call__(self, name: str, caption: str, figure: "Figure") -> tuple[str, Path]:
+        """Save a figure; returns what a section takes as a picture."""
+        from common.report import plots
+
+        path = self._folder / f"{self._prefix}{name}.png"
+        plots.save(figure, path)
+        return caption, path
 
 
 def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section]) -> str:
@@ -116,6 +136,8 @@ def korean_glyphs(text: str) -> str:
     if not letters:
         return ""
     from fontTools import subset
+
+    from common.report.plots import korean_font
 
     options = subset.Options(
         flavor="woff", hinting=False, layout_features=[], name_IDs=[0, 13, 14], notdef_outline=False

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from common.errors import ConfigError
-from common.options import commandline
+from common.options import terminal
 from common.options.config import TrainingConfig, build, nearest, read_toml
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from common.runs.job import Job
 
 C = TypeVar("C", bound=TrainingConfig)
@@ -112,7 +114,7 @@ def _resume(kind: "type[Job[Any, Any]]", path: Path, device: str | None, begun: 
     from common.runs import job as jobs
 
     if jobs.is_finished(path, kind.lab, kind.verb):
-        commandline.note(f"{path} is finished: nothing to do")
+        terminal.note(f"{path} is finished: nothing to do")
         job = kind.reopen(path, "cpu")
         show_results(job, job.run.read("metrics"))
         return
@@ -122,18 +124,18 @@ def _resume(kind: "type[Job[Any, Any]]", path: Path, device: str | None, begun: 
 
 def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
     for name, reason in job.card.skipped[:10]:
-        commandline.note(f"{job.remark} {name}: {reason}")
+        terminal.note(f"{job.remark} {name}: {reason}")
     more = len(job.card.skipped) - 10
     if more > 0:
-        commandline.note(f"{job.remark} {more} more; all are listed in {job.run.path}/data.json")
-    commandline.note(f"{job.title} on {job.card.source}, {job.compute}; {job.run.path}")
+        terminal.note(f"{job.remark} {more} more; all are listed in {job.run.path}/data.json")
+    terminal.note(f"{job.title} on {job.card.source}, {job.compute}; {job.run.path}")
     command = f"python -m labs.{job.lab} {job.verb}"
-    with job.run.locked(), commandline.saved_in(job.run.path, command):
+    with job.run.locked(), terminal.saved_in(job.run.path, command):
         prepared = time.perf_counter() - begun
-        shown = [f"validation/{job.headline.name}", *filter(None, [job.config.monitor])]
-        with commandline.display(job.config.epochs, shown) as display:
-            job.train(splits, display, commandline.note)
-        commandline.note("measuring on the test split, and the baselines")
+        shown = [f"validation/{job.main_metric.name}", *filter(None, [job.config.monitor])]
+        with terminal.display(job.config.epochs, shown) as display:
+            job.train(splits, display, terminal.note)
+        terminal.note("measuring on the test split, and the baselines")
         metrics = job.conclude(splits, prepared)
     show_results(job, metrics)
 
@@ -142,10 +144,10 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     """Print the result of a run: the network and its baselines, and what to make of it."""
     from common.runs import sections
 
-    label = job.headline.label
+    label = job.main_metric.label
     columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
-    commandline.show_table(job.card.source, columns, sections.results_table(job, metrics))
-    commandline.say(job.verdict(metrics))
+    terminal.show_table(job.card.source, columns, sections.results_table(job, metrics))
+    terminal.say(job.verdict(metrics))
     click.echo(
         f"Best epoch {metrics['best_epoch']}; trained for {metrics['seconds']['train']:.1f} s."
     )
@@ -168,14 +170,14 @@ def evaluate(
     rows = [
         [
             name,
-            f"{commandline.figure_text(value[0])} to {commandline.figure_text(value[1])}"
+            f"{terminal.figure_text(value[0])} to {terminal.figure_text(value[1])}"
             if isinstance(value, list)
-            else commandline.figure_text(value),
+            else terminal.figure_text(value),
         ]
         for name, value in figures.items()
     ]
     title = f"{run} on {split} ({job.card.counts[split]:,} samples)"
-    commandline.show_table(title, ["figure", "value"], rows)
+    terminal.show_table(title, ["figure", "value"], rows)
     return job, outputs, splits[split]
 
 
@@ -187,6 +189,33 @@ def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
     splits = job.load_splits()
     job.write_report(job.predict_splits(splits, ["test"])["test"], splits, metrics)
     click.echo(f"Report: {job.run.report}")
+
+
+def show_summary(
+    model: "nn.Module", input_shape: tuple[int, ...], name: str, depth: int, *, meta: bool = True
+) -> None:
+    """Print a model's modules to a depth, and its totals; `meta` is that of `summarize`."""
+    from common.training.summary import summarize
+
+    summary = summarize(model, input_shape, meta=meta)
+    rows = [
+        [
+            "  " * row.depth + (row.name.rpartition(".")[2] or name),
+            row.type,
+            "x".join(map(str, row.output_shape[1:])) if row.output_shape else "-",
+            f"{row.parameters:,}",
+            f"{row.trainable_parameters:,}",
+            terminal.figure_text(row.multiply_adds),
+        ]
+        for row in summary.folded(depth).rows
+    ]
+    columns = ["module", "type", "output", "parameters", "trainable", "multiply-adds"]
+    terminal.show_table(f"{name} on {'x'.join(map(str, input_shape))}", columns, rows)
+    click.echo(
+        f"{summary.parameters:,} parameters ({summary.trainable_parameters:,} trainable, "
+        f"{summary.frozen_parameters:,} frozen), {summary.parameter_megabytes:.1f} MB; "
+        f"{summary.multiply_adds:,} multiply-adds for one sample"
+    )
 
 
 def show_records(
@@ -202,7 +231,7 @@ def show_records(
     """
     if form == "table" and output is None:
         rows = [[_short(value) for value in record.values()] for record in records]
-        commandline.show_table(title, list(records[0]) if records else [], rows)
+        terminal.show_table(title, list(records[0]) if records else [], rows)
         return
     text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
     if output is None:
@@ -211,11 +240,11 @@ def show_records(
     from common.files import write_text
 
     write_text(output, text)
-    commandline.note(f"wrote {output}")
+    terminal.note(f"wrote {output}")
 
 
 def _short(value: Any) -> str:
-    text = commandline.figure_text(value)
+    text = terminal.figure_text(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

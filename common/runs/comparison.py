@@ -16,7 +16,7 @@ import click
 
 from common.errors import ConfigError
 from common.files import write_text
-from common.options import commandline
+from common.options import terminal
 from common.options.config import TrainingConfig, build, read_toml, to_toml
 from common.runs import commands
 from common.runs import folder as runs
@@ -85,10 +85,10 @@ class Members(ABC, Generic[C]):
             job: the member, perhaps half trained.
             label: its name and number, for a person.
         """
-        commandline.note(f"{label}: {job.run.path}")
+        terminal.note(f"{label}: {job.run.path}")
         splits = job.load_splits()
-        with commandline.display(job.config.epochs, [f"validation/{job.headline.name}"]) as display:
-            job.train(splits, display, commandline.note)
+        with terminal.display(job.config.epochs, [f"validation/{job.main_metric.name}"]) as display:
+            job.train(splits, display, terminal.note)
         job.conclude(splits, 0.0)
         return True
 
@@ -118,10 +118,10 @@ class Members(ABC, Generic[C]):
             device = commands.resume_device(options, problems, recipe, config_path)
             whole = cls.reopen(resume)
         if whole.run.finished:
-            commandline.note(f"{whole.run.path} is finished: nothing to do")
+            terminal.note(f"{whole.run.path} is finished: nothing to do")
         else:
             program = f"python -m labs.{cls.lab} {cls.verb}"
-            with whole.run.locked(), commandline.saved_in(whole.run.path, program):
+            with whole.run.locked(), terminal.saved_in(whole.run.path, program):
                 whole.train(device, begun)
         whole.show(whole.run.read("metrics"))
         click.echo(f"Report: {whole.run.report}")
@@ -185,7 +185,7 @@ class Members(ABC, Generic[C]):
             begun: when the command began, by `time.perf_counter`.
         """
         names = list(self.plan(self.config))
-        commandline.note(f"{self.verb}: {len(names)} runs in {self.run.path}")
+        terminal.note(f"{self.verb}: {len(names)} runs in {self.run.path}")
         prepared = time.perf_counter() - begun
         jobs: dict[str, Any] = {}
         for number, name in enumerate(names, 1):

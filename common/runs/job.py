@@ -8,7 +8,6 @@ import dataclasses
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -16,17 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from common import training
+from common.card import DataCard
 from common.errors import RunError
 from common.files import write_text
 from common.history import Row, best_row
-from common.metrics.main_metric import Array, Headline
-from common.options.commandline import Display
+from common.metrics.main_metric import Array, MainMetric
 from common.options.config import TrainingConfig, read_toml, to_toml
 from common.options.config import build as build_config
-from common.report.html import Section
+from common.options.terminal import Display
+from common.report.html import PictureSaver, Section
 from common.runs import folder as runs
 from common.runs.folder import Run
-from common.runs.sections import Drawn
 from common.training import optim
 from common.training.batches import Updates, close
 from common.training.checkpoint import Checkpoints, load_weights
@@ -36,52 +35,8 @@ Splits = Mapping[str, Any]
 Outputs = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a run needs to know of its data without having it; kept as data.json.
-
-    A job's own card adds fields of numbers, texts, and tuples and dicts of them.
-
-    Attributes:
-        source: one line that says what the data is.
-        counts: samples per split.
-        skipped: (place, reason) of what was left out.
-        fingerprint: changes when the data does.
-    """
-
-    source: str
-    counts: dict[str, int]
-    skipped: tuple[tuple[str, str], ...]
-    fingerprint: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the card for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` gave, after JSON.
-
-        Raises:
-            RunError: fields are missing, or there are others.
-        """
-        try:
-            return cls(**{name: _frozen(value) for name, value in values.items()})
-        except (AttributeError, TypeError) as error:
-            raise RunError(f"data.json of this run is damaged ({error}); train it again") from error
-
-
-def _frozen(value: Any) -> Any:
-    """Make tuples of the lists that JSON made of them."""
-    if isinstance(value, list):
-        return tuple(map(_frozen, value))
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    return value
-
-
 C = TypeVar("C", bound=TrainingConfig)
-K = TypeVar("K", bound=Card)
+K = TypeVar("K", bound=DataCard)
 
 
 class Job(ABC, Generic[C, K]):
@@ -94,7 +49,7 @@ class Job(ABC, Generic[C, K]):
         card_type: the class of its data's card.
         remark: what became of the samples that `card.skipped` lists.
         paths: fields of the config that may hold a path, each with the names that are none.
-        headline: the figure by which it is held against baselines.
+        main_metric: the figure by which it is held against baselines.
         run: the run folder, once there is one.
         config: what to train.
         compute: where.
@@ -156,7 +111,7 @@ class Job(ABC, Generic[C, K]):
 
     @property
     @abstractmethod
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """The figure by which the network is held against baselines."""
 
     @abstractmethod
@@ -165,11 +120,11 @@ class Job(ABC, Generic[C, K]):
 
     @abstractmethod
     def targets(self, split: Any) -> Array:
-        """Return what is true of a split, (N, ...), as the headline takes it."""
+        """Return what is true of a split, (N, ...), as the main metric takes it."""
 
     @abstractmethod
     def figures(self, outputs: Outputs, split: Any) -> dict[str, Any]:
-        """Return the figures of a split for metrics.json, the headline's with its interval."""
+        """Return the figures of a split for metrics.json, the main metric's with its interval."""
 
     @abstractmethod
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
@@ -177,7 +132,11 @@ class Job(ABC, Generic[C, K]):
 
     @abstractmethod
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return what the report says of this job alone.
 
@@ -185,7 +144,7 @@ class Job(ABC, Generic[C, K]):
             outputs: what the task collects of the test split.
             splits: the data.
             figures: what metrics.json holds.
-            drawn: saves a figure, and returns it for a section.
+            save_picture: saves a figure, and returns it for a section.
         """
 
     @classmethod
@@ -211,7 +170,7 @@ class Job(ABC, Generic[C, K]):
         targets = {name: self.targets(splits[name]) for name in names}
         return {
             **{name: self.figures(outputs[name], splits[name]) for name in names},
-            "baselines": self.headline.compare(network, self.baselines(splits), targets),
+            "baselines": self.main_metric.compare(network, self.baselines(splits), targets),
         }
 
     def warm_start(self, splits: Splits) -> None:  # noqa: B027 - most models know nothing before
@@ -227,7 +186,7 @@ class Job(ABC, Generic[C, K]):
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
         """Say what came out, and whether the network beats the baselines."""
-        return self.headline.verdict(figures, self.title)
+        return self.main_metric.verdict(figures, self.title)
 
     # --- what all of them do --------------------------------------------------------------------
 
@@ -453,11 +412,11 @@ class Job(ABC, Generic[C, K]):
         from common.report import html as report
         from common.runs import sections
 
-        drawn = Drawn(self.run)
+        save_picture = PictureSaver(self.run.figures)
         parts = [
-            sections.result(self, figures, drawn),
-            sections.learning(self, figures, drawn),
-            *self.sections(outputs, splits, figures, drawn),
+            sections.result(self, figures, save_picture),
+            sections.learning(self, figures, save_picture),
+            *self.sections(outputs, splits, figures, save_picture),
             *sections.repeat(self),
         ]
         title = f"{self.title} on {self.card.source}"
@@ -516,5 +475,5 @@ def _compute(config: TrainingConfig) -> Compute:
     )
 
 
-def _counts(card: Card) -> str:
+def _counts(card: DataCard) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in card.counts.items())

@@ -1,20 +1,17 @@
 """The sections that the report of every run has: result, learning curves, how to repeat it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs.folder import Run
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from common.runs.job import Job
 
 CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
@@ -22,35 +19,17 @@ _PER_CLASS = ("precision", "recall", "f1", "support")
 _LISTED = 50  # skipped samples that the report names
 
 
-class Drawn:
-    """Saves figures in a run's folder, and hands them to the report.
-
-    Args:
-        run: the run.
-        prefix: of the files' names.
-    """
-
-    def __init__(self, run: Run, prefix: str = ""):
-        self._folder, self._prefix = run.figures, prefix
-
-    def __call__(self, name: str, caption: str, figure: "Figure") -> tuple[str, Path]:
-        """Save a figure; returns what a section takes as a picture."""
-        path = self._folder / f"{self._prefix}{name}.png"
-        plots.save(figure, path)
-        return caption, path
-
-
-def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
+def result(job: "Job[Any, Any]", figures: Mapping[str, Any], save_picture: PictureSaver) -> Section:
     """Hold the network against the baselines, in a table and a picture."""
-    headline, test = job.headline, figures["test"]
-    columns = [headline.label, "validation", "test", "95 % interval", "network's lead"]
+    main_metric, test = job.main_metric, figures["test"]
+    columns = [main_metric.label, "validation", "test", "95 % interval", "network's lead"]
     rows = [[*row, ""] for row in results_table(job, figures)]
     for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
         low, high = values["lead_interval"]
-        lead = headline.text(values["lead"], "+")
-        row[-1] = f"{lead} ({headline.text(low, '+')} to {headline.text(high, '+')})"
+        lead = main_metric.text(values["lead"], "+")
+        row[-1] = f"{lead} ({main_metric.text(low, '+')} to {main_metric.text(high, '+')})"
     entries = [
-        Bar(name, values[headline.name], tuple(values[f"{headline.name}_interval"]))
+        Bar(name, values[main_metric.name], tuple(values[f"{main_metric.name}_interval"]))
         for name, values in [(job.title, test), *figures["baselines"].items()]
         if name not in CONSTANT  # so far off that it would squeeze the axis
     ]
@@ -62,10 +41,10 @@ def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Se
         f"{job.about_baselines()}",
         Table(columns, rows),
         (
-            drawn(
+            save_picture(
                 "result",
-                f"Test {headline.label} with 95 % intervals.",
-                plots.bars(entries, f"test {headline.label}"),
+                f"Test {main_metric.label} with 95 % intervals.",
+                plots.bars(entries, f"test {main_metric.label}"),
             ),
         ),
     )
@@ -73,7 +52,7 @@ def result(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Se
 
 def results_table(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for the network and each baseline: name, validation, test, 95 % interval."""
-    name, text = job.headline.name, job.headline.text
+    name, text = job.main_metric.name, job.main_metric.text
     network = (f"{job.title} (epoch {figures['best_epoch']})", figures["validation"][name])
     entries = [
         (*network, figures["test"]),
@@ -89,20 +68,22 @@ def results_table(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[list
     ]
 
 
-def learning(job: "Job[Any, Any]", figures: Mapping[str, Any], drawn: Drawn) -> Section:
+def learning(
+    job: "Job[Any, Any]", figures: Mapping[str, Any], save_picture: PictureSaver
+) -> Section:
     """Draw the epochs."""
-    curves = plots.learning_curves(job.run.history, figures["best_epoch"], job.headline.name)
+    curves = plots.learning_curves(job.run.history, figures["best_epoch"], job.main_metric.name)
     text = (
         "Training loss is the mean over an epoch while the weights change, with whatever is "
         "switched on in training alone (augmentation, dropout, smoothed targets); validation loss "
         "is the plain one, after the epoch."
     )
-    picture = drawn("learning_curves", "Each epoch, the best one marked.", curves)
+    picture = save_picture("learning_curves", "Each epoch, the best one marked.", curves)
     return Section("Learning curves", text, pictures=(picture,))
 
 
 def classes(
-    names: Sequence[str], guesses: Array, targets: Array, drawn: Drawn
+    names: Sequence[str], guesses: Array, targets: Array, save_picture: PictureSaver
 ) -> tuple[Section, Section]:
     """Show which classes are taken for which, and the figures of each.
 
@@ -110,11 +91,11 @@ def classes(
         names: of the C classes.
         guesses: (N,) class numbers of the test split.
         targets: (N,) class numbers.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     matrix = metrics.confusion(guesses, targets, len(names))
     caption = "Rows are true classes, columns what the network said, of the test split."
-    picture = drawn("confusion", caption, plots.confusion(matrix, names))
+    picture = save_picture("confusion", caption, plots.confusion(matrix, names))
     rows = [
         [str(row["class"]), *(figure_text(row[name]) for name in _PER_CLASS)]
         for row in metrics.per_class(guesses, targets, names)
@@ -125,13 +106,13 @@ def classes(
     )
 
 
-def calibration(chances: Array, targets: Array, drawn: Drawn) -> Section:
+def calibration(chances: Array, targets: Array, save_picture: PictureSaver) -> Section:
     """Show whether the network is right as often as it says.
 
     Args:
         chances: (N, C) probabilities of the test split.
         targets: (N,) class numbers.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     diagram = plots.reliability(metrics.reliability(chances, targets))
     error = metrics.calibration_error(chances, targets)
@@ -139,7 +120,7 @@ def calibration(chances: Array, targets: Array, drawn: Drawn) -> Section:
         "Is the network right as often as it says? The expected calibration error is "
         f"{error:.4f}: the mean distance from the diagonal, weighed by the samples in a bin."
     )
-    picture = drawn("reliability", "Confidence and accuracy of the test split.", diagram)
+    picture = save_picture("reliability", "Confidence and accuracy of the test split.", diagram)
     return Section("Calibration", text, pictures=(picture,))
 
 

@@ -5,21 +5,11 @@ This is the front that programs use: `fit` trains to the end, `epochs` yields a 
 """
 
 from common.training.batches import Batches
-from common.training.loop import (
-    Progress,
-    Task,
-    When,
-    epochs,
-    evaluate,
-    fit,
-    infer,
-    monitored,
-    train_step,
-)
+from common.training.loop import epochs, evaluate, fit, infer, monitored, train_step
+from common.training.task import Task, When
 
 __all__ = [
     "Batches",
-    "Progress",
     "Task",
     "When",
     "epochs",

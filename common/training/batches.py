@@ -8,11 +8,10 @@ length are put into batches with others of about their length, so that little of
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
 
@@ -20,6 +19,7 @@ from common import seeding
 from common.errors import DataError
 from common.signals import noted
 from common.training.compute import Compute
+from common.training.sequences import Padded, Ragged, bucketed
 
 
 @runtime_checkable
@@ -44,68 +44,12 @@ class Prepare(Protocol):
         """Prepare a batch; numbers is (B, columns) in training, None in evaluation."""
 
 
-class Padded(NamedTuple):
-    """A batch of sequences: 0 follows where one ends."""
-
-    values: Tensor  # (B, T) or (B, T, ...); T is the longest length, at least 1
-    lengths: Tensor  # (B,) int64
-
-    @classmethod
-    def of(cls, sequences: Sequence[Tensor]) -> Self:
-        """Pad sequences, (T, ...) of one type each, to the longest."""
-        values = nn.utils.rnn.pad_sequence(list(sequences), batch_first=True)
-        if not values.shape[1]:
-            values = values.new_zeros(len(sequences), 1, *values.shape[2:])
-        return cls(values, torch.tensor([len(sequence) for sequence in sequences]))
-
-
 class Place(NamedTuple):
     """Which sample is read, and when: what a data set that draws random numbers is asked for."""
 
     row: int
     epoch: int  # from 0
     seed: int | None  # names what is drawn for this place of the epoch; None in evaluation
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Sequences of unequal length, one after another in one tensor.
-
-    Attributes:
-        values: (total,) or (total, ...), of whole numbers or floats.
-        starts: (N + 1,) int64; sequence n is `values[starts[n] : starts[n + 1]]`, and may be empty.
-    """
-
-    values: Tensor
-    starts: Tensor
-
-    @classmethod
-    def of(cls, sequences: Iterable[Sequence[int] | Tensor]) -> Self:
-        """Put sequences of numbers, or tensors (T, ...) of one type, one after another."""
-        parts = [torch.as_tensor(sequence) for sequence in sequences]
-        full = [part for part in parts if len(part)]
-        sizes = torch.tensor([0, *map(len, parts)])
-        rows = [part for part in parts if part.ndim > 1]  # keep columns, also when all are empty
-        none = rows[0] if rows else torch.zeros(0, dtype=torch.int64)
-        return cls(torch.cat(full) if full else none, sizes.cumsum(0))
-
-    def __len__(self) -> int:
-        """Return the number of sequences."""
-        return len(self.starts) - 1
-
-    def __getitem__(self, row: int) -> Tensor:
-        """Return one sequence."""
-        return self.values[self.starts[row] : self.starts[row + 1]]
-
-    @property
-    def lengths(self) -> Tensor:
-        """Return the length of each sequence, (N,) int64."""
-        return self.starts.diff()
-
-    def select(self, rows: Iterable[int] | Tensor) -> Self:
-        """Return some of the sequences, in the given order."""
-        chosen = rows.tolist() if isinstance(rows, Tensor) else rows
-        return type(self).of([self[row] for row in chosen])
 
 
 class Batches:
@@ -295,120 +239,6 @@ def spans(size: int, length: int) -> list[tuple[int, int]]:
     if length > 1 and len(starts) > 1 and size - starts[-1] == 1:
         starts.pop()
     return list(itertools.pairwise([*starts, size]))
-
-
-def bucketed(
-    order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator, pool: int = 100
-) -> Tensor:
-    """Rearrange a random order so that each batch holds samples of about one length.
-
-    Each run of `pool` batches is sorted by length, longest last; then the batches are shuffled,
-    each whole. Only a last one that is not full stays where it is.
-
-    Args:
-        order: (N,) the samples as drawn.
-        lengths: (N,) of the samples.
-        batch_size: samples in a batch.
-        generator: draws the order of the batches.
-        pool: batches that are sorted together.
-    """
-    pools = torch.split(order, batch_size * pool)
-    placed = torch.cat([part[lengths[part].argsort(stable=True)] for part in pools])
-    full = len(order) // batch_size
-    batches = placed[: full * batch_size].view(full, batch_size)
-    shuffled = batches[torch.randperm(full, generator=generator)]
-    return torch.cat([shuffled.flatten(), placed[full * batch_size :]])
-
-
-def split_rows(
-    targets: Tensor, seed: int, validation: float = 0.1, test: float = 0.2
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Split rows at random, each class by itself where targets are classes.
-
-    Args:
-        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
-        seed: names the split.
-        validation: the fraction of each class for validation, at least one row unless it is 0.
-        test: the fraction of each class for the test, at least one row unless it is 0.
-
-    Returns:
-        Sorted row numbers for training, validation and test.
-
-    Raises:
-        DataError: a class has fewer rows than there are parts.
-    """
-    generator = seeding.generator(seed, seeding.ORDER)
-    parts: tuple[list[Tensor], ...] = ([], [], [])
-    for rows in _rows_by_class(targets):
-        counts = [max(1, round(part * len(rows))) if part else 0 for part in (validation, test)]
-        if len(rows) <= sum(counts):
-            raise DataError(
-                f"a class has {len(rows)} sample(s); training, validation and test need one each"
-            )
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        pieces = torch.split(rows, [len(rows) - sum(counts), *counts])
-        for part, piece in zip(parts, pieces, strict=True):
-            part.append(piece)
-    train, middle, last = (torch.cat(part).sort().values for part in parts)
-    return train, middle, last
-
-
-def sample_rows(targets: Tensor, number: int, seed: int, at_least: int = 3) -> Tensor:
-    """Choose about `number` rows at random, each class by its share; sorted."""
-    generator = seeding.generator(seed, seeding.ORDER, number)
-    chosen = []
-    for rows in _rows_by_class(targets):
-        wanted = max(at_least, round(number * len(rows) / len(targets)))
-        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:wanted]])
-    return torch.cat(chosen).sort().values
-
-
-def thinned_rows(
-    targets: Tensor, classes: int, seed: int, most: int | None = None, ratio: float = 1.0
-) -> Tensor:
-    """Choose rows at random so that classes become small, and unequal; sorted.
-
-    With another `most` or `ratio`, the rows of a class are more or fewer of the same ones.
-
-    Args:
-        targets: (N,) int64 classes.
-        classes: how many there are, C.
-        seed: names the choice.
-        most: rows of each class; one that has fewer keeps them all. None for no limit.
-        ratio: how many times as large a share of its rows the first class keeps as the last does.
-            Class i keeps ratio^(-i / (C - 1)) of them, and at least one row (Cui et al. 2019,
-            "Class-Balanced Loss Based on Effective Number of Samples", section 5.1).
-    """
-    generator = seeding.generator(seed, seeding.ORDER)
-    chosen = []
-    for number in range(classes):
-        rows = (targets == number).nonzero().flatten()
-        size = len(rows) if most is None else min(most, len(rows))
-        kept = max(1, round(size * ratio ** (-number / max(1, classes - 1))))
-        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:kept]])
-    return torch.cat(chosen).sort().values
-
-
-def repeated_rows(targets: Tensor) -> Tensor:
-    """Return rows to repeat, so that each class has as many as the most frequent, (M,).
-
-    The rows of a class are gone through again and again, so none comes more than once more often
-    than another.
-
-    Args:
-        targets: (N,) int64 classes.
-    """
-    groups = _rows_by_class(targets)
-    largest = max(map(len, groups))
-    missing = (torch.arange(largest - len(rows)) % len(rows) for rows in groups)
-    return torch.cat([rows[more] for rows, more in zip(groups, missing, strict=True)])
-
-
-def _rows_by_class(targets: Tensor) -> list[Tensor]:
-    if targets.is_floating_point():
-        return [torch.arange(len(targets))]
-    classes = sorted(set(targets.tolist()))
-    return [(targets == value).nonzero().flatten() for value in classes]
 
 
 class _Places(NamedTuple):

@@ -9,72 +9,24 @@ There are no callbacks: what a caller wants to do after an epoch it does in the 
 
 import contextlib
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from common import seeding
 from common.errors import Stopped
-from common.history import Row, best_row, better_direction, epochs_since_best
+from common.history import Progress, Row, best_row, better_direction, epochs_since_best
 from common.signals import noted
-from common.training import layers, optim
+from common.training import optim
 from common.training.batches import Batches, Updates, as_updates, batch_size
 from common.training.checkpoint import Memory
 from common.training.compute import Compute
 from common.training.means import Means, Part, shares
+from common.training.task import Task, When
 
 Split = Updates | Iterable[Any]
-
-
-class When(NamedTuple):
-    """The moment of a loss: for teacher forcing, a KL warm-up, or noise."""
-
-    epoch: int  # from 0
-    step: int  # updates since the beginning of training, from 0
-    generator: torch.Generator  # on the device, keyed by (seed, step, micro-batch, process)
-
-
-class Task(ABC):
-    """What the loop cannot know about a job."""
-
-    monitor = "validation/loss"  # picks the best epoch, unless the user names another figure
-
-    @abstractmethod
-    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
-        """Return a batch's loss in parts, each a mean over its items; their sum is minimized."""
-
-    @abstractmethod
-    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Return what evaluation collects from a batch: tensors with a row per sample."""
-
-    @abstractmethod
-    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Turn what was collected from a whole split, on the CPU, into figures by name."""
-
-    def weights(self, batch: Any) -> dict[str, Tensor | float]:
-        """Return how many items (samples, tokens, class weights) each part's mean is over.
-
-        Positive, and known before the forward pass, so that micro-batches add up to the mean over
-        all their items.
-        """
-        return {"loss": batch_size(batch)}
-
-    def training_mode(self, model: nn.Module, epoch: int) -> None:
-        """Put what trains in an epoch (from 0) into training mode; what is frozen stays in eval."""
-        layers.train(model)
-
-
-class Progress(NamedTuple):
-    """Where a run stands, for a display."""
-
-    epoch: int  # from 0
-    update: int  # updates applied in this epoch
-    updates: int  # updates in an epoch
-    samples_per_second: float
-    figures: dict[str, float]  # the means of the epoch so far
 
 
 def train_step(

@@ -1,6 +1,7 @@
-"""Tasks that several labs have."""
+"""What the loop cannot know about a job, and the task that several labs have: classification."""
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +9,47 @@ from torch import Tensor, nn
 from common.errors import NonFiniteError
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.training import losses
-from common.training.loop import Task, When
+from common.training import layers, losses
+from common.training.batches import batch_size
 from common.training.mixing import Mixing, partners
+
+
+class When(NamedTuple):
+    """The moment of a loss: for teacher forcing, a KL warm-up, or noise."""
+
+    epoch: int  # from 0
+    step: int  # updates since the beginning of training, from 0
+    generator: torch.Generator  # on the device, keyed by (seed, step, micro-batch, process)
+
+
+class Task(ABC):
+    """What the loop cannot know about a job."""
+
+    monitor = "validation/loss"  # picks the best epoch, unless the user names another figure
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
+        """Return a batch's loss in parts, each a mean over its items; their sum is minimized."""
+
+    @abstractmethod
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Return what evaluation collects from a batch: tensors with a row per sample."""
+
+    @abstractmethod
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Turn what was collected from a whole split, on the CPU, into figures by name."""
+
+    def weights(self, batch: Any) -> dict[str, Tensor | float]:
+        """Return how many items (samples, tokens, class weights) each part's mean is over.
+
+        Positive, and known before the forward pass, so that micro-batches add up to the mean over
+        all their items.
+        """
+        return {"loss": batch_size(batch)}
+
+    def training_mode(self, model: nn.Module, epoch: int) -> None:
+        """Put what trains in an epoch (from 0) into training mode; what is frozen stays in eval."""
+        layers.train(model)
 
 
 class Classification(Task):

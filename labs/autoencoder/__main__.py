@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from common.errors import ConfigError
-from common.options import commandline
+from common.options import commandline, terminal
 from common.options.config import nearest
 from common.runs import commands
 from labs.autoencoder.config import (
@@ -54,7 +54,7 @@ def _choose_recipe(given: dict[str, Any], recipes: Mapping[str, Any] = RECIPES) 
     """Take the recipe that suits the model, where no other is asked for."""
     own = recipe_for(given["options"].get("model"))
     if own in recipes and given["recipe"] is None and given["resume"] is None:
-        commandline.note(f"with the values of --recipe {own}")
+        terminal.note(f"with the values of --recipe {own}")
         given["recipe"] = own
 
 
@@ -115,7 +115,7 @@ def predict(
     job = Compression.reopen(run, device)
     job.load_best()
     latents = form != "table" or output is not None
-    records = predictions.predict(job, paths, class_name, folder, commandline.note, latents)
+    records = predictions.predict(job, paths, class_name, folder, terminal.note, latents)
     commands.show_records(f"{len(records):,} image(s)", records, form, output)
 
 
@@ -141,9 +141,7 @@ def summary(
     Without a name, list the models.
     """
     if model is None:
-        commandline.show_table(
-            "Models", ["name", ""], [[name, text] for name, text in MODELS.items()]
-        )
+        terminal.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
         return
     if model not in MODELS:
         raise ConfigError(f"no model {model!r}{nearest(model, MODELS)}")
@@ -160,7 +158,7 @@ def summary(
         depth=config.depth,
         width=config.width,
     )
-    commandline.show_summary(built, (channels, image_size, image_size), model, depth)
+    commands.show_summary(built, (channels, image_size, image_size), model, depth)
 
 
 def view(name: str, text: str, *options: Any) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
 from common.metrics.main_metric import Array
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 from labs.autoencoder import filters
 from labs.autoencoder.filters import Filter
 from labs.autoencoder.results import psnr

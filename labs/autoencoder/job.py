@@ -9,10 +9,9 @@ from torch import Tensor
 from common.images import load as image_data
 from common.images.folders import ImageSet
 from common.images.load import PATHS, ImageCard
-from common.metrics.main_metric import Array, Headline
-from common.report.html import Section
+from common.metrics.main_metric import Array, MainMetric
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
 from common.training.batches import Batches
 from common.training.summary import summarize
 from labs.autoencoder import baselines, results, task
@@ -78,7 +77,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         return self.config.model == "denoising"
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """The mean squared error of a pixel; of what is denoised, the signal-to-noise ratio."""
         return results.PSNR if self.denoises else results.MSE
 
@@ -94,7 +93,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
     def figures(self, outputs: Outputs, split: ImageSet) -> dict[str, Any]:
         """Return all figures of a split."""
         known = self.task({"all": split}).figures(dict(outputs))
-        return {**known, **self.headline.measure(self.decide(outputs), self.targets(split))}
+        return {**known, **self.main_metric.measure(self.decide(outputs), self.targets(split))}
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return the errors of PCA, or of filters that denoise."""
@@ -126,7 +125,11 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         return f"{text} Its error is {share} times that of PCA at the same size."
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return all views of the run."""
         return material.sections(material.Material(self, splits))

@@ -6,7 +6,7 @@ between [0, 1] images.
 
 import numpy as np
 
-from common.metrics.main_metric import Array, Headline
+from common.metrics.main_metric import Array, MainMetric
 
 _PERFECT = 1e-10  # 100 dB stand for an image without any error
 
@@ -30,7 +30,7 @@ def _mean(values: Array) -> float:
     return float(values.mean())
 
 
-MSE = Headline(
+MSE = MainMetric(
     "mse",
     "mean squared error",
     lambda errors, _: errors,
@@ -38,4 +38,4 @@ MSE = Headline(
     larger_is_better=False,
     decimals=5,
 )
-PSNR = Headline("psnr", "PSNR (dB)", lambda errors, _: psnr(errors), _mean, decimals=2)
+PSNR = MainMetric("psnr", "PSNR (dB)", lambda errors, _: psnr(errors), _mean, decimals=2)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from common.errors import ConfigError
-from common.options import commandline
+from common.options import commandline, terminal
 from common.options.config import nearest
 from common.runs import commands
 from labs.classification.config import (
@@ -26,7 +26,7 @@ from labs.classification.config import (
 from labs.classification.models.catalogue import MODELS, TORCHVISION, model_names, usual_input
 
 PROGRAM = "python -m labs.classification"
-JOB = "labs.classification.job:Images"
+JOB = "labs.classification.job:ClassifyImages"
 WHOLES = {  # runs made of runs, by the command that trains them
     "compare-architectures": "labs.classification.compare.architectures:Comparison",
     "advise": "labs.classification.compare.advice:Probe",
@@ -56,7 +56,7 @@ def train(**given: Any) -> None:
     """
     own = recipe_for(given["options"].get("model"), given["options"].get("weights"))
     if own and given["recipe"] is None and given["resume"] is None:
-        commandline.note(f"with the values of --recipe {own}, where no others are given")
+        terminal.note(f"with the values of --recipe {own}, where no others are given")
         given["recipe"] = own
     commands.train(JOB, ClassificationConfig, RECIPES, **given)
 
@@ -67,13 +67,13 @@ def train(**given: Any) -> None:
 @commands.DEVICE
 def evaluate(run: Path, split: str, device: str | None) -> None:
     """Measure a run's best weights again."""
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
 
-    job, outputs, measured = commands.evaluate(Images, run, split, device)
+    job, outputs, measured = commands.evaluate(ClassifyImages, run, split, device)
     if job.card.labels:
         from labs.classification import label_columns
 
-        commandline.show_table(
+        terminal.show_table(
             "Each label column", *label_columns.table(job.columns(outputs, measured))
         )
 
@@ -99,21 +99,21 @@ def predict(
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
     from labs.classification import predictions
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
 
-    job = Images.reopen(run, device)
+    job = ClassifyImages.reopen(run, device)
     job.load_best()
-    found = predictions.predict(job, paths, top, commandline.note)
+    found = predictions.predict(job, paths, top, terminal.note)
     text = predictions.render(found, form)
     if output is None:
-        click.echo(text, nl=False) if form != "table" else commandline.show_table(
+        click.echo(text, nl=False) if form != "table" else terminal.show_table(
             *predictions.table(found)
         )
     else:
         from common.files import write_text
 
         write_text(output, text)
-        commandline.note(f"wrote {output}")
+        terminal.note(f"wrote {output}")
 
 
 @group.command("report")
@@ -272,9 +272,7 @@ def summary(
     Without a name, list the models.
     """
     if model is None:
-        commandline.show_table(
-            "Models", ["name", ""], [[name, text] for name, text in MODELS.items()]
-        )
+        terminal.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
         click.echo(f"and torchvision's: {', '.join(TORCHVISION)}")
         return
     if model not in model_names():
@@ -289,7 +287,7 @@ def summary(
         if problem := transfer_problem(transfer):
             raise ConfigError(problem)
         freeze(built, transfer)
-    commandline.show_summary(built, (channels, size, size), model, depth)
+    commands.show_summary(built, (channels, size, size), model, depth)
 
 
 @group.command()
@@ -313,10 +311,10 @@ def explain(
     for the right class. Pictures go into the run's figures and its report.
     """
     from labs.classification import report
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
     from labs.classification.look import explain as lab_explain
 
-    job = Images.reopen(run, device)
+    job = ClassifyImages.reopen(run, device)
     job.load_best()
     splits = job.load_splits()
     section, records = lab_explain.show(job, splits, images, layer)
@@ -369,9 +367,9 @@ def receptive_field(
         fields.save(found, picture or Path(f"receptive-field-{model}.png"))
         return
     from labs.classification import report
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
 
-    job = Images.reopen(run, "cpu")
+    job = ClassifyImages.reopen(run, "cpu")
     job.load_best()
     splits, found = job.load_splits(), fields.of_run(job, seed)
     commands.show_records(f"Receptive fields of {job.title}", fields.records(found), form, output)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 
 SIDE, ROWS = 32, 5000
 NEIGHBORS = "k-nearest neighbors"

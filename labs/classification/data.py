@@ -8,7 +8,7 @@ from common.errors import DataError
 from common.images import load as image_data
 from common.images.folders import ImageSet
 from common.images.load import ImageCard
-from common.training.batches import thinned_rows
+from common.training.splits import thinned_rows
 from labs.classification.config import ClassificationConfig
 from labs.classification.models.catalogue import needs_color, smallest_input
 from labs.classification.transfer.weights import Inputs

@@ -17,7 +17,7 @@ from common.images.augment import luminance
 from common.images.load import ImageCard
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.options.config import build, read_toml
 from common.report.html import Section, Table
 from common.runs.folder import open_run
@@ -31,7 +31,7 @@ from labs.classification.config import ClassificationConfig
 from labs.classification.transfer.source_runs import Source, doubt
 
 if TYPE_CHECKING:
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
 
 
 # --- the loss -------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def find(config: ClassificationConfig, card: ImageCard) -> Source:
     return Source(run, theirs, their_card)
 
 
-def build_teacher(source: Source, job: "Images") -> Teacher:
+def build_teacher(source: Source, job: "ClassifyImages") -> Teacher:
     """Return a run as the teacher of a job, on its device, with its best weights.
 
     Raises:
@@ -209,7 +209,7 @@ def _other_classes(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
 # --- the figures ----------------------------------------------------------------------------------
 
 
-def taught(teacher: nn.Module, job: "Images", splits: Splits, name: str) -> Array:
+def taught(teacher: nn.Module, job: "ClassifyImages", splits: Splits, name: str) -> Array:
     """Return the classes (N,) that a teacher sees in a split of a student's data."""
     batches = job.batches(splits[name])
     collected = training.infer(teacher, job.task(splits), batches, job.compute)
@@ -217,7 +217,9 @@ def taught(teacher: nn.Module, job: "Images", splits: Splits, name: str) -> Arra
     return results.decide(collected["outputs"], numeric=False)
 
 
-def measure(job: "Images", outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
+def measure(
+    job: "ClassifyImages", outputs: Mapping[str, Outputs], splits: Splits
+) -> dict[str, Any]:
     """Hold a student against its teacher, for metrics.json.
 
     Args:
@@ -226,8 +228,8 @@ def measure(job: "Images", outputs: Mapping[str, Outputs], splits: Splits) -> di
         splits: its data.
 
     Returns:
-        What `common.metrics.main_metric.Headline.compare` returns of the teacher, the share of test
-        images of which both say the same with its interval, and who the teacher is.
+        What `MainMetric.compare` returns of the teacher, the share of test images
+        of which both say the same with its interval, and who the teacher is.
     """
     source = find(job.config, job.card)
     teacher = build_teacher(source, job)
@@ -237,14 +239,14 @@ def measure(job: "Images", outputs: Mapping[str, Outputs], splits: Splits) -> di
     targets = {name: job.targets(splits[name]) for name in names}
     agree = student["test"] == guesses["test"]
     return {
-        **job.headline.compare(student, {"teacher": guesses}, targets)["teacher"],
+        **job.main_metric.compare(student, {"teacher": guesses}, targets)["teacher"],
         "agreement": float(agree.mean()),
         "agreement_interval": list(metrics.wilson(int(agree.sum()), len(agree))),
         **about(source, teacher, job),
     }
 
 
-def about(source: Source, teacher: Teacher, job: "Images") -> dict[str, Any]:
+def about(source: Source, teacher: Teacher, job: "ClassifyImages") -> dict[str, Any]:
     """Return who teaches whom: run, sizes, the accuracy that the run itself found, any doubt."""
     return {
         "model": source.config.model,
@@ -263,7 +265,7 @@ def _size(model: nn.Module) -> int:
 # --- the report -----------------------------------------------------------------------------------
 
 
-def sections(job: "Images", figures: Mapping[str, Any]) -> Iterator[Section]:
+def sections(job: "ClassifyImages", figures: Mapping[str, Any]) -> Iterator[Section]:
     """Show teacher and student side by side, if the student had one."""
     if "teacher" not in figures:
         return
@@ -326,7 +328,7 @@ def _measured(figures: Mapping[str, Any], size: int) -> list[str]:
 
 
 def _lead(teacher: Mapping[str, Any]) -> str:
-    return commandline.lead_text(teacher["lead"], teacher["lead_interval"])
+    return terminal.lead_text(teacher["lead"], teacher["lead_interval"])
 
 
 def _figure(value: float) -> str:

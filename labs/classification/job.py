@@ -12,11 +12,10 @@ from common.images import load as image_data
 from common.images import policies
 from common.images.folders import ImageSet
 from common.images.load import PATHS, ImageCard
-from common.metrics.main_metric import ACCURACY, MAE, Array, Headline
-from common.options import commandline
-from common.report.html import Section
+from common.metrics.main_metric import ACCURACY, MAE, Array, MainMetric
+from common.options import terminal
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
 from common.training import optim
 from common.training.batches import Updates
 from common.training.summary import summarize
@@ -29,7 +28,7 @@ from labs.classification.transfer import frozen_features, source_runs
 from labs.classification.transfer import weights as transfer
 
 
-class Images(Job[ClassificationConfig, ImageCard]):
+class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     """A classifier of images, or a regression on them; splits are `ImageSet`s."""
 
     lab = "classification"
@@ -62,9 +61,9 @@ class Images(Job[ClassificationConfig, ImageCard]):
             return
         taken = transfer.load(self.model, self.config)
         if hasattr(self, "run"):  # not when it is only tried
-            commandline.note(f"{taken}; {transfer.trains(self.model)}")
+            terminal.note(f"{taken}; {transfer.trains(self.model)}")
             if doubt := transfer.doubt(self.config, self.card):
-                commandline.note(doubt)
+                terminal.note(doubt)
 
     def check(self, splits: Splits) -> None:
         """Refuse what training would stumble over, a wrong teacher or policy too."""
@@ -103,9 +102,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
         options = {**image_data.batching(config, training=training), **drawn}
         return frozen_features.Features(self.model, self._head, images, compute, **options)
 
-    def train(
-        self, splits: Splits, display: commandline.Display, say: Callable[[str], None]
-    ) -> None:
+    def train(self, splits: Splits, display: terminal.Display, say: Callable[[str], None]) -> None:
         """Train; what a frozen backbone makes of images that are not augmented is kept."""
         self._head = self.keepable(len(splits["train"]))
         if self._head is None:
@@ -166,7 +163,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
         return self.config.model
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """Accuracy, or the mean absolute error of numbers."""
         return MAE if self.config.numeric else ACCURACY
 
@@ -181,7 +178,7 @@ class Images(Job[ClassificationConfig, ImageCard]):
 
     def figures(self, outputs: Outputs, split: ImageSet) -> dict[str, Any]:
         """Return all figures of a split."""
-        return results.figures(outputs["outputs"], self.targets(split), self.headline)
+        return results.figures(outputs["outputs"], self.targets(split), self.main_metric)
 
     def columns(
         self, outputs: Outputs, split: ImageSet, train: ImageSet | None = None
@@ -233,20 +230,28 @@ class Images(Job[ClassificationConfig, ImageCard]):
         )
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return the teacher, label columns, where the network errs, and its first layer."""
-        found = report.sections(self, outputs["outputs"], splits["test"], drawn)
+        found = report.sections(self, outputs["outputs"], splits["test"], save_picture)
         return [
             *distillation.sections(self, figures),
-            *self._columns_sections(outputs, splits, figures, drawn),
+            *self._columns_sections(outputs, splits, figures, save_picture),
             *found,
         ]
 
     def _columns_sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> Iterator[Section]:
         if self.card.labels:
             chances, targets = probabilities(outputs["outputs"]), self.targets(splits["test"])
             found = figures["test"]["labels"]
-            yield label_columns.section(found, chances, targets, self.card.labels, drawn)
+            yield label_columns.section(found, chances, targets, self.card.labels, save_picture)

@@ -13,10 +13,9 @@ import numpy as np
 
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report import plots
-from common.report.html import Section, Table
-from common.runs.sections import Drawn
+from common.report.html import PictureSaver, Section, Table
 
 Labels = Mapping[str, Sequence[str]]
 """The names of the classes of each column."""
@@ -116,7 +115,7 @@ def section(
     probabilities: Array,
     targets: Array,
     labels: Labels,
-    drawn: Drawn,
+    save_picture: PictureSaver,
 ) -> Section:
     """Show the figures of each column, and which of its classes are taken for which.
 
@@ -125,14 +124,16 @@ def section(
         probabilities: joint ones of the test split, (N, all).
         targets: joint class numbers of the test split, (N,).
         labels: the columns' classes.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     truth = apart(targets, labels)
     pictures = []
     for number, (column, chances) in enumerate(marginals(probabilities, labels).items(), 1):
         matrix = metrics.confusion(chances.argmax(1), truth[column], len(labels[column]))
         figure = plots.confusion(matrix, labels[column])
-        pictures.append(drawn(f"confusion_column_{number}", f"{column}, test split.", figure))
+        pictures.append(
+            save_picture(f"confusion_column_{number}", f"{column}, test split.", figure)
+        )
     text = (
         "Each column by itself, from its marginal probabilities: those of a class are summed over "
         "all combinations that have it. The majority class is the one most frequent in training; "

@@ -15,7 +15,7 @@ from common.images.inputs import read_images
 from common.metrics.main_metric import Array
 from common.training.task import probabilities
 from labs.classification import task
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.label_columns import marginals
 
 
@@ -36,7 +36,7 @@ class Prediction:
 
 
 def predict(
-    job: Images, paths: Sequence[Path], top: int, say: Callable[[str], None]
+    job: ClassifyImages, paths: Sequence[Path], top: int, say: Callable[[str], None]
 ) -> list[Prediction]:
     """Predict files, and the images in folders.
 
@@ -106,7 +106,9 @@ def _labels(found: Prediction) -> dict[str, dict[str, str | float]]:
     return {column: _guess(*guess) for column, guess in found.labels.items()}
 
 
-def _predict(job: Images, names: Sequence[str], pixels: torch.Tensor, top: int) -> list[Prediction]:
+def _predict(
+    job: ClassifyImages, names: Sequence[str], pixels: torch.Tensor, top: int
+) -> list[Prediction]:
     unknown = torch.zeros(len(names), dtype=torch.float32 if job.config.numeric else torch.int64)
     the_task = task.build_task(job.config, unknown, job.card, job.compute)
     split = ImageSet(pixels, unknown, tuple(names))

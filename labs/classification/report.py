@@ -10,20 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from common.images.folders import ImageSet
-from common.options import commandline
+from common.options import terminal
 from common.report import plots
-from common.report.html import Section
+from common.report.html import PictureSaver, Section
 from common.runs import sections as common_sections
 from common.runs import views
 from common.runs.job import Splits
-from common.runs.sections import Drawn
 from common.training.task import probabilities
 from labs.classification import label_columns, results
 from labs.classification import plots as lab_plots
 from labs.classification.models.lenet import LocallyConnected
 
 if TYPE_CHECKING:
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
 
 VIEWS = ("explain", "receptive-field")
 """What commands add to a report, in its order."""
@@ -34,21 +33,28 @@ _AXIS, _CAPTION = 18, 14  # letters of a combination's name there
 Array = npt.NDArray[Any]
 
 
-def sections(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> list[Section]:
+def sections(
+    job: "ClassifyImages", outputs: Tensor, test: ImageSet, save_picture: PictureSaver
+) -> list[Section]:
     """Return what the report says of images.
 
     Args:
         job: the run, with its best weights in the model.
         outputs: what the model says of the test split: logits (N, C), or numbers (N,).
         test: the test split.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     errors = _numbers if job.config.numeric else _classes
     made = [section for view in VIEWS if (section := views.recall(job.run, view))]
-    return [*errors(job, outputs, test, drawn), *_filters(job, drawn), *made, _data(job)]
+    return [
+        *errors(job, outputs, test, save_picture),
+        *_filters(job, save_picture),
+        *made,
+        _data(job),
+    ]
 
 
-def add(job: "Images", splits: Splits, view: str, section: Section) -> None:
+def add(job: "ClassifyImages", splits: Splits, view: str, section: Section) -> None:
     """Keep a section that a command has made, and put it into the report of a finished run.
 
     Args:
@@ -59,14 +65,16 @@ def add(job: "Images", splits: Splits, view: str, section: Section) -> None:
     """
     views.keep(job.run, view, section)
     for _, path in views.files(section):
-        commandline.note(f"picture: {path}")
+        terminal.note(f"picture: {path}")
     if job.run.finished:
         outputs = job.predict_splits(splits, ["test"])["test"]
         job.write_report(outputs, splits, job.run.read("metrics"))
-        commandline.note(f"report: {job.run.report}")
+        terminal.note(f"report: {job.run.report}")
 
 
-def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
+def _classes(
+    job: "ClassifyImages", outputs: Tensor, test: ImageSet, save_picture: PictureSaver
+) -> Iterator[Section]:
     names, targets = _names(job, _AXIS), test.targets.numpy()
     chances = probabilities(outputs)
     guesses = results.decide(outputs, numeric=False)
@@ -75,35 +83,41 @@ def _classes(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> It
         seen = np.union1d(guesses, targets)
         names = [names[number] for number in seen.tolist()]
     said, true = (np.searchsorted(seen, each) for each in (guesses, targets))
-    yield from common_sections.classes(names, said, true, drawn)
+    yield from common_sections.classes(names, said, true, save_picture)
     grid = lab_plots.mistakes(test.images, targets, guesses, chances, _names(job, _CAPTION))
     text = f"{int((guesses != targets).sum())} of {len(targets):,} test images are classed wrong."
     yield Section(
         "Most confident mistakes",
         text,
-        pictures=(drawn("mistakes", "Wrong, and most certain of it.", grid),),
+        pictures=(save_picture("mistakes", "Wrong, and most certain of it.", grid),),
     )
-    yield common_sections.calibration(chances, targets, drawn)
+    yield common_sections.calibration(chances, targets, save_picture)
 
 
-def _names(job: "Images", cells: int) -> Sequence[str]:
+def _names(job: "ClassifyImages", cells: int) -> Sequence[str]:
     """Return the names of the classes; those of combinations in so many letters."""
     if not job.card.labels:
         return job.card.classes
     return [label_columns.brief(each, cells) for each in product(*job.card.labels.values())]
 
 
-def _numbers(job: "Images", outputs: Tensor, test: ImageSet, drawn: Drawn) -> Iterator[Section]:
+def _numbers(
+    job: "ClassifyImages", outputs: Tensor, test: ImageSet, save_picture: PictureSaver
+) -> Iterator[Section]:
     guesses, targets = results.decide(outputs, numeric=True), test.targets.numpy()
     scatter = plots.scatter(guesses, targets)
-    yield Section("Predicted and true", pictures=(drawn("scatter", "Of the test split.", scatter),))
+    yield Section(
+        "Predicted and true", pictures=(save_picture("scatter", "Of the test split.", scatter),)
+    )
     worst = np.argsort(-np.abs(guesses - targets), kind="stable")[:_MISTAKES]
     captions = [f"{targets[row]:g} → {guesses[row]:.2f}" for row in worst]
     grid = plots.image_grid(_pictures(test, worst), captions, title="true → predicted")
-    yield Section("Largest errors", pictures=(drawn("mistakes", "Furthest from the truth.", grid),))
+    yield Section(
+        "Largest errors", pictures=(save_picture("mistakes", "Furthest from the truth.", grid),)
+    )
 
 
-def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
+def _filters(job: "ClassifyImages", save_picture: PictureSaver) -> Iterator[Section]:
     """Show the first layer: convolution kernels, or what a linear layer looks for in an image."""
     kinds = nn.Conv2d | nn.Linear | LocallyConnected
     first = next((m for m in job.model.modules() if isinstance(m, kinds)), None)
@@ -125,10 +139,10 @@ def _filters(job: "Images", drawn: Drawn) -> Iterator[Section]:
     if weight.shape[1] not in (1, 3) or weight.shape[2] == 1:
         return
     figure = lab_plots.filters(weight.detach().cpu().float().numpy(), names)
-    yield Section("First layer", pictures=(drawn("filters", text, figure),))
+    yield Section("First layer", pictures=(save_picture("filters", text, figure),))
 
 
-def _outputs(job: "Images") -> Sequence[str]:
+def _outputs(job: "ClassifyImages") -> Sequence[str]:
     """Return what the outputs of the (first) network stand for."""
     columns = [[f"{column} {name}" for name in names] for column, names in job.card.labels.items()]
     if not columns or job.config.heads == "joint":
@@ -136,7 +150,7 @@ def _outputs(job: "Images") -> Sequence[str]:
     return columns[0] if job.config.heads == "separate" else [*chain.from_iterable(columns)]
 
 
-def _data(job: "Images") -> Section:
+def _data(job: "ClassifyImages") -> Section:
     card = job.card
     size = f"{card.image_size}x{card.image_size}"
     text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."

@@ -5,17 +5,17 @@ from typing import Any
 from torch import Tensor
 
 from common.metrics import metrics
-from common.metrics.main_metric import Array, Headline
+from common.metrics.main_metric import Array, MainMetric
 from common.training.task import probabilities
 
 
-def figures(outputs: Tensor, targets: Array, headline: Headline) -> dict[str, Any]:
-    """Return the figures of a split, the headline's with its 95 % interval.
+def figures(outputs: Tensor, targets: Array, main_metric: MainMetric) -> dict[str, Any]:
+    """Return the figures of a split, the main metric's with its 95 % interval.
 
     Args:
         outputs: logits (N, C), or numbers (N,).
         targets: classes or numbers, (N,).
-        headline: the accuracy of logits, or the error of numbers.
+        main_metric: the accuracy of logits, or the error of numbers.
     """
     numeric = outputs.ndim == 1
     known = (
@@ -23,7 +23,7 @@ def figures(outputs: Tensor, targets: Array, headline: Headline) -> dict[str, An
         if numeric
         else metrics.classification(probabilities(outputs), targets)
     )
-    return {**known, **headline.measure(decide(outputs, numeric), targets)}
+    return {**known, **main_metric.measure(decide(outputs, numeric), targets)}
 
 
 def decide(outputs: Tensor, numeric: bool) -> Array:

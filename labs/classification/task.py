@@ -11,9 +11,9 @@ from common.images import augment, load
 from common.images.load import ImageCard
 from common.metrics import metrics
 from common.training import Task, When, losses
-from common.training.batches import repeated_rows
 from common.training.compute import Compute
 from common.training.mixing import Mixing
+from common.training.splits import repeated_rows
 from common.training.task import Classification, check_finite
 from labs.classification.config import ClassificationConfig
 from labs.classification.models import build as models

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from common.errors import ConfigError
-from common.options import commandline
+from common.options import commandline, terminal
 from common.options.config import nearest
 from common.runs import commands
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
@@ -54,7 +54,7 @@ def train(**given: Any) -> None:
     """
     own = recipe_for(given["options"].get("model"), given["options"].get("task"))
     if own and given["recipe"] is None and given["resume"] is None:
-        commandline.note(f"with the values of --recipe {own}")
+        terminal.note(f"with the values of --recipe {own}")
         given["recipe"] = own
     commands.train(JOB, DetectionConfig, RECIPES, **given)
 
@@ -81,13 +81,13 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     Precision-recall curves and the confusion with the background are drawn into the run's figures.
     """
     job, outputs, images = commands.evaluate(resolve_name(JOB), run, split, device)
-    from common.runs.sections import Drawn
+    from common.report.html import PictureSaver
     from labs.detection import report
 
-    drawn = Drawn(job.run, f"{split}-")
-    for section in report.detections(job, outputs, images, job.score, drawn):
+    save_picture = PictureSaver(job.run.figures, f"{split}-")
+    for section in report.detections(job, outputs, images, job.score, save_picture):
         if section.table is not None:
-            commandline.show_table(section.title, section.table.columns, section.table.rows)
+            terminal.show_table(section.title, section.table.columns, section.table.rows)
         for _, picture in section.pictures:
             click.echo(f"Picture: {picture!s}")
 
@@ -127,8 +127,8 @@ def predict(
     job = resolve_name(JOB).reopen(run, device)
     job.load_best()
     folder = output or run / "predictions"
-    found = predictions.predict(job, paths, folder, chosen, score, commandline.note)
-    commandline.show_table(*predictions.table(found, job.card.classes))
+    found = predictions.predict(job, paths, folder, chosen, score, terminal.note)
+    terminal.show_table(*predictions.table(found, job.card.classes))
     click.echo(f"Output: {folder}")
 
 
@@ -157,7 +157,7 @@ def export(run: Path, forms: str, output: Path | None) -> None:
     job = resolve_name(JOB).reopen(run, "cpu")
     job.load_best()
     folder = output or run / "export"
-    commandline.show_table(*exporting.table(exporting.export(job, folder, chosen)))
+    terminal.show_table(*exporting.table(exporting.export(job, folder, chosen)))
     click.echo(f"Output: {folder}")
 
 
@@ -226,8 +226,8 @@ def doctor(run: Path, score: float | None, steps: int, device: str | None) -> No
     job = resolve_name(JOB).reopen(run, device)
     checks = list(examine(job, job.load_splits(), score, steps))
     for check in checks:
-        commandline.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
-    commandline.say(conclusion(checks))
+        terminal.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
+    terminal.say(conclusion(checks))
 
 
 @group.command("data-check")
@@ -246,7 +246,7 @@ def data_check(path: Path, form: str, output: Path | None) -> None:
         commands.show_records("Problems", found.problems, form, output)
     if form == "table":
         commands.show_records("Boxes", found.counts, "table", None)
-        commandline.say(found.summary)
+        terminal.say(found.summary)
 
 
 @group.command()
@@ -260,7 +260,7 @@ def convert(source: Path, destination: Path, form: str, images: bool) -> None:
     """Write a data set in another format into a new folder; the source is only read."""
     from labs.detection.data.convert import convert as write
 
-    commandline.say(write(source, destination, form, images))
+    terminal.say(write(source, destination, form, images))
 
 
 @group.command("report")
@@ -288,7 +288,7 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     """
     if model is None:
         rows = [[name, text] for name, text in DESCRIPTIONS.items()]
-        commandline.show_table("Models", ["name", ""], rows)
+        terminal.show_table("Models", ["name", ""], rows)
         click.echo(f"and Ultralytics' (AGPL-3.0): {', '.join(ULTRALYTICS)}")
         click.echo(f"and for --task segment: {', '.join(SEGMENTATION)}")
         return
@@ -301,7 +301,7 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
     found = build.build(model, names, image_size, anchors, task)
     meta = model not in torchvision_models.WEIGHTS
-    commandline.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
+    commands.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
@@ -325,7 +325,7 @@ def _show_drawing(drawing: Any, path: Path) -> None:
 
     figure, table = drawing
     plots.save(figure, path)
-    commandline.show_table(*table)
+    terminal.show_table(*table)
     click.echo(f"Picture: {path}")
 
 

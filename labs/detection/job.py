@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from common import training
-from common.metrics.main_metric import Array, Headline
-from common.options import commandline
-from common.report.html import Section
+from common.metrics.main_metric import Array, MainMetric
+from common.options import terminal
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
-from common.training.batches import Batches, Padded, Ragged
+from common.training.batches import Batches
+from common.training.sequences import Padded, Ragged
 from common.training.summary import summarize
 from labs.detection import baselines, metrics, report
 from labs.detection.config import DetectionConfig
@@ -54,7 +54,7 @@ class Detector(Job[DetectionConfig, Card]):
             return
         taken = weights.load(self.model, self.config.model, self.config.weights)
         if hasattr(self, "run"):  # not when it is only tried
-            commandline.note(taken)
+            terminal.note(taken)
 
     def task(self, splits: Splits) -> training.Task:
         """Return the task of the kind of detector."""
@@ -96,12 +96,12 @@ class Detector(Job[DetectionConfig, Card]):
         return Path(self.config.model).stem
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """COCO's mAP, of boxes or of masks."""
         return metrics.MASKS if self.config.task == "segment" else metrics.HEADLINE
 
     @property
-    def lenient(self) -> Headline:
+    def lenient(self) -> MainMetric:
         """The same at an IoU of 0.5, where a rough box or mask is enough."""
         return metrics.MASKS50 if self.config.task == "segment" else metrics.MAP50
 
@@ -172,7 +172,11 @@ class Detector(Job[DetectionConfig, Card]):
         )
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return what it finds, what it misses, and why."""
-        return report.sections(self, outputs, splits, figures, drawn)
+        return report.sections(self, outputs, splits, figures, save_picture)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from common.metrics.main_metric import Headline
+from common.metrics.main_metric import MainMetric
 
 Array = npt.NDArray[Any]
 
@@ -321,8 +321,8 @@ def _mean_precision(rows: Array, thresholds: int = len(IOUS)) -> float:
     return area / (len(RECALLS) * thresholds * classes)
 
 
-HEADLINE = Headline("map50_95", "mAP50-95", statistics, _mean_precision, resamples=_RESAMPLES)
-MAP50 = Headline(
+HEADLINE = MainMetric("map50_95", "mAP50-95", statistics, _mean_precision, resamples=_RESAMPLES)
+MAP50 = MainMetric(
     "map50",
     "mAP50",
     statistics,

@@ -8,11 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report import plots as common_plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
-from common.runs.sections import Drawn
 from labs.detection import masks, metrics, plots
 from labs.detection.data.load import BoxSet
 from labs.detection.metrics import BOX, KINDS, Errors
@@ -41,7 +40,7 @@ def sections(
     outputs: Mapping[str, Tensor],
     splits: Mapping[str, BoxSet],
     figures: Mapping[str, Any],
-    drawn: Drawn,
+    save_picture: PictureSaver,
 ) -> list[Section]:
     """Return what the report says of boxes.
 
@@ -50,18 +49,22 @@ def sections(
         outputs: detections (N, M, 6) and targets (N, T, 6) of the test split.
         splits: `train`, `validation` and `test`.
         figures: what metrics.json holds.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     score = figures["validation"]["score_threshold"]
     return [
-        *detections(job, outputs, splits["test"], score, drawn),
-        *_anchors(job, splits["train"], drawn),
+        *detections(job, outputs, splits["test"], score, save_picture),
+        *_anchors(job, splits["train"], save_picture),
         _data(job, splits),
     ]
 
 
 def detections(
-    job: "Detector", outputs: Mapping[str, Tensor], images: BoxSet, score: float, drawn: Drawn
+    job: "Detector",
+    outputs: Mapping[str, Tensor],
+    images: BoxSet,
+    score: float,
+    save_picture: PictureSaver,
 ) -> list[Section]:
     """Return what is found in the images of a split, how well, and what goes wrong.
 
@@ -70,7 +73,7 @@ def detections(
         outputs: detections (N, M, 6) and targets (N, T, 6) of the split.
         images: the split.
         score: from which detections are shown.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     found, true = outputs["detections"].numpy(), outputs["targets"].numpy()
     errors = metrics.errors(found, true, score)
@@ -78,11 +81,11 @@ def detections(
         job.card.classes, images, found, true, score, errors, _masks(job, images, found, score)
     )
     return [
-        _found(test, drawn),
-        _precision_recall(test, drawn),
+        _found(test, save_picture),
+        _precision_recall(test, save_picture),
         _each_class(test),
-        _confusion(test, drawn),
-        _errors(test, drawn),
+        _confusion(test, save_picture),
+        _errors(test, save_picture),
     ]
 
 
@@ -127,7 +130,7 @@ def _shown(images: BoxSet) -> list[int]:
     return rows
 
 
-def _found(test: _Test, drawn: Drawn) -> Section:
+def _found(test: _Test, save_picture: PictureSaver) -> Section:
     panels = [test.panel(row) for row in _shown(test.images)]
     curves = metrics.by_score(test.found, test.true, len(test.classes))
     return Section(
@@ -137,13 +140,13 @@ def _found(test: _Test, drawn: Drawn) -> Section:
         "overlaps it with an IoU of at least 0.5."
         + (" Here and below, every IoU is that of masks." if test.masks else ""),
         pictures=(
-            drawn(
+            save_picture(
                 "found",
                 "Test images with true boxes and found ones, of an image at most the "
                 f"{plots.MOST_FOUND} surest.",
                 plots.pictures(panels, test.classes),
             ),
-            drawn(
+            save_picture(
                 "scores",
                 "The test split, from whichever score on detections are shown. Of a class that is "
                 "then not found at all the precision is 0.",
@@ -153,13 +156,15 @@ def _found(test: _Test, drawn: Drawn) -> Section:
     )
 
 
-def _precision_recall(test: _Test, drawn: Drawn) -> Section:
+def _precision_recall(test: _Test, save_picture: PictureSaver) -> Section:
     curves = metrics.precision_recall(test.found, test.true, len(test.classes))
     caption = (
         "Of the test split, by COCO's rules: at each recall the best precision there or further "
         "right. The mean of a curve is the class's average precision, their mean the mAP50."
     )
-    picture = drawn("precision_recall", caption, plots.precision_recall(curves, test.classes))
+    picture = save_picture(
+        "precision_recall", caption, plots.precision_recall(curves, test.classes)
+    )
     return Section("Precision and recall", pictures=(picture,))
 
 
@@ -175,7 +180,7 @@ def _each_class(test: _Test) -> Section:
     return Section("Each class", text, Table(list(_COLUMNS.values()), rows))
 
 
-def _confusion(test: _Test, drawn: Drawn) -> Section:
+def _confusion(test: _Test, save_picture: PictureSaver) -> Section:
     matrix = metrics.confusion(test.found, test.true, len(test.classes), test.score)
     text = (
         "Each detection is matched with at most one box, whatever their classes, where their IoU "
@@ -183,11 +188,11 @@ def _confusion(test: _Test, drawn: Drawn) -> Section:
         "for which there is no box left."
     )
     figure = common_plots.confusion(matrix, [*test.classes, "background"])
-    picture = drawn("confusion", "Rows are true classes, columns what was found.", figure)
+    picture = save_picture("confusion", "Rows are true classes, columns what was found.", figure)
     return Section("Confusion with the background", text, pictures=(picture,))
 
 
-def _errors(test: _Test, drawn: Drawn) -> Section:
+def _errors(test: _Test, save_picture: PictureSaver) -> Section:
     text = (
         "A detection that is not correct has the wrong class; or a loose box (IoU from 0.1 to 0.5: "
         "localization); or both; or its box was found already by a surer one (duplicate); or there "
@@ -195,10 +200,10 @@ def _errors(test: _Test, drawn: Drawn) -> Section:
         "those of TIDE (Bolya et al. 2020); gains count detections of every score."
     )
     bars = plots.error_kinds(test.errors.counts, metrics.gains(test.found, test.true))
-    pictures = [drawn("errors", "Detections of the test split, by kind.", bars)]
+    pictures = [save_picture("errors", "Detections of the test split, by kind.", bars)]
     if panels := [*_surest(test), *_largest(test)]:
         caption = "The surest mistakes of each kind, and the largest boxes that were missed."
-        pictures.append(drawn("mistakes", caption, plots.pictures(panels, test.classes)))
+        pictures.append(save_picture("mistakes", caption, plots.pictures(panels, test.classes)))
     return Section("Kinds of errors", text, pictures=pictures)
 
 
@@ -226,7 +231,7 @@ def _largest(test: _Test) -> Iterator[Panel]:
         yield panel._replace(kinds=nothing, missed=alone, caption=caption)
 
 
-def _anchors(job: "Detector", train: BoxSet, drawn: Drawn) -> Iterator[Section]:
+def _anchors(job: "Detector", train: BoxSet, save_picture: PictureSaver) -> Iterator[Section]:
     if job.config.model != "tiny-yolo":
         return
     card, boxes = job.card, train.boxes.values.numpy()
@@ -238,7 +243,7 @@ def _anchors(job: "Detector", train: BoxSet, drawn: Drawn) -> Iterator[Section]:
         "They are the means of clusters of the training boxes, by k-means with 1 - IoU as the "
         "distance (Redmon and Farhadi 2017, section 2)."
     )
-    picture = drawn("anchors", "Sizes of the training boxes, and the anchors.", figure)
+    picture = save_picture("anchors", "Sizes of the training boxes, and the anchors.", figure)
     yield Section("Anchors", text, pictures=(picture,))
 
 

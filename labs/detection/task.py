@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.training import Task
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from common.training.task import check_finite
 from labs.detection import metrics
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.errors import RunError
-from common.options import commandline
+from common.options import commandline, terminal
 from common.runs import commands
 from labs.rnn.forecast.config import RECIPES as FORECAST_RECIPES
 from labs.rnn.forecast.config import ForecastConfig
@@ -110,7 +110,7 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
     for name, table, figure in gates(job, text):
         path = job.run.figures / f"gates-{name}.png"
         plots.save(figure, path)
-        commandline.show_table(name, table.columns, table.rows)
+        terminal.show_table(name, table.columns, table.rows)
         click.echo(f"Picture: {path}")
 
 
@@ -175,12 +175,12 @@ def predict(
         tables = [*map(Path, inputs), *filter(None, [file])]
         if len(tables) > 1:
             raise click.UsageError("a forecast goes on with one table")
-        records = ask(job, tables[0] if tables else None, commandline.note)
+        records = ask(job, tables[0] if tables else None, terminal.note)
     else:
         from labs.rnn.inputs import read_texts
 
         texts = read_texts(inputs, file, text_column)
-        records = ask(job, texts, commandline.note, *([] if beam is None else [beam]))
+        records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
     commands.show_records(f"{job.title} of {run}", records, form, output)
 
 
@@ -211,7 +211,7 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
 
     explained = resolve_name(f"labs.rnn.{kind.verb}.predictions:explain")
     how = [method] if kind.verb == "sentiment" else []
-    records, figure = explained(job, text, commandline.note, *how)
+    records, figure = explained(job, text, terminal.note, *how)
     path = output or job.run.figures / "explained.png"
     plots.save(figure, path)
     commands.show_records(f"{job.title} of {run}", records, "table", None)

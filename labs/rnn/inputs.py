@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from common.io.tables import decode, read_table, read_text
-from common.options.commandline import note
+from common.options.terminal import note
 
 _STDIN = Path("standard input")
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")

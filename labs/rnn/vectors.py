@@ -18,8 +18,8 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.files import cache_dir
-from common.io.download import Remote, fetch
-from common.training.batches import Ragged
+from common.io.fetch import Remote, fetch
+from common.training.sequences import Ragged
 
 GLOVE_SIZES = (50, 100, 200, 300)
 

@@ -26,8 +26,8 @@ import torch
 
 from common.errors import SaveError
 from common.files import cache_dir, replacing
-from common.options.commandline import note
-from common.training.batches import Ragged
+from common.options.terminal import note
+from common.training.sequences import Ragged
 
 PAD, UNKNOWN = 0, 1
 SPECIALS = ("<pad>", "<unk>")

@@ -28,12 +28,12 @@ TIMES = ("seconds", "samples_per_second")
 
 # No views in the report: most tests are about the training.
 LIGHT = """
-from labs.autoencoder import views
+from labs.autoencoder.views import material as views
 views.sections = lambda material: []
 """
 # A map of this many steps takes longer than anyone waits; it says when it begins.
 MAPS = """
-from labs.autoencoder import maps
+from labs.autoencoder.views.map import tsne as maps
 embed, maps._ITERATIONS = maps.embed, (250, 1_000_000)
 def embed_aloud(*arguments, **options):
     print("MAPPING", flush=True)
@@ -42,7 +42,7 @@ maps.embed = embed_aloud
 """
 # Maps of a few steps, where a report with all views is made to the end.
 SHORT = """
-from labs.autoencoder import maps
+from labs.autoencoder.views.map import tsne as maps
 maps._ITERATIONS = (20, 30)
 """
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from common.images.decode import decode
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 
 TOLD = ("--model", "conditional-vae")
 

@@ -7,7 +7,7 @@ import torch
 
 from common import training
 from common.errors import Stopped
-from common.options import commandline
+from common.options import terminal
 from common.options.config import build
 from common.training import checkpoint
 from labs.autoencoder.config import RECIPES, SWEPT, AutoencoderConfig, SweepConfig
@@ -99,7 +99,7 @@ def test_a_view_of_an_unfinished_run_is_made_again_when_it_is_finished(lab, tmp_
         raise Stopped(15)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commandline.Display, "epoch", stop)
+        patch.setattr(terminal.Display, "epoch", stop)
         words = ("--run-dir", tmp_path, "--name", "stopped")
         assert lab("train", *SMALL, *words).code == 128 + 15
     run = tmp_path / "autoencoder/stopped"
@@ -112,7 +112,7 @@ def test_evaluate_says_what_metrics_say(lab, whole):
     _, run = whole
     result = lab("evaluate", run, "--split", "validation")
     assert result.code == 0
-    assert commandline.figure_text(metrics(run)["validation"]["mse"]) in result.out
+    assert terminal.figure_text(metrics(run)["validation"]["mse"]) in result.out
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -123,7 +123,7 @@ def test_a_stopped_run_of_any_model_goes_on_bit_for_bit(lab, small_run, tmp_path
         raise Stopped(15)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commandline.Display, "epoch", stop)
+        patch.setattr(terminal.Display, "epoch", stop)
         words = ("--run-dir", tmp_path, "--name", "stopped", "--model", model)
         stopped = lab("train", *SMALL, *words)
     assert stopped.code == 128 + 15

@@ -7,7 +7,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from labs.classification import baselines
 from labs.classification.__main__ import PROGRAM, group
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,9 @@ def lab(command):
 
 
 def _lighten(patch):
-    patch.setattr(Images, "write_report", lambda job, *_: job.run.report.write_text("a report"))
+    patch.setattr(
+        ClassifyImages, "write_report", lambda job, *_: job.run.report.write_text("a report")
+    )
     majority = {"majority class": iter([DummyClassifier(strategy="most_frequent")])}
     patch.setattr(baselines, "_classifiers", lambda _: majority)
     patch.setattr(baselines, "_regressors", lambda _: {"mean": iter([DummyRegressor()])})

@@ -29,7 +29,7 @@ from common.training.task import Classification
 from labs.classification import distillation, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.distillation import Distillation, Teacher, distillation_loss
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.transfer import source_runs
 
 TINY = {
@@ -46,7 +46,7 @@ def configured(**given):
 
 def trained(**given):
     """Return a finished run, but for its report, and the data that it saw."""
-    job, splits = Images.start(configured(**given), [])
+    job, splits = ClassifyImages.start(configured(**given), [])
     job.train(splits, SILENT, lambda text: None)
     test = job.figures(job.predict_splits(splits, ["test"])["test"], splits["test"])
     job.run.write("metrics", {"test": test})
@@ -58,7 +58,7 @@ def start(tmp_path):
     """Return a function that makes a run, which is not trained yet."""
 
     def call(**given):
-        return Images.start(configured(run_dir=str(tmp_path / "runs"), **given), [])
+        return ClassifyImages.start(configured(run_dir=str(tmp_path / "runs"), **given), [])
 
     return call
 
@@ -228,7 +228,7 @@ def test_micro_batches_add_up_to_the_whole_batch(weights):
 
 
 def card_of(teacher, **changes):
-    job = Images.reopen(teacher.path)
+    job = ClassifyImages.reopen(teacher.path)
     return dataclasses.replace(job.card, **changes)
 
 
@@ -269,7 +269,7 @@ def test_the_teacher_says_of_its_own_images_what_the_run_says(teacher, start):
     student, splits = start(teacher=str(teacher.path), image_size=12)
     source = distillation.find(student.config, student.card)
     built = distillation.build_teacher(source, student)
-    run = Images.reopen(teacher.path)
+    run = ClassifyImages.reopen(teacher.path)
     run.load_best()
     outputs = run.predict_splits(splits, ["test"])["test"]["outputs"]
     [images, _] = next(student.batches(splits["test"]).updates(0))[0]
@@ -338,7 +338,7 @@ def test_a_run_that_was_stopped_goes_on_bitwise(teacher, start, more):
     broken, splits = start(**given)
     with pytest.raises(KeyboardInterrupt):
         broken.train(splits, SimpleNamespace(epoch=stop, progress=SILENT.progress), lambda _: None)
-    resumed = Images.reopen(broken.run.path)
+    resumed = ClassifyImages.reopen(broken.run.path)
     resumed.train(resumed.load_splits(), SILENT, lambda text: None)
     one, other = load_file(whole.run.best), load_file(resumed.run.best)
     assert all(value.equal(other[name]) for name, value in one.items())
@@ -421,7 +421,7 @@ def test_the_figures_of_the_teacher_are_those_of_its_answers(teacher, start):
     job.train(splits, SILENT, lambda text: None)
     outputs = job.predict_splits(splits)
     found = distillation.measure(job, outputs, splits)
-    run = Images.reopen(teacher.path)
+    run = ClassifyImages.reopen(teacher.path)
     run.load_best()
     said = run.decide(run.predict_splits(splits, ["test"])["test"])
     true, mine = job.targets(splits["test"]), job.decide(outputs["test"])
@@ -557,6 +557,6 @@ def test_how_to_listen_to_no_teacher_is_refused(given):
 def test_an_unfinished_student_needs_its_teacher(start, moved):
     job, _ = start(teacher=str(moved))
     shutil.rmtree(moved)
-    again = Images.reopen(job.run.path)
+    again = ClassifyImages.reopen(job.run.path)
     with pytest.raises(RunError, match=f"--teacher {moved}: .*not a run folder"):
         again.train(again.load_splits(), SILENT, lambda text: None)

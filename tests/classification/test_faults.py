@@ -31,9 +31,9 @@ TIMES = ("seconds", "samples_per_second")
 # No report, and of the baselines the simplest: most tests are about the training.
 LIGHT = """
 from labs.classification import baselines
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from sklearn.dummy import DummyClassifier
-Images.write_report = lambda job, *_: job.run.report.write_text("a report")
+ClassifyImages.write_report = lambda job, *_: job.run.report.write_text("a report")
 baselines._classifiers = lambda _: {"majority": iter([DummyClassifier(strategy="most_frequent")])}
 """
 
@@ -273,7 +273,7 @@ import time
 def write(*_):
     print("REPORT", flush=True)
     time.sleep(60)
-Images.write_report = write
+ClassifyImages.write_report = write
 """
     # Fitting the real baselines takes a while; the report here takes longer than anyone waits.
     measuring = stage != "REPORT"
@@ -411,7 +411,7 @@ def test_ctrl_c_reaches_the_readers_too_and_nobody_complains(stage, start, photo
     """A terminal sends it to every process of the command."""
     slow = """
 import time
-from common import decoding
+from common.images import decode as decoding
 os.setsid()
 decode = decoding.decode
 decoding.decode = lambda *arguments: (time.sleep(0.03), decode(*arguments))[1]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.training.batches import Padded, Ragged
+from common.training.sequences import Padded, Ragged
 from labs.detection import baselines, metrics
 from labs.detection.data.load import BoxSet
 from labs.detection.task import filled

@@ -113,9 +113,9 @@ def assert_reference(detections, targets, classes):
     assert list(given) == list(expected)
     np.testing.assert_allclose(list(given.values()), list(expected.values()), rtol=0, atol=1e-6)
     packed = metrics.statistics(detections, targets)
-    for headline in (metrics.HEADLINE, metrics.MAP50):
-        figure = headline.figure(packed)
-        np.testing.assert_allclose(figure, expected[headline.name], rtol=0, atol=1e-9)
+    for main_metric in (metrics.HEADLINE, metrics.MAP50):
+        figure = main_metric.figure(packed)
+        np.testing.assert_allclose(figure, expected[main_metric.name], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -161,9 +161,9 @@ def test_one_class_and_one_image():
 def test_the_headline_of_resampled_rows_is_that_of_resampled_images(seed):
     detections, targets = scene(seed, images=15, crowds=0.1)
     rows = np.random.default_rng(seed).integers(0, 15, 15)
-    for headline in (metrics.HEADLINE, metrics.MAP50):
-        drawn = headline.figure(headline.statistics(detections, targets)[rows])
-        expected = metrics.coco(detections[rows], targets[rows], 4)[headline.name]
+    for main_metric in (metrics.HEADLINE, metrics.MAP50):
+        drawn = main_metric.figure(main_metric.statistics(detections, targets)[rows])
+        expected = metrics.coco(detections[rows], targets[rows], 4)[main_metric.name]
         np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-9)
 
 

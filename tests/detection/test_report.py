@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.report.html import render
-from common.runs.sections import Drawn
-from common.training.batches import Padded, Ragged
+from common.report.html import PictureSaver, render
+from common.training.sequences import Padded, Ragged
 from labs.detection import metrics, report
 from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet, Card
@@ -62,8 +61,10 @@ def made(tmp_path):
         )
         job = types.SimpleNamespace(card=card, config=DetectionConfig(**changes), remark="skipped")
         figures = {"validation": {"score_threshold": 0.4}}
-        drawn = Drawn(types.SimpleNamespace(figures=tmp_path))
-        return report.sections(job, given or outputs(splits["test"], 3), splits, figures, drawn)
+        save_picture = PictureSaver(tmp_path)
+        return report.sections(
+            job, given or outputs(splits["test"], 3), splits, figures, save_picture
+        )
 
     return make
 

@@ -57,7 +57,8 @@ import numpy, PIL.Image, torch, torchvision
 from pathlib import Path
 from common.training.batches import Padded, Place, Ragged
 from common.training import When
-from labs.detection import augment, weights
+from labs.detection.data import augment
+from labs.detection.models import weights
 from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet
 
@@ -69,7 +70,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = blocked
 subprocess.Popen.__init__ = os.system = os.posix_spawn = os.fork = blocked
 before = dict(os.environ)
 opened, saved, shown = PIL.Image.open, torch.save, numpy.get_printoptions()
-from labs.detection import ultralytics_models as models
+from labs.detection.models.ultralytics import models
 assert (opened, saved) == (PIL.Image.open, torch.save)
 assert shown == numpy.get_printoptions()
 assert os.environ.get("OMP_NUM_THREADS") == before.get("OMP_NUM_THREADS")

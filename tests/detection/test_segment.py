@@ -13,9 +13,10 @@ from common import training
 from common.errors import ConfigError, DataError
 from common.options.config import build as build_config
 from common.training import When, optim
-from common.training.batches import Batches, Padded, Ragged
+from common.training.batches import Batches
 from common.training.checkpoint import Checkpoints
 from common.training.compute import Compute
+from common.training.sequences import Padded, Ragged
 from labs.detection import baselines, masks, metrics, names
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.data import augment, load, scenes

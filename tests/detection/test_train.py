@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.errors import Stopped
-from common.options import commandline
+from common.options import terminal
 from common.options.config import build
 from common.training import checkpoint
 from labs.detection.config import RECIPES, DetectionConfig, recipe_for
@@ -119,7 +119,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(lab, trained, tmp_path, monkeypatch, 
         raise Stopped(15)
 
     with monkeypatch.context() as patch:
-        patch.setattr(commandline.Display, "epoch", stop)
+        patch.setattr(terminal.Display, "epoch", stop)
         stopped = lab("train", *SMALL, "--run-dir", tmp_path, "--name", "stopped", *words)
     assert stopped.code == 128 + 15
     run = tmp_path / "detection/stopped"

@@ -5,9 +5,10 @@ import zipfile
 import pytest
 import torch
 
+from common import files
 from common.errors import DataError
-from common.io import download
-from common.training.batches import Ragged
+from common.io import fetch as download
+from common.training.sequences import Ragged
 from labs.rnn import vectors
 from labs.rnn.vectors import load_vectors, read_vectors
 
@@ -121,5 +122,5 @@ def test_glove_is_fetched_whole_and_read_from_its_archive(tmp_path, monkeypatch)
 
 def known(path):
     """A download that needs no network, since the file is there."""
-    sha256 = download._sha256(path)
+    sha256 = files.sha256_of(path)
     return download.Remote(f"https://nowhere.invalid/{path.name}", sha256, path.stat().st_size)

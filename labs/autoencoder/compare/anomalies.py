@@ -16,11 +16,11 @@ import numpy as np
 
 from common.errors import ConfigError
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.options.config import nearest
 from common.report import html as report
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
 from common.runs.job import Outputs, Splits
@@ -106,7 +106,7 @@ class Comparison(Members[CompareAnomaliesConfig]):
 
     def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
         """Show the classes in a table, and their AUROC in a picture."""
-        rows, drawn = metrics["classes"], sections.Drawn(self.run)
+        rows, save_picture = metrics["classes"], PictureSaver(self.run.figures)
         histories = {row["class"]: [jobs[row["member"]].run.history] for row in rows}
         text = (
             f"{metrics['source']}. Each row is a run of its own that never saw the class, from the "
@@ -118,12 +118,12 @@ class Comparison(Members[CompareAnomaliesConfig]):
             "runs, which saw the class."
         )
         pictures = (
-            drawn(
+            save_picture(
                 "compared",
                 "AUROC of each class; left of 0.5 anomalies look more normal than normal images.",
                 anomaly_plots.compared(rows, _SCORES),
             ),
-            drawn(
+            save_picture(
                 "curves",
                 "Validation error after each epoch, a line for each class left out.",
                 plots.histories(histories, "validation/mse", "mean squared error"),
@@ -138,8 +138,8 @@ class Comparison(Members[CompareAnomaliesConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and which classes go unnoticed."""
-        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["classes"]))
-        commandline.say(verdict(metrics["classes"]))
+        terminal.show_table(metrics["source"], list(_COLUMNS), table(metrics["classes"]))
+        terminal.say(verdict(metrics["classes"]))
 
 
 def _member(config: CompareAnomaliesConfig) -> AutoencoderConfig:
@@ -184,16 +184,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [
         [
             row["class"],
-            commandline.figure_text(row["error"]),
-            commandline.figure_text(row["known_error"]),
-            commandline.figure_text(row["normal_error"]),
-            commandline.figure_text(row["auroc"]),
-            " to ".join(map(commandline.figure_text, row["auroc_interval"])),
-            commandline.figure_text(row["auprc"]),
-            commandline.figure_text(row["recall"]),
-            commandline.figure_text(row["false_alarms"]),
-            commandline.figure_text(row["pca_auroc"]),
-            commandline.figure_text(row["nearest_pixels_auroc"]),
+            terminal.figure_text(row["error"]),
+            terminal.figure_text(row["known_error"]),
+            terminal.figure_text(row["normal_error"]),
+            terminal.figure_text(row["auroc"]),
+            " to ".join(map(terminal.figure_text, row["auroc_interval"])),
+            terminal.figure_text(row["auprc"]),
+            terminal.figure_text(row["recall"]),
+            terminal.figure_text(row["false_alarms"]),
+            terminal.figure_text(row["pca_auroc"]),
+            terminal.figure_text(row["nearest_pixels_auroc"]),
         ]
         for row in rows
     ]
@@ -235,8 +235,8 @@ def _leads(rows: Sequence[Mapping[str, Any]], prefix: str) -> tuple[int, int]:
 def _why(row: Mapping[str, Any]) -> str:
     """Say why a class goes unnoticed: it is simple, or it is made of what others have too."""
     error, normal = (
-        commandline.figure_text(row["error"]),
-        commandline.figure_text(row["normal_error"]),
+        terminal.figure_text(row["error"]),
+        terminal.figure_text(row["normal_error"]),
     )
     if row["error"] < row["normal_error"]:
         return f"whose images are simple: unseen, their error is {error}, that of normal {normal}"

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options import commandline
-from common.options.commandline import figure_text
+from common.options import terminal
+from common.options.terminal import figure_text
 from common.report import html as report
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
 from common.runs.job import Outputs, Splits
@@ -76,7 +76,7 @@ class Sweep(Members[SweepConfig]):
 
     def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
         """Show the sizes in a table, and draw error and probe against them."""
-        entries, drawn = metrics["sizes"], sections.Drawn(self.run)
+        entries, save_picture = metrics["sizes"], PictureSaver(self.run.figures)
         text = (
             f"{metrics['source']}. Each size is a run of its own; all see the same split, the best "
             "epoch is chosen on validation, and PCA is fitted on the same training images. The "
@@ -85,7 +85,7 @@ class Sweep(Members[SweepConfig]):
             "error is the mean."
         )
         pictures = [
-            drawn(
+            save_picture(
                 "sweep_error",
                 "Test error against size, with 95 % intervals; both axes are logarithmic.",
                 _figure(metrics, "mse", "mean squared error", log=True),
@@ -97,7 +97,7 @@ class Sweep(Members[SweepConfig]):
                 "much of the class can be read off them."
             )
             pictures.append(
-                drawn(
+                save_picture(
                     "sweep_probe",
                     "Test accuracy of a linear probe against size, with 95 % intervals.",
                     _figure(metrics, "probe", "accuracy of a linear probe"),
@@ -113,8 +113,8 @@ class Sweep(Members[SweepConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and where the network beats PCA."""
-        commandline.show_table(metrics["source"], *table(metrics["sizes"]))
-        commandline.say(verdict(metrics))
+        terminal.show_table(metrics["source"], *table(metrics["sizes"]))
+        terminal.say(verdict(metrics))
 
 
 def _seeds(config: SweepConfig) -> range:

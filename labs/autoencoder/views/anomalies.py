@@ -15,11 +15,11 @@ from common.errors import ConfigError
 from common.images.load import pixel_rows
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text, lead_text
+from common.options.terminal import figure_text, lead_text
 from common.report import plots as common_plots
 from common.report.html import Section, Table
 from common.report.plots import Bar
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 from labs.autoencoder import plots
 from labs.autoencoder.views.material import Encoded, Material, View
 from labs.autoencoder.views.plots import anomaly_plots
@@ -288,17 +288,17 @@ def view(material: Material, *, false_alarms: float = FALSE_ALARMS) -> View:
         Bar(name, each["auroc"], tuple(each["auroc_interval"])) for name, each in ranked.items()
     ]
     pictures = (
-        material.drawn(
+        material.save_picture(
             "anomalies_errors",
             "Errors of normal test images and of anomalies, and the threshold.",
             anomaly_plots.errors(network.normal, network.anomalies, above),
         ),
-        material.drawn(
+        material.save_picture(
             "anomalies_curves",
             "What detection costs in false alarms (left), and in wrong alarms (right).",
             anomaly_plots.curves({name: (s.tested, s.anomalous) for name, s in found.items()}),
         ),
-        material.drawn(
+        material.save_picture(
             "anomalies_auroc",
             "AUROC of the network and of simpler scores with 95 % intervals; 0.5 is chance.",
             common_plots.bars(entries, "AUROC"),
@@ -431,4 +431,4 @@ def _strips(material: Material, encoded: Encoded, rows: Array, name: str, captio
         f"{classes[encoded.classes[row]]}: {figure_text(float(encoded.errors[row]))}"
         for row in shown
     ]
-    return material.drawn(name, caption, plots.strips(images, captions))
+    return material.save_picture(name, caption, plots.strips(images, captions))

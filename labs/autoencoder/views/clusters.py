@@ -225,13 +225,13 @@ def view(material: Material, clusters: int | None = None, seed: int = 0) -> View
     order = np.lexsort((-counts.sum(1), mostly))
     shown = order[np.linspace(0, number - 1, min(number, _ROWS)).astype(int)]
     pictures = [
-        material.drawn(
+        material.save_picture(
             "clusters_table",
             "Test images of each cluster of the latents and each class; colors are shares of the "
             "cluster. Clusters are sorted by the class that most of their training images are of.",
             cluster_plots.table(counts[order], order, names),
         ),
-        material.drawn(
+        material.save_picture(
             "clusters_images",
             f"{len(shown)} of {number} clusters of the latents, each with its main class. At the "
             "left what the decoder draws at the center, beside it the test images of the cluster "

@@ -19,14 +19,13 @@ from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.images.load import joined, pixel_rows
 from common.metrics.main_metric import Array
-from common.options import commandline
-from common.report.html import Section
+from common.options import terminal
+from common.report.html import PictureSaver, Section
 from common.runs import sections as common_sections
 from common.runs import views
 from common.runs.commands import show_records
 from common.runs.folder import Run
-from common.runs.sections import Drawn
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 from labs.autoencoder.names import VIEWS
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class Material:
     """
 
     def __init__(self, job: "Compression", splits: Mapping[str, ImageSet]):
-        self.job, self.splits, self.drawn = job, splits, Drawn(job.run)
+        self.job, self.splits, self.save_picture = job, splits, PictureSaver(job.run.figures)
         self._encoded: dict[str, Encoded] = {}
 
     def __getitem__(self, name: str) -> Encoded:
@@ -182,12 +181,12 @@ def show(
     if view.records:
         show_records(view.section.title, view.records, form, output)
     if view.verdict:
-        commandline.note(view.verdict) if form != "table" else commandline.say(view.verdict)
+        terminal.note(view.verdict) if form != "table" else terminal.say(view.verdict)
     for _, path in views.files(view.section):
-        commandline.note(f"picture: {path}")
+        terminal.note(f"picture: {path}")
     if job.run.finished:
         job.write_report({}, material.splits, job.run.read("metrics"))
-        commandline.note(f"report: {job.run.report}")
+        terminal.note(f"report: {job.run.report}")
 
 
 def _section(material: Material, name: str) -> Section:
@@ -198,7 +197,7 @@ def _section(material: Material, name: str) -> Section:
     try:
         view = _make(material, name, {})
     except (ConfigError, DataError) as error:
-        commandline.note(f"the report is without `{name}`: {error}")
+        terminal.note(f"the report is without `{name}`: {error}")
         return Section(f"No `{name}`", f"This view could not be made: {error}.")
     _keep(material.job.run, name, view)
     return view.section

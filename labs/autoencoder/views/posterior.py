@@ -9,7 +9,7 @@ import torch
 from common.errors import ConfigError
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report.html import Section, Table
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.task import divergence
@@ -84,7 +84,7 @@ def view(material: Material) -> View:
         }
         for number in order
     ]
-    picture = material.drawn(
+    picture = material.save_picture(
         "posterior",
         "The latents, sorted by their divergence. Below the line in the lower panel a latent does "
         "not tell one image from another.",

@@ -132,7 +132,7 @@ def view(material: Material) -> View:
         f"{told(material)}"
     )
     entries = [Bar(name, value, (low, high)) for name, (value, low, high) in values.items()]
-    picture = material.drawn(
+    picture = material.save_picture(
         "probe",
         "Test accuracy of linear probes, with 95 % intervals.",
         bars(entries, "test accuracy"),

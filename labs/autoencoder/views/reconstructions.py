@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from common.metrics import metrics
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report.html import Section, Table
 from common.report.plots import short
 from labs.autoencoder import plots
@@ -64,7 +64,7 @@ def _picture(material: Material, encoded: Encoded, rows: Any, name: str, caption
         for row in shown
         for text in [figure_text(float(encoded.errors[row]))]
     ]
-    return material.drawn(
+    return material.save_picture(
         name,
         caption,
         plots.strips(strips, captions, "class and squared error" if names else "squared error"),

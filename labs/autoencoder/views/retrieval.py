@@ -197,7 +197,9 @@ def view(
             ).items()
         }
         drawing = _draw(material, queries, near)
-        pictures.append(material.drawn(f"neighbors_{name}", f"{caption} {_ABOUT_PICTURE}", drawing))
+        pictures.append(
+            material.save_picture(f"neighbors_{name}", f"{caption} {_ABOUT_PICTURE}", drawing)
+        )
         if images:
             records = list(_records(material, queries, near, names))
     chance = np.bincount(train.classes[items])[test.classes[asked]].mean() / len(items)

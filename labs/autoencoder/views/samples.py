@@ -45,7 +45,9 @@ def view(material: Material, count: int = 64, seed: int = 0, classes: Sequence[s
     told = torch.tensor(wished).repeat_interleave(each) if wished else None
     pictures = draw(job, each * max(1, len(wished)), seed, told)
     drawn = [
-        material.drawn("sample", _caption(job, seed), _samples_figure(job, pictures, wished, each))
+        material.save_picture(
+            "sample", _caption(job, seed), _samples_figure(job, pictures, wished, each)
+        )
     ]
     known = TrainingImages(material)
     measured = None
@@ -55,7 +57,7 @@ def view(material: Material, count: int = 64, seed: int = 0, classes: Sequence[s
     groups = _groups(material, made)
     nearest = {name: known.nearest(pixels) for name, pixels in groups.items()}
     drawn.append(
-        material.drawn(
+        material.save_picture(
             "sample_distances",
             f"How far {len(made)} samples are from the nearest of {len(known):,} training images, "
             "and how far other pictures are.",

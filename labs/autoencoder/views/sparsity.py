@@ -128,12 +128,12 @@ def view(material: Material) -> View:
     ]
     mine = codes[LATENTS]
     drawn = (
-        material.drawn(
+        material.save_picture(
             "codes",
             "The values of all latents; and the spread of each over the images, sorted.",
             sparsity_plots.activations(clean[LATENTS], np.sort(mine.spreads)[::-1], mine.zeros),
         ),
-        material.drawn(
+        material.save_picture(
             "code_noise",
             f"How far noise moves {len(rows):,} test images, as a share of how far they are from "
             "their mean.",

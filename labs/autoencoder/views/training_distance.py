@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.metrics.main_metric import Array
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 from labs.autoencoder.views.material import Material
 
 _MOST = 5000  # training images that pictures are held against

@@ -12,7 +12,7 @@ from common.errors import ConfigError
 from common.images.folders import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report.html import Section
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.views import image_references
@@ -80,8 +80,8 @@ def interpolate(
     curves = {name: _curve(found) for name, found in errors.items()}
     caption = "Upper rows: the decoded latents on the way. Lower rows: the blend of the pixels."
     pictures = [
-        material.drawn("interpolate", caption, _paths_figure(job, shown, steps)),
-        material.drawn(
+        material.save_picture("interpolate", caption, _paths_figure(job, shown, steps)),
+        material.save_picture(
             "interpolate_distances",
             f"How far the steps are from real images: means over {_MEASURED_PAIRS} pairs, with 95 "
             "% intervals.",
@@ -282,7 +282,7 @@ def traverse(material: Material, image: str = "0", dimensions: Sequence[int] = (
         if job.model.variational
         else "quantiles of the training images' latents"
     )
-    drawn = material.drawn(
+    drawn = material.save_picture(
         "traverse",
         f"{name}: each row moves one dimension and keeps the others; columns are {spread}. Below "
         "the dimension's number its mean change of the pictures.",

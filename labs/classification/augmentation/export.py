@@ -22,7 +22,7 @@ from common.images import policies
 from common.images.decode import ImageFiles, decode, photo
 from common.images.folders import ImageSet, relative_name
 from common.images.load import ImageCard
-from common.options import commandline
+from common.options import terminal
 from labs.classification.augmentation.preview import Feed
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
@@ -47,17 +47,15 @@ def command(config: ClassificationConfig, out: Path, copies: int) -> None:
     splits, card = load(dataclasses.replace(config, decoding="stream"))
     policies.check(config.augment, splits["train"])
     for name, reason in card.skipped[:10]:
-        commandline.note(f"skipped {name}: {reason}")
+        terminal.note(f"skipped {name}: {reason}")
     more = copies * len(splits["train"])
-    commandline.note(
+    terminal.note(
         f"writing {sum(map(len, splits.values())):,} originals and {more:,} copies to {out}"
     )
     counts = write(config, card, splits, out, copies)
     rows = [[part, f"{each.originals:,}", f"{each.copies:,}"] for part, each in counts.items()]
-    commandline.show_table(
-        f"{out}, of {card.source}", ["part", "originals", "augmented copies"], rows
-    )
-    commandline.say(
+    terminal.show_table(f"{out}, of {card.source}", ["part", "originals", "augmented copies"], rows)
+    terminal.say(
         "Copies of one image must not fall on both sides of a split, so the folder has the parts "
         f"that train makes of {config.data} with --split-seed {config.split_seed}, and only "
         "training images have copies."

@@ -22,7 +22,7 @@ from common.images import load as image_data
 from common.images.augment import Transform
 from common.images.folders import ImageSet
 from common.images.load import ImageCard
-from common.options import commandline
+from common.options import terminal
 from common.options.config import POLICY
 from common.report import plots
 from common.training.batches import spans
@@ -70,7 +70,7 @@ def command(config: ClassificationConfig, samples: int, epochs: int, picture: Pa
     labels = [label(card, splits["train"].targets[row]) for row in rows]
     path = picture or Path(f"augment-{Path(config.data).stem}.png")
     plots.save(draw(drawn, labels, f"Training images of {card.source}"), path)
-    commandline.show_table("Changes of training images", ["change", ""], about(config, card))
+    terminal.show_table("Changes of training images", ["change", ""], about(config, card))
     click.echo(f"Picture: {path}")
 
 

@@ -16,19 +16,18 @@ from common.errors import ConfigError
 from common.images.load import pixel_rows
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options import commandline
-from common.report.html import Section, Table
+from common.options import terminal
+from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
-from common.runs.sections import Drawn
-from common.training.batches import sample_rows
 from common.training.compute import Compute
+from common.training.splits import sample_rows
 from labs.classification.baselines import SIDE
 from labs.classification.compare.transfer import ModeTrials, winners
 from labs.classification.compare.trials import Entry
 from labs.classification.config import SOME_LAYERS, AdviseConfig, ClassificationConfig
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.transfer import weights
 
 FEW, FEW_OF_A_CLASS = 1000, 100
@@ -107,8 +106,8 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     """
     shared = {field.name: getattr(config, field.name) for field in fields(ClassificationConfig)}
     base = ClassificationConfig(**{**shared, "transfer": "feature-extraction"})
-    splits, card = Images.load(base)
-    job = Images(base, Compute(config.device, config.precision), card)
+    splits, card = ClassifyImages.load(base)
+    job = ClassifyImages(base, Compute(config.device, config.precision), card)
     job.check(splits)
     images, classes = len(splits["train"]), len(card.classes)
     found: dict[str, Any] = {"images": images, "classes": classes}
@@ -122,7 +121,7 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
 # --- similarity ---------------------------------------------------------------------------------
 
 
-def estimate(job: Images, splits: Splits) -> dict[str, Any]:
+def estimate(job: ClassifyImages, splits: Splits) -> dict[str, Any]:
     """Return how well frozen features tell the classes apart, and whether that is similarity.
 
     A linear classifier (logistic regression, its penalty chosen on training images by
@@ -185,7 +184,7 @@ def judged(mine: Array, others: Mapping[str, Array], trust: Mapping[str, float])
     }
 
 
-def _features(job: Images, parts: Splits) -> dict[str, Array]:
+def _features(job: ClassifyImages, parts: Splits) -> dict[str, Array]:
     """Return what the head of the job's model gets of images, (N, features), by the split."""
     found: list[Any] = []
 
@@ -266,26 +265,22 @@ def reasons(advice: Advice) -> Iterator[str]:
 def estimate_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of an estimate of similarity."""
     columns = ["linear classifier on", "validation accuracy", "pretrained is better by", "interval"]
-    rows = [["features, pretrained weights", commandline.figure_text(found["accuracy"]), "", ""]]
+    rows = [["features, pretrained weights", terminal.figure_text(found["accuracy"]), "", ""]]
     for name, each in found["others"].items():
         what = f"features, {name}" if "weights" in name else name
         difference, low, high = each["lead"]
         interval = f"{low:+.4f} to {high:+.4f}"
-        rows.append(
-            [what, commandline.figure_text(each["accuracy"]), f"{difference:+.4f}", interval]
-        )
+        rows.append([what, terminal.figure_text(each["accuracy"]), f"{difference:+.4f}", interval])
     return columns, rows
 
 
 def show(advice: Advice) -> None:
     """Print the tables, and what follows from them."""
     if advice["estimate"]:
-        commandline.show_table(
-            "How alike are source and images?", *estimate_rows(advice["estimate"])
-        )
-    commandline.show_table("Which mode of transfer?", *cells(advice))
+        terminal.show_table("How alike are source and images?", *estimate_rows(advice["estimate"]))
+    terminal.show_table("Which mode of transfer?", *cells(advice))
     for sentence in reasons(advice):
-        commandline.say(sentence)
+        terminal.say(sentence)
 
 
 def judgments(advice: Advice, compared: Mapping[str, Entry]) -> Iterator[str]:
@@ -370,7 +365,9 @@ class Probe(ModeTrials[AdviseConfig]):
         """Return the figures of each mode, and the advice."""
         return {**super().measure(jobs), "advice": self.run.read("advice")}
 
-    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+    def sections(
+        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+    ) -> list[Section]:
         """Return the advice, and what the trials say of it."""
         advice = self.run.read("advice")
         text = " ".join([*reasons(advice), *judgments(advice, compared)])

@@ -12,13 +12,12 @@ from common.images.augment import Affine
 from common.images.folders import ImageSet
 from common.metrics import metrics as figures
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.options.config import NONE, read_toml
-from common.report.html import Section
+from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs
 from common.runs.folder import Run
 from common.runs.job import Splits
-from common.runs.sections import Drawn
 from labs.classification import baselines, task
 from labs.classification.compare import architecture_plots, robustness
 from labs.classification.compare.trials import Entry, Trial, Trials, best_on_validation, side
@@ -84,7 +83,7 @@ class Comparison(Trials[CompareArchitecturesConfig]):
         try:
             return super().train_member(job, label)
         except NonFiniteError as error:
-            commandline.note(f"{label} diverged: {error}")
+            terminal.note(f"{label} diverged: {error}")
             return False
 
     def measure(self, jobs: Jobs) -> dict[str, Any]:
@@ -140,7 +139,9 @@ class Comparison(Trials[CompareArchitecturesConfig]):
             "pixels": f"{entry['pixels']}{color}",
         }
 
-    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+    def sections(
+        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+    ) -> list[Section]:
         """Draw accuracy against parameters and seconds, and on changed images."""
         job = next(iter(jobs.values()))
         finest = 1 - 0.5 / job.card.counts["test"]
@@ -149,14 +150,14 @@ class Comparison(Trials[CompareArchitecturesConfig]):
                 "What accuracy costs",
                 _ABOUT_COSTS,
                 pictures=(
-                    drawn(
+                    save_picture(
                         "parameters",
                         "Test accuracy and parameters, with 95 % intervals.",
                         architecture_plots.against(
                             compared, "parameters", "parameters", finest, level=NEIGHBORS
                         ),
                     ),
-                    drawn(
+                    save_picture(
                         "seconds",
                         "Test accuracy and the time of a training, with 95 % intervals.",
                         architecture_plots.against(compared, "seconds", "seconds to train", finest),
@@ -167,7 +168,7 @@ class Comparison(Trials[CompareArchitecturesConfig]):
                 "Changed images",
                 " ".join([_ABOUT_CHANGES, *_sharing(compared)]),
                 pictures=(
-                    drawn(
+                    save_picture(
                         "robustness",
                         "Accuracy on changed test images. Grey is what training changed at random; "
                         "colored bands are 95 % intervals, which are left out of many models.",
@@ -244,7 +245,7 @@ def _sharing(compared: Mapping[str, Entry]) -> Iterator[str]:
     if not found:
         return
     said = ", ".join(
-        f"{kind} {commandline.lead_text(each['difference'], each['interval'])}"
+        f"{kind} {terminal.lead_text(each['difference'], each['interval'])}"
         for kind, each in found.items()
     )
     yield (

@@ -11,13 +11,12 @@ import torch
 from common.images.folders import ImageSet
 from common.metrics import metrics as figures
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
-from common.runs.sections import Drawn
 from labs.classification import label_columns, task
 from labs.classification.compare.trials import Entry, Trial, Trials
 from labs.classification.config import HEADS, CompareHeadsConfig
@@ -69,15 +68,17 @@ class Comparison(Trials[CompareHeadsConfig]):
     def shown(cls, entry: Entry) -> dict[str, str]:
         """Show the parameters, and the time for an image."""
         return {
-            "parameters": commandline.figure_text(entry["parameters"]),
+            "parameters": terminal.figure_text(entry["parameters"]),
             "ms an image": f"{entry['milliseconds']:.2f}",
         }
 
-    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+    def sections(
+        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+    ) -> list[Section]:
         """Return the accuracy of each column."""
         text = "The test accuracy of each column by itself, with its 95 % interval."
         pictures = [
-            drawn(f"compared_column_{number}", f"{column}.", _bars(compared, column))
+            save_picture(f"compared_column_{number}", f"{column}.", _bars(compared, column))
             for number, column in enumerate(_columns(compared), 1)
         ]
         table = Table(*_columns_table(compared))
@@ -85,7 +86,7 @@ class Comparison(Trials[CompareHeadsConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, the columns by themselves, and what came out."""
-        commandline.show_table("Each label column", *_columns_table(metrics["compared"]))
+        terminal.show_table("Each label column", *_columns_table(metrics["compared"]))
         super().show(metrics)
 
 

@@ -8,13 +8,12 @@ import numpy as np
 from common.errors import DataError
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text, lead_text
+from common.options.terminal import figure_text, lead_text
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
-from common.runs.sections import Drawn
 from common.training.batches import close
 from labs.classification import plots as lab_plots
 from labs.classification.compare.trials import Entry, Trial, Trials, leads_of, told
@@ -101,7 +100,9 @@ class Comparison(Trials[CompareImbalanceConfig]):
             row["gain (95 %)"] = lead_text(entry["rare_recall_difference"], interval)
         return row
 
-    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+    def sections(
+        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+    ) -> list[Section]:
         """Show the recall of each class under each strategy, and of the rare half."""
         classes = next(iter(jobs.values())).card.classes
         counts = next(iter(compared.values()))["training_images"]
@@ -126,13 +127,13 @@ class Comparison(Trials[CompareImbalanceConfig]):
                 f"The rare half is: {rare}. Means over the seeds.",
                 Table(["class", "training images", *compared], rows),
                 (
-                    drawn(
+                    save_picture(
                         "recalls",
                         "Test recall of each class, the most frequent first; in brackets its "
                         "training images.",
                         lab_plots.recalls(recalls, labels, list(compared)),
                     ),
-                    drawn(
+                    save_picture(
                         "rare_recall",
                         "Test recall of the rare half of the classes with 95 % intervals.",
                         plots.bars(bars, "test recall of the rare half"),

@@ -11,7 +11,7 @@ from common.images.augment import Affine
 from common.images.folders import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import Array
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 
 CHANGES: dict[str, tuple[float, ...]] = {
     "shift": tuple(pixels / 28 for pixels in range(7)),

@@ -7,10 +7,9 @@ import numpy as np
 
 from common.metrics.main_metric import Array
 from common.metrics.metrics import seeds_interval, wilson
-from common.report.html import Section
+from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
-from common.runs.sections import Drawn
 from labs.classification import distillation
 from labs.classification.compare.trials import Entry, Trial, Trials
 from labs.classification.config import ClassificationConfig, CompareTeacherConfig
@@ -58,7 +57,9 @@ class Comparison(Trials[CompareTeacherConfig]):
         """Return how often students say what the teacher says."""
         return {"agreement": f"{entry['teacher']['agreement']:.4f}"}
 
-    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+    def sections(
+        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+    ) -> list[Section]:
         """Return the teacher beside its students."""
         text = (
             f"{distillation.described(compared[TAUGHT]['teacher'])} The taught student "

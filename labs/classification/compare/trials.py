@@ -14,25 +14,24 @@ import numpy as np
 
 from common.metrics import metrics as figures
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.report import html as report
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
 from common.runs.job import Outputs, Splits
-from common.runs.sections import Drawn
 from common.training.task import probabilities
 from labs.classification.config import ClassificationConfig, TrialsConfig
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 
 C = TypeVar("C", bound=TrialsConfig)
 Entry = Mapping[str, Any]  # what was measured of a variant
 Lead = tuple[float, Sequence[float]]  # a difference, and its interval
 
 
-class Trial(Images):
+class Trial(ClassifyImages):
     """One of the runs that are compared; what it is held against is the others."""
 
     def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
@@ -92,13 +91,15 @@ class Trials(Members[C]):
         """Return what else the table shows of a variant, by the column."""
         return {}
 
-    def sections(self, jobs: Jobs, compared: Mapping[str, Entry], drawn: Drawn) -> list[Section]:
+    def sections(
+        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+    ) -> list[Section]:
         """Return what else the report shows.
 
         Args:
             jobs: the finished members.
             compared: what was measured, by the variant.
-            drawn: saves figures.
+            save_picture: saves a figure, and returns it for a section.
         """
         return []
 
@@ -173,7 +174,7 @@ class Trials(Members[C]):
 
     def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
         """Show the variants in a table and side by side, and their learning curves."""
-        compared, drawn = metrics["compared"], Drawn(self.run)
+        compared, drawn = metrics["compared"], PictureSaver(self.run.figures)
         histories = {
             variant: [job.run.history for job in mine] for variant, mine in self.runs(jobs).items()
         }
@@ -211,8 +212,8 @@ class Trials(Members[C]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and what came out."""
-        commandline.show_table(metrics["source"], *self.table(metrics["compared"]))
-        commandline.say(self.verdict(metrics["compared"]))
+        terminal.show_table(metrics["source"], *self.table(metrics["compared"]))
+        terminal.say(self.verdict(metrics["compared"]))
 
     def table(self, compared: Mapping[str, Entry]) -> tuple[list[str], list[list[str]]]:
         """Return columns, and a row for each variant."""
@@ -264,7 +265,7 @@ def told(leads: Mapping[str, Lead], better: str, level: str, worse: str) -> Iter
     """
     for place, words in ((1, better), (0, level), (-1, worse)):
         named = [
-            f"{name} {commandline.lead_text(difference, interval)}"
+            f"{name} {terminal.lead_text(difference, interval)}"
             for name, (difference, interval) in leads.items()
             if side(interval) == place
         ]
@@ -291,14 +292,14 @@ def _row(entry: Entry) -> dict[str, str]:
     low, high = entry["accuracy_interval"]
     of_seeds = entry["accuracy_of_seeds"]
     row = {
-        "validation": commandline.figure_text(entry["validation_accuracy"]),
+        "validation": terminal.figure_text(entry["validation_accuracy"]),
         "test accuracy (95 %)": f"{entry['accuracy']:.4f} ({low:.4f} to {high:.4f})",
         "seeds": f"{min(of_seeds):.4f} to {max(of_seeds):.4f}",
         "difference (95 %)": "",
         "seconds": f"{entry['seconds']:.1f}",
     }
     if "difference" in entry:
-        lead = commandline.lead_text(entry["difference"], entry["difference_interval"])
+        lead = terminal.lead_text(entry["difference"], entry["difference_interval"])
         row["difference (95 %)"] = lead
     return row
 

@@ -23,12 +23,11 @@ from common.images.folders import ImageSet
 from common.images.inputs import printable
 from common.metrics.main_metric import Array
 from common.options.config import nearest
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.runs.job import Splits
-from common.runs.sections import Drawn
 from common.training.task import probabilities
 from labs.classification import results, task
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.look import explain_plots as plots
 from labs.classification.look import layer_calls
 
@@ -157,7 +156,7 @@ class Explanation:
 # --- which images -------------------------------------------------------------------------------
 
 
-def choose(job: Images, splits: Splits, named: Sequence[str]) -> list[Sample]:
+def choose(job: ClassifyImages, splits: Splits, named: Sequence[str]) -> list[Sample]:
     """Return the images that are named, or those with the most confident mistakes.
 
     Args:
@@ -180,7 +179,7 @@ def choose(job: Images, splits: Splits, named: Sequence[str]) -> list[Sample]:
     return [_row(test, row) for row in rows]
 
 
-def _sample(job: Images, test: ImageSet, named: str) -> Sample:
+def _sample(job: ClassifyImages, test: ImageSet, named: str) -> Sample:
     if named.isdecimal():
         row = int(named)
         if row >= len(test):
@@ -198,7 +197,7 @@ def _row(test: ImageSet, row: int) -> Sample:
     return Sample(f"row {row} ({test.names[row]})", image, target.item())
 
 
-def _worst(job: Images, splits: Splits) -> list[int]:
+def _worst(job: ClassifyImages, splits: Splits) -> list[int]:
     """Return the rows of the test split with the most confident mistakes, or the largest errors."""
     outputs = job.predict_splits(splits, ["test"])["test"]["outputs"]
     targets = job.targets(splits["test"])
@@ -214,7 +213,9 @@ def _worst(job: Images, splits: Splits) -> list[int]:
 # --- what they are asked ------------------------------------------------------------------------
 
 
-def explain(job: Images, samples: Sequence[Sample], layer: str | None = None) -> list[Explanation]:
+def explain(
+    job: ClassifyImages, samples: Sequence[Sample], layer: str | None = None
+) -> list[Explanation]:
     """Explain images.
 
     Args:
@@ -229,7 +230,7 @@ def explain(job: Images, samples: Sequence[Sample], layer: str | None = None) ->
     return [_explain(job, sample, layer) for sample in samples]
 
 
-def _explain(job: Images, sample: Sample, layer: str | None) -> Explanation:
+def _explain(job: ClassifyImages, sample: Sample, layer: str | None) -> Explanation:
     model, prepare = job.model, task.augmentation(job.config, job.card)
     pixels = job.compute.move(sample.image[None])
     image, black = prepare(pixels, None), prepare(torch.zeros_like(pixels), None)
@@ -270,7 +271,7 @@ def _title(name: str, chances: Tensor | None, number: int, guessed: bool) -> str
     return f"{what}: {plots.named(name)} ({chances[number]:.2f})"
 
 
-def _picture(image: Tensor, job: Images) -> Array:
+def _picture(image: Tensor, job: ClassifyImages) -> Array:
     """Undo the normalization."""
     mean, std = (torch.tensor(x)[:, None, None] for x in (job.card.mean, job.card.std))
     pixels = (image[0].cpu() * std + mean).clamp(0, 1).numpy()
@@ -432,15 +433,15 @@ def _array(values: Tensor) -> Array:
 # --- what is shown ------------------------------------------------------------------------------
 
 
-def section(found: Sequence[Explanation], drawn: Drawn) -> Section:
+def section(found: Sequence[Explanation], save_picture: PictureSaver) -> Section:
     """Return what the report shows: three pictures of each image.
 
     Args:
         found: the images.
-        drawn: saves the pictures, as explain-1.png, explain-1-maps.png, explain-1-filters.png, ...
+        save_picture: saves explain-1.png, explain-1-maps.png, explain-1-filters.png, ...
     """
     pictures = [
-        drawn(name, caption, figure)
+        save_picture(name, caption, figure)
         for number, each in enumerate(found, 1)
         for name, caption, figure in _figures(number, each)
     ]
@@ -506,7 +507,7 @@ def _text(found: Sequence[Explanation]) -> str:
 
 
 def show(
-    job: Images, splits: Splits, named: Sequence[str], layer: str | None
+    job: ClassifyImages, splits: Splits, named: Sequence[str], layer: str | None
 ) -> tuple[Section, list[dict[str, Any]]]:
     """Explain images of a run, and draw them into its figures.
 
@@ -523,4 +524,4 @@ def show(
         InputError: an image or the layer cannot be had.
     """
     found = explain(job, choose(job, splits, named), layer)
-    return section(found, Drawn(job.run)), records(found)
+    return section(found, PictureSaver(job.run.figures)), records(found)

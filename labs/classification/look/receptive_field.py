@@ -23,19 +23,18 @@ from torch import nn
 from common import seeding
 from common.errors import ConfigError
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import drawable, figure_style, short
 from common.runs.folder import Run
-from common.runs.sections import Drawn
 from labs.classification import task
 from labs.classification.look import layer_calls
 from labs.classification.look.layer_calls import Call
 from labs.classification.models import build
 
 if TYPE_CHECKING:
-    from labs.classification.job import Images
+    from labs.classification.job import ClassifyImages
 
 _INPUTS, _TOGETHER = 16, 4  # random images whose gradients are averaged, and computed at a time
 _TAIL = 1 - 0.9545  # Luo et al., section 4.1: below this share of the largest there is no effect
@@ -316,7 +315,7 @@ def of_model(name: str, channels: int, image_size: int, seed: int) -> Survey:
     return survey(build.build(name, channels, image_size, 10), name, channels, image_size, seed)
 
 
-def of_run(job: "Images", seed: int) -> Survey:
+def of_run(job: "ClassifyImages", seed: int) -> Survey:
     """Return what the layers of a trained model see.
 
     Args:
@@ -389,7 +388,7 @@ def save(found: Survey, path: Path) -> None:
         SaveError: it cannot be written.
     """
     plots.save(draw(found), path)
-    commandline.note(f"picture: {path}")
+    terminal.note(f"picture: {path}")
 
 
 def section(found: Survey, run: Run) -> Section:
@@ -415,7 +414,10 @@ def section(found: Survey, run: Run) -> Section:
         "Bright: what changes the central unit. Dashed: the theoretical field; solid: effective."
     )
     return Section(
-        "Receptive fields", text, table, (Drawn(run)("receptive_field", caption, draw(found)),)
+        "Receptive fields",
+        text,
+        table,
+        (PictureSaver(run.figures)("receptive_field", caption, draw(found)),),
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
 from common.images.load import ImageCard
-from common.io import download
+from common.io import fetch as download
 from common.options.config import build, read_toml
 from common.runs import folder
 from common.training import layers, weights

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from common.card import DataCard
 from common.errors import DataError
 from common.images import decode
 from common.options.config import nearest
-from common.runs import job
-from common.training.batches import Padded, Ragged, sample_rows, split_rows
+from common.training.sequences import Padded, Ragged
+from common.training.splits import sample_rows, split_rows
 from labs.detection import masks
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
@@ -34,7 +35,7 @@ GREY = 114  # what the bars of a letterbox are filled with, as in Ultralytics' m
 
 
 @dataclass(frozen=True)
-class Card(job.Card):
+class Card(DataCard):
     """What a run needs to know of its data without having it.
 
     Attributes:

@@ -26,7 +26,8 @@ from common import seeding
 from common.errors import SaveError
 from common.files import cache_dir, replacing
 from common.images.folders import load_embedded
-from common.training.batches import Ragged, split_rows
+from common.training.sequences import Ragged
+from common.training.splits import split_rows
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.report import html as report
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
@@ -79,7 +79,7 @@ class Comparison(Members[CompareConfig]):
 
     def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
         """Show the detectors in a table, on a map of time and mAP, and where each errs."""
-        compared, drawn = metrics["compared"], sections.Drawn(self.run)
+        compared, save_picture = metrics["compared"], PictureSaver(self.run.figures)
         histories = {name: [job.run.history] for name, job in jobs.items()}
         text = (
             f"{metrics['source']}. All see the same images, from random weights unless the config "
@@ -93,13 +93,13 @@ class Comparison(Members[CompareConfig]):
                 text,
                 Table(list(_COLUMNS), table(compared)),
                 (
-                    drawn("compared", "Test mAP50-95 with 95 % intervals.", _bars(compared)),
-                    drawn(
+                    save_picture("compared", "Test mAP50-95 with 95 % intervals.", _bars(compared)),
+                    save_picture(
                         "speed",
                         "Better is up, faster is left; the area of a dot tells the parameters.",
                         lab_plots.speed(compared),
                     ),
-                    drawn(
+                    save_picture(
                         "curves",
                         "Validation mAP50-95 after each epoch.",
                         plots.histories(histories, "validation/map50_95", "mAP50-95"),
@@ -111,7 +111,7 @@ class Comparison(Members[CompareConfig]):
                 "What becomes of each detection from the detector's own score threshold on, and "
                 "which boxes nothing finds (TIDE, Bolya et al. 2020).",
                 pictures=(
-                    drawn(
+                    save_picture(
                         "errors",
                         "Kinds of errors on the test split.",
                         lab_plots.compared_errors(
@@ -127,8 +127,8 @@ class Comparison(Members[CompareConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and which came out best."""
-        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
-        commandline.say(verdict(metrics["compared"]))
+        terminal.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
+        terminal.say(verdict(metrics["compared"]))
 
 
 def table(compared: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
@@ -140,12 +140,12 @@ def table(compared: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
             [
                 name,
                 found["kind"],
-                commandline.figure_text(found["validation"]["map50_95"]),
-                commandline.figure_text(found["test"]["map50_95"]),
+                terminal.figure_text(found["validation"]["map50_95"]),
+                terminal.figure_text(found["test"]["map50_95"]),
                 f"{low:.4f} to {high:.4f}",
-                commandline.figure_text(found["test"]["map50"]),
+                terminal.figure_text(found["test"]["map50"]),
                 f"{found['milliseconds']:.1f}",
-                commandline.figure_text(found["parameters"]),
+                terminal.figure_text(found["parameters"]),
                 f"{found['seconds']['train'] / 60:.1f}",
             ]
         )

@@ -24,7 +24,7 @@ from common.options.config import TrainingConfig
 from common.report.plots import short
 from common.runs.job import Splits
 from common.training import optim
-from common.training.batches import Padded, Ragged
+from common.training.sequences import Padded, Ragged
 from labs.detection import boxes as geometry
 from labs.detection import metrics
 from labs.detection.config import DetectionConfig

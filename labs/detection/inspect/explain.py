@@ -20,8 +20,8 @@ from torch import Tensor
 from common.errors import DataError
 from common.report.plots import drawable, figure_style, short
 from common.runs.job import Splits
-from common.training.batches import Padded
 from common.training.compute import Compute
+from common.training.sequences import Padded
 from labs.detection import boxes as geometry
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment

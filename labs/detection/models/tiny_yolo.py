@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.training import When
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.detection.boxes import paired_giou, paired_iou, size_iou, to_centers, to_corners
 from labs.detection.task import MOST, Detection
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
-from common.io import download
+from common.io import fetch as download
 from common.training import weights
 from labs.detection.models import torchvision_models
 

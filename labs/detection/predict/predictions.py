@@ -175,7 +175,7 @@ def table(
 # --- files --------------------------------------------------------------------------------------
 
 
-def _files(paths: Sequence[Path], drawn: Path) -> Iterator[tuple[Path, Path]]:
+def _files(paths: Sequence[Path], save_picture: Path) -> Iterator[tuple[Path, Path]]:
     """Yield each file, and where it stands in the folder that was given.
 
     Raises:
@@ -184,7 +184,7 @@ def _files(paths: Sequence[Path], drawn: Path) -> Iterator[tuple[Path, Path]]:
     missing = [_text(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"no such file or folder: {', '.join(missing)}")
-    made = drawn.resolve()
+    made = save_picture.resolve()
     for path in paths:
         if not path.is_dir():
             if path.resolve().is_relative_to(made):

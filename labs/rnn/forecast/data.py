@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from common.card import DataCard
 from common.errors import DataError
-from common.runs import job
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.panel import Array, Panel, find
@@ -24,7 +24,7 @@ _LONGEST_PERIOD = 400
 
 
 @dataclass(frozen=True)
-class Card(job.Card):
+class Card(DataCard):
     """What a run needs to know of its series without having them; kept as data.json.
 
     Attributes:

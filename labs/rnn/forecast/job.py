@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.main_metric import Array, Headline
-from common.report.html import Section
+from common.metrics.main_metric import Array, MainMetric
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
 from common.training.batches import Batches
 from labs.rnn.forecast import baselines, metrics, report, task
 from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
@@ -59,9 +58,9 @@ class Forecast(Job[ForecastConfig, Card]):
         return f"{self.config.cell}-{self.config.strategy}"
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """The mean absolute scaled error."""
-        return metrics.headline(self.block)
+        return metrics.main_metric(self.block)
 
     @property
     def block(self) -> int:
@@ -144,7 +143,11 @@ class Forecast(Job[ForecastConfig, Card]):
         return f"{super().verdict(figures)} {report.against_persistence(self, figures)}"
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return the forecasts, and where and when they err."""
-        return report.sections(self, outputs, splits["test"], figures, drawn)
+        return report.sections(self, outputs, splits["test"], figures, save_picture)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.metrics import metrics
-from common.metrics.main_metric import Headline
+from common.metrics.main_metric import MainMetric
 
 Array = npt.NDArray[Any]
 
@@ -101,11 +101,11 @@ def _mean(rows: Array) -> float:
     return float(total / count)
 
 
-_MASE = Headline("mase", "MASE", _scaled_error, _mean, larger_is_better=False)
+_MASE = MainMetric("mase", "MASE", _scaled_error, _mean, larger_is_better=False)
 
 
-def headline(block: int) -> Headline:
-    """Return MASE as a headline over (origins, K, H) of values divided by the naive error."""
+def main_metric(block: int) -> MainMetric:
+    """Return MASE as a main metric over (origins, K, H) of values divided by the naive error."""
     return replace(_MASE, block=block)
 
 

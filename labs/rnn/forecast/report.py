@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from common.options.commandline import figure_text
-from common.report.html import Section, Table
+from common.options.terminal import figure_text
+from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
 from common.runs.job import Outputs
-from common.runs.sections import Drawn
 from labs.rnn.forecast import metrics, plots
 from labs.rnn.forecast.data import Windows
 from labs.rnn.forecast.dates import Spacing
@@ -40,7 +39,11 @@ def against_persistence(job: "Forecast", figures: Mapping[str, Any]) -> str:
 
 
 def sections(
-    job: "Forecast", outputs: Outputs, test: Windows, figures: Mapping[str, Any], drawn: Drawn
+    job: "Forecast",
+    outputs: Outputs,
+    test: Windows,
+    figures: Mapping[str, Any],
+    save_picture: PictureSaver,
 ) -> list[Section]:
     """Return what the report says of this job alone.
 
@@ -49,21 +52,23 @@ def sections(
         outputs: what the task collected of the test split.
         test: the test split.
         figures: what metrics.json holds.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     forecasts, truth = job.arranged(outputs)["forecasts"], test.by_origin(test.truth)
     return [
-        _forecasts(job, forecasts, test, drawn),
+        _forecasts(job, forecasts, test, save_picture),
         _all_figures(figures),
-        _steps(figures, drawn),
-        _residuals(job, forecasts, truth, test, drawn),
+        _steps(figures, save_picture),
+        _residuals(job, forecasts, truth, test, save_picture),
         *_series(job, forecasts, truth, test),
-        *_coverage(job, forecasts, truth, figures, drawn),
+        *_coverage(job, forecasts, truth, figures, save_picture),
         _data(job),
     ]
 
 
-def _forecasts(job: "Forecast", forecasts: Array, test: Windows, drawn: Drawn) -> Section:
+def _forecasts(
+    job: "Forecast", forecasts: Array, test: Windows, save_picture: PictureSaver
+) -> Section:
     panel = test.panel
     picture = plots.forecasts(
         panel.dates,
@@ -79,7 +84,7 @@ def _forecasts(job: "Forecast", forecasts: Array, test: Windows, drawn: Drawn) -
         "most four series."
     )
     caption = "Forecasts of the test part, each beginning at the last value that it knew."
-    return Section("Forecasts", text, pictures=(drawn("forecasts", caption, picture),))
+    return Section("Forecasts", text, pictures=(save_picture("forecasts", caption, picture),))
 
 
 def _all_figures(figures: Mapping[str, Any]) -> Section:
@@ -100,7 +105,7 @@ def _all_figures(figures: Mapping[str, Any]) -> Section:
     return Section("Figures", text, Table(["", "validation", "test", "95 % interval"], rows))
 
 
-def _steps(figures: Mapping[str, Any], drawn: Drawn) -> Section:
+def _steps(figures: Mapping[str, Any], save_picture: PictureSaver) -> Section:
     steps, others = figures["steps"], dict(list(figures["steps_mase"].items())[1:])
     rows = []
     for step, (low, high) in enumerate(steps["mase_interval"]):
@@ -116,12 +121,16 @@ def _steps(figures: Mapping[str, Any], drawn: Drawn) -> Section:
         "Error by step",
         "On the test part. The further ahead, the less is known.",
         Table(columns, rows),
-        (drawn("steps", "Test MASE of each step; shaded, the network's 95 % interval.", picture),),
+        (
+            save_picture(
+                "steps", "Test MASE of each step; shaded, the network's 95 % interval.", picture
+            ),
+        ),
     )
 
 
 def _residuals(
-    job: "Forecast", forecasts: Array, truth: Array, test: Windows, drawn: Drawn
+    job: "Forecast", forecasts: Array, truth: Array, test: Windows, save_picture: PictureSaver
 ) -> Section:
     origins = np.unique(test.origins)
     naive = np.array(job.card.naive)[:, None]
@@ -130,7 +139,7 @@ def _residuals(
     dates = test.panel.dates[origins]
     picture = plots.residuals(dates, network, (truth - persistence) / naive, job.title)
     caption = "Above, the error at each origin; below, how the errors are spread."
-    return Section("When it errs", pictures=(drawn("residuals", caption, picture),))
+    return Section("When it errs", pictures=(save_picture("residuals", caption, picture),))
 
 
 def _series(job: "Forecast", forecasts: Array, truth: Array, test: Windows) -> Iterator[Section]:
@@ -161,7 +170,11 @@ def _series(job: "Forecast", forecasts: Array, truth: Array, test: Windows) -> I
 
 
 def _coverage(
-    job: "Forecast", forecasts: Array, truth: Array, figures: Mapping[str, Any], drawn: Drawn
+    job: "Forecast",
+    forecasts: Array,
+    truth: Array,
+    figures: Mapping[str, Any],
+    save_picture: PictureSaver,
 ) -> Iterator[Section]:
     levels = job.config.levels
     if not levels:
@@ -176,7 +189,7 @@ def _coverage(
     )
     picture = plots.coverage(metrics.shares_below(forecasts, truth), levels)
     caption = "The share of the truth below each quantile; dashed, where it should be."
-    yield Section("Intervals", text, pictures=(drawn("coverage", caption, picture),))
+    yield Section("Intervals", text, pictures=(save_picture("coverage", caption, picture),))
 
 
 def _data(job: "Forecast") -> Section:

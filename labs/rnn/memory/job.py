@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.errors import NonFiniteError
-from common.history import Row
-from common.options import commandline
-from common.options.commandline import Display
+from common.history import Progress, Row
+from common.options import terminal
+from common.options.terminal import Display
 from common.runs.comparison import Jobs, Members
-from common.training import Progress
 from common.training.checkpoint import load_weights
 from labs.rnn.memory import gradients, report
 from labs.rnn.memory.config import CELLS, RECIPES, MemoryConfig
@@ -38,18 +37,18 @@ class Memory(Members[MemoryConfig]):
         """Train a member; one that fails as it can without clipping is left out."""
         splits = job.load_splits()
         try:
-            with commandline.display(job.config.epochs, ()) as display:
-                job.train(splits, _Bar(display), commandline.note)
+            with terminal.display(job.config.epochs, ()) as display:
+                job.train(splits, _Bar(display), terminal.note)
         except NonFiniteError as error:
             if job.run.path.name in compared(self.config):
                 raise
-            commandline.note(f"{label} is left out: {error}")
+            terminal.note(f"{label} is left out: {error}")
             return False
         job.conclude(splits, 0.0)
-        headline, figures = job.headline, job.run.read("metrics")
-        commandline.note(
-            f"{label}, {_result(job, figures)}: test {headline.label} "
-            f"{figures['test'][headline.name]:.4g}, {figures['seconds']['train']:.1f} s"
+        main_metric, figures = job.main_metric, job.run.read("metrics")
+        terminal.note(
+            f"{label}, {_result(job, figures)}: test {main_metric.label} "
+            f"{figures['test'][main_metric.name]:.4g}, {figures['seconds']['train']:.1f} s"
         )
         return True
 
@@ -71,8 +70,8 @@ class Memory(Members[MemoryConfig]):
         """Print the table, and what to make of it."""
         found = metrics["members"]
         shown = report.table(self.config, found)
-        commandline.show_table(f"the {self.config.task} task", shown.columns, shown.rows)
-        commandline.say(report.verdict(self.config, found))
+        terminal.show_table(f"the {self.config.task} task", shown.columns, shown.rows)
+        terminal.say(report.verdict(self.config, found))
 
 
 class _Bar(Display):
@@ -91,7 +90,7 @@ class _Bar(Display):
 
 def _found(job: Member, main: bool) -> dict[str, Any]:
     """Return what metrics.json says of a member: its own figures, and what became of it."""
-    figures, name = job.run.read("metrics"), job.headline.name
+    figures, name = job.run.read("metrics"), job.main_metric.name
     goal = job.task({}).goal
     learned = [
         row["epoch"] * job.config.updates
@@ -112,7 +111,7 @@ def _found(job: Member, main: bool) -> dict[str, Any]:
 
 def _result(job: Member, figures: Mapping[str, Any]) -> str:
     """Say what became of a member, held against the answer without memory."""
-    if figures["test"][job.headline.name] < job.task({}).goal:
+    if figures["test"][job.main_metric.name] < job.task({}).goal:
         return report.LEARNED
     [baseline] = figures["baselines"].values()
     return report.BETTER if baseline["lead_interval"][0] > 0 else report.NO_BETTER
@@ -125,7 +124,7 @@ def _curves(jobs: Jobs, found: report.Members) -> dict[int, list[Curve]]:
         if found[name]["main"]:
             history = job.run.history
             updates = [row["epoch"] * job.config.updates for row in history]
-            errors = [row[f"validation/{job.headline.name}"] for row in history]
+            errors = [row[f"validation/{job.main_metric.name}"] for row in history]
             curves.setdefault(job.length, []).append(Curve(job.cell, updates, errors))
     return curves
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from common import seeding
-from common.metrics.main_metric import Array, Headline
-from common.report.html import Section
-from common.runs import job
+from common.card import DataCard
+from common.metrics.main_metric import Array, MainMetric
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
 from common.training.batches import Batches, Updates
 from labs.rnn.cells import CELLS
 from labs.rnn.memory.config import MemoryConfig
@@ -78,14 +77,14 @@ def describe(config: MemoryConfig) -> str:
     return start_name(config) + ("" if config.clip else ", unclipped")
 
 
-class Member(Job[MemoryConfig, job.Card]):
+class Member(Job[MemoryConfig, DataCard]):
     """Trains one cell on one task at one length, and holds it against an answer without memory."""
 
     lab, verb = LAB, "member"
-    config_type, card_type = MemoryConfig, job.Card
+    config_type, card_type = MemoryConfig, DataCard
 
     @classmethod
-    def load(cls, config: MemoryConfig) -> tuple[Splits, job.Card]:
+    def load(cls, config: MemoryConfig) -> tuple[Splits, DataCard]:
         """Draw the sequences that validate and test; those to train on come as they are needed."""
         task = _task(config)
         splits: dict[str, Any] = {"train": task}
@@ -94,7 +93,7 @@ class Member(Job[MemoryConfig, job.Card]):
             splits[name] = task.draw(generator, samples)
         counts = {"train": config.epochs * config.updates * config.batch_size, **_SAMPLES}
         digest = hashlib.sha256(splits["test"][0].numpy().tobytes()).hexdigest()
-        return splits, job.Card(f"the {task.name} task, T = {task.length}", counts, (), digest)
+        return splits, DataCard(f"the {task.name} task, T = {task.length}", counts, (), digest)
 
     def build_model(self) -> Rememberer:
         """Return the cell with its readout."""
@@ -125,9 +124,9 @@ class Member(Job[MemoryConfig, job.Card]):
         return self.cell
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """The task's error."""
-        return TASKS[self.config.task].headline
+        return TASKS[self.config.task].main_metric
 
     def task(self, splits: Splits) -> MemoryTask:
         """Return the task."""
@@ -155,16 +154,16 @@ class Member(Job[MemoryConfig, job.Card]):
         return batch * gates * size * (size + inputs)
 
     def decide(self, outputs: Outputs) -> Array:
-        """Return what the headline measures."""
+        """Return what the main metric measures."""
         return _task(self.config).decide(dict(outputs))
 
     def targets(self, split: Batch) -> Array:
-        """Return what the headline holds it against."""
+        """Return what the main metric holds it against."""
         return _task(self.config).truth(split[1])
 
     def figures(self, outputs: Outputs, split: Batch) -> dict[str, Any]:
-        """Return the task's figures, the headline's with its interval."""
-        measured = self.headline.measure(self.decide(outputs), self.targets(split))
+        """Return the task's figures, the main metric's with its interval."""
+        measured = self.main_metric.measure(self.decide(outputs), self.targets(split))
         return _task(self.config).figures(dict(outputs)) | measured
 
     def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
@@ -174,7 +173,11 @@ class Member(Job[MemoryConfig, job.Card]):
         return {task.baseline_name: answers}
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return none."""
         return []

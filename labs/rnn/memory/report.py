@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from common.options.commandline import figure_text
+from common.options.terminal import figure_text
 from common.report import html as report
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
 from common.runs.folder import Run
-from common.runs.sections import Drawn
 from labs.rnn.memory import gradients, plots
 from labs.rnn.memory.config import MemoryConfig
 from labs.rnn.memory.plots import Curve, Reach, Threshold
@@ -37,10 +36,10 @@ def write(
         curves: the errors of the main members over their training, by length.
         reaches: how far gradients reach; none where that was not measured.
     """
-    drawn = Drawn(run)
+    save_picture = PictureSaver(run.figures)
     sections = [
-        _result(config, members, curves, drawn),
-        *([_reach(config, reaches, drawn)] if reaches else []),
+        _result(config, members, curves, save_picture),
+        *([_reach(config, reaches, save_picture)] if reaches else []),
         *_repeat(run),
     ]
     title = f"What a cell keeps: the {config.task} task"
@@ -51,7 +50,7 @@ def write(
 def table(config: MemoryConfig, members: Members) -> Table:
     """Return the final errors of the members that are compared, with the task's other figures."""
     task = TASKS[config.task]
-    name, label = task.headline.name, task.headline.label
+    name, label = task.main_metric.name, task.main_metric.label
     main = [member for member in members.values() if member["main"]]
     others = [figure for figure in main[0]["test"] if not figure.startswith(name)]
     rows = []
@@ -92,7 +91,7 @@ def _verdict(task: MemoryTask, members: Members) -> str:
     found: dict[str, list[str]] = {LEARNED: [], BETTER: [], NO_BETTER: []}
     for member in members.values():
         if member["main"] and member["length"] == task.length:
-            error = _short(member["test"][task.headline.name])
+            error = _short(member["test"][task.main_metric.name])
             found[member["result"]].append(f"{member['cell']} ({error})")
     said = [f"{_VERDICT[result]}: {', '.join(cells)}" for result, cells in found.items() if cells]
     return (
@@ -105,12 +104,12 @@ def _result(
     config: MemoryConfig,
     members: Members,
     curves: Mapping[int, Sequence[Curve]],
-    drawn: Drawn,
+    save_picture: PictureSaver,
 ) -> Section:
     tasks = {length: TASKS[config.task](length) for length in config.steps}
     task = tasks[config.steps[0]]
     thresholds = {length: Threshold(each.baseline, each.goal) for length, each in tasks.items()}
-    figure = plots.errors(curves, thresholds, task.headline.label, task.baseline_name)
+    figure = plots.errors(curves, thresholds, task.main_metric.label, task.baseline_name)
     caption = "Validation error over training; the dashed line is the answer without memory."
     text = (
         f"{task.about} Every sequence was new, and all cells saw the same ones, "
@@ -120,10 +119,12 @@ def _result(
         "answer when a paired bootstrap says so with 95 % confidence. The test sequences were used "
         "once, at the end, with the weights of the best validation."
     )
-    return Section("Result", text, table(config, members), (drawn("errors", caption, figure),))
+    return Section(
+        "Result", text, table(config, members), (save_picture("errors", caption, figure),)
+    )
 
 
-def _reach(config: MemoryConfig, reaches: Sequence[Reach], drawn: Drawn) -> Section:
+def _reach(config: MemoryConfig, reaches: Sequence[Reach], save_picture: PictureSaver) -> Section:
     caption = f"Norm of the gradient against distance, T = {config.reach}."
     rows = []
     for each in reaches:
@@ -157,7 +158,7 @@ def _reach(config: MemoryConfig, reaches: Sequence[Reach], drawn: Drawn) -> Sect
         "in what training made of the cell. The error of a cell that has learned is small, and so "
         "is all of its gradient: compare slopes, not heights."
     )
-    picture = drawn("reach", caption, plots.reaches(reaches))
+    picture = save_picture("reach", caption, plots.reaches(reaches))
     return Section("How far a gradient reaches", text, Table(columns, rows), (picture,))
 
 

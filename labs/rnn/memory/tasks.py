@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import seeding
-from common.metrics.main_metric import Array, Headline
+from common.metrics.main_metric import Array, MainMetric
 from common.training import Task, When
 from common.training.compute import Compute
 
@@ -32,11 +32,11 @@ class MemoryTask(Task):
     input_size: int
     output_size: int
     baseline_name: str
-    headline: Headline
+    main_metric: MainMetric
 
     def __init__(self, length: int):
         self.length = length
-        self.monitor = f"validation/{self.headline.name}"
+        self.monitor = f"validation/{self.main_metric.name}"
 
     @property
     def goal(self) -> float:
@@ -67,11 +67,11 @@ class MemoryTask(Task):
 
     @abstractmethod
     def truth(self, targets: Tensor) -> Array:
-        """Return the targets as the headline takes them."""
+        """Return the targets as the main metric takes them."""
 
     @abstractmethod
     def decide(self, outputs: dict[str, Tensor]) -> Array:
-        """Return the predictions as the headline takes them."""
+        """Return the predictions as the main metric takes them."""
 
     @abstractmethod
     def memoryless(self, samples: int) -> Array:
@@ -99,7 +99,7 @@ class Adding(MemoryTask):
         "their sum is asked for."
     )
     baseline, baseline_name = 1 / 6, "always 1"
-    headline = Headline(
+    main_metric = MainMetric(
         "mse",
         "mean squared error",
         lambda predictions, targets: np.square(predictions - targets),
@@ -170,7 +170,7 @@ class Copy(MemoryTask):
         "Accuracy is the share of symbols that were said right; a guess is right in 0.125."
     )
     baseline_name = "blanks, then any symbol"
-    headline = Headline(
+    main_metric = MainMetric(
         "loss",
         "cross-entropy",
         lambda losses, _: losses,

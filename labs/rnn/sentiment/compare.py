@@ -8,12 +8,11 @@ from typing import Any
 
 from common.errors import ConfigError
 from common.metrics.main_metric import Array
-from common.options import commandline
+from common.options import terminal
 from common.report import html as report
 from common.report import plots
-from common.report.html import Section, Table
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
-from common.runs import sections
 from common.runs.comparison import Jobs, Members
 from common.runs.folder import Run
 from common.runs.job import Outputs, Splits
@@ -73,8 +72,8 @@ class Comparison(Members[CompareConfig]):
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the table, and which came out best."""
-        commandline.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
-        commandline.say(verdict(metrics["compared"]))
+        terminal.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
+        terminal.say(verdict(metrics["compared"]))
 
 
 class Encodings(Comparison):
@@ -125,9 +124,9 @@ def table(compared: Mapping[str, list[dict[str, Any]]]) -> list[list[str]]:
         rows.append(
             [
                 title,
-                commandline.figure_text(found[0]["parameters"]),
-                commandline.figure_text(fmean(validation)),
-                commandline.figure_text(fmean(test)),
+                terminal.figure_text(found[0]["parameters"]),
+                terminal.figure_text(fmean(validation)),
+                terminal.figure_text(fmean(test)),
                 f"{min(test):.4f} to {max(test):.4f}",
                 f"{fmean(each['seconds']['train'] for each in found):.1f}",
             ]
@@ -157,7 +156,7 @@ def verdict(compared: Mapping[str, list[dict[str, Any]]]) -> str:
 
 def _write_report(run: Run, verb: str, metrics: Mapping[str, Any]) -> None:
     compared = metrics["compared"]
-    drawn = sections.Drawn(run)
+    save_picture = PictureSaver(run.figures)
     bars = []
     for title, found in compared.items():
         test = [each["test"]["balanced_accuracy"] for each in found]
@@ -167,12 +166,12 @@ def _write_report(run: Run, verb: str, metrics: Mapping[str, Any]) -> None:
         for title, found in compared.items()
     }
     pictures = (
-        drawn(
+        save_picture(
             "compared",
             "Test balanced accuracy: the mean over the seeds, and their range.",
             plots.bars(bars, "test balanced accuracy"),
         ),
-        drawn(
+        save_picture(
             "curves",
             "Validation balanced accuracy after each epoch, a line for each seed.",
             plots.histories(histories, "validation/balanced_accuracy", "balanced accuracy"),

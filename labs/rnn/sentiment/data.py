@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from common.card import DataCard
 from common.errors import DataError
 from common.files import cache_dir
-from common.io.download import Remote, fetch_all, fetch_unpacked
+from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import Table, decode, read_table
 from common.options.config import nearest
-from common.runs import job
-from common.training.batches import Ragged, sample_rows, split_rows
+from common.training.sequences import Ragged
+from common.training.splits import sample_rows, split_rows
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.words import cut, encode_splits, unknown_rate
@@ -111,7 +112,7 @@ class Split(Texts):
 
 
 @dataclass(frozen=True)
-class Card(job.Card):
+class Card(DataCard):
     """The card of texts.
 
     Attributes:

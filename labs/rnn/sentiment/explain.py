@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError, RunError
-from common.training.batches import Padded, Ragged
+from common.training.sequences import Padded, Ragged
 
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment

@@ -11,13 +11,13 @@ from torch import nn
 
 from common import training
 from common.metrics import metrics
-from common.metrics.main_metric import BALANCED_ACCURACY, Array, Headline
-from common.report.html import Section
+from common.metrics.main_metric import BALANCED_ACCURACY, Array, MainMetric
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
 from common.training import losses
-from common.training.batches import Batches, Ragged
+from common.training.batches import Batches
 from common.training.compute import Compute
+from common.training.sequences import Ragged
 from common.training.task import probabilities
 from labs.rnn.sentiment import baselines, data, models, report
 from labs.rnn.sentiment.config import SentimentConfig
@@ -76,7 +76,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
             weights = losses.balanced_class_weights(targets, len(self.card.classes))
             weights = self.compute.move(weights)
         loss = losses.build("cross-entropy", weights, self.config.label_smoothing)
-        return Parts(loss, weights, f"validation/{self.headline.name}")
+        return Parts(loss, weights, f"validation/{self.main_metric.name}")
 
     def batches(self, split: data.Split, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it: bucketed by words, which cost the most."""
@@ -114,7 +114,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         return f"bi{config.cell}" if config.bidirectional else config.cell
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """Balanced accuracy: each class counts the same, however rare."""
         return BALANCED_ACCURACY
 
@@ -132,7 +132,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         """Return the figures of a split."""
         targets = self.targets(split)
         known = metrics.classification(probabilities(outputs["outputs"]), targets)
-        return {**known, **self.headline.measure(self.decide(outputs), targets)}
+        return {**known, **self.main_metric.measure(self.decide(outputs), targets)}
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what linear models say that see words, bigrams and characters."""
@@ -163,10 +163,14 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         return found
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return where the network errs, and what it reads."""
-        return report.sections(self, outputs["outputs"], splits["test"], figures, drawn)
+        return report.sections(self, outputs["outputs"], splits["test"], figures, save_picture)
 
     def encode(self, texts: list[str]) -> Ragged:
         """Return texts as the model reads them, cut to its length."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.recurrent import POOLS, Recurrent, truncated
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.ngrams import ROWS

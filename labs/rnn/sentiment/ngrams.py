@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from common.training.batches import Ragged
+from common.training.sequences import Ragged
 
 _WORD_ROWS, _CHARACTER_ROWS = 2**18, 2**19
 ROWS = 1 + _WORD_ROWS + _CHARACTER_ROWS

@@ -7,7 +7,7 @@ import torch
 
 from common.errors import RunError
 from common.report.html import Table
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.memory import microscope
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained

@@ -7,10 +7,9 @@ import numpy as np
 from torch import Tensor
 
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text
-from common.report.html import Section, Table
+from common.options.terminal import figure_text
+from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
-from common.runs.sections import Drawn
 from common.training.task import probabilities
 from labs.rnn.sentiment.data import Split
 
@@ -22,7 +21,11 @@ _LONGEST = 300  # characters of a text that the report shows
 
 
 def sections(
-    job: "Sentiment", outputs: Tensor, test: Split, figures: Mapping[str, Any], drawn: Drawn
+    job: "Sentiment",
+    outputs: Tensor,
+    test: Split,
+    figures: Mapping[str, Any],
+    save_picture: PictureSaver,
 ) -> list[Section]:
     """Return what the report says of texts.
 
@@ -31,14 +34,14 @@ def sections(
         outputs: logits (N, C) of the test split.
         test: the test split.
         figures: what metrics.json holds.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     chances, targets = probabilities(outputs), test.targets.numpy()
     guesses = chances.argmax(1)
     return [
-        *common_sections.classes(job.card.classes, guesses, targets, drawn),
+        *common_sections.classes(job.card.classes, guesses, targets, save_picture),
         _mistakes(job, test.texts, chances, targets),
-        common_sections.calibration(chances, targets, drawn),
+        common_sections.calibration(chances, targets, save_picture),
         _words(job),
         *_vectors(job, figures),
         common_sections.data(job, _removed(job)),

@@ -9,19 +9,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from common.metrics.main_metric import Array, Headline
+from common.metrics.main_metric import Array, MainMetric
 from labs.rnn.translate.data import Split
 
 _LENGTHS = ((1, 3), (2, 5))  # fewest and most characters of an n-gram
 _CHUNK = 512  # sources held against all others at a time: bounds the memory
 
 
-def translations(splits: Mapping[str, Split], headline: Headline) -> dict[str, dict[str, Array]]:
+def translations(
+    splits: Mapping[str, Split], main_metric: MainMetric
+) -> dict[str, dict[str, Array]]:
     """Let each baseline translate.
 
     Args:
         splits: `train`, `validation` and `test`.
-        headline: the figure by which the length of n-grams is chosen.
+        main_metric: the figure by which the length of n-grams is chosen.
 
     Returns:
         For each baseline's name, its translations of `validation` and `test`.
@@ -32,7 +34,7 @@ def translations(splits: Mapping[str, Split], headline: Headline) -> dict[str, d
     def quality(candidate: tuple[int, int]) -> float:
         guesses = nearest(train, parts["validation"].sources, candidate)
         targets = np.array(parts["validation"].targets, object)
-        return headline.figure(headline.statistics(guesses, targets))
+        return main_metric.figure(main_metric.statistics(guesses, targets))
 
     best = max(_LENGTHS, key=quality)
     return {

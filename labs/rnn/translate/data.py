@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from common import seeding
+from common.card import DataCard
 from common.errors import DataError
 from common.files import cache_dir
-from common.io.download import Remote, fetch_all
+from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
 from common.options.config import nearest
-from common.runs import job
-from common.training.batches import Ragged
+from common.training.sequences import Ragged
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.translate.models import EOS
@@ -79,7 +79,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Card(job.Card):
+class Card(DataCard):
     """What a run needs to know of its data without having it; kept as data.json.
 
     Attributes:

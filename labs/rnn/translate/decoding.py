@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.translate.models import BOS, EOS, PAD, UNK, Memory, Translator
 
 

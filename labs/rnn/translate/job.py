@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from common.metrics.main_metric import Array, Headline
-from common.report.html import Section
+from common.metrics.main_metric import Array, MainMetric
+from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
-from common.runs.sections import Drawn
 from common.training.batches import Batches
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import baselines, measures, report
@@ -118,7 +117,7 @@ class Translate(Job[TranslateConfig, Card]):
         return self.config.cell if attention == "none" else f"{self.config.cell}-{attention}"
 
     @property
-    def headline(self) -> Headline:
+    def main_metric(self) -> MainMetric:
         """Exact match where there is but one right answer, chrF of sentences."""
         exact = self.config.data in ("dates", "addition")
         return measures.EXACT_MATCH if exact else measures.CHRF
@@ -130,7 +129,7 @@ class Translate(Job[TranslateConfig, Card]):
         Where there is one right answer, several epochs soon have all of them; the loss goes on to
         tell them apart.
         """
-        return "validation/chrf" if self.headline is measures.CHRF else "validation/loss"
+        return "validation/chrf" if self.main_metric is measures.CHRF else "validation/loss"
 
     def decide(self, outputs: Outputs) -> Array:
         """Return the translations as texts, (N,)."""
@@ -147,12 +146,12 @@ class Translate(Job[TranslateConfig, Card]):
         return {
             "loss": loss,
             **measures.figures(guesses, targets),
-            **self.headline.measure(guesses, targets),
+            **self.main_metric.measure(guesses, targets),
         }
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return the targets of the nearest sources, and the sources themselves."""
-        return baselines.translations(splits, self.headline)
+        return baselines.translations(splits, self.main_metric)
 
     def about_baselines(self) -> str:
         """Say what they are."""
@@ -163,7 +162,11 @@ class Translate(Job[TranslateConfig, Card]):
         )
 
     def sections(
-        self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any], drawn: Drawn
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
     ) -> list[Section]:
         """Return what it attends to, writes, and gets wrong."""
-        return report.sections(self, outputs, splits, drawn)
+        return report.sections(self, outputs, splits, save_picture)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.metrics import metrics
-from common.metrics.main_metric import Headline
+from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Interval
 
 Array = npt.NDArray[Any]
@@ -88,5 +88,5 @@ def _chrf(statistics: Array) -> float:
     return float(CHRF()._compute_score_from_stats(statistics.sum(0).tolist()).score)
 
 
-EXACT_MATCH = Headline("exact_match", "exact match", _exact, _mean, interval=_wilson)
-CHRF = Headline("chrf", "chrF", _chrf_statistics, _chrf)
+EXACT_MATCH = MainMetric("exact_match", "exact match", _exact, _mean, interval=_wilson)
+CHRF = MainMetric("chrf", "chrF", _chrf_statistics, _chrf)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.cells import State
 from labs.rnn.recurrent import Recurrent, inside
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from common.metrics.main_metric import Headline
+from common.metrics.main_metric import MainMetric
 from common.report.plots import BLUE, drawable, figure_style, short
 
 Array = NDArray[Any]
@@ -65,7 +65,11 @@ def visible(token: str) -> str:
 
 @figure_style()
 def by_length(
-    sources: Sequence[str], translations: Array, targets: Array, headline: Headline, bins: int = 6
+    sources: Sequence[str],
+    translations: Array,
+    targets: Array,
+    main_metric: MainMetric,
+    bins: int = 6,
 ) -> Figure:
     """Draw how a figure changes with the length of the source, with its 95 % intervals.
 
@@ -73,7 +77,7 @@ def by_length(
         sources: N of them.
         translations: (N,) texts.
         targets: (N,) texts.
-        headline: the figure.
+        main_metric: the figure.
         bins: groups of about as many sources each.
     """
     lengths = np.array(list(map(len, sources)))
@@ -83,17 +87,17 @@ def by_length(
     axes = figure.subplots()
     for number in np.unique(group):
         rows = group == number
-        found = headline.measure(translations[rows], targets[rows])
+        found = main_metric.measure(translations[rows], targets[rows])
         place = lengths[rows].mean()
         axes.plot(
             (place, place),
-            found[f"{headline.name}_interval"],
+            found[f"{main_metric.name}_interval"],
             color=BLUE,
             linewidth=2,
             solid_capstyle="butt",
         )
-        axes.plot(place, found[headline.name], "o", color=BLUE, markersize=6)
-    axes.set(xlabel="characters of the source (mean of a group)", ylabel=headline.label)
+        axes.plot(place, found[main_metric.name], "o", color=BLUE, markersize=6)
+    axes.set(xlabel="characters of the source (mean of a group)", ylabel=main_metric.label)
     axes.margins(0.06)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

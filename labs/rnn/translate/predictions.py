@@ -11,7 +11,7 @@ from common import training
 from common.errors import DataError, RunError
 from common.metrics.main_metric import Array
 from common.report.plots import short
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.translate import plots
 from labs.rnn.translate.data import Split, encode
 from labs.rnn.translate.models import EOS, PAD, UNK, Translator

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from common import training
-from common.options.commandline import figure_text
-from common.report.html import Section, Table
+from common.options.terminal import figure_text
+from common.report.html import PictureSaver, Section, Table
 from common.report.plots import short
 from common.runs import sections as common_sections
 from common.runs.job import Outputs, Splits
-from common.runs.sections import Drawn
 from labs.rnn.translate import measures, plots, predictions
 from labs.rnn.translate.data import Split
 
@@ -24,26 +23,30 @@ _SEARCHED = 300  # validation pairs on which they are compared
 _CELLS = 60  # of a text in a table
 
 
-def sections(job: "Translate", outputs: Outputs, splits: Splits, drawn: Drawn) -> list[Section]:
+def sections(
+    job: "Translate", outputs: Outputs, splits: Splits, save_picture: PictureSaver
+) -> list[Section]:
     """Return what the report says of translations.
 
     Args:
         job: the run, with its best weights in the model.
         outputs: what the task collects of the test split.
         splits: the data.
-        drawn: saves figures.
+        save_picture: saves a figure, and returns it for a section.
     """
     test = splits["test"]
     return [
-        *_attention(job, outputs, test, drawn),
+        *_attention(job, outputs, test, save_picture),
         *_examples(job, outputs, test),
-        _lengths(job, outputs, test, drawn),
+        _lengths(job, outputs, test, save_picture),
         _beams(job, splits["validation"]),
         _data(job, splits),
     ]
 
 
-def _attention(job: "Translate", outputs: Outputs, test: Split, drawn: Drawn) -> Iterator[Section]:
+def _attention(
+    job: "Translate", outputs: Outputs, test: Split, save_picture: PictureSaver
+) -> Iterator[Section]:
     if job.config.attention == "none":
         return
     rows = [row for row, size in enumerate(test.source.lengths.tolist()) if size <= _LONGEST]
@@ -51,7 +54,7 @@ def _attention(job: "Translate", outputs: Outputs, test: Split, drawn: Drawn) ->
     for number, row in enumerate(rows[:_ALIGNED], 1):
         aligned = predictions.attended(job, test.sources[row], outputs["tokens"][row])
         caption = f"“{test.sources[row]}”"
-        pictures.append(drawn(f"attention_{number}", caption, plots.alignment(*aligned)))
+        pictures.append(save_picture(f"attention_{number}", caption, plots.alignment(*aligned)))
     text = (
         "Each row is a token that the decoder wrote, each column one that the encoder read; the "
         "darker, the more it attended to that one. A state of the encoder knows its neighbors too, "
@@ -87,11 +90,13 @@ def _examples(job: "Translate", outputs: Outputs, test: Split) -> Iterator[Secti
     yield Section("Most confident differences", text, table)
 
 
-def _lengths(job: "Translate", outputs: Outputs, test: Split, drawn: Drawn) -> Section:
-    figure = plots.by_length(test.sources, job.decide(outputs), job.targets(test), job.headline)
+def _lengths(
+    job: "Translate", outputs: Outputs, test: Split, save_picture: PictureSaver
+) -> Section:
+    figure = plots.by_length(test.sources, job.decide(outputs), job.targets(test), job.main_metric)
     caption = "Groups of about as many test pairs each; 95 % intervals."
     text = "Is it harder to translate what is longer?"
-    return Section("Length", text, pictures=(drawn("lengths", caption, figure),))
+    return Section("Length", text, pictures=(save_picture("lengths", caption, figure),))
 
 
 def _beams(job: "Translate", validation: Split) -> Section:

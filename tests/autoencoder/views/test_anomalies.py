@@ -218,7 +218,7 @@ def trained(tmp_path_factory):
 
 def train(folder, **values):
     """Train a small run, and give back its material."""
-    from common.options.commandline import display
+    from common.options.terminal import display
     from labs.autoencoder.config import AutoencoderConfig
 
     config = AutoencoderConfig(

@@ -36,7 +36,7 @@ def copied(small_run, tmp_path):
 def sketched(opened, copied):
     """Return a material and a view of it, with all that a view can have."""
     material = opened(copied())
-    picture = material.drawn("그림", "가로 그림", Figure())
+    picture = material.save_picture("그림", "가로 그림", Figure())
     table = Table(["이름", "value"], [["가", "1"], ["b", "2"]])
     section = Section("제목 <1>", "text & more", table, [picture])
     records = [{"a": 1.5, "b": "나"}]

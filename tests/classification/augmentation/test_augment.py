@@ -21,7 +21,7 @@ from labs.classification import task
 from labs.classification.augmentation import export, preview
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 
 NAMES = ("고양이 [cat]", "강아지, 흰")
 
@@ -44,7 +44,7 @@ def opened(path):
 def fed(values, epoch=0):
     """Return the images of the first batch of an epoch as training takes them, in [0, 1]."""
     splits, card = load(values)
-    job = Images(values, Compute("cpu"), card)
+    job = ClassifyImages(values, Compute("cpu"), card)
     batches = job.batches(splits["train"], training=True)
     images, targets = next(batches.updates(epoch))[0]
     mean, std = (torch.tensor(each)[:, None, None] for each in (card.mean, card.std))

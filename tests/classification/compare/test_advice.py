@@ -11,7 +11,7 @@ from common.options.config import build
 from common.training.compute import Compute
 from labs.classification.compare import advice
 from labs.classification.config import AdviseConfig, ClassificationConfig
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
 from tests.classification.conftest import newest_run
 
@@ -128,9 +128,9 @@ def test_weights_of_the_same_images_are_similar_and_random_ones_are_not(known, s
 def test_the_test_split_is_not_looked_at(source):
     given = {"data": "digits", "model": "lenet5", "image_size": 12, "weights": f"run:{source}"}
     config = build(ClassificationConfig, ("options", {**given, "transfer": "feature-extraction"}))
-    splits, card = Images.load(config)
+    splits, card = ClassifyImages.load(config)
     del splits["test"]
-    assert advice.estimate(Images(config, Compute("cpu"), card), splits)["accuracy"] > 0.9
+    assert advice.estimate(ClassifyImages(config, Compute("cpu"), card), splits)["accuracy"] > 0.9
 
 
 # The trials

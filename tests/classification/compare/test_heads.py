@@ -19,12 +19,12 @@ from common.images.folders import combinations, load_csv
 from common.images.load import ImageCard
 from common.options.config import build
 from common.training import checkpoint, weights
-from common.training.batches import sample_rows
+from common.training.splits import sample_rows
 from common.training.task import probabilities
 from labs.classification import data, label_columns, task
 from labs.classification.compare import heads as compare_heads
 from labs.classification.config import HEADS, ClassificationConfig, CompareHeadsConfig
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
 from labs.classification.models import heads
 from labs.classification.transfer import frozen_features
@@ -367,7 +367,7 @@ def test_a_run_tells_every_column(kind, people, lab, tmp_path):
     assert result.code == 0, result
     assert "마스크" in result.out
     path = tmp_path / "classification/run"
-    job = Images.reopen(path)
+    job = ClassifyImages.reopen(path)
     job.load_best()
     splits = job.load_splits()
     chances = probabilities(job.predict_splits(splits, ["test"])["test"]["outputs"])
@@ -434,7 +434,7 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(more, trained, people, 
             raise KeyboardInterrupt
 
     def start():
-        return Images.start(config(people, label_column=COLUMNS, **fixed, **more), [])
+        return ClassifyImages.start(config(people, label_column=COLUMNS, **fixed, **more), [])
 
     fixed = {"run_dir": str(tmp_path), "epochs": 3, "ema": 0.9, "augment": "affine:10"}
     if "transfer" in more:  # features are kept
@@ -444,7 +444,7 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(more, trained, people, 
     broken, splits = start()
     with pytest.raises(KeyboardInterrupt):
         broken.train(splits, SimpleNamespace(epoch=stop, progress=SILENT.progress), lambda _: None)
-    resumed = Images.reopen(broken.run.path)
+    resumed = ClassifyImages.reopen(broken.run.path)
     resumed.train(resumed.load_splits(), SILENT, lambda text: None)
     one, other = (checkpoint.load(job.run.best).tensors for job in (whole, resumed))
     assert one.keys() == other.keys()

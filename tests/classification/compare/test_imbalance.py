@@ -14,7 +14,7 @@ from labs.classification.compare import imbalance as compare_imbalance
 from labs.classification.compare.imbalance import Comparison, frequent_first, rarest
 from labs.classification.config import IMBALANCE, ClassificationConfig, CompareImbalanceConfig
 from labs.classification.data import load
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 
 SILENT = SimpleNamespace(epoch=lambda *_, **__: None, progress=lambda *_: None)
 TINY = {
@@ -96,7 +96,7 @@ def start(tmp_path):
     """Return a function that makes a run, which is not trained yet."""
 
     def call(**given):
-        return Images.start(configured(run_dir=str(tmp_path / "runs"), **given), [])
+        return ClassifyImages.start(configured(run_dir=str(tmp_path / "runs"), **given), [])
 
     return call
 
@@ -154,7 +154,7 @@ def test_a_run_that_crashed_inside_an_epoch_comes_out_the_same(given, start, sam
     with pytest.raises(Crash):
         trained(job, splits, SimpleNamespace(epoch=SILENT.epoch, progress=crash))
     assert seen[-1].updates > 3
-    again = Images.reopen(job.run.path)
+    again = ClassifyImages.reopen(job.run.path)
     assert same(trained(again, again.load_splits()), expected)
 
 
@@ -190,7 +190,7 @@ def test_kept_features_are_drawn_as_images_are(start, monkeypatch):
     kept, plain = start(**given), start(**given)
     assert kept[0].keepable(300) == "output"
     found = trained(*kept)[1]
-    monkeypatch.setattr(Images, "keepable", lambda job, samples: None)
+    monkeypatch.setattr(ClassifyImages, "keepable", lambda job, samples: None)
     for one, other in zip(found, trained(*plain)[1], strict=True):
         assert one == pytest.approx(other, rel=1e-5, abs=1e-5)
 
@@ -252,7 +252,7 @@ def test_recall_of_the_rare_half_is_that_of_its_test_images(compared):
         assert sizes[0] > 15 * sizes[9]
         correct = []
         for seed in (0, 1):
-            job = Images.reopen(run / "members" / f"{name}-{seed}")
+            job = ClassifyImages.reopen(run / "members" / f"{name}-{seed}")
             job.load_best()
             splits = job.load_splits()
             guesses = job.decide(job.predict_splits(splits, ["test"])["test"])

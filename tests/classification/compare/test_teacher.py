@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 
 SMALL = (
     *("--data", "digits", "--limit", "100", "--augment", "none", "--warmup", "0", "--epochs", "2"),
@@ -54,11 +54,11 @@ def test_the_variants_differ_in_the_teacher_alone(compared):
 def test_the_figures_are_those_of_the_members(compared):
     _, run, copy = compared
     found = json.loads((run / "metrics.json").read_text())["compared"]
-    reopened = Images.reopen(copy)
+    reopened = ClassifyImages.reopen(copy)
     assert list(found) == ["alone", "taught"]
     said = answers(copy)
     for name, entry in found.items():
-        jobs = [Images.reopen(run / "members" / f"{name}-{seed}") for seed in (0, 1)]
+        jobs = [ClassifyImages.reopen(run / "members" / f"{name}-{seed}") for seed in (0, 1)]
         splits = jobs[0].load_splits()
         true = jobs[0].targets(splits["test"])
         guesses = np.array([answers(job.run.path) for job in jobs])
@@ -77,7 +77,7 @@ def test_the_figures_are_those_of_the_members(compared):
 
 
 def answers(path):
-    job = Images.reopen(path)
+    job = ClassifyImages.reopen(path)
     job.load_best()
     return job.decide(job.predict_splits(job.load_splits(), ["test"])["test"])
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision import models as torchvision_models
 
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.look import explain, explain_plots, layer_calls
 
 SIDE = 14
@@ -31,7 +31,7 @@ def run(lab, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(run):
-    job = Images.reopen(run)
+    job = ClassifyImages.reopen(run)
     job.load_best()
     return job, job.load_splits()
 

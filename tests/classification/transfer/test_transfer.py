@@ -17,7 +17,7 @@ from common.options.config import build
 from common.training import layers, optim
 from labs.classification import task
 from labs.classification.config import RECIPES, ClassificationConfig
-from labs.classification.job import Images
+from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
 from labs.classification.models import catalogue, efficientnet_lite
 from labs.classification.transfer import frozen_features
@@ -39,7 +39,7 @@ def start(tmp_path):
     """Return a function that makes a run, which is not trained yet."""
 
     def call(**given):
-        return Images.start(configured(run_dir=str(tmp_path / "runs"), **given), [])
+        return ClassifyImages.start(configured(run_dir=str(tmp_path / "runs"), **given), [])
 
     return call
 
@@ -48,7 +48,7 @@ def start(tmp_path):
 def source(tmp_path_factory):
     """Return a finished run of lenet5 on digits."""
     folder = tmp_path_factory.mktemp("source")
-    job, splits = Images.start(configured(run_dir=str(folder), epochs=1, name="원본"), [])
+    job, splits = ClassifyImages.start(configured(run_dir=str(folder), epochs=1, name="원본"), [])
     job.train(splits, SILENT, lambda text: None)
     job.run.write("metrics", {})
     return job.run
@@ -233,7 +233,7 @@ def test_a_run_that_was_stopped_goes_on_bitwise(start, source, mode):
     broken, splits = start(**given)
     with pytest.raises(KeyboardInterrupt):
         broken.train(splits, SimpleNamespace(epoch=stop, progress=SILENT.progress), lambda _: None)
-    resumed = Images.reopen(broken.run.path)
+    resumed = ClassifyImages.reopen(broken.run.path)
     resumed.train(resumed.load_splits(), SILENT, lambda text: None)
     assert whole.run.best.read_bytes() != b""
     one, other = load_file(whole.run.best), load_file(resumed.run.best)
@@ -302,7 +302,7 @@ def test_kept_features_give_the_figures_of_recomputed_ones(start, source, monkey
     lines = []
     kept.train(splits, SILENT, lines.append)
     assert any("features are kept" in line for line in lines)
-    monkeypatch.setattr(Images, "keepable", lambda job, samples: None)
+    monkeypatch.setattr(ClassifyImages, "keepable", lambda job, samples: None)
     plain, splits = start(**given)
     plain.train(splits, SILENT, lambda text: None)
     for one, other in zip(kept.run.history, plain.run.history, strict=True):
@@ -405,7 +405,7 @@ def test_a_vision_transformer_takes_weights_of_another_image_size(tmp_path):
 
 def test_a_run_gives_all_but_its_classifier_and_its_inputs(start, source):
     job, splits = start(weights=f"run:{source.path}", image_size=None, data="digits")
-    theirs = Images.reopen(source.path)
+    theirs = ClassifyImages.reopen(source.path)
     assert job.card.image_size == theirs.card.image_size == 12
     assert (job.card.mean, job.card.std) == (theirs.card.mean, theirs.card.std)
     before = state(job.model)
@@ -420,7 +420,7 @@ def test_a_run_stands_without_the_run_it_started_from(start, source):
     job.train(splits, SILENT, lambda text: None)
     moved = source.path.rename(source.path.with_name("moved"))
     try:
-        again = Images.reopen(job.run.path)
+        again = ClassifyImages.reopen(job.run.path)
         again.load_best()
         again.predict_splits(again.load_splits(), ["test"])
     finally:
@@ -588,7 +588,7 @@ def test_help_knows_the_options_without_torch():
 
 def test_a_task_thaws_by_the_epoch(source):
     config = configured(weights=f"run:{source.path}", transfer="gradual")
-    card = Images.reopen(source.path).card
+    card = ClassifyImages.reopen(source.path).card
     made = task.build_task(config, torch.zeros(4, dtype=torch.int64), card, None)
     model = models.build("lenet5", 1, 12, 10)
     made.training_mode(model, 1)

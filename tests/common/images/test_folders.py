@@ -25,7 +25,7 @@ from common.images.folders import (
     load_embedded,
     load_folder,
 )
-from common.io.download import DownloadError
+from common.io.fetch import DownloadError
 
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
 

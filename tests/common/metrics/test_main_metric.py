@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, mean_absolute_error
 
-from common.metrics.main_metric import ACCURACY, BALANCED_ACCURACY, MAE, Headline
+from common.metrics.main_metric import ACCURACY, BALANCED_ACCURACY, MAE, MainMetric
 
 
 def both(values):
@@ -60,7 +60,7 @@ def test_neighbors_that_depend_on_each_other_widen_the_interval():
     walk = np.cumsum(np.random.default_rng(0).normal(size=400))
 
     def width(block):
-        error = Headline("mae", "", lambda a, b: np.abs(a - b), np.mean, False, block=block)
+        error = MainMetric("mae", "", lambda a, b: np.abs(a - b), np.mean, False, block=block)
         low, high = error.measure(walk, np.zeros(400))["mae_interval"]
         return high - low
 

@@ -9,8 +9,9 @@ import pytest
 
 from common import signals
 from common.errors import ConfigError, NonFiniteError, RunError, SaveError, Stopped
-from common.options import commandline
+from common.options import commandline, terminal
 from common.options.config import TrainingConfig, build, option
+from common.runs import commands
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def test_a_signal_ends_a_command_with_its_code(signum, run):
 
 def test_a_stopped_run_tells_how_to_go_on(run, tmp_path):
     def body(options, problems):
-        with commandline.saved_in(tmp_path / "run", "python -m toy train"):
+        with terminal.saved_in(tmp_path / "run", "python -m toy train"):
             signals.raise_stopped(signal.SIGTERM)
 
     code, _, err, *_ = run("train", body=body)
@@ -131,7 +132,7 @@ def test_a_stopped_run_tells_how_to_go_on(run, tmp_path):
 
 
 def test_other_errors_pass_through_saved_in(tmp_path):
-    with pytest.raises(RunError, match="^bad$"), commandline.saved_in(tmp_path, "python -m toy"):
+    with pytest.raises(RunError, match="^bad$"), terminal.saved_in(tmp_path, "python -m toy"):
         raise RunError("bad")
 
 
@@ -246,7 +247,7 @@ def test_help_is_grouped(run):
 
 
 def test_a_table_in_a_pipe_is_plain_ascii_lines(capsys):
-    commandline.show_table(
+    terminal.show_table(
         "A title that is longer than the table", ["name", "b"], [["x", "1"], ["y", "22"]]
     )
     lines = capsys.readouterr().out.splitlines()
@@ -260,12 +261,12 @@ def test_a_table_in_a_pipe_is_plain_ascii_lines(capsys):
 
 @pytest.mark.parametrize("name", ["고양이 [a]", "[red]cat[/red]", "x[/b]", ":cat:", "\\[a]"])
 def test_names_in_tables_are_shown_as_they_are(name, capsys):
-    commandline.show_table(name, [name], [[name]])
+    terminal.show_table(name, [name], [[name]])
     assert capsys.readouterr().out.count(name) == 3
 
 
 def test_a_long_cell_is_folded_not_cut(capsys):
-    commandline.show_table("t", ["name"], [["x" * 300]])
+    terminal.show_table("t", ["name"], [["x" * 300]])
     assert capsys.readouterr().out.count("x") == 300
 
 
@@ -286,7 +287,7 @@ def test_a_long_cell_is_folded_not_cut(capsys):
     ],
 )
 def test_figures_are_written_with_four_digits(value, text):
-    assert commandline.figure_text(value) == text
+    assert terminal.figure_text(value) == text
 
 
 def test_an_epoch_has_one_line_with_a_star_for_the_best(capsys):
@@ -298,7 +299,7 @@ def test_an_epoch_has_one_line_with_a_star_for_the_best(capsys):
         "validation/f1": 0.5,
         "seconds": 1.25,
     }
-    with commandline.display(10, ["validation/accuracy"]) as display:
+    with terminal.display(10, ["validation/accuracy"]) as display:
         display.progress(None)  # nothing to move in a pipe
         display.epoch(row, best=True)
         display.epoch(row, best=False)
@@ -311,12 +312,12 @@ def test_an_epoch_has_one_line_with_a_star_for_the_best(capsys):
 def test_on_a_terminal_a_bar_shows_progress(monkeypatch):
     from rich.console import Console
 
-    from common.training import Progress
+    from common.history import Progress
 
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, markup=False)
-    monkeypatch.setattr(commandline, "stderr", lambda: console)
-    with commandline.display(4, []) as display:
+    monkeypatch.setattr(terminal, "stderr", lambda: console)
+    with terminal.display(4, []) as display:
         display.progress(Progress(1, 5, 10, 1234.5, {"loss": 0.5}))
         display._bar.refresh()
     shown = screen.getvalue()
@@ -330,7 +331,7 @@ def test_a_summary_shows_shapes_and_totals(capsys):
     from torch import nn
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Sequential(nn.Linear(3, 2)))
-    commandline.show_summary(model, (1, 2, 2), "toy", depth=1)
+    commands.show_summary(model, (1, 2, 2), "toy", depth=1)
     out = capsys.readouterr().out
     assert out.startswith("toy on 1x2x2\n")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines()]
@@ -345,8 +346,8 @@ def test_a_summary_shows_shapes_and_totals(capsys):
 
 PIPE = """
 import click
-from common import cli
-@click.group(cls=cli.LabGroup)
+from common.options import commandline, terminal
+@click.group(cls=commandline.LabGroup)
 def group(): pass
 @group.command()
 def words():
@@ -354,8 +355,8 @@ def words():
 @group.command()
 def table():
     input()
-    cli.show_table("t", ["name"], [["x" * 100]] * 2000)
-cli.main(group, "toy")
+    terminal.show_table("t", ["name"], [["x" * 100]] * 2000)
+commandline.main(group, "toy")
 """
 
 

@@ -8,20 +8,10 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from common import seeding
 from common.errors import DataError
 from common.images import augment
-from common.training.batches import (
-    Batches,
-    Padded,
-    Repeated,
-    Updates,
-    as_updates,
-    batch_size,
-    repeated_rows,
-    sample_rows,
-    spans,
-    split_rows,
-    thinned_rows,
-)
+from common.training.batches import Batches, Repeated, Updates, as_updates, batch_size, spans
 from common.training.compute import Compute
+from common.training.sequences import Padded
+from common.training.splits import repeated_rows, sample_rows, split_rows, thinned_rows
 
 
 class Items(Dataset):

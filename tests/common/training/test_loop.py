@@ -21,7 +21,8 @@ from common.training import compute, loop, optim
 from common.training.batches import Batches
 from common.training.checkpoint import Checkpoints, Memory, load
 from common.training.compute import Compute
-from common.training.loop import Task, epochs, evaluate, fit, infer, train_step
+from common.training.loop import epochs, evaluate, fit, infer, train_step
+from common.training.task import Task
 
 each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 

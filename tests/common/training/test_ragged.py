@@ -4,8 +4,9 @@ from torch import nn
 
 from common import seeding
 from common.training import Task, infer
-from common.training.batches import Batches, Padded, Ragged, bucketed
+from common.training.batches import Batches
 from common.training.compute import Compute
+from common.training.sequences import Padded, Ragged, bucketed
 
 
 @pytest.fixture(scope="module")

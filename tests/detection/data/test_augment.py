@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from common.training.batches import Batches, Place, Ragged
+from common.training.batches import Batches, Place
+from common.training.sequences import Ragged
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data.load import GREY, BoxSet, Letterbox

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.training.batches import Padded, Ragged
 from common.training.compute import Compute
+from common.training.sequences import Padded, Ragged
 from labs.detection import task
 from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet

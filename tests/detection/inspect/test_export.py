@@ -12,7 +12,7 @@ import torchvision
 from rich.console import Console
 
 from common.errors import RunFailed
-from common.options.commandline import Display
+from common.options.terminal import Display
 from common.training import checkpoint
 from labs.detection.config import DetectionConfig
 from labs.detection.inspect import export

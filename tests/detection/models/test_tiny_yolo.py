@@ -6,9 +6,9 @@ from torch import nn
 
 from common.images.augment import Pipeline
 from common.training import When, evaluate, optim, train_step
-from common.training.batches import Padded
 from common.training.compute import Compute
 from common.training.means import shares
+from common.training.sequences import Padded
 from labs.detection import boxes as geometry
 from labs.detection.data.scenes import Composer
 from labs.detection.models.tiny_yolo import (

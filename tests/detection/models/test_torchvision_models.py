@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from common.training import When
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.detection.models import torchvision_models
 from labs.detection.task import MOST
 

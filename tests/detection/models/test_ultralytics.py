@@ -11,8 +11,9 @@ from torch import nn
 from common import training
 from common.errors import ConfigError, RunError
 from common.training import When, optim
-from common.training.batches import Batches, Padded, Ragged
+from common.training.batches import Batches
 from common.training.checkpoint import Checkpoints
+from common.training.sequences import Padded, Ragged
 from labs.detection import names
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment

@@ -64,7 +64,7 @@ def test_origins_that_a_series_lacks_do_not_count():
 
 def test_the_headline_is_the_mase_of_the_figures():
     scale = NAIVE[:, None]
-    found = metrics.headline(6).measure(FORECASTS / scale, TRUTH / scale)
+    found = metrics.main_metric(6).measure(FORECASTS / scale, TRUTH / scale)
     figures = metrics.figures(FORECASTS, TRUTH, NAIVE, block=6)
     assert found["mase"] == pytest.approx(figures["mase"])
     assert found["mase_interval"] == pytest.approx(figures["mase_interval"])
@@ -84,7 +84,7 @@ def test_blocks_are_honest_about_overlapping_windows():
 def test_the_lead_over_oneself_is_nothing():
     baselines = {"same": {"validation": FORECASTS, "test": FORECASTS}}
     both = {"validation": TRUTH, "test": TRUTH}
-    found = metrics.headline(6).compare(baselines["same"], baselines, both)["same"]
+    found = metrics.main_metric(6).compare(baselines["same"], baselines, both)["same"]
     assert (found["lead"], found["lead_interval"]) == (0, [0, 0])
 
 

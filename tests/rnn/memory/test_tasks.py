@@ -99,9 +99,9 @@ def test_loss_errors_and_figures_agree(name):
     outputs = task.outputs(model, batch)
     mean = errors.mean().item()
     assert task.loss(model, batch, None)["loss"].item() == pytest.approx(mean)
-    assert task.figures(outputs)[task.headline.name] == pytest.approx(mean)
-    measured = task.headline.measure(task.decide(outputs), task.truth(batch[1]))
-    assert measured[task.headline.name] == pytest.approx(mean)
+    assert task.figures(outputs)[task.main_metric.name] == pytest.approx(mean)
+    measured = task.main_metric.measure(task.decide(outputs), task.truth(batch[1]))
+    assert measured[task.main_metric.name] == pytest.approx(mean)
 
 
 def test_the_last_error_is_that_of_the_last_step():

@@ -5,10 +5,11 @@ import unicodedata
 import pytest
 import torch
 
+from common import files
 from common.errors import DataError
-from common.io import download
+from common.io import fetch as download
 from common.options.config import build
-from common.training.batches import split_rows
+from common.training.splits import split_rows
 from labs.rnn.sentiment import data
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.data import Card, load, read_corpus, same_text, tweets
@@ -30,7 +31,7 @@ def config(**values):
 
 def known(path):
     """A download that needs no network, since the file is there."""
-    sha256 = download._sha256(path)
+    sha256 = files.sha256_of(path)
     return download.Remote(f"https://nowhere.invalid/{path.name}", sha256, path.stat().st_size)
 
 

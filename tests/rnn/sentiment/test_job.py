@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from common.options.config import build
 from common.runs.job import Job
-from common.training.batches import Padded
 from common.training.compute import Compute
+from common.training.sequences import Padded
 from labs.rnn.sentiment import baselines
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.explain import explain

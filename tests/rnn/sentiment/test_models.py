@@ -7,7 +7,7 @@ from torch import nn
 
 from common.errors import ConfigError
 from common.options.config import build as build_config
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.sentiment.config import CELLS, ENCODINGS, POOLS, SentimentConfig
 from labs.rnn.sentiment.models import NGramBag, OneHot, Text, build
 from labs.rnn.sentiment.ngrams import ROWS, ngrams

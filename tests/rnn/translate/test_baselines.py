@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.training.batches import Ragged
+from common.training.sequences import Ragged
 from labs.rnn.translate import baselines
 from labs.rnn.translate.data import Split
 from labs.rnn.translate.measures import CHRF, EXACT_MATCH
@@ -49,9 +49,9 @@ def test_chunks_change_nothing(monkeypatch):
     assert np.array_equal(baselines.nearest(TRAIN, asked, (1, 3)), whole)
 
 
-@pytest.mark.parametrize("headline", [CHRF, EXACT_MATCH])
-def test_both_answer_for_validation_and_test(headline):
-    found = baselines.translations(SPLITS, headline)
+@pytest.mark.parametrize("main_metric", [CHRF, EXACT_MATCH])
+def test_both_answer_for_validation_and_test(main_metric):
+    found = baselines.translations(SPLITS, main_metric)
     assert list(found) == ["nearest source", "copy"]
     assert found["copy"]["test"].tolist() == SPLITS["test"].sources
     assert found["nearest source"]["validation"].tolist() == SPLITS["validation"].targets

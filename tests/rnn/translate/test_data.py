@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from common.errors import DataError
-from common.io.download import DownloadError, Remote
+from common.io.fetch import DownloadError, Remote
 from labs.rnn.translate import data
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import Card, decode, encode, load, same_text

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.translate.decoding import search
 from labs.rnn.translate.models import BOS, DECODERS, EOS, PAD, UNK, Translator
 

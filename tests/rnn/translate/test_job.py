@@ -108,7 +108,7 @@ def test_other_options_run_to_the_end(tmp_path, values):
     job, splits = trained(tmp_path, **{"limit": 80, "epochs": 1} | values)
     metrics = job.conclude(splits, 0.0)
     assert math.isfinite(metrics["test"]["loss"])
-    assert job.headline.name in metrics["test"]
+    assert job.main_metric.name in metrics["test"]
     assert job.run.report.exists()
     drawn = any(path.name.startswith("attention") for path in job.run.figures.iterdir())
     assert drawn is (job.config.attention != "none")
@@ -121,7 +121,7 @@ def test_headline_and_monitor_follow_the_data(tmp_path):
             TranslateConfig, ("test", {"data": data, "limit": 30, "run_dir": str(tmp_path)})
         )
         job, splits = Translate.start(config, [])
-        found[data] = (job.headline.name, job.task(splits).monitor)
+        found[data] = (job.main_metric.name, job.task(splits).monitor)
     assert found == {
         "dates": ("exact_match", "validation/loss"),
         "addition": ("exact_match", "validation/loss"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from labs.rnn.translate.models import (
     BOS,
     DECODERS,

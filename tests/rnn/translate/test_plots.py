@@ -60,16 +60,16 @@ def test_long_tokens_are_shortened():
     assert max(map(len, labels(figure.axes[0], "x"))) <= 12
 
 
-@pytest.mark.parametrize("headline", [EXACT_MATCH, CHRF])
-def test_lengths_have_a_point_per_group(headline):
+@pytest.mark.parametrize("main_metric", [EXACT_MATCH, CHRF])
+def test_lengths_have_a_point_per_group(main_metric):
     draw = np.random.default_rng(0)
     sources = ["x" * size for size in draw.integers(1, 40, 120)]
     targets = np.array([f"낱말 {number}" for number in range(120)], object)
     translations = np.where(draw.random(120) < 0.5, targets, "낱말")
-    figure = plots.by_length(sources, translations, targets, headline)
+    figure = plots.by_length(sources, translations, targets, main_metric)
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert len(points) == 6
-    assert figure.axes[0].get_ylabel() == headline.label
+    assert figure.axes[0].get_ylabel() == main_metric.label
 
 
 def test_texts_of_one_length_are_one_group():

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from common import training
 from common.errors import NonFiniteError
 from common.training import When, optim
-from common.training.batches import Batches, Padded
+from common.training.batches import Batches
+from common.training.sequences import Padded
 from labs.rnn.translate.data import encode
 from labs.rnn.translate.models import BOS, DECODERS, EOS, Translator
 from labs.rnn.translate.task import Translation, before

@@ -10,7 +10,7 @@ from common.errors import ConfigError, RunError
 from common.files import write_text
 from common.images.inputs import read_images
 from common.metrics.main_metric import Array
-from common.options.commandline import figure_text, note
+from common.options.terminal import figure_text, note
 from common.report.html import Section, Table
 from common.runs import views
 from labs.autoencoder.views.clusters import assign
@@ -81,8 +81,8 @@ def view(
     )
     caption = f"{what}, perplexity {perplexity:.3g}; the axes have no meaning, near points do."
     pictures = (
-        material.drawn("latents", caption, plots.maps(panels, encoded.classes[rows], names)),
-        material.drawn(
+        material.save_picture("latents", caption, plots.maps(panels, encoded.classes[rows], names)),
+        material.save_picture(
             "trust",
             f"What maps of {table.points:,} points keep, of {len(trust.SEEDS)} seeds each.",
             plots.trust(table),
@@ -136,7 +136,7 @@ def placed(material: Material, paths: Sequence[Path]) -> View:
     vectors = encoded.latents[rows]
     coordinates = tsne.place(made, vectors, new)
     k = _neighbors(len(rows))
-    picture = material.drawn(
+    picture = material.save_picture(
         "placed",
         f"{len(names)} new image(s) as stars among {len(rows):,} of the {settings['split']} split.",
         plots.maps(

@@ -30,7 +30,7 @@ from common.errors import ConfigError, DataError, RunError
 from common.files import cache_dir
 from common.metrics.main_metric import Array
 from common.training import When
-from common.training.batches import Padded
+from common.training.sequences import Padded
 from common.training.weights import reason
 from labs.detection import masks, metrics
 from labs.detection.metrics import BOX

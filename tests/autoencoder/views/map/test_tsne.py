@@ -300,7 +300,7 @@ SCRIPT = """
 import numpy as np
 from common.errors import Stopped
 from common.signals import handled_by, raise_stopped
-from labs.autoencoder import maps
+from labs.autoencoder.views.map import tsne as maps
 
 vectors = np.random.default_rng(0).normal(size=(5000, 784)).astype(np.float32)
 maps.embed(vectors[:50], perplexity=5)

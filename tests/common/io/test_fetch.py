@@ -23,8 +23,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import DataError, InputError, SaveError
-from common.io import download
-from common.io.download import DownloadError, Remote, fetch, fetch_all, fetch_unpacked, unpack
+from common.io import fetch as download
+from common.io import unpack as unpacking
+from common.io.fetch import DownloadError, Remote, fetch, fetch_all, fetch_unpacked
+from common.io.unpack import unpack
 
 BODY = random.Random(0).randbytes(300_000)
 INSTEAD = "--data mnist5k needs no download"
@@ -304,7 +306,7 @@ def test_a_part_that_is_complete_is_verified(part, server, tmp_path):
 CLIENT = """
 import sys
 from pathlib import Path
-from common.io.download import Remote, fetch
+from common.io.fetch import Remote, fetch
 url, sha256, size, folder = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -637,7 +639,7 @@ def test_a_tar_is_unpacked(name, mode, tmp_path):
 
 def test_the_headers_of_many_members_are_fine(tmp_path):
     names = [str(number) for number in range(600)]
-    assert 512 * len(names) > download._HEADERS
+    assert 512 * len(names) > unpacking._HEADERS
     unpack(tarred([(name, b"") for name in names], tmp_path / "a"), tmp_path / "out")
     assert contents(tmp_path / "out") == dict.fromkeys(names, b"")
 
@@ -840,14 +842,14 @@ def test_a_zip_that_lies_about_its_size_is_refused(tmp_path):
 
 
 def test_a_tar_of_zeros_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_SMALL", 1 << 20)
+    monkeypatch.setattr(unpacking, "_SMALL", 1 << 20)
     archive = tarred([GOOD_FIRST, ("zeros", bytes(2 << 20))], tmp_path / "a")
     refused(archive, tmp_path, "unpacks to more than 1,048,576 bytes")
 
 
 def test_many_small_members_are_counted_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_SMALL", 10_000)
-    monkeypatch.setattr(download, "_RATIO", 1)
+    monkeypatch.setattr(unpacking, "_SMALL", 10_000)
+    monkeypatch.setattr(unpacking, "_RATIO", 1)
     members = [(str(number), bytes(3000)) for number in range(4)]
     unpack(zipped(members[:3], tmp_path / "three"), tmp_path / "out")
     refused(zipped(members, tmp_path / "four"), tmp_path, "unpacks to more than")
@@ -876,14 +878,14 @@ def test_a_sparse_tar_is_counted_by_what_it_writes(tmp_path):
 
 def test_a_member_larger_than_it_says_is_refused(tmp_path, monkeypatch):
     def lying(file):
-        yield download._Member("zeros", False, 10, lambda: io.BytesIO(bytes(11)))
+        yield unpacking._Member("zeros", False, 10, lambda: io.BytesIO(bytes(11)))
 
-    monkeypatch.setattr(download, "_members", lying)
+    monkeypatch.setattr(unpacking, "_members", lying)
     refused(zipped(GOOD, tmp_path / "a"), tmp_path, "larger than its header says")
 
 
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_MOST_MEMBERS", 3)
+    monkeypatch.setattr(unpacking, "_MOST_MEMBERS", 3)
     members = [(str(number), b"") for number in range(4)]
     unpack(zipped(members[:3], tmp_path / "three"), tmp_path / "out")
     refused(zipped(members, tmp_path / "four"), tmp_path, "more than 3 members")
@@ -951,7 +953,7 @@ def test_a_full_disk_leaves_nothing_unpacked(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     archive = zipped(GOOD, tmp_path / "a.zip")
-    monkeypatch.setattr(download, "write_json", full)
+    monkeypatch.setattr(unpacking, "write_json", full)
     with pytest.raises(SaveError, match="No space left"):
         unpack(archive, tmp_path / "out")
     assert list(files(tmp_path)) == ["a.zip"]
@@ -962,7 +964,7 @@ def test_a_stopped_unpacking_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     archive = zipped(GOOD, tmp_path / "a.zip")
-    monkeypatch.setattr(download, "write_json", stop)
+    monkeypatch.setattr(unpacking, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, tmp_path / "out")
     assert list(files(tmp_path)) == ["a.zip"]
