@@ -32,6 +32,11 @@ def generator(*keys: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive(*keys))
 
 
+def seed_weights(seed: int) -> None:
+    """Seed what draws a new model's weights: torch's default generator."""
+    torch.default_generator.manual_seed(derive(seed, INITIALIZATION))
+
+
 def permutation(seed: int, epoch: int, size: int) -> torch.Tensor:
     """Return the order of an epoch: int64 of shape (size,), each row once."""
     return torch.randperm(size, generator=generator(seed, ORDER, epoch))

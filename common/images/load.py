@@ -18,14 +18,10 @@ from common.images import augment, folders, policies
 from common.images.arrays import holds_arrays
 from common.images.decode import ImageFiles
 from common.images.folders import ImageSet
-from common.options.config import ImageConfig, nearest
+from common.options.config import IMAGE_SETS, ImageConfig, nearest
 from common.training.batches import Batches
 from common.training.compute import Compute
 from common.training.splits import sample_rows, split_rows
-
-SETS = (*folders.EMBEDDED, *folders.DOWNLOADS)
-PATHS: dict[str, Sequence[str]] = {"data": SETS, "data_dir": ()}
-"""Options that may hold a path, each with the names that are none: `Job.paths`."""
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
@@ -143,7 +139,7 @@ def _find(
         raise DataError(
             f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
             f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
-            f"{nearest(config.data, SETS)}"
+            f"{nearest(config.data, IMAGE_SETS)}"
         )
     if holds_arrays(path):
         return _fitted(folders.load_arrays(path), config, color, numeric, least)
@@ -278,6 +274,11 @@ def batches(
         **batching(config, training=training),
         **options,
     )
+
+
+def unlabelled(images: Tensor, prepare: augment.Pipeline, compute: Compute) -> Batches:
+    """Return uint8 images (N, C, S, S) of which nothing is known as the loop takes them."""
+    return Batches((images,), _EVALUATION_BATCH, prepare=prepare, compute=compute)
 
 
 def batching(config: ImageConfig, *, training: bool) -> dict[str, Any]:

@@ -202,18 +202,6 @@ def others(specs: Sequence[str]) -> tuple[str, ...]:
     return tuple(spec for spec in specs if not spec.startswith(POLICY))
 
 
-def located(specs: Sequence[str]) -> tuple[str, ...]:
-    """Return the specs with the paths of policies made absolute."""
-    return tuple(_located(spec) for spec in specs)
-
-
-def _located(spec: str) -> str:
-    name = spec.removeprefix(POLICY)
-    if not spec.startswith(POLICY) or name in POLICIES:
-        return spec
-    return f"{POLICY}{Path(name).expanduser().absolute()}"
-
-
 def check(specs: Sequence[str], split: ImageSet) -> None:
     """Try the policies on some images of the split that they are to change.
 

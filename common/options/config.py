@@ -12,10 +12,10 @@ import math
 import tomllib
 import types
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 from common.errors import ConfigError
 
@@ -23,6 +23,7 @@ OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
 DECODING = ("auto", "memory", "cache", "stream")
 AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
+IMAGE_SETS = ("mnist5k", "digits", "mnist", "fashion-mnist", "cifar10")  # known by name
 POLICY = "policy:"  # before the name of one of these, or a file, in --augment
 POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
@@ -145,6 +146,29 @@ class TrainingConfig:
         None, "the run's own name; model, data and a number when not given", saved=False
     )
 
+    paths: ClassVar[Mapping[str, Collection[str]]] = {}
+    """Options that may hold a path, each with the names that are none."""
+
+    @property
+    def title(self) -> str:
+        """What the network is called in tables and reports."""
+        raise AttributeError(f"{type(self).__name__} trains no network")
+
+    @property
+    def stem(self) -> str:
+        """What run folders are named after, beside the data."""
+        return self.title
+
+    def located(self) -> Self:
+        """Return the config with the user's paths made absolute, so that a run can move."""
+        given = {name: getattr(self, name) for name in self.paths}
+        changes: dict[str, Any] = {
+            name: located(value)
+            for name, value in given.items()
+            if value and value not in self.paths[name]
+        }
+        return dataclasses.replace(self, **changes)
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = []
@@ -196,6 +220,11 @@ class ImageConfig(TrainingConfig):
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
+    paths: ClassVar = {"data": IMAGE_SETS, "data_dir": ()}
+
+    def located(self) -> Self:
+        """Make the paths of policies absolute, too."""
+        return dataclasses.replace(super().located(), augment=tuple(map(_located, self.augment)))
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
@@ -251,6 +280,18 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _located(spec: str) -> str:
+    """Return a spec of --augment with the path of a policy made absolute."""
+    is_file = spec.startswith(POLICY) and spec.removeprefix(POLICY) not in POLICIES
+    return located(spec, POLICY) if is_file else spec
+
+
+def located(path: str, prefix: str = "") -> str:
+    """Return a path made absolute, behind a prefix such as `run:` where it has it."""
+    before = prefix if path.startswith(prefix) else ""
+    return f"{before}{Path(path.removeprefix(prefix)).expanduser().absolute()}"
 
 
 def flag(name: str) -> str:

@@ -128,7 +128,7 @@ def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
     more = len(job.card.skipped) - 10
     if more > 0:
         terminal.note(f"{job.remark} {more} more; all are listed in {job.run.path}/data.json")
-    terminal.note(f"{job.title} on {job.card.source}, {job.compute}; {job.run.path}")
+    terminal.note(f"{job.config.title} on {job.card.source}, {job.compute}; {job.run.path}")
     command = f"python -m labs.{job.lab} {job.verb}"
     with job.run.locked(), terminal.saved_in(job.run.path, command):
         prepared = time.perf_counter() - begun
@@ -136,18 +136,20 @@ def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
         with terminal.display(job.config.epochs, shown) as display:
             job.train(splits, display, terminal.note)
         terminal.note("measuring on the test split, and the baselines")
-        metrics = job.conclude(splits, prepared)
+        from common.runs.conclude import conclusion_of
+
+        metrics = conclusion_of(job).conclude(splits, prepared)
     show_results(job, metrics)
 
 
 def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     """Print the result of a run: the network and its baselines, and what to make of it."""
-    from common.runs import sections
+    from common.runs.conclude import conclusion_of
 
-    label = job.main_metric.label
+    conclusion, label = conclusion_of(job), job.main_metric.label
     columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
-    terminal.show_table(job.card.source, columns, sections.results_table(job, metrics))
-    terminal.say(job.verdict(metrics))
+    terminal.show_table(job.card.source, columns, conclusion.table(metrics))
+    terminal.say(conclusion.verdict(metrics))
     click.echo(
         f"Best epoch {metrics['best_epoch']}; trained for {metrics['seconds']['train']:.1f} s."
     )
@@ -162,11 +164,13 @@ def evaluate(
     Returns:
         The job, what its task collects of the split, and the split, for what a lab has to add.
     """
+    from common.runs.conclude import conclusion_of
+
     job = kind.reopen(run, device)
     job.load_best()
     splits = job.load_splits()
     outputs = job.predict_splits(splits, [split])[split]
-    figures = job.figures(outputs, splits[split])
+    figures = conclusion_of(job).figures(outputs, splits[split])
     rows = [
         [
             name,
@@ -183,11 +187,12 @@ def evaluate(
 
 def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
     """Draw a finished run's report again."""
+    from common.runs.conclude import conclusion_of
+
     job = kind.reopen(run, device)
-    metrics = job.run.read("metrics")
+    job.run.read("metrics")  # it must be finished
     job.load_best()
-    splits = job.load_splits()
-    job.write_report(job.predict_splits(splits, ["test"])["test"], splits, metrics)
+    conclusion_of(job).report_again(job.load_splits())
     click.echo(f"Report: {job.run.report}")
 
 

@@ -20,8 +20,9 @@ from common.options import terminal
 from common.options.config import TrainingConfig, build, read_toml, to_toml
 from common.runs import commands
 from common.runs import folder as runs
+from common.runs.conclude import conclusion_of
 from common.runs.folder import Run
-from common.runs.job import Job
+from common.runs.job import Job, Splits
 from common.training.compute import Compute
 
 C = TypeVar("C", bound=TrainingConfig)
@@ -78,6 +79,23 @@ class Members(ABC, Generic[C]):
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the result."""
 
+    @classmethod
+    def located(cls, config: C) -> C:
+        """Return the config with all that its members share made explicit."""
+        return config.located()
+
+    @classmethod
+    def refuse(cls, job: Any, splits: Splits) -> None:
+        """Refuse what there is nothing to compare in, before there is a run folder.
+
+        Args:
+            job: one of the members.
+            splits: its data.
+
+        Raises:
+            InputError: this data has nothing to compare.
+        """
+
     def train_member(self, job: Any, label: str) -> bool:
         """Train a member to its end; says whether it is to be measured.
 
@@ -89,7 +107,7 @@ class Members(ABC, Generic[C]):
         splits = job.load_splits()
         with terminal.display(job.config.epochs, [f"validation/{job.main_metric.name}"]) as display:
             job.train(splits, display, terminal.note)
-        job.conclude(splits, 0.0)
+        conclusion_of(job).conclude_member(splits)
         return True
 
     # --- what all of them do --------------------------------------------------------------------
@@ -138,17 +156,18 @@ class Members(ABC, Generic[C]):
             InputError: the device or the name cannot be had, or a member cannot be trained: its
                 options contradict each other, or its data or model cannot be had.
         """
-        config = cls.member.located(config)
-        compute = Compute(config.device, config.precision)
+        config = cls.located(config)
         plan = cls.plan(config).values()
         if problems := dict.fromkeys(each for member in plan for each in member.problems()):
             raise ConfigError(list(problems))
         for member in {dataclasses.replace(each, seed=config.seed): each for each in plan}.values():
-            splits, card = cls.member.load(member)
-            cls.member(member, compute, card).check(splits)
+            cls.refuse(*cls.member.check(member))
         run = runs.create(Path(config.run_dir), cls.lab, config.name, cls.stem(config))
         about = {"lab": cls.lab, "job": cls.verb, "command": list(command)}
-        run.write("environment", {**about, **runs.environment(str(compute))})
+        run.write(
+            "environment",
+            {**about, **runs.environment(str(Compute(config.device, config.precision)))},
+        )
         write_text(run.config, to_toml(config))  # the last: it makes the folder a run
         return cls(run, config)
 

@@ -1,20 +1,20 @@
-"""A run with what its config builds: started or opened again, trained, and concluded.
+"""A run with what its config builds: the contract of a kind of job, and how it starts and trains.
 
 Each kind of job (classifying images, sentiment, a forecast) derives from `Job` and says what only
-it can know: how to load its data, build its model and its task, and what to measure and to show.
+it can know: how to load its data, build its model and its task, what it answers and what is true.
+What is measured of a trained run, and what its report says, is `common.runs.conclude`.
 """
 
+import contextlib
 import dataclasses
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
-import torch
 from torch import Tensor, nn
 
-from common import training
+from common import seeding, training
 from common.card import DataCard
 from common.errors import RunError
 from common.files import write_text
@@ -23,8 +23,7 @@ from common.metrics.main_metric import Array, MainMetric
 from common.options.config import TrainingConfig, read_toml, to_toml
 from common.options.config import build as build_config
 from common.options.terminal import Display
-from common.report.html import PictureSaver, Section
-from common.runs import folder as runs
+from common.runs import folder
 from common.runs.folder import Run
 from common.training import optim
 from common.training.batches import Updates, close
@@ -33,23 +32,36 @@ from common.training.compute import Compute, one_thread, set_threads
 
 Splits = Mapping[str, Any]
 Outputs = Mapping[str, Tensor]
-
+Say = Callable[[str], None]  # called with a line for the user
 
 C = TypeVar("C", bound=TrainingConfig)
 K = TypeVar("K", bound=DataCard)
 
 
+class Prepared(NamedTuple):
+    """What `fit` is handed beside the model."""
+
+    task: training.Task
+    train: Updates
+    validation: Updates
+
+
 class Job(ABC, Generic[C, K]):
     """A run with what its config builds.
+
+        job, splits = Sentiment.start(SentimentConfig(epochs=2), sys.argv)
+        job.train(splits, display, print)
+        conclude.conclusion_of(job).conclude(splits, prepared=0.0)
 
     Attributes:
         lab: the lab's name.
         verb: the command that trains such a run.
         config_type: the class of its config.
         card_type: the class of its data's card.
+        conclusion: `module:class` of what measures and reports it, a `conclude.Conclusion`.
         remark: what became of the samples that `card.skipped` lists.
-        paths: fields of the config that may hold a path, each with the names that are none.
-        main_metric: the figure by which it is held against baselines.
+        optimizer_options: fields of the config that go to the optimizer beside the usual ones.
+        main_metric: by which it is compared with baselines.
         run: the run folder, once there is one.
         config: what to train.
         compute: where.
@@ -59,16 +71,16 @@ class Job(ABC, Generic[C, K]):
 
     lab: ClassVar[str]
     verb: ClassVar[str] = "train"
-    remark: ClassVar[str] = "skipped"
-    paths: ClassVar[Mapping[str, Collection[str]]] = {}
     config_type: ClassVar[type[Any]]
     card_type: ClassVar[type[Any]]
+    conclusion: ClassVar[str]
+    remark: ClassVar[str] = "skipped"
+    optimizer_options: ClassVar[tuple[str, ...]] = ()
     run: Run
 
     def __init__(self, config: C, compute: Compute, card: K):
         self.config, self.compute, self.card = config, compute, card
-        with one_thread():
-            self.model = self.build_model()
+        self.model = self.initial_model()
         if compute.device.type == "cpu":
             set_threads(config.threads, self.work())
 
@@ -76,16 +88,25 @@ class Job(ABC, Generic[C, K]):
 
     @classmethod
     @abstractmethod
-    def load(cls, config: C) -> tuple[Splits, K]:
+    def load(cls, config: C, card: K | None = None) -> tuple[Splits, K]:
         """Load `train`, `validation` and `test`, with their card.
+
+        Args:
+            config: what to load.
+            card: of a run that is there, to load its data as it was loaded then.
 
         Raises:
             DataError: the data cannot be had, or cannot be used.
         """
 
+    @classmethod
+    def suited(cls, config: C, splits: Splits, card: K) -> C:
+        """Return the config with what the data decides, before the model is built."""
+        return config
+
     @abstractmethod
     def build_model(self) -> nn.Module:
-        """Return the config's model for the data of the card, with the weights of the seed."""
+        """Return the config's model for the data of the card; torch's generator is seeded."""
 
     @abstractmethod
     def task(self, splits: Splits) -> training.Task:
@@ -101,94 +122,56 @@ class Job(ABC, Generic[C, K]):
 
     @property
     @abstractmethod
-    def title(self) -> str:
-        """What the network is called in tables and reports."""
-
-    @property
-    def stem(self) -> str:
-        """What run folders are named after, beside the data."""
-        return self.title
-
-    @property
-    @abstractmethod
     def main_metric(self) -> MainMetric:
-        """The figure by which the network is held against baselines."""
+        """The metric by which the network is compared with baselines."""
 
     @abstractmethod
     def decide(self, outputs: Outputs) -> Array:
-        """Return the predictions, (N, ...), from what the task collected of a split."""
+        """Return the predictions, (N, ...), from what the task collected, or from answers."""
 
     @abstractmethod
     def targets(self, split: Any) -> Array:
         """Return what is true of a split, (N, ...), as the main metric takes it."""
 
     @abstractmethod
-    def figures(self, outputs: Outputs, split: Any) -> dict[str, Any]:
-        """Return the figures of a split for metrics.json, the main metric's with its interval."""
-
-    @abstractmethod
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return what each baseline predicts for `validation` and `test`, by its name."""
-
-    @abstractmethod
-    def sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> list[Section]:
-        """Return what the report says of this job alone.
+    def answers(self, inputs: Any) -> Outputs:
+        """Return what the model says of inputs of which nothing is known, a row for each.
 
         Args:
-            outputs: what the task collects of the test split.
-            splits: the data.
-            figures: what metrics.json holds.
-            save_picture: saves a figure, and returns it for a section.
+            inputs: as users give them, read: images, texts, the past of series.
         """
 
-    @classmethod
-    def located(cls, config: C) -> C:
-        """Return the config with the user's paths made absolute, so that a run can move."""
-        given = {name: getattr(config, name) for name in cls.paths}
-        absolute: dict[str, Any] = {
-            name: str(Path(value).expanduser().absolute())
-            for name, value in given.items()
-            if value and value not in cls.paths[name]
-        }
-        return dataclasses.replace(config, **absolute)
+    def labelled(self, path: Path) -> Any:
+        """Return a file or folder of a user's as a split, in the run's own classes.
 
-    def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
-        """Return `validation`, `test` and `baselines` of metrics.json.
-
-        Args:
-            outputs: what the task collects of `validation` and `test`.
-            splits: the data.
+        Raises:
+            DataError: it cannot be read, or has what the run does not know.
+            RunError: such a run learns from no files.
         """
-        names = ("validation", "test")
-        network = {name: self.decide(outputs[name]) for name in names}
-        targets = {name: self.targets(splits[name]) for name in names}
-        return {
-            **{name: self.figures(outputs[name], splits[name]) for name in names},
-            "baselines": self.main_metric.compare(network, self.baselines(splits), targets),
-        }
+        raise RunError(f"{self.run.path} was trained by `{self.verb}`, which takes no files")
 
-    def warm_start(self, splits: Splits) -> None:  # noqa: B027 - most models know nothing before
+    def warm_start(self, splits: Splits, say: Say) -> None:  # noqa: B027 - most know nothing before
         """Give the model what it is to know before training, such as pretrained vectors.
 
-        It is called before there is a run folder, to refuse what cannot be had, and again before
+        Called before there is a run folder, to refuse what cannot be had, and again before
         training; of a run that goes on, the checkpoint has the last word.
         """
 
-    def about_baselines(self) -> str:
-        """Return what the report says of how the baselines were made."""
-        return ""
+    @contextlib.contextmanager
+    def prepare(self, splits: Splits, say: Say) -> Iterator[Prepared]:
+        """Yield what the model trains with; inside the block it may train in another way."""
+        train = self.batches(splits["train"], training=True)
+        validation = self.batches(splits["validation"])
+        yield Prepared(self.task(splits), train, validation)
+        close(train, validation)
 
-    def verdict(self, figures: Mapping[str, Any]) -> str:
-        """Say what came out, and whether the network beats the baselines."""
-        return self.main_metric.verdict(figures, self.title)
+    def initial_model(self) -> nn.Module:
+        """Return the model with the weights that the seed names."""
+        seeding.seed_weights(self.config.seed)
+        with one_thread():
+            return self.build_model()
 
-    # --- what all of them do --------------------------------------------------------------------
+    # --- start and reopen -----------------------------------------------------------------------
 
     @classmethod
     def start(cls, config: C, command: Sequence[str]) -> tuple[Self, Splits]:
@@ -201,24 +184,29 @@ class Job(ABC, Generic[C, K]):
         Raises:
             InputError: the device, the data, the model or the name cannot be had.
         """
-        compute = _compute(config)
-        splits, card = cls.load(config)
-        job = cls(cls.located(config), compute, card)
-        job.check(splits)
+        job, splits = cls.check(config)
         data = Path(getattr(config, "data", "")).stem
-        stem = f"{job.stem}-{data}" if cls.verb == "train" else f"{cls.verb}-{job.stem}-{data}"
+        stem = (
+            f"{config.stem}-{data}" if cls.verb == "train" else f"{cls.verb}-{config.stem}-{data}"
+        )
         job.create(Path(config.run_dir), config.name, stem, command)
         return job, splits
 
-    def check(self, splits: Splits) -> None:
-        """Refuse what training would stumble over, before there is a run folder.
+    @classmethod
+    def check(cls, config: C) -> tuple[Self, Splits]:
+        """Build all that a config asks for, and refuse what training would stumble over.
 
         Raises:
-            InputError: the optimizer, pretrained weights or the monitored figure cannot be had.
+            InputError: the device, the data, the model, the optimizer, pretrained weights or the
+                monitored figure cannot be had.
         """
-        self.optimizer()
-        self.warm_start(splits)
-        self._check_monitor(splits)
+        compute = _compute(config)
+        splits, card = cls.load(config)
+        job = cls(cls.suited(config.located(), splits, card), compute, card)
+        job.optimizer()
+        job.warm_start(splits, lambda line: None)
+        job._check_monitor(splits)
+        return job, splits
 
     def create(
         self, run_dir: Path, name: str | None, stem: str, command: Sequence[str] = ()
@@ -228,9 +216,9 @@ class Job(ABC, Generic[C, K]):
         Raises:
             RunError: the name is taken.
         """
-        self.run = runs.create(run_dir, self.lab, name, stem)
+        self.run = folder.create(run_dir, self.lab, name, stem)
         about = {"lab": self.lab, "job": self.verb, "command": list(command)}
-        self.run.write("environment", {**about, **runs.environment(str(self.compute))})
+        self.run.write("environment", {**about, **folder.environment(str(self.compute))})
         self.run.write("data", self.card.as_dict())
         write_text(self.run.config, to_toml(self.config))  # the last: it makes the folder a run
 
@@ -265,7 +253,7 @@ class Job(ABC, Generic[C, K]):
             ConfigError: its config.toml was changed into something wrong, or the device is not
                 here.
         """
-        run = runs.open_run(path, cls.lab, cls.verb)
+        run = folder.open_run(path, cls.lab, cls.verb)
         config = build_config(cls.config_type, (str(run.config), read_toml(run.config)))
         if device is not None:  # another one may lack the run's precision
             config = dataclasses.replace(config, device=device, precision="auto")
@@ -273,17 +261,13 @@ class Job(ABC, Generic[C, K]):
         job.run = run
         return job
 
-    def load_again(self) -> tuple[Splits, K]:
-        """Load the data of a run that is there, with its card of today."""
-        return self.load(self.config)
-
     def load_splits(self) -> Splits:
         """Load the run's data again.
 
         Raises:
             RunError: the data is no longer what the run was trained on.
         """
-        splits, card = self.load_again()
+        splits, card = self.load(self.config, self.card)
         if card.fingerprint != self.card.fingerprint:
             raise RunError(
                 f"the data of {self.run.path} has changed since it was trained: "
@@ -300,16 +284,19 @@ class Job(ABC, Generic[C, K]):
         load_weights(self.run.best, self.model)
         self.compute.place(self.model)
 
-    def optimizer(self, **options: Any) -> optim.AnyOptimizer:
-        """Return the config's optimizer of the model; `options` go to `optim.build`."""
+    # --- train ----------------------------------------------------------------------------------
+
+    def optimizer(self) -> optim.AnyOptimizer:
+        """Return the config's optimizer of the model."""
+        config = self.config
         return optim.build(
-            self.config.optimizer,
+            config.optimizer,
             self.model,
-            self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-            momentum=self.config.momentum,
-            nesterov=self.config.nesterov,
-            **options,
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            **{name: getattr(config, name) for name in self.optimizer_options},
         )
 
     def monitored(self, task: training.Task) -> tuple[str, str]:
@@ -317,13 +304,13 @@ class Job(ABC, Generic[C, K]):
         mode = None if self.config.mode == "auto" else self.config.mode
         return training.monitored(task, "validation", self.config.monitor, mode)
 
-    def train(self, splits: Splits, display: Display, say: Callable[[str], None]) -> None:
+    def train(self, splits: Splits, display: Display, say: Say) -> None:
         """Train to the end, from wherever the run stands; the best weights are then in the model.
 
         Args:
             splits: the data.
             display: shows the progress.
-            say: called with a line for the user about damaged checkpoints.
+            say: called with a line for the user, such as one about damaged checkpoints.
 
         Raises:
             Stopped: a signal came; the run is saved.
@@ -332,10 +319,12 @@ class Job(ABC, Generic[C, K]):
         """
         import sklearn.metrics  # noqa: F401 - or the first epoch's seconds would be those of this
 
-        config, task = self.config, self.task(splits)
-        self.warm_start(splits)
-        train = self.batches(splits["train"], training=True)
-        validation = self.batches(splits["validation"])
+        self.warm_start(splits, say)
+        with self.prepare(splits, say) as prepared:
+            self._fit(prepared, display, say)
+
+    def _fit(self, prepared: Prepared, display: Display, say: Say) -> None:
+        config, (task, train, validation) = self.config, prepared
         self.compute.place(self.model)
         optimizer = self.optimizer()
         monitor, mode = self.monitored(task)
@@ -377,51 +366,6 @@ class Job(ABC, Generic[C, K]):
             save_every=config.save_every,
             show=display.progress,
         )
-        close(train, validation)
-
-    def conclude(self, splits: Splits, prepared: float) -> dict[str, Any]:
-        """Measure a trained run on validation and, this once, on test; write report and figures.
-
-        Args:
-            splits: the data.
-            prepared: seconds that the command took before it trained.
-
-        Returns:
-            What metrics.json holds.
-        """
-        begun = time.perf_counter()
-        history = self.run.history
-        trained = sum(row["seconds"] for row in history)
-        monitor, mode = self.monitored(self.task(splits))
-        best = best_row(history, monitor, mode)
-        if best is None:
-            raise RunError(
-                f"no epoch of {self.run.path} has a number for {monitor}; choose another --monitor"
-            )
-        outputs = self.predict_splits(splits)
-        measured = self.measure(outputs, splits)
-        seconds = {"train": trained, "total": 0.0}
-        figures = {"best_epoch": best["epoch"], **measured, "seconds": seconds}
-        self.write_report(outputs["test"], splits, figures)
-        seconds["total"] = prepared + trained + time.perf_counter() - begun
-        self.run.write("metrics", figures)
-        return figures
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Draw the run's figures and write its report; the arguments are those of `sections`."""
-        from common.report import html as report
-        from common.runs import sections
-
-        save_picture = PictureSaver(self.run.figures)
-        parts = [
-            sections.result(self, figures, save_picture),
-            sections.learning(self, figures, save_picture),
-            *self.sections(outputs, splits, figures, save_picture),
-            *sections.repeat(self),
-        ]
-        title = f"{self.title} on {self.card.source}"
-        html = report.render(title, f"Run {self.run.path.name}", self.verdict(figures), parts)
-        report.write(self.run.report, html)
 
     def predict_splits(
         self, splits: Splits, names: Sequence[str] = ("validation", "test")
@@ -434,14 +378,6 @@ class Job(ABC, Generic[C, K]):
             found[name] = training.infer(self.model, task, batches, self.compute)
             close(batches)
         return found
-
-    def initialize(self) -> None:
-        """Seed what draws a new model's weights."""
-        from common import seeding
-
-        torch.default_generator.manual_seed(
-            seeding.derive(self.config.seed, seeding.INITIALIZATION)
-        )
 
     def _check_monitor(self, splits: Splits) -> None:
         """Refuse a figure that no epoch will report, before there is a run folder."""
@@ -462,7 +398,7 @@ def is_finished(path: Path, lab: str, verb: str) -> bool:
     Raises:
         RunError: there is no such run.
     """
-    return runs.open_run(path, lab, verb).finished
+    return folder.open_run(path, lab, verb).finished
 
 
 def _compute(config: TrainingConfig) -> Compute:

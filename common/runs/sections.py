@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from common.metrics import metrics
 from common.metrics.main_metric import Array
 from common.options.terminal import figure_text
-from common.report import plots
+from common.report import html, plots
 from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs.folder import Run
 
 if TYPE_CHECKING:
+    from common.runs.conclude import Conclusion
     from common.runs.job import Job
 
 CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
@@ -19,18 +20,33 @@ _PER_CLASS = ("precision", "recall", "f1", "support")
 _LISTED = 50  # skipped samples that the report names
 
 
-def result(job: "Job[Any, Any]", figures: Mapping[str, Any], save_picture: PictureSaver) -> Section:
-    """Hold the network against the baselines, in a table and a picture."""
-    main_metric, test = job.main_metric, figures["test"]
+def write_report(run: Run, title: str, verdict: str, parts: Sequence[Section]) -> None:
+    """Write the report of a run.
+
+    Args:
+        run: the run.
+        title: says what was done, with what.
+        verdict: the result in a sentence or two.
+        parts: what follows.
+    """
+    html.write(run.report, html.render(title, f"Run {run.path.name}", verdict, parts))
+
+
+def result(
+    conclusion: "Conclusion[Any]", figures: Mapping[str, Any], save_picture: PictureSaver
+) -> Section:
+    """Compare the network with the baselines, in a table and a picture."""
+    job, test = conclusion.job, figures["test"]
+    main_metric = job.main_metric
     columns = [main_metric.label, "validation", "test", "95 % interval", "network's lead"]
-    rows = [[*row, ""] for row in results_table(job, figures)]
+    rows = [[*row, ""] for row in conclusion.table(figures)]
     for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
         low, high = values["lead_interval"]
         lead = main_metric.text(values["lead"], "+")
         row[-1] = f"{lead} ({main_metric.text(low, '+')} to {main_metric.text(high, '+')})"
     entries = [
         Bar(name, values[main_metric.name], tuple(values[f"{main_metric.name}_interval"]))
-        for name, values in [(job.title, test), *figures["baselines"].items()]
+        for name, values in [(job.config.title, test), *figures["baselines"].items()]
         if name not in CONSTANT  # so far off that it would squeeze the axis
     ]
     return Section(
@@ -38,7 +54,7 @@ def result(job: "Job[Any, Any]", figures: Mapping[str, Any], save_picture: Pictu
         f"Best epoch {figures['best_epoch']}, chosen on the validation split; the test split was "
         f"used once, at the end. Trained for {figures['seconds']['train']:.1f} s. The lead is the "
         "difference on the same test samples, with a 95 % interval from a paired bootstrap. "
-        f"{job.about_baselines()}",
+        f"{conclusion.about_baselines()}",
         Table(columns, rows),
         (
             save_picture(
@@ -48,24 +64,6 @@ def result(job: "Job[Any, Any]", figures: Mapping[str, Any], save_picture: Pictu
             ),
         ),
     )
-
-
-def results_table(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row for the network and each baseline: name, validation, test, 95 % interval."""
-    name, text = job.main_metric.name, job.main_metric.text
-    network = (f"{job.title} (epoch {figures['best_epoch']})", figures["validation"][name])
-    entries = [
-        (*network, figures["test"]),
-        *(
-            (baseline, values[f"validation_{name}"], values)
-            for baseline, values in figures["baselines"].items()
-        ),
-    ]
-    return [
-        [title, text(validation), text(values[name]), " to ".join(map(text, interval))]
-        for title, validation, values in entries
-        for interval in [values[f"{name}_interval"]]
-    ]
 
 
 def learning(

@@ -24,7 +24,7 @@ from common.training.batches import Batches, Updates, as_updates, batch_size
 from common.training.checkpoint import Memory
 from common.training.compute import Compute
 from common.training.means import Means, Part, shares
-from common.training.task import Task, When
+from common.training.task import Collects, Task, When
 
 Split = Updates | Iterable[Any]
 
@@ -269,7 +269,7 @@ def fit(
 
 def infer(
     model: nn.Module,
-    task: Task,
+    task: Collects,
     split: Split,
     compute: Compute | None = None,
     between: Callable[[], None] = lambda: None,

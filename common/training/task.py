@@ -1,7 +1,8 @@
 """What the loop cannot know about a job, and the task that several labs have: classification."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,13 @@ class When(NamedTuple):
     epoch: int  # from 0
     step: int  # updates since the beginning of training, from 0
     generator: torch.Generator  # on the device, keyed by (seed, step, micro-batch, process)
+
+
+class Collects(Protocol):
+    """What `infer` needs to know: a `Task`, or what asks a model about inputs alone."""
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Return what is collected from a batch: tensors with a row per sample."""
 
 
 class Task(ABC):
@@ -50,6 +58,21 @@ class Task(ABC):
     def training_mode(self, model: nn.Module, epoch: int) -> None:
         """Put what trains in an epoch (from 0) into training mode; what is frozen stays in eval."""
         layers.train(model)
+
+
+class Answers:
+    """Collects what a model says of inputs alone.
+
+    Args:
+        finish: what becomes of its outputs, (B, ...) float32.
+    """
+
+    def __init__(self, finish: Callable[[Tensor], Tensor] = lambda outputs: outputs):
+        self._finish = finish
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect the outputs for a batch of (inputs,)."""
+        return {"outputs": self._finish(model(*batch).float())}
 
 
 class Classification(Task):

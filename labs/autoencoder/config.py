@@ -92,6 +92,16 @@ class AutoencoderConfig(ImageConfig):
         """The weight of a VAE's divergence."""
         return self.beta if self.beta is not None else 4.0 if self.model == "beta-vae" else 1.0
 
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return self.model
+
+    @property
+    def stem(self) -> str:
+        """The model's name and the size of its latents."""
+        return f"{self.model}{self.latent_size}"
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()
@@ -187,6 +197,16 @@ class CompareAnomaliesConfig(AutoencoderConfig):
     width: int = shared("width", 16, AutoencoderConfig)
     epochs: int = shared("epochs", 15)
 
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return self.model
+
+    @property
+    def stem(self) -> str:
+        """The model's name and the size of its latents."""
+        return f"{self.model}{self.latent_size}"
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()
@@ -214,6 +234,16 @@ class SweepConfig(AutoencoderConfig):
     )
     seeds: int = option(1, "how often each is trained, each time with another seed", at_least=1)
     epochs: int = shared("epochs", 20)
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return self.model
+
+    @property
+    def stem(self) -> str:
+        """The model's name and the size of its latents."""
+        return f"{self.model}{self.latent_size}"
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""

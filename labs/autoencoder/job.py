@@ -1,24 +1,21 @@
 """The job of the lab: to squeeze images into a few numbers, and to give them back."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from common.images import load as image_data
 from common.images.folders import ImageSet
-from common.images.load import PATHS, ImageCard
+from common.images.load import ImageCard
 from common.metrics.main_metric import Array, MainMetric
-from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
 from common.training.batches import Batches
 from common.training.summary import summarize
-from labs.autoencoder import baselines, results, task
+from labs.autoencoder import results, task
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import load
 from labs.autoencoder.models import Autoencoder
-from labs.autoencoder.views import material
 
 _CHUNK = 256  # rows computed at a time
 
@@ -29,11 +26,13 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
     lab = "autoencoder"
     config_type = AutoencoderConfig
     card_type = ImageCard
-    paths = PATHS
+    conclusion = "labs.autoencoder.report:AutoencoderResults"
     model: Autoencoder
 
     @classmethod
-    def load(cls, config: AutoencoderConfig) -> tuple[Splits, ImageCard]:
+    def load(
+        cls, config: AutoencoderConfig, card: ImageCard | None = None
+    ) -> tuple[Splits, ImageCard]:
         """Load the config's images, split."""
         return load(config)
 
@@ -62,16 +61,6 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         return each * (self.config.micro_batch or self.config.batch_size)
 
     @property
-    def title(self) -> str:
-        """The model's name."""
-        return self.config.model
-
-    @property
-    def stem(self) -> str:
-        """The model's name and the size of its latents."""
-        return f"{self.config.model}{self.config.latent_size}"
-
-    @property
     def denoises(self) -> bool:
         """Whether the encoder sees noisy images."""
         return self.config.model == "denoising"
@@ -90,49 +79,18 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         """Return the error of a perfect reconstruction, (N,)."""
         return torch.zeros(len(split), dtype=torch.float64).numpy()
 
-    def figures(self, outputs: Outputs, split: ImageSet) -> dict[str, Any]:
-        """Return all figures of a split."""
-        known = self.task({"all": split}).figures(dict(outputs))
-        return {**known, **self.main_metric.measure(self.decide(outputs), self.targets(split))}
+    def answers(self, inputs: Tensor, classes: Tensor | None = None) -> Outputs:
+        """Return latents (N, L), `outputs` in [0, 1] and the squared error (N,) of uint8 images.
 
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return the errors of PCA, or of filters that denoise."""
-        if self.denoises:
-            noisy = {name: each["noisy"] for name, each in self.predict_splits(splits).items()}
-            return baselines.denoising(splits, noisy, self.config.latent_size)
-        return baselines.compression(splits, self.config.latent_size)
-
-    def about_baselines(self) -> str:
-        """Say what they are."""
-        return baselines.ABOUT_DENOISING if self.denoises else baselines.ABOUT_COMPRESSION
-
-    def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
-        """Return the figures, and the error as a share of each baseline's."""
-        found = super().measure(outputs, splits)
-        if not self.denoises:
-            mse = found["test"]["mse"]
-            for values in found["baselines"].values():
-                values["ratio"] = results.share(mse, values["mse"])
-        return found
-
-    def verdict(self, figures: Mapping[str, Any]) -> str:
-        """Say what came out, also as a share of PCA's error."""
-        text = super().verdict(figures)
-        pca = figures["baselines"].get(baselines.PCA)
-        if pca is None or "ratio" not in pca:
-            return text
-        share = results.share_text(pca["ratio"])
-        return f"{text} Its error is {share} times that of PCA at the same size."
-
-    def sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> list[Section]:
-        """Return all views of the run."""
-        return material.sections(material.Material(self, splits))
+        Args:
+            inputs: (N, C, S, S).
+            classes: (N,), which a conditional model has to be told.
+        """
+        images = self.prepared(inputs)
+        latents = self.encode(images, classes)
+        outputs = self.decode(latents, classes)
+        errors = (outputs - images).square().flatten(1).mean(1)
+        return {"latents": latents, "outputs": outputs, "squared_error": errors}
 
     def encode(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the latents (N, L), float32 on the CPU, of images in [0, 1] (N, C, S, S)."""

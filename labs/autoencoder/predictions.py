@@ -47,16 +47,15 @@ def predict(
     records: list[dict[str, Any]] = []
     for names, images in read_images(paths, job.card.image_size, job.card.channels, say):
         classes = None if number is None else torch.full((len(images),), number)
-        codes = job.encode(job.prepared(images), classes)
-        outputs = job.decode(codes, classes)
-        errors = (outputs - job.prepared(images)).square().flatten(1).mean(1)
+        answers = job.answers(images, classes)
+        outputs, errors = answers["outputs"], answers["squared_error"]
         files = list(_write(outputs, names, folder, len(records))) if folder else []
         for row, name in enumerate(names):
             record: dict[str, Any] = {"path": name, "mse": errors[row].item()}
             if files:
                 record["output"] = str(files[row])
             if latents:
-                record |= {f"z{i}": z for i, z in enumerate(codes[row].tolist(), 1)}
+                record |= {f"z{i}": z for i, z in enumerate(answers["latents"][row].tolist(), 1)}
             records.append(record)
     return records
 

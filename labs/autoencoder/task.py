@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common import seeding
 from common.images import augment, load
 from common.images.load import ImageCard
 from common.training import Task, When
@@ -276,12 +275,11 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def build_model(config: AutoencoderConfig, card: ImageCard) -> Autoencoder:
-    """Return the config's model for the data of a card, with the weights that the seed names.
+    """Return the config's model for the data of a card; torch's generator draws the weights.
 
     Raises:
         ConfigError: the model cannot take such images.
     """
-    torch.default_generator.manual_seed(seeding.derive(config.seed, seeding.INITIALIZATION))
     size = augmentation(config, card).output_size(card.image_size)
     return models.build(
         config.model,

@@ -72,9 +72,11 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     job, outputs, measured = commands.evaluate(ClassifyImages, run, split, device)
     if job.card.labels:
         from labs.classification import label_columns
+        from labs.classification.results import ClassificationResults
 
         terminal.show_table(
-            "Each label column", *label_columns.table(job.columns(outputs, measured))
+            "Each label column",
+            *label_columns.table(ClassificationResults(job).columns(outputs, measured)),
         )
 
 
@@ -372,7 +374,9 @@ def receptive_field(
     job = ClassifyImages.reopen(run, "cpu")
     job.load_best()
     splits, found = job.load_splits(), fields.of_run(job, seed)
-    commands.show_records(f"Receptive fields of {job.title}", fields.records(found), form, output)
+    commands.show_records(
+        f"Receptive fields of {job.config.title}", fields.records(found), form, output
+    )
     report.add(job, splits, "receptive-field", fields.section(found, job.run))
 
 

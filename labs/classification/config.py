@@ -1,10 +1,19 @@
 """The options of the classification lab, and its recipes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
-from common.options.config import POLICIES, POLICY, ImageConfig, flag, nearest, option, shared
+from common.options.config import (
+    POLICIES,
+    POLICY,
+    ImageConfig,
+    flag,
+    located,
+    nearest,
+    option,
+    shared,
+)
 from labs.classification.models.catalogue import LITE, model_names, needs_color
 
 LOSSES = ("cross-entropy", "mse", "mae")
@@ -131,6 +140,20 @@ class ClassificationConfig(ImageConfig):
     ema: float | None = shared("ema", 0.99)
     schedule: str = shared("schedule", "cosine")
     warmup: float = shared("warmup", 1.0)
+
+    paths: ClassVar = {**ImageConfig.paths, "teacher": ()}
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return self.model
+
+    def located(self) -> Self:
+        """Make the path of the weights absolute, too."""
+        weights = self.weights
+        if weights is not None and weights not in ("download", LITE):
+            weights = located(weights, RUN)
+        return replace(super().located(), weights=weights)
 
     @property
     def numeric(self) -> bool:

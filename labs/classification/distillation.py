@@ -26,7 +26,7 @@ from common.training import Task, When
 from common.training.batches import close
 from common.training.checkpoint import load_weights
 from common.training.task import Classification
-from labs.classification import results, task
+from labs.classification import task
 from labs.classification.config import ClassificationConfig
 from labs.classification.transfer.source_runs import Source, doubt
 
@@ -214,7 +214,7 @@ def taught(teacher: nn.Module, job: "ClassifyImages", splits: Splits, name: str)
     batches = job.batches(splits[name])
     collected = training.infer(teacher, job.task(splits), batches, job.compute)
     close(batches)
-    return results.decide(collected["outputs"], numeric=False)
+    return task.decide(collected["outputs"], numeric=False)
 
 
 def measure(
@@ -277,7 +277,9 @@ def sections(job: "ClassifyImages", figures: Mapping[str, Any]) -> Iterator[Sect
         "helped, one run cannot tell: compare-teacher trains the same student without it, too."
     )
     student = {**figures["test"], "teacher": teacher}
-    yield Section("Teacher and student", text, side_by_side({f"student ({job.title})": student}))
+    yield Section(
+        "Teacher and student", text, side_by_side({f"student ({job.config.title})": student})
+    )
 
 
 def described(teacher: Mapping[str, Any]) -> str:

@@ -9,12 +9,9 @@ from pathlib import Path
 
 import torch
 
-from common import training
-from common.images.folders import ImageSet
 from common.images.inputs import read_images
 from common.metrics.main_metric import Array
 from common.training.task import probabilities
-from labs.classification import task
 from labs.classification.job import ClassifyImages
 from labs.classification.label_columns import marginals
 
@@ -109,10 +106,7 @@ def _labels(found: Prediction) -> dict[str, dict[str, str | float]]:
 def _predict(
     job: ClassifyImages, names: Sequence[str], pixels: torch.Tensor, top: int
 ) -> list[Prediction]:
-    unknown = torch.zeros(len(names), dtype=torch.float32 if job.config.numeric else torch.int64)
-    the_task = task.build_task(job.config, unknown, job.card, job.compute)
-    split = ImageSet(pixels, unknown, tuple(names))
-    outputs = training.infer(job.model, the_task, job.batches(split), job.compute)["outputs"]
+    outputs = job.answers(pixels)["outputs"]
     if job.config.numeric:
         return [
             Prediction(name, (("", value),))

@@ -15,9 +15,10 @@ from common.report import plots
 from common.report.html import PictureSaver, Section
 from common.runs import sections as common_sections
 from common.runs import views
+from common.runs.conclude import conclusion_of
 from common.runs.job import Splits
 from common.training.task import probabilities
-from labs.classification import label_columns, results
+from labs.classification import label_columns, task
 from labs.classification import plots as lab_plots
 from labs.classification.models.lenet import LocallyConnected
 
@@ -67,8 +68,7 @@ def add(job: "ClassifyImages", splits: Splits, view: str, section: Section) -> N
     for _, path in views.files(section):
         terminal.note(f"picture: {path}")
     if job.run.finished:
-        outputs = job.predict_splits(splits, ["test"])["test"]
-        job.write_report(outputs, splits, job.run.read("metrics"))
+        conclusion_of(job).report_again(splits)
         terminal.note(f"report: {job.run.report}")
 
 
@@ -77,7 +77,7 @@ def _classes(
 ) -> Iterator[Section]:
     names, targets = _names(job, _AXIS), test.targets.numpy()
     chances = probabilities(outputs)
-    guesses = results.decide(outputs, numeric=False)
+    guesses = task.decide(outputs, numeric=False)
     seen = np.arange(len(job.card.classes))
     if job.card.labels:  # many combinations may not occur
         seen = np.union1d(guesses, targets)
@@ -104,7 +104,7 @@ def _names(job: "ClassifyImages", cells: int) -> Sequence[str]:
 def _numbers(
     job: "ClassifyImages", outputs: Tensor, test: ImageSet, save_picture: PictureSaver
 ) -> Iterator[Section]:
-    guesses, targets = results.decide(outputs, numeric=True), test.targets.numpy()
+    guesses, targets = task.decide(outputs, numeric=True), test.targets.numpy()
     scatter = plots.scatter(guesses, targets)
     yield Section(
         "Predicted and true", pictures=(save_picture("scatter", "Of the test split.", scatter),)

@@ -1,12 +1,20 @@
-"""Figures of a split, from logits or numbers."""
+"""What is measured and reported of a classifier: figures, baselines, label columns, its teacher."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
+from common.images.folders import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import Array, MainMetric
+from common.report.html import PictureSaver, Section
+from common.runs.conclude import Conclusion, Predictions
+from common.runs.job import Outputs, Splits
 from common.training.task import probabilities
+from labs.classification import baselines, distillation, label_columns, report, task
+from labs.classification.job import ClassifyImages
+from labs.classification.transfer import weights as transfer
 
 
 def figures(outputs: Tensor, targets: Array, main_metric: MainMetric) -> dict[str, Any]:
@@ -23,9 +31,93 @@ def figures(outputs: Tensor, targets: Array, main_metric: MainMetric) -> dict[st
         if numeric
         else metrics.classification(probabilities(outputs), targets)
     )
-    return {**known, **main_metric.measure(decide(outputs, numeric), targets)}
+    return {**known, **main_metric.measure(task.decide(outputs, numeric), targets)}
 
 
-def decide(outputs: Tensor, numeric: bool) -> Array:
-    """Return the predictions (N,): the class with the largest logit, or the number itself."""
-    return (outputs if numeric else outputs.argmax(1)).numpy()
+class ClassificationResults(Conclusion[ClassifyImages]):
+    """Classes or numbers of images, their label columns and teacher."""
+
+    def figures(self, outputs: Outputs, split: ImageSet) -> dict[str, Any]:
+        """Return all figures of a split."""
+        job = self.job
+        return figures(outputs["outputs"], job.targets(split), job.main_metric)
+
+    def columns(
+        self, outputs: Outputs, split: ImageSet, train: ImageSet | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return the figures of each of several label columns, by its name.
+
+        Args:
+            outputs: what the task collects of a split.
+            split: the split.
+            train: the training split, for each column's majority class; None to leave it out.
+        """
+        job = self.job
+        targets, known = job.targets(split), job.card.labels
+        found = label_columns.figures(probabilities(outputs["outputs"]), targets, known)
+        if train is not None:
+            frequent = label_columns.majority(job.targets(train), targets, known)
+            return {name: {**each, "majority": frequent[name]} for name, each in found.items()}
+        return found
+
+    def measure(
+        self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions
+    ) -> dict[str, Any]:
+        """Return what metrics.json holds, with the teacher if there was one."""
+        found = super().measure(outputs, splits, baselines)
+        job = self.job
+        if job.card.labels:
+            for name in ("validation", "test"):
+                found[name]["labels"] = self.columns(outputs[name], splits[name], splits["train"])
+        if job.config.teacher is not None:
+            found["teacher"] = distillation.measure(job, outputs, splits)
+        if doubt := transfer.doubt(job.config, job.card):
+            found["doubt"] = doubt
+        return found
+
+    def verdict(self, figures: Mapping[str, Any]) -> str:
+        """Say how the network compares with the baselines, and with its teacher."""
+        said = f"{super().verdict(figures)} {figures.get('doubt', '')}".rstrip()
+        if "labels" in figures["test"]:
+            said = f"{said} {label_columns.said(figures['test']['labels'])}"
+        if "teacher" not in figures:
+            return said
+        return f"{said} {distillation.verdict(figures['teacher'])}"
+
+    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
+        """Return what nearest neighbors and a linear model say of the pixels."""
+        return baselines.predictions(splits, self.job.config.numeric)
+
+    def about_baselines(self) -> str:
+        """Say what they see."""
+        return (
+            f"Baselines see raw pixels, at most {baselines.SIDE} x {baselines.SIDE} of them, of at "
+            f"most {baselines.ROWS:,} training images, without augmentation."
+        )
+
+    def sections(
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
+    ) -> list[Section]:
+        """Return the teacher, label columns, where the network errs, and its first layer."""
+        found = report.sections(self.job, outputs["outputs"], splits["test"], save_picture)
+        return [
+            *distillation.sections(self.job, figures),
+            *self._columns_sections(outputs, splits, figures, save_picture),
+            *found,
+        ]
+
+    def _columns_sections(
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
+    ) -> Iterator[Section]:
+        if self.job.card.labels:
+            chances, targets = probabilities(outputs["outputs"]), self.job.targets(splits["test"])
+            found = figures["test"]["labels"]
+            yield label_columns.section(found, chances, targets, self.job.card.labels, save_picture)

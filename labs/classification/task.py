@@ -3,13 +3,12 @@
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from common import seeding
 from common.images import augment, load
 from common.images.load import ImageCard
 from common.metrics import metrics
+from common.metrics.main_metric import Array
 from common.training import Task, When, losses
 from common.training.compute import Compute
 from common.training.mixing import Mixing
@@ -44,9 +43,7 @@ class Regression(Task):
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect predictions (B,), float32, and targets (B,), in the targets' unit."""
         inputs, targets = batch
-        card = self._card
-        found = card.target_mean + card.target_std * model(inputs).float().squeeze(1)
-        return {"outputs": found, "targets": targets}
+        return {"outputs": numbers(self._card, model(inputs).float()), "targets": targets}
 
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return MAE, MSE, RMSE and R^2; `loss` is the MSE, whatever trains."""
@@ -72,8 +69,13 @@ class ThawingRegression(Thawing, Regression):
     """Regression with `--transfer gradual`."""
 
 
+def numbers(card: ImageCard, outputs: Tensor) -> Tensor:
+    """Return numbers (B,) in the targets' unit, from outputs (B, 1) in deviations."""
+    return card.target_mean + card.target_std * outputs.squeeze(1)
+
+
 def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
-    """Return the config's model for the data of a card, with the weights that the seed names.
+    """Return the config's model for the data of a card; torch's generator draws the weights.
 
     What does not train in the config's mode of transfer is frozen.
 
@@ -81,7 +83,6 @@ def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
         ConfigError: the model cannot take such images, or what is to be frozen is not in it.
     """
     size = augmentation(config, card).output_size(card.image_size)
-    torch.default_generator.manual_seed(seeding.derive(config.seed, seeding.INITIALIZATION))
     build = partial(models.build, config.model, card.channels, size)
     sizes = [len(names) for names in card.labels.values()]
     if not sizes or config.heads == "joint":
@@ -92,6 +93,11 @@ def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
         model = heads.Separate([build(size) for size in sizes])
     transfer.freeze(model, config.transfer_mode)
     return model
+
+
+def decide(outputs: Tensor, numeric: bool) -> Array:
+    """Return the predictions (N,): the class with the largest logit, or the number itself."""
+    return (outputs if numeric else outputs.argmax(1)).numpy()
 
 
 def build_task(

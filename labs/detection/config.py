@@ -1,7 +1,8 @@
 """The options of the detection lab, and its recipes."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from common.options.config import TrainingConfig, nearest, option, shared
 from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
@@ -67,6 +68,13 @@ class DetectionConfig(TrainingConfig):
     channels_last: bool = option(
         True, "keep channels innermost in memory: faster convolutions, also on CPUs"
     )
+
+    paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return Path(self.model).stem
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
@@ -162,6 +170,13 @@ class CompareConfig(DetectionConfig):
         "given",
         group="Model",
     )
+
+    paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return Path(self.model).stem
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""

@@ -1,28 +1,22 @@
 """The job of the lab: to find objects in images, and to say what they are."""
 
-from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from common import training
 from common.metrics.main_metric import Array, MainMetric
-from common.options import terminal
-from common.report.html import PictureSaver, Section
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from common.training.sequences import Padded, Ragged
 from common.training.summary import summarize
-from labs.detection import baselines, metrics, report
+from labs.detection import metrics
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data import load as data
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.models import build, weights
-from labs.detection.names import model_names
 from labs.detection.task import Detection, filled
 
 _EVALUATION_BATCH = 32
@@ -35,26 +29,22 @@ class Detector(Job[DetectionConfig, Card]):
     lab = "detection"
     config_type = DetectionConfig
     card_type = Card
-    paths = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}
+    conclusion = "labs.detection.results:DetectionResults"
 
     @classmethod
-    def load(cls, config: DetectionConfig) -> tuple[Splits, Card]:
+    def load(cls, config: DetectionConfig, card: Card | None = None) -> tuple[Splits, Card]:
         """Load the config's images with their boxes, split."""
         return data.load(config)
 
     def build_model(self) -> nn.Module:
         """Return the config's detector."""
-        self.initialize()
         config, card = self.config, self.card
         return build.build(config.model, card.classes, card.image_size, card.anchors, config.task)
 
-    def warm_start(self, splits: Splits) -> None:
+    def warm_start(self, splits: Splits, say: Say) -> None:
         """Load the weights that the config names, where they fit."""
-        if self.config.weights is None:
-            return
-        taken = weights.load(self.model, self.config.model, self.config.weights)
-        if hasattr(self, "run"):  # not when it is only tried
-            terminal.note(taken)
+        if self.config.weights is not None:
+            say(weights.load(self.model, self.config.model, self.config.weights))
 
     def task(self, splits: Splits) -> training.Task:
         """Return the task of the kind of detector."""
@@ -91,11 +81,6 @@ class Detector(Job[DetectionConfig, Card]):
         return each * (self.config.micro_batch or self.config.batch_size)
 
     @property
-    def title(self) -> str:
-        """The model's name."""
-        return Path(self.config.model).stem
-
-    @property
     def main_metric(self) -> MainMetric:
         """COCO's mAP, of boxes or of masks."""
         return metrics.MASKS if self.config.task == "segment" else metrics.HEADLINE
@@ -116,67 +101,22 @@ class Detector(Job[DetectionConfig, Card]):
         found: Array = filled(boxes, self.card.most).numpy()
         return found
 
-    def find(self, squares: Tensor) -> Outputs:
+    def answers(self, inputs: Tensor) -> Outputs:
         """Return what is found in images of which nothing is known.
 
         Args:
-            squares: uint8 (B, 3, S, S), letterboxed.
+            inputs: uint8 (B, 3, S, S), letterboxed.
 
         Returns:
             `detections` (B, MOST, 6); for segmentation with columns of coefficients, and
             `prototypes` (B, K, H, W), see `masks.assemble`.
         """
-        nothing = Ragged(torch.zeros(0, 6), torch.zeros(len(squares) + 1, dtype=torch.int64))
-        sizes = torch.tensor([squares.shape[2:]] * len(squares))
-        split = BoxSet(squares, nothing, sizes, [""] * len(squares))
+        nothing = Ragged(torch.zeros(0, 6), torch.zeros(len(inputs) + 1, dtype=torch.int64))
+        sizes = torch.tensor([inputs.shape[2:]] * len(inputs))
+        split = BoxSet(inputs, nothing, sizes, [""] * len(inputs))
         return training.infer(self.model, self.detection, self.batches(split), self.compute)
 
     @cached_property
     def score(self) -> float:
         """The score from which on a detection is shown, chosen on the validation split."""
         return float(self.run.read("metrics")["validation"]["score_threshold"])
-
-    def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
-        """Choose the score threshold on validation, then measure all."""
-        found, truth = self.decide(outputs["validation"]), self.targets(splits["validation"])
-        self.score = metrics.score_threshold(found, truth, len(self.card.classes))
-        return super().measure(outputs, splits)
-
-    def figures(self, outputs: Outputs, split: BoxSet) -> dict[str, Any]:
-        """Return all figures of a split."""
-        found, truth = self.decide(outputs), self.targets(split)
-        return metrics.figures(found, truth, len(self.card.classes), self.score)
-
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return what connected components and nearest neighbors find."""
-        return baselines.predictions(splits, len(self.card.classes))
-
-    def about_baselines(self) -> str:
-        """Say how the baseline works."""
-        return (
-            "The baseline proposes connected components of the image cut at many levels of "
-            "brightness, and names each after the nearest crops of such regions in "
-            f"{baselines.IMAGES:,} training images, non-objects among them."
-        )
-
-    def verdict(self, figures: Mapping[str, Any]) -> str:
-        """Say what came out, also at the lenient IoU of 0.5."""
-        test, lenient = figures["test"], self.lenient
-        low, high = test[f"{lenient.name}_interval"]
-        boxes = f" The mAP50-95 of its boxes is {test['map50_95']:.4f}."
-        return (
-            f"{super().verdict(figures)} At an IoU of 0.5, where a rough "
-            f"{'mask' if self.config.task == 'segment' else 'box'} is enough, its {lenient.label} "
-            f"is {test[lenient.name]:.4f} ({low:.4f} to {high:.4f})."
-            + (boxes if self.config.task == "segment" else "")
-        )
-
-    def sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> list[Section]:
-        """Return what it finds, what it misses, and why."""
-        return report.sections(self, outputs, splits, figures, save_picture)

@@ -114,7 +114,7 @@ def _masks(job: "Detector", images: BoxSet, found: Array, score: float) -> dict[
     if job.config.task != "segment":
         return {}
     rows, size = _shown(images), job.card.image_size
-    outputs = job.find(torch.stack([images.image(row) for row in rows]))
+    outputs = job.answers(torch.stack([images.image(row) for row in rows]))
     counts = (found[rows, :, 4] >= score).sum(1).tolist()
     return {
         row: masks.assemble(each[:count, :4], each[:count, BOX:], prototype, size).numpy()

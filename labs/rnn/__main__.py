@@ -181,7 +181,7 @@ def predict(
 
         texts = read_texts(inputs, file, text_column)
         records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
-    commands.show_records(f"{job.title} of {run}", records, form, output)
+    commands.show_records(f"{job.config.title} of {run}", records, form, output)
 
 
 @group.command()
@@ -214,7 +214,7 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
     records, figure = explained(job, text, terminal.note, *how)
     path = output or job.run.figures / "explained.png"
     plots.save(figure, path)
-    commands.show_records(f"{job.title} of {run}", records, "table", None)
+    commands.show_records(f"{job.config.title} of {run}", records, "table", None)
     click.echo(f"Picture: {path}")
 
 

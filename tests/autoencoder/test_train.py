@@ -5,11 +5,10 @@ import json
 import pytest
 import torch
 
-from common import training
 from common.errors import Stopped
 from common.options import terminal
 from common.options.config import build
-from common.training import checkpoint
+from common.training import checkpoint, loop
 from labs.autoencoder.config import RECIPES, SWEPT, AutoencoderConfig, SweepConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.names import MODELS, VIEWS
@@ -173,7 +172,7 @@ def test_a_run_stopped_while_it_makes_a_map_keeps_what_it_trained(lab, tmp_path,
     def train(*args, **options):
         raise AssertionError("nothing is left to train")
 
-    monkeypatch.setattr(training, "train_step", train)
+    monkeypatch.setattr(loop, "train_step", train)
     assert lab("train", "--resume", run, full=True).code == 0
     assert history(run) == rows
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(run).items())

@@ -7,7 +7,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from labs.classification import baselines
 from labs.classification.__main__ import PROGRAM, group
-from labs.classification.job import ClassifyImages
+from labs.classification.results import ClassificationResults
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def lab(command):
 
 def _lighten(patch):
     patch.setattr(
-        ClassifyImages, "write_report", lambda job, *_: job.run.report.write_text("a report")
+        ClassificationResults, "write_report", lambda each, *_: each.job.run.report.write_text("-")
     )
     majority = {"majority class": iter([DummyClassifier(strategy="most_frequent")])}
     patch.setattr(baselines, "_classifiers", lambda _: majority)

@@ -21,10 +21,11 @@ from common.options.config import build
 from common.training import When, losses
 from common.training.compute import Compute
 from common.training.task import probabilities
-from labs.classification import baselines, results, task
+from labs.classification import baselines, task
 from labs.classification import config as lab_config
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
+from labs.classification.job import ClassifyImages
 
 
 def config(**options):
@@ -193,10 +194,16 @@ def test_unknown_data_names_the_embedded_sets():
 
 def test_weights_depend_on_the_seed_alone():
     card = load(config(limit=30))[1]
-    first = task.build_model(config(model="mlp"), card).state_dict()
+
+    def weights(**options):
+        return ClassifyImages(
+            config(model="mlp", **options), Compute("cpu"), card
+        ).model.state_dict()
+
+    first = weights()
     torch.manual_seed(123)
-    again = task.build_model(config(model="mlp", epochs=3, warmup=0), card).state_dict()
-    other = task.build_model(config(model="mlp", seed=1), card).state_dict()
+    again = weights(epochs=3, warmup=0)
+    other = weights(seed=1)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
 
@@ -312,5 +319,5 @@ def test_probabilities_and_decisions():
     chances = probabilities(logits)
     assert chances.dtype == np.float64
     assert chances.sum(1) == pytest.approx([1, 1, 1])
-    assert results.decide(logits, numeric=False).tolist() == [0, 0, 1]
-    assert results.decide(torch.tensor([0.5]), numeric=True).tolist() == [0.5]
+    assert task.decide(logits, numeric=False).tolist() == [0, 0, 1]
+    assert task.decide(torch.tensor([0.5]), numeric=True).tolist() == [0.5]

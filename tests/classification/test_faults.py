@@ -31,9 +31,9 @@ TIMES = ("seconds", "samples_per_second")
 # No report, and of the baselines the simplest: most tests are about the training.
 LIGHT = """
 from labs.classification import baselines
-from labs.classification.job import ClassifyImages
+from labs.classification.results import ClassificationResults
 from sklearn.dummy import DummyClassifier
-ClassifyImages.write_report = lambda job, *_: job.run.report.write_text("a report")
+ClassificationResults.write_report = lambda each, *_: each.job.run.report.write_text("-")
 baselines._classifiers = lambda _: {"majority": iter([DummyClassifier(strategy="most_frequent")])}
 """
 
@@ -273,7 +273,8 @@ import time
 def write(*_):
     print("REPORT", flush=True)
     time.sleep(60)
-ClassifyImages.write_report = write
+from labs.classification.results import ClassificationResults
+ClassificationResults.write_report = write
 """
     # Fitting the real baselines takes a while; the report here takes longer than anyone waits.
     measuring = stage != "REPORT"

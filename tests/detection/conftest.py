@@ -5,7 +5,7 @@ import pytest
 
 from labs.detection import baselines
 from labs.detection.__main__ import PROGRAM, group
-from labs.detection.job import Detector
+from labs.detection.results import DetectionResults
 
 
 @pytest.fixture(scope="session")
@@ -18,11 +18,15 @@ def lab(command):
     def run(*words, full=False):
         with pytest.MonkeyPatch.context() as patch:
             if not full:
-                patch.setattr(Detector, "write_report", lambda job, *_: job.run.report.touch())
+                patch.setattr(DetectionResults, "write_report", _write_nothing)
                 patch.setattr(baselines, "predictions", _nothing)
             return command(group, PROGRAM, *words)
 
     return run
+
+
+def _write_nothing(results, *_):
+    results.job.run.report.touch()
 
 
 def _nothing(splits, classes):

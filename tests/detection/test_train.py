@@ -12,6 +12,7 @@ from common.options.config import build
 from common.training import checkpoint
 from labs.detection.config import RECIPES, DetectionConfig, recipe_for
 from labs.detection.job import Detector
+from labs.detection.results import DetectionResults
 
 SMALL = ("--limit", "110", "--epochs", "2", "--batch-size", "16", "--warmup", "0", "--threads", "1")
 TIMES = ("seconds", "samples_per_second")
@@ -176,5 +177,5 @@ def test_a_run_is_reopened_with_the_same_detections(whole):
     job.load_best()
     splits = job.load_splits()
     found = job.predict_splits(splits, ["test"])["test"]
-    again = job.figures(found, splits["test"])
+    again = DetectionResults(job).figures(found, splits["test"])
     np.testing.assert_equal(again["map50"], metrics(run)["test"]["map50"])

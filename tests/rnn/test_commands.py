@@ -7,7 +7,7 @@ import signal
 import pytest
 from safetensors.torch import load_file
 
-from common import training
+from common.training import loop
 
 WORDS = {
     "forecast": (
@@ -45,14 +45,14 @@ def runs(lab, tmp_path_factory):
 def test_a_run_stopped_inside_an_epoch_goes_on_bitwise(
     lab, runs, verb, tmp_path, monkeypatch, same
 ):
-    step_of = training.train_step
+    step_of = loop.train_step
 
     def stopping(*args, step, **options):
         if step == 5:  # the second of the second epoch, or a later one of the first
             os.kill(os.getpid(), signal.SIGTERM)
         return step_of(*args, step=step, **options)
 
-    monkeypatch.setattr(training, "train_step", stopping)
+    monkeypatch.setattr(loop, "train_step", stopping)
     result, run, weights = train(lab, verb, tmp_path)
     monkeypatch.undo()
     assert result.code != 0

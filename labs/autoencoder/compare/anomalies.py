@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 
 from common.errors import ConfigError
-from common.metrics.main_metric import Array
 from common.options import terminal
 from common.options.config import nearest
 from common.report import html as report
@@ -23,7 +22,6 @@ from common.report import plots
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
-from common.runs.job import Outputs, Splits
 from labs.autoencoder.config import UNTOLD, AutoencoderConfig, CompareAnomaliesConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import anomalies
@@ -46,27 +44,16 @@ _COLUMNS = (
 _SCORES = {"network": "", "PCA": "pca_", "nearest training image, pixels": "nearest_pixels_"}
 
 
-class Member(Compression):
-    """One of the runs; the comparison has the baselines and the report."""
-
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return none."""
-        return {}
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Write none: the report of the comparison shows its members side by side."""
-
-
 class Comparison(Members[CompareAnomaliesConfig]):
     """Runs of which each leaves out one class."""
 
     lab, verb = "autoencoder", "compare-anomalies"
-    config_type, member, recipes = CompareAnomaliesConfig, Member, UNTOLD
+    config_type, member, recipes = CompareAnomaliesConfig, Compression, UNTOLD
 
     @classmethod
     def start(cls, config: CompareAnomaliesConfig, command: Sequence[str] = ()) -> Self:
         """Make a new run folder, with all classes of the data in the config that names none."""
-        _, card = Member.load(_member(config))
+        _, card = Compression.load(_member(config))
         classes = tuple(unicodedata.normalize("NFC", name) for name in config.classes)
         unknown = [name for name in classes if name not in card.classes]
         if unknown or not card.classes:

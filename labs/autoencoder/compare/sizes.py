@@ -16,7 +16,7 @@ from common.report import html as report
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
-from common.runs.job import Outputs, Splits
+from common.runs.job import Splits
 from labs.autoencoder import baselines
 from labs.autoencoder.compare import size_plots
 from labs.autoencoder.config import SWEPT, AutoencoderConfig, SweepConfig
@@ -31,22 +31,11 @@ _MOST_PROBED = 10_000  # training images of a probe
 Entries = Mapping[str, Mapping[str, Any]]  # what was measured, by the size as text
 
 
-class Member(Compression):
-    """One of the runs that are compared, held against PCA by the whole."""
-
-    def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
-        """Return none."""
-        return {}
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Write none: the report of the sweep shows its members side by side."""
-
-
 class Sweep(Members[SweepConfig]):
     """The same model with latents of several sizes, each against PCA of that size."""
 
     lab, verb = "autoencoder", "sweep"
-    config_type, member, recipes = SweepConfig, Member, SWEPT
+    config_type, member, recipes = SweepConfig, Compression, SWEPT
 
     @classmethod
     def plan(cls, config: SweepConfig) -> dict[str, AutoencoderConfig]:
@@ -72,7 +61,7 @@ class Sweep(Members[SweepConfig]):
             size: _measured([jobs[_member(size, seed)] for seed in _seeds(self.config)], splits)
             for size in sorted(self.config.sizes, key=int)
         }
-        return {"sizes": sizes, "model": first.title, "source": first.card.source}
+        return {"sizes": sizes, "model": first.config.title, "source": first.card.source}
 
     def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
         """Show the sizes in a table, and draw error and probe against them."""

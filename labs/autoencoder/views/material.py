@@ -24,6 +24,7 @@ from common.report.html import PictureSaver, Section
 from common.runs import sections as common_sections
 from common.runs import views
 from common.runs.commands import show_records
+from common.runs.conclude import conclusion_of
 from common.runs.folder import Run
 from common.training.splits import sample_rows
 from labs.autoencoder.names import VIEWS
@@ -185,7 +186,7 @@ def show(
     for _, path in views.files(view.section):
         terminal.note(f"picture: {path}")
     if job.run.finished:
-        job.write_report({}, material.splits, job.run.read("metrics"))
+        conclusion_of(job).write_report({}, material.splits, job.run.read("metrics"))
         terminal.note(f"report: {job.run.report}")
 
 

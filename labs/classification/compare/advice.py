@@ -21,7 +21,6 @@ from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
-from common.training.compute import Compute
 from common.training.splits import sample_rows
 from labs.classification.baselines import SIDE
 from labs.classification.compare.transfer import ModeTrials, winners
@@ -106,10 +105,8 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     """
     shared = {field.name: getattr(config, field.name) for field in fields(ClassificationConfig)}
     base = ClassificationConfig(**{**shared, "transfer": "feature-extraction"})
-    splits, card = ClassifyImages.load(base)
-    job = ClassifyImages(base, Compute(config.device, config.precision), card)
-    job.check(splits)
-    images, classes = len(splits["train"]), len(card.classes)
+    job, splits = ClassifyImages.check(base)
+    images, classes = len(splits["train"]), len(job.card.classes)
     found: dict[str, Any] = {"images": images, "classes": classes}
     found["size"] = "few" if few(images, classes) else "many"
     found["estimate"] = estimate(job, splits) if config.similar == "estimate" else None
@@ -144,9 +141,9 @@ def estimate(job: ClassifyImages, splits: Splits) -> dict[str, Any]:
         else splits[name]
         for name in ("train", "validation")
     }
-    job.model = job.build_model()  # as the seed draws it, before any weights were loaded
+    job.model = job.initial_model()  # as the seed draws it, before any weights were loaded
     inputs = {"random weights": _features(job, parts)}
-    job.warm_start(splits)
+    job.warm_start(splits, lambda line: None)
     inputs["pretrained weights"] = _features(job, parts)
     inputs["pixels"] = {name: pixel_rows(part, SIDE) for name, part in parts.items()}
     targets = {name: part.targets.numpy() for name, part in parts.items()}

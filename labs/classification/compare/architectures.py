@@ -20,8 +20,9 @@ from common.runs.folder import Run
 from common.runs.job import Splits
 from labs.classification import baselines, task
 from labs.classification.compare import architecture_plots, robustness
-from labs.classification.compare.trials import Entry, Trial, Trials, best_on_validation, side
+from labs.classification.compare.trials import Entry, Trials, best_on_validation, side
 from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
+from labs.classification.job import ClassifyImages
 from labs.classification.models.catalogue import smallest_input
 
 NEIGHBORS = "nearest neighbors"
@@ -100,7 +101,9 @@ class Comparison(Trials[CompareArchitecturesConfig]):
             )
         return metrics
 
-    def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
+    def measured(
+        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
+    ) -> Entry:
         """Return the size of a model's images, and its accuracy when they are changed."""
         job, test = jobs[0], splits["test"]
         targets = job.targets(test)

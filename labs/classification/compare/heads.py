@@ -18,8 +18,9 @@ from common.report.plots import Bar
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
 from labs.classification import label_columns, task
-from labs.classification.compare.trials import Entry, Trial, Trials
+from labs.classification.compare.trials import Entry, Trials
 from labs.classification.config import HEADS, CompareHeadsConfig
+from labs.classification.job import ClassifyImages
 
 _TIMED = 30  # images of which each is timed by itself
 
@@ -43,7 +44,9 @@ class Comparison(Trials[CompareHeadsConfig]):
         """Return the kinds of heads, the shared one first."""
         return {name: {"heads": name} for name in HEADS}
 
-    def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
+    def measured(
+        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
+    ) -> Entry:
         """Return the accuracy of each column, and the time for an image."""
         first, test = jobs[0], splits["test"]
         known = first.card.labels
@@ -118,7 +121,7 @@ def _bars(compared: Mapping[str, Entry], column: str) -> Any:
     return plots.bars(entries, "test accuracy")
 
 
-def _milliseconds(job: Trial, split: ImageSet) -> float:
+def _milliseconds(job: ClassifyImages, split: ImageSet) -> float:
     """Return the median time for one image."""
     prepare, model = task.augmentation(job.config, job.card), job.model.eval()
     images = [split.images[row][None] for row in range(min(_TIMED, len(split)))]

@@ -16,39 +16,15 @@ from common.runs.comparison import Jobs
 from common.runs.job import Splits
 from common.training.batches import close
 from labs.classification import plots as lab_plots
-from labs.classification.compare.trials import Entry, Trial, Trials, leads_of, told
+from labs.classification.compare.trials import Entry, Trials, leads_of, told
 from labs.classification.config import IMBALANCE, CompareImbalanceConfig
-
-
-class Imbalanced(Trial):
-    """A run on images of which some classes have fewer than others."""
-
-    def check(self, splits: Splits) -> None:
-        """Refuse data without rare classes, too.
-
-        Raises:
-            DataError: all classes have as many training images, or the rare ones no test images.
-        """
-        counts = _counts(self, splits)
-        rare = rarest(counts)
-        if len({count for count in counts if count}) == 1:
-            raise DataError(
-                f"{self.card.source}: no class is rare, all have {max(counts):,} training images; "
-                "make some rare by --imbalanced 50"
-            )
-        if not np.isin(self.targets(splits["test"]), rare).any():
-            names = ", ".join(self.card.classes[row] for row in rare[:5])
-            raise DataError(
-                f"{self.card.source}: no test image is of the rare classes ({names}), so nothing "
-                "can be said of them; bring more images of them, or name fewer --label-column"
-            )
-        super().check(splits)
+from labs.classification.job import ClassifyImages
 
 
 class Comparison(Trials[CompareImbalanceConfig]):
     """The strategies of `--imbalance` on the same data."""
 
-    verb, member = "compare-imbalance", Imbalanced
+    verb = "compare-imbalance"
     config_type = CompareImbalanceConfig
     heading = "Learning from rare classes"
     about = (
@@ -60,11 +36,30 @@ class Comparison(Trials[CompareImbalanceConfig]):
     _reference: Array | None = None  # which rare test images the first variant's seeds get right
 
     @classmethod
+    def refuse(cls, job: ClassifyImages, splits: Splits) -> None:
+        """Refuse data without rare classes, or whose test images have none of them."""
+        counts = _counts(job, splits)
+        rare = rarest(counts)
+        if len({count for count in counts if count}) == 1:
+            raise DataError(
+                f"{job.card.source}: no class is rare, all have {max(counts):,} training images; "
+                "make some rare by --imbalanced 50"
+            )
+        if not np.isin(job.targets(splits["test"]), rare).any():
+            names = ", ".join(job.card.classes[row] for row in rare[:5])
+            raise DataError(
+                f"{job.card.source}: no test image is of the rare classes ({names}), so nothing "
+                "can be said of them; bring more images of them, or name fewer --label-column"
+            )
+
+    @classmethod
     def variants(cls, config: CompareImbalanceConfig) -> dict[str, dict[str, Any]]:
         """Return the strategies, doing nothing first."""
         return {name: {"imbalance": name} for name in IMBALANCE}
 
-    def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
+    def measured(
+        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
+    ) -> Entry:
         """Return the recall of the rare half of the classes, and its difference from the first."""
         counts, targets = _counts(jobs[0], splits), jobs[0].targets(splits["test"])
         rare = np.isin(targets, rarest(counts))
@@ -161,7 +156,7 @@ def rarest(counts: Sequence[int]) -> list[int]:
     return present[len(present) - len(present) // 2 :]
 
 
-def _counts(job: Trial, splits: Splits) -> list[int]:
+def _counts(job: ClassifyImages, splits: Splits) -> list[int]:
     """Return the number of training images of each class."""
     counts: list[int] = splits["train"].targets.bincount(minlength=len(job.card.classes)).tolist()
     return counts

@@ -11,8 +11,9 @@ from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
 from labs.classification import distillation
-from labs.classification.compare.trials import Entry, Trial, Trials
+from labs.classification.compare.trials import Entry, Trials
 from labs.classification.config import ClassificationConfig, CompareTeacherConfig
+from labs.classification.job import ClassifyImages
 
 ALONE, TAUGHT = "alone", "taught"
 
@@ -32,7 +33,9 @@ class Comparison(Trials[CompareTeacherConfig]):
         alone = {name: getattr(ClassificationConfig, name) for name in unread}
         return {ALONE: alone, TAUGHT: {}}
 
-    def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
+    def measured(
+        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
+    ) -> Entry:
         """Return how students and teacher compare, as `distillation.measure` does for one."""
         job = jobs[0]
         source = distillation.find(self.config, job.card)

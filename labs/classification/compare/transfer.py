@@ -6,32 +6,16 @@ from typing import Any, TypeVar
 
 from labs.classification.compare.trials import (
     Entry,
-    Trial,
     Trials,
     best_on_validation,
     leads_of,
     side,
     told,
 )
-from labs.classification.config import ClassificationConfig, CompareTransferConfig
+from labs.classification.config import CompareTransferConfig
 from labs.classification.transfer import weights
 
 C = TypeVar("C", bound=CompareTransferConfig)
-
-
-class Transferred(Trial):
-    """A run of one of the modes."""
-
-    @classmethod
-    def located(cls, config: ClassificationConfig) -> ClassificationConfig:
-        """Make the size of the images explicit, too.
-
-        So `scratch`, which has no weights to want another one, sees the images of the others.
-        """
-        wanted = weights.inputs(config)
-        if wanted is not None and config.image_size is None:
-            config = replace(config, image_size=wanted.image_size)
-        return super().located(config)
 
 
 class ModeTrials(Trials[C]):
@@ -42,12 +26,22 @@ class ModeTrials(Trials[C]):
     stay grey where the model takes grey ones.
     """
 
-    member = Transferred
     heading = "Modes of transfer"
     about = (
         "What varies is what trains, and from where. All differences are from the mode that is "
         "best on validation."
     )
+
+    @classmethod
+    def located(cls, config: C) -> C:
+        """Make the size of the images explicit, too.
+
+        So `scratch`, which has no weights to want another one, sees the images of the others.
+        """
+        wanted = weights.inputs(config)
+        if wanted is not None and config.image_size is None:
+            config = replace(config, image_size=wanted.image_size)
+        return super().located(config)
 
     @classmethod
     def variants(cls, config: C) -> dict[str, dict[str, Any]]:

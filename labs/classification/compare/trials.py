@@ -21,7 +21,7 @@ from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
-from common.runs.job import Outputs, Splits
+from common.runs.job import Splits
 from common.training.task import probabilities
 from labs.classification.config import ClassificationConfig, TrialsConfig
 from labs.classification.job import ClassifyImages
@@ -29,17 +29,6 @@ from labs.classification.job import ClassifyImages
 C = TypeVar("C", bound=TrialsConfig)
 Entry = Mapping[str, Any]  # what was measured of a variant
 Lead = tuple[float, Sequence[float]]  # a difference, and its interval
-
-
-class Trial(ClassifyImages):
-    """One of the runs that are compared; what it is held against is the others."""
-
-    def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
-        """Return none."""
-        return {}
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Write none: the report of the whole shows its members side by side."""
 
 
 class Trials(Members[C]):
@@ -50,7 +39,7 @@ class Trials(Members[C]):
         about: sentences for the report that say what is compared, and what to look at.
     """
 
-    lab, member = "classification", Trial
+    lab, member = "classification", ClassifyImages
     heading: ClassVar[str]
     about: ClassVar[str]
 
@@ -76,7 +65,9 @@ class Trials(Members[C]):
         """
         return {}
 
-    def measured(self, jobs: Sequence[Trial], chances: Sequence[Array], splits: Splits) -> Entry:
+    def measured(
+        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
+    ) -> Entry:
         """Return what else is measured of a variant.
 
         Args:
@@ -135,7 +126,7 @@ class Trials(Members[C]):
         source = next(iter(jobs.values())).card.source
         return {"compared": compared, "source": source, "seeds": self.config.seeds}
 
-    def runs(self, jobs: Jobs) -> dict[str, list[Trial]]:
+    def runs(self, jobs: Jobs) -> dict[str, list[ClassifyImages]]:
         """Return the jobs of each variant, one for each seed, where all of them have finished."""
         members = {
             variant: [member(variant, seed) for seed in seeds(self.config)]
@@ -147,7 +138,7 @@ class Trials(Members[C]):
             if all(name in jobs for name in names)
         }
 
-    def _measured(self, jobs: Sequence[Trial]) -> tuple[dict[str, Any], Array]:
+    def _measured(self, jobs: Sequence[ClassifyImages]) -> tuple[dict[str, Any], Array]:
         """Return the figures of a variant, and which test images each of its seeds gets right."""
         splits, found, chances = jobs[0].load_splits(), [], []
         targets = jobs[0].targets(splits["test"])

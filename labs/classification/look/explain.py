@@ -26,7 +26,7 @@ from common.options.config import nearest
 from common.report.html import PictureSaver, Section, Table
 from common.runs.job import Splits
 from common.training.task import probabilities
-from labs.classification import results, task
+from labs.classification import task
 from labs.classification.job import ClassifyImages
 from labs.classification.look import explain_plots as plots
 from labs.classification.look import layer_calls
@@ -201,7 +201,7 @@ def _worst(job: ClassifyImages, splits: Splits) -> list[int]:
     """Return the rows of the test split with the most confident mistakes, or the largest errors."""
     outputs = job.predict_splits(splits, ["test"])["test"]["outputs"]
     targets = job.targets(splits["test"])
-    guesses = results.decide(outputs, job.config.numeric)
+    guesses = task.decide(outputs, job.config.numeric)
     if job.config.numeric:
         sizes = np.abs(guesses - targets)
     else:

@@ -311,7 +311,7 @@ def of_model(name: str, channels: int, image_size: int, seed: int) -> Survey:
     Raises:
         ConfigError: there is no such model, it takes no such images, or it has no maps.
     """
-    torch.default_generator.manual_seed(seeding.derive(seed, seeding.INITIALIZATION))
+    seeding.seed_weights(seed)
     return survey(build.build(name, channels, image_size, 10), name, channels, image_size, seed)
 
 
@@ -326,7 +326,7 @@ def of_run(job: "ClassifyImages", seed: int) -> Survey:
         ConfigError: the model has no maps.
     """
     size = task.augmentation(job.config, job.card).output_size(job.card.image_size)
-    return survey(job.model, job.title, job.card.channels, size, seed)
+    return survey(job.model, job.config.title, job.card.channels, size, seed)
 
 
 def survey(model: nn.Module, name: str, channels: int, image_size: int, seed: int = 0) -> Survey:

@@ -108,15 +108,6 @@ def _load(model: nn.Module, given: dict[str, Tensor], config: ClassificationConf
     return f"{len(found)} of {len(own)} tensors are from {source}{kept}"
 
 
-def located(config: ClassificationConfig) -> str | None:
-    """Return the config's weights with their path, if it is one, made absolute."""
-    source = config.weights
-    if source is None or source in ("download", LITE):
-        return source
-    prefix = RUN if source.startswith(RUN) else ""
-    return f"{prefix}{Path(source.removeprefix(RUN)).expanduser().absolute()}"
-
-
 def trains(model: nn.Module) -> str:
     """Say how many of the model's numbers train."""
     numbers = [(p.numel(), p.requires_grad) for p in model.parameters()]

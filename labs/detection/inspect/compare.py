@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from common.metrics.main_metric import Array
 from common.options import terminal
 from common.report import html as report
 from common.report import plots
@@ -16,7 +15,7 @@ from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
-from common.runs.job import Outputs, Splits
+from common.runs.job import Splits
 from labs.detection import metrics
 from labs.detection import plots as lab_plots
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
@@ -36,22 +35,11 @@ _COLUMNS = (
 _TIMED = 30  # images of which each is timed by itself
 
 
-class Member(Detector):
-    """One of the detectors that are compared, held against the others in place of a baseline."""
-
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return none."""
-        return {}
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Write none: the report of the comparison shows its members side by side."""
-
-
 class Comparison(Members[CompareConfig]):
     """Detectors on the same data."""
 
     lab, verb = "detection", "compare"
-    config_type, member = CompareConfig, Member
+    config_type, member = CompareConfig, Detector
 
     @classmethod
     def plan(cls, config: CompareConfig) -> dict[str, DetectionConfig]:

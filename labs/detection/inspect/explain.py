@@ -177,7 +177,7 @@ def draw_assignment(job: Detector, split: BoxSet, row: int) -> Drawing:
         raise DataError(f"image {row} ({split.names[row]}) has no boxes; choose another --image")
     found = assignment(job, image, boxes)
     names = [job.card.classes[number] for number in boxes[:, 4].long().tolist()]
-    title = f"{job.title}: who answers for the boxes of {split.names[row]}"
+    title = f"{job.config.title}: who answers for the boxes of {split.names[row]}"
     unanswered = set(range(len(boxes))) - {answer.box for answer in found.answers}
     table = (
         title,
@@ -352,7 +352,7 @@ def draw_nms(job: Detector, split: BoxSet, row: int, threshold: float, score: fl
         )
     steps = suppression(rows, threshold)
     names = [job.card.classes[number] for number in rows[:, 5].long().tolist()]
-    title = f"{job.title}: non-maximum suppression in {split.names[row]}"
+    title = f"{job.config.title}: non-maximum suppression in {split.names[row]}"
     listed = f", the first {_ROWS} listed" if len(steps) > _ROWS else ""
     table = (
         f"{title}: {len(rows)} candidates, {len(steps)} kept{listed}",

@@ -171,7 +171,7 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
     seconds = medians({"torch": original, **copies}, images)
     rows = [
         {
-            "file": f"{job.title}.{form}",
+            "file": f"{job.config.title}.{form}",
             "bytes": len(data),
             "largest_difference": differences[form]._asdict(),
             "seconds_per_image": seconds[form],
@@ -188,7 +188,7 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
     }
     for row, data in zip(rows, files.values(), strict=True):
         write_bytes(folder / str(row["file"]), data)
-    write_json(folder / f"{job.title}.json", report)
+    write_json(folder / f"{job.config.title}.json", report)
     return report
 
 
@@ -251,7 +251,7 @@ def describe(job: Detector, exported: Network) -> dict[str, Any]:
     card = job.card
     batch, size = "batch" if exported.batched else "1", card.image_size
     return {
-        "model": job.title,
+        "model": job.config.title,
         "trained_on": card.source,
         "classes": list(card.classes),
         "image_size": size,

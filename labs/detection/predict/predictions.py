@@ -141,7 +141,7 @@ def detect(job: Detector, shots: Iterable[Shot], score: float) -> Iterator[tuple
     size, remaining = job.card.image_size, iter(shots)
     while batch := list(itertools.islice(remaining, _BATCH)):
         squares, fits = zip(*(letterbox(shot.pixels, size) for shot in batch), strict=True)
-        outputs = job.find(torch.stack(squares))
+        outputs = job.answers(torch.stack(squares))
         prototypes = outputs.get("prototypes", [None] * len(batch))
         columns = batch, fits, outputs["detections"], prototypes
         for shot, fit, rows, prototype in zip(*columns, strict=True):

@@ -1,7 +1,7 @@
 """The options of `forecast`, and its recipes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from common.options.config import TrainingConfig, option, shared
 
@@ -98,6 +98,13 @@ class ForecastConfig(TrainingConfig):
     def middle(self) -> int:
         """Which output of the model is the forecast: the median, or the only one."""
         return self.levels.index(0.5) if self.levels else 0
+
+    paths: ClassVar = {"data": EMBEDDED}
+
+    @property
+    def title(self) -> str:
+        """The cell and the strategy."""
+        return f"{self.cell}-{self.strategy}"
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""

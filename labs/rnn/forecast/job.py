@@ -1,16 +1,14 @@
 """The job `forecast`: the next values of series, from a window of those before."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
+from torch import Tensor
 
+from common import training
 from common.metrics.main_metric import Array, MainMetric
-from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
 from common.training.batches import Batches
-from labs.rnn.forecast import baselines, metrics, report, task
-from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
+from labs.rnn.forecast import metrics, task
+from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Card, Windows, by_origin, load
 from labs.rnn.forecast.models import Forecaster
 
@@ -27,16 +25,15 @@ class Forecast(Job[ForecastConfig, Card]):
     remark = "mended or left out"
     config_type = ForecastConfig
     card_type = Card
-    paths = {"data": EMBEDDED}
+    conclusion = "labs.rnn.forecast.results:ForecastResults"
 
     @classmethod
-    def load(cls, config: ForecastConfig) -> tuple[Splits, Card]:
+    def load(cls, config: ForecastConfig, card: Card | None = None) -> tuple[Splits, Card]:
         """Load the config's series as windows."""
         return load(config)
 
     def build_model(self) -> Forecaster:
         """Return the config's forecaster."""
-        self.initialize()
         return task.build_model(self.config)
 
     def task(self, splits: Splits) -> task.Forecasting:
@@ -51,11 +48,6 @@ class Forecast(Job[ForecastConfig, Card]):
         """Count one step of the recurrence over a batch; the steps wait for one another."""
         weights = sum(p.numel() for p in self.model.parameters() if p.ndim > 1)
         return weights * (self.config.micro_batch or self.config.batch_size)
-
-    @property
-    def title(self) -> str:
-        """The cell and the strategy."""
-        return f"{self.config.cell}-{self.config.strategy}"
 
     @property
     def main_metric(self) -> MainMetric:
@@ -86,68 +78,7 @@ class Forecast(Job[ForecastConfig, Card]):
         """Return the scaled truth (origins, K, H)."""
         return split.by_origin(split.truth / split.naive[:, None])
 
-    def figures(self, outputs: Outputs, split: Windows) -> dict[str, Any]:
-        """Return MASE, MAE, RMSE and sMAPE, and how good the intervals are."""
-        forecasts, truth = self.arranged(outputs)["forecasts"], split.by_origin(split.truth)
-        naive = np.array(self.card.naive)
-        found = metrics.figures(forecasts[..., self.config.middle], truth, naive, self.block)
-        if self.config.levels:
-            found |= metrics.intervals(forecasts, truth, naive, self.config.levels, self.block)
-        return found
-
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return the scaled forecasts of each baseline, (origins, K, H)."""
-        found = baselines.forecasts(splits, self.card.period)
-        return {
-            name: {
-                part: splits[part].by_origin(values / splits[part].naive[:, None])
-                for part, values in parts.items()
-            }
-            for name, parts in found.items()
-        }
-
-    def about_baselines(self) -> str:
-        """Say what they know, and how the intervals are made."""
-        return (
-            "Persistence says that nothing changes; the seasonal one, that the last season comes "
-            f"again (its {self.card.period} values were "
-            f"{'given' if self.config.period else 'chosen on training'}); drift goes on along the "
-            f"line from the first {'logarithm' if self.config.log else 'value'} to the last one "
-            "known; the linear autoregression is a ridge regression on the same windows, its "
-            "penalty chosen on validation. Forecasts are made at every origin of the test part. "
-            "Their windows overlap, so the bootstrap draws blocks of "
-            f"{self.block} neighboring origins."
-        )
-
-    def measure(self, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
-        """Return what `Job.measure` does, and the test figures of each step ahead.
-
-        `steps` holds those of the network, `steps_mase` the MASE of the network and each baseline.
-        """
-        test, truth = self.arranged(outputs["test"]), splits["test"].by_origin(splits["test"].truth)
-        middle, naive = test["forecasts"][..., self.config.middle], np.array(self.card.naive)
-        steps = metrics.by_step(middle, truth, naive, self.block)
-        scaled = self.targets(splits["test"])
-        others = {
-            name: np.nanmean(np.abs(parts["test"] - scaled), axis=(0, 1)).tolist()
-            for name, parts in self.baselines(splits).items()
-        }
-        return {
-            **super().measure(outputs, splits),
-            "steps": steps,
-            "steps_mase": {self.title: steps["mase"], **others},
-        }
-
-    def verdict(self, figures: Mapping[str, Any]) -> str:
-        """Say what came out, and plainly whether the network beats persistence."""
-        return f"{super().verdict(figures)} {report.against_persistence(self, figures)}"
-
-    def sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> list[Section]:
-        """Return the forecasts, and where and when they err."""
-        return report.sections(self, outputs, splits["test"], figures, save_picture)
+    def answers(self, inputs: Tensor) -> Outputs:
+        """Return scaled forecasts (N, H, outputs) of scaled windows (N, W)."""
+        batches = Batches((inputs,), task.EVALUATION_BATCH, compute=self.compute)
+        return training.infer(self.model, task.Answers(), batches, self.compute)

@@ -9,7 +9,6 @@ import torch
 
 from common.errors import DataError
 from labs.rnn.forecast import dates as calendar
-from labs.rnn.forecast import task
 from labs.rnn.forecast.data import Scaling, scale, unscale
 from labs.rnn.forecast.dates import Spacing
 from labs.rnn.forecast.job import Forecast
@@ -55,9 +54,7 @@ def predict(
     scaling = Scaling(config.log, config.difference, centers, factors)
     offsets = scaling.offsets(windows, np.arange(len(series)))
     inputs = torch.from_numpy(scale(windows, offsets, factors, config.log))
-    job.model.eval()
-    with torch.inference_mode(), job.compute.autocast():
-        scaled = task.forecast(job.model, job.compute.move(inputs)).cpu().numpy()
+    scaled = job.answers(inputs)["forecasts"].numpy()
     values = unscale(scaled, offsets, factors, config.log)
     return [
         _record(date, each.name, outputs, config.middle)

@@ -137,7 +137,7 @@ def _residuals(
     persistence = test.panel.values[origins][:, :, None]
     network = (truth - forecasts[..., job.config.middle]) / naive
     dates = test.panel.dates[origins]
-    picture = plots.residuals(dates, network, (truth - persistence) / naive, job.title)
+    picture = plots.residuals(dates, network, (truth - persistence) / naive, job.config.title)
     caption = "Above, the error at each origin; below, how the errors are spread."
     return Section("When it errs", pictures=(save_picture("residuals", caption, picture),))
 

@@ -15,7 +15,7 @@ from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Windows
 from labs.rnn.forecast.models import MODELS, Forecaster
 
-_EVALUATION_BATCH = 512
+EVALUATION_BATCH = 512
 
 
 class Forecasting(Task):
@@ -86,6 +86,14 @@ def forecast(model: nn.Module, windows: Tensor) -> Tensor:
     return scaled
 
 
+class Answers:
+    """Collects scaled forecasts of windows of which no target is known."""
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect the forecasts (B, H, outputs) of a batch of (windows,)."""
+        return {"forecasts": forecast(model, *batch)}
+
+
 def build_model(config: ForecastConfig) -> Forecaster:
     """Return the config's model, with weights from torch's default generator."""
     return MODELS[config.strategy](
@@ -113,7 +121,7 @@ def batches(
     ]
     return Batches(
         columns,
-        config.batch_size if training else _EVALUATION_BATCH,
+        config.batch_size if training else EVALUATION_BATCH,
         training=training,
         micro_batch=config.micro_batch if training else None,
         seed=config.seed,

@@ -61,6 +61,11 @@ class MemoryConfig(TrainingConfig):
         """The lengths as numbers, the shortest first."""
         return sorted(map(int, self.lengths))
 
+    @property
+    def title(self) -> str:
+        """The cell of a member."""
+        return self.cells[0]
+
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
         found = super().problems()

@@ -8,6 +8,7 @@ from common.history import Progress, Row
 from common.options import terminal
 from common.options.terminal import Display
 from common.runs.comparison import Jobs, Members
+from common.runs.conclude import conclusion_of
 from common.training.checkpoint import load_weights
 from labs.rnn.memory import gradients, report
 from labs.rnn.memory.config import CELLS, RECIPES, MemoryConfig
@@ -44,7 +45,7 @@ class Memory(Members[MemoryConfig]):
                 raise
             terminal.note(f"{label} is left out: {error}")
             return False
-        job.conclude(splits, 0.0)
+        conclusion_of(job).conclude_member(splits, baselines=True)
         main_metric, figures = job.main_metric, job.run.read("metrics")
         terminal.note(
             f"{label}, {_result(job, figures)}: test {main_metric.label} "
@@ -137,7 +138,7 @@ def _reaches(jobs: Jobs, found: report.Members) -> list[Reach]:
         task, start = job.task({}), start_name(job.config)
         inputs, targets = job.load_splits()["test"]
         batch = inputs[:_SEQUENCES], targets[:_SEQUENCES]
-        model = job.build_model()
+        model = job.initial_model()
         untrained = gradients.gradient_norms(model, task, batch)
         before[job.cell, start] = Reach(job.cell, False, start, True, untrained, "")
         load_weights(job.run.best, model)

@@ -2,22 +2,23 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from common import seeding
+from torch import Tensor
+
+from common import seeding, training
 from common.card import DataCard
 from common.metrics.main_metric import Array, MainMetric
-from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
 from common.training.batches import Batches, Updates
+from common.training.task import Answers
 from labs.rnn.cells import CELLS
 from labs.rnn.memory.config import MemoryConfig
 from labs.rnn.memory.models import Rememberer
 from labs.rnn.memory.tasks import TASKS, Batch, Fresh, MemoryTask
 
-_SAMPLES = {"validation": 500, "test": 5000}
+SAMPLES = {"validation": 500, "test": 5000}
 _EVALUATION_BATCH = 250
 
 
@@ -82,23 +83,23 @@ class Member(Job[MemoryConfig, DataCard]):
 
     lab, verb = LAB, "member"
     config_type, card_type = MemoryConfig, DataCard
+    conclusion = "labs.rnn.memory.results:MemberResults"
 
     @classmethod
-    def load(cls, config: MemoryConfig) -> tuple[Splits, DataCard]:
+    def load(cls, config: MemoryConfig, card: DataCard | None = None) -> tuple[Splits, DataCard]:
         """Draw the sequences that validate and test; those to train on come as they are needed."""
-        task = _task(config)
+        task = task_of(config)
         splits: dict[str, Any] = {"train": task}
-        for part, (name, samples) in enumerate(_SAMPLES.items()):
+        for part, (name, samples) in enumerate(SAMPLES.items()):
             generator = seeding.generator(config.split_seed, seeding.EVALUATION, part)
             splits[name] = task.draw(generator, samples)
-        counts = {"train": config.epochs * config.updates * config.batch_size, **_SAMPLES}
+        counts = {"train": config.epochs * config.updates * config.batch_size, **SAMPLES}
         digest = hashlib.sha256(splits["test"][0].numpy().tobytes()).hexdigest()
         return splits, DataCard(f"the {task.name} task, T = {task.length}", counts, (), digest)
 
     def build_model(self) -> Rememberer:
         """Return the cell with its readout."""
-        self.initialize()
-        config, task = self.config, _task(self.config)
+        config, task = self.config, task_of(self.config)
         return Rememberer(
             self.cell,
             task.input_size,
@@ -119,18 +120,13 @@ class Member(Job[MemoryConfig, DataCard]):
         return self.config.steps[0]
 
     @property
-    def title(self) -> str:
-        """The cell."""
-        return self.cell
-
-    @property
     def main_metric(self) -> MainMetric:
         """The task's error."""
         return TASKS[self.config.task].main_metric
 
     def task(self, splits: Splits) -> MemoryTask:
         """Return the task."""
-        return _task(self.config)
+        return task_of(self.config)
 
     def batches(self, split: Any, *, training: bool = False) -> Updates:
         """Return fresh sequences to train on, or those of a split."""
@@ -155,36 +151,18 @@ class Member(Job[MemoryConfig, DataCard]):
 
     def decide(self, outputs: Outputs) -> Array:
         """Return what the main metric measures."""
-        return _task(self.config).decide(dict(outputs))
+        return task_of(self.config).decide(dict(outputs))
 
     def targets(self, split: Batch) -> Array:
-        """Return what the main metric holds it against."""
-        return _task(self.config).truth(split[1])
+        """Return what is true, as the main metric takes it."""
+        return task_of(self.config).truth(split[1])
 
-    def figures(self, outputs: Outputs, split: Batch) -> dict[str, Any]:
-        """Return the task's figures, the main metric's with its interval."""
-        measured = self.main_metric.measure(self.decide(outputs), self.targets(split))
-        return _task(self.config).figures(dict(outputs)) | measured
-
-    def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
-        """Return what the best answer without memory says."""
-        task = _task(self.config)
-        answers = {name: task.memoryless(samples) for name, samples in _SAMPLES.items()}
-        return {task.baseline_name: answers}
-
-    def sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> list[Section]:
-        """Return none."""
-        return []
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Write none: the report of the whole run shows its members side by side."""
+    def answers(self, inputs: Tensor) -> Outputs:
+        """Return what is read out of all steps, (N, T, outputs), of sequences (N, T, inputs)."""
+        batches = Batches((inputs,), _EVALUATION_BATCH, compute=self.compute)
+        return training.infer(self.model, Answers(), batches, self.compute)
 
 
-def _task(config: MemoryConfig) -> MemoryTask:
+def task_of(config: MemoryConfig) -> MemoryTask:
+    """Return the task of a member."""
     return TASKS[config.task](config.steps[0])

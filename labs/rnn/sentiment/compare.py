@@ -7,7 +7,6 @@ from statistics import fmean
 from typing import Any
 
 from common.errors import ConfigError
-from common.metrics.main_metric import Array
 from common.options import terminal
 from common.report import html as report
 from common.report import plots
@@ -15,7 +14,6 @@ from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs.comparison import Jobs, Members
 from common.runs.folder import Run
-from common.runs.job import Outputs, Splits
 from labs.rnn.sentiment.config import COMPARED, CompareConfig, SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
 
@@ -29,22 +27,11 @@ _COLUMNS = (
 )
 
 
-class Member(Sentiment):
-    """One of the runs that are compared, held against the others in place of baselines."""
-
-    def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
-        """Return none."""
-        return {}
-
-    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
-        """Write none: the report of the comparison shows its members side by side."""
-
-
 class Comparison(Members[CompareConfig]):
     """What `COMPARED` lists under a command, each trained with several seeds."""
 
     lab = "rnn"
-    config_type, member = CompareConfig, Member
+    config_type, member = CompareConfig, Sentiment
 
     @classmethod
     def plan(cls, config: CompareConfig) -> dict[str, SentimentConfig]:

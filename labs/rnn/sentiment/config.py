@@ -1,7 +1,7 @@
 """The options of `sentiment`, and its recipes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from common.options.config import TrainingConfig, option, shared
 
@@ -123,6 +123,23 @@ class SentimentConfig(TrainingConfig):
     def reads_grams(self) -> bool:
         """Whether the model sees n-grams."""
         return self.n_grams or self.encoding == "n-gram-bag"
+
+    paths: ClassVar = {"data": (*EMBEDDED, *DOWNLOADS), "data_dir": (), "vectors": ("glove",)}
+
+    @property
+    def title(self) -> str:
+        """The cell with its directions, how many of them, and the n-grams."""
+        if self.encoding == "n-gram-bag":
+            return self.stem
+        several = f"{self.stem} x{self.members}" if self.members > 1 else self.stem
+        return f"{several} + n-grams" if self.n_grams else several
+
+    @property
+    def stem(self) -> str:
+        """The cell with its directions, or the bag."""
+        if self.encoding == "n-gram-bag":
+            return "n-gram-bag"
+        return f"bi{self.cell}" if self.bidirectional else self.cell
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""

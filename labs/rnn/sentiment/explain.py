@@ -8,6 +8,7 @@ from torch import Tensor
 
 from common.errors import DataError, RunError
 from common.training.sequences import Padded, Ragged
+from common.training.task import probabilities
 
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment
@@ -57,7 +58,7 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
     tokens = job.words.tokens(text)[: len(encoded[0])]
     if not 0 < len(tokens) <= _LONGEST:
         raise DataError(f"the text has {len(tokens)} words; expected 1 to {_LONGEST:,} to explain")
-    [chances] = job.chances([text])
+    [chances] = probabilities(job.answers([text])["outputs"])
     best = int(chances.argmax())
     if method == "occlusion":
         scores = _occlusion(job, tokens, best)
@@ -69,7 +70,8 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
 def _occlusion(job: "Sentiment", tokens: list[str], target: int) -> list[float]:
     between = " " if job.config.tokenizer == "basic_english" else ""
     others = [between.join(tokens[:row] + tokens[row + 1 :]) for row in range(len(tokens))]
-    whole, *without = job.chances([between.join(tokens), *others])[:, target].tolist()
+    answers = job.answers([between.join(tokens), *others])
+    whole, *without = probabilities(answers["outputs"])[:, target].tolist()
     return [whole - each for each in without]
 
 
@@ -78,7 +80,9 @@ def _integrated_gradients(job: "Sentiment", encoded: Ragged, target: int) -> lis
 
     model: Any = job.model.eval()
     if not model.members:
-        raise RunError(f"{job.title} reads n-grams alone; explain it with --method occlusion")
+        raise RunError(
+            f"{job.config.title} reads n-grams alone; explain it with --method occlusion"
+        )
 
     # Vectors are (B, members, T, E): each network has its own.
     def chance(vectors: Tensor, lengths: Tensor) -> Tensor:

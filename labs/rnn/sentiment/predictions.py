@@ -8,6 +8,7 @@ import torch
 from common.errors import RunError
 from common.report.html import Table
 from common.training.sequences import Padded
+from common.training.task import probabilities
 from labs.rnn.memory import microscope
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained
@@ -33,7 +34,7 @@ def predict(
         probability of each class as `p(CLASS)`.
     """
     encoded = job.encode(list(texts))
-    every = job.chances(list(texts)).tolist()
+    every = probabilities(job.answers(texts)["outputs"]).tolist()
     records = []
     for row, (text, chances) in enumerate(zip(texts, every, strict=True)):
         tokens = encoded[row]

@@ -9,6 +9,15 @@ from common.training.task import Classification
 from labs.rnn.sentiment.models import Classifier, Text
 
 
+class Answers:
+    """Collects what a model answers to texts."""
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect the answer of all parts to a batch of (tokens, n-grams, ...), (B, C), float32."""
+        logits = model(Text(*batch[:2]))
+        return {"outputs": cast(Classifier, model).answer(logits)}
+
+
 class Parts(Classification):
     """One class per text; the model gives logits of several parts, (B, parts, classes)."""
 
@@ -21,9 +30,7 @@ class Parts(Classification):
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect the answer of all parts, (B, C), float32, and targets (B,)."""
-        tokens, grams, targets = batch
-        logits = model(Text(tokens, grams))
-        return {"outputs": cast(Classifier, model).answer(logits), "targets": targets}
+        return {**Answers().outputs(model, batch), "targets": batch[-1]}
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh a batch by its texts, or by the weights of their classes."""

@@ -1,7 +1,7 @@
 """The options of `translate`, and its recipes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from common.options.config import TrainingConfig, option, shared
 
@@ -118,6 +118,13 @@ class TranslateConfig(TrainingConfig):
         group="Model",
         at_least=0,
     )
+
+    paths: ClassVar = {"data": DATA, "data_dir": ()}
+
+    @property
+    def title(self) -> str:
+        """The cell, and the attention if there is one."""
+        return self.cell if self.attention == "none" else f"{self.cell}-{self.attention}"
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""

@@ -1,6 +1,6 @@
 """The job `translate`: an encoder-decoder on pairs of texts, held against nearest sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from common import training
 from common.metrics.main_metric import Array, MainMetric
-from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
 from common.training.batches import Batches
 from labs.rnn.cells import CELLS
-from labs.rnn.translate import baselines, measures, report
-from labs.rnn.translate.config import DATA, TranslateConfig
-from labs.rnn.translate.data import NAMES, Card, Split, load
+from labs.rnn.translate import measures
+from labs.rnn.translate.config import TranslateConfig
+from labs.rnn.translate.data import NAMES, Card, Split, encode, load
 from labs.rnn.translate.models import Translator
-from labs.rnn.translate.task import Translation
+from labs.rnn.translate.task import Translation, Writing
 from labs.rnn.words import Words
 
 _EVALUATION_BATCH = 128
@@ -30,10 +30,10 @@ class Translate(Job[TranslateConfig, Card]):
     verb = "translate"
     config_type = TranslateConfig
     card_type = Card
-    paths = {"data": DATA, "data_dir": ()}
+    conclusion = "labs.rnn.translate.results:TranslationResults"
 
     @classmethod
-    def load(cls, config: TranslateConfig) -> tuple[Splits, Card]:
+    def load(cls, config: TranslateConfig, card: Card | None = None) -> tuple[Splits, Card]:
         """Load the config's pairs, split and encoded."""
         return load(config)
 
@@ -54,7 +54,6 @@ class Translate(Job[TranslateConfig, Card]):
     def build_model(self) -> nn.Module:
         """Return the config's encoder-decoder."""
         config = self.config
-        self.initialize()
         return Translator(
             len(self.source_words),
             len(self.target_words),
@@ -93,9 +92,12 @@ class Translate(Job[TranslateConfig, Card]):
 
     def batches(self, split: Split, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it."""
+        return self._batches((split.source, split.target, split.numbers), training=training)
+
+    def _batches(self, columns: Sequence[Any], *, training: bool = False) -> Batches:
         config = self.config
         return Batches(
-            (split.source, split.target, split.numbers),
+            columns,
             config.batch_size if training else _EVALUATION_BATCH,
             training=training,
             micro_batch=config.micro_batch if training else None,
@@ -109,12 +111,6 @@ class Translate(Job[TranslateConfig, Card]):
         gates = len(CELLS[config.cell].gate_names) * config.hidden_size
         features = config.embedding_size + config.hidden_size
         return gates * features * (config.micro_batch or config.batch_size)
-
-    @property
-    def title(self) -> str:
-        """The cell, and the attention if there is one."""
-        attention = self.config.attention
-        return self.config.cell if attention == "none" else f"{self.config.cell}-{attention}"
 
     @property
     def main_metric(self) -> MainMetric:
@@ -139,34 +135,13 @@ class Translate(Job[TranslateConfig, Card]):
         """Return the targets as texts, (N,)."""
         return np.array(split.targets, object)
 
-    def figures(self, outputs: Outputs, split: Split) -> dict[str, Any]:
-        """Return all figures of a split."""
-        guesses, targets = self.decide(outputs), self.targets(split)
-        loss = float(outputs["losses"].double().sum() / outputs["lengths"].sum())
-        return {
-            "loss": loss,
-            **measures.figures(guesses, targets),
-            **self.main_metric.measure(guesses, targets),
-        }
+    def answers(self, inputs: Sequence[str], beam: int | None = None) -> Outputs:
+        """Return the tokens of translations (N, longest), padded, and log-probabilities (N,).
 
-    def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
-        """Return the targets of the nearest sources, and the sources themselves."""
-        return baselines.translations(splits, self.main_metric)
-
-    def about_baselines(self) -> str:
-        """Say what they are."""
-        return (
-            "The nearest source is that of the training split with the most similar character "
-            "n-grams (cosine of TF-IDF); its target is the answer. To copy is to answer with the "
-            "source itself."
-        )
-
-    def sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> list[Section]:
-        """Return what it attends to, writes, and gets wrong."""
-        return report.sections(self, outputs, splits, save_picture)
+        Args:
+            inputs: texts.
+            beam: beginnings kept in search; the config's number when None.
+        """
+        batches = self._batches((encode(inputs, self.source_words, self.reverses("source")),))
+        writing = Writing(self.card.longest, beam or self.config.beam, self.config.length_penalty)
+        return training.infer(self.model, writing, batches, self.compute)

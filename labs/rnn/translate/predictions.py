@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from common import training
 from common.errors import DataError, RunError
 from common.metrics.main_metric import Array
 from common.report.plots import short
 from common.training.sequences import Padded
 from labs.rnn.translate import plots
-from labs.rnn.translate.data import Split, encode
+from labs.rnn.translate.data import encode
 from labs.rnn.translate.models import EOS, PAD, UNK, Translator
 from labs.rnn.translate.task import before
 
@@ -127,10 +126,7 @@ def attended(job: "Translate", text: str, written: Tensor) -> tuple[list[str], l
 
 def _translate(job: "Translate", texts: Sequence[str], beam: int | None) -> tuple[Tensor, Tensor]:
     """Return the tokens of translations (N, longest), padded, and their log-probabilities (N,)."""
-    source = encode(texts, job.source_words, job.reverses("source"))
-    nothing = encode([""] * len(texts), job.target_words, False)
-    split = Split(texts, [""] * len(texts), source, nothing, torch.arange(len(texts)))
-    outputs = training.infer(job.model, job.translation(beam=beam), job.batches(split), job.compute)
+    outputs = job.answers(texts, beam)
     return outputs["tokens"], outputs["log_probabilities"]
 
 

@@ -16,6 +16,25 @@ from labs.rnn.translate.models import BOS, PAD, Translator
 from labs.rnn.words import Words
 
 
+class Writing:
+    """Collects the translations of sources.
+
+    Args:
+        longest: the most tokens of a translation, its end included.
+        beam: for `search`.
+        penalty: for `search`.
+    """
+
+    def __init__(self, longest: int, beam: int, penalty: float):
+        self._longest, self._beam, self._penalty = longest, beam, penalty
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect tokens (B, longest), padded, and log-probabilities (B,) of (sources, ...)."""
+        found = search(cast(Translator, model), batch[0], self._longest, self._beam, self._penalty)
+        tokens = F.pad(found.tokens, (0, self._longest - found.tokens.shape[1]))
+        return {"tokens": tokens, "log_probabilities": found.log_probabilities}
+
+
 class Translation(Task):
     """A sequence for a sequence; the loss is the mean cross-entropy of a target token, in nats.
 
@@ -53,9 +72,9 @@ class Translation(Task):
         penalty: float = 0.6,
     ):
         self.monitor = monitor
-        self._words, self._targets, self._longest, self._reverse = words, targets, longest, reverse
+        self._words, self._targets, self._reverse = words, targets, reverse
         self._forcing, self._epochs = forcing, epochs
-        self._beam, self._penalty = beam, penalty
+        self._writing = Writing(longest, beam, penalty)
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh a batch by its target tokens."""
@@ -73,12 +92,9 @@ class Translation(Task):
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect the tokens of the translations, and the loss on the targets as given."""
         source, target, numbers = batch
-        found = search(cast(Translator, model), source, self._longest, self._beam, self._penalty)
-        tokens = F.pad(found.tokens, (0, self._longest - found.tokens.shape[1]))
         losses = _cross_entropy(model(source, before(target.values)), target.values, "none")
         return {
-            "tokens": tokens,
-            "log_probabilities": found.log_probabilities,
+            **self._writing.outputs(model, batch),
             "losses": losses.sum(1),
             "lengths": target.lengths,
             "numbers": numbers,

@@ -93,7 +93,7 @@ def test_wrong_options_leave_no_run(lab, tmp_path, words, said):
 
 def test_images_without_classes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        compare_anomalies.Member, "load", lambda config: ({}, SimpleNamespace(classes=()))
+        compare_anomalies.Compression, "load", lambda config: ({}, SimpleNamespace(classes=()))
     )
     with pytest.raises(ConfigError, match="has no classes that could be left out"):
         Comparison.start(CompareAnomaliesConfig(data="photos", run_dir=str(tmp_path)))
@@ -102,7 +102,7 @@ def test_images_without_classes_are_refused(tmp_path, monkeypatch):
 def test_korean_names_are_found_in_either_normal_form(tmp_path, monkeypatch):
     classes = ("고양이", "개")
     monkeypatch.setattr(
-        compare_anomalies.Member, "load", lambda config: ({}, SimpleNamespace(classes=classes))
+        compare_anomalies.Compression, "load", lambda config: ({}, SimpleNamespace(classes=classes))
     )
     monkeypatch.setattr(Members, "start", classmethod(lambda cls, config, command: config))
     decomposed = unicodedata.normalize("NFD", "고양이")

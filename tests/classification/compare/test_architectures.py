@@ -12,13 +12,13 @@ from common.options.config import build, to_toml
 from labs.classification import data
 from labs.classification.compare import architecture_plots, architectures
 from labs.classification.compare.architectures import NEIGHBORS, Comparison, verdicts
-from labs.classification.compare.trials import Trial
 from labs.classification.config import (
     RECIPES,
     ClassificationConfig,
     CompareArchitecturesConfig,
     recipe_for,
 )
+from labs.classification.job import ClassifyImages
 from labs.classification.models.catalogue import MODELS, TORCHVISION, model_names, smallest_input
 
 SMALL = (
@@ -238,14 +238,14 @@ def test_a_finished_run_is_shown_again_and_its_report_written_again(lab, run):
 
 
 def test_a_model_that_diverges_is_told_and_the_others_go_on(lab, tmp_path, monkeypatch):
-    train = Trial.train
+    train = ClassifyImages.train
 
     def diverging(job, *args):
         if job.config.model == "mlp" and job.config.seed == 1:
             raise NonFiniteError("the loss became NaN")
         train(job, *args)
 
-    monkeypatch.setattr(Trial, "train", diverging)
+    monkeypatch.setattr(ClassifyImages, "train", diverging)
     words = ("--models", "linear,mlp", "--seeds", "2", "--run-dir", tmp_path)
     result = lab("compare-architectures", *SMALL, *words, full=True)
     assert result.code == 0, result
@@ -262,7 +262,7 @@ def test_when_all_models_diverge_nothing_is_compared(lab, tmp_path, monkeypatch)
     def diverging(job, *args):
         raise NonFiniteError("the loss became NaN")
 
-    monkeypatch.setattr(Trial, "train", diverging)
+    monkeypatch.setattr(ClassifyImages, "train", diverging)
     words = ("--models", "linear", "--seeds", "1", "--run-dir", tmp_path)
     result = lab("compare-architectures", *SMALL, *words)
     assert result.code == 1

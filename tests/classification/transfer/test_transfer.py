@@ -215,7 +215,7 @@ def test_one_more_layer_trains_in_each_epoch():
 def test_a_gradual_run_leaves_what_is_not_its_turn(start, source):
     job, splits = start(weights=f"run:{source.path}", transfer="gradual", epochs=2, ema="none")
     before = state(job.model)
-    job.warm_start(splits)
+    job.warm_start(splits, lambda text: None)
     before |= {name: value for name, value in state(job.model).items() if "output" not in name}
     job.train(splits, SILENT, lambda text: None)
     assert {name.partition(".")[0] for name in changed(before, job.model)} <= {"f6", "output"}
@@ -410,7 +410,7 @@ def test_a_run_gives_all_but_its_classifier_and_its_inputs(start, source):
     assert (job.card.mean, job.card.std) == (theirs.card.mean, theirs.card.std)
     before = state(job.model)
     theirs.load_best()
-    job.warm_start(splits)
+    job.warm_start(splits, lambda text: None)
     assert job.model.c1.weight.equal(theirs.model.c1.weight)
     assert job.model.output.weight.equal(before["output.weight"])
 
@@ -429,10 +429,10 @@ def test_a_run_stands_without_the_run_it_started_from(start, source):
 
 def test_paths_are_kept_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert transfer.located(configured(weights="run:나/b")) == f"run:{tmp_path}/나/b"
-    assert transfer.located(configured(weights="b.pth")) == f"{tmp_path}/b.pth"
-    assert transfer.located(configured(weights="download")) == "download"
-    assert transfer.located(configured()) is None
+    assert configured(weights="run:나/b").located().weights == f"run:{tmp_path}/나/b"
+    assert configured(weights="b.pth").located().weights == f"{tmp_path}/b.pth"
+    assert configured(weights="download").located().weights == "download"
+    assert configured().located().weights is None
 
 
 def test_a_run_of_another_model_or_lab_or_none_is_refused(start, source, tmp_path):

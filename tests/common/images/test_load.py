@@ -8,8 +8,8 @@ from common.errors import DataError
 from common.images import folders
 from common.images import load as image_data
 from common.images.folders import ImageSet
-from common.images.load import PATHS, joined, load, pixel_rows
-from common.options.config import ImageConfig
+from common.images.load import joined, load, pixel_rows
+from common.options.config import IMAGE_SETS, ImageConfig
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_downloaded_set_is_taken_from_the_folder_that_is_given(monkeypatch, ar
 
 
 def test_names_of_sets_are_no_paths():
-    assert {"mnist5k", "digits", "mnist", "fashion-mnist", "cifar10"} <= set(PATHS["data"])
+    assert set(IMAGE_SETS) == {*folders.EMBEDDED, *folders.DOWNLOADS}
 
 
 def test_what_is_not_there_is_told_with_the_nearest_name():

@@ -15,6 +15,7 @@ from common.images import policies
 from common.images.folders import ImageSet
 from common.images.policies import Albumentations, Changed, Torchvision
 from common.options import config
+from common.options.config import ImageConfig
 from common.training.batches import Batches, Place
 
 try:
@@ -101,7 +102,8 @@ def test_specs_are_told_apart(tmp_path, monkeypatch):
     specs = ("policy:augmix", "policy:정책.json", "affine:3")
     assert policies.parse(specs) == (Torchvision("augmix"), Albumentations(Path("정책.json")))
     assert policies.others(specs) == ("affine:3",)
-    assert policies.located(specs) == (specs[0], f"policy:{tmp_path}/정책.json", "affine:3")
+    located = ImageConfig(augment=specs).located().augment
+    assert located == (specs[0], f"policy:{tmp_path}/정책.json", "affine:3")
 
 
 def test_evaluation_changes_nothing():

@@ -82,7 +82,7 @@ def check(job, folder, report):
                 expected, given = original(images[:number]), copy(images[:number])
             for one, other in zip(expected, given, strict=True):
                 torch.testing.assert_close(one, other, atol=1e-2, rtol=1e-4)
-    assert json.loads((folder / f"{job.title}.json").read_text("utf-8")) == report
+    assert json.loads((folder / f"{job.config.title}.json").read_text("utf-8")) == report
 
 
 def test_tiny_yolo_says_the_same_in_every_format(job, made):

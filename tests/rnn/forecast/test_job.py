@@ -8,6 +8,13 @@ import pytest
 from common.errors import ConfigError, DataError, RunError
 from labs.rnn.forecast.job import Forecast
 from labs.rnn.forecast.predictions import predict
+from labs.rnn.forecast.results import ForecastResults
+
+
+def measured(job, splits):
+    results = ForecastResults(job)
+    return results.measure(job.predict_splits(splits), splits, results.baselines(splits))
+
 
 SMALL = {"window": "7", "horizon": "3", "epochs": "2", "hidden_size": "4"}
 
@@ -46,7 +53,7 @@ def finished(make, tmp_path_factory):
     data = str(waves(folder, names=("x", "매출")))
     quantiles = "0.1,0.5,0.9"
     job, splits = train(make(**SMALL, data=data, run_dir=str(folder), quantiles=quantiles))
-    figures = job.conclude(splits, 0.0)
+    figures = ForecastResults(job).conclude(splits, 0.0)
     opened = Forecast.reopen(job.run.path)
     opened.load_best()
     return opened, figures
@@ -94,7 +101,7 @@ def test_a_run_from_start_to_report(finished):
     report = job.run.report.read_text()
     for text in ("persistence", "blocks of 6 neighboring origins", "Each series", "Intervals"):
         assert text in report
-    assert "persistence" in job.verdict(figures)
+    assert "persistence" in ForecastResults(job).verdict(figures)
 
 
 def test_figures_agree_with_the_task(finished):
@@ -165,17 +172,17 @@ def test_a_job_beats_persistence_where_it_can(make, tmp_path):
     options = {"epochs": "8", "learning_rate": "0.02", "hidden_size": "16"}
     data = str(waves(tmp_path, rows=300))
     job, splits = train(make(**{**SMALL, **options}, data=data, run_dir=str(tmp_path)))
-    figures = job.measure(job.predict_splits(splits), splits)
+    figures = measured(job, splits)
     assert figures["baselines"]["persistence"]["lead_interval"][0] > 0
-    assert "It beats persistence" in job.verdict(figures)
+    assert "It beats persistence" in ForecastResults(job).verdict(figures)
 
 
 def test_prices_are_not_beaten_and_the_run_says_so(make, tmp_path):
     job, splits = train(make(epochs="1", run_dir=str(tmp_path)))
-    figures = job.measure(job.predict_splits(splits), splits)
+    figures = measured(job, splits)
     assert figures["baselines"]["persistence"]["lead_interval"][0] <= 0
-    assert "It does not beat persistence" in job.verdict(figures)
-    assert "For prices that is the expected result" in job.verdict(figures)
+    assert "It does not beat persistence" in ForecastResults(job).verdict(figures)
+    assert "For prices that is the expected result" in ForecastResults(job).verdict(figures)
 
 
 def test_a_figure_that_no_epoch_has(make, tmp_path):
@@ -189,7 +196,7 @@ def test_a_figure_that_no_epoch_has(make, tmp_path):
 def test_every_strategy_makes_a_run(make, tmp_path, strategy):
     options = {"strategy": strategy, "truncate": "3", "cell": "lstm", "data": str(waves(tmp_path))}
     job, splits = train(make(**SMALL, **options, run_dir=str(tmp_path)))
-    assert job.title == f"lstm-{strategy}"
+    assert job.config.title == f"lstm-{strategy}"
     assert np.isfinite(job.decide(job.predict_splits(splits)["test"])).all()
 
 
@@ -204,7 +211,7 @@ def test_the_same_seed_gives_the_same_run(make, tmp_path):
 def test_one_value_ahead(make, tmp_path):
     options = {**SMALL, "horizon": "1", "quantiles": "0.1,0.5,0.9", "data": str(waves(tmp_path))}
     job, splits = train(make(**options, run_dir=str(tmp_path)))
-    figures = job.measure(job.predict_splits(splits), splits)
+    figures = measured(job, splits)
     assert all(len(steps) == 1 for steps in figures["steps"].values())
 
 

@@ -13,6 +13,7 @@ from common.options.config import build
 from common.runs.job import Job
 from common.training.compute import Compute
 from common.training.sequences import Padded
+from common.training.task import probabilities
 from labs.rnn.sentiment import baselines
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.explain import explain
@@ -181,7 +182,7 @@ def test_occlusion_explains_the_answer_that_predict_gives(
     job = Sentiment.reopen(run)
     job.load_best()
     found = explain(job, text, "occlusion")
-    assert found.probability == pytest.approx(job.chances([text]).max())
+    assert found.probability == pytest.approx(probabilities(job.answers([text])["outputs"]).max())
     if not words:
         assert found.tokens == ["great", "film", ")", "wonderful", "정말", "좋아요", "\ufffd"]
     assert len(found.tokens) == len(job.encode([text])[0]) == len(found.scores)

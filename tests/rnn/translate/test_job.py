@@ -14,6 +14,7 @@ from labs.rnn.translate import predictions
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import NAMES
 from labs.rnn.translate.job import Translate
+from labs.rnn.translate.results import TranslationResults
 
 SMALL = {"limit": 260, "epochs": 2, "hidden_size": 16, "embedding_size": 16, "learning_rate": 1e-2}
 
@@ -38,7 +39,7 @@ def trained(folder, **values):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     job, splits = trained(tmp_path_factory.mktemp("runs"))
-    return job, splits, job.conclude(splits, 0.0)
+    return job, splits, TranslationResults(job).conclude(splits, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_run_is_measured_and_reported(run):
 def test_reopened_it_says_the_same(run, job):
     _, splits, metrics = run
     outputs = job.predict_splits(job.load_splits(), ["test"])["test"]
-    assert job.figures(outputs, splits["test"]) == metrics["test"]
+    assert TranslationResults(job).figures(outputs, splits["test"]) == metrics["test"]
 
 
 def test_the_same_seed_gives_the_same_weights(run, tmp_path):
@@ -106,7 +107,7 @@ def test_the_same_seed_gives_the_same_weights(run, tmp_path):
 )
 def test_other_options_run_to_the_end(tmp_path, values):
     job, splits = trained(tmp_path, **{"limit": 80, "epochs": 1} | values)
-    metrics = job.conclude(splits, 0.0)
+    metrics = TranslationResults(job).conclude(splits, 0.0)
     assert math.isfinite(metrics["test"]["loss"])
     assert job.main_metric.name in metrics["test"]
     assert job.run.report.exists()

@@ -234,7 +234,7 @@ def _write_interactive(
         class_names=_names(material),
         errors=encoded.errors[rows],
         names=[encoded.split.names[row] for row in chosen],
-        title=f"{material.job.title} on {material.job.card.source}",
+        title=f"{material.job.config.title} on {material.job.card.source}",
         trust_text=_sentence(figures, _neighbors(len(rows))),
         clusters=found,
     )

@@ -1,0 +1,177 @@
+"""What becomes of a trained run: it is measured, compared with baselines, and reported.
+
+Each kind of job names a `Conclusion` of its own as a string, so that to train or to ask a run loads
+nothing of this.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pkgutil import resolve_name
+from typing import Any, Generic, TypeVar
+
+from common.errors import RunError
+from common.history import best_row
+from common.metrics.main_metric import Array
+from common.report.html import PictureSaver, Section
+from common.runs.job import Job, Outputs, Splits
+
+J = TypeVar("J", bound=Job[Any, Any])
+Predictions = Mapping[str, Mapping[str, Array]]  # by the baseline's name and the split's
+
+
+class Conclusion(ABC, Generic[J]):
+    """Measures and reports a trained run.
+
+    Attributes:
+        job: with the best weights in the model.
+    """
+
+    def __init__(self, job: J):
+        self.job = job
+
+    # --- what a kind of job says ----------------------------------------------------------------
+
+    @abstractmethod
+    def figures(self, outputs: Outputs, split: Any) -> dict[str, Any]:
+        """Return the figures of a split for metrics.json, the main metric's with its interval."""
+
+    @abstractmethod
+    def baselines(self, splits: Splits) -> Predictions:
+        """Return what each baseline predicts for `validation` and `test`, by its name."""
+
+    def about_baselines(self) -> str:
+        """Return what the report says of how the baselines were made."""
+        return ""
+
+    def measure(
+        self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions
+    ) -> dict[str, Any]:
+        """Return `validation`, `test` and `baselines` of metrics.json.
+
+        Args:
+            outputs: what the task collects of `validation` and `test`.
+            splits: the data.
+            baselines: what they predict.
+        """
+        job, names = self.job, ("validation", "test")
+        network = {name: job.decide(outputs[name]) for name in names}
+        targets = {name: job.targets(splits[name]) for name in names}
+        return {
+            **{name: self.figures(outputs[name], splits[name]) for name in names},
+            "baselines": job.main_metric.compare(network, baselines, targets),
+        }
+
+    def verdict(self, figures: Mapping[str, Any]) -> str:
+        """Say what came out, and whether the network beats the baselines."""
+        return self.job.main_metric.verdict(figures, self.job.config.title)
+
+    @abstractmethod
+    def sections(
+        self,
+        outputs: Outputs,
+        splits: Splits,
+        figures: Mapping[str, Any],
+        save_picture: PictureSaver,
+    ) -> list[Section]:
+        """Return what the report says of this kind of job alone.
+
+        Args:
+            outputs: what the task collects of the test split.
+            splits: the data.
+            figures: what metrics.json holds.
+            save_picture: saves a figure, and returns it for a section.
+        """
+
+    # --- what all of them do --------------------------------------------------------------------
+
+    def conclude(self, splits: Splits, prepared: float) -> dict[str, Any]:
+        """Measure a trained run on validation and, this once, on test; write report and figures.
+
+        Args:
+            splits: the data.
+            prepared: seconds that the command took before it trained.
+
+        Returns:
+            What metrics.json holds.
+        """
+        begun = time.perf_counter()
+        baselines = self.baselines(splits)
+        outputs, figures = self._measured(splits, baselines)
+        self.write_report(outputs["test"], splits, figures)
+        return self._written(figures, prepared, begun)
+
+    def conclude_member(self, splits: Splits, baselines: bool = False) -> dict[str, Any]:
+        """Measure a run of a comparison, which is compared with the others and reported there.
+
+        Args:
+            splits: the data.
+            baselines: whether it has baselines of its own to be compared with.
+        """
+        begun = time.perf_counter()
+        _, figures = self._measured(splits, self.baselines(splits) if baselines else {})
+        return self._written(figures, 0.0, begun)
+
+    def report_again(self, splits: Splits) -> None:
+        """Write the report of a finished run again."""
+        outputs = self.job.predict_splits(splits, ["test"])["test"]
+        self.write_report(outputs, splits, self.job.run.read("metrics"))
+
+    def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
+        """Draw the run's figures and write its report; the arguments are those of `sections`."""
+        from common.runs import sections
+
+        job, save_picture = self.job, PictureSaver(self.job.run.figures)
+        parts = [
+            sections.result(self, figures, save_picture),
+            sections.learning(job, figures, save_picture),
+            *self.sections(outputs, splits, figures, save_picture),
+            *sections.repeat(job),
+        ]
+        title = f"{job.config.title} on {job.card.source}"
+        sections.write_report(job.run, title, self.verdict(figures), parts)
+
+    def table(self, figures: Mapping[str, Any]) -> list[list[str]]:
+        """Return a row for the network and each baseline: name, validation, test, interval."""
+        name, text = self.job.main_metric.name, self.job.main_metric.text
+        network = f"{self.job.config.title} (epoch {figures['best_epoch']})"
+        entries = [
+            (network, figures["validation"][name], figures["test"]),
+            *(
+                (baseline, values[f"validation_{name}"], values)
+                for baseline, values in figures["baselines"].items()
+            ),
+        ]
+        return [
+            [title, text(validation), text(values[name]), " to ".join(map(text, interval))]
+            for title, validation, values in entries
+            for interval in [values[f"{name}_interval"]]
+        ]
+
+    def _measured(
+        self, splits: Splits, baselines: Predictions
+    ) -> tuple[Mapping[str, Outputs], dict[str, Any]]:
+        job = self.job
+        monitor, mode = job.monitored(job.task(splits))
+        best = best_row(job.run.history, monitor, mode)
+        if best is None:
+            raise RunError(
+                f"no epoch of {job.run.path} has a number for {monitor}; choose another --monitor"
+            )
+        outputs = job.predict_splits(splits)
+        measured = self.measure(outputs, splits, baselines)
+        trained = sum(row["seconds"] for row in job.run.history)
+        seconds = {"train": trained, "total": 0.0}
+        return outputs, {"best_epoch": best["epoch"], **measured, "seconds": seconds}
+
+    def _written(self, figures: dict[str, Any], prepared: float, begun: float) -> dict[str, Any]:
+        seconds = figures["seconds"]
+        seconds["total"] = prepared + seconds["train"] + time.perf_counter() - begun
+        self.job.run.write("metrics", figures)
+        return figures
+
+
+def conclusion_of(job: Job[Any, Any]) -> Conclusion[Any]:
+    """Return what measures and reports a job."""
+    found: Conclusion[Any] = resolve_name(job.conclusion)(job)
+    return found
