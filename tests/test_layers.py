@@ -27,7 +27,6 @@ LEFT = (
     {"labs.autoencoder.job", "labs.autoencoder.views.material"},
     {"labs.classification.distillation", "labs.classification.job", "labs.classification.report"},
     {"labs.classification.look.explain", "labs.classification.look.explain_plots"},
-    {"labs.detection.data.load", "labs.detection.masks"},
     {"labs.detection.job", "labs.detection.report"},
     {"labs.rnn.forecast.job", "labs.rnn.forecast.report"},
     {"labs.rnn.sentiment.job", "labs.rnn.sentiment.report"},

@@ -5,7 +5,6 @@ the image's box k is on top. So true masks never overlap, as those of things in 
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.errors import DataError
-from labs.detection.data.formats import Box, Picture
-
-if TYPE_CHECKING:
-    from labs.detection.data.load import Letterbox
+from labs.detection.letterbox import Letterbox
+from labs.detection.records import Box, Picture
 
 Polygons = tuple[tuple[float, ...], ...]  # each x, y, x, y, ... in pixels
 
@@ -27,7 +24,7 @@ _LEAST_POINTS = 3
 # --- true masks ---------------------------------------------------------------------------------
 
 
-def of_picture(picture: Picture, fit: "Letterbox", size: int) -> Tensor:
+def of_picture(picture: Picture, fit: Letterbox, size: int) -> Tensor:
     """Return the map of instances, uint8 (S, S), of an image's outlines in its letterboxed square.
 
     Outlines are filled as COCO fills them. Smaller objects lie on larger ones, all of them on
@@ -124,13 +121,12 @@ def ious(found: Tensor, instances: Tensor, crowd: Tensor) -> Tensor:
     return both / union.clamp(min=1)
 
 
-def back(masks: Tensor, fit: "Letterbox", height: int, width: int) -> Tensor:
+def back(masks: Tensor, fit: Letterbox, height: int, width: int) -> Tensor:
     """Return masks of a letterboxed square, bool (n, S, S), as masks of its image, (n, H, W)."""
-    inside = masks[:, fit.top : fit.top + fit.height, fit.left : fit.left + fit.width]
     grown = [  # one by one: a photo has many pixels
         functional.interpolate(mask[None, None].float(), (height, width), mode="bilinear")[0, 0]
         > 0.5
-        for mask in inside
+        for mask in fit.crop(masks)
     ]
     return torch.stack(grown) if grown else masks.new_zeros(0, height, width)
 

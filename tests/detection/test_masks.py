@@ -13,8 +13,8 @@ from pycocotools.cocoeval import COCOeval
 
 from common.errors import DataError
 from labs.detection import masks, metrics
-from labs.detection.data.formats import Box, Picture
-from labs.detection.data.load import Letterbox
+from labs.detection.letterbox import Letterbox
+from labs.detection.records import Box, Picture
 
 
 def picture(*boxes, height=10, width=20):

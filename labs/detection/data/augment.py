@@ -19,7 +19,8 @@ from common.images import augment
 from common.metrics.main_metric import Array
 from common.training.batches import Place
 from labs.detection.config import DetectionConfig
-from labs.detection.data.load import BoxSet, Letterbox
+from labs.detection.data.load import BoxSet
+from labs.detection.letterbox import Letterbox
 
 # The values of each change per image in their order: the library's name, and the default.
 _PER_IMAGE = {
@@ -127,10 +128,9 @@ class Changed(Dataset[tuple[Tensor, ...]]):
         """Return the image inside its letterbox, uint8 (H, W, 3), and its boxes (n, 6)."""
         image, boxes = self.split[row]
         height, width = self.split.sizes[row].tolist()
-        box = Letterbox.fit(height, width, image.shape[-1])
-        inside = image[:, box.top : box.top + box.height, box.left : box.left + box.width]
-        shift = np.array([box.left, box.top, box.left, box.top, 0, 0], np.float32)
-        return inside.numpy().transpose(1, 2, 0), boxes.numpy() - shift
+        fit = Letterbox.fit(height, width, image.shape[-1])
+        shift = np.array([*fit.shift, 0, 0], np.float32)
+        return fit.crop(image).numpy().transpose(1, 2, 0), boxes.numpy() - shift
 
 
 @contextlib.contextmanager

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 from common.images import decode, folders
 from labs.detection.data import formats
-from labs.detection.data.formats import SPLITS, Annotated, Picture, Problem
 from labs.detection.data.formats.folders import contents, is_image, walk
-from labs.detection.records import BAD_IMAGE
+from labs.detection.records import BAD_IMAGE, SPLITS, Annotated, Picture, Problem
 
 NO_BOXES = "class without boxes"
 SAME_IMAGE = "duplicate image"

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from common.errors import DataError, SaveError
 from common.files import PREFIX
 from labs.detection.data import formats
-from labs.detection.data.formats import FORMS, Annotated, Picture
-from labs.detection.records import NO_LABELS
+from labs.detection.data.formats import FORMS
+from labs.detection.records import NO_LABELS, Annotated, Picture
 
 
 def convert(

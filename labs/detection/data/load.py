@@ -22,16 +22,15 @@ from labs.detection import masks
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats, scenes
-from labs.detection.data.formats import Annotated, Picture
 from labs.detection.data.formats.folders import contents
-from labs.detection.records import BAD_IMAGE, NO_LABELS
+from labs.detection.letterbox import Letterbox, letterbox
+from labs.detection.records import BAD_IMAGE, NO_LABELS, Annotated, Picture
 
 SCENES = "scenes"
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
 _FILE_SIZE = 640  # pixels that the network sees of the user's images
 _MEMORY_LIMIT = 2**30  # bytes of images; more are decoded anew each time they are read
 _KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO"}
-GREY = 114  # what the bars of a letterbox are filled with, as in Ultralytics' models
 
 
 @dataclass(frozen=True)
@@ -51,34 +50,6 @@ class Card(DataCard):
     most: int
     anchors: tuple[tuple[float, float], ...]
     anchor_iou: float
-
-
-class Letterbox(NamedTuple):
-    """How an image was fitted into a square: scaled by one factor, with grey bars."""
-
-    scale: float
-    left: int  # pixels of the bar
-    top: int
-    width: int  # of the scaled image
-    height: int
-
-    @classmethod
-    def fit(cls, height: int, width: int, size: int) -> "Letterbox":
-        """Fit an image of some height and width into a square, in its middle."""
-        scale = size / max(height, width)
-        scaled = max(1, round(width * scale)), max(1, round(height * scale))
-        return cls(scale, (size - scaled[0]) // 2, (size - scaled[1]) // 2, *scaled)
-
-    def into(self, boxes: Tensor) -> Tensor:
-        """Return boxes (n, 4 or more) of the image as boxes of the square."""
-        return torch.cat([boxes[:, :4] * self.scale + self._shift(boxes), boxes[:, 4:]], 1)
-
-    def back(self, boxes: Tensor) -> Tensor:
-        """Return boxes (n, 4 or more) of the square as boxes of the image."""
-        return torch.cat([(boxes[:, :4] - self._shift(boxes)) / self.scale, boxes[:, 4:]], 1)
-
-    def _shift(self, boxes: Tensor) -> Tensor:
-        return boxes.new_tensor([self.left, self.top, self.left, self.top])
 
 
 class BoxSet(Dataset[tuple[Tensor, ...]]):
@@ -181,23 +152,6 @@ class Outlined:
         picture = self._pictures[row]
         fit = Letterbox.fit(picture.height, picture.width, self._size)
         return masks.of_picture(picture, fit, self._size)
-
-
-def letterbox(image: Tensor, size: int) -> tuple[Tensor, Letterbox]:
-    """Fit an image, uint8 (3, H, W), into a square by antialiased bilinear filtering.
-
-    Returns:
-        uint8 (3, size, size), and how it was fitted.
-    """
-    height, width = image.shape[1:]
-    fit = Letterbox.fit(height, width, size)
-    if (fit.height, fit.width) != (height, width):
-        image = functional.interpolate(
-            image[None], (fit.height, fit.width), mode="bilinear", antialias=True
-        )[0]
-    square = image.new_full((3, size, size), GREY)
-    square[:, fit.top : fit.top + fit.height, fit.left : fit.left + fit.width] = image
-    return square, fit
 
 
 def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:

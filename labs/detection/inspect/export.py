@@ -24,8 +24,8 @@ from torchvision.models.detection.ssd import SSD
 
 from common.errors import DataError, RunFailed
 from common.files import write_bytes, write_json
-from labs.detection.data.load import GREY
 from labs.detection.job import Detector
+from labs.detection.letterbox import GREY
 from labs.detection.models.tiny_yolo import SAME_OBJECT, boxes_and_scores
 
 FORMATS = ("onnx", "torchscript")

@@ -22,8 +22,8 @@ from common.files import write_bytes, write_json, write_text
 from common.images import decode
 from labs.detection import masks
 from labs.detection.data.formats.folders import walk
-from labs.detection.data.load import letterbox
 from labs.detection.job import Detector
+from labs.detection.letterbox import letterbox
 from labs.detection.masks import Polygons
 from labs.detection.metrics import BOX
 from labs.detection.predict import video

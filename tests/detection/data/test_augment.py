@@ -13,7 +13,8 @@ from common.training.batches import Batches, Place
 from common.training.sequences import Ragged
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
-from labs.detection.data.load import GREY, BoxSet, Letterbox
+from labs.detection.data.load import BoxSet
+from labs.detection.letterbox import GREY, Letterbox
 
 pytest.importorskip("labs.detection.models.ultralytics.models")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from common.errors import DataError
 from labs.detection import records
 from labs.detection.data import formats
-from labs.detection.data.formats import Box
+from labs.detection.records import Box
 
 
 def paint(path, size=(100, 50), value=0):

@@ -17,9 +17,7 @@ from types import ModuleType
 from common.errors import DataError
 from labs.detection.data.formats import coco, voc, yolo
 from labs.detection.data.formats.folders import walk
-from labs.detection.records import SPLITS, Annotated, Box, Picture, Problem
-
-__all__ = ["FORMS", "SPLITS", "Annotated", "Box", "Picture", "Problem", "read"]
+from labs.detection.records import Annotated
 
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}
 _YAML = (".yaml", ".yml")
