@@ -42,7 +42,9 @@ from labs.detection.boxes import to_centers
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment, load
 from labs.detection.data.load import BoxSet
-from labs.detection.models.ultralytics import models  # before the library: it switches it off
+from labs.detection.models import build as detectors
+from labs.detection.models.ultralytics import build, specs  # first: it switches the library off
+from labs.detection.models.ultralytics.task import UltralyticsTask
 
 AUGMENT = ("mosaic:1", "affine:0.1:0.5", "hsv:0.015:0.7:0.4")
 WEIGHT_DECAY, CLIP, WARMUP, LAST = 5e-4, 10.0, 3.0, 0.01  # the library's defaults
@@ -67,11 +69,11 @@ class Setting(NamedTuple):
 
     def build(self, seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        return models.build(self.config.model, self.card.classes, self.card.image_size)
+        return build.build(self.config.model, self.card.classes, self.card.image_size)
 
     @property
-    def task(self) -> models.UltralyticsTask:
-        return models.UltralyticsTask(len(self.card.classes), self.card.most, self.config.epochs)
+    def task(self) -> UltralyticsTask:
+        return UltralyticsTask(len(self.card.classes), self.card.most, self.config.epochs)
 
 
 class Trained(NamedTuple):
@@ -97,7 +99,7 @@ def ours(setting: Setting, seed: int) -> Trained:
 
     average = optim.Average(model, 0.9999 * (1 - math.exp(-updates / 2000)))
     batches = Batches(
-        augment.training_set(setting.splits["train"], config),
+        detectors.training_set(setting.splits["train"], config),
         config.batch_size,
         training=True,
         seed=seed,
@@ -163,7 +165,7 @@ def theirs(setting: Setting, seed: int, folder: Path) -> Trained:
             "warmup_bias_lr": 0.0,
             "close_mosaic": config.close_mosaic,
             **dict.fromkeys(("fliplr", "flipud", "mixup", "cutmix", "copy_paste"), 0.0),
-            **augment.parse(AUGMENT),
+            **specs.parse(AUGMENT),
             **dict.fromkeys(("val", "plots", "save", "verbose"), False),
         }
     )
@@ -185,11 +187,10 @@ def theirs(setting: Setting, seed: int, folder: Path) -> Trained:
 
 def write(setting: Setting, folder: Path) -> None:
     """Write the training images, without bars, and their boxes as YOLO's text files."""
-    read = augment.Changed(setting.splits["train"], {"mosaic": 1.0}, 0).without_bars
     for kind in ("images", "labels"):
         (folder / kind / "train").mkdir(parents=True)
     for row in range(len(setting.splits["train"])):
-        pixels, boxes = read(row)
+        pixels, boxes = setting.splits["train"].without_bars(row)
         height, width = pixels.shape[:2]
         Image.fromarray(np.ascontiguousarray(pixels)).save(
             folder / "images" / "train" / f"{row:06}.png"

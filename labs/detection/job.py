@@ -58,7 +58,7 @@ class Detector(Job[DetectionConfig, Card]):
     def batches(self, split: BoxSet, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it."""
         config = self.config
-        source = augment.training_set(split, config) if training else split
+        source = build.training_set(split, config) if training else split
         in_memory = type(source) is BoxSet
         return Batches(
             split.columns if in_memory else source,

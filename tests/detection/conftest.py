@@ -1,5 +1,7 @@
 """The lab's command line in this process."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,14 @@ def _nothing(splits, classes):
     empty = np.tile(np.array([0, 0, 0, 0, 0, -1], np.float32), (1, 100, 1))
     found = {name: empty.repeat(len(splits[name]), 0) for name in ("validation", "test")}
     return {"connected components + nearest neighbor": found}
+
+
+@pytest.fixture
+def no_ultralytics(monkeypatch):
+    """Take the library away, and our modules that have it."""
+    ours = "labs.detection.models.ultralytics."
+    for name in list(sys.modules):
+        if name.startswith(ours):
+            monkeypatch.delitem(sys.modules, name)
+        elif name.partition(".")[0] == "ultralytics":
+            monkeypatch.setitem(sys.modules, name, None)

@@ -9,8 +9,8 @@ from labs.detection import names
 
 
 def test_ultralytics_names_are_those_that_the_library_describes():
-    models = pytest.importorskip("labs.detection.models.ultralytics.models")
-    assert set(names.ULTRALYTICS) == set(models.descriptions())
+    networks = pytest.importorskip("labs.detection.models.ultralytics.build")
+    assert set(names.ULTRALYTICS) == set(networks.descriptions())
 
 
 def test_no_name_stands_twice():

@@ -24,7 +24,9 @@ from labs.detection.data.load import BoxSet, FileBoxSet
 from labs.detection.job import Detector
 from labs.detection.task import MOST, filled
 
-models = pytest.importorskip("labs.detection.models.ultralytics.models")
+networks = pytest.importorskip("labs.detection.models.ultralytics.build")
+learning = pytest.importorskip("labs.detection.models.ultralytics.task")
+SegmentationTask = learning.SegmentationTask
 
 SMALLEST = ["yolo11n-seg", "yolo12n-seg", "yolo26n-seg", "yolov8n-seg", "yolov8n-seg-p6"]
 CLASSES = ("하나", "둘", "셋")
@@ -37,7 +39,7 @@ def when(epoch=0):
 
 def build(name, size=64, classes=CLASSES):
     torch.manual_seed(0)
-    return models.build(name, classes, size, "segment")
+    return networks.build(name, classes, size, "segment")
 
 
 def split(count=6, size=64):
@@ -78,12 +80,12 @@ def whole_batch(images):
 
 
 def test_names_are_those_that_the_library_describes():
-    assert set(names.SEGMENTATION) == set(models.descriptions("segment"))
+    assert set(names.SEGMENTATION) == set(networks.descriptions("segment"))
 
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_each_family_trains_and_finds_masks(name):
-    model, task, batch = build(name), models.SegmentationTask(3, 2, 10), whole_batch(split())
+    model, task, batch = build(name), SegmentationTask(3, 2, 10), whole_batch(split())
     parts = task.loss(model.train(), batch, when())
     expected = {"box", "mask", "class", "distance"} | ({"semantic"} if "26" in name else set())
     assert set(parts) == expected
@@ -110,9 +112,7 @@ def test_each_family_trains_and_finds_masks(name):
 @pytest.mark.parametrize("name", [each for each in names.SEGMENTATION if each not in SMALLEST])
 def test_every_other_model_is_built_and_detects(name):
     with torch.inference_mode():
-        found = models.SegmentationTask(3, 2, 10).detect(
-            build(name).eval(), torch.rand(1, 3, 64, 64)
-        )
+        found = SegmentationTask(3, 2, 10).detect(build(name).eval(), torch.rand(1, 3, 64, 64))
     assert found.isfinite().all()
 
 
@@ -120,7 +120,7 @@ def test_every_other_model_is_built_and_detects(name):
 def test_the_loss_is_the_library_s_own(name):
     model = build(name).train()
     images, boxes, instances = whole_batch(split())
-    ours = models.SegmentationTask(3, 2, 8).loss(model, (images, boxes, instances), when())
+    ours = SegmentationTask(3, 2, 8).loss(model, (images, boxes, instances), when())
     image, row = (torch.arange(2) < boxes.lengths[:, None]).nonzero(as_tuple=True)
     rows = boxes.values[image, row]
     of_pixel = torch.zeros_like(instances, dtype=torch.float32)
@@ -148,7 +148,7 @@ def test_a_crowd_is_no_example_and_shifts_no_mask():
     crowded = Padded(values, boxes.lengths + 1)
     moved = torch.where(instances > 0, instances + 1, 1)  # the crowd is all around
     plain, other = (
-        models._targets(each, 64, maps) for each, maps in ((boxes, instances), (crowded, moved))
+        learning._targets(each, 64, maps) for each, maps in ((boxes, instances), (crowded, moved))
     )
     assert plain.keys() == other.keys()
     assert all(torch.equal(value, other[name]) for name, value in plain.items())
@@ -158,7 +158,7 @@ def test_large_masks_are_learned_from_fewer_pixels():
     boxes = Padded.of([torch.tensor([[0.0, 0, 320, 640, 1, 0]])])
     instances = torch.zeros(1, 640, 640, dtype=torch.uint8)
     instances[:, :, :320] = 1
-    found = models._targets(boxes, 640, instances)
+    found = learning._targets(boxes, 640, instances)
     assert found["masks"].shape == (1, 160, 160)
     assert found["masks"][:, :, :80].all()
     assert not found["masks"][:, :, 80:].any()
@@ -168,7 +168,7 @@ def test_large_masks_are_learned_from_fewer_pixels():
 def test_masks_stay_exact_where_the_network_computes_in_small_floats():
     model, task, batch = (
         build("yolo11n-seg"),
-        models.SegmentationTask(3, 2, 8),
+        SegmentationTask(3, 2, 8),
         whole_batch(split()),
     )
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -185,7 +185,7 @@ def test_masks_stay_exact_where_the_network_computes_in_small_floats():
 @pytest.mark.parametrize("name", ["yolo11n-seg", "yolo26n-seg"])
 def test_one_batch_is_learned(name):
     images = split(4)
-    model, task, batch = build(name), models.SegmentationTask(3, 2, 10), whole_batch(images)
+    model, task, batch = build(name), SegmentationTask(3, 2, 10), whole_batch(images)
     stream = training.epochs(
         model,
         task,
@@ -205,7 +205,7 @@ def test_one_batch_is_learned(name):
     assert best > 0.9
 
 
-class Interrupted(models.SegmentationTask):
+class Interrupted(SegmentationTask):
     """Breaks off at an update."""
 
     at = None
@@ -279,7 +279,7 @@ def test_a_model_file_must_be_of_the_task(tmp_path, task, head):
     content = {"nc": 1, "backbone": rows, "head": [[[0], 1, head, ["nc"]]]}
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match="the last row must be a"):
-        models.build(str(path), CLASSES, 64, task)
+        networks.build(str(path), CLASSES, 64, task)
 
 
 # --- data ---------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_the_baseline_finds_masks():
 # --- commands -----------------------------------------------------------------------------------
 
 
-class FindsTheFirst(models.SegmentationTask):
+class FindsTheFirst(SegmentationTask):
     """Stands for a network that knows its job: finds what is light in the left half."""
 
     def segment(self, model, images):
@@ -422,7 +422,7 @@ def test_export_is_refused(tmp_path, job):
 
 def test_assignments_of_yolo26_are_refused():
     task, boxes = (
-        models.SegmentationTask(3, 2, 1),
+        SegmentationTask(3, 2, 1),
         Padded.of([torch.tensor([[8.0, 8, 40, 40, 1, 0]])]),
     )
     image = torch.rand(1, 3, 64, 64)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset
 from common.card import DataCard
 from common.errors import DataError
 from common.images import decode
+from common.metrics.main_metric import Array
 from common.options.config import nearest
 from common.training.sequences import Padded, Ragged
 from common.training.splits import sample_rows, split_rows
@@ -94,6 +96,15 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
     def __getitem__(self, row: int) -> tuple[Tensor, ...]:
         """Return an image, uint8 (3, S, S), its boxes (n, 6), and its map (S, S) if any."""
         return self.image(row), *(column[row] for column in self.columns[1:])
+
+    def without_bars(self, row: int) -> tuple[Array, Array]:
+        """Return an image without the bars of its letterbox, uint8 (H, W, 3), and its boxes."""
+        image, boxes, *_ = self[row]
+        height, width = self.sizes[row].tolist()
+        fit = Letterbox.fit(height, width, image.shape[-1])
+        # By numpy: torch may wait for all its threads to change so little.
+        shift = np.array([*fit.shift, 0, 0], np.float32)
+        return fit.crop(image).numpy().transpose(1, 2, 0), boxes.numpy() - shift
 
     @staticmethod
     def collate(items: Sequence[tuple[Tensor, ...]]) -> tuple[Any, ...]:

@@ -292,9 +292,9 @@ def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
 
 
 def _of_ultralytics(model: Any, image: Tensor) -> tuple[Tensor, Tensor]:
-    from labs.detection.models.ultralytics.models import decode
+    from labs.detection.models.ultralytics.decode import decode, get_head
 
-    if model.model[-1].end2end:
+    if get_head(model).end2end:
         raise DataError(
             "this model does without NMS: it was trained to find each object once; choose a run of "
             "another one, such as tiny-yolo or yolo11n"

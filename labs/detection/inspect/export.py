@@ -224,12 +224,12 @@ def network(job: Detector) -> Network:
         return Candidates(model, boxes_and_scores, suppress.format(SAME_OBJECT)).eval()
     if name == "ssdlite":
         return Candidates(model, _of_default_boxes, suppress.format(model.nms_thresh)).eval()
-    from labs.detection.models.ultralytics import models
+    from labs.detection.models.ultralytics import decode
 
-    then = suppress.format(models.SAME_OBJECT)
-    if model.model[-1].end2end:
+    then = suppress.format(decode.SAME_OBJECT)
+    if decode.get_head(model).end2end:
         then = "the surest are objects, none of which is there twice"
-    return Candidates(model, models.decode, then).eval()
+    return Candidates(model, decode.decode, then).eval()
 
 
 def _of_default_boxes(model: SSD, images: Tensor) -> tuple[Tensor, Tensor]:

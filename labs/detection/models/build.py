@@ -1,13 +1,15 @@
-"""Detectors by name: the module, and the task that trains it."""
+"""Detectors by name: the module, the task that trains it, and whose random changes of images."""
 
 from collections.abc import Sequence
 
 from torch import nn
 
 from labs.detection.config import DetectionConfig
-from labs.detection.data.load import Card
+from labs.detection.data.augment import Changed
+from labs.detection.data.load import BoxSet, Card
 from labs.detection.models import torchvision_models
 from labs.detection.models.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
+from labs.detection.models.ultralytics import specs
 from labs.detection.task import Detection
 
 
@@ -34,9 +36,9 @@ def build(
         return TinyYolo(len(classes), anchors, stride_for(image_size))
     if name in torchvision_models.WEIGHTS:
         return torchvision_models.build(name, len(classes), image_size, anchors)
-    from labs.detection.models.ultralytics import models
+    from labs.detection.models.ultralytics import build as ultralytics
 
-    return models.build(name, classes, image_size, task)
+    return ultralytics.build(name, classes, image_size, task)
 
 
 def task(config: DetectionConfig, card: Card) -> Detection:
@@ -45,7 +47,27 @@ def task(config: DetectionConfig, card: Card) -> Detection:
         return TinyYoloTask(len(card.classes), card.most)
     if config.model in torchvision_models.WEIGHTS:
         return torchvision_models.TorchvisionTask(len(card.classes), card.most)
-    from labs.detection.models.ultralytics.models import SegmentationTask, UltralyticsTask
+    from labs.detection.models.ultralytics.task import SegmentationTask, UltralyticsTask
 
     kind = SegmentationTask if config.task == "segment" else UltralyticsTask
     return kind(len(card.classes), card.most, config.epochs)
+
+
+def training_set(split: BoxSet, config: DetectionConfig) -> BoxSet | Changed:
+    """Return the training split, or one that changes its images where `--augment` says so.
+
+    All changes of whole images are Ultralytics', whichever the detector.
+
+    Raises:
+        ConfigError: a spec is wrong, or ultralytics is not installed.
+    """
+    strengths = specs.parse(config.augment)
+    if not strengths:
+        return split
+    from labs.detection.models.ultralytics.changes import Changes
+
+    first, last = (
+        Changes(split.without_bars, len(split), split.images.shape[-1], each)
+        for each in (strengths, specs.without_mixing(strengths))
+    )
+    return Changed(split, first, last, config.epochs - config.close_mosaic)

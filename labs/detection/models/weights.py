@@ -76,7 +76,7 @@ def read(path: Path) -> dict[str, Tensor]:
     if path.suffix != ".pt":
         return weights.read(path)
     weights.check(path)
-    from labs.detection.models.ultralytics.models import read_checkpoint
+    from labs.detection.models.ultralytics.checkpoint import read_checkpoint
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch says of files that it then refuses

@@ -15,8 +15,9 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data.load import BoxSet
 from labs.detection.letterbox import GREY, Letterbox
+from labs.detection.models import build
 
-pytest.importorskip("labs.detection.models.ultralytics.models")
+pytest.importorskip("labs.detection.models.ultralytics.library")
 
 SIZE = 64
 EVERYTHING = ("mosaic", "affine", "mixup:0.5", "cutmix:0.5", "hsv", "hflip", "vflip:0.5")
@@ -42,7 +43,7 @@ def split():
 
 def changed(split, *specs, epochs=20, close_mosaic=10):
     config = DetectionConfig(augment=specs, epochs=epochs, close_mosaic=close_mosaic)
-    return augment.training_set(split, config)
+    return build.training_set(split, config)
 
 
 def draws(data, count=40, epoch=0):
@@ -69,7 +70,7 @@ def test_flips_turn_image_and_boxes(split, spec, side):
 
 def test_images_come_without_their_bars(split):
     for row in range(len(split)):
-        image, boxes = changed(split, "mosaic").without_bars(row)
+        image, boxes = split.without_bars(row)
         assert not (image == GREY).all(2).any()
         assert max(image.shape[:2]) == SIZE
         x1, y1, x2, y2 = boxes[0, :4].astype(int)
@@ -155,7 +156,7 @@ def test_a_place_without_a_seed_is_the_image_itself(split):
 
 
 def test_color_changes_batches_and_needs_no_library(split, monkeypatch):
-    monkeypatch.setitem(sys.modules, "labs.detection.models.ultralytics.models", None)
+    monkeypatch.setitem(sys.modules, "labs.detection.models.ultralytics.changes", None)
     assert changed(split, "color:0.3") is split
     pipeline = augment.pipeline(DetectionConfig(augment=("color:0.3", "mosaic")))
     assert pipeline.columns == 3
@@ -164,10 +165,7 @@ def test_color_changes_batches_and_needs_no_library(split, monkeypatch):
     assert not torch.equal(pipeline(split.images, torch.rand(8, 3)), plain)
 
 
-def test_without_the_library_a_mosaic_is_refused(split, monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "ultralytics"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "labs.detection.models.ultralytics.models")
+def test_without_the_library_a_mosaic_is_refused(split, no_ultralytics):
     with pytest.raises(ConfigError, match="--augment need ultralytics"):
         changed(split, "mosaic")
 

@@ -18,10 +18,13 @@ from labs.detection import names
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data.load import BoxSet
+from labs.detection.models import build as detectors
 from labs.detection.models import weights
 from labs.detection.task import MOST
 
-models = pytest.importorskip("labs.detection.models.ultralytics.models")
+networks = pytest.importorskip("labs.detection.models.ultralytics.build")
+decode = pytest.importorskip("labs.detection.models.ultralytics.decode").decode
+UltralyticsTask = pytest.importorskip("labs.detection.models.ultralytics.task").UltralyticsTask
 
 SMALLEST = [
     *("yolo11n", "yolo12n", "yolo26n", "yolo26n-p2", "yolo26n-p6", "yolov10n", "yolov3-tiny"),
@@ -48,7 +51,7 @@ def when(epoch=0):
 
 def build(name, seed=0, size=128):
     torch.manual_seed(seed)
-    return models.build(name, CLASSES, size)
+    return networks.build(name, CLASSES, size)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def library_batch(boxes, size):
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_each_family_trains_and_detects(name):
-    model, task = build(name), models.UltralyticsTask(3, 2, 10)
+    model, task = build(name), UltralyticsTask(3, 2, 10)
     parts = task.loss(model.train(), (images(), BOXES), when())
     assert set(parts) == {"box", "class", "distance"} == set(task.weights((images(), BOXES)))
     sum(parts.values()).backward()
@@ -93,7 +96,7 @@ def test_each_family_trains_and_detects(name):
 @pytest.mark.parametrize("name", [each for each in names.ULTRALYTICS if each not in SMALLEST])
 def test_every_other_model_is_built_and_detects(name):
     with torch.inference_mode():
-        found = models.UltralyticsTask(3, 2, 10).detect(build(name).eval(), images(1))
+        found = UltralyticsTask(3, 2, 10).detect(build(name).eval(), images(1))
     assert found.isfinite().all()
 
 
@@ -108,7 +111,7 @@ def test_the_seed_names_the_weights(yolo11):
 )
 def test_the_loss_is_the_library_s_own(name, epoch, factors):
     model = build(name).train()
-    ours = models.UltralyticsTask(3, 2, 8).loss(model, (images(), BOXES), when(epoch))
+    ours = UltralyticsTask(3, 2, 8).loss(model, (images(), BOXES), when(epoch))
     model.args = copy.copy(model.args)
     model.criterion = model.init_criterion()
     for _ in range(epoch):
@@ -119,7 +122,7 @@ def test_the_loss_is_the_library_s_own(name, epoch, factors):
 
 
 def test_heads_change_their_weights_over_the_epochs(yolo26):
-    task = models.UltralyticsTask(3, 2, 8)
+    task = UltralyticsTask(3, 2, 8)
     losses = [
         sum(task.loss(yolo26.train(), (images(), BOXES), when(epoch)).values()).item()
         for epoch in (0, 7, 0)
@@ -129,7 +132,7 @@ def test_heads_change_their_weights_over_the_epochs(yolo26):
 
 
 def test_a_batch_without_boxes_and_a_crowd_are_backgrounds(yolo11):
-    task, model = models.UltralyticsTask(3, 2, 8), yolo11.train()
+    task, model = UltralyticsTask(3, 2, 8), yolo11.train()
     empty = Padded.of([torch.zeros(0, 6)] * 3)
     crowd = Padded.of([torch.tensor([[10.0, 12, 90, 60, 1, 1]]), *[torch.zeros(0, 6)] * 2])
     losses = [task.loss(model, (images(), boxes), when()) for boxes in (empty, crowd)]
@@ -140,7 +143,7 @@ def test_a_batch_without_boxes_and_a_crowd_are_backgrounds(yolo11):
 
 
 def test_a_small_float_changes_the_loss_little(yolo11):
-    task = models.UltralyticsTask(3, 2, 8)
+    task = UltralyticsTask(3, 2, 8)
     exact = task.loss(yolo11.train(), (images(), BOXES), when())
     with torch.autocast("cpu", torch.bfloat16):
         rough = task.loss(yolo11.train(), (images(), BOXES), when())
@@ -162,7 +165,7 @@ def spread(model):
 def test_detections_are_those_of_the_library_s_validation(yolo11):
     from ultralytics.utils.nms import non_max_suppression
 
-    model, task = spread(yolo11), models.UltralyticsTask(3, 2, 8)
+    model, task = spread(yolo11), UltralyticsTask(3, 2, 8)
     with torch.inference_mode():
         ours = task.detect(model, images())
         theirs = non_max_suppression(
@@ -176,7 +179,7 @@ def test_detections_are_those_of_the_library_s_validation(yolo11):
 
 
 def test_an_end_to_end_head_gives_its_own_detections(yolo26):
-    model, task = spread(yolo26), models.UltralyticsTask(3, 2, 8)
+    model, task = spread(yolo26), UltralyticsTask(3, 2, 8)
     with torch.inference_mode():
         ours, theirs = task.detect(model, images()), model(images())[0][:, :MOST].clone()
         theirs[..., :4].clamp_(0, 128)
@@ -186,9 +189,9 @@ def test_an_end_to_end_head_gives_its_own_detections(yolo26):
 def test_boxes_stay_exact_where_the_network_computes_in_small_floats(yolo11):
     model = spread(yolo11)
     with torch.inference_mode():
-        boxes, _ = models.decode(model, images(1, 640))
+        boxes, _ = decode(model, images(1, 640))
         with torch.autocast("cpu", torch.bfloat16):
-            rough, scores = models.decode(model, images(1, 640))
+            rough, scores = decode(model, images(1, 640))
     assert (rough.dtype, scores.dtype) == (torch.float32, torch.float32)
     points = (boxes[..., :2] + boxes[..., 2:]) / 2
     rough_points = (rough[..., :2] + rough[..., 2:]) / 2
@@ -196,12 +199,12 @@ def test_boxes_stay_exact_where_the_network_computes_in_small_floats(yolo11):
 
 
 def test_training_goes_on_after_detection_at_another_size(yolo11):
-    task, model = models.UltralyticsTask(3, 2, 8), copy.deepcopy(yolo11)
+    task, model = UltralyticsTask(3, 2, 8), copy.deepcopy(yolo11)
     with torch.inference_mode():
         task.detect(model.eval(), images(1, 64))
         task.detect(model, images(1, 96))
     copy.deepcopy(model)
-    scores = models.decode(model, images(1))[1]
+    scores = decode(model, images(1))[1]
     scores.sum().backward()
     sum(task.loss(model.train(), (images(), BOXES), when()).values()).backward()
 
@@ -230,7 +233,7 @@ def split(count=6, size=64):
     return BoxSet(pixels, Ragged.of(boxes), sizes, [str(number) for number in range(count)])
 
 
-class Interrupted(models.UltralyticsTask):
+class Interrupted(UltralyticsTask):
     """Breaks off at an update."""
 
     at = None
@@ -250,7 +253,7 @@ def test_resume_is_bitwise(tmp_path, name):
         task.at = at
         model = build(name, size=64)
         before = set(model.state_dict())
-        data = augment.training_set(split(), config)
+        data = detectors.training_set(split(), config)
         batches = Batches(data, 3, training=True, prepare=augment.pipeline(config))
         training.fit(
             model,
@@ -277,7 +280,7 @@ def test_resume_is_bitwise(tmp_path, name):
 def test_weights_of_other_classes_fit_but_for_the_last_layers(tmp_path, yolo11):
     path = tmp_path / "coco.pt"
     torch.manual_seed(5)
-    coco = models.build("yolo11n", [str(number) for number in range(80)], 64)
+    coco = networks.build("yolo11n", [str(number) for number in range(80)], 64)
     torch.save({"model": coco.half()}, path)
     model = copy.deepcopy(yolo11)
     said = weights.load(model, "yolo11n", str(path))
@@ -330,7 +333,7 @@ def test_a_download_is_verified(monkeypatch, tmp_path):
 
 
 def test_plain_tensors_are_read_without_the_library(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "labs.detection.models.ultralytics.models", None)
+    monkeypatch.setitem(sys.modules, "labs.detection.models.ultralytics.checkpoint", None)
     given, taken = nn.Linear(2, 3), nn.Linear(2, 3)
     torch.save(given.state_dict(), tmp_path / "plain.pth")
     assert weights.load(taken, "ssdlite", str(tmp_path / "plain.pth")).startswith("2 of 2 tensors")
