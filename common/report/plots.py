@@ -60,6 +60,7 @@ _MOST_MARKERS = 40  # epochs up to which each one gets a marker
 _MOST_COLORS = 10  # things compared by color, for which there is room inside a figure
 _DASHES = ("-", "--", ":")  # of what has the same color
 _MOST_LINES = 4  # of an image's caption
+_NAME = 30  # letters of a line of a name in `bars`
 _INK = 0.9  # share of a cell's width that its image takes
 _LETTER = 0.62  # width of a letter of DejaVu Sans, in units of its size
 
@@ -134,7 +135,10 @@ def save(figure: Figure, path: Path) -> None:
 
 @figure_style()
 def learning_curves(
-    rows: Sequence[Row], best_epoch: int | None = None, figure: str = "accuracy"
+    rows: Sequence[Row],
+    best_epoch: int | None = None,
+    figure: str = "accuracy",
+    label: str | None = None,
 ) -> Figure:
     """Draw the loss, a validation figure and the learning rate over the epochs.
 
@@ -144,10 +148,11 @@ def learning_curves(
         rows: the history: `epoch`, `learning_rate`, `train/loss`, `validation/loss`, ...
         best_epoch: is marked, when given.
         figure: the validation figure to draw, such as `accuracy` or `mae`.
+        label: what it is called; its name when not given.
     """
     panels = {
         "loss": ("train/loss", "validation/loss"),
-        figure.replace("_", " "): (f"train/{figure}", f"validation/{figure}"),
+        label or figure: (f"train/{figure}", f"validation/{figure}"),
         "learning rate": ("learning_rate",),
     }
     known = {name for row in rows for name, value in row.items() if value is not None}
@@ -242,12 +247,16 @@ def bars(entries: Sequence[Bar], label: str, marked: int = 0) -> Figure:
         label: names the figure, with its unit.
         marked: the place of the one that is colored; the first when not given.
     """
-    figure = Figure(figsize=(_WIDTH, 0.8 + 0.38 * len(entries)), layout="constrained")
+    names = [_wrapped(_broken(entry.name, _NAME), _NAME) for entry in entries]
+    heights = np.array([0.55 + 0.45 * len(lines) for lines in names])  # in lines' pitch
+    below = heights.cumsum() - 0.5
+    places = below - heights / 2
+    figure = Figure(figsize=(_WIDTH, 0.8 + 0.38 * heights.sum()), layout="constrained")
     axes = figure.subplots()
     largest = max(abs(entry.value) for entry in entries) or 1
     decimals = max(0, 3 - math.floor(math.log10(largest)))
-    for place, (_, value, interval) in enumerate(entries):
-        color = BLUE if place == marked else GREY
+    for number, (place, (_, value, interval)) in enumerate(zip(places, entries, strict=True)):
+        color = BLUE if number == marked else GREY
         if interval is not None:
             axes.plot(interval, (place, place), color=color, linewidth=2, solid_capstyle="butt")
             axes.plot(interval, (place, place), "|", color=color, markersize=9, markeredgewidth=2)
@@ -260,8 +269,8 @@ def bars(entries: Sequence[Bar], label: str, marked: int = 0) -> Figure:
             va="center",
             color="#222222",
         )
-    axes.set_yticks(range(len(entries)), [short(entry.name, 36) for entry in entries])
-    axes.set_ylim(len(entries) - 0.5, -0.5)
+    axes.set_yticks(places, ["\n".join(lines) for lines in names])
+    axes.set_ylim(below[-1], -0.5)
     axes.margins(x=0.08)
     axes.set_xlabel(label)
     axes.spines["left"].set_visible(False)
@@ -412,7 +421,8 @@ def image_grid(
     """
     side = _WIDTH / columns  # inches of a cell, of which the image takes _INK
     size = min(9.0, 72 * side / 8)
-    lines = [_wrapped(caption, int(72 * side / size / _LETTER)) for caption in captions]
+    cells = int(72 * side / size / _LETTER)
+    lines = [_wrapped(caption, cells, _MOST_LINES) for caption in captions]
     height = _INK * side * images.shape[1] / images.shape[2]
     pitch = height + (1 - _INK) * side + size / 72 * 1.3 * max(map(len, lines), default=0)
     top = 0.38 if title else 0.0
@@ -462,12 +472,20 @@ def short(name: str, cells: int) -> str:
     return name + "…"
 
 
-def _wrapped(caption: str, cells: int) -> list[str]:
-    """Break a caption at spaces into at most four lines of so many cells."""
+def _broken(text: str, cells: int) -> str:
+    """Return a text with spaces inside words of more than so many cells."""
+    width = cells if _cells(text) == len(text) else cells // 2  # letters, where some are wide
+    return " ".join(
+        word[start : start + width] for word in text.split() for start in range(0, len(word), width)
+    )
+
+
+def _wrapped(text: str, cells: int, most: float = math.inf) -> list[str]:
+    """Break a text at spaces into lines of so many cells, the last of at most so many is cut."""
     lines = [""]
-    for word in caption.split():
+    for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if _cells(longer) <= cells or not lines[-1] or len(lines) == _MOST_LINES:
+        if _cells(longer) <= cells or not lines[-1] or len(lines) == most:
             lines[-1] = longer
         else:
             lines.append(word)

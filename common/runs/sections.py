@@ -70,7 +70,10 @@ def learning(
     job: "Job[Any, Any]", figures: Mapping[str, Any], save_picture: PictureSaver
 ) -> Section:
     """Draw the epochs."""
-    curves = plots.learning_curves(job.run.history, figures["best_epoch"], job.main_metric.name)
+    main_metric = job.main_metric
+    curves = plots.learning_curves(
+        job.run.history, figures["best_epoch"], main_metric.name, main_metric.label
+    )
     text = (
         "Training loss is the mean over an epoch while the weights change, with whatever is "
         "switched on in training alone (augmentation, dropout, smoothed targets); validation loss "

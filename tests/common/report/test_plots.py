@@ -1,4 +1,5 @@
 import io
+import itertools
 import subprocess
 import sys
 import warnings
@@ -47,7 +48,8 @@ def history(epochs):
 
 def test_import_leaves_the_settings_alone_and_needs_no_pyplot():
     code = (
-        "import sys, matplotlib; before = matplotlib.rcParams.copy(); from common import plots\n"
+        "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
+        "from common.report import plots\n"
         "plots.png(plots.message('고양이')); assert matplotlib.rcParams.copy() == before\n"
         "print('matplotlib.pyplot' in sys.modules, 'koreanize_matplotlib' in sys.modules)"
     )
@@ -158,6 +160,8 @@ def test_learning_curves_of_another_figure_and_with_gaps():
     ]
     panel = plots.learning_curves(rows, figure="mae").axes[1]
     assert panel.get_ylabel() == "mae"
+    labelled = plots.learning_curves(rows, figure="mae", label="mean absolute error").axes[1]
+    assert labelled.get_ylabel() == "mean absolute error"
     assert panel.lines[0].get_ydata() == pytest.approx([3, np.nan, 1], nan_ok=True)
 
 
@@ -195,6 +199,21 @@ def test_bars_show_values_and_intervals():
 )
 def test_bars_round_to_four_digits(value, text):
     assert texts(plots.bars([plots.Bar("run", value)], "mse")) == [text]
+
+
+def test_bars_write_long_names_whole():
+    names = ["connected components + nearest neighbor " * 2, "a" * 70, "가까운이웃" * 9, "short"]
+    figure = plots.bars([plots.Bar(name, 0.5, (0.4, 0.6)) for name in names], "test mAP50-95")
+    axes = figure.axes[0]
+    pixels(figure)
+    written = [label.get_text() for label in axes.get_yticklabels()]
+    assert ["".join(text.split()) for text in written] == ["".join(name.split()) for name in names]
+    boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert all(box.x0 >= 0 for box in boxes)
+    assert all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
+    assert axes.bbox.width > figure.bbox.width / 4
+    points = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert list(axes.get_yticks()) == pytest.approx(points)
 
 
 def test_bars_color_the_marked_one():

@@ -94,7 +94,7 @@ def view(
         "Map of the latent space",
         _text(material, what, found[_TSNE], table),
         Table(
-            ["map", *(name.replace("_", " ") for name in Figures._fields)],
+            ["map", "trustworthiness", "continuity", "neighbors kept"],
             [[title, *map(figure_text, figures)] for title, figures in found.items()],
         ),
         pictures,
