@@ -42,11 +42,6 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     return paired_iou(a[:, None], b)
 
 
-def giou(a: Tensor, b: Tensor) -> Tensor:
-    """Return the generalized IoU of each box of a (N, 4) with each of b (M, 4), as (N, M)."""
-    return paired_giou(a[:, None], b)
-
-
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
     """Return the intersection over union of boxes that stand side by side.
 

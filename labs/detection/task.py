@@ -14,7 +14,6 @@ from common.training.task import check_finite
 from labs.detection import metrics
 
 MOST = 100  # detections of an image that count, by COCO's rules
-COLUMNS = 6  # of a box: x1, y1, x2, y2, class, crowd; of a detection: x1, y1, x2, y2, score, class
 
 
 class Detection(Task):

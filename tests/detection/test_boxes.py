@@ -37,13 +37,13 @@ def test_areas_and_overlaps_are_torchvisions(a, b):
 @pytest.mark.parametrize(("a", "b"), PAIRS[:-1])
 def test_giou_is_torchvisions(a, b):
     expected = torchvision.ops.generalized_box_iou(a, b)
-    torch.testing.assert_close(boxes.giou(a, b), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(boxes.paired_giou(a[:, None], b), expected, rtol=0, atol=1e-6)
 
 
 def test_giou_of_boxes_without_an_area():
     expected = torchvision.ops.generalized_box_iou(DEGENERATE, DEGENERATE)
     known = expected.isfinite()
-    given = boxes.giou(DEGENERATE, DEGENERATE)
+    given = boxes.paired_giou(DEGENERATE[:, None], DEGENERATE)
     torch.testing.assert_close(given[known], expected[known])
     assert given.isfinite().all()
 
@@ -54,14 +54,14 @@ def test_overlaps_by_hand():
         torch.tensor([[1.0, 1, 3, 3], [0, 0, 2, 2], [2, 0, 4, 2]]),
     )
     assert boxes.iou(a, b)[0].tolist() == pytest.approx([1 / 7, 1, 0])
-    assert boxes.giou(a, b)[0].tolist() == pytest.approx([1 / 7 - 2 / 9, 1, 0])
+    assert boxes.paired_giou(a[:, None], b)[0].tolist() == pytest.approx([1 / 7 - 2 / 9, 1, 0])
     assert boxes.paired_iou(a, b).tolist() == boxes.iou(a, b)[0].tolist()
-    assert boxes.giou(a, a + 100).item() == pytest.approx(-1, abs=1e-3)
+    assert boxes.paired_giou(a, a + 100).item() == pytest.approx(-1, abs=1e-3)
 
 
 def test_the_gradient_of_giou_is_finite_everywhere_and_pulls_boxes_that_are_apart():
     moving = DEGENERATE.clone().requires_grad_()
-    boxes.giou(moving, DEGENERATE).sum().backward()
+    boxes.paired_giou(moving[:, None], DEGENERATE).sum().backward()
     assert moving.grad.isfinite().all()
     apart = torch.tensor([[0.0, 0, 2, 2]], requires_grad=True)
     boxes.paired_giou(apart, torch.tensor([[10.0, 0, 12, 2]])).sum().backward()
