@@ -23,7 +23,7 @@ from labs.classification.config import (
     recipe_for,
     transfer_problem,
 )
-from labs.classification.models.catalogue import MODELS, TORCHVISION, model_names, usual_input
+from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
 
 PROGRAM = "python -m labs.classification"
 JOB = "labs.classification.job:ClassifyImages"
@@ -274,15 +274,15 @@ def summary(
     Without a name, list the models.
     """
     if model is None:
-        terminal.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
+        terminal.show_table("Models", ["name", ""], [list(each) for each in DESCRIPTIONS.items()])
         click.echo(f"and torchvision's: {', '.join(TORCHVISION)}")
         return
-    if model not in model_names():
-        raise ConfigError(f"no model {model!r}{nearest(model, model_names())}")
+    if model not in MODELS:
+        raise ConfigError(f"no model {model!r}{nearest(model, MODELS)}")
     from labs.classification.models import build
     from labs.classification.transfer.weights import freeze
 
-    usual = usual_input(model)
+    usual = MODELS[model].usual
     channels, size, classes = channels or usual[0], image_size or usual[1], classes or usual[2]
     built = build.build(model, channels, size, classes)
     if transfer is not None:
@@ -358,12 +358,12 @@ def receptive_field(
             "--image-size, --channels and --picture go with the name of a model; a run has its own "
             "images and figures"
         )
-    if run is None and model not in model_names():
-        raise ConfigError(f"no model {model!r}{nearest(str(model), model_names())}")
+    if run is None and model not in MODELS:
+        raise ConfigError(f"no model {model!r}{nearest(str(model), MODELS)}")
     from labs.classification.look import receptive_field as fields
 
     if run is None:
-        usual = usual_input(str(model))
+        usual = MODELS[str(model)].usual
         found = fields.of_model(str(model), channels or usual[0], image_size or usual[1], seed)
         commands.show_records(f"Receptive fields of {model}", fields.records(found), form, output)
         fields.save(found, picture or Path(f"receptive-field-{model}.png"))

@@ -14,7 +14,7 @@ from common.options.config import (
     option,
     shared,
 )
-from labs.classification.models.catalogue import LITE, model_names, needs_color
+from labs.classification.models.catalogue import MODELS, PACKAGED
 
 LOSSES = ("cross-entropy", "mse", "mae")
 IMBALANCE = ("none", "class-weights", "sampler", "focal", "augment-rare")
@@ -42,7 +42,7 @@ class ClassificationConfig(ImageConfig):
         "lenet5",
         "from linear to vgg19 and resnet56, or any torchvision classifier; see `summary`",
         group="Model",
-        choices=model_names(),
+        choices=tuple(MODELS),
     )
     loss: str = option(
         "cross-entropy",
@@ -151,7 +151,7 @@ class ClassificationConfig(ImageConfig):
     def located(self) -> Self:
         """Make the path of the weights absolute, too."""
         weights = self.weights
-        if weights is not None and weights not in ("download", LITE):
+        if weights is not None and weights not in ("download", *PACKAGED):
             weights = located(weights, RUN)
         return replace(super().located(), weights=weights)
 
@@ -236,8 +236,11 @@ class ClassificationConfig(ImageConfig):
             yield "--transfer scratch: begins with random weights; drop it, or --weights"
         elif mode != "scratch" and not self.weights:
             yield f"--transfer {mode}: needs --weights, else what is frozen would stay random"
-        if self.weights == LITE and self.model != LITE:
-            yield f"--weights {LITE}: are those of --model {LITE}, not of {self.model}"
+        if self.weights in PACKAGED and self.weights != self.model:
+            yield (
+                f"--weights {self.weights}: are those of --model {self.weights}, not of "
+                f"{self.model}"
+            )
         if self.layer_decay != 1 and self.optimizer == "muon":
             yield "--layer-decay: --optimizer muon has one rate; try adamw"
 
@@ -304,7 +307,7 @@ class CompareTransferConfig(TrialsConfig):
         if not self.weights:
             found.append(
                 "--weights: there is nothing to transfer without them; give a file, run:RUN, "
-                f"{LITE} or download"
+                f"{', '.join(PACKAGED)} or download"
             )
         if self.transfer:
             found.append(f"--transfer {self.transfer}: modes are compared; name them with --modes")
@@ -389,11 +392,10 @@ class CompareArchitecturesConfig(TrialsConfig):
             found.append("--models: expected at least one, such as linear,lenet5")
         twice = sorted({name for name in self.models if self.models.count(name) > 1})
         found += [f"--models {name}: given twice" for name in twice]
-        known = model_names()
         return found + [
-            f"--models {name}: no such model{nearest(name, known)}"
+            f"--models {name}: no such model{nearest(name, MODELS)}"
             for name in self.models
-            if name not in known
+            if name not in MODELS
         ]
 
 
@@ -436,14 +438,7 @@ def recipe_for(model: str | None, weights: str | None = None) -> str | None:
     """Return the recipe whose values suit a model, where they are not the defaults.
 
     Args:
-        model: its name.
+        model: its name; what there is not has none.
         weights: that it starts from; no recipe is for those.
     """
-    if model is None or weights is not None:
-        return None
-    if needs_color(model):
-        return "torchvision"
-    if model.startswith("vgg"):
-        return "vgg_bn" if model.endswith("_bn") else "vgg"
-    family = "alexnet" if model.startswith("alexnet") else model
-    return family if family in RECIPES else None
+    return MODELS[model].recipe if model in MODELS and weights is None else None

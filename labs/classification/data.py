@@ -10,7 +10,7 @@ from common.images.folders import ImageSet
 from common.images.load import ImageCard
 from common.training.splits import thinned_rows
 from labs.classification.config import ClassificationConfig
-from labs.classification.models.catalogue import needs_color, smallest_input
+from labs.classification.models.catalogue import MODELS
 from labs.classification.transfer.weights import Inputs
 
 
@@ -31,7 +31,8 @@ def load(
         raise DataError(
             f"--loss {config.loss} predicts numbers; give a CSV with a column of them, not a folder"
         )
-    color = needs_color(config.model)
+    family = MODELS[config.model]
+    color = family.needs_color
     if wanted is not None:
         color = color or wanted.color
         config = replace(config, image_size=config.image_size or wanted.image_size)
@@ -44,7 +45,7 @@ def load(
         color=color,
         numeric=config.numeric,
         choose=choose if thinned else None,
-        least=smallest_input(config.model),
+        least=family.smallest,
     )
     card = replace(card, source=", ".join([card.source, *thinned]))
     if wanted is not None and len(wanted.mean) == card.channels:

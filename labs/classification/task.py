@@ -17,7 +17,7 @@ from common.training.task import Classification, check_finite
 from labs.classification.config import ClassificationConfig
 from labs.classification.models import build as models
 from labs.classification.models import heads
-from labs.classification.models.catalogue import AUXILIARY
+from labs.classification.models.catalogue import MODELS
 from labs.classification.transfer import weights as transfer
 
 
@@ -121,7 +121,7 @@ def build_task(
     loss = losses.build(name, weights, config.label_smoothing, config.focal_gamma)
     kind = ThawingClassification if gradual else Classification
     mixing = Mixing(config.mixup, config.cutmix) if config.blends else None
-    return kind(loss, weights, auxiliary=AUXILIARY.get(config.model, 0.0), mixing=mixing)
+    return kind(loss, weights, auxiliary=MODELS[config.model].auxiliary, mixing=mixing)
 
 
 def sampling(config: ClassificationConfig, targets: Tensor) -> dict[str, Tensor]:

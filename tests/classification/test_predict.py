@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.images import decode
 from labs.classification.config import ClassificationConfig
-from labs.classification.models.catalogue import model_names
+from labs.classification.models.catalogue import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_numbers_are_predicted_in_every_form(numbers, lab, photos):
 def test_summary_lists_every_model(lab):
     result = lab("summary")
     assert result.code == 0
-    assert all(name in result.out for name in model_names())
+    assert all(name in result.out for name in MODELS)
 
 
 def test_summary_shows_a_model_as_asked(lab):
@@ -316,4 +316,4 @@ def test_summary_refuses_what_it_cannot_build(lab):
 
 def test_summary_and_train_know_the_same_models():
     [field] = [f for f in ClassificationConfig.__dataclass_fields__.values() if f.name == "model"]
-    assert field.metadata["choices"] == model_names()
+    assert field.metadata["choices"] == tuple(MODELS)

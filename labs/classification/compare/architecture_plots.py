@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from matplotlib.transforms import Bbox
 
 from common.report.plots import GREY, figure_style
-from labs.classification.models.catalogue import needs_color
+from labs.classification.models.catalogue import MODELS
 
 Entry = Mapping[str, Any]  # what was measured of a model
 
@@ -19,24 +19,13 @@ _WIDTH = 7.5  # inches
 _MOST_BANDS = 8  # models
 _TICKS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
-# Okabe and Ito's colors, for the first that a name begins with; within one, lines differ.
-_COLORS = {
-    "linear": "#e69f00",
-    "mlp": "#e69f00",
-    "locally-connected": "#d55e00",
-    "lenet": "#0072b2",
-    "alexnet": "#cc79a7",
-    "vgg": "#009e73",
-    "resnet": "#222222",
-}
-_OTHER = "#56b4e9"  # torchvision's, and other color models
+# Of the models of one color.
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)), (0, (6, 3)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 6)))
 
 
 def _color(name: str) -> str:
-    if needs_color(name):
-        return _OTHER
-    return next((color for start, color in _COLORS.items() if name.startswith(start)), GREY)
+    """Return the color of a model's family; of what is no model, grey."""
+    return MODELS[name].plot_color if name in MODELS else GREY
 
 
 # --- accuracy against cost ----------------------------------------------------------------------

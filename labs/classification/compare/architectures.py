@@ -23,7 +23,7 @@ from labs.classification.compare import architecture_plots, robustness
 from labs.classification.compare.trials import Entry, Trials, best_on_validation, side
 from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
 from labs.classification.job import ClassifyImages
-from labs.classification.models.catalogue import smallest_input
+from labs.classification.models.catalogue import MODELS
 
 NEIGHBORS = "nearest neighbors"
 SHARED, UNSHARED = "lenet5", "locally-connected"  # the same windows with and without shared weights
@@ -227,7 +227,7 @@ def _own(model: str, config: CompareArchitecturesConfig) -> dict[str, Any]:
     recipe = RECIPES.get(recipe_for(model) or "", {})
     own = {k: value for k, value in recipe.items() if k not in (*_BUDGET, *config.chosen)}
     if config.image_size is not None:
-        own["image_size"] = max(config.image_size, smallest_input(model))
+        own["image_size"] = max(config.image_size, MODELS[model].smallest)
     return {**own, "model": model}
 
 

@@ -49,7 +49,7 @@ def alexnet(name: str, channels: int, image_size: int, classes: int) -> nn.Modul
     Raises:
         ConfigError: the images have less than 63x63 pixels.
     """
-    sizes.check(name, image_size, _SMALLEST, advice=64)
+    sizes.check(name, image_size, _SMALLEST)
     side, units = (1, 512) if image_size <= sizes.SMALL else (6, 4096)
     return nn.Sequential(
         OrderedDict(

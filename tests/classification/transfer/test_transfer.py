@@ -19,7 +19,8 @@ from labs.classification import task
 from labs.classification.config import RECIPES, ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
-from labs.classification.models import catalogue, efficientnet_lite
+from labs.classification.models import efficientnet_lite
+from labs.classification.models.catalogue import MODELS, PACKAGED, TORCHVISION
 from labs.classification.transfer import frozen_features
 from labs.classification.transfer import weights as transfer
 
@@ -27,6 +28,7 @@ TINY = {
     **{"data": "digits", "limit": 100, "model": "lenet5", "image_size": 12, "augment": "none"},
     **{"epochs": 3, "warmup": 0, "batch_size": 16, "learning_rate": 4e-3, "threads": 1},
 }
+[LITE] = PACKAGED
 SILENT = SimpleNamespace(epoch=lambda *_, **__: None, progress=lambda *_: None)
 
 
@@ -151,7 +153,7 @@ def test_auxiliary_classifiers_always_train():
         ({"transfer": "freez:3", "weights": "x.pth"}, "--transfer freez:3: expected scratch"),
         ({"transfer": "freeze:", "weights": "x.pth"}, "--transfer freeze:: expected scratch"),
         ({"transfer": "finetune", "weights": "x.pth"}, "did you mean fine-tune?"),
-        ({"weights": catalogue.LITE}, f"--model {catalogue.LITE}, not of lenet5"),
+        ({"weights": LITE}, f"--model {LITE}, not of lenet5"),
         ({"layer_decay": 0.5, "optimizer": "muon"}, "muon has one rate"),
         ({"layer_decay": 1.5}, "at most 1"),
     ],
@@ -271,7 +273,7 @@ def test_earlier_layers_have_lower_rates(start, source):
     ],
 )
 def test_where_a_model_can_be_cut(name, size, mode, expected):
-    channels = 3 if catalogue.needs_color(name) else 1
+    channels = 3 if MODELS[name].needs_color else 1
     model = models.build(name, channels, size, 10)
     transfer.freeze(model, mode)
     found = frozen_features.cut(model, (channels, size, size))
@@ -466,13 +468,13 @@ def test_every_download_has_a_checksum(name):
 
 
 def test_models_of_torchvision_have_weights_and_own_ones_none():
-    for name in catalogue.TORCHVISION:
+    for name in TORCHVISION:
         assert transfer.remote(name) is not None
     assert transfer.remote("alexnet") is not None
     with pytest.raises(ConfigError, match=r"nobody publishes weights of lenet5; give a file"):
         transfer.load(nn.Linear(1, 1), configured(weights="download"))
-    with pytest.raises(ConfigError, match=rf"give --weights {catalogue.LITE}"):
-        transfer.load(nn.Linear(1, 1), configured(weights="download", model=catalogue.LITE))
+    with pytest.raises(ConfigError, match=rf"give --weights {LITE}"):
+        transfer.load(nn.Linear(1, 1), configured(weights="download", model=LITE))
 
 
 def test_a_download_without_a_connection_names_the_alternatives(monkeypatch, tmp_path):
@@ -511,9 +513,9 @@ def test_efficientnet_lite0_knows_imagenet_without_a_network():
     from sklearn.datasets import load_sample_images
 
     palace, flower = load_sample_images().images
-    model = models.build(catalogue.LITE, 3, 224, 1000)
+    model = models.build(LITE, 3, 224, 1000)
     assert sum(parameter.numel() for parameter in model.parameters()) == 4_652_008
-    config = configured(model=catalogue.LITE, weights=catalogue.LITE)
+    config = configured(model=LITE, weights=LITE)
     kept = transfer.load(model, config)
     assert kept.endswith("new: _fc")
     given = transfer.weights.read(efficientnet_lite.weights_file())
@@ -528,9 +530,9 @@ def test_efficientnet_lite0_knows_imagenet_without_a_network():
 
 
 def test_efficientnet_lite0_trains_its_head_on_grey_digits(start):
-    given = {"model": catalogue.LITE, "weights": catalogue.LITE, "transfer": "feature-extraction"}
+    given = {"model": LITE, "weights": LITE, "transfer": "feature-extraction"}
     job, splits = start(**given, image_size=32, limit=40, epochs=1)
-    assert (job.card.channels, job.card.mean) == (3, efficientnet_lite.MEAN)
+    assert (job.card.channels, job.card.mean) == (3, MODELS[LITE].normalization[0])
     assert job.keepable(40) == "_fc"
     assert transfer.trains(job.model) == "12,810 of 3,383,818 parameters train"
     job.train(splits, SILENT, lambda text: None)
@@ -539,7 +541,7 @@ def test_efficientnet_lite0_trains_its_head_on_grey_digits(start):
 def test_without_its_packages_there_is_one_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ConfigError, match=r"pip install efficientnet-lite-pytorch"):
-        models.build(catalogue.LITE, 3, 32, 10)
+        models.build(LITE, 3, 32, 10)
 
 
 # The classic recipes
