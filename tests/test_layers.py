@@ -25,7 +25,6 @@ MOST_IN_A_FOLDER = 14
 LEFT = (
     {"common.runs.conclude", "common.runs.sections"},
     {"labs.classification.distillation", "labs.classification.job"},
-    {"labs.classification.look.explain", "labs.classification.look.explain_plots"},
 )
 
 

@@ -30,11 +30,10 @@ from labs.classification import task
 from labs.classification.job import ClassifyImages
 from labs.classification.look import explain_plots as plots
 from labs.classification.look import layer_calls
+from labs.classification.look.explanation import Explanation, Filters, Maps, Reading, adds_up
 
 _MISTAKES = 3  # explained when nothing is named
 _STEPS = (64, 256)  # of the path of integrated gradients, until they add up
-_TOLERANCE = 0.01  # of the difference that they are to add up to
-_NEAR = 0.005  # of a logit: near enough, where the difference is small
 _WINDOWS = 7  # hidden patches along a side
 _AT_A_TIME = 32  # images that go through the network together
 _MAPS = 8  # of a stage, and filters, that are drawn
@@ -61,96 +60,6 @@ class Sample:
     name: str
     image: Tensor
     target: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What speaks for a class, or for a number; maps are (S, S) and in units of the logit.
-
-    Attributes:
-        title: whose reading it is.
-        grad_cam: not negative, and without unit; None for a network without convolutions.
-        gradients: integrated gradients, summed over the channels.
-        difference: of the logits of the image and of a black one.
-        steps: of the path.
-        occlusion: how far the logit falls when a place is hidden.
-    """
-
-    title: str
-    grad_cam: Array | None
-    gradients: Array
-    difference: float
-    steps: int
-    occlusion: Array
-
-    @property
-    def total(self) -> float:
-        """The sum of the integrated gradients; complete ones add up to the difference."""
-        return float(self.gradients.sum(dtype=np.float64))
-
-    @property
-    def complete(self) -> bool:
-        """Whether they add up to the difference, within 1 % of it and of a logit of one."""
-        return _adds_up(self.total, self.difference)
-
-
-@dataclass(frozen=True, eq=False)
-class Filters:
-    """Kernels and what they make of an image.
-
-    Attributes:
-        kernels: (n, C, k, k).
-        names: of the n.
-        responses: (n, h, w).
-    """
-
-    kernels: Array
-    names: Sequence[str]
-    responses: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Maps:
-    """The strongest maps of a stage.
-
-    Attributes:
-        name: of the layer.
-        count: how many maps there are.
-        values: (n, h, w) of those that are largest in the mean.
-    """
-
-    name: str
-    count: int
-    values: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """All that is shown of one image.
-
-    Attributes:
-        name: of the image.
-        picture: as the network sees it, in [0, 1]: (S, S), or (S, S, 3) in color.
-        true: its class or number; empty when it is not known.
-        guess: of the network.
-        chance: the probability of the guess; None for a number.
-        layer: whose maps Grad-CAM weighs, and their side; None without convolutions.
-        readings: of the guess, and of the right class when that is another.
-        maps: of the stages.
-        filters: of the first convolution, if there is one.
-        classic: kernels of image processing.
-    """
-
-    name: str
-    picture: Array
-    true: str
-    guess: str
-    chance: float | None
-    layer: tuple[str, int] | None
-    readings: Sequence[Reading]
-    maps: Sequence[Maps]
-    filters: Filters | None
-    classic: Filters
 
 
 # --- which images -------------------------------------------------------------------------------
@@ -352,13 +261,9 @@ def integrated_gradients(
         parts = method.attribute(
             image, black, target, n_steps=steps, internal_batch_size=_AT_A_TIME
         ).sum((0, 1))
-        if _adds_up(float(parts.double().sum()), difference):
+        if adds_up(float(parts.double().sum()), difference):
             break
     return _array(parts), difference, steps
-
-
-def _adds_up(total: float, difference: float) -> bool:
-    return abs(total - difference) <= max(_TOLERANCE * abs(difference), _NEAR)
 
 
 def occlusion(model: nn.Module, image: Tensor, target: int) -> Array:

@@ -1,7 +1,6 @@
 """Pictures of what a network looks at in an image, and of what its layers make of it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -10,9 +9,7 @@ from matplotlib.figure import Figure
 
 from common.metrics.main_metric import Array
 from common.report.plots import drawable, figure_style, short
-
-if TYPE_CHECKING:
-    from labs.classification.look.explain import Explanation, Filters
+from labs.classification.look.explanation import Explanation, Filters
 
 _SIDE = 2.1  # inches of a panel
 _SMALL = 1.0  # of a map, or of a kernel
@@ -26,7 +23,7 @@ def named(name: str) -> str:
 
 
 @figure_style()
-def readings(each: "Explanation") -> Figure:
+def readings(each: Explanation) -> Figure:
     """Draw what speaks for the guess and, where that is wrong, for the right class below it.
 
     Red is for the class, blue against it; each way of asking has one scale for both classes.
@@ -83,7 +80,7 @@ def blended(picture: Array, values: Array, largest: float) -> Array:
 
 
 @figure_style()
-def maps(each: "Explanation") -> Figure:
+def maps(each: Explanation) -> Figure:
     """Draw the strongest maps of each stage, a row for a stage, after the picture."""
     columns = max(len(stage.values) for stage in each.maps)
     size = (_SMALL * (columns + 1.6), (_SMALL + 0.3) * len(each.maps) + 0.7)
@@ -106,7 +103,7 @@ def maps(each: "Explanation") -> Figure:
 
 
 @figure_style()
-def filters(each: "Explanation") -> Figure:
+def filters(each: Explanation) -> Figure:
     """Draw kernels of image processing and the first layer's filters above what they make of it."""
     pairs = [each.classic, *([each.filters] if each.filters else [])]
     columns = max(len(pair.names) for pair in pairs)
@@ -124,7 +121,7 @@ def filters(each: "Explanation") -> Figure:
     return figure
 
 
-def _draw_pair(above: Sequence[Axes], below: Sequence[Axes], pair: "Filters") -> None:
+def _draw_pair(above: Sequence[Axes], below: Sequence[Axes], pair: Filters) -> None:
     for top, bottom, kernel, name, response in zip(
         above, below, pair.kernels, pair.names, pair.responses, strict=False
     ):

@@ -13,6 +13,7 @@ from torchvision import models as torchvision_models
 
 from labs.classification.job import ClassifyImages
 from labs.classification.look import explain, explain_plots, layer_calls
+from labs.classification.look.explanation import Reading
 
 SIDE = 14
 
@@ -83,14 +84,14 @@ def test_integrated_gradients_take_more_steps_until_they_add_up():
     parts, difference, steps = explain.integrated_gradients(Steep(), image, black, 0)
     assert difference == pytest.approx(10)
     assert steps > 64
-    reading = explain.Reading("x", None, parts, difference, steps, parts)
+    reading = Reading("x", None, parts, difference, steps, parts)
     assert reading.complete is (abs(reading.total - 10) <= 0.1)
 
 
 def test_completeness_is_one_percent_or_little():
     def complete(total, difference):
         values = np.array([[total]])
-        return explain.Reading("x", None, values, difference, 64, values).complete
+        return Reading("x", None, values, difference, 64, values).complete
 
     assert complete(10.09, 10)
     assert not complete(10.11, 10)

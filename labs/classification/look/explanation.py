@@ -1,0 +1,106 @@
+"""What is found out about a network and one image: what `explain` makes, and its pictures show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.metrics.main_metric import Array
+
+_TOLERANCE = 0.01  # of the difference that integrated gradients are to add up to
+_NEAR = 0.005  # of a logit: near enough, where the difference is small
+
+
+def adds_up(total: float, difference: float) -> bool:
+    """Say whether a sum is a difference of logits, within 1 % of it or 0.005."""
+    return abs(total - difference) <= max(_TOLERANCE * abs(difference), _NEAR)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What speaks for a class, or for a number; maps are (S, S) and in units of the logit.
+
+    Attributes:
+        title: whose reading it is.
+        grad_cam: not negative, and without unit; None for a network without convolutions.
+        gradients: integrated gradients, summed over the channels.
+        difference: of the logits of the image and of a black one.
+        steps: of the path.
+        occlusion: how far the logit falls when a place is hidden.
+    """
+
+    title: str
+    grad_cam: Array | None
+    gradients: Array
+    difference: float
+    steps: int
+    occlusion: Array
+
+    @property
+    def total(self) -> float:
+        """The sum of the integrated gradients; complete ones add up to the difference."""
+        return float(self.gradients.sum(dtype=np.float64))
+
+    @property
+    def complete(self) -> bool:
+        """Whether they add up to the difference, within 1 % of it and of a logit of one."""
+        return adds_up(self.total, self.difference)
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """Kernels and what they make of an image.
+
+    Attributes:
+        kernels: (n, C, k, k).
+        names: of the n.
+        responses: (n, h, w).
+    """
+
+    kernels: Array
+    names: Sequence[str]
+    responses: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The strongest maps of a stage.
+
+    Attributes:
+        name: of the layer.
+        count: how many maps there are.
+        values: (n, h, w) of those that are largest in the mean.
+    """
+
+    name: str
+    count: int
+    values: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """All that is shown of one image.
+
+    Attributes:
+        name: of the image.
+        picture: as the network sees it, in [0, 1]: (S, S), or (S, S, 3) in color.
+        true: its class or number; empty when it is not known.
+        guess: of the network.
+        chance: the probability of the guess; None for a number.
+        layer: whose maps Grad-CAM weighs, and their side; None without convolutions.
+        readings: of the guess, and of the right class when that is another.
+        maps: of the stages.
+        filters: of the first convolution, if there is one.
+        classic: kernels of image processing.
+    """
+
+    name: str
+    picture: Array
+    true: str
+    guess: str
+    chance: float | None
+    layer: tuple[str, int] | None
+    readings: Sequence[Reading]
+    maps: Sequence[Maps]
+    filters: Filters | None
+    classic: Filters
