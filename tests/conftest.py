@@ -1,11 +1,22 @@
 """What several test files share; fixtures that are classes or functions are called by the tests."""
 
+import os
+
+# What this machine and its user have set changes what is printed and computed; a test that is
+# about such a setting makes it. Before the libraries are imported, which read some of them.
+for _name in ("COLUMNS", "FORCE_COLOR", "LINES", "MATPLOTLIBRC", "MPLBACKEND", "NO_COLOR"):
+    os.environ.pop(_name, None)
+for _name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONWARNINGS", "TTY_COMPATIBLE"):
+    os.environ.pop(_name, None)
+os.environ |= {"OMP_NUM_THREADS": "1", "TERM": "xterm"}
+
 import contextlib
 import io
 import multiprocessing
-import os
+import signal
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -19,6 +30,12 @@ from torch.nn import functional
 
 from common.options import commandline
 from common.training import Task
+
+
+def pytest_configure(config):
+    """Compute on the CPU also where there is a GPU, unless that is what the tests are about."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 class Result(NamedTuple):
@@ -37,9 +54,11 @@ def one_thread():
 
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory):
-    """Keep what is decoded or encoded once in a folder of the tests' own."""
+    """Keep what is decoded or encoded once in a folder of the tests' own, for all processes."""
+    folder = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LABS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+        patch.setenv("LABS_CACHE", str(shared / "cache"))
         yield
 
 
@@ -78,6 +97,27 @@ commandline.main(main.group, main.PROGRAM)
 """
 
 
+# Seconds after which a process hangs; on a machine full of others it may well take its time.
+HANGS = 300
+
+
+def seconds_without_core(pid):
+    """Return how long a process was ready to compute and other programs had the cores.
+
+    Linux says so, of the main thread; elsewhere it is 0.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+@pytest.fixture(scope="session")
+def without_core():
+    """Return a function that says how many seconds a process was kept waiting by others."""
+    return seconds_without_core
+
+
 class Process:
     """A command of a lab in a process of its own."""
 
@@ -92,9 +132,9 @@ class Process:
     def text(self):
         return self._output.read_text() if self._output.exists() else ""
 
-    def wait_for(self, what, seconds=60):
+    def wait_for(self, what):
         """Wait until something is true, or until the process has ended; say which."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + HANGS
         while not what():
             if not self.process.is_alive():
                 return bool(what())
@@ -103,14 +143,31 @@ class Process:
         return True
 
     def send(self, signum):
-        """Send a signal; return the exit code and the seconds until the process was gone."""
-        begun = time.monotonic()
+        """Send a signal; return the exit code and the seconds until the process was gone.
+
+        Those in which other programs had the cores do not count.
+        """
+        begun, before = time.monotonic(), seconds_without_core(self.process.pid)
         os.kill(self.process.pid, signum)
-        return self.end(), time.monotonic() - begun
+        waited = before
+        while self.process.is_alive() and time.monotonic() - begun < HANGS:
+            waited = max(waited, seconds_without_core(self.process.pid))
+            time.sleep(0.005)
+        return self.end(), time.monotonic() - begun - (waited - before)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Let the process do nothing inside the block, so that it cannot be done too early."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # killed inside the block
+                os.kill(self.process.pid, signal.SIGCONT)
 
     def end(self):
         """Return the exit code of the process when it has ended: minus the signal if killed."""
-        self.process.join(60)
+        self.process.join(HANGS)
         assert self.process.exitcode is not None, self.text
         return self.process.exitcode
 

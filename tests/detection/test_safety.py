@@ -3,8 +3,10 @@
 import itertools
 import os
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from labs.detection.models import weights
 networks = pytest.importorskip("labs.detection.models.ultralytics.build")
 decode = pytest.importorskip("labs.detection.models.ultralytics.decode").decode
 
+ROOT = Path(__file__).parents[2]
 CLASSES = ("고양이", "dog")
 
 
@@ -97,7 +100,7 @@ def test_it_runs_with_the_network_and_other_programs_blocked(tmp_path):
         **os.environ,
         "HOME": str(tmp_path),
         "LABS_CACHE": str(tmp_path / "cache"),
-        "PYTHONPATH": os.getcwd(),
+        "PYTHONPATH": str(ROOT),
     }
     environment.pop("OMP_NUM_THREADS", None)
     environment.pop("XDG_CONFIG_HOME", None)
@@ -277,8 +280,11 @@ def test_a_user_s_model_file_is_built(tmp_path):
 
 
 def test_one_file_alone_imports_the_library():
-    grep = r"^\s*(from|import) ultralytics|import_module\(.ultralytics"
-    found = subprocess.run(
-        ["grep", "-rlE", grep, "common", "labs", "--include=*.py"], capture_output=True, text=True
-    )
-    assert found.stdout.split() == ["labs/detection/models/ultralytics/library.py"]
+    imports = re.compile(r"^\s*(from|import) ultralytics|import_module\(.ultralytics", re.MULTILINE)
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for part in ("common", "labs")
+        for path in (ROOT / part).rglob("*.py")
+        if imports.search(path.read_text("utf-8"))
+    ]
+    assert found == ["labs/detection/models/ultralytics/library.py"]

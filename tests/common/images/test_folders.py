@@ -825,6 +825,8 @@ def test_the_archive_of_cifar_is_unpacked_into_the_cache(small, tmp_path, monkey
 @pytest.mark.parametrize("name", DOWNLOADS)
 def test_offline_the_embedded_set_and_the_files_are_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    for around in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(around, raising=False)
     with pytest.raises(DownloadError) as error:
         load_download(name, tmp_path)
     said = str(error.value)

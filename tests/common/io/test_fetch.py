@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import socket
 import ssl
 import stat
@@ -337,11 +338,11 @@ def go(process):
 
 
 def until(holds):
-    for _ in range(500):
+    for _ in range(6000):  # on a busy machine it may take a while
         if holds():
             return
         time.sleep(0.01)
-    raise AssertionError("waited for 5 s in vain")
+    raise AssertionError("waited for 60 s in vain")
 
 
 def test_a_process_killed_half_way_leaves_no_file_but_its_part(server, tmp_path):
@@ -485,7 +486,8 @@ def test_a_server_that_falls_silent_is_left(size, server, tmp_path, monkeypatch)
         done.wait(10)
 
     server.give(silent)
-    assert "nothing for 0.2 s" in failure(remote(server), tmp_path, timeout=0.2)
+    # A second, so that a server that other programs keep from a core is not silent.
+    assert "nothing for 1 s" in failure(remote(server), tmp_path, timeout=1)
     done.set()
     assert files(tmp_path) == ({"digits.bin.part": BODY[:size]} if size else {})
 
@@ -502,7 +504,7 @@ def test_a_server_that_only_drips_is_left(server, tmp_path, monkeypatch):
             handler.wfile.write(bytes([byte]))
 
     server.give(drip)
-    assert "bytes came in 0." in failure(remote(server), tmp_path, timeout=0.3)
+    assert re.search(r"only \d+ bytes came in \d", failure(remote(server), tmp_path, timeout=1))
     done.set()
     part = files(tmp_path)["digits.bin.part"]
     assert part == BODY[: len(part)]

@@ -557,11 +557,12 @@ def test_boxes_belong_to_the_upright_image(tmp_path):
     assert picture.boxes[0][:4] == (0, 0, 50, 100)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_folder_that_cannot_be_read_is_named(tmp_path):
     yolo(tmp_path, {"a": ""})
     (tmp_path / "images").chmod(0)
     try:
+        if os.access(tmp_path / "images", os.R_OK):
+            pytest.skip("root reads everything")
         with pytest.raises(DataError, match="cannot read the folder"):
             formats.read(tmp_path)
     finally:
