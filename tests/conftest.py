@@ -33,9 +33,17 @@ from common.training import Task
 
 
 def pytest_configure(config):
-    """Compute on the CPU also where there is a GPU, unless that is what the tests are about."""
+    """Compute on the CPU also where there is a GPU, unless that is what the tests are about.
+
+    Where Python cannot write names of files in Korean, as in the locale C with PYTHONUTF8=0, begin
+    again in its UTF-8 mode: many tests make such files.
+    """
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        config.pluginmanager.getplugin("capturemanager").suspend_global_capture(in_=True)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 class Result(NamedTuple):
