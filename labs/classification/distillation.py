@@ -3,36 +3,25 @@
 Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network".
 """
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common import training
 from common.errors import ConfigError, RunError
 from common.images.augment import luminance
 from common.images.load import ImageCard
-from common.metrics import metrics
-from common.metrics.main_metric import Array
-from common.options import terminal
 from common.options.config import build, read_toml
-from common.report.html import Section, Table
 from common.runs.folder import open_run
-from common.runs.job import Outputs, Splits
 from common.training import Task, When
-from common.training.batches import close
 from common.training.checkpoint import load_weights
+from common.training.compute import Compute
 from common.training.task import Classification
 from labs.classification import task
 from labs.classification.config import ClassificationConfig
-from labs.classification.transfer.source_runs import Source, doubt
-
-if TYPE_CHECKING:
-    from labs.classification.job import ClassifyImages
-
+from labs.classification.transfer.source_runs import Source
 
 # --- the loss -------------------------------------------------------------------------------------
 
@@ -181,8 +170,13 @@ def find(config: ClassificationConfig, card: ImageCard) -> Source:
     return Source(run, theirs, their_card)
 
 
-def build_teacher(source: Source, job: "ClassifyImages") -> Teacher:
-    """Return a run as the teacher of a job, on its device, with its best weights.
+def build_teacher(source: Source, card: ImageCard, compute: Compute) -> Teacher:
+    """Return a run with its best weights as a teacher.
+
+    Args:
+        source: the run.
+        card: of the student's data.
+        compute: the student's device.
 
     Raises:
         RunError: its weights are missing or damaged.
@@ -190,8 +184,8 @@ def build_teacher(source: Source, job: "ClassifyImages") -> Teacher:
     model = task.build_model(source.config, source.card)
     load_weights(source.run.best, model)
     size = task.augmentation(source.config, source.card).output_size(source.card.image_size)
-    teacher = Teacher(model, size, source.card, job.card)
-    job.compute.place(teacher)
+    teacher = Teacher(model, size, source.card, card)
+    compute.place(teacher)
     return teacher
 
 
@@ -204,134 +198,3 @@ def _other_classes(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
         if names
     ]
     return f"expected a teacher of the same classes; {'; '.join(said)}"
-
-
-# --- the figures ----------------------------------------------------------------------------------
-
-
-def taught(teacher: nn.Module, job: "ClassifyImages", splits: Splits, name: str) -> Array:
-    """Return the classes (N,) that a teacher sees in a split of a student's data."""
-    batches = job.batches(splits[name])
-    collected = training.infer(teacher, job.task(splits), batches, job.compute)
-    close(batches)
-    return task.decide(collected["outputs"], numeric=False)
-
-
-def measure(
-    job: "ClassifyImages", outputs: Mapping[str, Outputs], splits: Splits
-) -> dict[str, Any]:
-    """Hold a student against its teacher, for metrics.json.
-
-    Args:
-        job: the student.
-        outputs: what its task collects of `validation` and `test`.
-        splits: its data.
-
-    Returns:
-        What `MainMetric.compare` returns of the teacher, the share of test images
-        of which both say the same with its interval, and who the teacher is.
-    """
-    source = find(job.config, job.card)
-    teacher = build_teacher(source, job)
-    names = ("validation", "test")
-    student = {name: job.decide(outputs[name]) for name in names}
-    guesses = {name: taught(teacher, job, splits, name) for name in names}
-    targets = {name: job.targets(splits[name]) for name in names}
-    agree = student["test"] == guesses["test"]
-    return {
-        **job.main_metric.compare(student, {"teacher": guesses}, targets)["teacher"],
-        "agreement": float(agree.mean()),
-        "agreement_interval": list(metrics.wilson(int(agree.sum()), len(agree))),
-        **about(source, teacher, job),
-    }
-
-
-def about(source: Source, teacher: Teacher, job: "ClassifyImages") -> dict[str, Any]:
-    """Return who teaches whom: run, sizes, the accuracy that the run itself found, any doubt."""
-    return {
-        "model": source.config.model,
-        "run": str(source.run.path),
-        "own_accuracy": source.run.read("metrics")["test"]["accuracy"],
-        "doubt": doubt("The teacher", source, job.config, job.card),
-        "parameters": _size(teacher),
-        "student_parameters": _size(job.model),
-    }
-
-
-def _size(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-# --- the report -----------------------------------------------------------------------------------
-
-
-def sections(job: "ClassifyImages", figures: Mapping[str, Any]) -> Iterator[Section]:
-    """Show teacher and student side by side, if the student had one."""
-    if "teacher" not in figures:
-        return
-    teacher, config = figures["teacher"], job.config
-    text = (
-        f"The student learned from the labels with a weight of {1 - config.teacher_weight:g}, and "
-        f"from the teacher's answers at temperature {config.temperature:g} with one of "
-        f"{config.teacher_weight:g}. {described(teacher)} {verdict(teacher)} Whether the teacher "
-        "helped, one run cannot tell: compare-teacher trains the same student without it, too."
-    )
-    student = {**figures["test"], "teacher": teacher}
-    yield Section(
-        "Teacher and student", text, side_by_side({f"student ({job.config.title})": student})
-    )
-
-
-def described(teacher: Mapping[str, Any]) -> str:
-    """Say who teaches, what its figures are of, and any doubt about what it knows."""
-    said = (
-        f"The teacher is {teacher['run']}, which has {_figure(teacher['own_accuracy'])} on the "
-        "test images of its own run; here it sees the student's. Agreement is the share of test "
-        "images of which both say the same."
-    )
-    return f"{said} {teacher['doubt']}".rstrip()
-
-
-def side_by_side(students: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a row for the teacher, and one for each of its students.
-
-    Args:
-        students: test figures by the name: `accuracy` and its interval, and what `measure` returns
-            as `teacher`.
-    """
-    columns = ["", "parameters", "test accuracy", "95 % interval"]
-    columns += ["difference from the teacher", "agreement"]
-    teacher = next(iter(students.values()))["teacher"]
-    first = [f"teacher ({teacher['model']})", *_measured(teacher, teacher["parameters"]), "", ""]
-    rows = [
-        [
-            name,
-            *_measured(figures, figures["teacher"]["student_parameters"]),
-            _lead(figures["teacher"]),
-            _figure(figures["teacher"]["agreement"]),
-        ]
-        for name, figures in students.items()
-    ]
-    return Table(columns, [first, *rows])
-
-
-def verdict(teacher: Mapping[str, Any], student: str = "The student") -> str:
-    """Say whether a student is as good as its teacher, from what `measure` returns."""
-    low, high = teacher["lead_interval"]
-    said = _lead(teacher)
-    if low <= 0 <= high:
-        return f"{student} and the teacher cannot be told apart by test accuracy: {said}."
-    return f"{student} is {'better' if low > 0 else 'worse'} than the teacher: {said}."
-
-
-def _measured(figures: Mapping[str, Any], size: int) -> list[str]:
-    low, high = figures["accuracy_interval"]
-    return [f"{size:,}", _figure(figures["accuracy"]), f"{_figure(low)} to {_figure(high)}"]
-
-
-def _lead(teacher: Mapping[str, Any]) -> str:
-    return terminal.lead_text(teacher["lead"], teacher["lead_interval"])
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4f}"

@@ -52,7 +52,9 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         """Load the weights that the config names; refuse a wrong teacher or policy."""
         policies.check(self.config.augment, splits["train"])
         if self.config.teacher is not None:
-            distillation.build_teacher(distillation.find(self.config, self.card), self)
+            distillation.build_teacher(
+                distillation.find(self.config, self.card), self.card, self.compute
+            )
         if self.config.weights is not None:
             taken = transfer.load(self.model, self.config)
             say(f"{taken}; {transfer.trains(self.model)}")
@@ -105,7 +107,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         if self.config.teacher is None:
             return plain
         source = distillation.find(self.config, self.card)
-        teacher = distillation.build_teacher(source, self)
+        teacher = distillation.build_teacher(source, self.card, self.compute)
         say(f"{source.config.model} teaches: {source.run.path}")
         if doubt := source_runs.doubt("The teacher", source, self.config, self.card):
             say(doubt)

@@ -12,7 +12,7 @@ from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits
 from common.training.task import probabilities
-from labs.classification import baselines, distillation, label_columns, report, task
+from labs.classification import agreement, baselines, label_columns, report, task
 from labs.classification.job import ClassifyImages
 from labs.classification.transfer import weights as transfer
 
@@ -70,7 +70,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
             for name in ("validation", "test"):
                 found[name]["labels"] = self.columns(outputs[name], splits[name], splits["train"])
         if job.config.teacher is not None:
-            found["teacher"] = distillation.measure(job, outputs, splits)
+            found["teacher"] = agreement.measure(job, outputs, splits)
         if doubt := transfer.doubt(job.config, job.card):
             found["doubt"] = doubt
         return found
@@ -82,7 +82,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
             said = f"{said} {label_columns.said(figures['test']['labels'])}"
         if "teacher" not in figures:
             return said
-        return f"{said} {distillation.verdict(figures['teacher'])}"
+        return f"{said} {agreement.verdict(figures['teacher'])}"
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what nearest neighbors and a linear model say of the pixels."""
@@ -105,7 +105,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         """Return the teacher, label columns, where the network errs, and its first layer."""
         found = report.sections(self.job, outputs["outputs"], splits["test"], save_picture)
         return [
-            *distillation.sections(self.job, figures),
+            *agreement.sections(self.job, figures),
             *self._columns_sections(outputs, splits, figures, save_picture),
             *found,
         ]

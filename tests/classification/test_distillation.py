@@ -26,7 +26,7 @@ from common.training.checkpoint import load_weights
 from common.training.compute import Compute
 from common.training.mixing import Mixing
 from common.training.task import Classification
-from labs.classification import distillation, task
+from labs.classification import agreement, distillation, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.distillation import Distillation, Teacher, distillation_loss
 from labs.classification.job import ClassifyImages
@@ -271,7 +271,7 @@ def test_the_teacher_gets_images_as_it_knows_them(teacher, ours, theirs, size):
 def test_the_teacher_says_of_its_own_images_what_the_run_says(teacher, start):
     student, splits = start(teacher=str(teacher.path), image_size=12)
     source = distillation.find(student.config, student.card)
-    built = distillation.build_teacher(source, student)
+    built = distillation.build_teacher(source, student.card, student.compute)
     run = ClassifyImages.reopen(teacher.path)
     run.load_best()
     outputs = run.predict_splits(splits, ["test"])["test"]["outputs"]
@@ -284,7 +284,9 @@ def test_the_teacher_says_of_its_own_images_what_the_run_says(teacher, start):
 def test_a_teacher_that_crops_gets_images_of_the_size_of_its_crop(tmp_path, start):
     run = trained(run_dir=str(tmp_path), augment="crop:6", model="linear")[0].run
     student, splits = start(teacher=str(run.path))
-    built = distillation.build_teacher(distillation.find(student.config, student.card), student)
+    built = distillation.build_teacher(
+        distillation.find(student.config, student.card), student.card, student.compute
+    )
     [images, _] = next(student.batches(splits["test"]).updates(0))[0]
     assert built(images).shape == (len(images), 10)
 
@@ -320,8 +322,10 @@ def test_a_student_comes_to_agree_with_its_teacher(tmp_path, start):
     run = trained(run_dir=str(tmp_path), limit=300, epochs=3)[0].run
     given = {"limit": 300, "epochs": 20, "seed": 1, "monitor": "train/loss"}
     job, splits = start(teacher=str(run.path), teacher_weight=1.0, **given)
-    built = distillation.build_teacher(distillation.find(job.config, job.card), job)
-    said = distillation.taught(built, job, splits, "train")
+    built = distillation.build_teacher(
+        distillation.find(job.config, job.card), job.card, job.compute
+    )
+    said = agreement.taught(built, job, splits, "train")
     assert (said != splits["train"].targets.numpy()).any()
     job.train(splits, SILENT, lambda text: None)
     mine = job.decide(job.predict_splits(splits, ["train"])["train"])
@@ -422,7 +426,7 @@ def test_the_figures_of_the_teacher_are_those_of_its_answers(teacher, start):
     job, splits = start(teacher=str(teacher.path), image_size=12)
     job.train(splits, SILENT, lambda text: None)
     outputs = job.predict_splits(splits)
-    found = distillation.measure(job, outputs, splits)
+    found = agreement.measure(job, outputs, splits)
     run = ClassifyImages.reopen(teacher.path)
     run.load_best()
     said = run.decide(run.predict_splits(splits, ["test"])["test"])
@@ -445,7 +449,7 @@ def test_the_figures_of_the_teacher_are_those_of_its_answers(teacher, start):
     ],
 )
 def test_the_verdict_goes_by_the_interval(interval, said):
-    assert said in distillation.verdict({"lead": sum(interval) / 2, "lead_interval": interval})
+    assert said in agreement.verdict({"lead": sum(interval) / 2, "lead_interval": interval})
 
 
 # What the teacher may have seen
@@ -480,7 +484,7 @@ def test_data_that_has_changed_is_doubted(moved, start):
         **ClassificationResults(job).measure(job.predict_splits(splits), splits, {}),
         "best_epoch": 1,
     }
-    [section] = distillation.sections(job, figures)
+    [section] = agreement.sections(job, figures)
     assert line in section.text
 
 

@@ -10,7 +10,7 @@ from common.metrics.metrics import seeds_interval, wilson
 from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs
 from common.runs.job import Splits
-from labs.classification import distillation
+from labs.classification import agreement, distillation
 from labs.classification.compare.trials import Entry, Trials
 from labs.classification.config import ClassificationConfig, CompareTeacherConfig
 from labs.classification.job import ClassifyImages
@@ -36,11 +36,11 @@ class Comparison(Trials[CompareTeacherConfig]):
     def measured(
         self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
     ) -> Entry:
-        """Return how students and teacher compare, as `distillation.measure` does for one."""
+        """Return how students and teacher compare, as `agreement.measure` does for one."""
         job = jobs[0]
         source = distillation.find(self.config, job.card)
-        teacher = distillation.build_teacher(source, job)
-        said, true = distillation.taught(teacher, job, splits, "test"), job.targets(splits["test"])
+        teacher = distillation.build_teacher(source, job.card, job.compute)
+        said, true = agreement.taught(teacher, job, splits, "test"), job.targets(splits["test"])
         guesses = np.array([each.argmax(1) for each in chances])
         right = said == true
         lead = (guesses == true).astype(float) - right
@@ -53,7 +53,7 @@ class Comparison(Trials[CompareTeacherConfig]):
             "agreement": float(agree.mean()),
             "agreement_interval": list(seeds_interval(agree)),
         }
-        return {"teacher": {**figures, **distillation.about(source, teacher, job)}}
+        return {"teacher": {**figures, **agreement.about(source, teacher, job)}}
 
     @classmethod
     def shown(cls, entry: Entry) -> dict[str, str]:
@@ -65,14 +65,14 @@ class Comparison(Trials[CompareTeacherConfig]):
     ) -> list[Section]:
         """Return the teacher beside its students."""
         text = (
-            f"{distillation.described(compared[TAUGHT]['teacher'])} The taught student "
+            f"{agreement.described(compared[TAUGHT]['teacher'])} The taught student "
             f"learned from its answers at temperature {self.config.temperature:g} with a weight of "
             f"{self.config.teacher_weight:g}, and from the labels with the rest."
         )
-        return [Section("Teacher and students", text, distillation.side_by_side(compared))]
+        return [Section("Teacher and students", text, agreement.side_by_side(compared))]
 
     def verdict(self, compared: Mapping[str, Entry]) -> str:
         """Say whether the teacher helped, and how its students compare with it."""
         said = super().verdict(compared)
-        of_each = [distillation.verdict(e["teacher"], name) for name, e in compared.items()]
+        of_each = [agreement.verdict(e["teacher"], name) for name, e in compared.items()]
         return " ".join([said, *of_each])
