@@ -8,7 +8,7 @@ Wrong input raises ValueError: no rows, different lengths, NaN or infinite value
 row is named), classes out of range.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 Interval = tuple[float, float]
+
+_DRAWN = 100_000  # rows that a bootstrap draws in one call
 
 
 class Reliability(NamedTuple):
@@ -292,17 +294,25 @@ def bootstrap(
         raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
     (rows,) = lengths
     generator = np.random.default_rng(seed)
-    draws = (_draw(generator, rows, min(block, rows)) for _ in range(resamples))
+    draws = _draws(generator, rows, min(block, rows), resamples)
     values = [figure(*(array[draw] for array in arrays)) for draw in draws]
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _draw(generator: np.random.Generator, rows: int, block: int) -> Array:
-    """Draw as many row numbers as there are rows, in blocks of neighbors."""
-    starts = generator.integers(rows - block + 1, size=-(-rows // block))
-    return np.asarray((starts[:, None] + np.arange(block)).ravel()[:rows])
+def _draws(generator: np.random.Generator, rows: int, block: int, times: int) -> Iterator[Array]:
+    """Draw as many row numbers as there are rows, in blocks of neighbors, so many times.
+
+    Several draws come from one call, in the order of a call for each: of few rows, that is the
+    greater part of a bootstrap's time.
+    """
+    together = max(1, _DRAWN // rows)
+    for first in range(0, times, together):
+        size = min(together, times - first), -(-rows // block)
+        starts = generator.integers(rows - block + 1, size=size)
+        drawn = starts[:, :, None] + np.arange(block)
+        yield from drawn.reshape(len(starts), -1)[:, :rows]
 
 
 def paired_difference(

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 
@@ -279,6 +280,24 @@ def test_bootstrap_of_a_mean_is_near_the_normal_interval():
     assert metrics.bootstrap(np.mean, values, seed=1) != (low, high)
     narrow = metrics.bootstrap(np.mean, values, confidence=0.5)
     assert low < narrow[0] < narrow[1] < high
+
+
+@pytest.mark.parametrize(("rows", "block"), [(1, 1), (20, 1), (21, 4), (3, 3), (1003, 7)])
+def test_bootstrap_draws_blocks_one_after_the_other(rows, block, monkeypatch):
+    """Also where one call draws for several resamples."""
+    monkeypatch.setattr(metrics, "_DRAWN", 5000)
+    generator, expected = np.random.default_rng(3), []
+    for _ in range(12):
+        starts = generator.integers(rows - block + 1, size=math.ceil(rows / block))
+        expected.append([first + step for first in starts for step in range(block)][:rows])
+    drawn = []
+
+    def note(numbers):
+        drawn.append(numbers.tolist())
+        return 0.0
+
+    metrics.bootstrap(note, np.arange(rows), seed=3, resamples=12, block=block)
+    assert drawn == expected
 
 
 def test_bootstrap_draws_the_same_rows_of_every_array():
