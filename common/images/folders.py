@@ -383,6 +383,7 @@ def load_folder(
     channels: int | None = None,
     decoding: Decoding = "auto",
     classes: Classes = "required",
+    to_learn: bool = True,
 ) -> FoundImages:
     """Load images from one folder per class.
 
@@ -398,6 +399,8 @@ def load_folder(
         decoding: where pixels are kept; see `common.images.decode.read_files`.
         classes: `required`, or `optional`: images without any class folder are a set without
             classes.
+        to_learn: every class needs enough images in every part; what is only to be measured may
+            have any of the parts, and any number of images of any classes.
 
     Raises:
         DataError: the folder is missing or laid out otherwise, classes differ between parts, or a
@@ -407,10 +410,10 @@ def load_folder(
     """
     root = _existing(Path(path), Path.is_dir, "folder")
     source = f"folder {root.name}"
-    parts = _find_parts(root)
+    parts = _find_parts(root, to_learn)
     if classes == "optional" and not any(_folders(folder) for folder in parts.values()):
-        files = _unlabeled(root, parts)
-        return _load(files, (), image_size, channels, decoding, source)
+        files = _unlabeled(root, parts, to_learn)
+        return _load(files, (), image_size, channels, decoding, source, to_learn)
     problems: list[str] = []
     files = []
     counts: dict[str, dict[str, int]] = {}
@@ -431,20 +434,22 @@ def load_folder(
         files += sorted(found)
         if not counts[part]:
             raise DataError(f"no class folders in {folder}; {LAYOUT.format(root.name)}")
-    problems += _different_classes(counts) + _too_few(counts, "images")
+    problems += _different_classes(counts) if to_learn else []
+    problems += _too_few(counts, "images", to_learn)
     if problems:
         raise DataError(_listed(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems))
-    return _load(files, skipped, image_size, channels, decoding, source)
+    return _load(files, skipped, image_size, channels, decoding, source, to_learn)
 
 
-def _unlabeled(root: Path, parts: Mapping[str, Path]) -> list[_File]:
+def _unlabeled(root: Path, parts: Mapping[str, Path], to_learn: bool) -> list[_File]:
     files = [
         _File(part, relative_name(path, root), path, None)
         for part, folder in parts.items()
         for path in _image_files(folder)
     ]
     found = Counter(file.part for file in files)
-    if problems := _too_few({part: {_TOGETHER: found[part]} for part in parts}, "images"):
+    counts = {part: {_TOGETHER: found[part]} for part in parts}
+    if problems := _too_few(counts, "images", to_learn):
         raise DataError(_listed(f"{root} cannot be used: it has no class folders, and", problems))
     return files
 
@@ -457,6 +462,7 @@ def load_csv(
     label_columns: Sequence[str] = ("label",),
     numeric: bool = False,
     decoding: Decoding = "auto",
+    to_learn: bool = True,
 ) -> FoundImages:
     """Load the images that a table names, one per row.
 
@@ -470,6 +476,7 @@ def load_csv(
             combinations are then the classes, see `FoundImages.labels`.
         numeric: labels are numbers to be predicted, not classes.
         decoding: see `load_folder`.
+        to_learn: see `load_folder`.
 
     Raises:
         DataError: the file or a column is missing, rows lack a label or an image file, a number is
@@ -514,11 +521,12 @@ def load_csv(
         listed = [f"{len(lines)} x {what}: {_shortened(lines)}" for what, lines in problems.items()]
         summary = f"{table} has rows that cannot be used; correct or remove them"
         raise DataError(_listed(summary, listed))
-    labels = _columns_classes(table, files, several) if several else {}
-    return _load(files, skipped, image_size, channels, decoding, f"table {table.name}", labels)
+    labels = _columns_classes(table, files, several, to_learn) if several else {}
+    source = f"table {table.name}"
+    return _load(files, skipped, image_size, channels, decoding, source, to_learn, labels)
 
 
-def load_arrays(path: Path | str) -> FoundImages:
+def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
     """Load images, and their labels if there are any, from files of arrays.
 
     They keep their size, in pixels, and their channels; of those that are not square, the square in
@@ -527,6 +535,7 @@ def load_arrays(path: Path | str) -> FoundImages:
     Args:
         path: an .npz or .npy, or a folder or archive with IDX files or CIFAR-10's batches; see
             `common.images.arrays.read_arrays`.
+        to_learn: see `load_folder`.
 
     Raises:
         DataError: the path holds nothing of the kind, what it holds is damaged or cannot be images
@@ -544,7 +553,7 @@ def load_arrays(path: Path | str) -> FoundImages:
         }
         for part, each in targets.items()
     }
-    if problems := _too_few(counts, "images"):
+    if problems := _too_few(counts, "images", to_learn):
         more = [f"{len(problems) - 10:,} more"] if len(problems) > 10 else []
         summary = f"{path} has too few images: add some or remove the class"
         raise DataError(_listed(summary, problems[:10] + more))
@@ -597,6 +606,7 @@ def _load(
     channels: int | None,
     decoding: Decoding,
     source: str,
+    to_learn: bool,
     labels: Mapping[str, tuple[str, ...]] | None = None,
 ) -> FoundImages:
     labels = dict(labels or {})
@@ -611,7 +621,7 @@ def _load(
     for file in readable:
         for kind in _kinds(file.label, labels):
             counts[file.part][kind] += 1
-    if problems := _too_few(counts, "readable images"):
+    if problems := _too_few(counts, "readable images", to_learn):
         if len(problems) > 10:
             problems[10:] = [f"{len(problems) - 10:,} more"]
         problems += [f"left out: {name}: {why}" for name, why in unreadable[:5]]
@@ -655,7 +665,7 @@ def _kinds(label: _Label, columns: Iterable[str]) -> list[str]:
 
 
 def _columns_classes(
-    table: Path, files: Sequence[_File], columns: Sequence[str]
+    table: Path, files: Sequence[_File], columns: Sequence[str], to_learn: bool
 ) -> dict[str, tuple[str, ...]]:
     """Return the classes of each of several label columns."""
     rows = [file.label for file in files if isinstance(file.label, tuple)]
@@ -665,7 +675,7 @@ def _columns_classes(
     problems = [
         f"column {column!r} has only one class, {names[0]!r}: leave it out"
         for column, names in found.items()
-        if len(names) == 1
+        if to_learn and len(names) == 1
     ]
     number = math.prod(map(len, found.values()))
     if number > _MOST_COMBINATIONS:
@@ -690,8 +700,13 @@ def _sizes(labels: Mapping[str, Sequence[str]]) -> str:
     return " x ".join(f"{len(names)}" for names in labels.values())
 
 
-def _too_few(counts: Mapping[str, Mapping[str, int]], what: str) -> list[str]:
-    """Return a line for each class that cannot be split, or that a part has no image of."""
+def _too_few(counts: Mapping[str, Mapping[str, int]], what: str, to_learn: bool) -> list[str]:
+    """Return a line for each class that cannot be split, or that a part has no image of.
+
+    What is not to be learned needs but one image.
+    """
+    if not to_learn:
+        return [] if any(any(classes.values()) for classes in counts.values()) else [f"no {what}"]
     problems = []
     for part, classes in counts.items():
         needed, why = (3, "for train, validation and test") if part == "all" else (1, f"in {part}")
@@ -716,7 +731,7 @@ def _different_classes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     ]
 
 
-def _find_parts(root: Path) -> dict[str, Path]:
+def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
     """Return the folders that hold class folders: the root as "all", or train and the others."""
     folders = {_text(folder.name): folder for folder in _folders(root)}
     named = {name: folder for name, folder in folders.items() if name.casefold() in PARTS}
@@ -732,7 +747,7 @@ def _find_parts(root: Path) -> dict[str, Path]:
         if part in parts:
             problems.append(f"{name}/ and {parts[part].name}/ are both for {part}: keep one")
         parts[part] = folder
-    if "train" not in parts:
+    if to_learn and "train" not in parts:
         problems.append("there is no train/")
     if problems:
         raise DataError(_listed(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common.card import DataCard
+from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, folders, policies
 from common.images.arrays import holds_arrays
@@ -85,12 +85,8 @@ def load(
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
     """
-    found = _find(config, color, numeric, classes, max(least, _DEFAULT_SIZE if color else 1))
-    if len(config.label_column) > 1 and not found.labels:
-        raise DataError(
-            f"--label-column {','.join(config.label_column)}: only a table has several columns of "
-            f"labels, and --data {config.data} is none"
-        )
+    least = max(least, _DEFAULT_SIZE if color else 1)
+    found = _find(config, 3 if color else None, numeric, classes, least)
     parts = found.parts
     if config.limit is not None:
         total = sum(map(len, parts.values()))
@@ -126,14 +122,86 @@ def load(
     return splits, card
 
 
+def labelled(
+    config: ImageConfig,
+    card: ImageCard,
+    say: Callable[[str], None],
+    *,
+    numeric: bool = False,
+    classes: folders.Classes = "required",
+) -> ImageSet:
+    """Load all of a config's images, of whichever parts, as a run sees images and classes.
+
+    Args:
+        config: names the set.
+        card: of the run, which has the size, the channels and the classes.
+        say: called with a line for each image that is left out, and for classes that are.
+        numeric: targets are numbers, not classes.
+        classes: `required`, or `optional`: images without classes will do, and those of other
+            classes are taken as if they had none.
+
+    Raises:
+        DataError: there is no such set, folder or table, it cannot be used, or it has classes that
+            the run does not know.
+    """
+    config = dataclasses.replace(config, image_size=card.image_size)
+    found = _find(config, card.channels, numeric, classes, 1, to_learn=False)
+    say_skipped(found.skipped, say)
+    parts = list(found.parts.values())
+    whole = parts[0] if len(parts) == 1 else joined(parts)
+    if numeric:
+        return whole
+    if classes == "optional" and not (found.classes and {*found.classes} <= {*card.classes}):
+        if found.classes and card.classes:
+            say(f"--data {config.data}: its classes are not all the run's, so none are used")
+        return dataclasses.replace(whole, targets=torch.zeros_like(whole.targets))
+    numbers = torch.tensor(_numbers_in(card, found, f"--data {config.data}"))
+    return dataclasses.replace(whole, targets=numbers[whole.targets])
+
+
+def _numbers_in(card: ImageCard, found: folders.FoundImages, source: str) -> list[int]:
+    """Return the numbers that a run has for the classes of a set.
+
+    Raises:
+        DataError: it does not know some, or there are none.
+    """
+    if not found.classes:
+        raise DataError(f"{source}: there are no labels, so nothing can be measured")
+    for column, names in found.labels.items():
+        class_numbers(names, card.labels[column], f"{source}, column {column!r}")
+    return class_numbers(found.classes, card.classes, source)
+
+
 def _find(
-    config: ImageConfig, color: bool, numeric: bool, classes: folders.Classes, least: int
+    config: ImageConfig,
+    channels: int | None,
+    numeric: bool,
+    classes: folders.Classes,
+    least: int,
+    to_learn: bool = True,
+) -> folders.FoundImages:
+    found = _read(config, channels, numeric, classes, least, to_learn)
+    if len(config.label_column) > 1 and not found.labels:
+        raise DataError(
+            f"--label-column {','.join(config.label_column)}: only a table has several columns of "
+            f"labels, and --data {config.data} is none"
+        )
+    return found
+
+
+def _read(
+    config: ImageConfig,
+    channels: int | None,
+    numeric: bool,
+    classes: folders.Classes,
+    least: int,
+    to_learn: bool,
 ) -> folders.FoundImages:
     if config.data in folders.EMBEDDED:
-        return _fitted(folders.load_embedded(config.data), config, color, numeric, least)
+        return _fitted(folders.load_embedded(config.data), config, channels, numeric, least)
     if config.data in folders.DOWNLOADS:
         folder = Path(config.data_dir).expanduser() if config.data_dir else None
-        return _fitted(folders.load_download(config.data, folder), config, color, numeric, least)
+        return _fitted(folders.load_download(config.data, folder), config, channels, numeric, least)
     path = Path(config.data).expanduser()
     if not path.exists():
         raise DataError(
@@ -142,18 +210,21 @@ def _find(
             f"{nearest(config.data, IMAGE_SETS)}"
         )
     if holds_arrays(path):
-        return _fitted(folders.load_arrays(path), config, color, numeric, least)
-    size, channels = config.image_size or max(_DEFAULT_SIZE, least), 3 if color else None
+        return _fitted(folders.load_arrays(path, to_learn), config, channels, numeric, least)
+    size = config.image_size or max(_DEFAULT_SIZE, least)
     decoding: Any = config.decoding
     if path.is_dir():
-        return folders.load_folder(path, size, channels, decoding, classes)
-    return folders.load_csv(
-        path, size, channels, config.path_column, config.label_column, numeric, decoding
-    )
+        return folders.load_folder(path, size, channels, decoding, classes, to_learn)
+    columns = config.path_column, config.label_column
+    return folders.load_csv(path, size, channels, *columns, numeric, decoding, to_learn)
 
 
 def _fitted(
-    found: folders.FoundImages, config: ImageConfig, color: bool, numeric: bool, least: int
+    found: folders.FoundImages,
+    config: ImageConfig,
+    channels: int | None,
+    numeric: bool,
+    least: int,
 ) -> folders.FoundImages:
     """Return a set of tensors scaled and colored as asked, numeric where classes are numbers."""
     values = _numbers(found.classes) if numeric else None
@@ -164,8 +235,10 @@ def _fitted(
         own = pixels.shape[2]
         size = config.image_size or max(own, least)
         pixels = pixels if size == own else _scaled(pixels, size)
-        if color and pixels.shape[1] == 1:
+        if channels == 3:
             pixels = pixels.expand(-1, 3, -1, -1)
+        elif channels == 1 and pixels.shape[1] == 3:
+            pixels = _grey(pixels)
         targets = part.targets if values is None else values[part.targets]
         parts[name] = ImageSet(pixels, targets, part.names)
     classes = () if numeric else found.classes
@@ -181,8 +254,17 @@ def _scaled(pixels: Tensor, size: int) -> Tensor:
     return torch.cat([piece.round().clamp(0, 255).to(torch.uint8) for piece in pieces])
 
 
+def _grey(pixels: Tensor) -> Tensor:
+    """Return uint8 RGB images (N, 3, S, S) as grey ones (N, 1, S, S), with PIL's weights."""
+    weights = torch.tensor([19595, 38470, 7471], dtype=torch.int32).reshape(3, 1, 1)
+    pieces = ((piece * weights).sum(1, keepdim=True) for piece in torch.split(pixels, _CHUNK))
+    return torch.cat([(piece + 0x8000 >> 16).to(torch.uint8) for piece in pieces])
+
+
 def _numbers(classes: Sequence[str]) -> Tensor:
     """Return the numbers that classes are called."""
+    if not classes:
+        raise DataError("there are no labels, and so no numbers to predict")
     try:
         return torch.tensor([float(name) for name in classes])
     except ValueError as error:

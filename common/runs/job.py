@@ -141,8 +141,15 @@ class Job(ABC, Generic[C, K]):
             inputs: as users give them, read: images, texts, the past of series.
         """
 
-    def labelled(self, path: Path) -> Any:
-        """Return a file or folder of a user's as a split, in the run's own classes.
+    def labelled(self, path: Path, say: Say) -> Any:
+        """Return all of a user's file or folder as one split, in the run's own classes.
+
+        It is read as `--data` is, with the run's columns and size. To measure it, let it stand
+        for all three: `predict_splits(dict.fromkeys(("train", "validation", "test"), split))`.
+
+        Args:
+            path: as `--data` takes it.
+            say: called with a line for whatever was left out, cut or guessed.
 
         Raises:
             DataError: it cannot be read, or has what the run does not know.

@@ -2,13 +2,14 @@
 
 import dataclasses
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from common.errors import ConfigError, DataError
 from common.images import load as image_data
-from common.images.folders import ImageSet
+from common.images.folders import Classes, ImageSet
 from common.images.load import ImageCard
 from common.options.config import nearest
 from labs.autoencoder.config import AutoencoderConfig
@@ -42,6 +43,23 @@ def load(config: AutoencoderConfig) -> tuple[dict[str, ImageSet], ImageCard]:
     counts = {name: len(part) for name, part in splits.items()}
     source = f"{card.source}, without {', '.join(names)}"
     return splits, dataclasses.replace(card, counts=counts, source=source)
+
+
+def labelled(config: AutoencoderConfig, card: ImageCard, say: Callable[[str], None]) -> ImageSet:
+    """Load all of a config's images as a run with that card sees them.
+
+    Only a conditional model has to be told classes; for others they are what they can be.
+
+    Args:
+        config: names the set.
+        card: of the run.
+        say: called with a line for each image that is left out.
+
+    Raises:
+        DataError: they cannot be used, or lack the classes that the model has to be told.
+    """
+    classes: Classes = "required" if config.model == "conditional-vae" else "optional"
+    return image_data.labelled(config, card, say, classes=classes)
 
 
 def _left_out(names: tuple[str, ...], classes: tuple[str, ...]) -> torch.Tensor:

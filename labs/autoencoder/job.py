@@ -1,6 +1,8 @@
 """The job of the lab: to squeeze images into a few numbers, and to give them back."""
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,12 +11,12 @@ from common.images import load as image_data
 from common.images.folders import ImageSet
 from common.images.load import ImageCard
 from common.metrics.main_metric import Array, MainMetric
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from common.training.summary import summarize
 from labs.autoencoder import results, task
 from labs.autoencoder.config import AutoencoderConfig
-from labs.autoencoder.data import load
+from labs.autoencoder.data import labelled, load
 from labs.autoencoder.models import Autoencoder
 
 _CHUNK = 256  # rows computed at a time
@@ -91,6 +93,10 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         outputs = self.decode(latents, classes)
         errors = (outputs - images).square().flatten(1).mean(1)
         return {"latents": latents, "outputs": outputs, "squared_error": errors}
+
+    def labelled(self, path: Path, say: Say) -> ImageSet:
+        """Return a user's folder, table or arrays as a split; see `data.labelled`."""
+        return labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)
 
     def encode(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the latents (N, L), float32 on the CPU, of images in [0, 1] (N, C, S, S)."""

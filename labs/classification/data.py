@@ -1,5 +1,6 @@
 """The lab's data: a config's images, with classes or numbers to tell."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,10 +28,7 @@ def load(
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
     """
-    if config.numeric and Path(config.data).expanduser().is_dir():
-        raise DataError(
-            f"--loss {config.loss} predicts numbers; give a CSV with a column of them, not a folder"
-        )
+    _refuse_folder_of_numbers(config)
     family = MODELS[config.model]
     color = family.needs_color
     if wanted is not None:
@@ -54,6 +52,28 @@ def load(
         known = f"only one class, {card.classes[0]!r}" if card.classes else "no classes"
         raise DataError(f"--data {config.data}: {known}; a classifier needs two")
     return splits, card
+
+
+def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str], None]) -> ImageSet:
+    """Load all of a config's images as a run with that card sees them.
+
+    Args:
+        config: names the set.
+        card: of the run.
+        say: called with a line for each image that is left out.
+
+    Raises:
+        DataError: they cannot be used, or have classes that the run does not know.
+    """
+    _refuse_folder_of_numbers(config)
+    return image_data.labelled(config, card, say, numeric=config.numeric)
+
+
+def _refuse_folder_of_numbers(config: ClassificationConfig) -> None:
+    if config.numeric and Path(config.data).expanduser().is_dir():
+        raise DataError(
+            f"--loss {config.loss} predicts numbers; give a CSV with a column of them, not a folder"
+        )
 
 
 def _thinned(config: ClassificationConfig) -> list[str]:

@@ -1,8 +1,10 @@
 """The job of the lab: to classify images, or to read numbers off them."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ from common.training.summary import summarize
 from common.training.task import Answers, Classification
 from labs.classification import distillation, task
 from labs.classification.config import ClassificationConfig
-from labs.classification.data import load
+from labs.classification.data import labelled, load
 from labs.classification.models import heads
 from labs.classification.transfer import frozen_features, source_runs
 from labs.classification.transfer import weights as transfer
@@ -154,3 +156,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         batches = image_data.unlabelled(inputs, prepare, self.compute)
         answers = Answers(partial(task.numbers, self.card)) if self.config.numeric else Answers()
         return training.infer(self.model, answers, batches, self.compute)
+
+    def labelled(self, path: Path, say: Say) -> ImageSet:
+        """Return a user's folder, table or arrays as a split, in the run's classes."""
+        return labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)

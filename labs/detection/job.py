@@ -1,6 +1,8 @@
 """The job of the lab: to find objects in images, and to say what they are."""
 
+import dataclasses
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +49,11 @@ class Detector(Job[DetectionConfig, Card]):
             say(weights.load(self.model, self.config.model, self.config.weights))
 
     def task(self, splits: Splits) -> training.Task:
-        """Return the task of the kind of detector."""
-        return self.detection
+        """Return the task of the kind of detector, which knows the most boxes of an image."""
+        most = max((split.most for split in splits.values()), default=0)
+        if most <= self.card.most:
+            return self.detection
+        return build.task(self.config, dataclasses.replace(self.card, most=most))
 
     @cached_property
     def detection(self) -> Detection:
@@ -96,9 +101,9 @@ class Detector(Job[DetectionConfig, Card]):
         return found
 
     def targets(self, split: BoxSet) -> Array:
-        """Return what is true, (N, most, 6)."""
+        """Return what is true, (N, most, 6); labelled data may have more boxes than the run's."""
         boxes = Padded.of([split.boxes[row] for row in range(len(split))])
-        found: Array = filled(boxes, self.card.most).numpy()
+        found: Array = filled(boxes, max(split.most, self.card.most)).numpy()
         return found
 
     def answers(self, inputs: Tensor) -> Outputs:
@@ -115,6 +120,10 @@ class Detector(Job[DetectionConfig, Card]):
         sizes = torch.tensor([inputs.shape[2:]] * len(inputs))
         split = BoxSet(inputs, nothing, sizes, [""] * len(inputs))
         return training.infer(self.model, self.detection, self.batches(split), self.compute)
+
+    def labelled(self, path: Path, say: Say) -> BoxSet:
+        """Return all images of a user's, of whichever splits, in the run's classes."""
+        return data.labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)
 
     @cached_property
     def score(self) -> float:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from common.card import DataCard
+from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
 from common.images import decode
 from common.metrics.main_metric import Array
@@ -82,6 +82,11 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.names)
+
+    @property
+    def most(self) -> int:
+        """The most boxes of an image."""
+        return int(self.boxes.lengths.max())
 
     @property
     def columns(self) -> tuple[Any, ...]:
@@ -172,8 +177,7 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
         DataError: there is no such data, or it cannot be used.
     """
     found = _scenes(config) if config.data == SCENES else _files(config)
-    boxes = {name: part.boxes for name, part in found.splits.items()}
-    of_train = boxes["train"].values
+    of_train = found.splits["train"].boxes.values
     corners = of_train[of_train[:, 5] == 0, :4]
     if not len(corners):
         raise DataError(f"--data {config.data}: no training image has a box; label some objects")
@@ -187,7 +191,7 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
         fingerprint=found.fingerprint,
         classes=found.classes,
         image_size=found.image_size,
-        most=max(int(rows.lengths.max()) for rows in boxes.values()),
+        most=max(part.most for part in found.splits.values()),
         anchors=tuple((width, height) for width, height in anchors.tolist()),
         anchor_iou=iou,
     )
@@ -263,19 +267,13 @@ def _files(config: DetectionConfig) -> _Found:
         share = config.limit / sum(map(len, parts.values()))
         parts = {name: _some(part, share, config.split_seed) for name, part in parts.items()}
     size = config.image_size or _FILE_SIZE
-    number = sum(map(len, parts.values()))
-    in_memory = number * 3 * size * size <= _MEMORY_LIMIT
-    skipped = [
-        (problem.place, f"{problem.kind}: {problem.detail}")
-        for problem in found.problems
-        if problem.kind != NO_LABELS
-    ]
-    skipped += copies
+    in_memory = _fits(sum(map(len, parts.values())), size)
+    skipped = [*_problems(found), *copies]
     splits = {}
     digest = hashlib.sha256(json.dumps([size, found.classes]).encode())
     for name, part in parts.items():
         squares, kept, unreadable = _decoded(part, size, in_memory)
-        skipped += [(name, f"{BAD_IMAGE}: {why}") for name, why in unreadable]
+        skipped += unreadable
         if not kept:
             raise DataError(f"--data {config.data}: no image of {name} can be read")
         splits[name] = _box_set(squares, kept, size, segment)
@@ -291,6 +289,60 @@ def _files(config: DetectionConfig) -> _Found:
         f"{int((lengths == 0).sum()):,} of them without a box; {about}{about_masks}"
     )
     return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
+
+
+def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) -> BoxSet:
+    """Load all of a user's images, of whichever splits, in a run's classes and its size.
+
+    Classes are the run's by their names; those without a box may be any.
+
+    Args:
+        config: names the data.
+        card: of the run.
+        say: called with a line for whatever is wrong and left out.
+
+    Raises:
+        DataError: there is no such data, it cannot be used, or it has boxes of classes that the run
+            does not know.
+    """
+    found, segment = formats.read(config.data), config.task == "segment"
+    pictures = _in_classes(found, card.classes, f"--data {config.data}")
+    if segment and (about := _about_outlines(found)):
+        say(about.removeprefix("; "))
+    size = card.image_size
+    squares, kept, unreadable = _decoded(pictures, size, _fits(len(pictures), size))
+    say_skipped([*_problems(found), *unreadable], say)
+    if not any(picture.boxes for picture in kept):
+        raise DataError(f"--data {config.data}: no image that can be read has a box")
+    return _box_set(squares, kept, size, segment)
+
+
+def _in_classes(found: Annotated, classes: Sequence[str], source: str) -> list[Picture]:
+    """Return each image once, its boxes with the numbers that a run has for their classes."""
+    pictures = {picture.path: picture for part in found.parts.values() for picture in part}
+    used = sorted({box.label for picture in pictures.values() for box in picture.boxes})
+    known = class_numbers([found.classes[label] for label in used], classes, source)
+    numbers = dict(zip(used, known, strict=True))
+    return [
+        replace(
+            picture, boxes=tuple(box._replace(label=numbers[box.label]) for box in picture.boxes)
+        )
+        for picture in pictures.values()
+    ]
+
+
+def _problems(found: Annotated) -> list[tuple[str, str]]:
+    """Return place and kind of what is wrong, but for images that are backgrounds."""
+    return [
+        (problem.place, f"{problem.kind}: {problem.detail}")
+        for problem in found.problems
+        if problem.kind != NO_LABELS
+    ]
+
+
+def _fits(images: int, size: int) -> bool:
+    """Say whether so many images of a size are kept in memory."""
+    return images * 3 * size * size <= _MEMORY_LIMIT
 
 
 class Split(NamedTuple):
@@ -387,7 +439,7 @@ def _decoded(
     results = decode.photos((picture.path for picture in part), change)
     for picture, result in zip(part, results, strict=True):
         if isinstance(result, str):
-            unreadable.append((picture.name, result))
+            unreadable.append((picture.name, f"{BAD_IMAGE}: {result}"))
             continue
         if result is not None:
             squares[len(kept)] = result

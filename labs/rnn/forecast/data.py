@@ -9,11 +9,12 @@ of an early test origin reaches back into the parts before, as it would in use.
 
 import hashlib
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.card import DataCard
+from common.card import DataCard, say_skipped
 from common.errors import DataError
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import ForecastConfig
@@ -201,6 +202,50 @@ def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
     )
 
 
+def labelled(config: ForecastConfig, card: Card, say: Callable[[str], None]) -> Windows:
+    """Load all windows of those of a config's series that a run knows, scaled as it does.
+
+    Args:
+        config: names the series.
+        card: of the run, which has the names and the scales.
+        say: called with a line for whatever was mended or left out.
+
+    Raises:
+        DataError: there is no such file, it cannot be read, or has no window of the run's series.
+    """
+    panel = find(config)
+    say_skipped(panel.notes, say, "mended or left out")
+    spacing = calendar.Spacing(*card.spacing)
+    if panel.spacing != spacing:
+        say(f"--data {config.data}: dates are {panel.spacing}, the run learned from {spacing}")
+    panel = _known(panel, card.names, config.data, say)
+    if config.log:
+        _refuse_for_logarithm(panel)
+    scaling = Scaling(config.log, config.difference, np.array(card.centers), np.array(card.factors))
+    windows = _windows(panel, scaling, np.array(card.naive), (0, len(panel.dates)), config)
+    if not len(windows):
+        raise DataError(
+            f"--data {config.data}: no series has a window of {config.window} values and "
+            f"{config.horizon} after it"
+        )
+    return windows
+
+
+def _known(panel: Panel, names: Sequence[str], data: str, say: Callable[[str], None]) -> Panel:
+    """Return the series that a run knows, in its order; those that are not there hold no values."""
+    there = {name: panel.values[:, series] for series, name in enumerate(panel.names)}
+    if not there.keys() & set(names):
+        raise DataError(
+            f"--data {data}: none of its series ({', '.join(there)}) is one of the run's: "
+            f"{', '.join(names)}"
+        )
+    for name in there.keys() - set(names):
+        say(f"left out {name}: the run does not know this series")
+    nothing = np.full(len(panel.dates), np.nan)
+    values = np.stack([there.get(name, nothing) for name in names], 1)
+    return replace(panel, names=tuple(names), values=values)
+
+
 def _bounds(dates: int, horizon: int) -> tuple[int, int, int, int]:
     """Return the places at which training begins, validation begins, test begins, and all ends."""
     test = max(horizon, round(_TEST * dates))
@@ -222,18 +267,24 @@ def _usable(panel: Panel, end: int, config: ForecastConfig) -> Panel:
             )
         elif not np.diff(values[config.window - 1 :]).any():
             reasons[name] = f"it stays at {values[-1]:g} in the training part"
-        elif config.log and (wrong := np.flatnonzero(panel.values[:, series] <= 0)).size:
-            value, date = panel.values[wrong[0], series], panel.dates[wrong[0]]
-            raise DataError(
-                f"{panel.source}: {name} is {value:g} at {calendar.written(date[None])[0]}, and "
-                "--log needs values above 0; train with --no-log"
-            )
+        elif config.log:
+            _refuse_for_logarithm(panel.select([series]))
     kept = [series for series, name in enumerate(panel.names) if name not in reasons]
     if not kept:
         name, reason = next(iter(reasons.items()))
         raise DataError(f"{panel.source}: {name} cannot be used: {reason}")
     notes = tuple((name, f"left out: {reason}") for name, reason in reasons.items())
     return replace(panel.select(kept), notes=panel.notes + notes)
+
+
+def _refuse_for_logarithm(panel: Panel) -> None:
+    for name, values in zip(panel.names, panel.values.T, strict=True):
+        if (wrong := np.flatnonzero(values <= 0)).size:
+            value, date = values[wrong[0]], panel.dates[wrong[0]]
+            raise DataError(
+                f"{panel.source}: {name} is {value:g} at {calendar.written(date[None])[0]}, and "
+                "--log needs values above 0; train with --no-log"
+            )
 
 
 def _naive(panel: Panel, end: int) -> Array:
@@ -292,7 +343,7 @@ def _windows(
     """Return the windows whose targets all lie in a part of the axis."""
     pairs = [
         (origin, series)
-        for series in range(len(panel.names))
+        for series in np.flatnonzero(np.isfinite(panel.values).any(0)).tolist()
         for origin in _origins(panel.span(series), part, config)
     ]
     origins, series = np.array(sorted(pairs), int).reshape(-1, 2).T

@@ -1,15 +1,18 @@
 """The job `forecast`: the next values of series, from a window of those before."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 from torch import Tensor
 
 from common import training
 from common.metrics.main_metric import Array, MainMetric
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from labs.rnn.forecast import metrics, task
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.data import Card, Windows, by_origin, load
+from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, load
 from labs.rnn.forecast.models import Forecaster
 
 
@@ -82,3 +85,7 @@ class Forecast(Job[ForecastConfig, Card]):
         """Return scaled forecasts (N, H, outputs) of scaled windows (N, W)."""
         batches = Batches((inputs,), task.EVALUATION_BATCH, compute=self.compute)
         return training.infer(self.model, task.Answers(), batches, self.compute)
+
+    def labelled(self, path: Path, say: Say) -> Windows:
+        """Return all windows of the run's series in a user's table, scaled as in training."""
+        return labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)

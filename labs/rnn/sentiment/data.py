@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.card import DataCard
+from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
 from common.files import cache_dir
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
@@ -25,7 +25,7 @@ from common.training.sequences import Ragged
 from common.training.splits import sample_rows, split_rows
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
-from labs.rnn.words import cut, encode_splits, unknown_rate
+from labs.rnn.words import Words, cut, encode_splits, unknown_rate
 
 NAMES = (*EMBEDDED, *DOWNLOADS)
 NEGATIVE, NEUTRAL, POSITIVE = "negative", "neutral", "positive"
@@ -173,6 +173,32 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     }, card
 
 
+def labelled(
+    config: SentimentConfig, card: Card, words: Words, say: Callable[[str], None]
+) -> Split:
+    """Load all of a config's texts, of whichever parts, as a run reads texts and classes.
+
+    Args:
+        config: names the set.
+        card: of the run, which has the classes.
+        words: the run's tokenizer and vocabulary.
+        say: called with a line for each text that is left out, and for those that are cut.
+
+    Raises:
+        DataError: there is no such set or table, it cannot be used, or it has classes that the run
+            does not know.
+    """
+    found = _find(config, to_learn=False)
+    say_skipped(found.skipped, say)
+    numbers = torch.tensor(class_numbers(found.classes, card.classes, f"--data {config.data}"))
+    texts = [text for part in found.parts.values() for text in part.texts]
+    targets = numbers[torch.cat([part.targets for part in found.parts.values()])]
+    encoded, number = cut(words.encode(texts), config.max_length)
+    if number:
+        say(f"{number:,} of the texts: only their first {config.max_length} tokens are read")
+    return Split(texts, targets, encoded, grams_of(config, texts))
+
+
 def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
     """Return the n-grams of texts where the config's model sees them, else none."""
     if config.reads_grams:
@@ -180,7 +206,7 @@ def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
     return Ragged(torch.zeros(0, dtype=torch.int32), torch.zeros(len(texts) + 1, dtype=torch.int64))
 
 
-def _find(config: SentimentConfig) -> Corpus:
+def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
     if config.data == "tweets":
         return tweets(config.classes)
     if config.data in DOWNLOADS:
@@ -193,7 +219,7 @@ def _find(config: SentimentConfig) -> Corpus:
             f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}"
             + nearest(config.data, NAMES)
         )
-    return read_corpus(path, config.text_column, config.label_column)
+    return read_corpus(path, config.text_column, config.label_column, to_learn)
 
 
 def _limited(part: Texts, config: SentimentConfig, parts: Mapping[str, Texts]) -> Texts:
@@ -328,7 +354,9 @@ _DOWNLOADS: dict[str, Callable[[Path], Corpus]] = {"imdb": _imdb, "nsmc": _nsmc}
 # The user's own
 
 
-def read_corpus(path: Path, text_column: str = "text", label_column: str = "label") -> Corpus:
+def read_corpus(
+    path: Path, text_column: str = "text", label_column: str = "label", to_learn: bool = True
+) -> Corpus:
     """Read a table with a text and a label in each row.
 
     Labels are names, or whole numbers ("1" and "1.0" are the same class then).
@@ -337,6 +365,7 @@ def read_corpus(path: Path, text_column: str = "text", label_column: str = "labe
         path: a CSV, TSV or JSONL; see `common.io.tables.read_table`.
         text_column: the column with the texts.
         label_column: the column with the labels.
+        to_learn: there must be two classes and enough texts of each; else any will do.
 
     Raises:
         DataError: the table cannot be read, its labels are fractions, there is only one class, or
@@ -347,12 +376,12 @@ def read_corpus(path: Path, text_column: str = "text", label_column: str = "labe
     counts = Counter(labels)
     numeric = all(_number(label) is not None for label in counts)
     classes = tuple(sorted(counts, key=int) if numeric else sorted(counts))
-    if len(classes) < 2:
+    if to_learn and len(classes) < 2:
         raise DataError(
             f"{path} has only one class, {classes[0]!r}, in its column {label_column!r}; a "
             "classifier needs two"
         )
-    rare = [label for label in classes if counts[label] < 3]
+    rare = [label for label in classes if to_learn and counts[label] < 3]
     if rare:
         listed = [
             f"\n  {label}: {counts[label]} (line {table.lines[labels.index(label)]})"

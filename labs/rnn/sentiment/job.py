@@ -1,5 +1,6 @@
 """The job that tells what a text feels, or whichever classes its labels name."""
 
+import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -119,3 +120,8 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         grams = data.grams_of(self.config, list(inputs))
         batches = self._batches((self.encode(list(inputs)), grams))
         return training.infer(self.model, Answers(), batches, self.compute)
+
+    def labelled(self, path: Path, say: Say) -> data.Split:
+        """Return a user's table of texts as a split, in the run's classes and vocabulary."""
+        config = dataclasses.replace(self.config, data=str(path))
+        return data.labelled(config, self.card, self.words, say)

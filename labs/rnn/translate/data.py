@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import combinations_with_replacement
+from itertools import chain, combinations_with_replacement
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from common import seeding
-from common.card import DataCard
+from common.card import DataCard, say_skipped
 from common.errors import DataError
 from common.files import cache_dir
 from common.io.fetch import Remote, fetch_all
@@ -132,13 +132,7 @@ def load(config: TranslateConfig) -> tuple[dict[str, Split], Card]:
     splits: dict[str, Split] = {}
     number = 0
     for name, (sources, targets) in columns.items():
-        splits[name] = Split(
-            sources,
-            targets,
-            encode(sources, source_words, config.reverse in ("source", "both")),
-            encode(targets, target_words, config.reverse in ("target", "both")),
-            torch.arange(number, number + len(sources)),
-        )
+        splits[name] = _encoded(sources, targets, source_words, target_words, config, number)
         number += len(sources)
     card = Card(
         source=found.source,
@@ -151,6 +145,51 @@ def load(config: TranslateConfig) -> tuple[dict[str, Split], Card]:
         unknown=unknown_rate(source_words.encode(columns["test"][0])),
     )
     return splits, card
+
+
+def labelled(
+    config: TranslateConfig, source_words: Words, target_words: Words, say: Callable[[str], None]
+) -> Split:
+    """Load all of a config's pairs as a run reads them; those that are repeated stay.
+
+    Args:
+        config: names the set or table.
+        source_words: the run's tokenizer and vocabulary of the sources.
+        target_words: likewise of the targets.
+        say: called with a line for whatever is left out.
+
+    Raises:
+        DataError: there is no such set or table, or it cannot be used.
+    """
+    if is_path(config.data):
+        pairs, left_out = _read(config)
+        found = Pairs(config.data, {"all": pairs}, left_out)
+    else:
+        found = _SETS[config.data](config)
+    found = _without_long(found, config.max_length)
+    say_skipped(found.skipped, say)
+    sources, targets = _columns(list(chain.from_iterable(found.parts.values())))
+    if not sources:
+        raise DataError(f"--data {config.data}: no pair is left")
+    return _encoded(sources, targets, source_words, target_words, config)
+
+
+def _encoded(
+    sources: Sequence[str],
+    targets: Sequence[str],
+    source_words: Words,
+    target_words: Words,
+    config: TranslateConfig,
+    first: int = 0,
+) -> Split:
+    """Return pairs as a split, numbered from `first` on."""
+    return Split(
+        sources,
+        targets,
+        encode(sources, source_words, config.reverse in ("source", "both")),
+        encode(targets, target_words, config.reverse in ("target", "both")),
+        torch.arange(first, first + len(sources)),
+    )
 
 
 def encode(texts: Sequence[str], words: Words, reverse: bool) -> Ragged:
@@ -177,6 +216,11 @@ def is_path(data: str) -> bool:
 def _find(config: TranslateConfig) -> Pairs:
     if not is_path(config.data):
         return _SETS[config.data](config)
+    return _grouped(f"pairs of {Path(config.data).name}", *_read(config), config)
+
+
+def _read(config: TranslateConfig) -> tuple[list[Pair], Skipped]:
+    """Read the pairs of a table, and say which of its rows cannot be used."""
     path = Path(config.data).expanduser()
     if not path.exists():
         raise DataError(
@@ -187,8 +231,7 @@ def _find(config: TranslateConfig) -> Pairs:
     by_number = all(name.isdecimal() for name in names)
     columns: Any = [int(name) for name in names] if by_number else names
     table = read_table(path, columns)
-    pairs = list(zip(*table.columns, strict=True))
-    return _grouped(f"pairs of {path.name}", pairs, config, table.skipped)
+    return list(zip(*table.columns, strict=True)), table.skipped
 
 
 def _dates(config: TranslateConfig) -> Pairs:
@@ -237,7 +280,7 @@ def _interface(config: TranslateConfig) -> Pairs:
     translated = [pair for pair in pairs if pair[1] not in ("", pair[0])]
     skipped = _count(len(pairs) - len(translated), "not translated")
     source = f"interface texts of JupyterLab, English to {locale[:2]}"
-    return _grouped(source, translated, config, skipped)
+    return _grouped(source, translated, skipped, config)
 
 
 _MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/{commit}/data/task1/raw/"
@@ -292,7 +335,7 @@ def same_text(text: str) -> str:
 
 
 def _grouped(
-    source: str, pairs: Sequence[Pair], config: TranslateConfig, skipped: Skipped
+    source: str, pairs: Sequence[Pair], skipped: Skipped, config: TranslateConfig
 ) -> Pairs:
     """Split pairs at random, those with the same source text together; drop repeated ones."""
     distinct = list(dict.fromkeys(pairs))

@@ -1,8 +1,10 @@
 """The job `translate`: an encoder-decoder on pairs of texts, held against nearest sources."""
 
+import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,12 @@ from torch import nn
 
 from common import training
 from common.metrics.main_metric import Array, MainMetric
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import measures
 from labs.rnn.translate.config import TranslateConfig
-from labs.rnn.translate.data import NAMES, Card, Split, encode, load
+from labs.rnn.translate.data import NAMES, Card, Split, encode, labelled, load
 from labs.rnn.translate.models import Translator
 from labs.rnn.translate.task import Translation, Writing
 from labs.rnn.words import Words
@@ -145,3 +147,8 @@ class Translate(Job[TranslateConfig, Card]):
         batches = self._batches((encode(inputs, self.source_words, self.reverses("source")),))
         writing = Writing(self.card.longest, beam or self.config.beam, self.config.length_penalty)
         return training.infer(self.model, writing, batches, self.compute)
+
+    def labelled(self, path: Path, say: Say) -> Split:
+        """Return a user's table of pairs as a split, in the run's vocabularies."""
+        config = dataclasses.replace(self.config, data=str(path))
+        return labelled(config, self.source_words, self.target_words, say)
