@@ -26,8 +26,7 @@ import numpy.typing as npt
 from common.errors import DataError
 from common.files import cache_dir
 from common.io.unpack import unpack
-
-Values = npt.NDArray[Any]
+from common.metrics.metrics import Array
 
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -66,7 +65,7 @@ class Part(NamedTuple):
     """
 
     pixels: npt.NDArray[np.uint8]
-    labels: Values | None
+    labels: Array | None
 
 
 class Arrays(NamedTuple):
@@ -85,7 +84,7 @@ class Arrays(NamedTuple):
 
 class _Found(NamedTuple):
     place: str
-    values: Values
+    values: Array
 
 
 _Parts = dict[str, dict[str, _Found]]  # of each part, `images` and `labels`
@@ -234,7 +233,7 @@ def _read_idx_files(paths: Sequence[Path], parts: Mapping[str, str]) -> _Parts:
     return found
 
 
-def _read_idx(path: Path) -> Values:
+def _read_idx(path: Path) -> Array:
     size = path.stat().st_size
     with _readable(path), path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
@@ -283,7 +282,7 @@ def _read_batches(paths: Sequence[Path]) -> _Parts:
         raise DataError(
             f"{paths[0].parent} holds CIFAR-10's binary and Python batches; separate them"
         )
-    batches: dict[str, list[tuple[Values, Values]]] = {}
+    batches: dict[str, list[tuple[Array, Array]]] = {}
     for path in paths:
         read = _read_binary_batch if path.suffix == ".bin" else _read_python_batch
         part = "test" if path.name.startswith("test") else "train"
@@ -301,7 +300,7 @@ def _read_batches(paths: Sequence[Path]) -> _Parts:
     return found
 
 
-def _read_binary_batch(path: Path) -> tuple[Values, Values]:
+def _read_binary_batch(path: Path) -> tuple[Array, Array]:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     if not len(data) or len(data) % (1 + _IMAGE_BYTES):
         raise DataError(
@@ -312,7 +311,7 @@ def _read_binary_batch(path: Path) -> tuple[Values, Values]:
     return rows[:, 1:], rows[:, 0]
 
 
-def _read_python_batch(path: Path) -> tuple[Values, Values]:
+def _read_python_batch(path: Path) -> tuple[Array, Array]:
     """Read a batch as its opcodes say, without unpickling it.
 
     A batch is a dict; the text after the key `data` has the pixels, and the numbers after the key
@@ -387,7 +386,7 @@ def _part_and_kind(name: str, parts: Mapping[str, str]) -> tuple[str, str]:
     return part, _KINDS.get(rest[0], "") if known else ""
 
 
-def _read_npy(file: IO[bytes], size: int, place: str) -> Values:
+def _read_npy(file: IO[bytes], size: int, place: str) -> Array:
     """Read an array of numbers or text from a file of `size` bytes."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -410,7 +409,7 @@ def _read_npy(file: IO[bytes], size: int, place: str) -> Values:
             "get it once more"
         )
     file.seek(0)
-    values: Values = np.lib.format.read_array(file, allow_pickle=False)
+    values: Array = np.lib.format.read_array(file, allow_pickle=False)
     return values
 
 
@@ -435,7 +434,7 @@ def _checked(found: _Parts, path: Path) -> dict[str, Part]:
     return {part: by_part[part] for part in order}
 
 
-def _squares(found: _Found) -> Values:
+def _squares(found: _Found) -> Array:
     """Return images as (N, C, S, S): the square in the centre of each."""
     place, values = found
     if values.dtype.kind not in "buif":
@@ -497,7 +496,7 @@ def _scale(kind: str, low: float, high: float) -> int | None:
     return None
 
 
-def _scaled(values: Values, scale: int) -> npt.NDArray[np.uint8]:
+def _scaled(values: Array, scale: int) -> npt.NDArray[np.uint8]:
     pixels = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), _ROWS):
         rows = slice(start, start + _ROWS)
@@ -522,11 +521,11 @@ def _check_finite(found: _Found) -> None:
         )
 
 
-def _labels(found: _Parts, path: Path) -> list[Values | None]:
+def _labels(found: _Parts, path: Path) -> list[Array | None]:
     given = {part: kinds.get("labels") for part, kinds in found.items()}
     if not any(given.values()):
         return [None] * len(found)
-    labels: list[Values | None] = []
+    labels: list[Array | None] = []
     for part, each in given.items():
         if each is None:
             raise DataError(
@@ -538,7 +537,7 @@ def _labels(found: _Parts, path: Path) -> list[Values | None]:
     return labels
 
 
-def _label_values(found: _Found, number: int) -> Values:
+def _label_values(found: _Found, number: int) -> Array:
     place, values = found
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from common.metrics import metrics
-from common.metrics.metrics import Interval
-
-Array = npt.NDArray[Any]
+from common.metrics.metrics import Array, Interval
 
 
 @dataclass(frozen=True)

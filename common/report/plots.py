@@ -14,7 +14,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib.style
 import numpy as np
@@ -23,13 +23,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from numpy.typing import NDArray
 
 from common import files
 from common.history import Row
-from common.metrics.metrics import Reliability, wilson
-
-Array = NDArray[Any]
+from common.metrics.metrics import Array, Reliability, wilson
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b6b6b"
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from common.errors import RunError
 from common.history import best_row
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.job import Job, Outputs, Splits
 

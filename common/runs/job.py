@@ -19,7 +19,8 @@ from common.card import DataCard
 from common.errors import RunError
 from common.files import write_text
 from common.history import Row, best_row
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.options.config import TrainingConfig, read_toml, to_toml
 from common.options.config import build as build_config
 from common.options.terminal import Display

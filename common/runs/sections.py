@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report import html, plots
 from common.report.html import PictureSaver, Section, Table

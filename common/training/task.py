@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from common.errors import NonFiniteError
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training import layers, losses
 from common.training.batches import batch_size
 from common.training.mixing import Mixing, partners

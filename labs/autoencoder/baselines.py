@@ -8,7 +8,7 @@ from torch import Tensor
 
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training.splits import sample_rows
 from labs.autoencoder import filters
 from labs.autoencoder.filters import Filter

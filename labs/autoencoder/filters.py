@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 
 Filter = Callable[[Array], Any]
 """An image of the same size from one: uint8 (S, S) or (S, S, C)."""

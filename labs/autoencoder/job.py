@@ -10,7 +10,8 @@ from torch import Tensor
 from common.images import load as image_data
 from common.images.folders import ImageSet
 from common.images.load import ImageCard
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from common.training.summary import summarize

@@ -1,16 +1,13 @@
 """Pictures of the autoencoder lab that are made of images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
+from common.metrics.metrics import Array
 from common.report.plots import image_grid
-
-Array = NDArray[Any]
 
 _COLUMNS = 8
 

@@ -6,7 +6,8 @@ between [0, 1] images.
 
 import numpy as np
 
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 
 _PERFECT = 1e-10  # 100 dB stand for an image without any error
 

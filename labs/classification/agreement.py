@@ -7,7 +7,7 @@ from torch import nn
 
 from common import training
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import Section, Table
 from common.runs.job import Outputs, Splits

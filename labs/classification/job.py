@@ -14,7 +14,8 @@ from common.images import load as image_data
 from common.images import policies
 from common.images.folders import ImageSet
 from common.images.load import ImageCard
-from common.metrics.main_metric import ACCURACY, MAE, Array, MainMetric
+from common.metrics.main_metric import ACCURACY, MAE, MainMetric
+from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Prepared, Say, Splits
 from common.training.batches import Updates
 from common.training.summary import summarize

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table

@@ -7,11 +7,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.plots import figure_style, image_grid, message, short
-
-Array = NDArray[Any]
 
 _MOST_FILTERS = 64
 _MOST_NUMBERS = 20  # classes up to which there is room for numbers

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from common.images.inputs import read_images
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training.task import probabilities
 from labs.classification.job import ClassifyImages
 from labs.classification.label_columns import marginals

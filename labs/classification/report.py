@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from common.images.folders import ImageSet
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.report import plots
 from common.report.html import PictureSaver, Section
@@ -30,8 +30,6 @@ VIEWS = ("explain", "receptive-field")
 
 _MISTAKES = 24
 _AXIS, _CAPTION = 18, 14  # letters of a combination's name there
-
-Array = npt.NDArray[Any]
 
 
 def sections(

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from common.images.folders import ImageSet
 from common.metrics import metrics
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from common.images import augment, load
 from common.images.load import ImageCard
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training import Task, When, losses
 from common.training.compute import Compute
 from common.training.mixing import Mixing

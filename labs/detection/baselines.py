@@ -7,22 +7,20 @@ such regions in training images, among which those that are no object are one mo
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_iou, nms
 
+from common.metrics.metrics import Array
 from common.training.compute import one_thread
 from labs.detection import masks
 from labs.detection.data.load import BoxSet
 from labs.detection.metrics import BOX
 from labs.detection.task import MOST
-
-Array = npt.NDArray[Any]
 
 NAME = "connected components + nearest neighbor"
 

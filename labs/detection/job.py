@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from common import training
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from common.training.sequences import Padded, Ragged

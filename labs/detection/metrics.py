@@ -14,11 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from common.metrics.main_metric import MainMetric
-
-Array = npt.NDArray[Any]
+from common.metrics.metrics import Array
 
 IOUS = np.linspace(0.5, 0.95, 10)  # COCO's thresholds
 RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision

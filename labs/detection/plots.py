@@ -13,12 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, drawable, figure_style, message, short
 from labs.detection.metrics import KINDS, RECALLS, ByScore
-
-Array = NDArray[Any]
 
 # Okabe and Ito's, which the color-blind can tell apart.
 COLORS = {

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report import plots as common_plots
 from common.report.html import PictureSaver, Section, Table
@@ -20,7 +20,6 @@ from labs.detection.plots import Panel
 if TYPE_CHECKING:
     from labs.detection.job import Detector
 
-Array = npt.NDArray[Any]
 
 _SHOWN = 12  # images
 _EXAMPLES = 2  # of each kind of error

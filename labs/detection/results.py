@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.options.terminal import figure_text
 from common.report import html as report

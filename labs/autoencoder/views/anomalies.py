@@ -14,7 +14,7 @@ from torch import Tensor
 from common.errors import ConfigError
 from common.images.load import pixel_rows
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text, lead_text
 from common.report import plots as common_plots
 from common.report.html import Section, Table

@@ -13,8 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from common.errors import ConfigError
-from common.metrics.main_metric import Array
-from common.metrics.metrics import Interval, bootstrap
+from common.metrics.metrics import Array, Interval, bootstrap
 from common.report.html import Section
 from common.report.plots import short
 from labs.autoencoder.job import to_uint8

@@ -18,7 +18,7 @@ from torch import Tensor
 from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.images.load import joined, pixel_rows
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import PictureSaver, Section
 from common.runs import sections as common_sections

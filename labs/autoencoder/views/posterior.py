@@ -8,7 +8,7 @@ import torch
 
 from common.errors import ConfigError
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report.html import Section, Table
 from labs.autoencoder.config import AutoencoderConfig

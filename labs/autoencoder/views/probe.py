@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import DataError
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import Section
 from common.report.plots import Bar, bars
 from labs.autoencoder.views.material import Material, View, sampled

@@ -8,8 +8,7 @@ import torch
 
 from common.errors import DataError
 from common.images.load import pixel_rows
-from common.metrics.main_metric import Array
-from common.metrics.metrics import Difference, Interval, bootstrap
+from common.metrics.metrics import Array, Difference, Interval, bootstrap
 from common.options.terminal import figure_text
 from common.report.html import Table
 from labs.autoencoder.views.material import Material

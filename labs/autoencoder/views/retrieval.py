@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.config import nearest as nearest_name
 from common.report.html import Section
 from common.report.plots import short

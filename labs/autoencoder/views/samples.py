@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.errors import ConfigError
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import Section
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.views.material import Material, View

@@ -10,7 +10,7 @@ import torch
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import Section
 from labs.autoencoder import noise
 from labs.autoencoder.job import to_uint8

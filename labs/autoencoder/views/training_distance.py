@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training.splits import sample_rows
 from labs.autoencoder.views.material import Material
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from common.errors import ConfigError
 from common.images.folders import ImageSet
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report.html import Section
 from labs.autoencoder.job import Compression, to_uint8

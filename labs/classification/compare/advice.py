@@ -15,7 +15,7 @@ import torch
 from common.errors import ConfigError
 from common.images.load import pixel_rows
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import PictureSaver, Section, Table
 from common.runs import commands

@@ -11,7 +11,7 @@ from common.errors import NonFiniteError
 from common.images.augment import Affine
 from common.images.folders import ImageSet
 from common.metrics import metrics as figures
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.options.config import NONE, read_toml
 from common.report.html import PictureSaver, Section

@@ -10,7 +10,7 @@ import torch
 
 from common.images.folders import ImageSet
 from common.metrics import metrics as figures
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table

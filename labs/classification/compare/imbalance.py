@@ -7,7 +7,7 @@ import numpy as np
 
 from common.errors import DataError
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text, lead_text
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table

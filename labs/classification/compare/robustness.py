@@ -10,7 +10,7 @@ from torch import Tensor
 from common.images.augment import Affine
 from common.images.folders import ImageSet
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training.splits import sample_rows
 
 CHANGES: dict[str, tuple[float, ...]] = {

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.main_metric import Array
-from common.metrics.metrics import seeds_interval, wilson
+from common.metrics.metrics import Array, seeds_interval, wilson
 from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs
 from common.runs.job import Splits

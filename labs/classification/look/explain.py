@@ -21,7 +21,7 @@ from common.errors import ConfigError, DataError
 from common.images.decode import decode
 from common.images.folders import ImageSet
 from common.images.inputs import printable
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.config import nearest
 from common.report.html import PictureSaver, Section, Table
 from common.runs.job import Splits

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.plots import drawable, figure_style, short
 from labs.classification.look.explanation import Explanation, Filters
 

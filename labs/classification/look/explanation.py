@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 
 _TOLERANCE = 0.01  # of the difference that integrated gradients are to add up to
 _NEAR = 0.005  # of a logit: near enough, where the difference is small

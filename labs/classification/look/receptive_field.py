@@ -22,7 +22,7 @@ from torch import nn
 
 from common import seeding
 from common.errors import ConfigError
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from common.errors import ConfigError
 from common.images import augment
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.training.batches import Place
 from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet

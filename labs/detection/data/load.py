@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
 from common.images import decode
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.config import nearest
 from common.training.sequences import Padded, Ragged
 from common.training.splits import sample_rows, split_rows

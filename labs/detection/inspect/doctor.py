@@ -19,7 +19,7 @@ from torchvision.ops import roi_align
 from common import training
 from common.errors import NonFiniteError
 from common.history import Row, best_row
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.config import TrainingConfig
 from common.report.plots import short
 from common.runs.job import Splits

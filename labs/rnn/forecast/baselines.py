@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from common.metrics.metrics import Array
 from labs.rnn.forecast.data import Windows, lags
-from labs.rnn.forecast.panel import Array
 
 PENALTIES = tuple(10.0**power for power in range(-4, 5))
 

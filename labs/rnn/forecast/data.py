@@ -16,9 +16,10 @@ import numpy as np
 
 from common.card import DataCard, say_skipped
 from common.errors import DataError
+from common.metrics.metrics import Array
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.panel import Array, Panel, find
+from labs.rnn.forecast.panel import Panel, find
 
 _VALIDATION, _TEST = 0.1, 0.2  # shares of the dates
 _LONGEST_PERIOD = 400

@@ -6,12 +6,11 @@ from calendar import monthrange
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from common.metrics.metrics import Array
 
 _DAYS = (
     "%Y-%m-%d",

@@ -7,7 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from common import training
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits
 from common.training.batches import Batches
 from labs.rnn.forecast import metrics, task

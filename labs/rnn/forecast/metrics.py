@@ -12,12 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
-
-Array = npt.NDArray[Any]
+from common.metrics.metrics import Array
 
 
 def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:

@@ -7,20 +7,18 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from common import seeding
 from common.errors import DataError
 from common.io import tables
+from common.metrics.metrics import Array
 from common.options.config import nearest
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
 from labs.rnn.forecast.dates import Spacing
 
-Array = npt.NDArray[Any]
 Note = tuple[str, str]
 
 _MISSING = ("", "-", "--", "na", "n/a", "nan", "null", "none", "결측")

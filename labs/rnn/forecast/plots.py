@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
-
-Array = npt.NDArray[Any]
 
 _WIDTH = 7.5  # inches
 _INK = "#333333"

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from common.errors import DataError
+from common.metrics.metrics import Array
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.data import Scaling, scale, unscale
 from labs.rnn.forecast.dates import Spacing
 from labs.rnn.forecast.job import Forecast
-from labs.rnn.forecast.panel import Array, Panel, read
+from labs.rnn.forecast.panel import Panel, read
 
 
 class Known(NamedTuple):

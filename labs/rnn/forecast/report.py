@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
@@ -17,7 +17,6 @@ from labs.rnn.forecast.dates import Spacing
 if TYPE_CHECKING:
     from labs.rnn.forecast.job import Forecast
 
-Array = npt.NDArray[Any]
 
 _PRICES = ("google", "stocks")
 _NAMES = {"mase": "MASE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE, %"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import torch
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from labs.rnn.memory.models import Rememberer
 from labs.rnn.memory.tasks import Batch, MemoryTask
 

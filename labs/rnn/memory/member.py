@@ -9,7 +9,8 @@ from torch import Tensor
 
 from common import seeding, training
 from common.card import DataCard
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Splits
 from common.training.batches import Batches, Updates
 from common.training.task import Answers

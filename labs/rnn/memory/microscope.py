@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from common.errors import DataError
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import Table
 from common.report.plots import BLUE, drawable, figure_style, short
 from labs.rnn.recurrent import Recurrent

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, figure_style
 
 GREEN = "#009e73"

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import seeding
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.training import Task, When
 from common.training.compute import Compute
 

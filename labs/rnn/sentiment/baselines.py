@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
+from common.metrics.metrics import Array
 from labs.rnn.sentiment.ngrams import TOKENS, normal
-
-Array = npt.NDArray[Any]
 
 
 def predictions(

@@ -9,7 +9,8 @@ from typing import Any, cast
 from torch import nn
 
 from common import training
-from common.metrics.main_metric import BALANCED_ACCURACY, Array, MainMetric
+from common.metrics.main_metric import BALANCED_ACCURACY, MainMetric
+from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits
 from common.training import losses
 from common.training.batches import Batches

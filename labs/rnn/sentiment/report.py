@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from common.metrics import metrics
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from common.metrics.main_metric import Array, MainMetric
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from labs.rnn.translate.data import Split
 
 _LENGTHS = ((1, 3), (2, 5))  # fewest and most characters of an n-gram

@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Interval
+from common.metrics.metrics import Array, Interval
 
-Array = npt.NDArray[Any]
 Texts = Sequence[str] | Array  # (N,)
 
 # Chinese characters, kana, and Hangul as syllables and jamo: scripts that BLEU sees by characters.

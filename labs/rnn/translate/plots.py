@@ -1,17 +1,14 @@
 """Pictures of translations: what each token was written from, and where it becomes hard."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, drawable, figure_style, short
-
-Array = NDArray[Any]
 
 _WIDTH = 7.5  # inches
 _CELL, _LETTER = 0.24, 0.1  # inches of a token, and of a letter of its label

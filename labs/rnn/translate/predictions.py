@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError, RunError
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.plots import short
 from common.training.sequences import Padded
 from labs.rnn.translate import plots

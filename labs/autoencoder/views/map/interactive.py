@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.html import korean_glyphs, load_template
 from common.report.plots import short
 from labs.autoencoder.views.map.plots import colors
@@ -24,7 +24,6 @@ from labs.autoencoder.views.map.plots import colors
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-Array = NDArray[Any]
 
 _CLIPPED = 98  # percentile of the errors from which on colors stay the same
 _SHEET = 6_000_000  # numbers in a sheet of images at most: 5,000 of 34x34 in grey

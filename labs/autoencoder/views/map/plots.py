@@ -11,12 +11,10 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.plots import drawable, figure_style, short
 from labs.autoencoder.views.map.trust import Spread, Trust
-
-Array = NDArray[Any]
 
 _WIDTH = 7.5  # inches
 _PANEL, _PANEL_3D = 3.7, 4.2  # inches of a panel's height

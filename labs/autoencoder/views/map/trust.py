@@ -16,15 +16,13 @@ None of them speaks of distances between far points or of the sizes of clusters:
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.errors import DataError
+from common.metrics.metrics import Array
 from labs.autoencoder.views.map import tsne
-
-Array = NDArray[Any]
 
 NEIGHBORS = 10
 PERPLEXITIES = (10, 30, 100)

@@ -20,13 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.errors import DataError, RunError
 from common.files import replacing
+from common.metrics.metrics import Array
 from common.signals import noted
-
-Array = NDArray[Any]
 
 FEWEST = 5  # points of a map
 DIMENSIONS = (2, 3)

@@ -9,7 +9,7 @@ import numpy as np
 from common.errors import ConfigError, RunError
 from common.files import write_text
 from common.images.inputs import read_images
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.options.terminal import figure_text, note
 from common.report.html import Section, Table
 from common.runs import views

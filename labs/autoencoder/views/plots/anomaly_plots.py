@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, figure_style, short
 
 _BINS = 40

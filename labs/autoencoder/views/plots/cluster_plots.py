@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.plots import drawable, figure_style, short
-
-Array = NDArray[Any]
 
 _MOST_NUMBERS = 20  # clusters or classes up to which there is room for numbers
 _MOST_LABELS = 40  # names along an axis

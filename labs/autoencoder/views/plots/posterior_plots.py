@@ -1,15 +1,11 @@
 """Pictures of what a VAE's latents carry."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, figure_style
-
-Array = NDArray[Any]
 
 _WIDTH = 7.5  # inches
 _MOST_NAMES = 40  # latents up to which each is named below its bar

@@ -1,14 +1,11 @@
 """Images that were found, with a mark at those that should not have been."""
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Array = NDArray[Any]
+from common.metrics.metrics import Array
 
 _MARK = (213, 94, 0)  # Okabe and Ito's vermilion
 

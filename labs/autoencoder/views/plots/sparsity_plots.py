@@ -1,16 +1,13 @@
 """Pictures of latents as a code: their values and spreads, and how far noise moves them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from numpy.typing import NDArray
 
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, figure_style
-
-Array = NDArray[Any]
 
 _WIDTH = 7.5  # inches
 _BINS = 60

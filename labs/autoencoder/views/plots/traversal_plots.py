@@ -1,18 +1,16 @@
 """Pictures of walks through the latent space, and of how near they stay to real images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, drawable, figure_style, short
 from labs.autoencoder.plots import pixels
-
-Array = NDArray[Any]
 
 _WIDTH = 7.5  # inches
 _LABEL = 1.15  # inches of a row's label

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.main_metric import Array
+from common.metrics.metrics import Array
 from labs.detection.models.ultralytics.library import (
     DEFAULT_CFG_DICT,
     Albumentations,
