@@ -5,12 +5,12 @@ A row holds the figures of one epoch: `{"epoch": 1, "train/loss": 0.3, "validati
 that was never stopped.
 """
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from common.errors import ConfigError
+from common.suggest import suggest
 
 Row = Mapping[str, Any]
 
@@ -64,7 +64,6 @@ def epochs_since_best(rows: Sequence[Row], monitor: str, mode: str) -> int:
 
 def _no_such_figure(monitor: str, row: Row) -> str:
     names = [name for name, value in row.items() if "/" in name and isinstance(value, float)]
-    near = [name for name in names if name.endswith(f"/{monitor}")]
-    near = near or difflib.get_close_matches(monitor, names, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    same = [name for name in names if name.endswith(f"/{monitor}")]
+    hint = suggest(same[0] if same else monitor, names, "did you mean {}? ")
     return f"--monitor {monitor}: no epoch reports that figure; {hint}reported: {', '.join(names)}"

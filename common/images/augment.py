@@ -11,7 +11,6 @@ size may sum an image (`Color`, `Erase`) in another order, which moves values by
     batch = pipeline(images[rows], numbers[start:stop])  # in evaluation: None for the numbers
 """
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -23,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.errors import ConfigError, DataError
+from common.suggest import suggest
 
 _ASPECT = 0.3  # the flattest rectangle that `Erase` draws, r1 in its paper
 
@@ -473,6 +473,5 @@ def _number(parameter: "Field[Any]", text: str) -> int | float | str:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, AUGMENTATIONS, n=1)
-    hint = f'did you mean "{near[0]}"? ' if near else ""
+    hint = suggest(name, AUGMENTATIONS, 'did you mean "{}"? ')
     return f"unknown name; {hint}known: {', '.join(AUGMENTATIONS)}"

@@ -6,7 +6,6 @@ decoded when they are asked for. Files are only ever read.
 """
 
 import contextlib
-import difflib
 import hashlib
 import itertools
 import json
@@ -33,6 +32,7 @@ from common.images.arrays import CIFAR10, Arrays, find_arrays, read_arrays
 from common.images.decode import SUFFIXES, Decoding, ImageFiles, Pixels, read_files
 from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
+from common.suggest import suggest
 
 PARTS = {  # what folders of a split are called
     "train": "train",
@@ -49,6 +49,7 @@ or the same below train/ and, if there are any, validation/ and test/:
 Classes = Literal["required", "optional"]
 
 _TOGETHER = "all together"  # stands for the class where there are none
+_NEAR = " Did you mean {!r}?"  # after a full stop
 _MOST_COMBINATIONS = 1000  # of the classes of several columns
 
 
@@ -139,7 +140,7 @@ def load_embedded(name: str) -> FoundImages:
     if name not in EMBEDDED:
         raise DataError(
             f"no embedded image set {name!r}; there are: {', '.join(EMBEDDED)}."
-            + _hint(name, EMBEDDED)
+            + suggest(name, EMBEDDED, _NEAR)
         )
     description, load = EMBEDDED[name]
     pixels, labels = load()
@@ -313,7 +314,7 @@ def load_download(name: str, data_dir: Path | None = None) -> FoundImages:
     if name not in DOWNLOADS:
         raise DataError(
             f"no image set {name!r} to download; there are: {', '.join(DOWNLOADS)}."
-            + _hint(name, DOWNLOADS)
+            + suggest(name, DOWNLOADS, _NEAR)
         )
     download = DOWNLOADS[name]
     folder = data_dir.expanduser() if data_dir else cache_dir() / "downloads" / name
@@ -822,13 +823,8 @@ def _existing(path: Path, check: Callable[[Path], bool], kind: str) -> Path:
     wanted = path.absolute().relative_to(place).parts[0]
     raise DataError(
         f"{kind} {path} does not exist: there is no {wanted!r} in {place}."
-        + _hint(wanted, [_text(entry.name) for entry in place.iterdir()])
+        + suggest(wanted, (_text(entry.name) for entry in place.iterdir()), _NEAR)
     )
-
-
-def _hint(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _listed(summary: str, problems: Iterable[str]) -> str:

@@ -18,7 +18,8 @@ from common.images import augment, folders, policies
 from common.images.arrays import holds_arrays
 from common.images.decode import ImageFiles
 from common.images.folders import ImageSet
-from common.options.config import IMAGE_SETS, ImageConfig, nearest
+from common.options.config import IMAGE_SETS, ImageConfig
+from common.suggest import suggest
 from common.training.batches import Batches
 from common.training.compute import Compute
 from common.training.splits import sample_rows, split_rows
@@ -207,7 +208,7 @@ def _read(
         raise DataError(
             f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
             f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
-            f"{nearest(config.data, IMAGE_SETS)}"
+            f"{suggest(config.data, IMAGE_SETS)}"
         )
     if holds_arrays(path):
         return _fitted(folders.load_arrays(path, to_learn), config, channels, numeric, least)

@@ -5,7 +5,6 @@ workers). What it does to an image depends on a seed alone: that of the image's 
 whichever process reads it, and in a resumed run as well.
 """
 
-import difflib
 import os
 import warnings
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from common import seeding
 from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.options.config import POLICIES, POLICY
+from common.suggest import suggest
 from common.training.batches import Place
 
 _TRIED = 4  # images that a policy is tried on before training begins
@@ -126,8 +126,7 @@ class Albumentations:
         try:  # JSON is YAML, too
             found = yaml.safe_load(self.path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError as error:
-            near = difflib.get_close_matches(self.path.name, POLICIES, n=1)
-            hint = f"; did you mean policy:{near[0]}?" if near else ""
+            hint = suggest(self.path.name, POLICIES, "; did you mean policy:{}?")
             raise ConfigError(
                 f"policy {self.path}: no such file; expected one that albumentations.save wrote, "
                 f"or one of {', '.join(POLICIES)}{hint}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
-from common.options.config import nearest
+from common.suggest import suggest
 
 _MOST_DAMAGED = 0.1  # share of lines; a file with more of them is in some other encoding
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
@@ -204,7 +204,7 @@ def _check_columns(path: Path, known: Sequence[str], columns: Sequence[str | int
     missing = [str(name) for name in columns if name not in known]
     if missing:
         listed = ", ".join(name or "(no name)" for name in known) or "none, it is empty"
-        lines = [f"\n  no column {name!r}{nearest(name, known)}" for name in missing]
+        lines = [f"\n  no column {name!r}{suggest(name, known)}" for name in missing]
         raise DataError(f"{path} has these columns: {listed}" + "".join(lines))
 
 

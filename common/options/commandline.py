@@ -12,6 +12,7 @@ import click
 from common.errors import ConfigError, LabError, Stopped
 from common.options import config as configs
 from common.signals import handled_by, raise_stopped
+from common.suggest import suggest
 
 _GROUPS = ("Options", "Data", "Model", "Transfer", "Teacher", "Training", "Trials", "Run")
 _SHOWN_CHOICES = 8  # more than this many are not listed in --help
@@ -26,7 +27,7 @@ class LabGroup(click.Group):
         """Find the command that the first argument names."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             commands = self.list_commands(ctx)
-            near = configs.nearest(args[0], commands)
+            near = suggest(args[0], commands)
             raise click.UsageError(
                 f"no command {args[0]!r}; there are: {', '.join(commands)}{near}", ctx
             )
@@ -182,7 +183,7 @@ def _unknown_options(extra: Sequence[str], known: Sequence[str]) -> list[str]:
     for before, argument in zip(["", *extra], extra, strict=False):
         if argument.startswith("-"):
             name = argument.partition("=")[0]
-            problems.append(f"no option {name}{configs.nearest(name, known)}")
+            problems.append(f"no option {name}{suggest(name, known)}")
         elif not before.startswith("-") or "=" in before:
             problems.append(f"unexpected argument {argument!r}")
     return problems

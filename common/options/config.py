@@ -7,7 +7,6 @@ and a typo answer at once.
 """
 
 import dataclasses
-import difflib
 import math
 import tomllib
 import types
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 from common.errors import ConfigError
+from common.suggest import suggest
 
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
@@ -235,7 +235,7 @@ class ImageConfig(TrainingConfig):
         known = (*AUGMENTATIONS, *self.more_augmentations)
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in known:
-                near = nearest(name, known)
+                near = suggest(name, known)
                 found.append(f"--augment {name}: expected some of {', '.join(known)}{near}")
         return found
 
@@ -304,15 +304,9 @@ def field_types(kind: type[Any]) -> dict[str, tuple[type, bool]]:
     return {name: _plain(hint) for name, hint in get_type_hints(kind).items()}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` for the nearest known name, or nothing when none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def unknown(label: str, name: str, known: Iterable[str]) -> str:
     """Say that there is no such key, with the nearest one there is."""
-    return f"{label}: no such key{nearest(name, known)}"
+    return f"{label}: no such key{suggest(name, known)}"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -413,7 +407,7 @@ def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
         if choices and one not in choices:
             many = len(choices) > _LISTED
             listed = f"{len(choices)} names" if many else ", ".join(choices)
-            raise ValueError(f"expected one of {listed}{nearest(str(one), choices)}")
+            raise ValueError(f"expected one of {listed}{suggest(str(one), choices)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("expected a finite number")
     bounds = {word: b for word, b in field.metadata["bounds"].items() if b is not None}

@@ -17,7 +17,8 @@ import click
 
 from common.errors import ConfigError
 from common.options import terminal
-from common.options.config import TrainingConfig, build, nearest, read_toml
+from common.options.config import TrainingConfig, build, read_toml
+from common.suggest import suggest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,7 +82,7 @@ def layered(
     if recipe is not None and recipe not in recipes:
         problems.append(
             f"--recipe {recipe}: no such recipe; there are: {', '.join(recipes) or 'none'}"
-            f"{nearest(recipe, recipes)}"
+            f"{suggest(recipe, recipes)}"
         )
     elif recipe is not None:
         layers.append((f"recipe {recipe}", recipes[recipe]))

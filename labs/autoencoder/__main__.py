@@ -9,8 +9,8 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
-from common.options.config import nearest
 from common.runs import commands
+from common.suggest import suggest
 from labs.autoencoder.config import (
     RECIPES,
     SWEPT,
@@ -144,7 +144,7 @@ def summary(
         terminal.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
         return
     if model not in MODELS:
-        raise ConfigError(f"no model {model!r}{nearest(model, MODELS)}")
+        raise ConfigError(f"no model {model!r}{suggest(model, MODELS)}")
     from labs.autoencoder import models
 
     config = AutoencoderConfig(model=model)

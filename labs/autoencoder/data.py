@@ -11,7 +11,7 @@ from common.errors import ConfigError, DataError
 from common.images import load as image_data
 from common.images.folders import Classes, ImageSet
 from common.images.load import ImageCard
-from common.options.config import nearest
+from common.suggest import suggest
 from labs.autoencoder.config import AutoencoderConfig
 
 
@@ -65,7 +65,7 @@ def labelled(config: AutoencoderConfig, card: ImageCard, say: Callable[[str], No
 def _left_out(names: tuple[str, ...], classes: tuple[str, ...]) -> torch.Tensor:
     problems = [
         f"--without {name}: no such class; there are: {', '.join(classes[:20]) or 'none'}"
-        f"{nearest(name, classes)}"
+        f"{suggest(name, classes)}"
         for name in names
         if name not in classes
     ]

@@ -11,7 +11,7 @@ from torch import Tensor
 from common.errors import ConfigError
 from common.files import replacing
 from common.images.inputs import read_images
-from common.options.config import nearest
+from common.suggest import suggest
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.plots import pixels
 
@@ -70,7 +70,7 @@ def _class_number(job: Compression, name: str | None) -> int | None:
     if name is None:
         return None
     if name not in classes:
-        raise ConfigError(f"--class {name}: no such class{nearest(name, classes)}")
+        raise ConfigError(f"--class {name}: no such class{suggest(name, classes)}")
     return classes.index(name)
 
 

@@ -8,8 +8,8 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
-from common.options.config import nearest
 from common.runs import commands
+from common.suggest import suggest
 from labs.classification.config import (
     AUGMENT_OPTIONS,
     RECIPES,
@@ -278,7 +278,7 @@ def summary(
         click.echo(f"and torchvision's: {', '.join(TORCHVISION)}")
         return
     if model not in MODELS:
-        raise ConfigError(f"no model {model!r}{nearest(model, MODELS)}")
+        raise ConfigError(f"no model {model!r}{suggest(model, MODELS)}")
     from labs.classification.models import build
     from labs.classification.transfer.weights import freeze
 
@@ -359,7 +359,7 @@ def receptive_field(
             "images and figures"
         )
     if run is None and model not in MODELS:
-        raise ConfigError(f"no model {model!r}{nearest(str(model), MODELS)}")
+        raise ConfigError(f"no model {model!r}{suggest(str(model), MODELS)}")
     from labs.classification.look import receptive_field as fields
 
     if run is None:

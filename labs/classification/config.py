@@ -10,10 +10,10 @@ from common.options.config import (
     ImageConfig,
     flag,
     located,
-    nearest,
     option,
     shared,
 )
+from common.suggest import suggest
 from labs.classification.models.catalogue import MODELS, PACKAGED
 
 LOSSES = ("cross-entropy", "mse", "mae")
@@ -250,7 +250,7 @@ def transfer_problem(mode: str, flag: str = "--transfer") -> str | None:
     if mode in TRANSFERS or (mode.startswith(_FREEZE) and mode != _FREEZE):
         return None
     known = f"{', '.join(TRANSFERS)}, freeze:N, freeze:N% or freeze:NAME"
-    return f"{flag} {mode}: expected {known}{nearest(mode, TRANSFERS)}"
+    return f"{flag} {mode}: expected {known}{suggest(mode, TRANSFERS)}"
 
 
 AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and how
@@ -393,7 +393,7 @@ class CompareArchitecturesConfig(TrialsConfig):
         twice = sorted({name for name in self.models if self.models.count(name) > 1})
         found += [f"--models {name}: given twice" for name in twice]
         return found + [
-            f"--models {name}: no such model{nearest(name, MODELS)}"
+            f"--models {name}: no such model{suggest(name, MODELS)}"
             for name in self.models
             if name not in MODELS
         ]

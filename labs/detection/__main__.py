@@ -9,8 +9,8 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
-from common.options.config import nearest
 from common.runs import commands
+from common.suggest import suggest
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
@@ -308,7 +308,7 @@ def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
     chosen = [name.strip() for name in text.split(",") if name.strip()]
     wrong = [name for name in chosen if name not in known]
     if wrong or not chosen:
-        near = nearest(wrong[0], known) if wrong else ""
+        near = suggest(wrong[0], known) if wrong else ""
         raise ConfigError(f"{option} {text}: expected some of {', '.join(known)}{near}")
     return chosen
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, nearest, option, shared
+from common.options.config import TrainingConfig, option, shared
+from common.suggest import suggest
 from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
@@ -81,7 +82,7 @@ class DetectionConfig(TrainingConfig):
         found = super().problems()
         if self.model not in model_names() and not is_file(self.model):
             found.append(
-                f"--model {self.model}: no such model{nearest(self.model, model_names())}; "
+                f"--model {self.model}: no such model{suggest(self.model, model_names())}; "
                 "`summary` lists them"
             )
         if self.image_size is not None and self.image_size % 32:
@@ -89,7 +90,7 @@ class DetectionConfig(TrainingConfig):
         found += self._problems_of_task()
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in AUGMENTATIONS:
-                near = nearest(name, AUGMENTATIONS)
+                near = suggest(name, AUGMENTATIONS)
                 found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
         return found
 

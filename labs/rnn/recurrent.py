@@ -11,7 +11,6 @@ device either, so the lengths must be right: they are not checked.
 """
 
 import contextlib
-import difflib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.errors import ConfigError
+from common.suggest import suggest
 from labs.rnn.cells import CELLS, Cell, LSTMCell, State
 
 _FUSED: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -184,8 +184,8 @@ class Recurrent(nn.Module):
     ):
         super().__init__()
         if name not in CELLS:
-            nearest = difflib.get_close_matches(name, CELLS) or CELLS
-            raise ConfigError(f"unknown cell {name!r}; give {' or '.join(nearest)}")
+            known = suggest(name, CELLS, "{}") or " or ".join(CELLS)
+            raise ConfigError(f"unknown cell {name!r}; give {known}")
         self.dropout, self.directions = dropout, 2 if bidirectional else 1
         self.output_size = hidden_size * self.directions
         sizes = [input_size] + [self.output_size] * (layers - 1)

@@ -16,12 +16,12 @@ import numpy as np
 
 from common.errors import ConfigError
 from common.options import terminal
-from common.options.config import nearest
 from common.report import html as report
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections
 from common.runs.comparison import Jobs, Members
+from common.suggest import suggest
 from labs.autoencoder.config import UNTOLD, AutoencoderConfig, CompareAnomaliesConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import anomalies
@@ -61,7 +61,7 @@ class Comparison(Members[CompareAnomaliesConfig]):
             raise ConfigError(
                 [
                     f"--classes {name}: no such class; there are: {known}"
-                    f"{nearest(name, card.classes)}"
+                    f"{suggest(name, card.classes)}"
                     for name in unknown
                 ]
                 or f"--data {config.data}: has no classes that could be left out"

@@ -16,9 +16,9 @@ from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
 from common.metrics.metrics import Array
-from common.options.config import nearest as nearest_name
 from common.report.html import Section
 from common.report.plots import short
+from common.suggest import suggest
 from labs.autoencoder.views import image_references
 from labs.autoencoder.views.image_references import Referred
 from labs.autoencoder.views.material import Material, View, sampled
@@ -156,7 +156,7 @@ def nearest(queries: Array, collection: Array, count: int, metric: str = "euclid
 def _check(metric: str) -> None:
     if metric not in METRICS:
         raise ConfigError(
-            f"--metric {metric}: expected {' or '.join(METRICS)}{nearest_name(metric, METRICS)}"
+            f"--metric {metric}: expected {' or '.join(METRICS)}{suggest(metric, METRICS)}"
         )
 
 

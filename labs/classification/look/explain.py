@@ -22,9 +22,9 @@ from common.images.decode import decode
 from common.images.folders import ImageSet
 from common.images.inputs import printable
 from common.metrics.metrics import Array
-from common.options.config import nearest
 from common.report.html import PictureSaver, Section, Table
 from common.runs.job import Splits
+from common.suggest import suggest
 from common.training.task import probabilities
 from labs.classification import task
 from labs.classification.job import ClassifyImages
@@ -195,7 +195,7 @@ def _chosen(found: Sequence[layer_calls.Call], name: str | None) -> layer_calls.
     stages = ", ".join(stage.name for stage in layer_calls.stages(found)) or "none"
     if name not in names:
         raise ConfigError(
-            f"--layer {name}: no such layer{nearest(name, names)}; "
+            f"--layer {name}: no such layer{suggest(name, names)}; "
             f"the stages of the model: {stages}"
         )
     if not names[name].side:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from common.errors import ConfigError
-from common.options.config import nearest
+from common.suggest import suggest
 from labs.classification.models.catalogue import MODELS
 
 Construct = Callable[[int, int, int], nn.Module]  # of channels, image size and classes
@@ -39,7 +39,7 @@ def build(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
         ConfigError: the name is unknown, or the model cannot take such images.
     """
     if name not in MODELS:
-        near = nearest(name, MODELS) or "; the command `summary` lists them"
+        near = suggest(name, MODELS) or "; the command `summary` lists them"
         raise ConfigError(f"unknown model {name!r}{near}")
     family = MODELS[name]
     if family.needs_color and channels != 3:

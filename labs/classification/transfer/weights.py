@@ -1,6 +1,5 @@
 """Transfer learning: where weights come from, what inputs they want, and what trains."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from common.images.load import ImageCard
 from common.io import fetch as download
 from common.options.config import build, read_toml
 from common.runs import folder
+from common.suggest import suggest
 from common.training import layers, weights
 from common.training.checkpoint import load as load_checkpoint
 from labs.classification.config import RUN, ClassificationConfig
@@ -176,10 +176,9 @@ def _chosen(model: nn.Module, what: str) -> list[str]:
         places = {
             name.rsplit(".", depth)[0] for name in names for depth in range(1 + name.count("."))
         }
-        near = difflib.get_close_matches(what, sorted(places), n=1, cutoff=0.4)
         raise ConfigError(
             f"--transfer freeze:{what}: the model has no parameters of that name"
-            f"{f'; did you mean {near[0]}?' if near else ''}; its children: {listed}"
+            f"{suggest(what, sorted(places), cutoff=0.4)}; its children: {listed}"
         )
     return [what]
 

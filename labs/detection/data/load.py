@@ -17,7 +17,7 @@ from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
 from common.images import decode
 from common.metrics.metrics import Array
-from common.options.config import nearest
+from common.suggest import suggest
 from common.training.sequences import Padded, Ragged
 from common.training.splits import sample_rows, split_rows
 from labs.detection import masks
@@ -257,7 +257,7 @@ def _files(config: DetectionConfig) -> _Found:
     if not path.exists():
         raise DataError(
             f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, a "
-            f"COCO JSON or a folder{nearest(config.data, [SCENES])}"
+            f"COCO JSON or a folder{suggest(config.data, [SCENES])}"
         )
     found = formats.read(path)
     segment = config.task == "segment"

@@ -14,7 +14,7 @@ from common import seeding
 from common.errors import DataError
 from common.io import tables
 from common.metrics.metrics import Array
-from common.options.config import nearest
+from common.suggest import suggest
 from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import EMBEDDED, ForecastConfig
 from labs.rnn.forecast.dates import Spacing
@@ -73,7 +73,7 @@ def find(config: ForecastConfig) -> Panel:
         if not path.is_file():
             raise DataError(
                 f"--data {config.data}: no such file, and no embedded series; embedded: "
-                f"{', '.join(EMBEDDED)}{nearest(config.data, EMBEDDED)}"
+                f"{', '.join(EMBEDDED)}{suggest(config.data, EMBEDDED)}"
             )
         return read(path, config)
     loaders: dict[str, Callable[[int], Panel]] = {

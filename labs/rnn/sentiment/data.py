@@ -20,7 +20,7 @@ from common.errors import DataError
 from common.files import cache_dir
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import Table, decode, read_table
-from common.options.config import nearest
+from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import sample_rows, split_rows
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
@@ -217,7 +217,7 @@ def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; embedded: "
             f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}"
-            + nearest(config.data, NAMES)
+            + suggest(config.data, NAMES)
         )
     return read_corpus(path, config.text_column, config.label_column, to_learn)
 

@@ -27,7 +27,7 @@ from common.errors import DataError
 from common.files import cache_dir
 from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
-from common.options.config import nearest
+from common.suggest import suggest
 from common.training.sequences import Ragged
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
@@ -225,7 +225,7 @@ def _read(config: TranslateConfig) -> tuple[list[Pair], Skipped]:
     if not path.exists():
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; "
-            f"sets: {', '.join(DATA)}{nearest(config.data, DATA)}"
+            f"sets: {', '.join(DATA)}{suggest(config.data, DATA)}"
         )
     names = (config.source_column, config.target_column)
     by_number = all(name.isdecimal() for name in names)

@@ -14,7 +14,6 @@ from common.options.config import (
     SCHEDULES,
     TrainingConfig,
     build,
-    nearest,
     option,
     read_toml,
     to_toml,
@@ -217,11 +216,6 @@ def test_fields_that_do_not_go_together_are_refused(options, word):
 def test_fields_that_do_go_together_are_taken():
     assert toy(nesterov="on", optimizer="sgd").nesterov
     assert toy(warmup="0", epochs="1").epochs == 1
-
-
-def test_nearest_is_silent_where_nothing_is_near():
-    assert nearest("colour", ["color", "size"]) == "; did you mean color?"
-    assert nearest("zzz", ["color", "size"]) == ""
 
 
 def test_a_config_cannot_be_changed():

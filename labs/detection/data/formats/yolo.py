@@ -22,7 +22,7 @@ from common.files import write_text
 from common.images.decode import photo_size
 from common.images.folders import relative_name
 from common.io.tables import read_text
-from common.options.config import nearest
+from common.suggest import suggest
 from labs.detection.data.formats.folders import Finder, by_folder, is_image, walk
 from labs.detection.records import (
     BAD_BOX,
@@ -132,7 +132,7 @@ def _classes(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
     if names is None:
         if isinstance(number, int) and 0 < number <= _MOST_CLASSES:
             return tuple(map(str, range(number)))
-        near = nearest("names", [str(key) for key in values])
+        near = suggest("names", [str(key) for key in values])
         raise DataError(f"{path} lacks the key 'names', the list of the classes{near}")
     if isinstance(names, dict):
         numbered = {str(key): name for key, name in names.items()}
