@@ -7,12 +7,13 @@ is no script. So it can be mailed, printed, or opened years later on another mac
 import base64
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common import files
+from common.options.terminal import figure_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -21,17 +22,31 @@ if TYPE_CHECKING:
 _LONGEST = 40  # lines of code, or rows of a table, that are shown without a click
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of texts.
-
-    Attributes:
-        columns: the headers.
-        rows: a text for each column; the first one names the row, the others stand to the right.
-    """
+class Table(NamedTuple):
+    """A table of texts."""
 
     columns: Sequence[str]
+    """The headers."""
     rows: Sequence[Sequence[str]]
+    """A text for each column; the first one names the row, the others stand to the right."""
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, str] | None = None,
+        text: Callable[[Any], str] = figure_text,
+    ) -> "Table":
+        """Return a row for each record.
+
+        Args:
+            records: values by their names, the same names in each.
+            columns: header by name of what is shown; when not given, all, under their names.
+            text: writes a value.
+        """
+        names = list(columns or (records[0] if records else ()))
+        headers = list(columns.values()) if columns else names
+        return cls(headers, [[text(record[name]) for name in names] for record in records])
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import click
 from common.errors import ConfigError
 from common.options import terminal
 from common.options.config import TrainingConfig, build, read_toml
+from common.report.html import Table
 from common.suggest import suggest
 
 if TYPE_CHECKING:
@@ -236,8 +237,7 @@ def show_records(
         output: the file; None for the screen.
     """
     if form == "table" and output is None:
-        rows = [[_short(value) for value in record.values()] for record in records]
-        terminal.show_table(title, list(records[0]) if records else [], rows)
+        terminal.show_table(title, *Table.of(records, text=_short))
         return
     text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
     if output is None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.options.terminal import figure_text
 from common.report import html, plots
 from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from common.runs.job import Job
 
 CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
-_PER_CLASS = ("precision", "recall", "f1", "support")
 _LISTED = 50  # skipped samples that the report names
 
 
@@ -97,13 +95,10 @@ def classes(
     matrix = metrics.confusion(guesses, targets, len(names))
     caption = "Rows are true classes, columns what the network said, of the test split."
     picture = save_picture("confusion", caption, plots.confusion(matrix, names))
-    rows = [
-        [str(row["class"]), *(figure_text(row[name]) for name in _PER_CLASS)]
-        for row in metrics.per_class(guesses, targets, names)
-    ]
+    table = Table.of(metrics.per_class(guesses, targets, names))
     return (
         Section("Confusion matrix", pictures=(picture,)),
-        Section("Each class", table=Table(["class", *_PER_CLASS], rows)),
+        Section("Each class", table=table),
     )
 
 

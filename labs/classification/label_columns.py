@@ -13,14 +13,13 @@ import numpy as np
 
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.options.terminal import figure_text
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table
 
 Labels = Mapping[str, Sequence[str]]
 """The names of the classes of each column."""
 
-_FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "macro F1"}
+_FIGURES = ("accuracy", "balanced_accuracy", "f1")
 
 
 def apart(classes: Array, labels: Labels) -> dict[str, Array]:
@@ -82,21 +81,24 @@ def majority(train: Array, targets: Array, labels: Labels) -> dict[str, float]:
     }
 
 
-def table(found: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Return the columns of a table, and a row for each label column.
+def table(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return a row for each label column.
 
     Args:
         found: of `figures`; where there is a `majority` with them, it is shown, too.
     """
-    rows = []
-    for column, each in found.items():
-        accuracy, *others = (figure_text(each[name]) for name in _FIGURES)
-        interval = "{:.4f} to {:.4f}".format(*each["accuracy_interval"])
-        frequent = [figure_text(each["majority"])] if "majority" in each else []
-        rows.append([column, accuracy, interval, *others, *frequent])
-    accuracy, *others = _FIGURES.values()
-    last = ["majority class"] if "majority" in next(iter(found.values())) else []
-    return ["label column", accuracy, "95 % interval", *others, *last], rows
+    records = [
+        {
+            "label column": column,
+            "accuracy": each["accuracy"],
+            "95 % interval": "{:.4f} to {:.4f}".format(*each["accuracy_interval"]),
+            "balanced accuracy": each["balanced_accuracy"],
+            "macro F1": each["f1"],
+            **({"majority class": each["majority"]} if "majority" in each else {}),
+        }
+        for column, each in found.items()
+    ]
+    return Table.of(records)
 
 
 def said(found: Mapping[str, Mapping[str, Any]]) -> str:
@@ -139,4 +141,4 @@ def section(
         "all combinations that have it. The majority class is the one most frequent in training; "
         "who always answers with it has the accuracy in the last column."
     )
-    return Section("Each label column", text, Table(*table(found)), tuple(pictures))
+    return Section("Each label column", text, table(found), tuple(pictures))

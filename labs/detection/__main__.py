@@ -87,7 +87,7 @@ def evaluate(run: Path, split: str, device: str | None) -> None:
     save_picture = PictureSaver(job.run.figures, f"{split}-")
     for section in report.detections(job, outputs, images, job.score, save_picture):
         if section.table is not None:
-            terminal.show_table(section.title, section.table.columns, section.table.rows)
+            terminal.show_table(section.title, *section.table)
         for _, picture in section.pictures:
             click.echo(f"Picture: {picture!s}")
 

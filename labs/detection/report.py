@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from common.metrics.metrics import Array
-from common.options.terminal import figure_text
 from common.report import plots as common_plots
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
@@ -168,15 +167,12 @@ def _precision_recall(test: _Test, save_picture: PictureSaver) -> Section:
 
 
 def _each_class(test: _Test) -> Section:
-    rows = [
-        [figure_text(row[name]) for name in _COLUMNS]
-        for row in metrics.per_class(test.found, test.true, test.classes, test.score)
-    ]
+    records = metrics.per_class(test.found, test.true, test.classes, test.score)
     text = (
         "Average precisions count all detections of the test split; precision, recall and F1 those "
         f"with a score of at least {test.score:.3g}, at an IoU of 0.5."
     )
-    return Section("Each class", text, Table(list(_COLUMNS.values()), rows))
+    return Section("Each class", text, Table.of(records, _COLUMNS))
 
 
 def _confusion(test: _Test, save_picture: PictureSaver) -> Section:

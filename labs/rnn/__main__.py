@@ -110,7 +110,7 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
     for name, table, figure in gates(job, text):
         path = job.run.figures / f"gates-{name}.png"
         plots.save(figure, path)
-        terminal.show_table(name, table.columns, table.rows)
+        terminal.show_table(name, *table)
         click.echo(f"Picture: {path}")
 
 

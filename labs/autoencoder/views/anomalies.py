@@ -318,10 +318,7 @@ def view(material: Material, *, false_alarms: float = FALSE_ALARMS) -> View:
             "The normal images with the highest errors: the first false alarms.",
         ),
     )
-    table = Table(
-        list(records[0]), [[figure_text(value) for value in row.values()] for row in records]
-    )
-    section = Section("Anomalies", text, table, pictures)
+    section = Section("Anomalies", text, Table.of(records), pictures)
     figures = {"share": share, **raised, **flat(ranked)}
     return View(section, said, records, figures)
 

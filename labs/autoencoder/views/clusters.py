@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from common.errors import ConfigError
 from common.metrics.metrics import Array, Interval, bootstrap
-from common.report.html import Section
+from common.report.html import Section, Table
 from common.report.plots import short
 from labs.autoencoder.job import to_uint8
 from labs.autoencoder.views.material import Material, View, sampled
@@ -31,7 +31,6 @@ from labs.autoencoder.views.representations import (
     judgment,
     lead_text,
     record,
-    table,
     told,
     vectors,
 )
@@ -251,7 +250,7 @@ def view(material: Material, clusters: int | None = None, seed: int = 0) -> View
         "test images, paired ones for the leads; they do not cover that other starts of k-means "
         f"give other clusters.{told(material)}"
     )
-    section = Section("Clusters", f"{verdict}\n\n{text}", table(records), pictures)
+    section = Section("Clusters", f"{verdict}\n\n{text}", Table.of(records), pictures)
     return View(section, verdict, records, figures)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from common.errors import DataError
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.report.html import Section
+from common.report.html import Section, Table
 from common.report.plots import Bar, bars
 from labs.autoencoder.views.material import Material, View, sampled
 from labs.autoencoder.views.representations import (
@@ -23,7 +23,6 @@ from labs.autoencoder.views.representations import (
     judgment,
     lead_text,
     record,
-    table,
     told,
     vectors,
 )
@@ -142,7 +141,7 @@ def view(material: Material) -> View:
         **{f"mcnemar_p_{space.lower()}": p for space, p in p_values.items()},
         "majority_accuracy": majority,
     }
-    section = Section("Linear probe", f"{verdict}\n\n{text}", table(records), [picture])
+    section = Section("Linear probe", f"{verdict}\n\n{text}", Table.of(records), [picture])
     return View(section, verdict, records, figures)
 
 

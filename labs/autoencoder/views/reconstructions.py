@@ -34,10 +34,6 @@ def view(material: Material, split: str = "test", count: int = _SHOWN) -> View:
         )
     ]
     records = _classes(encoded, material.job.card.classes)
-    rows = [
-        [str(record["class"]), *map(figure_text, list(record.values())[1:])] for record in records
-    ]
-    columns = list(records[0])
     text = (
         "The error of an image is the mean over its pixels of the squared difference between "
         "output and input, with pixels from 0 to 1. "
@@ -45,7 +41,7 @@ def view(material: Material, split: str = "test", count: int = _SHOWN) -> View:
         f"{figure_text(float(np.median(encoded.errors)))}, the worst has "
         f"{figure_text(float(encoded.errors.max()))}."
     )
-    section = Section("Reconstructions", text, Table(columns, rows), pictures)
+    section = Section("Reconstructions", text, Table.of(records), pictures)
     return View(section, records=records)
 
 

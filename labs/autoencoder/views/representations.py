@@ -1,7 +1,6 @@
 """The spaces in which images are compared: latents, and what they are held against."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +8,6 @@ import torch
 from common.errors import DataError
 from common.images.load import pixel_rows
 from common.metrics.metrics import Array, Difference, Interval, bootstrap
-from common.options.terminal import figure_text
-from common.report.html import Table
 from labs.autoencoder.views.material import Material
 
 _SIGNIFICANT = 0.05
@@ -133,12 +130,6 @@ def judgment(lead: Difference, p: float = 0.0) -> str:
 def lead_text(lead: Difference) -> str:
     """Write a lead with its interval."""
     return f"{lead.difference:+.4f} (95 % interval {lead.low:+.4f} to {lead.high:+.4f})"
-
-
-def table(records: list[dict[str, Any]]) -> Table:
-    """Return records, which have the same columns, as a table of the report."""
-    rows = [[figure_text(value) for value in record.values()] for record in records]
-    return Table(list(records[0]), rows)
 
 
 def told(material: Material) -> str:

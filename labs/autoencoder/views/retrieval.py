@@ -16,7 +16,7 @@ from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
 from common.metrics.metrics import Array
-from common.report.html import Section
+from common.report.html import Section, Table
 from common.report.plots import short
 from common.suggest import suggest
 from labs.autoencoder.views import image_references
@@ -35,7 +35,6 @@ from labs.autoencoder.views.representations import (
     judgment,
     lead_text,
     record,
-    table,
     told,
     vectors,
 )
@@ -212,7 +211,7 @@ def view(
         f"are of the class. {ABOUT} Intervals are bootstraps over the queries, paired ones for the "
         f"leads.{told(material)}"
     )
-    section = Section("Neighbors", f"{verdict}\n\n{text}", table(summary), pictures)
+    section = Section("Neighbors", f"{verdict}\n\n{text}", Table.of(summary), pictures)
     return View(section, verdict, records, {**figures, "chance_map": float(chance)})
 
 

@@ -11,11 +11,10 @@ from torch import Tensor
 from common.errors import ConfigError
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.report.html import Section
+from common.report.html import Section, Table
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.views.material import Material, View
 from labs.autoencoder.views.plots import traversal_plots
-from labs.autoencoder.views.representations import table
 from labs.autoencoder.views.training_distance import Nearest, TrainingImages, flat
 from labs.autoencoder.views.traversals import Judged
 
@@ -77,7 +76,7 @@ def view(material: Material, count: int = 64, seed: int = 0, classes: Sequence[s
     if measured is not None:
         obeyed, more = _judge_classes(material, known, nearest[SAMPLES], measured)
         verdict, figures = f"{verdict} {obeyed}", {**figures, **more}
-    section = Section("Samples", text, table(records), drawn)
+    section = Section("Samples", text, Table.of(records), drawn)
     return View(section, verdict, records, figures)
 
 

@@ -11,12 +11,12 @@ from common.images.folders import ImageSet
 from common.images.load import pixel_rows
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.report.html import Section
+from common.report.html import Section, Table
 from labs.autoencoder import noise
 from labs.autoencoder.job import to_uint8
 from labs.autoencoder.views.material import Material, View, sampled
 from labs.autoencoder.views.plots import sparsity_plots
-from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA, PIXELS, table, told, vectors
+from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA, PIXELS, told, vectors
 
 DEAD = 0.01  # share of the largest spread below which a latent tells nothing
 NOISES = (0.05, 0.1, 0.2, 0.4)  # standard deviations of the pixels' noise
@@ -141,7 +141,7 @@ def view(material: Material) -> View:
         ),
     )
     verdict = _verdict(mine, records[0])
-    section = Section("The latents as a code", _text(material, verdict), table(records), drawn)
+    section = Section("The latents as a code", _text(material, verdict), Table.of(records), drawn)
     return View(section, verdict, records, _figures(records))
 
 

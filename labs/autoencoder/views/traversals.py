@@ -13,12 +13,11 @@ from common.images.folders import ImageSet
 from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.options.terminal import figure_text
-from common.report.html import Section
+from common.report.html import Section, Table
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.views import image_references
 from labs.autoencoder.views.material import Material, View
 from labs.autoencoder.views.plots import traversal_plots
-from labs.autoencoder.views.representations import table
 from labs.autoencoder.views.training_distance import TrainingImages, flat
 
 _SHOWN_PAIRS = 4
@@ -104,7 +103,7 @@ def interpolate(
     )
     if job.model.conditional:
         text += " The class that the decoder is told changes halfway."
-    section = Section("Interpolation", text, table(records), pictures)
+    section = Section("Interpolation", text, Table.of(records), pictures)
     verdict, figures = _judge_paths(errors)
     return View(section, verdict, records, figures)
 
@@ -304,7 +303,7 @@ def traverse(material: Material, image: str = "0", dimensions: Sequence[int] = (
         f"dimension {order[0] + 1} changes them most."
     )
     figures = {"dimensions_for_90_percent": needed, "largest_change": float(means[order[0]])}
-    section = Section("Traversals", text, table(records), (drawn,))
+    section = Section("Traversals", text, Table.of(records), (drawn,))
     return View(section, verdict, records, figures)
 
 

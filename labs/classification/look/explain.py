@@ -350,9 +350,7 @@ def section(found: Sequence[Explanation], save_picture: PictureSaver) -> Section
         for number, each in enumerate(found, 1)
         for name, caption, figure in _figures(number, each)
     ]
-    rows = [[str(value) for value in record.values()] for record in records(found)]
-    table = Table(list(records(found)[0]), rows)
-    return Section("What the network looks at", _text(found), table, pictures)
+    return Section("What the network looks at", _text(found), Table.of(records(found)), pictures)
 
 
 def records(found: Sequence[Explanation]) -> list[dict[str, Any]]:

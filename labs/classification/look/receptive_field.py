@@ -408,15 +408,13 @@ def section(found: Survey, run: Run) -> Section:
         "its side is that of a square with as many pixels as have a gradient above 4.55 % of the "
         "largest (Luo et al. 2016)."
     )
-    rows = records(found)
-    table = Table(list(rows[0]), [[_text(value) for value in row.values()] for row in rows])
     caption = (
         "Bright: what changes the central unit. Dashed: the theoretical field; solid: effective."
     )
     return Section(
         "Receptive fields",
         text,
-        table,
+        Table.of(records(found), text=_text),
         (PictureSaver(run.figures)("receptive_field", caption, draw(found)),),
     )
 

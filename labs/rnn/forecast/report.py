@@ -87,13 +87,13 @@ def _forecasts(
 
 
 def _all_figures(figures: Mapping[str, Any]) -> Section:
-    rows = [
-        [
-            label,
-            figure_text(figures["validation"][name]),
-            figure_text(figures["test"][name]),
-            " to ".join(map(figure_text, figures["test"][f"{name}_interval"])),
-        ]
+    records = [
+        {
+            "": label,
+            "validation": figures["validation"][name],
+            "test": figures["test"][name],
+            "95 % interval": " to ".join(map(figure_text, figures["test"][f"{name}_interval"])),
+        }
         for name, label in _NAMES.items()
     ]
     text = (
@@ -101,7 +101,7 @@ def _all_figures(figures: Mapping[str, Any]) -> Section:
         "next: it has no unit, so series can be averaged. MAE and RMSE are in units of the series; "
         "of several series with different units, they tell most about the largest."
     )
-    return Section("Figures", text, Table(["", "validation", "test", "95 % interval"], rows))
+    return Section("Figures", text, Table.of(records))
 
 
 def _steps(figures: Mapping[str, Any], save_picture: PictureSaver) -> Section:

@@ -71,7 +71,7 @@ class Memory(Members[MemoryConfig]):
         """Print the table, and what to make of it."""
         found = metrics["members"]
         shown = report.table(self.config, found)
-        terminal.show_table(f"the {self.config.task} task", shown.columns, shown.rows)
+        terminal.show_table(f"the {self.config.task} task", *shown)
         terminal.say(report.verdict(self.config, found))
 
 

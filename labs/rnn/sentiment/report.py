@@ -7,7 +7,6 @@ import numpy as np
 from torch import Tensor
 
 from common.metrics.metrics import Array
-from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
 from common.training.task import probabilities
@@ -54,20 +53,20 @@ def _mistakes(job: "Sentiment", texts: list[str], chances: Array, targets: Array
     confidence = chances[wrong, guesses[wrong]]
     order = wrong[np.argsort(-confidence, kind="stable")][:_MISTAKES]
     names = job.card.classes
-    rows = [
-        [
-            texts[row][:_LONGEST],
-            names[targets[row]],
-            names[guesses[row]],
-            figure_text(float(chances[row, guesses[row]])),
-        ]
+    records = [
+        {
+            "text": texts[row][:_LONGEST],
+            "label": names[targets[row]],
+            "network": names[guesses[row]],
+            "probability": float(chances[row, guesses[row]]),
+        }
         for row in order
     ]
     return Section(
         "Most confident mistakes",
         f"{len(wrong):,} of {len(targets):,} test texts are classed wrong. Of these the network "
         "was most certain; some labels are wrong too.",
-        Table(["text", "label", "network", "probability"], rows) if rows else None,
+        Table.of(records) if records else None,
     )
 
 

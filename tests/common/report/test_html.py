@@ -1,5 +1,6 @@
 import base64
 import io
+import math
 import re
 import unicodedata
 from html.parser import HTMLParser
@@ -52,6 +53,15 @@ def render(*sections, title="lenet5-1", subtitle="", verdict=""):
 def font(html):
     found = re.search(r"url\(data:font/woff;base64,([^)]*)\)", html)
     return found and base64.b64decode(found[1], validate=True)
+
+
+def test_records_become_a_table_of_texts():
+    records = [{"class": "cat", "f1": 0.5, "n": 1200}, {"class": "dog", "f1": math.nan, "n": 0}]
+    rows = [["cat", "0.5000", "1,200"], ["dog", "-", "0"]]
+    assert Table.of(records) == Table(["class", "f1", "n"], rows)
+    chosen = Table.of(records, {"n": "images", "class": ""}, str)
+    assert chosen == Table(["images", ""], [["1200", "cat"], ["0", "dog"]])
+    assert Table.of([]) == Table([], [])
 
 
 def test_everything_is_shown_in_order(picture):

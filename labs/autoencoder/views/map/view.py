@@ -10,7 +10,7 @@ from common.errors import ConfigError, RunError
 from common.files import write_text
 from common.images.inputs import read_images
 from common.metrics.metrics import Array
-from common.options.terminal import figure_text, note
+from common.options.terminal import note
 from common.report.html import Section, Table
 from common.runs import views
 from labs.autoencoder.views.clusters import assign
@@ -93,10 +93,7 @@ def view(
     section = Section(
         "Map of the latent space",
         _text(material, what, found[_TSNE], table),
-        Table(
-            ["map", "trustworthiness", "continuity", "neighbors kept"],
-            [[title, *map(figure_text, figures)] for title, figures in found.items()],
-        ),
+        Table.of(records, {name: name.replace("_", " ") for name in records[0]}),
         pictures,
     )
     return View(section, _sentence(found[_TSNE], table.neighbors), records, found[_TSNE]._asdict())
