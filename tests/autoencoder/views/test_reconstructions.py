@@ -40,7 +40,7 @@ def test_each_class_has_its_error_the_worst_first_and_all_of_them_last(material)
     assert records[-1]["mse"] == pytest.approx(saved["test"]["mse"], rel=1e-5)
 
 
-def test_pictures_show_some_the_worst_and_the_best(material, save_picture):
+def test_pictures_show_some_the_worst_and_the_best(material, drawn):
     found = view(material, count=4)
     test = material["test"]
     order = np.argsort(test.errors, kind="stable")
@@ -49,36 +49,36 @@ def test_pictures_show_some_the_worst_and_the_best(material, save_picture):
     ]
     assert all(path.is_file() for _, path in found.section.pictures)
     for (images, captions, about), rows in zip(
-        save_picture[1:], (order[:-5:-1], order[:4]), strict=True
+        drawn[1:], (order[:-5:-1], order[:4]), strict=True
     ):
         assert (images["input"] == test.images(rows.tolist())).all()
         assert (images["output"] == test.reconstructions(rows.tolist())).all()
         names = [material.job.card.classes[number] for number in test.classes[rows]]
         assert [caption.partition(":")[0] for caption in captions] == names
         assert about == "class and squared error"
-    assert [len(captions) for _, captions, _ in save_picture] == [4, 4, 4]
+    assert [len(captions) for _, captions, _ in drawn] == [4, 4, 4]
 
 
-def test_more_than_there_are_shows_all(material, save_picture):
+def test_more_than_there_are_shows_all(material, drawn):
     view(material, "validation", count=96)
-    assert {len(captions) for _, captions, _ in save_picture} == {len(material["validation"])}
+    assert {len(captions) for _, captions, _ in drawn} == {len(material["validation"])}
 
 
-def test_of_a_denoising_run_the_noisy_images_stand_between(small_run, opened, save_picture):
+def test_of_a_denoising_run_the_noisy_images_stand_between(small_run, opened, drawn):
     made = opened(small_run("--model", "denoising"))
     view(made, count=2)
-    for images, _, _ in save_picture:
+    for images, _, _ in drawn:
         assert list(images) == ["clean", "noisy", "denoised"]
         assert (images["denoised"] == made.job.reconstruct(images["noisy"])).all()
         assert (images["clean"] != images["noisy"]).any()
 
 
 def test_without_classes_there_is_one_row_and_the_captions_are_errors(
-    opened, small_run, save_picture
+    opened, small_run, drawn
 ):
     made = opened(small_run())
     made.job.card = dataclasses.replace(made.job.card, classes=())
     found = view(made, count=2)
     assert [record["class"] for record in found.records] == ["all"]
-    assert {about for _, _, about in save_picture} == {"squared error"}
-    assert all(":" not in caption for _, captions, _ in save_picture for caption in captions)
+    assert {about for _, _, about in drawn} == {"squared error"}
+    assert all(":" not in caption for _, captions, _ in drawn for caption in captions)
