@@ -58,8 +58,8 @@ def classification(
     - `calibration_error`: see `calibration_error`, with 15 bins.
     - `log_loss`: the mean of -log p(true class) in nats, at least 0; p is clipped at 2e-16.
 
-    In `mrr` and top-k a class tied with the true one stands before it (as in `mrr`), so a model
-    that finds all classes equally probable earns top-k accuracy 0 and the worst rank.
+    In `mrr` and top-k a class tied with the true one stands before it, so a model that finds all
+    classes equally probable earns top-k accuracy 0 and the worst rank.
 
     Args:
         probabilities: (N, C), C at least 2; each row sums to 1 (rounding is evened out).
@@ -199,56 +199,35 @@ def regression(predictions: Array, targets: Array) -> dict[str, float]:
 # --- ranking ------------------------------------------------------------------------------------
 
 
-def mrr(scores: Array, relevant: Array) -> float:
-    """Return the mean reciprocal rank of each query's first relevant item.
+def ranking(hits: Array, k: int = 10) -> Array:
+    """Return average precision, reciprocal rank and NDCG of each query, (Q, 3).
 
-    Ties count against the scorer: an irrelevant item with the same score stands first (the rule
-    of scikit-learn's `label_ranking_average_precision_score`), so constant scores earn nothing.
-    Queries with nothing relevant are left out; NaN when none is left.
-
-    Args:
-        scores: (Q, N), higher is better.
-        relevant: (Q, N), nonzero where an item is relevant.
-    """
-    scores, relevance = _checked_queries(scores, relevant)
-    return float(np.mean(1 / _first_rank(scores, relevance > 0))) if len(scores) else float("nan")
-
-
-def mean_average_precision(scores: Array, relevant: Array) -> float:
-    """Return the mean over queries of the average precision.
-
-    Tied items share the lowest rank among them, as in scikit-learn's `average_precision_score`.
-    Queries with nothing relevant are left out; NaN when none is left.
+    The reciprocal rank is that of the first relevant item. Of the NDCG gains are 0 or 1, discounts
+    log2(rank + 1), and the first k items count.
 
     Args:
-        scores: (Q, N), higher is better.
-        relevant: (Q, N), nonzero where an item is relevant.
+        hits: (Q, N), whether each item is relevant, the first rank at the left; some are in each
+            query.
+        k: how many items count in the NDCG.
     """
-    from sklearn.metrics import label_ranking_average_precision_score
-
-    scores, relevance = _checked_queries(scores, relevant)
-    if not len(scores):
-        return float("nan")
-    # Over queries with something relevant the two are one figure, and this one takes all at once.
-    return float(label_ranking_average_precision_score(relevance > 0, scores))
-
-
-def ndcg(scores: Array, relevance: Array, k: int | None = None) -> float:
-    """Return the mean normalized discounted cumulative gain of the first k items.
-
-    scikit-learn's `ndcg_score`: the gain is the relevance itself (not 2^relevance - 1), the
-    discount is log2(rank + 1), and tied items share the mean of their gains. Queries with nothing
-    relevant are left out; NaN when none is left.
-
-    Args:
-        scores: (Q, N), N at least 2, higher is better.
-        relevance: (Q, N), at least 0.
-        k: how many items count; all of them when None.
-    """
-    from sklearn.metrics import ndcg_score
-
-    scores, relevance = _checked_queries(scores, relevance)
-    return float(ndcg_score(relevance, scores, k=k)) if len(scores) else float("nan")
+    if hits.ndim != 2 or not hits.any(axis=1).all():
+        raise ValueError(
+            f"expected hits of shape (queries, items), some in each query; given {hits.shape}, "
+            f"with hits in {hits.any(axis=-1).sum()} queries"
+        )
+    ranks = np.arange(1, hits.shape[1] + 1)
+    relevant = hits.sum(1)
+    precision = np.cumsum(hits, 1, dtype=np.int32) / ranks
+    discounts = 1 / np.log2(ranks[:k] + 1)
+    ideal = np.cumsum(discounts)[np.minimum(relevant, len(discounts)) - 1]
+    return np.stack(
+        [
+            (precision * hits).sum(1) / relevant,
+            1 / (hits.argmax(1) + 1),
+            (hits[:, :k] * discounts).sum(1) / ideal,
+        ],
+        axis=1,
+    )
 
 
 # --- intervals and tests ------------------------------------------------------------------------
@@ -470,13 +449,3 @@ def _checked_probabilities(probabilities: Array, targets: Array) -> tuple[Array,
             f" in row {row}: apply softmax to logits first"
         )
     return probabilities / sums, targets
-
-
-def _checked_queries(scores: Array, relevance: Array) -> tuple[Array, Array]:
-    """Check both and leave out the queries with nothing relevant."""
-    scores, relevance = _checked("scores", scores), _checked("relevance", relevance)
-    _check_same("scores", scores.shape, "relevance", relevance.shape)
-    if scores.ndim != 2:
-        raise ValueError(f"expected scores of shape (queries, items), given {scores.shape}")
-    kept = (relevance > 0).any(axis=1)
-    return scores[kept], relevance[kept]

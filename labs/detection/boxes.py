@@ -115,17 +115,6 @@ def nms_steps(boxes: Tensor, scores: Tensor, threshold: float) -> Iterator[Suppr
         left = others[~same]
 
 
-def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
-    """Return the rows, (K,) int64, that non-maximum suppression keeps, the surest first.
-
-    The arguments are those of `nms_steps`. It is there to be read: `torchvision.ops.nms` gives the
-    same rows faster.
-    """
-    return torch.tensor(
-        [step.kept for step in nms_steps(boxes, scores, threshold)], dtype=torch.long
-    )
-
-
 def size_iou(a: Tensor, b: Tensor) -> Tensor:
     """Return the IoU of sizes laid over one another at a corner: (..., 2), (M, 2) -> (..., M)."""
     return paired_iou(_at_origin(a)[..., None, :], _at_origin(b))

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from common.errors import ConfigError, DataError
 from common.images.folders import ImageSet
 from common.images.load import pixel_rows
+from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.report.html import Section, Table
 from common.report.plots import short
@@ -44,7 +45,6 @@ FIGURES = {"map": "MAP", "mrr": "MRR", "ndcg10": "NDCG@10"}
 
 _QUERIES, _COLLECTION = 1000, 20_000  # images, at most
 _MEMORY = 32  # MiB of distances at a time; the ranks take several times that
-_TOP = 10
 _SHOWN = 6  # queries of a picture
 _LABEL = 14  # letters beside a query
 _ABOUT_PICTURE = (
@@ -75,8 +75,8 @@ def retrieval(
     """Return average precision, reciprocal rank and NDCG@10 of each query, (Q, 3).
 
     The collection is sorted by its distance from the query; relevant are items of the query's
-    class. Gains are 0 or 1, discounts log2(rank + 1). Equally far items are in random order, always
-    the same one, so that a space in which all vectors are equal is as good as chance.
+    class. Equally far items are in random order, always the same one, so that a space in which all
+    vectors are equal is as good as chance.
 
     Args:
         queries: (Q, D).
@@ -104,29 +104,12 @@ def retrieval(
     def measured(distances: Array, start: int) -> Array:
         ranks = distances.argsort(1, kind="stable")
         wanted = query_classes[start : start + len(distances)]
-        return _measures(classes[ranks] == wanted[:, None])
+        return metrics.ranking(classes[ranks] == wanted[:, None])
 
     chunks = pairwise_distances_chunked(
         queries, collection[order], reduce_func=measured, metric=metric, working_memory=_MEMORY
     )
     return np.concatenate(list(chunks))
-
-
-def _measures(hits: Array) -> Array:
-    """Return the figures of queries (Q, 3) from what is relevant, (Q, N), the first rank first."""
-    ranks = np.arange(1, hits.shape[1] + 1)
-    relevant = hits.sum(1)
-    precision = np.cumsum(hits, 1, dtype=np.int32) / ranks
-    discounts = 1 / np.log2(ranks[:_TOP] + 1)
-    ideal = np.cumsum(discounts)[np.minimum(relevant, len(discounts)) - 1]
-    return np.stack(
-        [
-            (precision * hits).sum(1) / relevant,
-            1 / (hits.argmax(1) + 1),
-            (hits[:, :_TOP] * discounts).sum(1) / ideal,
-        ],
-        axis=1,
-    )
 
 
 def nearest(queries: Array, collection: Array, count: int, metric: str = "euclidean") -> Neighbors:

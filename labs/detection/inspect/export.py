@@ -28,7 +28,6 @@ from labs.detection.job import Detector
 from labs.detection.letterbox import GREY
 from labs.detection.models.tiny_yolo import SAME_OBJECT, boxes_and_scores
 
-FORMATS = ("onnx", "torchscript")
 TOLERANCE = 1e-4  # of scores, and of boxes as shares of the image's side
 
 _OPSET = 17
@@ -145,7 +144,7 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
     Args:
         job: a run with its weights, on the CPU.
         folder: where the files go, named after the model, with a report beside them as JSON.
-        formats: some of `FORMATS`.
+        formats: `onnx`, `torchscript` or both.
 
     Returns:
         The report.

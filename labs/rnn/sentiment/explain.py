@@ -13,7 +13,6 @@ from common.training.task import probabilities
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment
 
-METHODS = ("occlusion", "integrated-gradients")
 _STEPS = 64  # of the path that integrated gradients follow
 _LONGEST = 1000  # tokens that are explained
 
@@ -27,7 +26,7 @@ class Explanation:
         probability: of it.
         tokens: as they were read; unknown ones as they were written.
         scores: for each token, in units of probability: positive where it speaks for the class.
-        method: one of `METHODS`.
+        method: `occlusion` or `integrated-gradients`.
     """
 
     label: str
@@ -48,7 +47,7 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
     Args:
         job: a run with its weights.
         text: what to explain.
-        method: one of `METHODS`.
+        method: `occlusion` or `integrated-gradients`.
 
     Raises:
         DataError: the text has no words, or more than a thousand.

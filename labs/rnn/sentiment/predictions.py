@@ -67,7 +67,7 @@ def explain(
         job: a run with its weights.
         text: what to explain.
         say: called with a line for what is worth knowing.
-        method: one of `labs.rnn.sentiment.explain.METHODS`.
+        method: `occlusion` or `integrated-gradients`.
     """
     found = explained(job, text, method)
     say(f"{found.label}, with a probability of {found.probability:.3f}")

@@ -48,9 +48,7 @@ def test_pictures_show_some_the_worst_and_the_best(material, drawn):
         f"reconstructions_{name}" for name in ("random", "worst", "best")
     ]
     assert all(path.is_file() for _, path in found.section.pictures)
-    for (images, captions, about), rows in zip(
-        drawn[1:], (order[:-5:-1], order[:4]), strict=True
-    ):
+    for (images, captions, about), rows in zip(drawn[1:], (order[:-5:-1], order[:4]), strict=True):
         assert (images["input"] == test.images(rows.tolist())).all()
         assert (images["output"] == test.reconstructions(rows.tolist())).all()
         names = [material.job.card.classes[number] for number in test.classes[rows]]
@@ -73,9 +71,7 @@ def test_of_a_denoising_run_the_noisy_images_stand_between(small_run, opened, dr
         assert (images["clean"] != images["noisy"]).any()
 
 
-def test_without_classes_there_is_one_row_and_the_captions_are_errors(
-    opened, small_run, drawn
-):
+def test_without_classes_there_is_one_row_and_the_captions_are_errors(opened, small_run, drawn):
     made = opened(small_run())
     made.job.card = dataclasses.replace(made.job.card, classes=())
     found = view(made, count=2)

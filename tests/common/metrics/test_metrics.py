@@ -198,56 +198,35 @@ def test_wrong_regression_input_is_named(predictions, targets, message):
 # --- ranking ------------------------------------------------------------------------------------
 
 
-def test_ranking_equals_scikit_learn_and_leaves_out_empty_queries():
+def test_ranking_equals_scikit_learn():
     generator = np.random.default_rng(0)
-    scores = generator.integers(8, size=(30, 12)).astype(float)  # with ties
-    relevance = generator.integers(-4, 4, size=(30, 12)).clip(0)
-    relevance[::5] = 0
-    relevance[1] = 1
-    kept = relevance.any(axis=1)
-    assert 0 < kept.sum() < 30
-    expected = np.mean(
-        [
-            sklearn.metrics.average_precision_score(r, s)
-            for r, s in zip(relevance[kept] > 0, scores[kept], strict=True)
+    scores = generator.permuted(np.tile(np.arange(12.0), (30, 1)), axis=1)
+    relevant = generator.random((30, 12)) < generator.random((30, 1))
+    relevant[:, 3] |= ~relevant.any(axis=1)
+    hits = np.take_along_axis(relevant, (-scores).argsort(1), 1)
+    for k in (1, 5, 12, 20):
+        expected = [
+            (
+                sklearn.metrics.average_precision_score(r, s),
+                1 / (1 + np.sum(s > s[r].max())),
+                sklearn.metrics.ndcg_score(r[None], s[None], k=k),
+            )
+            for r, s in zip(relevant, scores, strict=True)
         ]
-    )
-    assert metrics.mean_average_precision(scores, relevance) == pytest.approx(expected)
-    for k in (None, 5):
-        expected = sklearn.metrics.ndcg_score(relevance[kept], scores[kept], k=k)
-        assert metrics.ndcg(scores, relevance, k) == pytest.approx(expected)
+        assert metrics.ranking(hits, k) == pytest.approx(np.array(expected))
 
 
-def test_mrr_by_hand():
-    scores = np.array([[0.9, 0.5, 0.1], [0.9, 0.5, 0.1], [0.9, 0.5, 0.1], [0.9, 0.5, 0.1]])
-    relevant = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]])
-    assert metrics.mrr(scores, relevant) == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+def test_ranking_by_hand():
+    hits = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1]]) > 0
+    gains = [1, (1 / math.log2(3) + 1 / 2) / (1 + 1 / math.log2(3)), 1 / 2]
+    expected = [[1, 1, gains[0]], [(1 / 2 + 2 / 3) / 2, 1 / 2, gains[1]], [1 / 3, 1 / 3, gains[2]]]
+    assert metrics.ranking(hits) == pytest.approx(np.array(expected))
 
 
-def test_ties_count_against_the_scorer():
-    same, relevant = np.zeros((1, 4)), np.array([[1, 0, 1, 0]])
-    assert metrics.mrr(same, relevant) == pytest.approx(1 / 3), "both irrelevant items come first"
-    assert metrics.mean_average_precision(same, relevant) == pytest.approx(0.5)
-    assert metrics.mrr(same, np.ones((1, 4))) == 1
-
-
-RANKINGS = [metrics.mrr, metrics.mean_average_precision, lambda s, r: metrics.ndcg(s, r, 3)]
-
-
-@pytest.mark.parametrize("figure", RANKINGS)
-def test_ranking_bounds_and_degenerate_cases(figure):
-    scores, relevant = np.array([[3.0, 2.0, 1.0]]), np.array([[True, False, False]])
-    assert figure(scores, relevant) == 1
-    assert figure(-scores, relevant) < 1
-    assert np.isnan(figure(scores, ~np.ones((1, 3), dtype=bool)))
-    with pytest.raises(ValueError, match="at least one row of scores"):
-        figure(scores[:0], relevant[:0])
-    with pytest.raises(ValueError, match="finite scores.*in row 0"):
-        figure(scores * np.nan, relevant)
-    with pytest.raises(ValueError, match=r"given \(1, 3\) and \(1, 2\)"):
-        figure(scores, relevant[:, :2])
-    with pytest.raises(ValueError, match=r"\(queries, items\)"):
-        figure(scores[0], relevant[0])
+@pytest.mark.parametrize("hits", [np.eye(3)[0], np.eye(3)[:, :2]])
+def test_ranking_needs_a_hit_in_each_query(hits):
+    with pytest.raises(ValueError, match="some in each query; given"):
+        metrics.ranking(hits > 0)
 
 
 # --- intervals and tests ------------------------------------------------------------------------

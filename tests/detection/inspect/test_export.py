@@ -21,7 +21,7 @@ from labs.detection.job import Detector
 from labs.detection.models.tiny_yolo import CANDIDATES, SAME_OBJECT
 from labs.detection.task import MOST
 
-BOTH = export.FORMATS
+BOTH = ("onnx", "torchscript")
 
 
 def untrained(model, folder):
