@@ -14,7 +14,7 @@ import torch
 
 from labs.rnn import words
 from labs.rnn.sentiment.data import tweets_file
-from labs.rnn.words import TOKENIZERS, Words, basic_english, cut, encode_splits, learn, unknown_rate
+from labs.rnn.words import TOKENIZERS, Words, cut, encode_splits, learn, unknown_rate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -46,7 +46,12 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_basic_english_is_torchtexts_and_so_is_the_vocabulary(tweets):
+def basic_english(text):
+    return words._basic_english([text])[:-1]
+
+
+@pytest.mark.parametrize("name", ["basic_english", "torchtext"])
+def test_basic_english_is_torchtexts_and_so_is_the_vocabulary(tweets, name):
     texts = [*tweets, *KOREAN, *ENGLISH, *(unicodedata.normalize("NFD", text) for text in KOREAN)]
     tokenizer = get_tokenizer("basic_english")
     tokens = [tokenizer(text) for text in texts]
@@ -55,7 +60,7 @@ def test_basic_english_is_torchtexts_and_so_is_the_vocabulary(tweets):
     composed = [tokenizer(unicodedata.normalize("NFC", text)) for text in texts]
     counts = Counter(token for text in composed for token in text)
     theirs = Vocab(counts, min_freq=2, max_size=9000, specials=["<pad>", "<unk>"])
-    learned, sequences = learn(texts, "basic_english", min_count=2, max_words=9000)
+    learned, sequences = learn(texts, name, min_count=2, max_words=9000)
     assert list(learned.vocabulary) == theirs.itos
     assert sequences.values.tolist() == [theirs[token] for text in composed for token in text]
     assert sequences.lengths.tolist() == list(map(len, composed))
@@ -69,6 +74,11 @@ def test_basic_english_is_torchtexts_on_any_string():
     for _ in range(2000):
         text = "".join(drawn.choices(pieces, k=drawn.randrange(12)))
         assert basic_english(text) == tokenizer(text)
+
+
+def test_torchtext_cuts_korean_at_spaces_and_punctuation_alone():
+    found = Words("torchtext", ()).tokens("영화가 좋다, 영화는 '별로'!")
+    assert found == ["영화가", "좋다", ",", "영화는", "'", "별로", "'", "!"]
 
 
 def test_jamo_are_what_a_hangul_syllable_is_made_of():
@@ -108,7 +118,7 @@ def test_text_comes_back_from_its_numbers(tokenizer):
     learned, sequences = learn(texts, tokenizer, specials=["<bos>", "<eos>"])
     assert learned.vocabulary[:4] == ("<pad>", "<unk>", "<bos>", "<eos>")
     back = [learned.text([2, *sequences[row].tolist(), 3, 0]) for row in range(3)]
-    if tokenizer == "basic_english":
+    if tokenizer in ("basic_english", "torchtext"):
         assert back == ["이 영화 정말 좋다 ! ㅋㅋ", "it ' s fine , ( really ) .", ""]
     else:
         assert back == texts

@@ -67,7 +67,7 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
 
 
 def _occlusion(job: "Sentiment", tokens: list[str], target: int) -> list[float]:
-    between = " " if job.config.tokenizer == "basic_english" else ""
+    between = job.words.between
     others = [between.join(tokens[:row] + tokens[row + 1 :]) for row in range(len(tokens))]
     answers = job.answers([between.join(tokens), *others])
     whole, *without = probabilities(answers["outputs"])[:, target].tolist()

@@ -286,6 +286,25 @@ def test_other_ways_to_read(lab, reviews, tmp_path, monkeypatch, words):
     assert sum(each["class"] == "부정" for each in found) >= 4
 
 
+def test_torchtext_cuts_a_run_into_the_words_of_basic_english(
+    lab, reviews, trained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(baselines, "predictions", majority)
+    _, run = trained
+    options = ("--data", reviews, *SMALL, "--tokenizer", "torchtext", "--run-dir", tmp_path)
+    assert lab("sentiment", *options, "--name", "r").code == 0
+    own = tmp_path / "rnn" / "r"
+    ours, theirs = (load_file(each / "best.safetensors") for each in (run, own))
+    assert all(torch.equal(ours[name], theirs[name]) for name in {**ours, **theirs})
+    text = "어제 봤다, 지루한 영화!"
+    assert records(lab("predict", own, text, "--format", "json")) == records(
+        lab("predict", run, text, "--format", "json")
+    )
+    job = Sentiment.reopen(own)
+    job.load_best()
+    assert explain(job, text, "occlusion").tokens == ["어제", "봤다", ",", "지루한", "영화", "!"]
+
+
 def majority(texts, targets):
     return {"majority class": {name: 0 * targets[name] for name in ("validation", "test")}}
 

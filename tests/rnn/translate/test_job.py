@@ -202,7 +202,7 @@ def test_unknown_characters_are_named(job):
     assert notes == ["2024Ω 3月 5日: 3 token(s) not in the vocabulary: 'Ω', '月', '日'"]
 
 
-@pytest.mark.parametrize("tokenizer", ["subwords", "jamo", "basic_english"])
+@pytest.mark.parametrize("tokenizer", ["subwords", "jamo", "basic_english", "torchtext"])
 def test_other_tokens_are_known_or_named_too(tmp_path, tokenizer):
     rows = [f"the word {n}\t낱말 {n}" for n in range(30)]
     (tmp_path / "p.tsv").write_text("\n".join(["source\ttarget", *rows]))
