@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -91,6 +92,11 @@ def locked(path: Path) -> "filelock.BaseFileLock":
 
     path.parent.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def fold_name(name: str) -> str:
+    """Return a name as disks compare it that know no capitals, or no decomposed letters."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def sha256_of(path: Path) -> str:

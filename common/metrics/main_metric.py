@@ -146,16 +146,8 @@ def _correct(predictions: Array, targets: Array) -> Array:
     return np.asarray(predictions == targets, np.float64)
 
 
-def _wilson(correct: Array) -> Interval:
-    return metrics.wilson(int(correct.sum()), len(correct))
-
-
 def _absolute_error(predictions: Array, targets: Array) -> Array:
     return np.asarray(np.abs(predictions - targets))
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())
 
 
 def _class_and_correct(predictions: Array, targets: Array) -> Array:
@@ -169,8 +161,12 @@ def _mean_recall(rows: Array) -> float:
     return float(recalls.mean())
 
 
-ACCURACY = MainMetric("accuracy", "accuracy", _correct, _mean, interval=_wilson, classes=True)
+ACCURACY = MainMetric(
+    "accuracy", "accuracy", _correct, metrics.mean, interval=metrics.wilson_of, classes=True
+)
 BALANCED_ACCURACY = MainMetric(
     "balanced_accuracy", "balanced accuracy", _class_and_correct, _mean_recall, classes=True
 )
-MAE = MainMetric("mae", "mean absolute error", _absolute_error, _mean, larger_is_better=False)
+MAE = MainMetric(
+    "mae", "mean absolute error", _absolute_error, metrics.mean, larger_is_better=False
+)

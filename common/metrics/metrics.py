@@ -243,6 +243,16 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     return float(interval.low), float(interval.high)
 
 
+def wilson_of(right: Array) -> Interval:
+    """Return Wilson's interval of the share that is right, of (N,) truth values or 0 and 1."""
+    return wilson(int(right.sum()), len(right))
+
+
+def mean(values: Array) -> float:
+    """Return the mean, as a figure to resample."""
+    return float(values.mean())
+
+
 def bootstrap(
     figure: Callable[..., float],
     *arrays: Array,

@@ -308,10 +308,15 @@ def confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     _name_classes(axes, classes)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
+    hide_frame(axes)
+    return figure
+
+
+def hide_frame(axes: Axes) -> None:
+    """Hide grid, frame and ticks, which an image has no need of; labels stay."""
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    return figure
 
 
 def _write_counts(axes: Axes, matrix: Array, darkness: Array) -> None:

@@ -136,6 +136,16 @@ def data(job: "Job[Any, Any]", text: str) -> Section:
     return Section("Data", text, Table([job.remark, "reason"], rows) if rows else None)
 
 
+def images(job: "Job[Any, Any]") -> Section:
+    """Say what the images are, with copies of training images among those of the test split."""
+    card = job.card
+    size = f"{card.image_size}x{card.image_size}"
+    text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."
+    if card.copies is not None:
+        text += f" {card.copies} test images are pixel for pixel also in the training split."
+    return data(job, text)
+
+
 def repeat(job: "Job[Any, Any]") -> Iterator[Section]:
     """Say how to repeat the run, with its config and environment."""
     command = f"python -m labs.{job.lab} {job.verb} --config {job.run.config}"

@@ -63,13 +63,14 @@ def compression(splits: Mapping[str, ImageSet], size: int) -> dict[str, dict[str
     for name in ("validation", "test"):
         pixels = pixel_rows(splits[name])
         given_back = pca.inverse_transform(pca.transform(pixels))
-        found[PCA][name] = _errors(given_back, pixels)
-        found[CLIPPED][name] = _errors(given_back.clip(0, 1), pixels)
-        found[MEAN][name] = _errors(pca.mean_, pixels)
+        found[PCA][name] = errors(given_back, pixels)
+        found[CLIPPED][name] = errors(given_back.clip(0, 1), pixels)
+        found[MEAN][name] = errors(pca.mean_, pixels)
     return found
 
 
-def _errors(given_back: Array, pixels: Array) -> Array:
+def errors(given_back: Array, pixels: Array) -> Array:
+    """Return the mean squared error of each row, (N,), of (N, pixels)."""
     return np.asarray(((given_back - pixels) ** 2).mean(1, dtype=np.float64))
 
 
@@ -91,7 +92,7 @@ def denoising(
     tried, truth = noisy["validation"][rows], pixel_rows(validation.select(rows))
 
     def quality(candidate: Filter) -> float:
-        return float(psnr(_errors(filters.apply(candidate, tried), truth)).mean())
+        return float(psnr(errors(filters.apply(candidate, tried), truth)).mean())
 
     chosen: dict[str, Filter] = {}
     for name, settings in filters.candidates().items():
@@ -102,11 +103,11 @@ def denoising(
     for split in ("validation", "test"):
         clean = pixel_rows(splits[split])
         seen = noisy[split].flatten(1).numpy() / np.float32(255)
-        found[NOISY][split] = _errors(seen, clean)
+        found[NOISY][split] = errors(seen, clean)
         for name, candidate in chosen.items():
-            found[name][split] = _errors(filters.apply(candidate, noisy[split]), clean)
+            found[name][split] = errors(filters.apply(candidate, noisy[split]), clean)
         given_back = pca.inverse_transform(pca.transform(seen))
-        found[CLIPPED][split] = _errors(given_back.clip(0, 1), clean)
+        found[CLIPPED][split] = errors(given_back.clip(0, 1), clean)
     return found
 
 

@@ -6,6 +6,7 @@ between [0, 1] images.
 
 import numpy as np
 
+from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 
@@ -27,16 +28,12 @@ def share_text(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 1000 else "over 1,000"
 
 
-def _mean(values: Array) -> float:
-    return float(values.mean())
-
-
 MSE = MainMetric(
     "mse",
     "mean squared error",
     lambda errors, _: errors,
-    _mean,
+    metrics.mean,
     larger_is_better=False,
     decimals=5,
 )
-PSNR = MainMetric("psnr", "PSNR (dB)", lambda errors, _: psnr(errors), _mean, decimals=2)
+PSNR = MainMetric("psnr", "PSNR (dB)", lambda errors, _: psnr(errors), metrics.mean, decimals=2)

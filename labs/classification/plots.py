@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.metrics.metrics import Array
-from common.report.plots import figure_style, image_grid, message, short
+from common.report.plots import figure_style, hide_frame, image_grid, message, short
 
 _MOST_FILTERS = 64
 _MOST_NUMBERS = 20  # classes up to which there is room for numbers
@@ -119,7 +119,5 @@ def recalls(values: Array, classes: Sequence[str], strategies: Sequence[str]) ->
     places = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
     axes.set_yticks(places, [short(classes[place], 24) for place in places])
     axes.set_xticks(range(len(strategies)), strategies)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    hide_frame(axes)
     return figure

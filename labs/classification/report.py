@@ -49,7 +49,7 @@ def sections(
         *errors(job, outputs, test, save_picture),
         *_filters(job, save_picture),
         *made,
-        _data(job),
+        common_sections.images(job),
     ]
 
 
@@ -146,15 +146,6 @@ def _outputs(job: "ClassifyImages") -> Sequence[str]:
     if not columns or job.config.heads == "joint":
         return job.card.classes
     return columns[0] if job.config.heads == "separate" else [*chain.from_iterable(columns)]
-
-
-def _data(job: "ClassifyImages") -> Section:
-    card = job.card
-    size = f"{card.image_size}x{card.image_size}"
-    text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."
-    if card.copies is not None:
-        text += f" {card.copies} test images are pixel for pixel also in the training split."
-    return common_sections.data(job, text)
 
 
 def _pictures(part: ImageSet, rows: Array) -> Array:

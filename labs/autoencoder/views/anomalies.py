@@ -20,7 +20,7 @@ from common.report import plots as common_plots
 from common.report.html import Section, Table
 from common.report.plots import Bar
 from common.training.splits import sample_rows
-from labs.autoencoder import plots
+from labs.autoencoder import baselines, plots
 from labs.autoencoder.views.material import Encoded, Material, View
 from labs.autoencoder.views.plots import anomaly_plots
 
@@ -228,7 +228,9 @@ def simple_scores(material: Material) -> dict[str, Score]:
         NETWORK: _each(material, lambda part: part.errors),
         PCA: _each(
             material,
-            lambda part: _squared(pca.inverse_transform(pca.transform(part.pixels)), part.pixels),
+            lambda part: baselines.errors(
+                pca.inverse_transform(pca.transform(part.pixels)), part.pixels
+            ),
         ),
         PIXELS: _each(material, lambda part: _nearest(known, part.pixels)),
     }
@@ -245,10 +247,6 @@ def _example(material: Material) -> str:
 
 def _each(material: Material, score: Any) -> Score:
     return Score(*(score(material[name]) for name in ("validation", "test", "anomalies")))
-
-
-def _squared(given_back: Array, pixels: Array) -> Array:
-    return np.asarray(((given_back - pixels) ** 2).mean(1, dtype=np.float64))
 
 
 def _nearest(known: Array, rows: Array) -> Array:

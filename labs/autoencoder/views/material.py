@@ -143,12 +143,7 @@ def sections(material: Material) -> list[Section]:
             section = _section(material, name)
         if section is not None:
             found.append(section)
-    card = material.job.card
-    size = f"{card.image_size}x{card.image_size}"
-    text = f"The images are {'color' if card.channels == 3 else 'grey'}, {size}."
-    if card.copies is not None:
-        text += f" {card.copies} test images are pixel for pixel also in the training split."
-    return [*found, common_sections.data(material.job, text)]
+    return [*found, common_sections.images(material.job)]
 
 
 def show(

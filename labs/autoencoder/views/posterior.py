@@ -107,7 +107,10 @@ def view(material: Material) -> View:
         "active": found.active,
         "latents": len(means),
         "collapsed": found.collapsed,
-        **{f"{name.lower().replace(' ', '_')}_nats": _mean(nats) for name, nats in parts.items()},
+        **{
+            f"{name.lower().replace(' ', '_')}_nats": metrics.mean(nats)
+            for name, nats in parts.items()
+        },
     }
     return View(Section("Posterior", text, table, (picture,)), verdict, records, figures)
 
@@ -151,7 +154,7 @@ def _parts(
 
 
 def _row(name: str, nats: Array, pixels: int) -> list[str]:
-    low, high = metrics.bootstrap(_mean, nats)
+    low, high = metrics.bootstrap(metrics.mean, nats)
     bits = float(nats.mean()) / pixels / math.log(2)
     return [
         name,
@@ -186,7 +189,3 @@ def _remedies(config: AutoencoderConfig) -> str:
     if config.loss != "bce":
         found.append("cross-entropy in place of the error (--loss bce)")
     return ", or ".join(found)
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())

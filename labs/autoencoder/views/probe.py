@@ -101,7 +101,7 @@ def view(material: Material) -> View:
         space: model.predict(data["test"][space]) == classes["test"]
         for space, model in models.items()
     }
-    values, leads = compare(_mean, right, interval=_wilson)
+    values, leads = compare(metrics.mean, right, interval=metrics.wilson_of)
     p_values = {space: metrics.mcnemar(right[LATENTS], right[space]) for space in leads}
     records = [
         {
@@ -143,11 +143,3 @@ def view(material: Material) -> View:
     }
     section = Section("Linear probe", f"{verdict}\n\n{text}", Table.of(records), [picture])
     return View(section, verdict, records, figures)
-
-
-def _mean(right: Array) -> float:
-    return float(right.mean())
-
-
-def _wilson(right: Array) -> metrics.Interval:
-    return metrics.wilson(int(right.sum()), len(right))

@@ -78,7 +78,7 @@ def _classes(encoded: Encoded, classes: tuple[str, ...]) -> list[dict[str, Any]]
 
 
 def _row(name: str, errors: Any) -> dict[str, Any]:
-    low, high = metrics.bootstrap(lambda rows: float(rows.mean()), errors)
+    low, high = metrics.bootstrap(metrics.mean, errors)
     return {
         "class": name,
         "images": len(errors),

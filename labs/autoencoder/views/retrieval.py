@@ -206,7 +206,9 @@ def _summarize(
     figures: dict[str, float] = {}
     sentences: list[str] = []
     for column, (name, label) in enumerate(FIGURES.items()):
-        values, leads = compare(_mean, {space: each[:, column] for space, each in found.items()})
+        values, leads = compare(
+            metrics.mean, {space: each[:, column] for space, each in found.items()}
+        )
         records += [
             {"figure": label, "space": space, **record("value", values[space], leads.get(space))}
             for space in values
@@ -224,10 +226,6 @@ def _summarize(
                 f"among PCA's components and {values[PIXELS][0]:.4f} among pixels.",
             )
     return records, figures, " ".join(sentences)
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())
 
 
 # --- the neighbors of some images ---------------------------------------------------------------

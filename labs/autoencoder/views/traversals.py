@@ -190,7 +190,7 @@ def _measure_paths(material: Material, pairs: Pairs) -> dict[str, Array]:
 
 
 def _curve(errors: Array) -> traversal_plots.Curve:
-    intervals = [metrics.bootstrap(_mean, column) for column in errors.T]
+    intervals = [metrics.bootstrap(metrics.mean, column) for column in errors.T]
     return traversal_plots.Curve(errors.mean(0), *np.transpose(intervals))
 
 
@@ -363,7 +363,7 @@ def _decoded_at(
 
 
 def _change_record(dimension: int, changes: Array, total: float) -> dict[str, Any]:
-    low, high = metrics.bootstrap(_mean, changes, resamples=300)
+    low, high = metrics.bootstrap(metrics.mean, changes, resamples=300)
     return {
         "dimension": dimension + 1,
         "change": float(changes.mean()),
@@ -379,7 +379,3 @@ def _needed(means: Array) -> int:
         return 0
     shares = np.cumsum(np.sort(means)[::-1])
     return int(np.searchsorted(shares, 0.9 * shares[-1])) + 1
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())

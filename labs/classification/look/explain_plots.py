@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from common.metrics.metrics import Array
-from common.report.plots import drawable, figure_style, short
+from common.report.plots import drawable, figure_style, hide_frame, short
 from labs.classification.look.explanation import Explanation, Filters
 
 _SIDE = 2.1  # inches of a panel
@@ -147,8 +147,7 @@ def _draw_kernel(axes: Axes, kernel: Array) -> None:
 
 def _bare(axes: Axes) -> None:
     axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
+    hide_frame(axes)
 
 
 def _show(axes: Axes, picture: Array) -> None:

@@ -4,12 +4,11 @@ import itertools
 import os
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from common.errors import DataError, SaveError
-from common.files import PREFIX
+from common.files import PREFIX, fold_name
 from labs.detection.data import formats
 from labs.detection.data.formats import FORMS
 from labs.detection.records import NO_LABELS, Annotated, Picture
@@ -83,14 +82,10 @@ def _names(pictures: Iterable[Picture]) -> dict[Path, str]:
         place = PurePosixPath(picture.name)
         stems = [place.stem, "-".join((*place.parts[:-1], place.stem))]
         more = (f"{stems[1]}-{number}" for number in itertools.count(2))
-        stem = next(stem for stem in itertools.chain(stems, more) if _key(stem) not in taken)
-        taken.add(_key(stem))
+        stem = next(stem for stem in itertools.chain(stems, more) if fold_name(stem) not in taken)
+        taken.add(fold_name(stem))
         names[picture.path] = stem + place.suffix
     return names
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _summary(found: Annotated, target: Path, form: str) -> str:

@@ -4,8 +4,6 @@ import contextlib
 import csv
 import io
 import itertools
-import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from common.errors import DataError
-from common.files import write_bytes, write_json, write_text
+from common.files import fold_name, write_bytes, write_json, write_text
 from common.images import decode
+from common.images.inputs import printable
 from labs.detection import masks
 from labs.detection.data.formats.folders import walk
 from labs.detection.job import Detector
@@ -168,7 +167,7 @@ def table(
         counts = Counter(int(label) for each in parts for label in each.boxes[:, 5])
         listed = ", ".join(f"{classes[label]} ({count:,})" for label, count in counts.most_common())
         frames = "" if parts[0].frame is None else f" ({len(parts):,} frames)"
-        rows.append([_text(file) + frames, f"{counts.total():,}", listed])
+        rows.append([printable(file) + frames, f"{counts.total():,}", listed])
     return f"{len(rows):,} file(s)", ["file", "boxes", "classes"], rows
 
 
@@ -181,14 +180,14 @@ def _files(paths: Sequence[Path], save_picture: Path) -> Iterator[tuple[Path, Pa
     Raises:
         DataError: a path is missing, or there is nothing in a folder.
     """
-    missing = [_text(path) for path in paths if not path.exists()]
+    missing = [printable(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"no such file or folder: {', '.join(missing)}")
     made = save_picture.resolve()
     for path in paths:
         if not path.is_dir():
             if path.resolve().is_relative_to(made):
-                raise DataError(f"{_text(path)} may be drawn over; choose another --output")
+                raise DataError(f"{printable(path)} may be drawn over; choose another --output")
             yield path, Path(path.name)
             continue
         seen = [file for file in walk(path) if file.suffix.lower() in _SUFFIXES and file.is_file()]
@@ -196,7 +195,7 @@ def _files(paths: Sequence[Path], save_picture: Path) -> Iterator[tuple[Path, Pa
         files = [file for file in seen if not file.resolve().is_relative_to(made)]
         if not files:
             expected = "expected files such as .jpg, .png and .mp4"
-            raise DataError(f"no photos or videos in {_text(path)}; {expected}")
+            raise DataError(f"no photos or videos in {printable(path)}; {expected}")
         yield from ((file, file.relative_to(path)) for file in files)
 
 
@@ -214,14 +213,10 @@ def _named(files: Iterable[tuple[Path, Path]]) -> dict[str, Path]:
     for file, place in files:
         stem = str(place.with_suffix(""))
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if _key(name) not in taken)
-        taken.add(_key(name))
+        name = next(name for name in names if fold_name(name) not in taken)
+        taken.add(fold_name(name))
         named[name] = file
     return named
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot]:
@@ -230,11 +225,6 @@ def _photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot
             yield Shot(file, name, decode.photo(file))
         except DataError as error:
             say(f"skipped: {error}")
-
-
-def _text(file: Path) -> str:
-    """Return a path that can be printed: bytes of an old encoding become replacement marks."""
-    return os.fsencode(file).decode("utf-8", "replace")
 
 
 # --- photos and videos --------------------------------------------------------------------------
@@ -274,7 +264,7 @@ def _predict_video(
                 picture = draw(shot.pixels, each.boxes, job.card.classes, each.masks)
                 writer.add(np.asarray(picture))
     if len(found) < film.announced:
-        say(f"{_text(file)}: {len(found):,} of the {film.announced:,} frames can be read")
+        say(f"{printable(file)}: {len(found):,} of the {film.announced:,} frames can be read")
     return found
 
 
@@ -310,7 +300,13 @@ def record(each: Prediction, classes: Sequence[str]) -> dict[str, Any]:
     ]
     for box, outlines in zip(boxes, each.outlines or (), strict=False):
         box["polygons"] = outlines
-    return {"file": _text(each.file), **moment, "width": width, "height": height, "boxes": boxes}
+    return {
+        "file": printable(each.file),
+        **moment,
+        "width": width,
+        "height": height,
+        "boxes": boxes,
+    }
 
 
 def table_of_boxes(found: Sequence[Prediction], classes: Sequence[str]) -> str:

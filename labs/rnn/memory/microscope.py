@@ -12,7 +12,7 @@ from torch import Tensor
 from common.errors import DataError
 from common.metrics.metrics import Array
 from common.report.html import Table
-from common.report.plots import BLUE, drawable, figure_style, short
+from common.report.plots import BLUE, drawable, figure_style, hide_frame, short
 from labs.rnn.recurrent import Recurrent
 
 # What says how much of the past is kept, by the parts that a cell has; the first that is there.
@@ -152,9 +152,7 @@ def _map(figure: Figure, axes: Axes, name: str, values: Array) -> None:
     bar.outline.set_visible(False)
     axes.set_ylabel(name)
     axes.set_yticks([])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    hide_frame(axes)
 
 
 def _name_words(axes: Axes, words: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array, Interval
+from common.metrics.metrics import Array
 
 Texts = Sequence[str] | Array  # (N,)
 
@@ -60,14 +60,6 @@ def _exact(translations: Texts, targets: Texts) -> Array:
     return np.array([translation == target for translation, target in pairs], np.float64)
 
 
-def _wilson(right: Array) -> Interval:
-    return metrics.wilson(int(right.sum()), len(right))
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())
-
-
 def _chrf_statistics(translations: Texts, targets: Texts) -> Array:
     """Return the counts of n-grams that each pair adds to chrF, (N, 18).
 
@@ -85,5 +77,7 @@ def _chrf(statistics: Array) -> float:
     return float(CHRF()._compute_score_from_stats(statistics.sum(0).tolist()).score)
 
 
-EXACT_MATCH = MainMetric("exact_match", "exact match", _exact, _mean, interval=_wilson)
+EXACT_MATCH = MainMetric(
+    "exact_match", "exact match", _exact, metrics.mean, interval=metrics.wilson_of
+)
 CHRF = MainMetric("chrf", "chrF", _chrf_statistics, _chrf)

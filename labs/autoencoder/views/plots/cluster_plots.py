@@ -8,7 +8,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from common.metrics.metrics import Array
-from common.report.plots import drawable, figure_style, short
+from common.report.plots import drawable, figure_style, hide_frame, short
 
 _MOST_NUMBERS = 20  # clusters or classes up to which there is room for numbers
 _MOST_LABELS = 40  # names along an axis
@@ -49,7 +49,5 @@ def table(counts: Array, clusters: Sequence[int] | Array, classes: Sequence[str]
         for label in axes.get_xticklabels():
             label.set(rotation=60, rotation_mode="anchor", ha="right", va="center")
     axes.set(xlabel="class", ylabel="cluster")
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    hide_frame(axes)
     return figure

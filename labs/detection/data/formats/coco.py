@@ -15,7 +15,8 @@ from common.files import write_text
 from common.images.decode import photo_size
 from common.images.folders import relative_name
 from common.io.tables import read_text
-from labs.detection.data.formats.folders import Finder, part_of
+from labs.detection.data.formats.folders import Finder, part_of, short_name
+from labs.detection.data.formats.folders import image_folder as image_folder
 from labs.detection.records import (
     BAD_BOX,
     BAD_CLASS,
@@ -236,7 +237,7 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
             for box in picture.boxes:
                 values = _annotation(box)
                 annotations.append({"id": len(annotations) + 1, "image_id": identity, **values})
-        stem = "instances" if part == "all" else f"instances_{_short(part)}"
+        stem = "instances" if part == "all" else f"instances_{short_name(part)}"
         content = {"images": images, "annotations": annotations, "categories": categories}
         text = json.dumps(content, ensure_ascii=False)
         write_text(root / "annotations" / f"{stem}.json", text)
@@ -251,12 +252,3 @@ def _annotation(box: Box) -> dict[str, Any]:
         "iscrowd": int(box.crowd),
         "segmentation": [list(polygon) for polygon in box.polygons],
     }
-
-
-def image_folder(part: str) -> str:
-    """Return where the images of a split belong."""
-    return "images" if part == "all" else f"images/{_short(part)}"
-
-
-def _short(part: str) -> str:
-    return {"validation": "val"}.get(part, part)

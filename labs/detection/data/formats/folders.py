@@ -1,15 +1,14 @@
 """Finding the images of a data set in its folder."""
 
-import hashlib
 import itertools
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from common.errors import DataError
+from common.files import fold_name, sha256_of
 from common.images.decode import SUFFIXES
 from common.images.folders import PARTS, relative_name
 from labs.detection.records import IGNORED, SPLITS, Picture, Problem
@@ -44,6 +43,16 @@ def part_of(pieces: Iterable[str]) -> str:
     return "all"
 
 
+def short_name(part: str) -> str:
+    """Return how files call a split."""
+    return {"validation": "val"}.get(part, part)
+
+
+def image_folder(part: str) -> str:
+    """Return where the images of a split belong."""
+    return "images" if part == "all" else f"images/{short_name(part)}"
+
+
 def by_folder(
     pictures: Sequence[Picture],
 ) -> tuple[dict[str, tuple[Picture, ...]], list[Problem]]:
@@ -66,15 +75,10 @@ def contents(paths: Iterable[Path]) -> dict[Path, str]:
     for path in dict.fromkeys(paths):
         by_size[path.stat().st_size].append(path)
     return {
-        path: _digest(path) if len(group) > 1 else str(path)
+        path: sha256_of(path) if len(group) > 1 else str(path)
         for group in by_size.values()
         for path in group
     }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Finder:
@@ -87,9 +91,9 @@ class Finder:
         self.root = root
         self._images: dict[str, list[Path]] = defaultdict(list)
         for path in filter(is_image, walk(root)):
-            name = _key(path.name)
+            name = fold_name(path.name)
             self._images[name].append(path)
-            self._images[f"{_key(path.stem)}.*"].append(path)
+            self._images[f"{fold_name(path.stem)}.*"].append(path)
 
     def find(self, name: str, near: Path, part: str = "all") -> Path | None:
         """Return the image of a name, the suffix of which may be `.*`; None if there is none.
@@ -97,22 +101,18 @@ class Finder:
         Of several, the one counts whose folders agree with the name's, that is in the split, and
         that is nearest to a file.
         """
-        wanted = PurePosixPath(_key(name.replace("\\", "/")))
+        wanted = PurePosixPath(fold_name(name.replace("\\", "/")))
         found = self._images.get(wanted.name, [])
         if len(found) < 2:
             return found[0] if found else None
         folders = wanted.parts[:-1]
 
         def fit(path: Path) -> tuple[int, bool, int]:
-            pieces = PurePosixPath(_key(relative_name(path, self.root))).parts[:-1]
+            pieces = PurePosixPath(fold_name(relative_name(path, self.root))).parts[:-1]
             agreeing = _common(folders[::-1], pieces[::-1])
             return agreeing, part_of(pieces) == part, _common(path.parts, near.parts)
 
         return max(found, key=fit)
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

@@ -18,7 +18,14 @@ from common.files import write_text
 from common.images.decode import photo_size
 from common.images.folders import PARTS, relative_name
 from common.io.tables import read_text
-from labs.detection.data.formats.folders import Finder, by_folder, is_image, part_of, walk
+from labs.detection.data.formats.folders import (
+    Finder,
+    by_folder,
+    is_image,
+    part_of,
+    short_name,
+    walk,
+)
 from labs.detection.records import (
     BAD_BOX,
     BAD_IMAGE,
@@ -187,8 +194,9 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
             text = _annotation(name, picture, found.classes)
             write_text(root / "Annotations" / f"{stems[-1]}.xml", text)
         if part != "all":
-            short = {"validation": "val"}.get(part, part)
-            write_text(root / _LISTS / f"{short}.txt", "".join(f"{stem}\n" for stem in stems))
+            write_text(
+                root / _LISTS / f"{short_name(part)}.txt", "".join(f"{stem}\n" for stem in stems)
+            )
 
 
 def image_folder(part: str) -> str:

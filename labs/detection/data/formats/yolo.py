@@ -23,7 +23,7 @@ from common.images.decode import photo_size
 from common.images.folders import relative_name
 from common.io.tables import read_text
 from common.suggest import suggest
-from labs.detection.data.formats.folders import Finder, by_folder, is_image, walk
+from labs.detection.data.formats.folders import Finder, by_folder, image_folder, is_image, walk
 from labs.detection.records import (
     BAD_BOX,
     BAD_CLASS,
@@ -360,11 +360,6 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
     values: dict[str, Any] = {keys.get(part, part): image_folder(part) for part in found.parts}
     values["names"] = dict(enumerate(found.classes))
     write_text(root / "data.yaml", yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
-
-
-def image_folder(part: str) -> str:
-    """Return where the images of a split belong."""
-    return "images" if part == "all" else f"images/{ {'validation': 'val'}.get(part, part) }"
 
 
 def _line_of(box: Box, picture: Picture) -> str:
