@@ -1,0 +1,196 @@
+"""What every kind of job must do: start, train, go on, open again, answer, report, refuse."""
+
+from pkgutil import resolve_name
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from common.errors import InputError
+from common.options.config import build
+from common.options.terminal import Display
+from common.runs.conclude import conclusion_of
+from common.runs.job import Job
+
+IMAGES = {"data": "digits", "limit": 120, "batch_size": 32, "ema": "none", "warmup": 0}
+JOBS = {  # a small config of each job, and an option that no run can have
+    "labs.classification.job:ClassifyImages": (
+        {**IMAGES, "model": "linear"},
+        {"model": "lenet5", "image_size": 2},
+    ),
+    "labs.autoencoder.job:Compression": (
+        {**IMAGES, "model": "linear", "latent_size": 3},
+        {"data": "nowhere"},
+    ),
+    "labs.detection.job:Detector": (
+        {"image_size": 64, "limit": 24, "batch_size": 8, "ema": "none", "warmup": 0},
+        {"data": "nowhere"},
+    ),
+    "labs.rnn.sentiment.job:Sentiment": (
+        {"limit": 200, "hidden_size": 4, "embedding_size": 4, "members": 1},
+        {"data": "nowhere.csv"},
+    ),
+    "labs.rnn.forecast.job:Forecast": (
+        {"limit": 200, "window": 8, "horizon": 3, "hidden_size": 4, "period": 2},
+        {"data": "nowhere.csv"},
+    ),
+    "labs.rnn.translate.job:Translate": (
+        {"limit": 150, "hidden_size": 8, "embedding_size": 4},
+        {"data": "nowhere.tsv"},
+    ),
+    "labs.rnn.memory.member:Member": (
+        {"cells": ("gru",), "lengths": ("4",), "updates": 2, "hidden_size": 4},
+        {"monitor": "validation/nothing"},
+    ),
+}
+INPUTS = {  # what users give, of a split, and the part of the outputs that the answers have too
+    "ClassifyImages": (lambda split: split.images, "outputs"),
+    "Compression": (lambda split: split.images, "squared_error"),
+    "Detector": (lambda split: split.images, "detections"),
+    "Sentiment": (lambda split: split.texts, "outputs"),
+    "Forecast": (lambda split: torch.from_numpy(split.inputs), None),  # answers are scaled
+    "Translate": (lambda split: split.sources, "tokens"),
+    "Member": (lambda split: split[0], None),  # outputs are errors, answers are not
+}
+
+
+class Silent(Display):
+    """Shows nothing; after some epochs, the user has enough."""
+
+    def __init__(self, enough=100):
+        self._enough = enough
+
+    def progress(self, progress):
+        pass
+
+    def epoch(self, row, best):
+        if row["epoch"] == self._enough:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module", params=JOBS)
+def kind(request):
+    """The class of a job, and its small config."""
+    found = resolve_name(request.param)
+    options, wrong = JOBS[request.param]
+    small = {"epochs": 3, "device": "cpu", "precision": "32", "threads": 1, **options}
+    return found, small, wrong
+
+
+@pytest.fixture(scope="module")
+def trained(kind, tmp_path_factory):
+    """A finished run: the job with its best weights, its splits, and what metrics.json holds."""
+    found, small, _ = kind
+    job, splits = found.start(configured(found, small, tmp_path_factory.mktemp("runs")), ["run"])
+    job.train(splits, Silent(), lambda line: None)
+    return job, splits, conclusion_of(job).conclude(splits, prepared=0.0)
+
+
+def configured(found, options, folder):
+    return build(found.config_type, ("test", {**options, "run_dir": str(folder)}))
+
+
+def flat(figures, before=""):
+    """Return nested figures as one dict of numbers; None stands for NaN in JSON."""
+    found = {}
+    for name, value in figures.items():
+        if isinstance(value, list | tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            found |= flat(value, f"{before}{name}/")
+        elif value is None or isinstance(value, int | float):
+            found[f"{before}{name}"] = float("nan") if value is None else value
+    return found
+
+
+def weights(run):
+    return load_file(run.best)
+
+
+def test_every_job_of_every_lab_is_here():
+    found = {
+        f"{job.__module__}:{job.__name__}"
+        for job in Job.__subclasses__()
+        if job.__module__[:4] == "labs"
+    }
+    assert found <= set(JOBS)
+
+
+def test_a_job_says_what_only_it_can_know(kind):
+    """Each of the 14 is there for a reason that its docstring gives; no lab needs another."""
+    found, *_ = kind
+    hooks = Job.__abstractmethods__ | {
+        "suited",
+        "labelled",
+        "warm_start",
+        "prepare",
+    }
+    own = {name for name in vars(found) if name in vars(Job) and not name.startswith("_")}
+    constants = {"lab", "verb", "config_type", "card_type", "conclusion", "remark"}
+    assert own - constants - {"optimizer_options"} <= hooks
+    assert len(hooks) <= 14
+    assert all(getattr(Job, name).__doc__ for name in hooks)
+
+
+def test_a_run_is_a_folder_that_says_all(trained):
+    job, splits, metrics = trained
+    name = job.main_metric.name
+    assert {"validation", "test", "baselines", "best_epoch", "seconds"} <= metrics.keys()
+    assert metrics["test"][f"{name}_interval"][0] <= metrics["test"][f"{name}_interval"][1]
+    assert json.loads((job.run.path / "metrics.json").read_text()) == json.loads(
+        json.dumps(metrics)
+    )
+    assert [row["epoch"] for row in job.run.history] == [1, 2, 3]
+    assert job.card.counts.keys() >= {"train", "validation", "test"}
+    assert job.run.report.is_file()
+    assert job.config.title in job.run.report.read_text("utf-8")
+
+
+def test_a_run_that_is_interrupted_goes_on_bit_for_bit(kind, trained, tmp_path):
+    found, small, _ = kind
+    job, splits = found.start(configured(found, small, tmp_path), ["run"])
+    with pytest.raises(KeyboardInterrupt):
+        job.train(splits, Silent(enough=1), lambda line: None)
+    again = found.reopen(job.run.path)
+    again.train(again.load_splits(), Silent(), lambda line: None)
+    mine, theirs = weights(again.run), weights(trained[0].run)
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+def test_a_run_opened_again_measures_the_same(trained):
+    job, _, metrics = trained
+    again = type(job).reopen(job.run.path, "cpu")
+    again.load_best()
+    splits = again.load_splits()
+    outputs = again.predict_splits(splits, ["test"])["test"]
+    figures = flat(conclusion_of(again).figures(outputs, splits["test"]))
+    known = flat(metrics["test"])
+    assert figures == pytest.approx({name: known[name] for name in figures}, nan_ok=True)
+
+
+def test_answers_are_what_evaluation_collects(trained):
+    job, splits, _ = trained
+    inputs_of, name = INPUTS[type(job).__name__]
+    inputs = inputs_of(splits["test"])
+    answers = job.answers(inputs)
+    assert answers
+    assert all(len(rows) == len(inputs) for rows in answers.values())
+    if name is not None:
+        expected = job.predict_splits(splits, ["test"])["test"][name]
+        torch.testing.assert_close(answers[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_report_is_written_again(trained):
+    job, splits, _ = trained
+    before = job.run.report.read_text("utf-8")
+    job.run.report.unlink()
+    conclusion_of(job).report_again(splits)
+    assert job.run.report.read_text("utf-8") == before
+
+
+def test_what_cannot_be_is_refused_and_leaves_nothing(kind, tmp_path):
+    found, small, wrong = kind
+    with pytest.raises(InputError) as refused:
+        found.start(configured(found, {**small, **wrong}, tmp_path), ["run"])
+    assert str(refused.value).strip()
+    assert not list(tmp_path.rglob("config.toml"))
