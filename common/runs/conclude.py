@@ -123,7 +123,9 @@ class Conclusion(ABC, Generic[J]):
 
         job, save_picture = self.job, PictureSaver(self.job.run.figures)
         parts = [
-            sections.result(self, figures, save_picture),
+            sections.result(
+                job, figures, self.table(figures), self.about_baselines(), save_picture
+            ),
             sections.learning(job, figures, save_picture),
             *self.sections(outputs, splits, figures, save_picture),
             *sections.repeat(job),

@@ -11,7 +11,6 @@ from common.report.plots import Bar
 from common.runs.folder import Run
 
 if TYPE_CHECKING:
-    from common.runs.conclude import Conclusion
     from common.runs.job import Job
 
 CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
@@ -31,13 +30,24 @@ def write_report(run: Run, title: str, verdict: str, parts: Sequence[Section]) -
 
 
 def result(
-    conclusion: "Conclusion[Any]", figures: Mapping[str, Any], save_picture: PictureSaver
+    job: "Job[Any, Any]",
+    figures: Mapping[str, Any],
+    table: Sequence[Sequence[str]],
+    about_baselines: str,
+    save_picture: PictureSaver,
 ) -> Section:
-    """Compare the network with the baselines, in a table and a picture."""
-    job, test = conclusion.job, figures["test"]
-    main_metric = job.main_metric
+    """Compare the network with the baselines, in a table and a picture.
+
+    Args:
+        job: the run.
+        figures: what metrics.json holds.
+        table: rows of name, validation, test and interval, the network's first.
+        about_baselines: how they were made.
+        save_picture: saves a figure, and returns it for a section.
+    """
+    main_metric, test = job.main_metric, figures["test"]
     columns = [main_metric.label, "validation", "test", "95 % interval", "network's lead"]
-    rows = [[*row, ""] for row in conclusion.table(figures)]
+    rows = [[*row, ""] for row in table]
     for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
         low, high = values["lead_interval"]
         lead = main_metric.text(values["lead"], "+")
@@ -52,7 +62,7 @@ def result(
         f"Best epoch {figures['best_epoch']}, chosen on the validation split; the test split was "
         f"used once, at the end. Trained for {figures['seconds']['train']:.1f} s. The lead is the "
         "difference on the same test samples, with a 95 % interval from a paired bootstrap. "
-        f"{conclusion.about_baselines()}",
+        f"{about_baselines}",
         Table(columns, rows),
         (
             save_picture(
