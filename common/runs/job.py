@@ -111,7 +111,12 @@ class Job(ABC, Generic[C, K]):
 
     @abstractmethod
     def task(self, splits: Splits) -> training.Task:
-        """Return what the loop cannot know."""
+        """Return what the loop cannot know.
+
+        Args:
+            splits: the data; for a task that only collects what a trained model says, those that
+                it is to answer: `train` need not be among them.
+        """
 
     @abstractmethod
     def batches(self, split: Any, *, training: bool = False) -> Updates:
@@ -145,8 +150,8 @@ class Job(ABC, Generic[C, K]):
     def labelled(self, path: Path, say: Say) -> Any:
         """Return all of a user's file or folder as one split, in the run's own classes.
 
-        It is read as `--data` is, with the run's columns and size. To measure it, let it stand
-        for all three: `predict_splits(dict.fromkeys(("train", "validation", "test"), split))`.
+        It is read as `--data` is, with the run's columns and size. To measure it, let it be the only
+        split: `predict_splits({"data": split}, ["data"])`.
 
         Args:
             path: as `--data` takes it.
@@ -267,6 +272,22 @@ class Job(ABC, Generic[C, K]):
             config = dataclasses.replace(config, device=device, precision="auto")
         job = cls(config, _compute(config), cls.card_type.from_dict(run.read("data")))
         job.run = run
+        return job
+
+    @classmethod
+    def open_trained(cls, path: Path, device: str | None = None) -> Self:
+        """Reopen a run with the weights of its best epoch, ready to be asked.
+
+        Args:
+            path: the run folder.
+            device: another device than the config's.
+
+        Raises:
+            RunError: there is no such run, or it has no weights yet.
+            ConfigError: as `reopen` does.
+        """
+        job = cls.reopen(path, device)
+        job.load_best()
         return job
 
     def load_splits(self) -> Splits:

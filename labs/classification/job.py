@@ -66,7 +66,9 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
 
     def task(self, splits: Splits) -> training.Task:
         """Return the task that the loss asks for."""
-        return task.build_task(self.config, splits["train"].targets, self.card, self.compute)
+        train = splits.get("train")
+        targets = None if train is None else train.targets
+        return task.build_task(self.config, targets, self.card, self.compute)
 
     def batches(self, split: ImageSet, *, training: bool = False) -> Updates:
         """Return a split as the loop takes it."""

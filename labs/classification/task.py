@@ -101,13 +101,14 @@ def decide(outputs: Tensor, numeric: bool) -> Array:
 
 
 def build_task(
-    config: ClassificationConfig, targets: Tensor, card: ImageCard, compute: Compute
+    config: ClassificationConfig, targets: Tensor | None, card: ImageCard, compute: Compute
 ) -> Task:
     """Return the task that the loss asks for.
 
     Args:
         config: names the loss.
-        targets: of the training split; balanced class weights come from them.
+        targets: of the training split; balanced class weights come from them. None for a task that
+            only collects outputs, on which no loss has a say.
         card: the data's card.
         compute: the device for class weights.
     """
@@ -115,7 +116,7 @@ def build_task(
     if config.numeric:
         return (ThawingRegression if gradual else Regression)(losses.build(config.loss), card)
     weights = None
-    if config.imbalance == "class-weights":
+    if config.imbalance == "class-weights" and targets is not None:
         weights = compute.move(losses.balanced_class_weights(targets, len(card.classes)))
     name = "focal" if config.imbalance == "focal" else config.loss
     loss = losses.build(name, weights, config.label_smoothing, config.focal_gamma)

@@ -232,6 +232,8 @@ def test_balanced_weights_weigh_loss_and_batches():
     assert kind.weights(batch)["loss"].item() == pytest.approx(weights[batch[1]].sum().item())
     plain = task.build_task(config(), targets, card, Compute())
     assert plain.weights(batch)["loss"] == 3
+    asked = task.build_task(config(imbalance="class-weights"), None, card, Compute())
+    assert asked.outputs(nn.Identity(), batch)["outputs"].equal(batch[0])
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])

@@ -169,8 +169,7 @@ def show(
     """
     from labs.autoencoder.job import Compression
 
-    job = Compression.reopen(run, device)
-    job.load_best()
+    job = Compression.open_trained(run, device)
     material = Material(job, job.load_splits())
     view = _make(material, name, options)
     _keep(job.run, name, view)

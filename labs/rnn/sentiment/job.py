@@ -67,9 +67,12 @@ class Sentiment(Job[SentimentConfig, data.Card]):
                 weight[found.known] = found.values[found.known].to(weight)
 
     def task(self, splits: Splits) -> training.Task:
-        """Return cross-entropy on the classes, which may weigh the same in all."""
+        """Return cross-entropy on the classes, which may weigh the same in all.
+
+        The weights come from `train`; without it, for outputs alone, there are none.
+        """
         weights = None
-        if self.config.class_weights == "balanced":
+        if self.config.class_weights == "balanced" and "train" in splits:
             targets = splits["train"].targets
             weights = losses.balanced_class_weights(targets, len(self.card.classes))
             weights = self.compute.move(weights)

@@ -18,7 +18,7 @@ from common.training.batches import Batches
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import measures
 from labs.rnn.translate.config import TranslateConfig
-from labs.rnn.translate.data import NAMES, Card, Split, encode, labelled, load
+from labs.rnn.translate.data import Card, Split, encode, labelled, load
 from labs.rnn.translate.models import Translator
 from labs.rnn.translate.task import Translation, Writing
 from labs.rnn.words import Words
@@ -71,7 +71,8 @@ class Translate(Job[TranslateConfig, Card]):
 
     def task(self, splits: Splits) -> Translation:
         """Return what the loop cannot know."""
-        return self.translation(tuple(chain.from_iterable(splits[name].targets for name in NAMES)))
+        targets = chain.from_iterable(split.targets for split in splits.values())
+        return self.translation(tuple(targets))
 
     def translation(self, targets: Sequence[str] = (), beam: int | None = None) -> Translation:
         """Return the task.
