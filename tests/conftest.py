@@ -28,7 +28,6 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
-from common.options import commandline
 from common.training import Task
 
 
@@ -72,9 +71,9 @@ def session_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def command():
-    """Run a lab's command line in this process: its group, its program's name, the words."""
+    """Run a lab's command line in this process: the lab, the words."""
 
-    def run(group, program, *words, stdin=b""):
+    def run(lab, *words, stdin=b""):
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["lab", *map(str, words)])
@@ -84,7 +83,7 @@ def command():
                 contextlib.redirect_stderr(err),
                 pytest.raises(SystemExit) as done,
             ):
-                commandline.main(group, program)
+                lab.main()
         return Result(done.value.code, out.getvalue(), err.getvalue())
 
     return run
@@ -98,10 +97,9 @@ multiprocessing.set_start_method("fork", force=True)  # the forkserver is for th
 descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 os.dup2(descriptor, 1), os.dup2(descriptor, 2)
 sys.argv = ["lab", *words]
-from common.options import commandline
 main = import_module(f"labs.{lab}.__main__")
 exec(first)
-commandline.main(main.group, main.PROGRAM)
+main.lab.main()
 """
 
 

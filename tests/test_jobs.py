@@ -1,5 +1,6 @@
 """What every kind of job must do: start, train, go on, open again, answer, report, refuse."""
 
+from importlib import import_module
 from pkgutil import resolve_name
 
 import pytest
@@ -11,6 +12,7 @@ from common.options.config import build
 from common.options.terminal import Display
 from common.runs.conclude import conclusion_of
 from common.runs.job import Job
+from labs.__main__ import LABS
 
 IMAGES = {"data": "digits", "limit": 120, "batch_size": 32, "ema": "none", "warmup": 0}
 JOBS = {  # a small config of each job, and an option that no run can have
@@ -66,6 +68,11 @@ class Silent(Display):
     def epoch(self, row, best):
         if row["epoch"] == self._enough:
             raise KeyboardInterrupt
+
+
+def test_every_job_of_every_lab_is_tested_here():
+    labs = [import_module(f"labs.{name}.__main__").lab for name in LABS]
+    assert {row.kind for lab in labs for row in lab.jobs.values()} <= JOBS.keys()
 
 
 @pytest.fixture(scope="module", params=JOBS)

@@ -8,6 +8,7 @@ be told otherwise.
 import json
 import pkgutil
 import shutil
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def lab(command, monkeypatch):
             modules = (each.name for each in pkgutil.walk_packages(labs, "labs.detection."))
             [tiny] = [each for each in modules if each.endswith(".tiny_yolo")]
             monkeypatch.setattr(import_module(tiny), "STAGES", STAGES)
-        result = command(main.group, main.PROGRAM, *words)
+        result = command(main.lab, *words)
         assert result.code == 0, result
         return result
 
@@ -92,6 +93,15 @@ def test_an_old_run_is_measured_as_it_was(name, lab, old):
     run = old(f"{name}-finished")
     rows = table(lab(name.split("/")[0], "evaluate", run).out)
     agree(figures(rows), figures(EXPECTED[name]["evaluate"]), 1e-3)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_an_old_run_is_measured_on_data_of_ones_own(name, lab, old):
+    run = old(f"{name}-finished")
+    data = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))["data"]
+    result = lab(name.split("/")[0], "evaluate", run, "--data", data)
+    assert f"on {data} (" in " ".join(result.out.split())
+    assert figures(table(result.out)).keys() == figures(EXPECTED[name]["evaluate"]).keys()
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -13,7 +13,7 @@ from labs.__main__ import LABS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/*.md"))]
-GROUPS = {lab: import_module(f"labs.{lab}.__main__").group for lab in LABS}
+GROUPS = {lab: import_module(f"labs.{lab}.__main__").lab.group for lab in LABS}
 COMMANDS = sorted(
     {
         found

@@ -1,4 +1,4 @@
-"""The commands that every lab has, over its kinds of job: train, evaluate, report.
+"""What the commands do that every lab has (train, evaluate, report), and options they share.
 
 A job is named as `module:class`, and imported when there is something to do.
 """
@@ -18,10 +18,11 @@ import click
 from common.errors import ConfigError
 from common.options import terminal
 from common.options.config import TrainingConfig, build, read_toml
-from common.report.html import Table
+from common.report.html import PictureSaver, Table
 from common.suggest import suggest
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import nn
 
     from common.runs.job import Job
@@ -158,37 +159,44 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     click.echo(f"Report: {job.run.report}")
 
 
-def evaluate(
-    kind: "type[Job[Any, Any]]", run: Path, split: str, device: str | None
-) -> tuple[Any, Any, Any]:
-    """Measure a run's best weights again on a split, and print the figures.
+def evaluate(job: "Job[Any, Any]", split: str, data: Path | None) -> None:
+    """Measure a trained run again on a split, or on labelled data of a user's; print the figures.
 
-    Returns:
-        The job, what its task collects of the split, and the split, for what a lab has to add.
+    Args:
+        job: with its best weights.
+        split: the name of a split of the run's own data.
+        data: a file or folder to measure on in place of it.
+
+    Raises:
+        InputError: the data cannot be had, or is not what the run knows.
     """
     from common.runs.conclude import conclusion_of
 
-    job = kind.reopen(run, device)
-    job.load_best()
-    splits = job.load_splits()
-    outputs = job.predict_splits(splits, [split])[split]
-    figures = conclusion_of(job).figures(outputs, splits[split])
+    name = split if data is None else "data"
+    splits = job.load_splits() if data is None else {name: job.labelled(data, terminal.note)}
+    measured = splits[name]
+    outputs, conclusion = job.predict_splits(splits, [name])[name], conclusion_of(job)
     rows = [
         [
-            name,
+            figure,
             f"{terminal.figure_text(value[0])} to {terminal.figure_text(value[1])}"
             if isinstance(value, list)
             else terminal.figure_text(value),
         ]
-        for name, value in figures.items()
+        for figure, value in conclusion.figures(outputs, measured).items()
     ]
-    title = f"{run} on {split} ({job.card.counts[split]:,} samples)"
+    title = f"{job.run.path} on {data or split} ({len(measured):,} samples)"
     terminal.show_table(title, ["figure", "value"], rows)
-    return job, outputs, splits[split]
+    save_picture = PictureSaver(job.run.figures, f"{name}-")
+    for section in conclusion.split_sections(outputs, measured, save_picture):
+        if section.table is not None:
+            terminal.show_table(section.title, *section.table)
+        for _, picture in section.pictures:
+            click.echo(f"Picture: {picture!s}")
 
 
 def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
-    """Draw a finished run's report again."""
+    """Write a finished run's report again, with its pictures."""
     from common.runs.conclude import conclusion_of
 
     job = kind.reopen(run, device)
@@ -240,6 +248,11 @@ def show_records(
         terminal.show_table(title, *Table.of(records, text=_short))
         return
     text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
+    show_text(text, output)
+
+
+def show_text(text: str, output: Path | None) -> None:
+    """Print a text, or write it to a file."""
     if output is None:
         click.echo(text, nl=False)
         return
@@ -247,6 +260,14 @@ def show_records(
 
     write_text(output, text)
     terminal.note(f"wrote {output}")
+
+
+def show_drawing(figure: "Figure", path: Path) -> None:
+    """Save a figure as a picture, and say where it is."""
+    from common.report import plots
+
+    plots.save(figure, path)
+    click.echo(f"Picture: {path}")
 
 
 def _short(value: Any) -> str:
@@ -271,6 +292,11 @@ def _separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
 
 SPLIT = click.option(
     "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
+)
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Labelled data of your own, a file or a folder, in place of a split of the run's data.",
 )
 DEVICE = click.option("--device", help="Another device than the run's.")
 RUN = click.argument("run", type=click.Path(path_type=Path))

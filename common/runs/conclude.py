@@ -83,6 +83,12 @@ class Conclusion(ABC, Generic[J]):
             save_picture: saves a figure, and returns it for a section.
         """
 
+    def split_sections(
+        self, outputs: Outputs, split: Any, save_picture: PictureSaver
+    ) -> list[Section]:
+        """Return what `evaluate` shows of a split beside its figures; the texts are left out."""
+        return []
+
     # --- what all of them do --------------------------------------------------------------------
 
     def conclude(self, splits: Splits, prepared: float) -> dict[str, Any]:

@@ -150,8 +150,8 @@ class Job(ABC, Generic[C, K]):
     def labelled(self, path: Path, say: Say) -> Any:
         """Return all of a user's file or folder as one split, in the run's own classes.
 
-        It is read as `--data` is, with the run's columns and size. To measure it, let it be the only
-        split: `predict_splits({"data": split}, ["data"])`.
+        It is read as `--data` is, with the run's columns and size. To measure it, let it be the
+        only split: `predict_splits({"data": split}, ["data"])`.
 
         Args:
             path: as `--data` takes it.

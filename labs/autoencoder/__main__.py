@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import click
 
-from common.errors import ConfigError
-from common.options import commandline, terminal
+from common.options import terminal
 from common.runs import commands
-from common.suggest import suggest
+from common.runs.lab import Built, Lab, Verb
 from labs.autoencoder.config import (
     RECIPES,
     SWEPT,
@@ -22,68 +20,59 @@ from labs.autoencoder.config import (
 )
 from labs.autoencoder.names import MODELS
 
-PROGRAM = "python -m labs.autoencoder"
-JOB = "labs.autoencoder.job:Compression"
-WHOLES = {  # runs made of runs, by the command that trains them
-    "sweep": "labs.autoencoder.compare.sizes:Sweep",
-    "compare-anomalies": "labs.autoencoder.compare.anomalies:Comparison",
-}
+
+def _recipe_for(options: Mapping[str, str]) -> str | None:
+    return recipe_for(options.get("model"))
 
 
-@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def group() -> None:
+lab = Lab(
+    "autoencoder",
     """Squeeze images into a few numbers, give them back, and look at those numbers.
 
     Begin with `train`; every other command but `sweep` and `compare-anomalies` takes the folder of
     a run, shows one view of it, and puts that into the run's report.
-    """
+    """,
+    jobs={
+        "train": Verb(
+            "labs.autoencoder.job:Compression",
+            AutoencoderConfig,
+            """Train an autoencoder, compare it with PCA, and write a report with all views.
+
+            Without options: a convolutional one with 32 latents on 5,000 MNIST digits. Values come
+            from the defaults, then a recipe, then a config file, then options.
+            """,
+            RECIPES,
+            _recipe_for,
+        )
+    },
+    comparisons={
+        "compare-anomalies": Verb(
+            "labs.autoencoder.compare.anomalies:Comparison",
+            CompareAnomaliesConfig,
+            """Leave out one class after the other; show which go unnoticed as anomalies, and why.
+
+            Takes the options of `train`; its runs are narrower and shorter unless told otherwise.
+            """,
+            UNTOLD,
+            _recipe_for,
+        ),
+        "sweep": Verb(
+            "labs.autoencoder.compare.sizes:Sweep",
+            SweepConfig,
+            """Train a run for each of several sizes of the latents, and compare each with PCA.
+
+            Takes the options of `train`, and --sizes and --seeds. Members that are finished are not
+            trained again.
+            """,
+            SWEPT,
+            _recipe_for,
+        ),
+    },
+    models=MODELS,
+)
 
 
-@group.command(cls=commandline.TrainCommand, config=AutoencoderConfig, recipes=RECIPES)
-def train(**given: Any) -> None:
-    """Train an autoencoder, hold it against PCA, and write a report with all views.
-
-    Without options: a convolutional one with 32 latents on 5,000 MNIST digits. Values come from
-    the defaults, then a recipe, then a config file, then options.
-    """
-    _choose_recipe(given)
-    commands.train(JOB, AutoencoderConfig, RECIPES, **given)
-
-
-def _choose_recipe(given: dict[str, Any], recipes: Mapping[str, Any] = RECIPES) -> None:
-    """Take the recipe that suits the model, where no other is asked for."""
-    own = recipe_for(given["options"].get("model"))
-    if own in recipes and given["recipe"] is None and given["resume"] is None:
-        terminal.note(f"with the values of --recipe {own}")
-        given["recipe"] = own
-
-
-@group.command()
-@commands.RUN
-@commands.SPLIT
-@commands.DEVICE
-def evaluate(run: Path, split: str, device: str | None) -> None:
-    """Measure a run's best weights again."""
-    from labs.autoencoder.job import Compression
-
-    commands.evaluate(Compression, run, split, device)
-
-
-@group.command("report")
-@commands.RUN
-@commands.DEVICE
-def report_command(run: Path, device: str | None) -> None:
-    """Write a finished run's report again."""
-    from common.runs.folder import open_run
-
-    whole = WHOLES.get(open_run(run, "autoencoder").job)
-    if whole is not None:
-        resolve_name(whole).report(run)
-        return
-    commands.report(resolve_name(JOB), run, device)
-
-
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--class", "class_name", help="Class of the images, for a conditional-vae.")
@@ -110,17 +99,14 @@ def predict(
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
     from labs.autoencoder import predictions
-    from labs.autoencoder.job import Compression
 
-    job = Compression.reopen(run, device)
-    job.load_best()
+    job = lab.open_trained(run, device)
     latents = form != "table" or output is not None
     records = predictions.predict(job, paths, class_name, folder, terminal.note, latents)
     commands.show_records(f"{len(records):,} image(s)", records, form, output)
 
 
-@group.command()
-@click.argument("model", metavar="MODEL", required=False)
+@lab.summary
 @click.option(
     "--image-size", type=click.IntRange(min=1), default=28, show_default=True, help="Pixels."
 )
@@ -133,18 +119,9 @@ def predict(
     show_default=True,
     help="Levels of the module tree.",
 )
-def summary(
-    model: str | None, image_size: int, channels: int, latent_size: int, depth: int
-) -> None:
-    """Show a model's module tree, shapes, parameters and multiply-adds.
-
-    Without a name, list the models.
-    """
-    if model is None:
-        terminal.show_table("Models", ["name", ""], [[name, text] for name, text in MODELS.items()])
-        return
-    if model not in MODELS:
-        raise ConfigError(f"no model {model!r}{suggest(model, MODELS)}")
+def summary(model: str, image_size: int, channels: int, latent_size: int) -> Built:
+    """Build an autoencoder; what no option says is as the defaults have it."""
+    lab.check_model(model)
     from labs.autoencoder import models
 
     config = AutoencoderConfig(model=model)
@@ -158,7 +135,7 @@ def summary(
         depth=config.depth,
         width=config.width,
     )
-    commands.show_summary(built, (channels, image_size, image_size), model, depth)
+    return Built(built, (channels, image_size, image_size))
 
 
 def view(name: str, text: str, *options: Any) -> None:
@@ -173,7 +150,7 @@ def view(name: str, text: str, *options: Any) -> None:
     every = [commands.RUN, *options, commands.FORM, commands.OUTPUT, commands.DEVICE]
     for option in reversed(every):
         shown = option(shown)
-    group.command(name, help=text)(shown)
+    lab.group.command(name, help=text)(shown)
 
 
 view(
@@ -190,7 +167,7 @@ view(
 )
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.option(
     "--split",
@@ -260,7 +237,7 @@ view(
 )
 view(
     "cluster",
-    "Hold k-means clusters of the latents against the classes.",
+    "Compare k-means clusters of the latents with the classes.",
     click.option(
         "--clusters", type=click.IntRange(min=2), help="How many; as many as classes if not given."
     ),
@@ -313,28 +290,5 @@ view(
 )
 
 
-@group.command(
-    "compare-anomalies", cls=commandline.TrainCommand, config=CompareAnomaliesConfig, recipes=UNTOLD
-)
-def compare_anomalies(**given: Any) -> None:
-    """Leave out one class after the other; show which go unnoticed as anomalies, and why.
-
-    Takes the options of `train`; its runs are narrower and shorter unless told otherwise.
-    """
-    _choose_recipe(given, UNTOLD)
-    resolve_name(WHOLES["compare-anomalies"]).command(**given)
-
-
-@group.command(cls=commandline.TrainCommand, config=SweepConfig, recipes=SWEPT)
-def sweep(**given: Any) -> None:
-    """Train a run for each of several sizes of the latents, and hold each against PCA.
-
-    Takes the options of `train`, and --sizes and --seeds. Members that are finished are not trained
-    again.
-    """
-    _choose_recipe(given)
-    resolve_name(WHOLES["sweep"]).command(**given)
-
-
 if __name__ == "__main__":
-    commandline.main(group, PROGRAM)
+    lab.main()

@@ -1,7 +1,6 @@
 """`python -m labs.classification`: train, measure, predict, report, and see what networks see."""
 
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -9,7 +8,7 @@ import click
 from common.errors import ConfigError
 from common.options import commandline, terminal
 from common.runs import commands
-from common.suggest import suggest
+from common.runs.lab import Built, Lab, Verb
 from labs.classification.config import (
     AUGMENT_OPTIONS,
     RECIPES,
@@ -25,62 +24,74 @@ from labs.classification.config import (
 )
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
 
-PROGRAM = "python -m labs.classification"
-JOB = "labs.classification.job:ClassifyImages"
-WHOLES = {  # runs made of runs, by the command that trains them
-    "compare-architectures": "labs.classification.compare.architectures:Comparison",
-    "advise": "labs.classification.compare.advice:Probe",
-    "compare-heads": "labs.classification.compare.heads:Comparison",
-    "compare-imbalance": "labs.classification.compare.imbalance:Comparison",
-    "compare-teacher": "labs.classification.compare.teacher:Comparison",
-    "compare-transfer": "labs.classification.compare.transfer:Comparison",
-}
-
+_COMPARE = "labs.classification.compare"
 _USUAL = "; when not given, as the model was published."
 
-
-@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def group() -> None:
+lab = Lab(
+    "classification",
     """Classify images with networks from a linear template to torchvision's.
 
     Begin with `train`: its runs are what `evaluate`, `predict`, `explain` and `report` take.
-    """
+    """,
+    jobs={
+        "train": Verb(
+            "labs.classification.job:ClassifyImages",
+            ClassificationConfig,
+            """Train a model, compare it with baselines, and write a report.
 
-
-@group.command(cls=commandline.TrainCommand, config=ClassificationConfig, recipes=RECIPES)
-def train(**given: Any) -> None:
-    """Train a model, measure it against baselines, and write a report.
-
-    Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a recipe,
-    then a config file, then options; where no recipe is named, the one that suits the model.
-    """
-    own = recipe_for(given["options"].get("model"), given["options"].get("weights"))
-    if own and given["recipe"] is None and given["resume"] is None:
-        terminal.note(f"with the values of --recipe {own}, where no others are given")
-        given["recipe"] = own
-    commands.train(JOB, ClassificationConfig, RECIPES, **given)
-
-
-@group.command()
-@commands.RUN
-@commands.SPLIT
-@commands.DEVICE
-def evaluate(run: Path, split: str, device: str | None) -> None:
-    """Measure a run's best weights again."""
-    from labs.classification.job import ClassifyImages
-
-    job, outputs, measured = commands.evaluate(ClassifyImages, run, split, device)
-    if job.card.labels:
-        from labs.classification import label_columns
-        from labs.classification.results import ClassificationResults
-
-        terminal.show_table(
-            "Each label column",
-            *label_columns.table(ClassificationResults(job).columns(outputs, measured)),
+            Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a
+            recipe, then a config file, then options; where no recipe is named, the one that suits
+            the model.
+            """,
+            RECIPES,
+            lambda options: recipe_for(options.get("model"), options.get("weights")),
         )
+    },
+    comparisons={
+        "compare-architectures": Verb(
+            f"{_COMPARE}.architectures:Comparison",
+            CompareArchitecturesConfig,
+            """Train a ladder of models with one budget: accuracy, size, time, robustness to shifts.
+
+            They are compared with nearest neighbors. Each model has the values of its own recipe;
+            what is given as an option or in a config file goes over them, for all.
+            """,
+        ),
+        "advise": Verb(
+            f"{_COMPARE}.advice:Probe",
+            AdviseConfig,
+            """Say which mode of transfer suits one's images; with --probe, try whether that is so.
+
+            By the two tables of the textbooks: few images or many, similar ones or different.
+            """,
+        ),
+        "compare-heads": Verb(
+            f"{_COMPARE}.heads:Comparison",
+            CompareHeadsConfig,
+            "Tell several labels at once: by one network, one for each, and one for combinations.",
+        ),
+        "compare-imbalance": Verb(
+            f"{_COMPARE}.imbalance:Comparison",
+            CompareImbalanceConfig,
+            "Make classes rare, and show what each strategy of --imbalance does for their recall.",
+        ),
+        "compare-teacher": Verb(
+            f"{_COMPARE}.teacher:Comparison",
+            CompareTeacherConfig,
+            "Train the same student alone and with a teacher, and show whether the teacher helps.",
+        ),
+        "compare-transfer": Verb(
+            f"{_COMPARE}.transfer:Comparison",
+            CompareTransferConfig,
+            "Train with each mode of transfer, and see which one wins, if any does.",
+        ),
+    },
+    models=DESCRIPTIONS,
+    more_models={"torchvision's": TORCHVISION},
+)
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -101,92 +112,15 @@ def predict(
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
     from labs.classification import predictions
-    from labs.classification.job import ClassifyImages
 
-    job = ClassifyImages.reopen(run, device)
-    job.load_best()
-    found = predictions.predict(job, paths, top, terminal.note)
-    text = predictions.render(found, form)
-    if output is None:
-        click.echo(text, nl=False) if form != "table" else terminal.show_table(
-            *predictions.table(found)
-        )
+    found = predictions.predict(lab.open_trained(run, device), paths, top, terminal.note)
+    if form == "table" and output is None:
+        terminal.show_table(*predictions.table(found))
     else:
-        from common.files import write_text
-
-        write_text(output, text)
-        terminal.note(f"wrote {output}")
+        commands.show_text(predictions.render(found, form), output)
 
 
-@group.command("report")
-@commands.RUN
-@commands.DEVICE
-def report_command(run: Path, device: str | None) -> None:
-    """Draw a finished run's report again."""
-    from common.runs.folder import open_run
-
-    whole = WHOLES.get(open_run(run, "classification").job)
-    if whole is not None:
-        resolve_name(whole).report(run)
-        return
-    commands.report(resolve_name(JOB), run, device)
-
-
-@group.command(
-    "compare-architectures",
-    cls=commandline.TrainCommand,
-    config=CompareArchitecturesConfig,
-    recipes={},
-)
-def compare_architectures(**given: Any) -> None:
-    """Train a ladder of models with one budget: accuracy, size, time, and what shifts do to them.
-
-    Nearest neighbors are held against them. Each model has the values of its own recipe; what is
-    given as an option or in a config file goes over them, for all.
-    """
-    resolve_name(WHOLES["compare-architectures"]).command(**given)
-
-
-@group.command("compare-heads", cls=commandline.TrainCommand, config=CompareHeadsConfig, recipes={})
-def compare_heads(**given: Any) -> None:
-    """Tell several labels at once by one network, by one for each, and by one for combinations."""
-    resolve_name(WHOLES["compare-heads"]).command(**given)
-
-
-@group.command(
-    "compare-imbalance", cls=commandline.TrainCommand, config=CompareImbalanceConfig, recipes={}
-)
-def compare_imbalance(**given: Any) -> None:
-    """Make classes rare, and show what each strategy of --imbalance does for their recall."""
-    resolve_name(WHOLES["compare-imbalance"]).command(**given)
-
-
-@group.command(
-    "compare-teacher", cls=commandline.TrainCommand, config=CompareTeacherConfig, recipes={}
-)
-def compare_teacher(**given: Any) -> None:
-    """Train the same student alone and with a teacher, and show whether the teacher helps."""
-    resolve_name(WHOLES["compare-teacher"]).command(**given)
-
-
-@group.command(
-    "compare-transfer", cls=commandline.TrainCommand, config=CompareTransferConfig, recipes={}
-)
-def compare_transfer(**given: Any) -> None:
-    """Train with each mode of transfer, and see which one wins, if any does."""
-    resolve_name(WHOLES["compare-transfer"]).command(**given)
-
-
-@group.command(cls=commandline.TrainCommand, config=AdviseConfig, recipes={})
-def advise(**given: Any) -> None:
-    """Say which mode of transfer suits one's images; with --probe, try whether that is so.
-
-    By the two tables of the textbooks: few images or many, similar ones or different.
-    """
-    resolve_name(WHOLES["advise"]).command(**given)
-
-
-@group.command(cls=commandline.ConfigCommand, config=ClassificationConfig, only=AUGMENT_OPTIONS)
+@lab.group.command(cls=commandline.ConfigCommand, config=ClassificationConfig, only=AUGMENT_OPTIONS)
 @click.argument("data", metavar="DATA")
 @click.option(
     "--samples",
@@ -245,8 +179,7 @@ def augment(
     preview.command(config, samples, epochs, picture)
 
 
-@group.command()
-@click.argument("model", metavar="MODEL", required=False)
+@lab.summary
 @click.option("--image-size", type=click.IntRange(min=1), help=f"Pixels{_USUAL}")
 @click.option("--channels", type=click.IntRange(min=1), help=f"1 is grey, 3 color{_USUAL}")
 @click.option("--classes", type=click.IntRange(min=1), help=f"Number of them{_USUAL}")
@@ -262,23 +195,14 @@ def augment(
     help="Show what trains with it: feature-extraction, freeze:N and so on, as for train.",
 )
 def summary(
-    model: str | None,
+    model: str,
     image_size: int | None,
     channels: int | None,
     classes: int | None,
-    depth: int,
     transfer: str | None,
-) -> None:
-    """Show a model's module tree, shapes, parameters and multiply-adds.
-
-    Without a name, list the models.
-    """
-    if model is None:
-        terminal.show_table("Models", ["name", ""], [list(each) for each in DESCRIPTIONS.items()])
-        click.echo(f"and torchvision's: {', '.join(TORCHVISION)}")
-        return
-    if model not in MODELS:
-        raise ConfigError(f"no model {model!r}{suggest(model, MODELS)}")
+) -> Built:
+    """Build a model as it was published, but for what is given."""
+    lab.check_model(model)
     from labs.classification.models import build
     from labs.classification.transfer.weights import freeze
 
@@ -289,10 +213,10 @@ def summary(
         if problem := transfer_problem(transfer):
             raise ConfigError(problem)
         freeze(built, transfer)
-    commands.show_summary(built, (channels, size, size), model, depth)
+    return Built(built, (channels, size, size))
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.argument("images", nargs=-1)
 @click.option("--layer", help="Whose maps Grad-CAM weighs; the last convolution's when not given.")
@@ -313,18 +237,16 @@ def explain(
     for the right class. Pictures go into the run's figures and its report.
     """
     from labs.classification import report
-    from labs.classification.job import ClassifyImages
     from labs.classification.look import explain as lab_explain
 
-    job = ClassifyImages.reopen(run, device)
-    job.load_best()
+    job = lab.open_trained(run, device)
     splits = job.load_splits()
     section, records = lab_explain.show(job, splits, images, layer)
     commands.show_records(section.title, records, form, output)
     report.add(job, splits, "explain", section)
 
 
-@group.command("receptive-field")
+@lab.group.command("receptive-field")
 @click.argument("model", metavar="MODEL", required=False)
 @click.option("--run", type=click.Path(path_type=Path), help="A run instead of a name: as trained.")
 @click.option("--image-size", type=click.IntRange(min=1), help=f"Pixels{_USUAL}")
@@ -358,8 +280,8 @@ def receptive_field(
             "--image-size, --channels and --picture go with the name of a model; a run has its own "
             "images and figures"
         )
-    if run is None and model not in MODELS:
-        raise ConfigError(f"no model {model!r}{suggest(str(model), MODELS)}")
+    if model is not None:
+        lab.check_model(model)
     from labs.classification.look import receptive_field as fields
 
     if run is None:
@@ -369,10 +291,8 @@ def receptive_field(
         fields.save(found, picture or Path(f"receptive-field-{model}.png"))
         return
     from labs.classification import report
-    from labs.classification.job import ClassifyImages
 
-    job = ClassifyImages.reopen(run, "cpu")
-    job.load_best()
+    job = lab.open_trained(run, "cpu")
     splits, found = job.load_splits(), fields.of_run(job, seed)
     commands.show_records(
         f"Receptive fields of {job.config.title}", fields.records(found), form, output
@@ -381,4 +301,4 @@ def receptive_field(
 
 
 if __name__ == "__main__":
-    commandline.main(group, PROGRAM)
+    lab.main()

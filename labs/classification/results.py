@@ -9,7 +9,7 @@ from common.images.folders import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.report.html import PictureSaver, Section
+from common.report.html import PictureSaver, Section, Table
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits
 from common.training.task import probabilities
@@ -60,6 +60,15 @@ class ClassificationResults(Conclusion[ClassifyImages]):
             frequent = label_columns.majority(job.targets(train), targets, known)
             return {name: {**each, "majority": frequent[name]} for name, each in found.items()}
         return found
+
+    def split_sections(
+        self, outputs: Outputs, split: ImageSet, save_picture: PictureSaver
+    ) -> list[Section]:
+        """Return the figures of each label column, where there are several."""
+        if not self.job.card.labels:
+            return []
+        table = Table(*label_columns.table(self.columns(outputs, split)))
+        return [Section("Each label column", table=table)]
 
     def measure(
         self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions

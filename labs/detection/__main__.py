@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import click
 
 from common.errors import ConfigError
-from common.options import commandline, terminal
+from common.options import terminal
 from common.runs import commands
+from common.runs.lab import Built, Lab, Verb
 from common.suggest import suggest
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
-PROGRAM = "python -m labs.detection"
-JOB = "labs.detection.job:Detector"
-COMPARISON = "labs.detection.inspect.compare:Comparison"
 IMAGE = click.option(
     "--image",
     type=click.IntRange(min=0),
@@ -36,30 +33,41 @@ SCORE = click.option(
 )
 
 
-@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def group() -> None:
+lab = Lab(
+    "detection",
     """Find objects in images: YOLO, from its ideas to Ultralytics' models, and two-stage detectors.
 
     Begin with `train`; most other commands take the folder of a run.
-    """
+    """,
+    jobs={
+        "train": Verb(
+            "labs.detection.job:Detector",
+            DetectionConfig,
+            """Train a detector, compare it with a baseline, and write a report.
+
+            Without options: a small YOLO on scenes composed of MNIST digits. Values come from the
+            defaults, then a recipe, then a config file, then options; where no recipe is named, the
+            one that suits the model.
+            """,
+            RECIPES,
+            lambda options: recipe_for(options.get("model"), options.get("task")),
+        )
+    },
+    comparisons={"compare": Verb("labs.detection.inspect.compare:Comparison", CompareConfig)},
+    models=DESCRIPTIONS,
+    more_models={
+        "Ultralytics' (AGPL-3.0)": ULTRALYTICS,
+        "for --task segment": SEGMENTATION,
+    },
+    evaluate_help=(
+        "Measure a run's best weights again: COCO's figures, each class, and the kinds of errors."
+        "\n\nPrecision-recall curves and the confusion with the background are drawn into the "
+        "run's figures."
+    ),
+)
 
 
-@group.command(cls=commandline.TrainCommand, config=DetectionConfig, recipes=RECIPES)
-def train(**given: Any) -> None:
-    """Train a detector, measure it against a baseline, and write a report.
-
-    Without options: a small YOLO on scenes composed of MNIST digits. Values come from the defaults,
-    then a recipe, then a config file, then options; where no recipe is named, the one that suits
-    the model.
-    """
-    own = recipe_for(given["options"].get("model"), given["options"].get("task"))
-    if own and given["recipe"] is None and given["resume"] is None:
-        terminal.note(f"with the values of --recipe {own}")
-        given["recipe"] = own
-    commands.train(JOB, DetectionConfig, RECIPES, **given)
-
-
-@group.command(cls=commandline.TrainCommand, config=CompareConfig, recipes={})
+@lab.command("compare")
 def compare(**given: Any) -> None:
     """Train detectors of each kind on the same data: mAP, time per image, parameters, and errors.
 
@@ -68,31 +76,10 @@ def compare(**given: Any) -> None:
     """
     if given["options"] and given["resume"] is None:
         given["options"].setdefault("chosen", ",".join(given["options"]))
-    resolve_name(COMPARISON).command(**given)
+    lab.train("compare", **given)
 
 
-@group.command()
-@commands.RUN
-@commands.SPLIT
-@commands.DEVICE
-def evaluate(run: Path, split: str, device: str | None) -> None:
-    """Measure a run's best weights again: COCO's figures, each class, and the kinds of errors.
-
-    Precision-recall curves and the confusion with the background are drawn into the run's figures.
-    """
-    job, outputs, images = commands.evaluate(resolve_name(JOB), run, split, device)
-    from common.report.html import PictureSaver
-    from labs.detection import report
-
-    save_picture = PictureSaver(job.run.figures, f"{split}-")
-    for section in report.detections(job, outputs, images, job.score, save_picture):
-        if section.table is not None:
-            terminal.show_table(section.title, *section.table)
-        for _, picture in section.pictures:
-            click.echo(f"Picture: {picture!s}")
-
-
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -124,15 +111,14 @@ def predict(
     from labs.detection.predict import predictions
 
     chosen = _chosen("--format", forms, predictions.FORMATS)
-    job = resolve_name(JOB).reopen(run, device)
-    job.load_best()
+    job = lab.open_trained(run, device)
     folder = output or run / "predictions"
     found = predictions.predict(job, paths, folder, chosen, score, terminal.note)
     terminal.show_table(*predictions.table(found, job.card.classes))
     click.echo(f"Output: {folder}")
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.option(
     "--format",
@@ -154,14 +140,13 @@ def export(run: Path, forms: str, output: Path | None) -> None:
     chosen = _chosen("--format", forms, ("onnx", "torchscript"))
     from labs.detection.inspect import export as exporting
 
-    job = resolve_name(JOB).reopen(run, "cpu")
-    job.load_best()
+    job = lab.open_trained(run, "cpu")
     folder = output or run / "export"
     terminal.show_table(*exporting.table(exporting.export(job, folder, chosen)))
     click.echo(f"Output: {folder}")
 
 
-@group.command("explain-assignment")
+@lab.group.command("explain-assignment")
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @IMAGE
 @commands.SPLIT
@@ -182,7 +167,7 @@ def explain_assignment(run: Path | None, image: int, split: str, output: Path | 
     _show_drawing(explain.draw_assignment(job, splits[split], image), path)
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @IMAGE
 @commands.SPLIT
@@ -191,7 +176,7 @@ def explain_assignment(run: Path | None, image: int, split: str, output: Path | 
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="Overlap with a surer box of its class above which a box is removed.",
+    help="Overlap with a box of its class and a higher score above which a box is removed.",
 )
 @SCORE
 @PICTURE
@@ -208,7 +193,7 @@ def nms(
     _show_drawing(drawing, output or run / "figures/nms.png")
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @SCORE
 @click.option(
@@ -223,14 +208,14 @@ def doctor(run: Path, score: float | None, steps: int, device: str | None) -> No
     """Find out why a run's mAP is low: labels, scale, anchors, learning, scores, one batch."""
     from labs.detection.inspect.doctor import conclusion, examine
 
-    job = resolve_name(JOB).reopen(run, device)
+    job: Any = lab.kind_of(run).reopen(run, device)
     checks = list(examine(job, job.load_splits(), score, steps))
     for check in checks:
         terminal.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
     terminal.say(conclusion(checks))
 
 
-@group.command("data-check")
+@lab.group.command("data-check")
 @click.argument("path", type=click.Path(path_type=Path))
 @commands.FORM
 @commands.OUTPUT
@@ -249,7 +234,7 @@ def data_check(path: Path, form: str, output: Path | None) -> None:
         terminal.say(found.summary)
 
 
-@group.command()
+@lab.group.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option(
@@ -263,35 +248,12 @@ def convert(source: Path, destination: Path, form: str, images: bool) -> None:
     terminal.say(write(source, destination, form, images))
 
 
-@group.command("report")
-@commands.RUN
-@commands.DEVICE
-def report_command(run: Path, device: str | None) -> None:
-    """Draw a finished run's report again."""
-    from common.runs.folder import open_run
-
-    if open_run(run, "detection").job == "compare":
-        resolve_name(COMPARISON).report(run)
-        return
-    commands.report(resolve_name(JOB), run, device)
-
-
-@group.command()
-@click.argument("model", required=False)
+@lab.summary
 @click.option("--image-size", type=click.IntRange(min=32), default=128, show_default=True)
 @click.option("--classes", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--depth", type=click.IntRange(min=0), default=2, show_default=True)
-def summary(model: str | None, image_size: int, classes: int, depth: int) -> None:
-    """Show a model's module tree, shapes, parameters and multiply-adds.
-
-    Without a name, list the models.
-    """
-    if model is None:
-        rows = [[name, text] for name, text in DESCRIPTIONS.items()]
-        terminal.show_table("Models", ["name", ""], rows)
-        click.echo(f"and Ultralytics' (AGPL-3.0): {', '.join(ULTRALYTICS)}")
-        click.echo(f"and for --task segment: {', '.join(SEGMENTATION)}")
-        return
+def summary(model: str, image_size: int, classes: int) -> Built:
+    """Build a detector of classes that have numbers for names."""
     task = "segment" if model in SEGMENTATION else "detect"
     if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)
@@ -301,7 +263,7 @@ def summary(model: str | None, image_size: int, classes: int, depth: int) -> Non
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
     found = build.build(model, names, image_size, anchors, task)
     meta = model not in torchvision_models.WEIGHTS
-    commands.show_summary(found, (3, image_size, image_size), model, depth, meta=meta)
+    return Built(found, (3, image_size, image_size), meta)
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
@@ -315,19 +277,15 @@ def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
 
 def _opened(run: Path) -> Any:
     """Return a run with its weights, on the CPU, and its data."""
-    job = resolve_name(JOB).reopen(run, "cpu")
-    job.load_best()
+    job = lab.open_trained(run, "cpu")
     return job, job.load_splits()
 
 
 def _show_drawing(drawing: Any, path: Path) -> None:
-    from common.report import plots
-
     figure, table = drawing
-    plots.save(figure, path)
     terminal.show_table(*table)
-    click.echo(f"Picture: {path}")
+    commands.show_drawing(figure, path)
 
 
 if __name__ == "__main__":
-    commandline.main(group, PROGRAM)
+    lab.main()

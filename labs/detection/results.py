@@ -30,6 +30,12 @@ class DetectionResults(Conclusion[Detector]):
         found, truth = job.decide(outputs), job.targets(split)
         return metrics.figures(found, truth, len(job.card.classes), job.score)
 
+    def split_sections(
+        self, outputs: Outputs, split: BoxSet, save_picture: PictureSaver
+    ) -> list[Section]:
+        """Return what it finds, how well, and the kinds of errors."""
+        return report.detections(self.job, outputs, split, self.job.score, save_picture)
+
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what connected components and nearest neighbors find."""
         return baselines.predictions(splits, len(self.job.card.classes))

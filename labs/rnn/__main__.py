@@ -2,13 +2,14 @@
 
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from common.errors import RunError
-from common.options import commandline, terminal
+from common.options import terminal
 from common.runs import commands
+from common.runs.lab import Lab, Verb
 from labs.rnn.forecast.config import RECIPES as FORECAST_RECIPES
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.memory.config import RECIPES as MEMORY_RECIPES
@@ -18,20 +19,6 @@ from labs.rnn.sentiment.config import CompareConfig, SentimentConfig
 from labs.rnn.translate.config import RECIPES as TRANSLATE_RECIPES
 from labs.rnn.translate.config import TranslateConfig
 
-if TYPE_CHECKING:
-    from common.runs.job import Job
-
-PROGRAM = "python -m labs.rnn"
-JOBS = {
-    "sentiment": "labs.rnn.sentiment.job:Sentiment",
-    "forecast": "labs.rnn.forecast.job:Forecast",
-    "translate": "labs.rnn.translate.job:Translate",
-}
-FAMILIES = {  # runs made of runs
-    "memory": "labs.rnn.memory.job:Memory",
-    "compare-encodings": "labs.rnn.sentiment.compare:Encodings",
-    "compare-cells": "labs.rnn.sentiment.compare:Cells",
-}
 FILE = click.option(
     "--file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -47,45 +34,68 @@ BEAM = click.option(
 )
 
 
-@click.group(cls=commandline.LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def group() -> None:
+lab = Lab(
+    "rnn",
     """Read and write sequences with recurrent networks: texts, series, translations.
 
     Begin with `sentiment`, `forecast`, `translate` or `memory`, which train; every other command
     takes the folder of a run.
-    """
+    """,
+    jobs={
+        "sentiment": Verb(
+            "labs.rnn.sentiment.job:Sentiment",
+            SentimentConfig,
+            """Train a classifier of texts, compare it with linear models, and write a report.
+
+            Without options: bidirectional LSTMs and n-grams on 21,000 tweets, negative or positive.
+            Values come from the defaults, then a recipe, then a config file, then options.
+            """,
+            SENTIMENT_RECIPES,
+        ),
+        "forecast": Verb(
+            "labs.rnn.forecast.job:Forecast",
+            ForecastConfig,
+            """Train a forecast of series, compare it with persistence and others, write a report.
+
+            Without options: Google's daily closing price, 2004 to 2008, on which no network should
+            be expected to beat persistence; --recipe seasonal shows a series where one does.
+            """,
+            FORECAST_RECIPES,
+        ),
+        "translate": Verb(
+            "labs.rnn.translate.job:Translate",
+            TranslateConfig,
+            """Train an encoder-decoder, compare it with the nearest known sentence, write a report.
+
+            Without options: dates as they are written in Korean and English, into ISO form.
+            """,
+            TRANSLATE_RECIPES,
+        ),
+    },
+    comparisons={
+        "memory": Verb("labs.rnn.memory.job:Memory", MemoryConfig, recipes=MEMORY_RECIPES),
+        "compare-encodings": Verb(
+            "labs.rnn.sentiment.compare:Encodings",
+            CompareConfig,
+            """Train on one-hot words, n-gram bags, learned and pretrained vectors; compare them.
+
+            Takes the options of `sentiment`; pretrained vectors take part where --vectors names
+            them.
+            """,
+        ),
+        "compare-cells": Verb(
+            "labs.rnn.sentiment.compare:Cells",
+            CompareConfig,
+            """Train an RNN, an LSTM and a GRU on the same texts; show them side by side.
+
+            Takes the options of `sentiment`.
+            """,
+        ),
+    },
+)
 
 
-@group.command(cls=commandline.TrainCommand, config=SentimentConfig, recipes=SENTIMENT_RECIPES)
-def sentiment(**given: Any) -> None:
-    """Train a classifier of texts, measure it against linear models, and write a report.
-
-    Without options: bidirectional LSTMs and n-grams on 21,000 tweets, negative or positive. Values
-    come from the defaults, then a recipe, then a config file, then options.
-    """
-    commands.train(JOBS["sentiment"], SentimentConfig, SENTIMENT_RECIPES, **given)
-
-
-@group.command(cls=commandline.TrainCommand, config=ForecastConfig, recipes=FORECAST_RECIPES)
-def forecast(**given: Any) -> None:
-    """Train a forecast of series, measure it against persistence and others, write a report.
-
-    Without options: Google's daily closing price, 2004 to 2008, on which no network should be
-    expected to beat persistence; --recipe seasonal shows a series where one does.
-    """
-    commands.train(JOBS["forecast"], ForecastConfig, FORECAST_RECIPES, **given)
-
-
-@group.command(cls=commandline.TrainCommand, config=TranslateConfig, recipes=TRANSLATE_RECIPES)
-def translate(**given: Any) -> None:
-    """Train an encoder-decoder, measure it against the nearest known sentence, write a report.
-
-    Without options: dates as they are written in Korean and English, into ISO form.
-    """
-    commands.train(JOBS["translate"], TranslateConfig, TRANSLATE_RECIPES, **given)
-
-
-@group.command(cls=commandline.TrainCommand, config=MemoryConfig, recipes=MEMORY_RECIPES)
+@lab.command("memory")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--text", help="Show what each gate of RUN, a sentiment run, does as it reads this.")
 def memory(run: Path | None, text: str | None, **given: Any) -> None:
@@ -95,53 +105,22 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
     measures how far gradients reach. With RUN and --text: a picture of every gate, word by word.
     """
     if run is None and text is None:
-        resolve_name(FAMILIES["memory"]).command(**given)
+        lab.train("memory", **given)
         return
     if run is None or text is None or any(given.values()):
         raise click.UsageError("give RUN and --text, and nothing else; or neither, to train")
-    kind = _kind(run)
+    kind = lab.kind_of(run)
     if kind.verb != "sentiment":
         raise RunError(f"{run} was trained by `{kind.verb}`; give a run of `sentiment`")
-    job: Any = kind.reopen(run, "cpu")
-    job.load_best()
-    from common.report import plots
+    job: Any = kind.open_trained(run, "cpu")
     from labs.rnn.sentiment.predictions import gates
 
     for name, table, figure in gates(job, text):
-        path = job.run.figures / f"gates-{name}.png"
-        plots.save(figure, path)
         terminal.show_table(name, *table)
-        click.echo(f"Picture: {path}")
+        commands.show_drawing(figure, job.run.figures / f"gates-{name}.png")
 
 
-@group.command("compare-encodings", cls=commandline.TrainCommand, config=CompareConfig, recipes={})
-def compare_encodings(**given: Any) -> None:
-    """Train on one-hot words, n-gram bags, learned and pretrained vectors; show them side by side.
-
-    Takes the options of `sentiment`; pretrained vectors take part where --vectors names them.
-    """
-    resolve_name(FAMILIES["compare-encodings"]).command(**given)
-
-
-@group.command("compare-cells", cls=commandline.TrainCommand, config=CompareConfig, recipes={})
-def compare_cells(**given: Any) -> None:
-    """Train an RNN, an LSTM and a GRU on the same texts; show them side by side.
-
-    Takes the options of `sentiment`.
-    """
-    resolve_name(FAMILIES["compare-cells"]).command(**given)
-
-
-@group.command()
-@commands.RUN
-@commands.SPLIT
-@commands.DEVICE
-def evaluate(run: Path, split: str, device: str | None) -> None:
-    """Measure a run's best weights again."""
-    commands.evaluate(_kind(run), run, split, device)
-
-
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.argument("inputs", nargs=-1)
 @FILE
@@ -165,11 +144,10 @@ def predict(
     INPUTS are texts, for a forecast at most one table of the same columns as the run's own series
     (without one, it goes on with that). Texts may also come from --file or standard input.
     """
-    kind = _kind(run)
+    kind = lab.kind_of(run)
     if beam is not None and kind.verb != "translate":
         raise click.UsageError(f"--beam goes with a run of translate, this is one of {kind.verb}")
-    job: Any = kind.reopen(run, device)
-    job.load_best()
+    job: Any = kind.open_trained(run, device)
     ask = resolve_name(f"labs.rnn.{kind.verb}.predictions:predict")
     if kind.verb == "forecast":
         tables = [*map(Path, inputs), *filter(None, [file])]
@@ -184,7 +162,7 @@ def predict(
     commands.show_records(f"{job.config.title} of {run}", records, form, output)
 
 
-@group.command()
+@lab.group.command()
 @commands.RUN
 @click.argument("text")
 @click.option(
@@ -202,49 +180,16 @@ def predict(
 @commands.DEVICE
 def explain(run: Path, text: str, method: str, output: Path | None, device: str | None) -> None:
     """Draw which words moved an answer, or what a translation looked at."""
-    kind = _kind(run)
+    kind = lab.kind_of(run)
     if kind.verb == "forecast":
         raise RunError(f"{run} is a forecast; its report shows what there is to explain")
-    job: Any = kind.reopen(run, device)
-    job.load_best()
-    from common.report import plots
-
+    job: Any = kind.open_trained(run, device)
     explained = resolve_name(f"labs.rnn.{kind.verb}.predictions:explain")
     how = [method] if kind.verb == "sentiment" else []
     records, figure = explained(job, text, terminal.note, *how)
-    path = output or job.run.figures / "explained.png"
-    plots.save(figure, path)
     commands.show_records(f"{job.config.title} of {run}", records, "table", None)
-    click.echo(f"Picture: {path}")
-
-
-@group.command("report")
-@commands.RUN
-@commands.DEVICE
-def report_command(run: Path, device: str | None) -> None:
-    """Draw a finished run's report again."""
-    from common.runs.folder import open_run
-
-    job = open_run(run, "rnn").job
-    if job in FAMILIES:
-        resolve_name(FAMILIES[job]).report(run)
-        return
-    commands.report(_kind(run), run, device)
-
-
-def _kind(run: Path) -> "type[Job[Any, Any]]":
-    """Return the class of a run's job."""
-    from common.runs.folder import open_run
-
-    job = open_run(run, "rnn").job
-    if job not in JOBS:
-        raise RunError(
-            f"{run} was trained by `{job}`, of which there is nothing to ask; its report says all: "
-            f"{run}/report.html"
-        )
-    kind: type[Job[Any, Any]] = resolve_name(JOBS[job])
-    return kind
+    commands.show_drawing(figure, output or job.run.figures / "explained.png")
 
 
 if __name__ == "__main__":
-    commandline.main(group, PROGRAM)
+    lab.main()

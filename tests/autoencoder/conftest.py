@@ -2,7 +2,7 @@
 
 import pytest
 
-from labs.autoencoder.__main__ import PROGRAM, group
+from labs.autoencoder import __main__ as program
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import material as views
 from labs.autoencoder.views.map import tsne
@@ -26,7 +26,7 @@ def lab(command):
             patch.setattr(tsne, "_ITERATIONS", (20, 30))
             if not full:
                 patch.setattr(views, "sections", lambda material: [])
-            return command(group, PROGRAM, *words)
+            return command(program.lab, *words)
 
     return run
 

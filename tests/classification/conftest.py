@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from labs.classification import __main__ as program
 from labs.classification import baselines
-from labs.classification.__main__ import PROGRAM, group
 from labs.classification.results import ClassificationResults
 
 
@@ -22,7 +22,7 @@ def lab(command):
         with pytest.MonkeyPatch.context() as patch:
             if not full:
                 _lighten(patch)
-            return command(group, PROGRAM, *words)
+            return command(program.lab, *words)
 
     return run
 

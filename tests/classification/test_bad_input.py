@@ -80,9 +80,8 @@ def test_help_and_typos_are_answered_without_anything_heavy(words, code, expecte
         f"heavy = lambda: [name for name in {HEAVY} if name in sys.modules]\n"
         "atexit.register(lambda: print('HEAVY', heavy()))\n"
         f"sys.argv = ['lab', *{words!r}]\n"
-        "from common.options import commandline\n"
-        "from labs.classification.__main__ import PROGRAM, group\n"
-        "commandline.main(group, PROGRAM)\n"
+        "from labs.classification.__main__ import lab\n"
+        "lab.main()\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert result.returncode == code

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
+from labs.detection import __main__ as program
 from labs.detection import baselines
-from labs.detection.__main__ import PROGRAM, group
 from labs.detection.results import DetectionResults
 
 
@@ -22,7 +22,7 @@ def lab(command):
             if not full:
                 patch.setattr(DetectionResults, "write_report", _write_nothing)
                 patch.setattr(baselines, "predictions", _nothing)
-            return command(group, PROGRAM, *words)
+            return command(program.lab, *words)
 
     return run
 

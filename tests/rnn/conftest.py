@@ -2,7 +2,7 @@
 
 import pytest
 
-from labs.rnn.__main__ import PROGRAM, group
+from labs.rnn import __main__ as program
 
 
 @pytest.fixture(scope="session")
@@ -10,6 +10,6 @@ def lab(command):
     """Return a function that runs a command of the lab."""
 
     def run(*words, stdin=b""):
-        return command(group, PROGRAM, *words, stdin=stdin)
+        return command(program.lab, *words, stdin=stdin)
 
     return run

@@ -1,0 +1,231 @@
+"""A lab: what it trains, by which commands, and the commands that every lab has.
+
+What trains is named as `module:class`, and imported when there is something to do: `--help` and a
+typo are answered without torch.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from common.errors import ConfigError, RunError
+from common.options import commandline, terminal
+from common.options.config import TrainingConfig
+from common.runs import commands
+from common.suggest import suggest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from common.runs.job import Job
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command that trains.
+
+    Attributes:
+        kind: `module:class` of what it trains: a `Job`, or a comparison made of several.
+        config: the class of its config.
+        help: what it does; None where the lab writes the command itself, with `Lab.command`.
+        recipes: values by the recipe's name.
+        recipe_for: returns the recipe that suits the options, if there is one; its values are taken
+            where the user names no recipe.
+    """
+
+    kind: str
+    config: type[TrainingConfig]
+    help: str | None = None
+    recipes: commands.Recipes = field(default_factory=dict)
+    recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
+
+    def resolve(self) -> Any:
+        """Import the class of what it trains."""
+        return resolve_name(self.kind)
+
+
+class Built(NamedTuple):
+    """A model that `summary` shows.
+
+    Attributes:
+        model: with any weights.
+        input_shape: of one sample.
+        meta: whether it can be measured without memory for its tensors, see `summarize`.
+    """
+
+    model: "nn.Module"
+    input_shape: tuple[int, ...]
+    meta: bool = True
+
+
+class Lab:
+    """A lab: its jobs and comparisons by the verbs that train them, its models, its command line.
+
+        sentiment = Verb("labs.rnn.sentiment.job:Sentiment", SentimentConfig, "Train a classifier.")
+        lab = Lab("rnn", "Read and write sequences.", jobs={"sentiment": sentiment})
+
+        @lab.group.command()
+        @commands.RUN
+        def predict(run): ...  # what no other lab has
+
+        lab.main()
+
+    Its group has a command for each verb that has a help text, `evaluate` and `report`.
+
+    Attributes:
+        name: the lab is the package `labs.NAME`.
+        program: what comes before a command.
+        jobs: what trains one model.
+        comparisons: runs made of runs.
+        models: a line about each of the models that deserve one, by name.
+        more_models: the names of all others, by whose they are.
+        group: the commands.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        *,
+        jobs: Mapping[str, Verb],
+        comparisons: Mapping[str, Verb] | None = None,
+        models: Mapping[str, str] | None = None,
+        more_models: Mapping[str, Sequence[str]] | None = None,
+        evaluate_help: str = "Measure a run's best weights again, on a split or on your own data.",
+    ):
+        self.name, self.program = name, f"python -m labs.{name}"
+        self.jobs, self.comparisons = jobs, comparisons or {}
+        self.models, self.more_models = models or {}, more_models or {}
+        settings = {"help_option_names": ["-h", "--help"]}
+        self.group = commandline.LabGroup(name, help=help, context_settings=settings)
+        for verb, row in {**self.jobs, **self.comparisons}.items():
+            if row.help is not None:
+                self.command(verb)(functools.partial(self.train, verb))
+        self._add_evaluate(evaluate_help)
+        self._add_report()
+
+    def main(self) -> None:
+        """Run the command line and exit; the codes are those of `commandline.main`."""
+        commandline.main(self.group, self.program)
+
+    # --- what trains ----------------------------------------------------------------------------
+
+    def command(self, verb: str) -> Callable[[Callable[..., None]], click.Command]:
+        """Return a decorator that makes a function the command of a verb; it may call `train`."""
+        row = self._row(verb)
+        return self.group.command(
+            verb,
+            cls=commandline.TrainCommand,
+            config=row.config,
+            recipes=row.recipes,
+            help=row.help,
+        )
+
+    def train(self, verb: str, **given: Any) -> None:
+        """Start or go on with a run of a verb, with what `TrainCommand` was given."""
+        row = self._row(verb)
+        if given["recipe"] is None and given["resume"] is None:
+            own = row.recipe_for(given["options"])
+            if own in row.recipes:
+                terminal.note(f"with the values of --recipe {own}, where no others are given")
+                given["recipe"] = own
+        if verb in self.comparisons:
+            row.resolve().command(**given)
+        else:
+            commands.train(row.kind, row.config, row.recipes, **given)
+
+    def _row(self, verb: str) -> Verb:
+        return self.jobs.get(verb) or self.comparisons[verb]
+
+    # --- what is asked of runs ------------------------------------------------------------------
+
+    def kind_of(self, run: Path) -> "type[Job[Any, Any]]":
+        """Return the class of the job that trained a run.
+
+        Raises:
+            RunError: there is no such run of the lab, or it is made of runs.
+        """
+        from common.runs.folder import open_run
+
+        verb = open_run(run, self.name).job
+        if verb not in self.jobs:
+            raise RunError(
+                f"{run} was trained by `{verb}`, of which there is nothing to ask; its report says "
+                f"all: {run}/report.html"
+            )
+        kind: type[Job[Any, Any]] = self.jobs[verb].resolve()
+        return kind
+
+    def open_trained(self, run: Path, device: str | None = None) -> Any:
+        """Return the job of a run, with the weights of its best epoch, see `Job.open_trained`."""
+        return self.kind_of(run).open_trained(run, device)
+
+    def _add_evaluate(self, help: str) -> None:
+        @self.group.command(help=help)
+        @commands.RUN
+        @commands.SPLIT
+        @commands.DATA
+        @commands.DEVICE
+        def evaluate(run: Path, split: str, data: Path | None, device: str | None) -> None:
+            source = click.get_current_context().get_parameter_source("split")
+            if data is not None and source is not ParameterSource.DEFAULT:
+                raise click.UsageError("--data takes the place of --split; give one of them")
+            commands.evaluate(self.open_trained(run, device), split, data)
+
+    def _add_report(self) -> None:
+        @self.group.command(help="Write a finished run's report again, with its pictures.")
+        @commands.RUN
+        @commands.DEVICE
+        def report(run: Path, device: str | None) -> None:
+            from common.runs.folder import open_run
+
+            verb = open_run(run, self.name).job
+            if verb in self.comparisons:
+                self.comparisons[verb].resolve().report(run)
+            else:
+                commands.report(self.kind_of(run), run, device)
+
+    # --- its models -----------------------------------------------------------------------------
+
+    def summary(self, build: Callable[..., Built]) -> click.Command:
+        """Make a function the command `summary`; it builds a model by its name and its options.
+
+        One of the options is `depth`, which the function is not handed.
+        """
+
+        @functools.wraps(build)  # takes over its options, too
+        def summary(model: str | None, depth: int, **options: Any) -> None:
+            if model is None:
+                self._list_models()
+                return
+            built = build(model, **options)
+            commands.show_summary(built.model, built.input_shape, model, depth, meta=built.meta)
+
+        argument = click.argument("model", required=False)
+        help = (
+            "Show a model's module tree, shapes, parameters and multiply-adds.\n\n"
+            "Without a name, list the models."
+        )
+        return self.group.command("summary", help=help)(argument(summary))
+
+    def check_model(self, name: str) -> None:
+        """Refuse what is the name of no model.
+
+        Raises:
+            ConfigError: with the nearest name.
+        """
+        names = [*self.models, *chain.from_iterable(self.more_models.values())]
+        if name not in names:
+            raise ConfigError(f"no model {name!r}{suggest(name, names)}")
+
+    def _list_models(self) -> None:
+        terminal.show_table("Models", ["name", ""], [list(each) for each in self.models.items()])
+        for whose, names in self.more_models.items():
+            click.echo(f"and {whose}: {', '.join(names)}")
