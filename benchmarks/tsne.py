@@ -45,8 +45,7 @@ def principal_components() -> Vectors:
 def latents(run: Path) -> Vectors:
     """Return the latents of all images of a run."""
     threads = torch.get_num_threads()
-    job = Compression.reopen(run)
-    job.load_best()
+    job = Compression.open_trained(run)
     found = Material(job, job.load_splits())["all"].latents
     torch.set_num_threads(threads)  # a small model takes one, and OpenMP with it on both sides
     return found
