@@ -94,6 +94,11 @@ def locked(path: Path) -> "filelock.BaseFileLock":
     return filelock.FileLock(path.with_name(f".{path.name}.lock"))
 
 
+def replace_surrogates(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes of an unknown encoding are lone surrogates in it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def fold_name(name: str) -> str:
     """Return a name as disks compare it that know no capitals, or no decomposed letters."""
     return unicodedata.normalize("NFC", name).casefold()

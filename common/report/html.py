@@ -108,8 +108,7 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
     html = template.render(page, font="")
     if font := korean_glyphs(html):
         html = template.render(page, font=font)
-    # A command line may hold the bytes of a name that is no UTF-8, as lone surrogates.
-    return html.encode("utf-8", "replace").decode("utf-8")
+    return files.replace_surrogates(html)  # a command line may hold some
 
 
 def load_template(path: Path) -> "Template":

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from common.files import replace_surrogates
 from common.training.sequences import Ragged
 
 _WORD_ROWS, _CHARACTER_ROWS = 2**18, 2**19
@@ -20,8 +21,7 @@ _LONGEST = 20_000  # characters of a text that are read: one row sets the width 
 
 def normal(text: str) -> str:
     """Return a text in NFC and lower case."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be hashed
-    return unicodedata.normalize("NFC", whole).lower()
+    return unicodedata.normalize("NFC", replace_surrogates(text)).lower()  # they have no hash
 
 
 def ngrams(texts: Sequence[str]) -> Ragged:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from common.errors import RunError
+from common.files import replace_surrogates
 from common.report.html import Table
 from common.training.sequences import Padded
 from common.training.task import probabilities
@@ -45,7 +46,7 @@ def predict(
         best = max(range(len(chances)), key=chances.__getitem__)
         records.append(
             {
-                "text": text.encode("utf-8", "replace").decode(),
+                "text": replace_surrogates(text),
                 "class": job.card.classes[best],
                 "probability": chances[best],
                 "unknown": unknown,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError, RunError
+from common.files import replace_surrogates
 from common.metrics.metrics import Array
 from common.report.plots import short
 from common.training.sequences import Padded
@@ -41,7 +42,7 @@ def predict(
         translation's probability, its end included unless it was cut off. An empty text has the
         translation "" and the log-probability None.
     """
-    printable = [_printable(text) for text in texts]
+    printable = [*map(replace_surrogates, texts)]
     read = [_readable(job, text, say) for text in printable]
     records: list[dict[str, Any]] = [
         {"text": text, "translation": "", "log_probability": None} for text in printable
@@ -77,7 +78,7 @@ def explain(
         raise RunError(
             f"{job.run.path} has no attention to draw; train with --attention luong or bahdanau"
         )
-    text = _printable(text)
+    text = replace_surrogates(text)
     read = _readable(job, text, say)
     if not read:
         raise DataError("the text is empty; give one to look at")
@@ -128,11 +129,6 @@ def _translate(job: "Translate", texts: Sequence[str], beam: int | None) -> tupl
     """Return the tokens of translations (N, longest), padded, and their log-probabilities (N,)."""
     outputs = job.answers(texts, beam)
     return outputs["tokens"], outputs["log_probabilities"]
-
-
-def _printable(text: str) -> str:
-    """Return a text that can be printed: bytes of an unknown encoding become replacement marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _readable(job: "Translate", text: str, say: Callable[[str], None]) -> str:

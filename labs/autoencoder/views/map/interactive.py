@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.files import replace_surrogates
 from common.metrics.metrics import Array
 from common.report.html import korean_glyphs, load_template
 from common.report.plots import short
@@ -75,7 +76,7 @@ def render(
     """
     from plotly.offline import get_plotlyjs
 
-    names, class_names = [_text(name) for name in names], [_text(name) for name in class_names]
+    names, class_names = ([*map(replace_surrogates, each)] for each in (names, class_names))
     side = sprite_side(*images.shape[:3])
     columns = math.ceil(math.sqrt(len(images)))
     points = {
@@ -89,8 +90,8 @@ def render(
     }
     drawn = _figure(coordinates, classes, class_names, errors, clusters)
     return load_template(Path(__file__).with_name("latent_map.html.j2")).render(
-        title=_text(title),
-        trust_text=_text(trust_text),
+        title=replace_surrogates(title),
+        trust_text=replace_surrogates(trust_text),
         plotly=get_plotlyjs(),
         figure={
             **json.loads(drawn.to_json()),
@@ -251,11 +252,6 @@ def _size(coordinates: Array) -> float:
     """Return the diameter of a point in pixels."""
     size = float(np.clip(200 / math.sqrt(len(coordinates)), 3.5, 8))
     return size if coordinates.shape[1] == 2 else 0.7 * size
-
-
-def _text(name: str) -> str:
-    """Return a name that every browser can read: one that is no UTF-8 has lone surrogates."""
-    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _shown(name: str) -> str:
