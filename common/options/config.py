@@ -13,6 +13,7 @@ import types
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
@@ -57,74 +58,57 @@ def option(
         saved: whether it belongs to what a run computes, and so to its config.toml.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    metadata = {
-        "help": help,
-        "group": group,
-        "choices": tuple(choices),
-        "bounds": bounds,
-        "saved": saved,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    facts = {"group": group, "choices": tuple(choices), "bounds": bounds, "saved": saved}
+    return dataclasses.field(default=default, metadata={"help": help, **facts})
+
+
+data_option = partial(option, group="Data")
+model_option = partial(option, group="Model")
+training_option = partial(option, group="Training")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """The options that mean the same in every lab."""
 
-    epochs: int = option(20, "epochs: passes over the training split", group="Training", at_least=1)
-    batch_size: int = option(64, "samples in one update", group="Training", at_least=1)
-    micro_batch: int | None = option(
-        None,
-        "samples computed at a time; an update adds up as many as it needs",
-        group="Training",
-        at_least=1,
+    epochs: int = training_option(20, "epochs: passes over the training split", at_least=1)
+    batch_size: int = training_option(64, "samples in one update", at_least=1)
+    micro_batch: int | None = training_option(
+        None, "samples computed at a time; an update adds up as many as it needs", at_least=1
     )
-    optimizer: str = option(
-        "adamw", "how gradients become steps", group="Training", choices=OPTIMIZERS
-    )
-    learning_rate: float = option(1e-3, "size of a step", group="Training", above=0)
-    momentum: float = option(0.9, "of sgd, rmsprop and muon", group="Training", at_least=0, below=1)
-    nesterov: bool = option(False, "look ahead along the momentum (sgd)", group="Training")
-    weight_decay: float = option(
-        0.0, "on matrices and kernels, not on biases", group="Training", at_least=0
-    )
-    schedule: str = option(
-        "none", "how the learning rate moves", group="Training", choices=SCHEDULES
-    )
-    schedule_every: str = option(
-        "step", "when it moves", group="Training", choices=("step", "epoch")
-    )
-    schedule_period: int = option(
+    optimizer: str = training_option("adamw", "how gradients become steps", choices=OPTIMIZERS)
+    learning_rate: float = training_option(1e-3, "size of a step", above=0)
+    momentum: float = training_option(0.9, "of sgd, rmsprop and muon", at_least=0, below=1)
+    nesterov: bool = training_option(False, "look ahead along the momentum (sgd)")
+    weight_decay: float = training_option(0.0, "on matrices and kernels, not on biases", at_least=0)
+    schedule: str = training_option("none", "how the learning rate moves", choices=SCHEDULES)
+    schedule_every: str = training_option("step", "when it moves", choices=("step", "epoch"))
+    schedule_period: int = training_option(
         10,
         "epochs between drops (step) or restarts (cosine-restarts), or without progress (plateau)",
-        group="Training",
         at_least=1,
     )
-    schedule_factor: float = option(
-        0.1, "of the learning rate at each drop (step, plateau)", group="Training", above=0, below=1
+    schedule_factor: float = training_option(
+        0.1, "of the learning rate at each drop (step, plateau)", above=0, below=1
     )
-    warmup: float = option(
-        0.0,
-        "epochs of a linear rise before the schedule, at most half the run",
-        group="Training",
-        at_least=0,
+    warmup: float = training_option(
+        0.0, "epochs of a linear rise before the schedule, at most half the run", at_least=0
     )
-    clip: float | None = option(None, "largest norm of the gradient", group="Training", above=0)
-    ema: float | None = option(
+    clip: float | None = training_option(None, "largest norm of the gradient", above=0)
+    ema: float | None = training_option(
         None,
         "decay per update of an average of the weights, used in their place; or none",
-        group="Training",
         above=0,
         below=1,
     )
-    patience: int | None = option(
-        None, "epochs without a better --monitor after which to stop", group="Training", at_least=1
+    patience: int | None = training_option(
+        None, "epochs without a better --monitor after which to stop", at_least=1
     )
-    monitor: str | None = option(
-        None, "the figure that picks the best epoch, such as validation/accuracy", group="Training"
+    monitor: str | None = training_option(
+        None, "the figure that picks the best epoch, such as validation/accuracy"
     )
-    mode: str = option(
-        "auto", "which way that figure is better", group="Training", choices=("auto", "min", "max")
+    mode: str = training_option(
+        "auto", "which way that figure is better", choices=("auto", "min", "max")
     )
 
     seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
@@ -181,42 +165,35 @@ class TrainingConfig:
 class ImageConfig(TrainingConfig):
     """The options of the labs that train on sets of images, as `common.images.load` loads them."""
 
-    data: str = option(
+    data: str = data_option(
         "mnist5k",
         "an embedded set (mnist5k, digits), one to download (mnist, fashion-mnist, cifar10), a "
         "folder with one folder per class, a CSV, or files of arrays (.npz, IDX, CIFAR)",
-        group="Data",
     )
-    data_dir: str | None = option(
-        None, "folder of files downloaded before; the cache when not given", group="Data"
+    data_dir: str | None = data_option(
+        None, "folder of files downloaded before; the cache when not given"
     )
-    path_column: str = option("path", "column of a CSV that holds the image paths", group="Data")
-    label_column: tuple[str, ...] = option(
+    path_column: str = data_option("path", "column of a CSV that holds the image paths")
+    label_column: tuple[str, ...] = data_option(
         ("label",),
         "column of a CSV that holds the labels; several, with commas between, are told at once, "
         "and the classes are their combinations",
-        group="Data",
     )
-    image_size: int | None = option(
-        None,
-        "height and width in pixels; a set's own, or 64 of photos, when not given",
-        group="Data",
-        at_least=1,
+    image_size: int | None = data_option(
+        None, "height and width in pixels; a set's own, or 64 of photos, when not given", at_least=1
     )
-    limit: int | None = option(
-        None, "samples to use of the whole set, for a short trial", group="Data", at_least=10
+    limit: int | None = data_option(
+        None, "samples to use of the whole set, for a short trial", at_least=10
     )
-    decoding: str = option(
+    decoding: str = data_option(
         "auto",
         "where a folder's decoded images are kept: auto is memory up to 1 GiB, then stream",
-        group="Data",
         choices=DECODING,
     )
-    augment: tuple[str, ...] = option(
+    augment: tuple[str, ...] = data_option(
         (),
         "random changes of training images, with commas between: affine, color, crop:52, erase, "
         "hflip, pad-crop:4, vflip; or none",
-        group="Data",
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.options.config import ImageConfig, option, shared
+from common.options.config import ImageConfig, data_option, model_option, option, shared
 from labs.autoencoder.names import MODELS, NOISES, VARIATIONAL
 
 ARCHITECTURES = ("conv", "dense")
@@ -19,65 +19,46 @@ _TOLD = (
 class AutoencoderConfig(ImageConfig):
     """What `python -m labs.autoencoder train` takes."""
 
-    without: tuple[str, ...] = option(
-        (),
-        "classes that training never sees, with commas between; `anomalies` then looks for them",
-        group="Data",
+    without: tuple[str, ...] = data_option(
+        (), "classes that training never sees, with commas between; `anomalies` then looks for them"
     )
 
-    model: str = option(
-        "conv", "kind of autoencoder; `summary` lists them", group="Model", choices=tuple(MODELS)
+    model: str = model_option(
+        "conv", "kind of autoencoder; `summary` lists them", choices=tuple(MODELS)
     )
-    architecture: str = option(
+    architecture: str = model_option(
         "conv",
         "encoder and decoder of the models that are not named after theirs",
-        group="Model",
         choices=ARCHITECTURES,
     )
-    latent_size: int = option(
-        32, "numbers that an image is squeezed into", group="Model", at_least=1
-    )
-    depth: int | None = option(
+    latent_size: int = model_option(32, "numbers that an image is squeezed into", at_least=1)
+    depth: int | None = model_option(
         None,
         "halvings of the image (conv) or hidden layers (dense); by the image size when not given",
-        group="Model",
         at_least=1,
     )
-    width: int = option(
-        32,
-        "channels of the first layer (conv); a sixteenth of its units (dense)",
-        group="Model",
-        at_least=1,
+    width: int = model_option(
+        32, "channels of the first layer (conv); a sixteenth of its units (dense)", at_least=1
     )
-    loss: str = option(
-        "mse",
-        "error of a pixel: squared, cross-entropy (bce), or absolute (l1)",
-        group="Model",
-        choices=LOSSES,
+    loss: str = model_option(
+        "mse", "error of a pixel: squared, cross-entropy (bce), or absolute (l1)", choices=LOSSES
     )
-    noise: str = option(
+    noise: str = model_option(
         "gaussian:0.4",
         "what denoising takes away: gaussian:SD, salt-and-pepper:SHARE or masking:SHARE",
-        group="Model",
     )
-    sparsity: str = option(
-        "l1", "what keeps latents of sparse small", group="Model", choices=("l1", "kl")
+    sparsity: str = model_option("l1", "what keeps latents of sparse small", choices=("l1", "kl"))
+    sparsity_weight: float = model_option(1e-3, "of that, against the error of a pixel", at_least=0)
+    sparsity_target: float = model_option(
+        0.05, "share of images for which kl wants a latent active", above=0, below=1
     )
-    sparsity_weight: float = option(
-        1e-3, "of that, against the error of a pixel", group="Model", at_least=0
+    contraction_weight: float = model_option(
+        1e-5, "of the encoder's derivatives (contractive)", at_least=0
     )
-    sparsity_target: float = option(
-        0.05, "share of images for which kl wants a latent active", group="Model", above=0, below=1
+    beta: float | None = model_option(
+        None, "weight of a VAE's divergence; 4 for beta-vae, else 1", at_least=0
     )
-    contraction_weight: float = option(
-        1e-5, "of the encoder's derivatives (contractive)", group="Model", at_least=0
-    )
-    beta: float | None = option(
-        None, "weight of a VAE's divergence; 4 for beta-vae, else 1", group="Model", at_least=0
-    )
-    kl_warmup: float = option(
-        0.0, "epochs in which that weight rises from 0", group="Model", at_least=0
-    )
+    kl_warmup: float = model_option(0.0, "epochs in which that weight rises from 0", at_least=0)
 
     augment: tuple[str, ...] = shared("augment", ("affine:5:0.03:0.05:5",), ImageConfig)
 
@@ -189,10 +170,8 @@ def recipe_for(model: str | None) -> str | None:
 class CompareAnomaliesConfig(AutoencoderConfig):
     """What `compare-anomalies` takes."""
 
-    classes: tuple[str, ...] = option(
-        (),
-        "classes of which each is left out in a run of its own; all of them when not given",
-        group="Data",
+    classes: tuple[str, ...] = data_option(
+        (), "classes of which each is left out in a run of its own; all of them when not given"
     )
     width: int = shared("width", 16, AutoencoderConfig)
     epochs: int = shared("epochs", 15)
@@ -227,10 +206,9 @@ UNTOLD = {name: values for name, values in RECIPES.items() if name != "condition
 class SweepConfig(AutoencoderConfig):
     """What `sweep` takes."""
 
-    sizes: tuple[str, ...] = option(
+    sizes: tuple[str, ...] = model_option(
         ("2", "4", "8", "16", "32"),
         "numbers that an image is squeezed into, one run for each, with commas between",
-        group="Model",
     )
     seeds: int = option(1, "how often each is trained, each time with another seed", at_least=1)
     epochs: int = shared("epochs", 20)

@@ -8,10 +8,13 @@ from common.options.config import (
     POLICIES,
     POLICY,
     ImageConfig,
+    data_option,
     flag,
     located,
+    model_option,
     option,
     shared,
+    training_option,
 )
 from common.suggest import suggest
 from labs.classification.models.catalogue import MODELS, PACKAGED
@@ -29,74 +32,63 @@ _FREEZE = "freeze:"
 class ClassificationConfig(ImageConfig):
     """What `python -m labs.classification train` takes."""
 
-    augment: tuple[str, ...] = option(
+    augment: tuple[str, ...] = data_option(
         ("affine:12:0.12:0.15:10",),
         "random changes of training images, with commas between: affine, color, crop:52, erase, "
         "hflip, pad-crop:4, vflip, before them policy:NAME of torchvision (augmix, autoaugment, "
         "randaugment, trivialaugment) or policy:FILE of Albumentations; or none; see `augment`",
-        group="Data",
     )
     more_augmentations: ClassVar = ("policy",)
 
-    model: str = option(
+    model: str = model_option(
         "lenet5",
         "from linear to vgg19 and resnet56, or any torchvision classifier; see `summary`",
-        group="Model",
         choices=tuple(MODELS),
     )
-    loss: str = option(
-        "cross-entropy",
-        "what is minimized; mse and mae predict a number",
-        group="Model",
-        choices=LOSSES,
+    loss: str = model_option(
+        "cross-entropy", "what is minimized; mse and mae predict a number", choices=LOSSES
     )
-    label_smoothing: float = option(
-        0.05, "share of a target spread over all classes", group="Model", at_least=0, below=1
+    label_smoothing: float = model_option(
+        0.05, "share of a target spread over all classes", at_least=0, below=1
     )
-    imbalance: str = option(
+    imbalance: str = model_option(
         "none",
         "how rare classes get their due: they weigh more in the loss (class-weights), are drawn as "
         "often as others (sampler), sure samples count less (focal), or they are repeated and the "
         "repeats alone augmented (augment-rare)",
-        group="Model",
         choices=IMBALANCE,
     )
-    focal_gamma: float = option(
-        2.0, "how much --imbalance focal plays down easy samples", group="Model", at_least=0
+    focal_gamma: float = model_option(
+        2.0, "how much --imbalance focal plays down easy samples", at_least=0
     )
-    heads: str = option(
+    heads: str = model_option(
         "shared",
         "with several label columns: one network for all (shared), one for each (separate), or one "
         "for the combinations (joint)",
-        group="Model",
         choices=HEADS,
     )
 
-    mixup: float = option(
+    mixup: float = training_option(
         0.0,
         "alpha of Beta(alpha, alpha), by which pairs of images are blended; 0 for none",
-        group="Training",
         at_least=0,
     )
-    cutmix: float = option(
+    cutmix: float = training_option(
         0.0,
         "alpha of Beta(alpha, alpha), by which a box of one image is pasted into another; 0 for "
         "none; with --mixup each batch takes one of the two",
-        group="Training",
         at_least=0,
     )
-    per_class: int | None = option(
+    per_class: int | None = data_option(
         None,
         "training images of each class to learn from; all when not given. Validation and test stay "
         "whole",
-        group="Data",
         at_least=1,
     )
-    imbalanced: float = option(
+    imbalanced: float = data_option(
         1.0,
         "makes training images rare: the first class keeps so many times as large a share of its "
         "images as the last, with the others between. Validation and test stay whole",
-        group="Data",
         at_least=1,
     )
 

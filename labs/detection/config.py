@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, option, shared
+from common.options.config import (
+    TrainingConfig,
+    data_option,
+    model_option,
+    option,
+    shared,
+    training_option,
+)
 from common.suggest import suggest
 from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
 
@@ -15,52 +22,44 @@ AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic",
 class DetectionConfig(TrainingConfig):
     """What `python -m labs.detection train` takes."""
 
-    data: str = option(
+    data: str = data_option(
         "scenes",
         "scenes (composed of MNIST digits), a YOLO data.yaml, a COCO JSON, or a folder of photos "
         "with Pascal VOC XML or YOLO txt",
-        group="Data",
     )
-    image_size: int | None = option(
+    image_size: int | None = data_option(
         None,
         "height and width in pixels that the network sees, a multiple of 32; 128 for scenes, else "
         "640, when not given",
-        group="Data",
         at_least=32,
     )
-    limit: int | None = option(
-        None, "images to use of the whole set, for a short trial", group="Data", at_least=10
+    limit: int | None = data_option(
+        None, "images to use of the whole set, for a short trial", at_least=10
     )
-    augment: tuple[str, ...] = option(
+    augment: tuple[str, ...] = data_option(
         (),
         "random changes of training images, with commas between: affine:0.1:0.5, color:0.2, "
         "cutmix:0.5, hflip:0.5, hsv, mixup:0.5, mosaic:1, vflip:0.5; or none",
-        group="Data",
     )
-    close_mosaic: int = option(
-        10, "last epochs without mosaic, mixup and cutmix", group="Data", at_least=0
-    )
+    close_mosaic: int = data_option(10, "last epochs without mosaic, mixup and cutmix", at_least=0)
 
-    task: str = option(
+    task: str = model_option(
         "detect",
         "detect (boxes), or segment (boxes, and the mask of each object)",
-        group="Model",
         choices=("detect", "segment"),
     )
-    model: str = option(
+    model: str = model_option(
         "tiny-yolo",
         "tiny-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its YAML",
-        group="Model",
     )
-    weights: str | None = option(
+    weights: str | None = model_option(
         None,
         "weights to start from: a file (.pt or .safetensors), or download to fetch the model's own",
-        group="Model",
     )
-    anchors: int = option(5, "anchor boxes of tiny-yolo", group="Model", at_least=1)
+    anchors: int = model_option(5, "anchor boxes of tiny-yolo", at_least=1)
 
     epochs: int = shared("epochs", 6)
-    batch_size: int = option(32, "images in one update", group="Training", at_least=1)
+    batch_size: int = training_option(32, "images in one update", at_least=1)
     learning_rate: float = shared("learning_rate", 6e-3)
     ema: float | None = shared("ema", 0.99)
     schedule: str = shared("schedule", "cosine")
@@ -159,17 +158,14 @@ def recipe_for(model: str | None, task: str | None = None) -> str | None:
 class CompareConfig(DetectionConfig):
     """What `compare` takes."""
 
-    models: tuple[str, ...] = option(
-        ("tiny-yolo", "yolo11n", "faster-rcnn", "ssdlite"),
-        "what is compared, with commas between",
-        group="Model",
+    models: tuple[str, ...] = model_option(
+        ("tiny-yolo", "yolo11n", "faster-rcnn", "ssdlite"), "what is compared, with commas between"
     )
 
-    chosen: tuple[str, ...] = option(
+    chosen: tuple[str, ...] = model_option(
         (),
         "fields whose values here go over the models' own recipes; those of the options that are "
         "given",
-        group="Model",
     )
 
     paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}

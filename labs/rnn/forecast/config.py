@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, option, shared
+from common.options.config import (
+    TrainingConfig,
+    data_option,
+    model_option,
+    option,
+    shared,
+    training_option,
+)
 
 EMBEDDED = ("google", "stocks", "seasonal")
 STRATEGIES = ("direct", "recursive", "encoder-decoder")
@@ -13,77 +20,66 @@ STRATEGIES = ("direct", "recursive", "encoder-decoder")
 class ForecastConfig(TrainingConfig):
     """What `python -m labs.rnn forecast` takes."""
 
-    data: str = option(
-        "google", "embedded series (google, stocks, seasonal), or a table of your own", group="Data"
+    data: str = data_option(
+        "google", "embedded series (google, stocks, seasonal), or a table of your own"
     )
-    date_column: str | None = option(
+    date_column: str | None = data_option(
         None,
         "column of a table that holds the dates; the one called date, or the first, when not given",
-        group="Data",
     )
-    value_columns: tuple[str, ...] = option(
+    value_columns: tuple[str, ...] = data_option(
         (),
         "columns of a table that hold a series each, with commas between; all others when not "
         "given",
-        group="Data",
     )
-    window: int = option(30, "values that a forecast sees", group="Data", at_least=2)
-    horizon: int = option(5, "values that it foretells", group="Data", at_least=1)
-    steps: str = option(
+    window: int = data_option(30, "values that a forecast sees", at_least=2)
+    horizon: int = data_option(5, "values that it foretells", at_least=1)
+    steps: str = data_option(
         "calendar",
         "what a step is: calendar (a date without a row is a gap) or rows (whatever lies between)",
-        group="Data",
         choices=("calendar", "rows"),
     )
-    fill: int = option(
+    fill: int = data_option(
         5,
         "most missing values in a row for which the value before stands in; longer gaps are "
         "refused",
-        group="Data",
         at_least=0,
     )
-    limit: int | None = option(
-        None, "dates to use, the last ones, for a short trial", group="Data", at_least=10
+    limit: int | None = data_option(
+        None, "dates to use, the last ones, for a short trial", at_least=10
     )
-    difference: bool = option(
-        True, "take each window relative to its last value, not to the mean", group="Data"
+    difference: bool = data_option(
+        True, "take each window relative to its last value, not to the mean"
     )
-    log: bool = option(False, "work on logarithms: changes in percent", group="Data")
-    period: int | None = option(
+    log: bool = data_option(False, "work on logarithms: changes in percent")
+    period: int | None = data_option(
         None,
         "values in a season, for the seasonal baseline; chosen on training when not given",
-        group="Data",
         at_least=2,
     )
 
-    strategy: str = option(
-        "direct", "how several steps are foretold", group="Model", choices=STRATEGIES
+    strategy: str = model_option("direct", "how several steps are foretold", choices=STRATEGIES)
+    cell: str = model_option("gru", "the recurrent cell", choices=("rnn", "lstm", "gru"))
+    hidden_size: int = model_option(32, "units of a layer", at_least=1)
+    layers: int = model_option(1, "layers on top of each other", at_least=1)
+    dropout: float = model_option(
+        0.0, "share of units that the layer above does not see", at_least=0, below=1
     )
-    cell: str = option("gru", "the recurrent cell", group="Model", choices=("rnn", "lstm", "gru"))
-    hidden_size: int = option(32, "units of a layer", group="Model", at_least=1)
-    layers: int = option(1, "layers on top of each other", group="Model", at_least=1)
-    dropout: float = option(
-        0.0, "share of units that the layer above does not see", group="Model", at_least=0, below=1
+    loss: str = model_option(
+        "mae", "what is minimized; quantiles have their own", choices=("mae", "mse")
     )
-    loss: str = option(
-        "mae", "what is minimized; quantiles have their own", group="Model", choices=("mae", "mse")
-    )
-    quantiles: tuple[str, ...] = option(
+    quantiles: tuple[str, ...] = model_option(
         (),
         "chances under which the truth may lie, such as 0.1,0.5,0.9: gives intervals; 0.5 is the "
         "forecast",
-        group="Model",
     )
 
     epochs: int = shared("epochs", 30)
     learning_rate: float = shared("learning_rate", 1e-3)
     schedule: str = shared("schedule", "cosine")
     clip: float | None = shared("clip", 1.0)
-    truncate: int | None = option(
-        None,
-        "steps that a gradient reaches back within the window; all when not given",
-        group="Training",
-        at_least=1,
+    truncate: int | None = training_option(
+        None, "steps that a gradient reaches back within the window; all when not given", at_least=1
     )
     split_seed: int = option(
         0, "of the seasonal series; the split goes by time and needs none", at_least=0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.options.config import TrainingConfig, option, shared
+from common.options.config import TrainingConfig, data_option, model_option, shared, training_option
 
 CELLS = ("rnn", "lstm", "gru")
 TASKS = ("adding", "copy")
@@ -14,44 +14,38 @@ _SHORTEST = 2  # steps: the adding task marks one number in either half
 class MemoryConfig(TrainingConfig):
     """What `python -m labs.rnn memory` takes."""
 
-    task: str = option(
+    task: str = data_option(
         "adding",
         "adding: add the two marked numbers among T; copy: recall 10 symbols after T blanks",
-        group="Data",
         choices=TASKS,
     )
-    lengths: tuple[str, ...] = option(
-        ("10", "50", "100"), "the lengths T in steps, with commas between", group="Data"
+    lengths: tuple[str, ...] = data_option(
+        ("10", "50", "100"), "the lengths T in steps, with commas between"
     )
-    updates: int = option(
-        50,
-        "updates in an epoch; each has fresh sequences, so no sequence comes twice",
-        group="Data",
-        at_least=1,
+    updates: int = data_option(
+        50, "updates in an epoch; each has fresh sequences, so no sequence comes twice", at_least=1
     )
 
-    cells: tuple[str, ...] = option(
-        CELLS, "the cells to compare, with commas between", group="Model", choices=CELLS
+    cells: tuple[str, ...] = model_option(
+        CELLS, "the cells to compare, with commas between", choices=CELLS
     )
-    hidden_size: int = option(32, "units", group="Model", at_least=1)
-    orthogonal: bool = option(
-        False, "start with orthogonal recurrent matrices, and forget biases of 1", group="Model"
+    hidden_size: int = model_option(32, "units", at_least=1)
+    orthogonal: bool = model_option(
+        False, "start with orthogonal recurrent matrices, and forget biases of 1"
     )
-    chrono: bool = option(
+    chrono: bool = model_option(
         True,
         "start gated cells with biases that remember for up to T steps; an rnn has no such gate",
-        group="Model",
     )
-    reach: int | None = option(
+    reach: int | None = model_option(
         50,
         "the length T at which is measured how far gradients reach, from each start, with clipping "
         "and without; or none",
-        group="Model",
         at_least=_SHORTEST,
     )
 
-    epochs: int = option(20, "epochs: points of the curves", group="Training", at_least=1)
-    batch_size: int = option(32, "sequences in one update", group="Training", at_least=1)
+    epochs: int = training_option(20, "epochs: points of the curves", at_least=1)
+    batch_size: int = training_option(32, "sequences in one update", at_least=1)
     learning_rate: float = shared("learning_rate", 1e-2)
     schedule: str = shared("schedule", "cosine")
     clip: float | None = shared("clip", 1.0)

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, option, shared
+from common.options.config import (
+    TrainingConfig,
+    data_option,
+    model_option,
+    option,
+    shared,
+    training_option,
+)
 
 EMBEDDED = ("tweets",)
 DOWNLOADS = ("imdb", "nsmc")
@@ -17,97 +24,77 @@ ENCODINGS = ("embedding", "one-hot", "n-gram-bag")
 class SentimentConfig(TrainingConfig):
     """What `python -m labs.rnn sentiment` takes."""
 
-    data: str = option(
+    data: str = data_option(
         "tweets",
         "an embedded set (tweets), a download (imdb, nsmc), or a CSV, TSV or JSONL of your own",
-        group="Data",
     )
-    data_dir: str | None = option(
-        None, "folder with a download's files, where they are there already", group="Data"
+    data_dir: str | None = data_option(
+        None, "folder with a download's files, where they are there already"
     )
-    text_column: str = option("text", "column of a table that holds the texts", group="Data")
-    label_column: str = option("label", "column of a table that holds the labels", group="Data")
-    classes: int = option(
-        2,
-        "of the tweets: 2 (negative, positive) or 3 (neutral too)",
-        group="Data",
-        at_least=2,
-        at_most=3,
+    text_column: str = data_option("text", "column of a table that holds the texts")
+    label_column: str = data_option("label", "column of a table that holds the labels")
+    classes: int = data_option(
+        2, "of the tweets: 2 (negative, positive) or 3 (neutral too)", at_least=2, at_most=3
     )
-    limit: int | None = option(
-        None, "samples to use of the whole set, for a short trial", group="Data", at_least=10
+    limit: int | None = data_option(
+        None, "samples to use of the whole set, for a short trial", at_least=10
     )
-    tokenizer: str = option(
+    tokenizer: str = data_option(
         "basic_english",
         "what a text is cut into; basic_english makes words in lower case, torchtext the same with "
         "that library's own code, in three times the time: both cut Korean at spaces alone, so "
         "that a noun is another word with each particle; jamo are the letters of Hangul",
-        group="Data",
         choices=TOKENIZERS,
     )
-    min_count: int = option(
-        2,
-        "times that a word occurs in the training texts for it to be known",
-        group="Data",
-        at_least=1,
+    min_count: int = data_option(
+        2, "times that a word occurs in the training texts for it to be known", at_least=1
     )
-    max_words: int | None = option(
-        None, "most words, or subwords, in the vocabulary", group="Data", at_least=1
+    max_words: int | None = data_option(
+        None, "most words, or subwords, in the vocabulary", at_least=1
     )
-    max_length: int = option(400, "tokens of a text that networks read", group="Data", at_least=1)
+    max_length: int = data_option(400, "tokens of a text that networks read", at_least=1)
 
-    encoding: str = option(
+    encoding: str = model_option(
         "embedding",
         "how words become numbers; n-gram-bag has no recurrent layer, and no words but n-grams",
-        group="Model",
         choices=ENCODINGS,
     )
-    vectors: str | None = option(
-        None,
-        "a file of pretrained word vectors (GloVe's text), or glove, a download",
-        group="Model",
+    vectors: str | None = model_option(
+        None, "a file of pretrained word vectors (GloVe's text), or glove, a download"
     )
-    freeze_vectors: bool = option(False, "keep pretrained vectors as they are", group="Model")
-    embedding_size: int = option(64, "numbers that stand for a word", group="Model", at_least=1)
-    cell: str = option("lstm", "the recurrent cell", group="Model", choices=CELLS)
-    hidden_size: int = option(64, "units of a layer, per direction", group="Model", at_least=1)
-    layers: int = option(1, "layers on top of each other", group="Model", at_least=1)
-    bidirectional: bool = option(True, "read from right to left too", group="Model")
-    pool: str = option("max", "how the states of a text become one", group="Model", choices=POOLS)
-    dropout: float = option(
-        0.5, "share of numbers that the next layer does not see", group="Model", at_least=0, below=1
+    freeze_vectors: bool = model_option(False, "keep pretrained vectors as they are")
+    embedding_size: int = model_option(64, "numbers that stand for a word", at_least=1)
+    cell: str = model_option("lstm", "the recurrent cell", choices=CELLS)
+    hidden_size: int = model_option(64, "units of a layer, per direction", at_least=1)
+    layers: int = model_option(1, "layers on top of each other", at_least=1)
+    bidirectional: bool = model_option(True, "read from right to left too")
+    pool: str = model_option("max", "how the states of a text become one", choices=POOLS)
+    dropout: float = model_option(
+        0.5, "share of numbers that the next layer does not see", at_least=0, below=1
     )
-    members: int = option(
+    members: int = model_option(
         4,
         "networks side by side, with first weights and dropout of their own, whose answers are "
         "averaged",
-        group="Model",
         at_least=1,
     )
-    n_grams: bool = option(
-        True,
-        "beside them, a linear model on hashed n-grams of words and characters",
-        group="Model",
+    n_grams: bool = model_option(
+        True, "beside them, a linear model on hashed n-grams of words and characters"
     )
-    word_dropout: float = option(
-        0.2, "share of words that are taken as unknown", group="Model", at_least=0, below=1
+    word_dropout: float = model_option(
+        0.2, "share of words that are taken as unknown", at_least=0, below=1
     )
-    gram_dropout: float = option(
-        0.3, "share of n-grams that are left out", group="Model", at_least=0, below=1
+    gram_dropout: float = model_option(
+        0.3, "share of n-grams that are left out", at_least=0, below=1
     )
-    orthogonal: bool = option(
-        True,
-        "start from orthogonal recurrent matrices, and forget gates that are open",
-        group="Model",
+    orthogonal: bool = model_option(
+        True, "start from orthogonal recurrent matrices, and forget gates that are open"
     )
-    label_smoothing: float = option(
-        0.1, "share of a target spread over all classes", group="Model", at_least=0, below=1
+    label_smoothing: float = model_option(
+        0.1, "share of a target spread over all classes", at_least=0, below=1
     )
-    class_weights: str = option(
-        "balanced",
-        "balanced: rare classes count more in the loss",
-        group="Model",
-        choices=("none", "balanced"),
+    class_weights: str = model_option(
+        "balanced", "balanced: rare classes count more in the loss", choices=("none", "balanced")
     )
 
     epochs: int = shared("epochs", 6)
@@ -117,10 +104,9 @@ class SentimentConfig(TrainingConfig):
     ema: float | None = shared("ema", 0.995)
     schedule: str = shared("schedule", "cosine")
     warmup: float = shared("warmup", 1.0)
-    truncate: int | None = option(
+    truncate: int | None = training_option(
         None,
         "steps that a gradient reaches back; all when not given (needs --no-bidirectional)",
-        group="Training",
         at_least=1,
     )
 

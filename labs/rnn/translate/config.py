@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, option, shared
+from common.options.config import TrainingConfig, data_option, model_option, shared, training_option
 
 DATA = ("dates", "addition", "interface-ko", "interface-fr", "multi30k")
 CELLS = ("rnn", "lstm", "gru")
@@ -16,72 +16,63 @@ REVERSALS = ("none", "source", "target", "both")
 class TranslateConfig(TrainingConfig):
     """What `python -m labs.rnn translate` takes."""
 
-    data: str = option(
+    data: str = data_option(
         "dates",
         "dates, addition, interface-ko, interface-fr, multi30k (a download), or a table of pairs "
         "(.tsv, .txt, .csv, .jsonl)",
-        group="Data",
     )
-    source_column: str = option(
+    source_column: str = data_option(
         "source",
         "column of a table that holds what is translated: its name, or its number from 1 on where "
         "the first row has data already",
-        group="Data",
     )
-    target_column: str = option(
-        "target", "column of a table that holds the translations, likewise", group="Data"
+    target_column: str = data_option(
+        "target", "column of a table that holds the translations, likewise"
     )
-    data_dir: str | None = option(
-        None, "folder of files downloaded before; the cache when not given", group="Data"
+    data_dir: str | None = data_option(
+        None, "folder of files downloaded before; the cache when not given"
     )
-    limit: int | None = option(
-        None, "pairs to use of the whole set, for a short trial", group="Data", at_least=10
+    limit: int | None = data_option(
+        None, "pairs to use of the whole set, for a short trial", at_least=10
     )
-    tokenizer: str = option(
+    tokenizer: str = data_option(
         "characters",
         "what both texts are cut into; basic_english makes words in lower case, torchtext the same "
         "with that library's own code, in three times the time: both cut Korean at spaces alone; "
         "jamo are the letters of Hangul",
-        group="Data",
         choices=TOKENIZERS,
     )
-    max_words: int | None = option(
-        None, "most tokens to know of each side; all, or 8000 subwords", group="Data", at_least=1
+    max_words: int | None = data_option(
+        None, "most tokens to know of each side; all, or 8000 subwords", at_least=1
     )
-    min_count: int = option(
-        1, "times a token must occur in the training texts to be known", group="Data", at_least=1
+    min_count: int = data_option(
+        1, "times a token must occur in the training texts to be known", at_least=1
     )
-    max_length: int = option(
-        150,
-        "characters of a source or a target; longer pairs are left out",
-        group="Data",
-        at_least=1,
+    max_length: int = data_option(
+        150, "characters of a source or a target; longer pairs are left out", at_least=1
     )
-    reverse: str = option(
+    reverse: str = data_option(
         "none",
         "which side is read or written from its end (the figures are of the text as it is)",
-        group="Data",
         choices=REVERSALS,
     )
 
-    cell: str = option("gru", "of encoder and decoder", group="Model", choices=CELLS)
-    attention: str = option(
+    cell: str = model_option("gru", "of encoder and decoder", choices=CELLS)
+    attention: str = model_option(
         "luong",
         "how the decoder looks at the source; bahdanau does so before each step, and is slower",
-        group="Model",
         choices=ATTENTIONS,
     )
-    embedding_size: int = option(64, "features of a token", group="Model", at_least=1)
-    hidden_size: int = option(
-        128, "units of a layer; of the encoder, in each direction", group="Model", at_least=1
+    embedding_size: int = model_option(64, "features of a token", at_least=1)
+    hidden_size: int = model_option(
+        128, "units of a layer; of the encoder, in each direction", at_least=1
     )
-    layers: int = option(1, "of the encoder, and of the decoder", group="Model", at_least=1)
-    bidirectional: bool = option(True, "let the encoder read from right to left too", group="Model")
-    dropout: float = option(
+    layers: int = model_option(1, "of the encoder, and of the decoder", at_least=1)
+    bidirectional: bool = model_option(True, "let the encoder read from right to left too")
+    dropout: float = model_option(
         0.0,
         "share of embeddings, of states between layers and of features before the output that "
         "training does not see",
-        group="Model",
         at_least=0,
         below=1,
     )
@@ -91,32 +82,23 @@ class TranslateConfig(TrainingConfig):
     schedule: str = shared("schedule", "cosine")
     warmup: float = shared("warmup", 0.5)
     clip: float | None = shared("clip", 1.0)
-    teacher_forcing: float = option(
+    teacher_forcing: float = training_option(
         1.0,
         "share of target tokens that the decoder is given in the first epoch; in place of the "
         "others it reads what it wrote itself",
-        group="Training",
         at_least=0,
         at_most=1,
     )
-    teacher_forcing_end: float = option(
-        1.0,
-        "the share in the last epoch; it moves in a straight line",
-        group="Training",
-        at_least=0,
-        at_most=1,
+    teacher_forcing_end: float = training_option(
+        1.0, "the share in the last epoch; it moves in a straight line", at_least=0, at_most=1
     )
 
-    beam: int = option(
-        1,
-        "beginnings kept in search of the best translation; 1 is greedy",
-        group="Model",
-        at_least=1,
+    beam: int = model_option(
+        1, "beginnings kept in search of the best translation; 1 is greedy", at_least=1
     )
-    length_penalty: float = option(
+    length_penalty: float = model_option(
         0.6,
         "how much longer translations are favored in beam search (Wu et al. 2016); 0 is not at all",
-        group="Model",
         at_least=0,
     )
 
