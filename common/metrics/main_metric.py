@@ -1,6 +1,6 @@
 """The network held against baselines on the same samples, with intervals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,36 @@ class MainMetric:
                     int((theirs_right & ~mine_right).sum()),
                 ]
         return found
+
+    def measure_runs(self, runs: Sequence[Array]) -> dict[str, Any]:
+        """Return the mean figure of runs that differ in their seeds, its interval, and of each run.
+
+        Args:
+            runs: the statistics of each.
+        """
+        figures = [float(self.figure(rows)) for rows in runs]
+        interval = metrics.seeds_interval(runs, figure=self.figure, resamples=self.resamples)
+        return {
+            self.name: float(np.mean(figures)),
+            f"{self.name}_interval": list(interval),
+            f"{self.name}_of_seeds": figures,
+        }
+
+    def compare_runs(self, runs: Sequence[Array], others: Sequence[Array]) -> dict[str, Any]:
+        """Return how much better runs are than others, positive where they are, and the interval.
+
+        Args:
+            runs: the statistics of each.
+            others: likewise, of the same samples: runs with the same seeds, or a single one.
+        """
+        sign = 1 if self.larger_is_better else -1
+
+        ours, theirs = (np.array([self.figure(rows) for rows in each]) for each in (runs, others))
+        interval = metrics.seeds_interval(
+            runs, others, figure=self.figure, resamples=self.resamples
+        )
+        ends = sorted(sign * end for end in interval)
+        return {"difference": float(sign * (ours - theirs).mean()), "difference_interval": ends}
 
     def _measured(self, statistics: Array) -> dict[str, Any]:
         if self.interval is not None:

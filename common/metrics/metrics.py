@@ -346,8 +346,15 @@ def paired_difference(
     return Difference(difference(a, b, *shared), low, high)
 
 
-def seeds_interval(values: Array, *, seed: int = 0, resamples: int = 2000) -> Interval:
-    """Return the 95 % bootstrap interval of the mean over runs and samples.
+def seeds_interval(
+    runs: Sequence[Array] | Array,
+    others: Sequence[Array] | Array | None = None,
+    *,
+    figure: Callable[[Array], float] = mean,
+    seed: int = 0,
+    resamples: int = 2000,
+) -> Interval:
+    """Return the 95 % bootstrap interval of a figure's mean over runs, or of a difference of two.
 
     Runs and samples are drawn independently with replacement (Owen 2007, "The pigeonhole
     bootstrap"), so the interval counts both which samples were there to test on and which seeds
@@ -355,17 +362,29 @@ def seeds_interval(values: Array, *, seed: int = 0, resamples: int = 2000) -> In
     less than their spread.
 
     Args:
-        values: (runs, N), such as whether each run is right on each sample; for two kinds of runs
-            with the same seeds, the differences.
+        runs: of each run its rows, (N, ...), such as whether it is right on each sample.
+        others: the same of other runs with the same seeds, or of one run, on the same samples, if
+            the difference from them is asked for; the same runs and samples are drawn of both.
+        figure: called with the drawn rows of a run; `mean`, the default, is fast.
         seed: the same seed gives the same interval.
         resamples: how many times runs and samples are drawn.
     """
-    runs, rows = values.shape
+    samples = len(runs[0])
+    if figure is mean:
+        values = np.asarray(runs) - (0.0 if others is None else np.asarray(others))
+
+    def measure(drawn: Array) -> Array:
+        if figure is mean:
+            weights = np.bincount(drawn, minlength=samples) / samples
+            return np.asarray(values @ weights)
+        figures = np.array([figure(rows[drawn]) for rows in runs])
+        return figures - (0.0 if others is None else [figure(rows[drawn]) for rows in others])
+
     generator = np.random.default_rng(seed)
     means = np.empty(resamples)
     for number in range(resamples):
-        drawn = np.bincount(generator.integers(rows, size=rows), minlength=rows) / rows
-        means[number] = (values @ drawn)[generator.integers(runs, size=runs)].mean()
+        figures = measure(generator.integers(samples, size=samples))
+        means[number] = figures[generator.integers(len(figures), size=len(figures))].mean()
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 

@@ -1,43 +1,81 @@
-"""A run made of runs: what a comparison compares, each member a run of its own in `members/`.
+"""A run made of runs: a comparison trains variants of a config, and judges all by one rule.
 
-A kind of comparison derives from `Members` and says what it trains, and what it makes of that.
-Members that are finished are not trained again, so the whole can be stopped and gone on with.
+A kind of comparison derives from `Comparison` and says what varies, and what else is measured and
+shown of a variant. Each variant is trained once for each seed; each of these runs is a member, a
+run of its own in `members/`. Members that are finished are not trained again, so a comparison can
+be stopped and gone on with.
 """
 
 import dataclasses
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import ABC
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import click
 
 from common.errors import ConfigError
 from common.files import write_text
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
 from common.options import terminal
 from common.options.config import TrainingConfig, build, read_toml, to_toml
+from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
 from common.runs import folder as runs
 from common.runs.conclude import conclusion_of
 from common.runs.folder import Run
-from common.runs.job import Job, Splits
+from common.runs.job import Job, Outputs, Splits
 from common.training.compute import Compute
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RULE = "seeds and test items"
+"""How variants are judged; comparisons that older versions made were judged by other rules."""
+
 C = TypeVar("C", bound=TrainingConfig)
+M = TypeVar("M", bound=TrainingConfig)
 Jobs = Mapping[str, Any]  # the jobs of the members by the member's name
+Entry = Mapping[str, Any]  # what was measured of a variant
+Difference = tuple[float, Sequence[float]]  # with its interval
 
 
-class Members(ABC, Generic[C]):
+class Tested(NamedTuple):
+    """The finished runs of a variant, which differ in their seeds, on the test split."""
+
+    jobs: Sequence[Any]  # with their best weights in the model
+    splits: Splits
+    outputs: Sequence[Outputs]  # what the task of each collects of the test split
+    rows: Sequence[Array]  # of each what its test items add to the main metric, (N, ...)
+
+
+class Comparison(ABC, Generic[C]):
     """A run made of runs.
+
+        class Depths(Comparison[DepthsConfig]):
+            lab, verb, config_type, member = "rnn", "compare-depths", DepthsConfig, Sentiment
+            main_metric = BALANCED_ACCURACY
+            heading, about = "Depths", "What varies is the number of layers."
+
+            @classmethod
+            def variants(cls, config):
+                return {f"{layers} layers": {"layers": layers} for layers in (1, 2, 3)}
 
     Attributes:
         lab: the lab's name.
         verb: the command that trains it.
-        config_type: the class of its config.
+        config_type: the class of its config: that of its members, with more options.
         recipes: values by the recipe's name.
         member: the class of its members' job.
+        main_metric: by which variants are compared.
+        heading: what the report is called.
+        about: sentences for the report that say what is compared, and what to look at.
+        by_validation: whether the others are compared with the variant that is best on
+            validation, not with the first.
         run: the run folder.
         config: of the whole.
     """
@@ -47,6 +85,10 @@ class Members(ABC, Generic[C]):
     config_type: ClassVar[type[Any]]
     recipes: ClassVar[commands.Recipes] = {}
     member: ClassVar[type[Job[Any, Any]]]
+    main_metric: ClassVar[MainMetric]
+    heading: ClassVar[str]
+    about: ClassVar[str]
+    by_validation: ClassVar[bool] = False
 
     def __init__(self, run: Run, config: C):
         self.run, self.config = run, config
@@ -54,30 +96,35 @@ class Members(ABC, Generic[C]):
     # --- what a kind of comparison says ---------------------------------------------------------
 
     @classmethod
-    @abstractmethod
-    def plan(cls, config: C) -> dict[str, Any]:
-        """Return the config of each member by its name, in the order in which they train.
+    def variants(cls, config: C) -> dict[str, dict[str, Any]]:
+        """Return the values of each variant that differ from the config's, by its name.
 
         Raises:
             ConfigError: such a config has nothing to compare.
         """
+        return {}
 
     @classmethod
-    @abstractmethod
+    def name_member(cls, config: C, variant: str, seed: int) -> str:
+        """Return the name of a run, which is also that of its folder."""
+        name = variant.replace(":", "-")
+        return f"{name}-{seed}" if hasattr(config, "seeds") else name
+
+    @classmethod
+    def plan(cls, config: C) -> dict[str, Any]:
+        """Return the config of each member by its name, in the order in which they train."""
+        return {
+            cls.name_member(config, variant, seed): narrow(
+                config, cls.member.config_type, **changes, seed=seed
+            )
+            for variant, changes in cls.variants(config).items()
+            for seed in list_seeds(config)
+        }
+
+    @classmethod
     def stem(cls, config: C) -> str:
         """Return what run folders are named after."""
-
-    @abstractmethod
-    def measure(self, jobs: Jobs) -> dict[str, Any]:
-        """Return what metrics.json says of the finished members, but for the seconds."""
-
-    @abstractmethod
-    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
-        """Draw the figures, and write the report."""
-
-    @abstractmethod
-    def show(self, metrics: Mapping[str, Any]) -> None:
-        """Print the result."""
+        return f"{cls.verb}-{Path(getattr(config, 'data', '')).stem}"
 
     @classmethod
     def located(cls, config: C) -> C:
@@ -110,6 +157,184 @@ class Members(ABC, Generic[C]):
         conclusion_of(job).conclude_member(splits)
         return True
 
+    def measure_variant(self, tested: Tested) -> dict[str, Any]:
+        """Return what else is measured of a variant."""
+        return {}
+
+    def measure_others(self, jobs: Jobs) -> dict[str, tuple[dict[str, Any], Sequence[Array]]]:
+        """Return what is compared beside the variants, and is no network.
+
+        Args:
+            jobs: the finished members.
+
+        Returns:
+            By the name, figures as of a variant, and its rows as in `Tested`.
+        """
+        return {}
+
+    def show_variant(self, entry: Entry) -> dict[str, str]:
+        """Return what the table shows of a variant, by the column; an empty column is left out."""
+        name, label, text = self.main_metric.name, self.main_metric.label, self.main_metric.text
+        return {
+            f"validation {label}": text(entry[f"validation_{name}"]),
+            f"test {label}": text(entry[name]),
+            "95 % interval": " to ".join(map(text, entry.get(f"{name}_interval", ()))),
+            "difference (95 %)": show_difference(entry),
+        }
+
+    def sections(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> list[Section]:
+        """Return what else the report shows.
+
+        Args:
+            jobs: the finished members.
+            metrics: what metrics.json holds.
+            save_picture: saves a figure, and returns it for a section.
+        """
+        return []
+
+    def translate(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what metrics.json of an older version holds as this version writes it."""
+        return {"rule": RULE, **metrics}
+
+    # --- what all of them do, unless they are of another kind -----------------------------------
+
+    def measure(self, jobs: Jobs) -> dict[str, Any]:
+        """Return what metrics.json says of the finished members, but for the seconds.
+
+        Of each variant that is its figure, and the difference from the one of reference.
+        """
+        found = {name: self._test(mine) for name, mine in self.group_jobs(jobs).items()}
+        found |= self.measure_others(jobs)
+        compared = {name: entry for name, (entry, _) in found.items()}
+        reference = self.reference(compared)
+        for name, (entry, rows) in found.items():
+            if name != reference:
+                entry |= self.main_metric.compare_runs(rows, found[reference][1])
+        source = next(iter(jobs.values())).card.source
+        seeds = len(list_seeds(self.config))
+        return {"compared": compared, "rule": RULE, "source": source, "seeds": seeds}
+
+    def reference(self, compared: Mapping[str, Entry]) -> str:
+        """Return the variant with which the others are compared."""
+        if self.by_validation:
+            return find_best(compared, self.main_metric)
+        return next(iter(compared))
+
+    def title(self, metrics: Mapping[str, Any]) -> str:
+        """Return what the report is called."""
+        return f"{self.heading}: {metrics['source']}"
+
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
+        """Say which variants are better or worse than another, and which cannot be told apart."""
+        compared, label = metrics["compared"], self.main_metric.label
+        first = self.reference(compared)
+        said = []
+        if self.by_validation:
+            figure = self.main_metric.text(compared[first][self.main_metric.name])
+            said.append(f"{first} has the best validation {label}; on test it has {figure}.")
+        said += describe_differences(
+            list_differences(compared),
+            f"Better than {first} by test {label}",
+            f"Not to be told apart from {first} by test {label}",
+            f"Worse than {first} by test {label}",
+        )
+        if metrics["rule"] != RULE:
+            said.append(_describe_rule(metrics["rule"]))
+        return " ".join(said)
+
+    def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """Return columns, and a row for each variant."""
+        rows = [
+            {"": name, **self.show_variant(entry)} for name, entry in metrics["compared"].items()
+        ]
+        columns = [column for column in rows[0] if any(row[column] for row in rows)]
+        return columns, [[row[column] for column in columns] for row in rows]
+
+    def overview(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> Section:
+        """Show the variants in a table and side by side, and their learning curves."""
+        from common.report import plots
+
+        name, label = self.main_metric.name, self.main_metric.label
+        compared, rule = metrics["compared"], _describe_rule(metrics["rule"])
+        histories = {
+            variant: [job.run.history for job in mine]
+            for variant, mine in self.group_jobs(jobs).items()
+        }
+        text = (
+            f"{metrics['source']}. {self.about} Runs of each variant: {metrics['seeds']}, which "
+            "share one split; the best epoch is chosen on validation, and the test split is used "
+            f"once a run. Figures are means over the seeds. {rule}"
+        )
+        pictures = (
+            save_picture(
+                "compared",
+                f"Test {label}; in color what the others are compared with. {rule}",
+                draw_bars(compared, name, f"test {label}", self.reference(compared)),
+            ),
+            save_picture(
+                "curves",
+                f"Validation {label} after each epoch, a line for each seed.",
+                plots.histories(histories, f"validation/{name}", label),
+            ),
+        )
+        return Section("Side by side", text, Table(*self.table(metrics)), pictures)
+
+    def show(self, metrics: Mapping[str, Any]) -> None:
+        """Print the table, and what came out."""
+        terminal.show_table(metrics["source"], *self.table(metrics))
+        terminal.say(self.verdict(metrics))
+
+    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
+        """Draw the pictures, and write the report; the arguments are those of `sections`."""
+        from common.runs import sections
+
+        save_picture = PictureSaver(self.run.figures)
+        parts = [
+            self.overview(jobs, metrics, save_picture),
+            *self.sections(jobs, metrics, save_picture),
+            *sections.settings(self.run),
+        ]
+        sections.write_report(self.run, self.title(metrics), self.verdict(metrics), parts)
+
+    def group_jobs(self, jobs: Jobs) -> dict[str, list[Any]]:
+        """Return the jobs of each variant, one for each seed, where all of them have finished."""
+        config = self.config
+        members = {
+            variant: [self.name_member(config, variant, seed) for seed in list_seeds(config)]
+            for variant in self.variants(config)
+        }
+        return {
+            variant: [jobs[name] for name in names]
+            for variant, names in members.items()
+            if all(name in jobs for name in names)
+        }
+
+    def _test(self, jobs: Sequence[Any]) -> tuple[dict[str, Any], Sequence[Array]]:
+        """Return the figures of a variant, and its rows as in `Tested`."""
+        metric, splits = self.main_metric, jobs[0].load_splits()
+        targets = jobs[0].targets(splits["test"])
+        outputs = []
+        for job in jobs:
+            job.load_best()
+            outputs.append(job.predict_splits(splits, ["test"])["test"])
+        rows = [
+            metric.statistics(job.decide(each), targets)
+            for job, each in zip(jobs, outputs, strict=True)
+        ]
+        found = [job.run.read("metrics") for job in jobs]
+        entry = {
+            **metric.measure_runs(rows),
+            f"validation_{metric.name}": fmean(each["validation"][metric.name] for each in found),
+            "parameters": sum(p.numel() for p in jobs[0].model.parameters()),
+            "seconds": fmean(each["seconds"]["train"] for each in found),
+            **self.measure_variant(Tested(jobs, splits, outputs, rows)),
+        }
+        return entry, rows
+
     # --- what all of them do --------------------------------------------------------------------
 
     @classmethod
@@ -141,7 +366,7 @@ class Members(ABC, Generic[C]):
             program = f"python -m labs.{cls.lab} {cls.verb}"
             with whole.run.locked(), terminal.saved_in(whole.run.path, program):
                 whole.train(device, begun)
-        whole.show(whole.run.read("metrics"))
+        whole.show(whole.translate(whole.run.read("metrics")))
         click.echo(f"Report: {whole.run.report}")
 
     @classmethod
@@ -190,7 +415,7 @@ class Members(ABC, Generic[C]):
             RunError: there is no such run, or it is not finished.
         """
         whole = cls.reopen(path)
-        metrics = whole.run.read("metrics")
+        metrics = whole.translate(whole.run.read("metrics"))
         members = {name: whole._member(name, "cpu") for name in cls.plan(whole.config)}
         jobs = {name: job for name, job in members.items() if job.run.finished}
         whole.write_report(jobs, metrics)
@@ -214,12 +439,115 @@ class Members(ABC, Generic[C]):
                 jobs[name] = job
         concluding = time.perf_counter()
         seconds = [job.run.read("metrics")["seconds"] for job in jobs.values()]
-        metrics = {**self.measure(jobs), "seconds": {"train": 0.0, "total": 0.0}}
-        metrics["seconds"]["train"] = sum(each["train"] for each in seconds)
+        metrics = self.measure(jobs)
         self.write_report(jobs, metrics)
         total = prepared + sum(each["total"] for each in seconds)
-        metrics["seconds"]["total"] = total + time.perf_counter() - concluding
+        metrics["seconds"] = {
+            "train": sum(each["train"] for each in seconds),
+            "total": total + time.perf_counter() - concluding,
+        }
         self.run.write("metrics", metrics)
 
     def _member(self, name: str, device: str | None) -> Any:
         return self.member.member(self.run, name, self.plan(self.config)[name], device)
+
+
+def list_seeds(config: TrainingConfig) -> range:
+    """Return the seeds of each variant; a config without a number of them names one."""
+    return range(config.seed, config.seed + getattr(config, "seeds", 1))
+
+
+def narrow(config: TrainingConfig, kind: type[M], **changes: Any) -> M:
+    """Return the config of a member, which has some of the fields of the comparison's.
+
+    Args:
+        config: of the comparison.
+        kind: the class of the member's.
+        changes: values that differ.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(kind)}
+    return kind(**{**values, "name": None, **changes})
+
+
+def find_best(compared: Mapping[str, Entry], metric: MainMetric) -> str:
+    """Return the name with the best figure on validation, of equal ones the first."""
+    choose = max if metric.larger_is_better else min
+    return choose(compared, key=lambda name: float(compared[name][f"validation_{metric.name}"]))
+
+
+def time_each(call: Callable[[Any], object], items: Sequence[Any]) -> float:
+    """Return the median time of a call with one item in milliseconds; one more call warms up."""
+    seconds = []
+    for item in [items[0], *items]:
+        begun = time.perf_counter()
+        call(item)
+        seconds.append(time.perf_counter() - begun)
+    return 1000 * median(seconds[1:])
+
+
+def judge(interval: Sequence[float]) -> int:
+    """Return 1 or -1 where an interval is above or below 0, and 0 where it holds it."""
+    return int(interval[0] > 0) - int(interval[1] < 0)
+
+
+def list_differences(
+    compared: Mapping[str, Entry], name: str = "difference"
+) -> dict[str, Difference]:
+    """Return differences with their intervals, by the variant that has one."""
+    return {
+        variant: (entry[name], entry[f"{name}_interval"])
+        for variant, entry in compared.items()
+        if name in entry
+    }
+
+
+def show_difference(entry: Entry, name: str = "difference") -> str:
+    """Write a difference with its interval; nothing where there is none."""
+    return terminal.lead_text(entry[name], entry[f"{name}_interval"]) if name in entry else ""
+
+
+def describe_differences(
+    differences: Mapping[str, Difference], better: str, level: str, worse: str
+) -> Iterator[str]:
+    """Say which differences are shown to be above 0, which are not shown, and which below.
+
+    Args:
+        differences: with their intervals, by the name.
+        better: what those above 0 are, at the beginning of a sentence.
+        level: see `better`.
+        worse: see `better`.
+    """
+    for place, words in ((1, better), (0, level), (-1, worse)):
+        named = [
+            f"{name} {terminal.lead_text(difference, interval)}"
+            for name, (difference, interval) in differences.items()
+            if judge(interval) == place
+        ]
+        if named:
+            yield f"{words}: {', '.join(named)}."
+
+
+def draw_bars(
+    compared: Mapping[str, Entry], name: str, label: str, reference: str | None = None
+) -> "Figure":
+    """Draw a figure of each variant with its interval, or from the lowest seed to the highest.
+
+    Args:
+        compared: what was measured, by the variant.
+        name: of the figure, whose interval is `NAME_interval`, and seeds `NAME_of_seeds`.
+        label: names the figure, with its unit.
+        reference: the variant that is colored; the first when not given.
+    """
+    from common.report import plots
+
+    entries = []
+    for variant, entry in compared.items():
+        ends = entry.get(f"{name}_interval") or sorted(entry[f"{name}_of_seeds"])
+        entries.append(plots.Bar(variant, entry[name], (ends[0], ends[-1])))
+    return plots.bars(entries, label, list(compared).index(reference) if reference else 0)
+
+
+def _describe_rule(rule: str) -> str:
+    if rule == RULE:
+        return f"Intervals of 95 % are bootstraps over {RULE}."
+    return f"Judged by {rule}, as comparisons were then."

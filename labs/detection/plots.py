@@ -262,15 +262,15 @@ def speed(compared: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw detectors by their time for an image and their test mAP50-95.
 
     Args:
-        compared: by the detector's name its `milliseconds`, `parameters` and `test` figures.
+        compared: by the detector's name its `milliseconds`, `parameters`, and mAP with interval.
     """
     figure = Figure(figsize=(_WIDTH, 4), layout="constrained")
     axes = figure.subplots()
     largest = max(found["parameters"] for found in compared.values())
     for place, (name, found) in enumerate(compared.items()):
-        at, color = (found["milliseconds"], found["test"]["map50_95"]), _LINES[place % len(_LINES)]
+        at, color = (found["milliseconds"], found["map50_95"]), _LINES[place % len(_LINES)]
         area = 30 + 900 * found["parameters"] / largest
-        axes.vlines(at[0], *found["test"]["map50_95_interval"], color=color, linewidth=1)
+        axes.vlines(at[0], *found["map50_95_interval"], color=color, linewidth=1)
         axes.scatter(*at, s=area, color=color, alpha=0.5)
         text = f"{short(drawable(name), 24)}\n{_count(found['parameters'])}"
         offset = (math.sqrt(area) / 2 + 4, 0)

@@ -7,8 +7,7 @@ What is left out decides how well anomalies are found, so one class alone shows 
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, Self
 
@@ -16,17 +15,14 @@ import numpy as np
 
 from common.errors import ConfigError
 from common.options import terminal
-from common.report import html as report
-from common.report import plots
 from common.report.html import PictureSaver, Section, Table
-from common.runs import sections
-from common.runs.comparison import Jobs, Members
+from common.runs import comparison
+from common.runs.comparison import Jobs, narrow
 from common.suggest import suggest
 from labs.autoencoder.config import UNTOLD, AutoencoderConfig, CompareAnomaliesConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import anomalies
 from labs.autoencoder.views.material import Material
-from labs.autoencoder.views.plots import anomaly_plots
 
 _COLUMNS = (
     "left out",
@@ -44,16 +40,17 @@ _COLUMNS = (
 _SCORES = {"network": "", "PCA": "pca_", "nearest training image, pixels": "nearest_pixels_"}
 
 
-class Comparison(Members[CompareAnomaliesConfig]):
+class Comparison(comparison.Comparison[CompareAnomaliesConfig]):
     """Runs of which each leaves out one class."""
 
     lab, verb = "autoencoder", "compare-anomalies"
     config_type, member, recipes = CompareAnomaliesConfig, Compression, UNTOLD
+    heading = "Each class left out"
 
     @classmethod
     def start(cls, config: CompareAnomaliesConfig, command: Sequence[str] = ()) -> Self:
         """Make a new run folder, with all classes of the data in the config that names none."""
-        _, card = Compression.load(_member(config))
+        _, card = Compression.load(narrow(config, AutoencoderConfig))
         classes = tuple(unicodedata.normalize("NFC", name) for name in config.classes)
         unknown = [name for name in classes if name not in card.classes]
         if unknown or not card.classes:
@@ -69,31 +66,41 @@ class Comparison(Members[CompareAnomaliesConfig]):
         return super().start(replace(config, classes=classes or card.classes), command)
 
     @classmethod
-    def plan(cls, config: CompareAnomaliesConfig) -> dict[str, AutoencoderConfig]:
-        """Return a config for each class, under its number and what of its name suits a folder."""
-        base = _member(config)
-        return {
-            f"{number}-{_folder(name)}": replace(base, without=(name,))
-            for number, name in enumerate(config.classes, 1)
-        }
+    def variants(cls, config: CompareAnomaliesConfig) -> dict[str, dict[str, Any]]:
+        """Return the classes that are left out."""
+        return {name: {"without": (name,)} for name in config.classes}
 
     @classmethod
-    def stem(cls, config: CompareAnomaliesConfig) -> str:
-        """Name the command and the data."""
-        return f"{cls.verb}-{Path(config.data).stem}"
+    def name_member(cls, config: CompareAnomaliesConfig, variant: str, seed: int) -> str:
+        """Return the number of a class, and what of its name suits the name of a folder."""
+        name = re.sub(r"[^\w.+-]+", "-", variant)[:40]
+        return f"{config.classes.index(variant) + 1}-{name}"
 
     def measure(self, jobs: Jobs) -> dict[str, Any]:
         """Return a row of figures for each class, from the worst detected to the best."""
-        found = [_measured(name, job) for name, job in jobs.items()]
+        found = [_measure_class(name, job) for name, job in jobs.items()]
         rows = [{**each, "known_error": _known_error(each["class"], found)} for each in found]
         rows.sort(key=lambda row: row["auroc"])
         first = next(iter(jobs.values()))
         source = first.card.source.removesuffix(f", without {first.config.without[0]}")
         return {"classes": rows, "source": source}
 
-    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
+    def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """Return columns, and a row for each class."""
+        return list(_COLUMNS), table(metrics["classes"])
+
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
+        """Say which classes go unnoticed."""
+        return verdict(metrics["classes"])
+
+    def overview(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> Section:
         """Show the classes in a table, and their AUROC in a picture."""
-        rows, save_picture = metrics["classes"], PictureSaver(self.run.figures)
+        from common.report import plots
+        from labs.autoencoder.views.plots import anomaly_plots
+
+        rows = metrics["classes"]
         histories = {row["class"]: [jobs[row["member"]].run.history] for row in rows}
         text = (
             f"{metrics['source']}. Each row is a run of its own that never saw the class, from the "
@@ -116,31 +123,10 @@ class Comparison(Members[CompareAnomaliesConfig]):
                 plots.histories(histories, "validation/mse", "mean squared error"),
             ),
         )
-        parts = [
-            Section("Each class left out", text, Table(list(_COLUMNS), table(rows)), pictures),
-            *sections.settings(self.run),
-        ]
-        html = report.render(self.verb, f"Run {self.run.path.name}", verdict(rows), parts)
-        report.write(self.run.report, html)
-
-    def show(self, metrics: Mapping[str, Any]) -> None:
-        """Print the table, and which classes go unnoticed."""
-        terminal.show_table(metrics["source"], list(_COLUMNS), table(metrics["classes"]))
-        terminal.say(verdict(metrics["classes"]))
+        return Section("Each class left out", text, Table(*self.table(metrics)), pictures)
 
 
-def _member(config: CompareAnomaliesConfig) -> AutoencoderConfig:
-    """Return what the members share."""
-    shared = {field.name: getattr(config, field.name) for field in fields(AutoencoderConfig)}
-    return AutoencoderConfig(**{**shared, "name": None})
-
-
-def _folder(name: str) -> str:
-    """Return what of a class's name suits the name of a folder."""
-    return re.sub(r"[^\w.+-]+", "-", name)[:40]
-
-
-def _measured(name: str, job: Compression) -> dict[str, Any]:
+def _measure_class(name: str, job: Compression) -> dict[str, Any]:
     job.load_best()
     material = Material(job, job.load_splits())
     scores = anomalies.simple_scores(material)

@@ -1,52 +1,39 @@
 """Sizes of the latents side by side: how small an image can get, and what PCA does with as much."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.options import terminal
 from common.options.terminal import figure_text
-from common.report import html as report
 from common.report.html import PictureSaver, Section, Table
-from common.runs import sections
-from common.runs.comparison import Jobs, Members
+from common.runs.comparison import Comparison, Jobs
 from common.runs.job import Splits
 from labs.autoencoder import baselines
-from labs.autoencoder.compare import size_plots
-from labs.autoencoder.config import SWEPT, AutoencoderConfig, SweepConfig
+from labs.autoencoder.config import SWEPT, SweepConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.results import share, share_text
 from labs.autoencoder.views import probe, representations
 from labs.autoencoder.views.material import Material, sampled
-from labs.autoencoder.views.plots.traversal_plots import Curve
 
 _MOST_PROBED = 10_000  # training images of a probe
 
 Entries = Mapping[str, Mapping[str, Any]]  # what was measured, by the size as text
 
 
-class Sweep(Members[SweepConfig]):
+class Sweep(Comparison[SweepConfig]):
     """The same model with latents of several sizes, each against PCA of that size."""
 
     lab, verb = "autoencoder", "sweep"
     config_type, member, recipes = SweepConfig, Compression, SWEPT
 
     @classmethod
-    def plan(cls, config: SweepConfig) -> dict[str, AutoencoderConfig]:
-        """Return the config of each by its size and seed."""
-        shared = {field.name: getattr(config, field.name) for field in fields(AutoencoderConfig)}
-        base = AutoencoderConfig(**{**shared, "name": None})
-        return {
-            _member(size, seed): replace(base, latent_size=int(size), seed=seed)
-            for size in config.sizes
-            for seed in _seeds(config)
-        }
+    def variants(cls, config: SweepConfig) -> dict[str, dict[str, Any]]:
+        """Return the sizes."""
+        return {str(int(size)): {"latent_size": int(size)} for size in config.sizes}
 
     @classmethod
     def stem(cls, config: SweepConfig) -> str:
@@ -57,15 +44,27 @@ class Sweep(Members[SweepConfig]):
         """Return error and probe of each size, of the network and of PCA."""
         first = next(iter(jobs.values()))
         splits = first.load_splits()
-        sizes = {
-            size: _measured([jobs[_member(size, seed)] for seed in _seeds(self.config)], splits)
-            for size in sorted(self.config.sizes, key=int)
-        }
+        groups = sorted(self.group_jobs(jobs).items(), key=lambda each: int(each[0]))
+        sizes = {size: _measure_size(mine, splits) for size, mine in groups}
         return {"sizes": sizes, "model": first.config.title, "source": first.card.source}
 
-    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
+    def title(self, metrics: Mapping[str, Any]) -> str:
+        """Name the model."""
+        return f"{metrics['model']}: sizes of the latents"
+
+    def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """Return columns, and a row for each size."""
+        return table(metrics["sizes"])
+
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
+        """Say where the network beats PCA."""
+        return verdict(metrics)
+
+    def overview(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> Section:
         """Show the sizes in a table, and draw error and probe against them."""
-        entries, save_picture = metrics["sizes"], PictureSaver(self.run.figures)
+        entries = metrics["sizes"]
         text = (
             f"{metrics['source']}. Each size is a run of its own; all see the same split, the best "
             "epoch is chosen on validation, and PCA is fitted on the same training images. The "
@@ -92,32 +91,13 @@ class Sweep(Members[SweepConfig]):
                     _figure(metrics, "probe", "accuracy of a linear probe"),
                 )
             )
-        parts = [
-            Section("Sizes", text, Table(*table(entries)), pictures),
-            *sections.settings(self.run),
-        ]
-        title = f"{metrics['model']}: sizes of the latents"
-        html = report.render(title, f"Run {self.run.path.name}", verdict(metrics), parts)
-        report.write(self.run.report, html)
-
-    def show(self, metrics: Mapping[str, Any]) -> None:
-        """Print the table, and where the network beats PCA."""
-        terminal.show_table(metrics["source"], *table(metrics["sizes"]))
-        terminal.say(verdict(metrics))
-
-
-def _seeds(config: SweepConfig) -> range:
-    return range(config.seed, config.seed + config.seeds)
-
-
-def _member(size: str, seed: int) -> str:
-    return f"{int(size)}-{seed}"
+        return Section("Sizes", text, Table(*table(entries)), pictures)
 
 
 # --- figures ------------------------------------------------------------------------------------
 
 
-def _measured(jobs: Sequence[Compression], splits: Splits) -> dict[str, Any]:
+def _measure_size(jobs: Sequence[Compression], splits: Splits) -> dict[str, Any]:
     """Return the figures of a size: of its runs, which differ in their seeds, and of PCA."""
     for job in jobs:
         job.load_best()
@@ -265,7 +245,10 @@ def _listed(sizes: Sequence[str]) -> str:
     return f"size{'s' if len(sizes) > 1 else ''} {', '.join(sizes)}"
 
 
-def _figure(metrics: Mapping[str, Any], name: str, label: str, *, log: bool = False) -> Figure:
+def _figure(metrics: Mapping[str, Any], name: str, label: str, *, log: bool = False) -> Any:
+    from labs.autoencoder.compare import size_plots
+    from labs.autoencoder.views.plots.traversal_plots import Curve
+
     entries = metrics["sizes"].values()
     curves = {
         title: Curve(

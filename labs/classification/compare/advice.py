@@ -6,7 +6,6 @@ frozen network makes of the images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,11 @@ from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
-from common.runs.comparison import Jobs
+from common.runs.comparison import Entry, Jobs, narrow
 from common.runs.job import Splits
 from common.training.splits import sample_rows
 from labs.classification.baselines import SIDE
-from labs.classification.compare.transfer import ModeTrials, winners
-from labs.classification.compare.trials import Entry
+from labs.classification.compare.transfer import ModeComparison, winners
 from labs.classification.config import SOME_LAYERS, AdviseConfig, ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.transfer import weights
@@ -103,8 +101,7 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     Raises:
         InputError: the data or the weights cannot be had, or do not fit.
     """
-    shared = {field.name: getattr(config, field.name) for field in fields(ClassificationConfig)}
-    base = ClassificationConfig(**{**shared, "transfer": "feature-extraction"})
+    base = narrow(config, ClassificationConfig, transfer="feature-extraction")
     job, splits = ClassifyImages.check(base)
     images, classes = len(splits["train"]), len(job.card.classes)
     found: dict[str, Any] = {"images": images, "classes": classes}
@@ -325,7 +322,7 @@ def _described(modes: Sequence[str]) -> str:
 # --- with trials --------------------------------------------------------------------------------
 
 
-class Probe(ModeTrials[AdviseConfig]):
+class Probe(ModeComparison[AdviseConfig]):
     """Advice, and trials that show whether it was good."""
 
     verb, config_type = "advise", AdviseConfig
@@ -345,7 +342,7 @@ class Probe(ModeTrials[AdviseConfig]):
 
     @classmethod
     def start(cls, config: AdviseConfig, command: Sequence[str] = ()) -> "Probe":
-        """Advise, and make a new run folder; the arguments are those of `Members.start`."""
+        """Advise, and make a new run folder; the arguments are those of `Comparison.start`."""
         found = advise(config)
         whole = super().start(config, command)
         whole.run.write("advice", found)
@@ -363,19 +360,20 @@ class Probe(ModeTrials[AdviseConfig]):
         return {**super().measure(jobs), "advice": self.run.read("advice")}
 
     def sections(
-        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> list[Section]:
         """Return the advice, and what the trials say of it."""
         advice = self.run.read("advice")
-        text = " ".join([*reasons(advice), *judgments(advice, compared)])
+        text = " ".join([*reasons(advice), *judgments(advice, metrics["compared"])])
         parts = [Section("What the tables say", text, Table(*cells(advice)))]
         if advice["estimate"]:
             parts.append(Section("Similarity", _HOW, Table(*estimate_rows(advice["estimate"]))))
         return parts
 
-    def verdict(self, compared: Mapping[str, Entry]) -> str:
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say which mode won, and whether the tables were right."""
-        return " ".join([super().verdict(compared), *judgments(self.run.read("advice"), compared)])
+        judged = judgments(self.run.read("advice"), metrics["compared"])
+        return " ".join([super().verdict(metrics), *judged])
 
 
 _HOW = (

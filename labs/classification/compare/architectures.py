@@ -10,19 +10,17 @@ import numpy as np
 from common.errors import NonFiniteError
 from common.images.augment import Affine
 from common.images.folders import ImageSet
-from common.metrics import metrics as figures
+from common.metrics.main_metric import ACCURACY
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.options.config import NONE, read_toml
 from common.report.html import PictureSaver, Section
-from common.runs.comparison import Jobs
+from common.runs.comparison import Entry, Jobs, Tested, find_best, judge
 from common.runs.folder import Run
-from common.runs.job import Splits
 from labs.classification import baselines, task
-from labs.classification.compare import architecture_plots, robustness
-from labs.classification.compare.trials import Entry, Trials, best_on_validation, side
+from labs.classification.compare import robustness
+from labs.classification.compare.comparison import ImageComparison
 from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
-from labs.classification.job import ClassifyImages
 from labs.classification.models.catalogue import MODELS
 
 NEIGHBORS = "nearest neighbors"
@@ -44,7 +42,7 @@ _ABOUT_CHANGES = (
 )
 
 
-class Comparison(Trials[CompareArchitecturesConfig]):
+class Comparison(ImageComparison[CompareArchitecturesConfig]):
     """Architectures on the same data, each with its own recipe but for the budget."""
 
     verb = "compare-architectures"
@@ -55,6 +53,7 @@ class Comparison(Trials[CompareArchitecturesConfig]):
         "changes of images, so each sees each image as often. Nearest neighbors see the training "
         "images as they are."
     )
+    by_validation = True
 
     def __init__(self, run: Run, config: CompareArchitecturesConfig):
         super().__init__(run, config)
@@ -62,7 +61,7 @@ class Comparison(Trials[CompareArchitecturesConfig]):
 
     @classmethod
     def command(cls, **given: Any) -> None:
-        """Train, as `Members.command`; values that are given go over the models' own recipes."""
+        """Train, as `Comparison.command`; values that are given go over the models' own recipes."""
         options, path = given["options"], given["config_path"]
         if given["resume"] is None:
             file = read_toml(path) if path else {}
@@ -75,10 +74,6 @@ class Comparison(Trials[CompareArchitecturesConfig]):
         """Return what each model has of its own: its recipe's values, and the size it needs."""
         return {model: _own(model, config) for model in config.models}
 
-    def reference(self, compared: Mapping[str, Entry]) -> str:
-        """Return the best on validation."""
-        return best_on_validation(compared)
-
     def train_member(self, job: Any, label: str) -> bool:
         """Train a member; where one diverges, the others go on without it."""
         try:
@@ -89,64 +84,57 @@ class Comparison(Trials[CompareArchitecturesConfig]):
 
     def measure(self, jobs: Jobs) -> dict[str, Any]:
         """Return the figures of each model, and what sharing weights does to changed images."""
-        if not self.runs(jobs):
+        finished = self.group_jobs(jobs)
+        if not finished:
             raise NonFiniteError(
                 f"all models of {self.run.path} diverged; try a lower --learning-rate"
             )
         metrics = super().measure(jobs)
-        metrics["diverged"] = [name for name in self.config.models if name not in self.runs(jobs)]
+        metrics["diverged"] = [name for name in self.config.models if name not in finished]
         if {SHARED, UNSHARED} <= self._outcomes.keys():
             metrics["compared"][SHARED]["over_unshared"] = robustness.difference(
                 self._outcomes[SHARED], self._outcomes[UNSHARED]
             )
         return metrics
 
-    def measured(
-        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
-    ) -> Entry:
+    def measure_variant(self, tested: Tested) -> dict[str, Any]:
         """Return the size of a model's images, and its accuracy when they are changed."""
-        job, test = jobs[0], splits["test"]
-        targets = job.targets(test)
-        plain = np.array([each.argmax(1) == targets for each in chances])
+        job, test = tested.jobs[0], tested.splits["test"]
 
         def right(part: ImageSet) -> Array:
-            outputs = [each.predict_splits({**splits, "test": part}, ["test"]) for each in jobs]
+            splits, targets = {**tested.splits, "test": part}, part.targets.numpy()
             return np.array(
                 [
-                    each.decide(found["test"]) == part.targets.numpy()
-                    for each, found in zip(jobs, outputs, strict=True)
+                    each.decide(each.predict_splits(splits, ["test"])["test"]) == targets
+                    for each in tested.jobs
                 ]
             )
 
         size = task.augmentation(job.config, job.card).output_size(job.card.image_size)
         return {
+            **super().measure_variant(tested),
             "pixels": size,
             "channels": job.card.channels,
-            "robustness": self._changed(job.config.model, right, test, plain),
+            "robustness": self._changed(job.config.model, right, test, tested.rows),
         }
 
-    def table(self, compared: Mapping[str, Entry]) -> tuple[list[str], list[list[str]]]:
-        """Return columns, and a row for each model: its size, then how right it is."""
-        columns, rows = super().table(compared)
-        first = ["", "parameters", "pixels"]
-        kept = [*first, *(name for name in columns if name not in (*first, "validation"))]
-        places = [columns.index(name) for name in kept]
-        return kept, [[row[place] for place in places] for row in rows]
-
-    @classmethod
-    def shown(cls, entry: Entry) -> dict[str, str]:
-        """Return the columns of a model's size."""
+    def show_variant(self, entry: Entry) -> dict[str, str]:
+        """Return a model's size, then how right it is."""
         color = ", color" if entry["channels"] == 3 else ""
         return {
             "parameters": f"{entry['parameters']:,}" if entry["parameters"] else "",
             "pixels": f"{entry['pixels']}{color}",
+            **super().show_variant(entry),
+            "validation": "",
         }
 
     def sections(
-        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> list[Section]:
         """Draw accuracy against parameters and seconds, and on changed images."""
-        job = next(iter(jobs.values()))
+        from labs.classification.compare import architecture_plots
+
+        compared, job = metrics["compared"], next(iter(jobs.values()))
         finest = 1 - 0.5 / job.card.counts["test"]
         return [
             Section(
@@ -181,13 +169,14 @@ class Comparison(Trials[CompareArchitecturesConfig]):
             ),
         ]
 
-    def verdict(self, compared: Mapping[str, Entry]) -> str:
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say which model is best, which cannot be told apart from it, and which are worse."""
+        compared = metrics["compared"]
         diverged = [name for name in self.config.models if name not in compared]
         said = [f"Diverged, and left out: {', '.join(diverged)}."] if diverged else []
         return " ".join([*verdicts(compared), *said])
 
-    def others(self, jobs: Jobs) -> dict[str, tuple[dict[str, Any], Array]]:
+    def measure_others(self, jobs: Jobs) -> dict[str, tuple[dict[str, Any], Sequence[Array]]]:
         """Return nearest neighbors in the smallest images that a model gets."""
         job = min(jobs.values(), key=lambda each: (each.card.channels, each.card.image_size))
         splits = job.load_splits()
@@ -195,16 +184,14 @@ class Comparison(Trials[CompareArchitecturesConfig]):
 
         def right(part: ImageSet) -> Array:
             inputs, targets = baselines.pixels(part)
-            return np.array([model.predict(inputs) == targets], np.float64)
+            return np.asarray(model.predict(inputs) == targets, np.float64)[None]
 
         begun = time.perf_counter()
         model.fit(*baselines.pixels(baselines.sampled(splits)))
-        correct = right(splits["test"])
+        correct = list(right(splits["test"]))
         seconds = time.perf_counter() - begun
         entry = {
-            "accuracy": float(correct.mean()),
-            "accuracy_interval": list(figures.seeds_interval(correct)),
-            "accuracy_of_seeds": [float(correct.mean())],
+            **self.main_metric.measure_runs(correct),
             "validation_accuracy": float(right(splits["validation"]).mean()),
             "neighbors": model.n_neighbors,
             "parameters": 0,
@@ -216,9 +203,9 @@ class Comparison(Trials[CompareArchitecturesConfig]):
         return {NEIGHBORS: (entry, correct)}
 
     def _changed(
-        self, name: str, right: robustness.Right, test: ImageSet, plain: Array
+        self, name: str, right: robustness.Right, test: ImageSet, plain: Sequence[Array]
     ) -> dict[str, Any]:
-        found = robustness.outcomes(right, test, plain)
+        found = robustness.outcomes(right, test, np.asarray(plain))
         self._outcomes[name] = found
         return robustness.figures(found)
 
@@ -255,18 +242,18 @@ def _sharing(compared: Mapping[str, Entry]) -> Iterator[str]:
         f"Of {SHARED} and {UNSHARED}, which differ in nothing else, the one with shared weights is "
         f"right on so many more of the changed images, over all amounts: {said}."
     )
-    level = [kind for kind, each in found.items() if side(each["interval"]) == 0]
+    level = [kind for kind, each in found.items() if judge(each["interval"]) == 0]
     if level:
         yield f"By {', '.join(level)} they cannot be told apart."
 
 
 def verdicts(compared: Mapping[str, Entry]) -> Iterator[str]:
     """Say how the models compare with the best on validation, in sentences."""
-    first = best_on_validation(compared)
+    first = find_best(compared, ACCURACY)
     accuracy = compared[first]["accuracy"]
     yield f"The best on validation is {first}: {accuracy:.4f} of the test images."
     others = {name: entry for name, entry in compared.items() if name != first}
-    level = [name for name, each in others.items() if side(each["difference_interval"]) == 0]
+    level = [name for name, each in others.items() if judge(each["difference_interval"]) == 0]
     if level:
         yield f"By test accuracy it cannot be told apart from {', '.join(level)}."
     smallest = min([first, *level], key=lambda name: compared[name]["parameters"] or math.inf)
@@ -277,7 +264,7 @@ def verdicts(compared: Mapping[str, Entry]) -> Iterator[str]:
         named = [
             f"{name} {each['difference']:+.4f}"
             for name, each in others.items()
-            if side(each["difference_interval"]) == place
+            if judge(each["difference_interval"]) == place
         ]
         if named:
             yield f"{word}: {', '.join(named)}."

@@ -1,8 +1,6 @@
 """Several labels at once: one network for all columns, one for each, or one for combinations."""
 
-import time
-from collections.abc import Mapping, Sequence
-from statistics import median
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,22 +8,19 @@ import torch
 
 from common.images.folders import ImageSet
 from common.metrics import metrics as figures
-from common.metrics.metrics import Array
 from common.options import terminal
-from common.report import plots
 from common.report.html import PictureSaver, Section, Table
-from common.report.plots import Bar
-from common.runs.comparison import Jobs
-from common.runs.job import Splits
+from common.runs.comparison import Entry, Jobs, Tested, draw_bars, time_each
+from common.training.task import probabilities
 from labs.classification import label_columns, task
-from labs.classification.compare.trials import Entry, Trials
+from labs.classification.compare.comparison import ImageComparison
 from labs.classification.config import HEADS, CompareHeadsConfig
 from labs.classification.job import ClassifyImages
 
 _TIMED = 30  # images of which each is timed by itself
 
 
-class Comparison(Trials[CompareHeadsConfig]):
+class Comparison(ImageComparison[CompareHeadsConfig]):
     """The kinds of `--heads` on the same data."""
 
     verb = "compare-heads"
@@ -44,19 +39,21 @@ class Comparison(Trials[CompareHeadsConfig]):
         """Return the kinds of heads, the shared one first."""
         return {name: {"heads": name} for name in HEADS}
 
-    def measured(
-        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
-    ) -> Entry:
+    def measure_variant(self, tested: Tested) -> dict[str, Any]:
         """Return the accuracy of each column, and the time for an image."""
-        first, test = jobs[0], splits["test"]
+        first, test = tested.jobs[0], tested.splits["test"]
         known = first.card.labels
         truth = label_columns.apart(first.targets(test), known)
-        found = [label_columns.marginals(each, known) for each in chances]
+        found = [
+            label_columns.marginals(probabilities(each["outputs"]), known)
+            for each in tested.outputs
+        ]
         right = {
             column: np.array([each[column].argmax(1) == truth[column] for each in found], float)
             for column in known
         }
         return {
+            **super().measure_variant(tested),
             "labels": {
                 column: {
                     "accuracy": float(each.mean()),
@@ -67,18 +64,19 @@ class Comparison(Trials[CompareHeadsConfig]):
             "milliseconds": _milliseconds(first, test),
         }
 
-    @classmethod
-    def shown(cls, entry: Entry) -> dict[str, str]:
-        """Show the parameters, and the time for an image."""
+    def show_variant(self, entry: Entry) -> dict[str, str]:
+        """Show the parameters, and the time for an image, too."""
         return {
+            **super().show_variant(entry),
             "parameters": terminal.figure_text(entry["parameters"]),
             "ms an image": f"{entry['milliseconds']:.2f}",
         }
 
     def sections(
-        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> list[Section]:
         """Return the accuracy of each column."""
+        compared = metrics["compared"]
         text = "The test accuracy of each column by itself, with its 95 % interval."
         pictures = [
             save_picture(f"compared_column_{number}", f"{column}.", _bars(compared, column))
@@ -114,21 +112,12 @@ def _columns_table(compared: Mapping[str, Entry]) -> tuple[list[str], list[list[
 
 def _bars(compared: Mapping[str, Entry], column: str) -> Any:
     found = {variant: entry["labels"][column] for variant, entry in compared.items()}
-    entries = [
-        Bar(variant, each["accuracy"], tuple(each["accuracy_interval"]))
-        for variant, each in found.items()
-    ]
-    return plots.bars(entries, "test accuracy")
+    return draw_bars(found, "accuracy", "test accuracy")
 
 
 def _milliseconds(job: ClassifyImages, split: ImageSet) -> float:
     """Return the median time for one image."""
     prepare, model = task.augmentation(job.config, job.card), job.model.eval()
     images = [split.images[row][None] for row in range(min(_TIMED, len(split)))]
-    seconds = []
     with torch.inference_mode(), job.compute.autocast():
-        for image in [images[0], *images]:
-            begun = time.perf_counter()
-            model(prepare(job.compute.move(image), None)).cpu()
-            seconds.append(time.perf_counter() - begun)
-    return 1000 * median(seconds[1:])  # the first call also warms up
+        return time_each(lambda image: model(prepare(job.compute.move(image), None)).cpu(), images)

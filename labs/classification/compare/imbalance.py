@@ -8,20 +8,25 @@ import numpy as np
 from common.errors import DataError
 from common.metrics import metrics
 from common.metrics.metrics import Array
-from common.options.terminal import figure_text, lead_text
-from common.report import plots
+from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
-from common.report.plots import Bar
-from common.runs.comparison import Jobs
+from common.runs.comparison import (
+    Entry,
+    Jobs,
+    Tested,
+    describe_differences,
+    draw_bars,
+    list_differences,
+    show_difference,
+)
 from common.runs.job import Splits
 from common.training.batches import close
-from labs.classification import plots as lab_plots
-from labs.classification.compare.trials import Entry, Trials, leads_of, told
+from labs.classification.compare.comparison import ImageComparison
 from labs.classification.config import IMBALANCE, CompareImbalanceConfig
 from labs.classification.job import ClassifyImages
 
 
-class Comparison(Trials[CompareImbalanceConfig]):
+class Comparison(ImageComparison[CompareImbalanceConfig]):
     """The strategies of `--imbalance` on the same data."""
 
     verb = "compare-imbalance"
@@ -57,16 +62,16 @@ class Comparison(Trials[CompareImbalanceConfig]):
         """Return the strategies, doing nothing first."""
         return {name: {"imbalance": name} for name in IMBALANCE}
 
-    def measured(
-        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
-    ) -> Entry:
+    def measure_variant(self, tested: Tested) -> dict[str, Any]:
         """Return the recall of the rare half of the classes, and its difference from the first."""
-        counts, targets = _counts(jobs[0], splits), jobs[0].targets(splits["test"])
-        rare = np.isin(targets, rarest(counts))
-        found = np.array([each.argmax(1) == targets for each in chances], np.float64)[:, rare]
-        train = jobs[0].batches(splits["train"], training=True)
+        job, splits = tested.jobs[0], tested.splits
+        counts = _counts(job, splits)
+        rare = np.isin(job.targets(splits["test"]), rarest(counts))
+        found = np.array(tested.rows)[:, rare]
+        train = job.batches(splits["train"], training=True)
         close(train)
         entry = {
+            **super().measure_variant(tested),
             "training_images": counts,
             "updates_per_epoch": len(train),
             "rare_recall": float(found.mean()),
@@ -82,24 +87,22 @@ class Comparison(Trials[CompareImbalanceConfig]):
             "rare_recall_difference_interval": list(metrics.seeds_interval(lead)),
         }
 
-    @classmethod
-    def shown(cls, entry: Entry) -> dict[str, str]:
-        """Return the updates, and the recall of the rare half, for the table."""
-        row = {
+    def show_variant(self, entry: Entry) -> dict[str, str]:
+        """Show the updates, and the recall of the rare half, too."""
+        return {
+            **super().show_variant(entry),
             "updates per epoch": str(entry["updates_per_epoch"]),
             "recall of rare half": figure_text(entry["rare_recall"]),
-            "gain (95 %)": "",
+            "gain (95 %)": show_difference(entry, "rare_recall_difference"),
         }
-        if "rare_recall_difference" in entry:
-            interval = entry["rare_recall_difference_interval"]
-            row["gain (95 %)"] = lead_text(entry["rare_recall_difference"], interval)
-        return row
 
     def sections(
-        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> list[Section]:
         """Show the recall of each class under each strategy, and of the rare half."""
-        classes = next(iter(jobs.values())).card.classes
+        from labs.classification import plots
+
+        compared, classes = metrics["compared"], next(iter(jobs.values())).card.classes
         counts = next(iter(compared.values()))["training_images"]
         order = frequent_first(counts)
         recalls = np.array(  # JSON has None where a class has no test images, and this NaN
@@ -110,10 +113,6 @@ class Comparison(Trials[CompareImbalanceConfig]):
         rows = [
             [name, f"{size:,}", *map(figure_text, line)]
             for name, size, line in zip(names, sizes, recalls.tolist(), strict=True)
-        ]
-        bars = [
-            Bar(name, entry["rare_recall"], tuple(entry["rare_recall_interval"]))
-            for name, entry in compared.items()
         ]
         rare = ", ".join(classes[row] for row in sorted(rarest(counts)))
         return [
@@ -126,20 +125,20 @@ class Comparison(Trials[CompareImbalanceConfig]):
                         "recalls",
                         "Test recall of each class, the most frequent first; in brackets its "
                         "training images.",
-                        lab_plots.recalls(recalls, labels, list(compared)),
+                        plots.recalls(recalls, labels, list(compared)),
                     ),
                     save_picture(
                         "rare_recall",
                         "Test recall of the rare half of the classes with 95 % intervals.",
-                        plots.bars(bars, "test recall of the rare half"),
+                        draw_bars(compared, "rare_recall", "test recall of the rare half"),
                     ),
                 ),
             )
         ]
 
-    def verdict(self, compared: Mapping[str, Entry]) -> str:
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say which strategies find more of the rare half, and what each does to accuracy."""
-        return " ".join([*_gains(compared), super().verdict(compared)])
+        return " ".join([*_describe_gains(metrics["compared"]), super().verdict(metrics)])
 
 
 def frequent_first(counts: Sequence[int]) -> list[int]:
@@ -162,11 +161,11 @@ def _counts(job: ClassifyImages, splits: Splits) -> list[int]:
     return counts
 
 
-def _gains(compared: Mapping[str, Entry]) -> Iterator[str]:
+def _describe_gains(compared: Mapping[str, Entry]) -> Iterator[str]:
     """Say how the strategies compare with the first on the rare half."""
-    first, *others = compared
-    return told(
-        leads_of(compared, others, "rare_recall_difference"),
+    first = next(iter(compared))
+    return describe_differences(
+        list_differences(compared, "rare_recall_difference"),
         f"More of the rare half than {first} is found by",
         f"By what is found of the rare half, not to be told apart from {first}",
         f"Less of it than {first} is found by",

@@ -1,23 +1,21 @@
 """The same student alone and with a teacher, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from common.metrics.metrics import Array, seeds_interval, wilson
+from common.metrics.metrics import seeds_interval, wilson
 from common.report.html import PictureSaver, Section
-from common.runs.comparison import Jobs
-from common.runs.job import Splits
+from common.runs.comparison import Entry, Jobs, Tested
 from labs.classification import agreement, distillation
-from labs.classification.compare.trials import Entry, Trials
+from labs.classification.compare.comparison import ImageComparison
 from labs.classification.config import ClassificationConfig, CompareTeacherConfig
-from labs.classification.job import ClassifyImages
 
 ALONE, TAUGHT = "alone", "taught"
 
 
-class Comparison(Trials[CompareTeacherConfig]):
+class Comparison(ImageComparison[CompareTeacherConfig]):
     """A student without its teacher, and with it."""
 
     verb = "compare-teacher"
@@ -32,18 +30,15 @@ class Comparison(Trials[CompareTeacherConfig]):
         alone = {name: getattr(ClassificationConfig, name) for name in unread}
         return {ALONE: alone, TAUGHT: {}}
 
-    def measured(
-        self, jobs: Sequence[ClassifyImages], chances: Sequence[Array], splits: Splits
-    ) -> Entry:
+    def measure_variant(self, tested: Tested) -> dict[str, Any]:
         """Return how students and teacher compare, as `agreement.measure` does for one."""
-        job = jobs[0]
+        job, splits = tested.jobs[0], tested.splits
         source = distillation.find(self.config, job.card)
         teacher = distillation.build_teacher(source, job.card, job.compute)
         said, true = agreement.taught(teacher, job, splits, "test"), job.targets(splits["test"])
-        guesses = np.array([each.argmax(1) for each in chances])
         right = said == true
-        lead = (guesses == true).astype(float) - right
-        agree = (guesses == said).astype(float)
+        lead = np.array(tested.rows) - right
+        agree = np.array([job.decide(each) == said for each in tested.outputs], np.float64)
         figures = {
             "accuracy": float(right.mean()),
             "accuracy_interval": list(wilson(int(right.sum()), len(right))),
@@ -52,17 +47,19 @@ class Comparison(Trials[CompareTeacherConfig]):
             "agreement": float(agree.mean()),
             "agreement_interval": list(seeds_interval(agree)),
         }
-        return {"teacher": {**figures, **agreement.about(source, teacher, job)}}
+        figures |= agreement.about(source, teacher, job)
+        return {**super().measure_variant(tested), "teacher": figures}
 
-    @classmethod
-    def shown(cls, entry: Entry) -> dict[str, str]:
-        """Return how often students say what the teacher says."""
-        return {"agreement": f"{entry['teacher']['agreement']:.4f}"}
+    def show_variant(self, entry: Entry) -> dict[str, str]:
+        """Show how often students say what the teacher says, too."""
+        agreement = f"{entry['teacher']['agreement']:.4f}"
+        return {**super().show_variant(entry), "agreement": agreement}
 
     def sections(
-        self, jobs: Jobs, compared: Mapping[str, Entry], save_picture: PictureSaver
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> list[Section]:
         """Return the teacher beside its students."""
+        compared = metrics["compared"]
         text = (
             f"{agreement.described(compared[TAUGHT]['teacher'])} The taught student "
             f"learned from its answers at temperature {self.config.temperature:g} with a weight of "
@@ -70,8 +67,8 @@ class Comparison(Trials[CompareTeacherConfig]):
         )
         return [Section("Teacher and students", text, agreement.side_by_side(compared))]
 
-    def verdict(self, compared: Mapping[str, Entry]) -> str:
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say whether the teacher helped, and how its students compare with it."""
-        said = super().verdict(compared)
+        said, compared = super().verdict(metrics), metrics["compared"]
         of_each = [agreement.verdict(e["teacher"], name) for name, e in compared.items()]
         return " ".join([said, *of_each])

@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from labs.classification.compare.trials import (
+from common.metrics.main_metric import ACCURACY
+from common.runs.comparison import (
     Entry,
-    Trials,
-    best_on_validation,
-    leads_of,
-    side,
-    told,
+    describe_differences,
+    find_best,
+    judge,
+    list_differences,
 )
+from labs.classification.compare.comparison import ImageComparison
 from labs.classification.config import CompareTransferConfig
 from labs.classification.transfer import weights
 
 C = TypeVar("C", bound=CompareTransferConfig)
 
 
-class ModeTrials(Trials[C]):
+class ModeComparison(ImageComparison[C]):
     """The modes of `--transfer` from the same weights, on the same images and splits.
 
     All have the same options but for the mode, so the same learning rate, too. `scratch` is what
@@ -31,6 +32,7 @@ class ModeTrials(Trials[C]):
         "What varies is what trains, and from where. All differences are from the mode that is "
         "best on validation."
     )
+    by_validation = True
 
     @classmethod
     def located(cls, config: C) -> C:
@@ -48,23 +50,19 @@ class ModeTrials(Trials[C]):
         """Return the modes."""
         return {mode: _changes(mode) for mode in config.modes}
 
-    def reference(self, compared: Mapping[str, Entry]) -> str:
-        """Return the best on validation."""
-        return best_on_validation(compared)
-
-    def verdict(self, compared: Mapping[str, Entry]) -> str:
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say which mode won, or which cannot be told apart, and which are worse."""
-        first = best_on_validation(compared)
-        others = {mode: entry for mode, entry in compared.items() if mode != first}
+        compared = metrics["compared"]
+        first = self.reference(compared)
         said = [f"{first} is the best on validation: {compared[first]['accuracy']:.4f} on test."]
-        if all(_side(entry) == 0 for entry in others.values()):
+        if not any(map(_judge, compared.values())):
             return f"The trials cannot tell the modes apart. {said[0]}"
-        leads = leads_of(compared, list(others))
-        said += told(leads, "Better on test", "Not to be told apart", "Worse")
+        differences = list_differences(compared)
+        said += describe_differences(differences, "Better on test", "Not to be told apart", "Worse")
         return " ".join(said)
 
 
-class Comparison(ModeTrials[CompareTransferConfig]):
+class Comparison(ModeComparison[CompareTransferConfig]):
     """The modes by themselves."""
 
     verb, config_type = "compare-transfer", CompareTransferConfig
@@ -75,15 +73,15 @@ def winners(compared: Mapping[str, Entry]) -> list[str]:
 
     It is one of them itself, unless another is shown to be better.
     """
-    held = [mode for mode, entry in compared.items() if _side(entry) >= 0]
-    if any(_side(compared[mode]) > 0 for mode in held):
-        held.remove(best_on_validation(compared))
+    held = [mode for mode, entry in compared.items() if _judge(entry) >= 0]
+    if any(_judge(compared[mode]) > 0 for mode in held):
+        held.remove(find_best(compared, ACCURACY))
     return sorted(held, key=lambda mode: -compared[mode]["accuracy"])
 
 
-def _side(entry: Entry) -> int:
+def _judge(entry: Entry) -> int:
     """Say whether a mode is better or worse than the best on validation; itself it is neither."""
-    return side(entry.get("difference_interval", (0, 0)))
+    return judge(entry.get("difference_interval", (0, 0)))
 
 
 def _changes(mode: str) -> dict[str, Any]:

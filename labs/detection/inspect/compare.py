@@ -1,190 +1,149 @@
 """One-stage and two-stage detectors side by side: how right, how fast, and where each errs."""
 
-import time
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 import torch
 
 from common.options import terminal
-from common.report import html as report
-from common.report import plots
-from common.report.html import PictureSaver, Section, Table
-from common.report.plots import Bar
-from common.runs import sections
-from common.runs.comparison import Jobs, Members
-from common.runs.job import Splits
-from labs.detection import metrics
-from labs.detection import plots as lab_plots
-from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
+from common.report.html import PictureSaver, Section
+from common.runs import comparison
+from common.runs.comparison import Entry, Jobs, Tested, time_each
+from labs.detection import metrics as figures
+from labs.detection.config import RECIPES, CompareConfig, recipe_for
 from labs.detection.job import Detector
 
-_COLUMNS = (
-    "",
-    "kind",
-    "validation mAP50-95",
-    "test mAP50-95",
-    "95 % interval",
-    "test mAP50",
-    "ms an image",
-    "parameters",
-    "minutes to train",
-)
 _TIMED = 30  # images of which each is timed by itself
 
 
-class Comparison(Members[CompareConfig]):
+class Comparison(comparison.Comparison[CompareConfig]):
     """Detectors on the same data."""
 
     lab, verb = "detection", "compare"
     config_type, member = CompareConfig, Detector
+    main_metric, by_validation = figures.HEADLINE, True
+    heading = "Detectors"
+    about = (
+        "All see the same images, from random weights unless the config names others, and each has "
+        "the values of its own recipe."
+    )
 
     @classmethod
-    def plan(cls, config: CompareConfig) -> dict[str, DetectionConfig]:
-        """Return the config of each model: with its own recipe, but for what `chosen` names."""
-        shared = {field.name: getattr(config, field.name) for field in fields(DetectionConfig)}
-        base = DetectionConfig(**{**shared, "name": None})
-        plan = {}
-        for name in config.models:
-            recipe = RECIPES.get(recipe_for(name) or "", {})
-            own = {key: value for key, value in recipe.items() if key not in config.chosen}
-            plan[name] = replace(base, **{**own, "model": name})
-        return plan
-
-    @classmethod
-    def stem(cls, config: CompareConfig) -> str:
-        """Name the data."""
-        return f"{cls.verb}-{config.data}"
+    def variants(cls, config: CompareConfig) -> dict[str, dict[str, Any]]:
+        """Return the values of each model's own recipe, but for what `chosen` names."""
+        recipes = {name: RECIPES.get(recipe_for(name) or "", {}) for name in config.models}
+        return {
+            name: {
+                **{key: value for key, value in recipe.items() if key not in config.chosen},
+                "model": name,
+            }
+            for name, recipe in recipes.items()
+        }
 
     def measure(self, jobs: Jobs) -> dict[str, Any]:
-        """Return the figures of each detector, and how long it takes for an image."""
-        first = next(iter(jobs.values()))
-        splits = first.load_splits()
-        compared = {name: _measured(job, splits) for name, job in jobs.items()}
-        return {"compared": compared, "source": first.card.source, "device": str(first.compute)}
+        """Return the figures of each detector, and where it was timed."""
+        return {**super().measure(jobs), "device": str(next(iter(jobs.values())).compute)}
 
-    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
-        """Show the detectors in a table, on a map of time and mAP, and where each errs."""
-        compared, save_picture = metrics["compared"], PictureSaver(self.run.figures)
-        histories = {name: [job.run.history] for name, job in jobs.items()}
-        text = (
-            f"{metrics['source']}. All see the same images, from random weights unless the config "
-            "names others; the best epoch is chosen on validation, the test split is used once a "
-            "detector. The time is the median for one image at a time, decoding and non-maximum "
-            f"suppression included, on {metrics['device']}."
+    def measure_variant(self, tested: Tested) -> dict[str, Any]:
+        """Return what a detector is, where it errs, and how long it takes for an image."""
+        job, test = tested.jobs[0], tested.splits["test"]
+        errors: Counter[str] = Counter()
+        for each, outputs in zip(tested.jobs, tested.outputs, strict=True):
+            found = figures.errors(each.decide(outputs), each.targets(test), each.score)
+            errors.update(found.counts)
+        return {
+            "kind": "two stages" if job.config.model == "faster-rcnn" else "one stage",
+            "map50": fmean(each.run.read("metrics")["test"]["map50"] for each in tested.jobs),
+            "milliseconds": _milliseconds(job, test),
+            "errors": errors,
+        }
+
+    def show_variant(self, entry: Entry) -> dict[str, str]:
+        """Show what a detector is, and what it costs, too."""
+        return {
+            "kind": entry["kind"],
+            **super().show_variant(entry),
+            "test mAP50": terminal.figure_text(entry["map50"]),
+            "ms an image": f"{entry['milliseconds']:.1f}",
+            "parameters": terminal.figure_text(entry["parameters"]),
+            "minutes to train": f"{entry['seconds'] / 60:.1f}",
+        }
+
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
+        """Say which detector is best, which is fastest, and what kind of error each makes most."""
+        compared = metrics["compared"]
+        fastest = min(compared, key=lambda name: compared[name]["milliseconds"])
+        kinds = [kind for kind in figures.KINDS if kind != "correct"]
+        faults = ", ".join(
+            f"{name}: {max(kinds, key=entry['errors'].get)}" for name, entry in compared.items()
         )
-        parts = [
+        return (
+            f"{super().verdict(metrics)} {fastest} is the fastest, "
+            f"{compared[fastest]['milliseconds']:.1f} ms an image. "
+            f"The most common error of each: {faults}."
+        )
+
+    def sections(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> list[Section]:
+        """Show the detectors on a map of time and mAP, and where each errs."""
+        from labs.detection import plots
+
+        compared = metrics["compared"]
+        speed = save_picture(
+            "speed",
+            "Better is up, faster is left; the area of a dot tells the parameters.",
+            plots.speed(compared),
+        )
+        errors = save_picture(
+            "errors",
+            "Kinds of errors on the test split.",
+            plots.compared_errors({name: entry["errors"] for name, entry in compared.items()}),
+        )
+        return [
             Section(
-                "Side by side",
-                text,
-                Table(list(_COLUMNS), table(compared)),
-                (
-                    save_picture("compared", "Test mAP50-95 with 95 % intervals.", _bars(compared)),
-                    save_picture(
-                        "speed",
-                        "Better is up, faster is left; the area of a dot tells the parameters.",
-                        lab_plots.speed(compared),
-                    ),
-                    save_picture(
-                        "curves",
-                        "Validation mAP50-95 after each epoch.",
-                        plots.histories(histories, "validation/map50_95", "mAP50-95"),
-                    ),
-                ),
+                "How fast each is",
+                "The time is the median for one image at a time, decoding and non-maximum "
+                f"suppression included, on {metrics['device']}.",
+                pictures=(speed,),
             ),
             Section(
                 "Where each errs",
                 "What becomes of each detection from the detector's own score threshold on, and "
                 "which boxes nothing finds (TIDE, Bolya et al. 2020).",
-                pictures=(
-                    save_picture(
-                        "errors",
-                        "Kinds of errors on the test split.",
-                        lab_plots.compared_errors(
-                            {name: each["errors"] for name, each in compared.items()}
-                        ),
-                    ),
-                ),
+                pictures=(errors,),
             ),
-            *sections.settings(self.run),
         ]
-        html = report.render("Detectors", f"Run {self.run.path.name}", verdict(compared), parts)
-        report.write(self.run.report, html)
 
-    def show(self, metrics: Mapping[str, Any]) -> None:
-        """Print the table, and which came out best."""
-        terminal.show_table(metrics["source"], list(_COLUMNS), table(metrics["compared"]))
-        terminal.say(verdict(metrics["compared"]))
-
-
-def table(compared: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Return a row for each detector."""
-    rows = []
-    for name, found in compared.items():
-        low, high = found["test"]["map50_95_interval"]
-        rows.append(
-            [
-                name,
-                found["kind"],
-                terminal.figure_text(found["validation"]["map50_95"]),
-                terminal.figure_text(found["test"]["map50_95"]),
-                f"{low:.4f} to {high:.4f}",
-                terminal.figure_text(found["test"]["map50"]),
-                f"{found['milliseconds']:.1f}",
-                terminal.figure_text(found["parameters"]),
-                f"{found['seconds']['train'] / 60:.1f}",
-            ]
-        )
-    return rows
+    def translate(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read comparisons of one run each, whose differences were not judged, too."""
+        if "rule" in metrics:
+            return metrics
+        compared = {name: _translate(found) for name, found in metrics["compared"].items()}
+        rule = "the test images of one run each"
+        return {**metrics, "compared": compared, "rule": rule, "seeds": 1}
 
 
-def verdict(compared: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say which detector is best, which is fastest, and what kind of error each makes most."""
-    best = max(compared, key=lambda name: compared[name]["test"]["map50_95"])
-    fastest = min(compared, key=lambda name: compared[name]["milliseconds"])
-    faults = {
-        name: max((kind for kind in metrics.KINDS if kind != "correct"), key=found["errors"].get)
-        for name, found in compared.items()
-    }
-    said = ", ".join(f"{name}: {kind}" for name, kind in faults.items())
-    return (
-        f"{best} has the best test mAP50-95, {compared[best]['test']['map50_95']:.4f}; {fastest} "
-        f"is the fastest, {compared[fastest]['milliseconds']:.1f} ms an image. "
-        f"The most common error of each: {said}."
-    )
-
-
-def _measured(job: Detector, splits: Splits) -> dict[str, Any]:
-    job.load_best()
-    outputs = job.predict_splits(splits, ["test"])["test"]
-    found, truth = job.decide(outputs), job.targets(splits["test"])
+def _translate(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a detector of an older metrics.json, which has all figures of its run."""
+    test, kept = found["test"], ("kind", "parameters", "milliseconds", "errors")
     return {
-        "kind": "two stages" if job.config.model == "faster-rcnn" else "one stage",
-        "parameters": sum(p.numel() for p in job.model.parameters()),
-        "milliseconds": _milliseconds(job, splits["test"]),
-        "errors": metrics.errors(found, truth, job.score).counts,
-        **job.run.read("metrics"),
+        **{name: found[name] for name in kept},
+        **{name: test[name] for name in ("map50_95", "map50_95_interval", "map50")},
+        "validation_map50_95": found["validation"]["map50_95"],
+        "seconds": found["seconds"]["train"],
     }
 
 
 def _milliseconds(job: Detector, split: Any) -> float:
     """Return the median time for one image."""
+    model = job.model.eval()
     images = [split.image(row)[None] for row in range(min(_TIMED, len(split)))]
-    seconds = []
+
+    def detect(image: torch.Tensor) -> None:
+        job.detection.detect(model, job.compute.move(image).float() / 255).cpu()
+
     with torch.inference_mode(), job.compute.autocast():
-        for image in [images[0], *images]:
-            begun = time.perf_counter()
-            prepared = job.compute.move(image).float() / 255
-            job.detection.detect(job.model.eval(), prepared).cpu()
-            seconds.append(time.perf_counter() - begun)
-    return 1000 * median(seconds[1:])  # the first call also warms up
-
-
-def _bars(compared: Mapping[str, Mapping[str, Any]]) -> Any:
-    entries = [
-        Bar(name, each["test"]["map50_95"], tuple(each["test"]["map50_95_interval"]))
-        for name, each in compared.items()
-    ]
-    return plots.bars(entries, "test mAP50-95")
+        return time_each(detect, images)

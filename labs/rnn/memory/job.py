@@ -7,7 +7,8 @@ from common.errors import NonFiniteError
 from common.history import Progress, Row
 from common.options import terminal
 from common.options.terminal import Display
-from common.runs.comparison import Jobs, Members
+from common.report.html import PictureSaver, Section
+from common.runs.comparison import Comparison, Jobs
 from common.runs.conclude import conclusion_of
 from common.training.checkpoint import load_weights
 from labs.rnn.memory import gradients, report
@@ -18,7 +19,7 @@ from labs.rnn.memory.plots import START_COLORS, Curve, Reach
 _SEQUENCES = 100  # over which the norm of a gradient is a mean
 
 
-class Memory(Members[MemoryConfig]):
+class Memory(Comparison[MemoryConfig]):
     """Cells on one task at growing lengths, and how far their gradients reach."""
 
     lab, verb = LAB, "memory"
@@ -58,21 +59,38 @@ class Memory(Members[MemoryConfig]):
         main = compared(self.config)
         return {"members": {name: _found(job, name in main) for name, job in jobs.items()}}
 
-    def write_report(self, jobs: Jobs, metrics: Mapping[str, Any]) -> None:
-        """Write who learned what, and how far gradients reach."""
+    def translate(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Name the task, too."""
+        return {**metrics, "source": f"the {self.config.task} task"}
+
+    def title(self, metrics: Mapping[str, Any]) -> str:
+        """Name the task."""
+        return f"What a cell keeps: the {self.config.task} task"
+
+    def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """Return columns, and a row for each cell and length."""
+        return report.table(self.config, metrics["members"])
+
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
+        """Say of each length which cells learned."""
+        return report.verdict(self.config, metrics["members"])
+
+    def overview(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> Section:
+        """Show who learned what at which length."""
         found = metrics["members"]
+        return report.show_result(self.config, found, _curves(jobs, found), save_picture)
+
+    def sections(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> list[Section]:
+        """Show how far gradients reach, where that was measured, and how to repeat the run."""
         chosen = measured(self.config)
         measurable = {name: job for name, job in jobs.items() if name in chosen}
-        report.write(
-            self.run, self.config, found, _curves(jobs, found), _reaches(measurable, found)
-        )
-
-    def show(self, metrics: Mapping[str, Any]) -> None:
-        """Print the table, and what to make of it."""
-        found = metrics["members"]
-        shown = report.table(self.config, found)
-        terminal.show_table(f"the {self.config.task} task", *shown)
-        terminal.say(report.verdict(self.config, found))
+        reaches = _reaches(measurable, metrics["members"])
+        shown = [report.show_reach(self.config, reaches, save_picture)] if reaches else []
+        return [*shown, report.repeat(self.run)]
 
 
 class _Bar(Display):

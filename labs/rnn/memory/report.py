@@ -1,12 +1,10 @@
 """The report of a memory run: who learned what at which length, and how far gradients reach."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.options.terminal import figure_text
-from common.report import html as report
 from common.report.html import PictureSaver, Section, Table
-from common.runs import sections as common_sections
 from common.runs.folder import Run
 from labs.rnn.memory import gradients, plots
 from labs.rnn.memory.config import MemoryConfig
@@ -15,39 +13,12 @@ from labs.rnn.memory.tasks import TASKS, MemoryTask
 
 Members = Mapping[str, Mapping[str, Any]]  # as in metrics.json
 
-# What became of a member, held against the answer without memory.
+# What became of a member, compared with the answer without memory.
 LEARNED, BETTER, NO_BETTER = "learned", "better", "no better"
 _VERDICT = {LEARNED: "learned", BETTER: "better, but not learned", NO_BETTER: "no better"}
 
 
-def write(
-    run: Run,
-    config: MemoryConfig,
-    members: Members,
-    curves: Mapping[int, Sequence[Curve]],
-    reaches: Sequence[Reach],
-) -> None:
-    """Draw a run's figures and write its report.
-
-    Args:
-        run: the run.
-        config: its config.
-        members: from metrics.json.
-        curves: the errors of the main members over their training, by length.
-        reaches: how far gradients reach; none where that was not measured.
-    """
-    save_picture = PictureSaver(run.figures)
-    sections = [
-        _result(config, members, curves, save_picture),
-        *([_reach(config, reaches, save_picture)] if reaches else []),
-        *_repeat(run),
-    ]
-    title = f"What a cell keeps: the {config.task} task"
-    html = report.render(title, f"Run {run.path.name}", verdict(config, members), sections)
-    report.write(run.report, html)
-
-
-def table(config: MemoryConfig, members: Members) -> Table:
+def table(config: MemoryConfig, members: Members) -> tuple[list[str], list[list[str]]]:
     """Return the final errors of the members that are compared, with the task's other figures."""
     task = TASKS[config.task]
     name, label = task.main_metric.name, task.main_metric.label
@@ -79,7 +50,7 @@ def table(config: MemoryConfig, members: Members) -> Table:
         "training, s",
         "",
     ]
-    return Table(columns, rows)
+    return columns, rows
 
 
 def verdict(config: MemoryConfig, members: Members) -> str:
@@ -100,12 +71,13 @@ def _verdict(task: MemoryTask, members: Members) -> str:
     )
 
 
-def _result(
+def show_result(
     config: MemoryConfig,
     members: Members,
     curves: Mapping[int, Sequence[Curve]],
     save_picture: PictureSaver,
 ) -> Section:
+    """Show the errors of the members that are compared, by `curves` also over their training."""
     tasks = {length: TASKS[config.task](length) for length in config.steps}
     task = tasks[config.steps[0]]
     thresholds = {length: Threshold(each.baseline, each.goal) for length, each in tasks.items()}
@@ -120,11 +92,14 @@ def _result(
         "once, at the end, with the weights of the best validation."
     )
     return Section(
-        "Result", text, table(config, members), (save_picture("errors", caption, figure),)
+        "Result", text, Table(*table(config, members)), (save_picture("errors", caption, figure),)
     )
 
 
-def _reach(config: MemoryConfig, reaches: Sequence[Reach], save_picture: PictureSaver) -> Section:
+def show_reach(
+    config: MemoryConfig, reaches: Sequence[Reach], save_picture: PictureSaver
+) -> Section:
+    """Show how far gradients reach."""
     caption = f"Norm of the gradient against distance, T = {config.reach}."
     rows = []
     for each in reaches:
@@ -162,14 +137,14 @@ def _reach(config: MemoryConfig, reaches: Sequence[Reach], save_picture: Picture
     return Section("How far a gradient reaches", text, Table(columns, rows), (picture,))
 
 
-def _repeat(run: Run) -> Iterator[Section]:
+def repeat(run: Run) -> Section:
+    """Say how to repeat the run."""
     text = (
         "The same machine, versions and threads give the same weights, bit for bit. Each member "
         "is a run of its own in members/."
     )
     command = f"python -m labs.rnn memory --config {run.config}"
-    yield Section("Repeat this run", text, code=command)
-    yield from common_sections.settings(run)
+    return Section("Repeat this run", text, code=command)
 
 
 def _short(value: float) -> str:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from common.errors import ConfigError
-from common.runs.comparison import Members
+from common.runs import comparison
 from labs.autoencoder.compare import anomalies as compare_anomalies
 from labs.autoencoder.compare.anomalies import Comparison
 from labs.autoencoder.config import AutoencoderConfig, CompareAnomaliesConfig
@@ -104,7 +104,9 @@ def test_korean_names_are_found_in_either_normal_form(tmp_path, monkeypatch):
     monkeypatch.setattr(
         compare_anomalies.Compression, "load", lambda config: ({}, SimpleNamespace(classes=classes))
     )
-    monkeypatch.setattr(Members, "start", classmethod(lambda cls, config, command: config))
+    monkeypatch.setattr(
+        comparison.Comparison, "start", classmethod(lambda cls, config, command: config)
+    )
     decomposed = unicodedata.normalize("NFD", "고양이")
     assert Comparison.start(CompareAnomaliesConfig(classes=(decomposed,))).classes == ("고양이",)
 

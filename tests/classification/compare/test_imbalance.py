@@ -9,6 +9,7 @@ import torch
 
 from common.images.folders import ImageFiles
 from common.options.config import build
+from common.runs.comparison import RULE
 from common.training import checkpoint
 from labs.classification.compare import imbalance as compare_imbalance
 from labs.classification.compare.imbalance import Comparison, frequent_first, rarest
@@ -354,7 +355,7 @@ def test_the_verdict_says_where_nothing_is_shown():
 
     found = {"none": {}, "a": entry(-0.1, 0.3), "b": entry(0.05, 0.3), "c": entry(-0.3, -0.1)}
     whole = Comparison(None, build(CompareImbalanceConfig))
-    said = whole.verdict(found)
+    said = whole.verdict({"compared": found, "rule": RULE})
     assert "not to be told apart from none: a +0.1000 (-0.1000 to +0.3000)." in said
     assert "More of the rare half than none is found by: b +0.1000 (+0.0500 to" in said
     assert "Less of it than none is found by: c" in said
@@ -368,7 +369,7 @@ def test_a_class_without_test_images_is_a_dash_in_a_report_that_is_drawn_again()
     entry |= {"rare_recall": 1.0, "rare_recall_interval": [0.9, 1.0]}
     job = SimpleNamespace(card=SimpleNamespace(classes=("a", "b", "c")))
     whole = Comparison(None, build(CompareImbalanceConfig))
-    [section] = whole.sections({"none-0": job}, {"none": entry}, lambda *given: given)
+    [section] = whole.sections({"none-0": job}, {"compared": {"none": entry}}, lambda *given: given)
     assert section.table.rows == [["a", "5", "0.5000"], ["c", "2", "1.0000"], ["b", "0", "-"]]
     assert section.text.startswith("The rare half is: c.")
 

@@ -66,7 +66,9 @@ def test_what_cannot_be_compared_is_refused(given, message):
 
 
 def test_the_verdict_names_those_that_are_not_shown_to_be_worse():
-    say = Comparison.verdict.__get__(object.__new__(Comparison))
+    def say(compared):
+        return object.__new__(Comparison).verdict({"compared": compared})
+
     best, close = entry(0.9), entry(0.89, (-0.03, 0.01))
     best["validation_accuracy"] = 0.81
     worse, equal = entry(0.5, (-0.5, -0.3)), entry(0.9, (0, 0))

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from common.options.config import build
+from common.runs.comparison import RULE
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
-from labs.detection.inspect.compare import Comparison, table, verdict
+from labs.detection.inspect.compare import Comparison
 
 MODELS = ("tiny-yolo", "yolo11n")
 
@@ -30,7 +31,11 @@ def test_each_detector_has_its_own_run_its_speed_and_its_errors(run):
         assert (path / "members" / name / "best.safetensors").is_file()
         assert each["milliseconds"] > 0
         assert set(each["errors"]) >= {"class", "localization", "background", "missed"}
-        assert 0 <= each["test"]["map50_95"] <= 1
+        low, high = each["map50_95_interval"]
+        assert 0 <= low <= each["map50_95"] <= high <= 1
+        assert each["map50_95_of_seeds"] == [each["map50_95"]]
+    assert found["rule"] == "seeds and test items"
+    assert len([each for each in found["compared"].values() if "difference" in each]) == 1
     assert found["compared"]["tiny-yolo"]["parameters"] < 500_000
     assert found["seconds"]["total"] >= found["seconds"]["train"] > 0
     html = (path / "report.html").read_text(encoding="utf-8")
@@ -81,26 +86,32 @@ def test_an_unknown_model_is_told_before_anything_is_trained(lab, tmp_path):
 
 
 def made_up(map50_95, milliseconds, **errors):
-    test = {"map50_95": map50_95, "map50": 0.9, "map50_95_interval": [0.1, 0.2]}
     return {
+        "map50_95": map50_95,
+        "map50_95_interval": [0.1, 0.2],
+        "validation_map50_95": map50_95 - 0.1,
+        "map50": 0.9,
         "kind": "one stage",
         "parameters": 1000,
         "milliseconds": milliseconds,
         "errors": {"class": 1, "localization": 2, "both": 0, "duplicate": 0, **errors},
-        "validation": {"map50_95": 0.5},
-        "test": test,
-        "seconds": {"train": 90.0},
+        "seconds": 90.0,
     }
 
 
 def test_the_verdict_names_the_best_the_fastest_and_the_most_common_errors():
     compared = {
         "slow": made_up(0.6, 20.0, background=9, missed=0),
-        "fast": made_up(0.4, 2.0, background=0, missed=3),
+        "fast": made_up(0.4, 2.0, background=0, missed=3)
+        | {"difference": -0.2, "difference_interval": [-0.3, -0.1]},
     }
-    said = verdict(compared)
-    assert "slow has the best test mAP50-95, 0.6000" in said
+    comparison, metrics = object.__new__(Comparison), {"compared": compared, "rule": RULE}
+    said = comparison.verdict(metrics)
+    assert "slow has the best validation mAP50-95; on test it has 0.6000." in said
+    assert "Worse than slow by test mAP50-95: fast -0.2000 (-0.3000 to -0.1000)." in said
     assert "fast is the fastest, 2.0 ms" in said
     assert "slow: background, fast: missed" in said
-    assert [row[0] for row in table(compared)] == ["slow", "fast"]
-    assert table(compared)[0][-1] == "1.5"
+    columns, rows = comparison.table(metrics)
+    assert [row[0] for row in rows] == ["slow", "fast"]
+    assert rows[0][-1] == "1.5"
+    assert "difference (95 %)" in columns

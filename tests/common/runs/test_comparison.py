@@ -1,0 +1,109 @@
+"""Comparisons: one rule for all, what is said of differences, and what loads for it."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from common.metrics import metrics
+from common.metrics.main_metric import ACCURACY, BALANCED_ACCURACY, MAE
+from common.options.config import TrainingConfig
+from common.runs import comparison
+from common.runs.comparison import describe_differences, find_best, judge, narrow, time_each
+
+
+def answers(shares, rows=300):
+    """Return classes, and for each share what a run says that is right so often by design."""
+    generator = np.random.default_rng(0)
+    targets = generator.integers(3, size=rows)
+    return targets, [
+        np.where(generator.random(rows) < share, targets, generator.integers(3, size=rows))
+        for share in shares
+    ]
+
+
+def statistics(metric, shares):
+    targets, runs = answers(shares)
+    return [metric.statistics(each, targets) for each in runs]
+
+
+def test_of_a_mean_and_of_any_figure_the_same_runs_and_items_are_drawn():
+    ours, theirs = statistics(ACCURACY, (0.9, 0.8)), statistics(ACCURACY, (0.5, 0.6))
+
+    def share(rows):
+        return float(np.mean(rows))
+
+    for runs in ((ours,), (ours, theirs), (ours, theirs[:1])):
+        fast = metrics.seeds_interval(*runs, resamples=200)
+        assert fast == pytest.approx(metrics.seeds_interval(*runs, figure=share, resamples=200))
+
+
+def test_runs_of_any_metric_are_measured_and_compared_by_one_rule():
+    ours = statistics(BALANCED_ACCURACY, (0.9, 0.8))
+    found = BALANCED_ACCURACY.measure_runs(ours)
+    each = [BALANCED_ACCURACY.figure(rows) for rows in ours]
+    assert found["balanced_accuracy_of_seeds"] == each
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(each))
+    low, high = found["balanced_accuracy_interval"]
+    assert low < found["balanced_accuracy"] < high
+    worse = BALANCED_ACCURACY.compare_runs(statistics(BALANCED_ACCURACY, (0.3, 0.2)), ours)
+    assert judge(worse["difference_interval"]) == -1
+    same = BALANCED_ACCURACY.compare_runs(ours, ours)
+    assert same == {"difference": 0.0, "difference_interval": [0.0, 0.0]}
+
+
+def test_where_less_is_better_a_smaller_figure_is_a_positive_difference():
+    targets = np.zeros(50)
+    near, far = [MAE.statistics(targets + 1, targets)], [MAE.statistics(targets + 3, targets)]
+    found = MAE.compare_runs(near, far)
+    assert [found["difference"], *found["difference_interval"]] == pytest.approx([2.0] * 3)
+    compared = {"far": {"validation_mae": 3.0}, "near": {"validation_mae": 1.0}}
+    assert find_best(compared, MAE) == "near"
+
+
+def test_differences_are_told_by_where_their_intervals_are():
+    differences = {"a": (0.2, [0.1, 0.3]), "b": (0.0, [-0.1, 0.1]), "c": (-0.2, [-0.3, -0.1])}
+    assert list(describe_differences(differences, "Better", "Level", "Worse")) == [
+        "Better: a +0.2000 (+0.1000 to +0.3000).",
+        "Level: b +0.0000 (-0.1000 to +0.1000).",
+        "Worse: c -0.2000 (-0.3000 to -0.1000).",
+    ]
+
+
+def test_a_member_has_the_values_of_the_whole_but_for_its_name_and_what_varies():
+    @dataclasses.dataclass(frozen=True)
+    class Whole(TrainingConfig):
+        seeds: int = 3
+
+    whole = Whole(name="all", epochs=7)
+    member = narrow(whole, TrainingConfig, seed=5)
+    assert member == TrainingConfig(epochs=7, seed=5)
+
+
+def test_a_comparison_of_an_older_version_says_which_rule_made_it():
+    entry = {"accuracy": 0.9, "validation_accuracy": 0.8}
+
+    class Old(comparison.Comparison):
+        main_metric, by_validation = ACCURACY, True
+
+    said = object.__new__(Old).verdict({"compared": {"a": entry}, "rule": "the range of the seeds"})
+    assert said.endswith("Judged by the range of the seeds, as comparisons were then.")
+    assert "a has the best validation accuracy; on test it has 0.9000." in said
+
+
+def test_the_first_call_warms_up():
+    called = []
+    assert time_each(called.append, [1, 2, 3]) >= 0
+    assert called == [1, 1, 2, 3]
+
+
+def test_to_import_a_comparison_loads_no_pictures():
+    code = (
+        "import sys\n"
+        "import labs.classification.compare.architectures, labs.classification.compare.imbalance\n"
+        "import labs.rnn.sentiment.compare\n"
+        "assert 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
