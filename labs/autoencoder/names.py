@@ -18,17 +18,11 @@ NOISES = ("gaussian", "salt-and-pepper", "masking")
 
 
 class ViewName(NamedTuple):
-    """A view of a run.
+    """A view of a run."""
 
-    Attributes:
-        function: "module:function" that makes it.
-        needs: what a run must have for it: classes, prior, anomalies.
-        unasked: whether every such run's report has it.
-    """
-
-    function: str
-    needs: tuple[str, ...] = ()
-    unasked: bool = True
+    function: str  # "module:function" that makes it
+    needs: tuple[str, ...] = ()  # what a run must have for it: classes, prior, anomalies
+    unasked: bool = True  # whether every such run's report has it
 
 
 VIEWS: dict[str, ViewName] = {  # in the order of the report

@@ -37,19 +37,12 @@ _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplem
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """The vectors of a vocabulary.
+    """The vectors of a vocabulary."""
 
-    Attributes:
-        values: (V, size) float32; zeros for words that the file does not have.
-        known: (V,) bool, whether it has them.
-        source: the file.
-        skipped: ("file:line", reason) of lines that could not be used.
-    """
-
-    values: Tensor
-    known: Tensor
-    source: str
-    skipped: tuple[tuple[str, str], ...]
+    values: Tensor  # (V, size) float32; zeros for words that the file does not have
+    known: Tensor  # (V,) bool, whether it has them
+    source: str  # the file
+    skipped: tuple[tuple[str, str], ...]  # ("file:line", reason) of lines that could not be used
 
     def coverage(self, sequences: Ragged, specials: int = 2) -> "Coverage":
         """Return how much of encoded texts the vectors cover.
@@ -67,15 +60,10 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What pretrained vectors cover.
+    """What pretrained vectors cover."""
 
-    Attributes:
-        types: the share of the vocabulary's words.
-        tokens: the share of the words in running text.
-    """
-
-    types: float
-    tokens: float
+    types: float  # the share of the vocabulary's words
+    tokens: float  # the share of the words in running text
 
 
 def load_vectors(

@@ -18,17 +18,11 @@ _UNKNOWN = -1  # for the number of a class
 
 
 class Referred(NamedTuple):
-    """Images that were pointed at.
+    """Images that were pointed at."""
 
-    Attributes:
-        names: n of them: of the test split its own, of files their paths.
-        images: uint8 (n, C, S, S).
-        classes: int64 (n,), -1 where none is known, as of files.
-    """
-
-    names: tuple[str, ...]
-    images: Tensor
-    classes: Tensor
+    names: tuple[str, ...]  # n of them: of the test split its own, of files their paths
+    images: Tensor  # uint8 (n, C, S, S)
+    classes: Tensor  # int64 (n,), -1 where none is known, as of files
 
 
 def resolve(material: Material, references: Sequence[str]) -> Referred:

@@ -35,19 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View:
-    """What a command shows.
+    """What a command shows."""
 
-    Attributes:
-        section: of the report.
-        verdict: the result in a sentence or two, for the screen.
-        records: what the screen shows in a table; all have the same columns.
-        figures: by name, for whoever reads the run folder.
-    """
-
-    section: Section
-    verdict: str = ""
-    records: Sequence[Mapping[str, Any]] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    section: Section  # of the report
+    verdict: str = ""  # the result in a sentence or two, for the screen
+    records: Sequence[Mapping[str, Any]] = ()  # rows of the screen's table, of the same columns
+    figures: Mapping[str, Any] = field(default_factory=dict)  # for readers of the run folder
 
 
 class Encoded:

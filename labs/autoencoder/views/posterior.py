@@ -22,15 +22,10 @@ LITTLE = math.log(2)  # nats of all latents below which it has, too: they tell l
 
 
 class Posterior(NamedTuple):
-    """What the posteriors of some images carry.
+    """What the posteriors of some images carry."""
 
-    Attributes:
-        divergences: (N, L) of each posterior from the prior, in nats.
-        activities: (L,) variance over the images of the posterior's mean.
-    """
-
-    divergences: Array
-    activities: Array
+    divergences: Array  # (N, L) of each posterior from the prior, in nats
+    activities: Array  # (L,) variance over the images of the posterior's mean
 
     @property
     def active(self) -> int:

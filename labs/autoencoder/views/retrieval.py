@@ -54,15 +54,10 @@ _ABOUT_PICTURE = (
 
 
 class Neighbors(NamedTuple):
-    """The nearest items of each query, nearest first.
+    """The nearest items of each query, nearest first."""
 
-    Attributes:
-        rows: (Q, k) of the collection.
-        distances: (Q, k).
-    """
-
-    rows: Array
-    distances: Array
+    rows: Array  # (Q, k) of the collection
+    distances: Array  # (Q, k)
 
 
 def retrieval(

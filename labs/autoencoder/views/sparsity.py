@@ -25,19 +25,12 @@ _MOST = 1000  # images
 
 
 class Code(NamedTuple):
-    """What some vectors look like.
+    """What some vectors look like."""
 
-    Attributes:
-        zeros: share of the numbers that are exactly 0.
-        size: mean absolute value.
-        sparseness: of a vector, the mean over them; see `sparseness`.
-        spreads: (D,) standard deviation over the vectors.
-    """
-
-    zeros: float
-    size: float
-    sparseness: float
-    spreads: Array
+    zeros: float  # share of the numbers that are exactly 0
+    size: float  # mean absolute value
+    sparseness: float  # of a vector, the mean over them; see `sparseness`
+    spreads: Array  # (D,) standard deviation over the vectors
 
     @property
     def dead(self) -> int:

@@ -17,15 +17,10 @@ _SIDE = 32  # pixels to which larger images are shrunk
 
 
 class Nearest(NamedTuple):
-    """The nearest training image of each picture.
+    """The nearest training image of each picture."""
 
-    Attributes:
-        errors: (n,) squared difference from it, the mean over the pixels, float64.
-        classes: (n,) its class number.
-    """
-
-    errors: Array
-    classes: Array
+    errors: Array  # (n,) squared difference from it, the mean over the pixels, float64
+    classes: Array  # (n,) its class number
 
 
 class TrainingImages:

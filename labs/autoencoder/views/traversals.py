@@ -34,19 +34,12 @@ Judged = tuple[str, dict[str, float]]  # a verdict and its figures
 
 
 class Pairs(NamedTuple):
-    """Images to walk between.
+    """Images to walk between."""
 
-    Attributes:
-        starts: uint8 (n, C, S, S).
-        ends: likewise.
-        classes: of the starts and of the ends, each (n,); None when not known.
-        names: of both, n pairs.
-    """
-
-    starts: Tensor
-    ends: Tensor
-    classes: tuple[Tensor, Tensor] | None
-    names: list[tuple[str, str]]
+    starts: Tensor  # uint8 (n, C, S, S)
+    ends: Tensor  # likewise
+    classes: tuple[Tensor, Tensor] | None  # (n,) of the starts, and of the ends; None: not known
+    names: list[tuple[str, str]]  # of both, n pairs
 
 
 # --- from image to image ------------------------------------------------------------------------

@@ -27,29 +27,17 @@ _LONGEST_PERIOD = 400
 
 @dataclass(frozen=True)
 class Card(DataCard):
-    """What a run needs to know of its series without having them; kept as data.json.
+    """What a run needs to know of its series without having them; kept as data.json."""
 
-    Attributes:
-        names: of the K series.
-        spacing: of the dates; see `dates.Spacing`.
-        centers: of each series, for `Scaling`.
-        factors: of each series, for `Scaling`.
-        naive: of each series, the mean absolute change from one training value to the next.
-        ends: the last date of each series.
-        tails: the last window of each series.
-        period: values in a season, for the seasonal baseline.
-        spans: first and last date of training, validation and test.
-    """
-
-    names: tuple[str, ...]
-    spacing: tuple[str, int, int]
-    centers: tuple[float, ...]
-    factors: tuple[float, ...]
-    naive: tuple[float, ...]
-    ends: tuple[str, ...]
-    tails: tuple[tuple[float, ...], ...]
-    period: int
-    spans: dict[str, tuple[str, str]]
+    names: tuple[str, ...]  # of the K series
+    spacing: tuple[str, int, int]  # of the dates; see `dates.Spacing`
+    centers: tuple[float, ...]  # of each series, for `Scaling`
+    factors: tuple[float, ...]  # of each series, for `Scaling`
+    naive: tuple[float, ...]  # mean absolute change from one training value to the next, of each
+    ends: tuple[str, ...]  # the last date of each series
+    tails: tuple[tuple[float, ...], ...]  # the last window of each series
+    period: int  # values in a season, for the seasonal baseline
+    spans: dict[str, tuple[str, str]]  # first and last date of training, validation and test
 
 
 @dataclass(frozen=True)
@@ -59,18 +47,12 @@ class Scaling:
     With `difference` the offset is the last value of the window itself, so that 0 says "as it is
     now"; else it is the mean of the series' training values. The factor is the root mean square of
     what is left of the training targets (with `difference`), or of the training values.
-
-    Attributes:
-        log: whether g is the logarithm.
-        difference: what the offset is.
-        centers: the mean of g of the training values, (K,).
-        factors: (K,).
     """
 
-    log: bool
-    difference: bool
-    centers: Array
-    factors: Array
+    log: bool  # whether g is the logarithm
+    difference: bool  # what the offset is
+    centers: Array  # the mean of g of the training values, (K,)
+    factors: Array  # (K,)
 
     @classmethod
     def fit(cls, panel: Panel, end: int, config: ForecastConfig) -> "Scaling":
@@ -119,31 +101,18 @@ def by_origin(values: Array, origins: Array, series: Array, count: int) -> Array
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one part of the time, by origin and then by series.
+    """Windows of one part of the time, by origin and then by series."""
 
-    Attributes:
-        panel: all series, as far as they go; what was known at an origin is up to it.
-        series: (N,) numbers of series.
-        origins: (N,) places on the panel's axis of the last known values.
-        inputs: float32 (N, W), scaled.
-        targets: float32 (N, H), scaled.
-        truth: float64 (N, H), the targets as they are.
-        offsets: (N,), see `Scaling`.
-        factors: (N,), see `Scaling`.
-        naive: (N,) the mean absolute change from one training value of the series to the next.
-        log: whether the scale is logarithmic.
-    """
-
-    panel: Panel
-    series: Array
-    origins: Array
-    inputs: Array
-    targets: Array
-    truth: Array
-    offsets: Array
-    factors: Array
-    naive: Array
-    log: bool
+    panel: Panel  # all series, as far as they go; what was known at an origin is up to it
+    series: Array  # (N,) numbers of series
+    origins: Array  # (N,) places on the panel's axis of the last known values
+    inputs: Array  # float32 (N, W), scaled
+    targets: Array  # float32 (N, H), scaled
+    truth: Array  # float64 (N, H), the targets as they are
+    offsets: Array  # (N,), see `Scaling`
+    factors: Array  # (N,), see `Scaling`
+    naive: Array  # (N,) the mean absolute change from one training value of the series to the next
+    log: bool  # whether the scale is logarithmic
 
     def __len__(self) -> int:
         """Return the number of windows."""

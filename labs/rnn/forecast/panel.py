@@ -28,23 +28,14 @@ _DATE_NAMES = ("date", "날짜", "일자", "ds", "datetime", "time", "timestamp"
 
 @dataclass(frozen=True)
 class Panel:
-    """Series side by side.
+    """Series side by side."""
 
-    Attributes:
-        names: of the K series.
-        dates: datetime64[s] (T,), rising.
-        values: float64 (T, K); NaN before a series begins and after it ends, and nowhere else.
-        spacing: of the dates.
-        source: one line that says what it is.
-        notes: (place, what was done) about all that was not in order.
-    """
-
-    names: tuple[str, ...]
-    dates: Array
-    values: Array
-    spacing: Spacing
-    source: str
-    notes: tuple[Note, ...] = ()
+    names: tuple[str, ...]  # of the K series
+    dates: Array  # datetime64[s] (T,), rising
+    values: Array  # float64 (T, K); NaN before a series begins and after it ends, and nowhere else
+    spacing: Spacing  # of the dates
+    source: str  # one line that says what it is
+    notes: tuple[Note, ...] = ()  # (place, what was done) about all that was not in order
 
     def span(self, series: int) -> tuple[int, int]:
         """Return where a series begins, and where it has ended."""

@@ -58,15 +58,10 @@ _NSMC_FILES = {
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts with their classes.
+    """Texts with their classes."""
 
-    Attributes:
-        texts: in NFC.
-        targets: int64 class numbers, of shape (N,).
-    """
-
-    texts: list[str]
-    targets: Tensor
+    texts: list[str]  # in NFC
+    targets: Tensor  # int64 class numbers, of shape (N,)
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -79,57 +74,33 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """What a loader found.
+    """What a loader found."""
 
-    Attributes:
-        parts: `{"all": ...}`, to be split; or `train` and `test`.
-        classes: the names of the classes.
-        source: one line that says what this is.
-        removed: how many texts were left out on purpose, by reason.
-        skipped: (place, reason) of each text that could not be used.
-    """
-
-    parts: dict[str, Texts]
-    classes: tuple[str, ...]
-    source: str
-    removed: dict[str, int] = field(default_factory=dict)
-    skipped: tuple[tuple[str, str], ...] = ()
+    parts: dict[str, Texts]  # `{"all": ...}`, to be split; or `train` and `test`
+    classes: tuple[str, ...]  # the names of the classes
+    source: str  # one line that says what this is
+    removed: dict[str, int] = field(default_factory=dict)  # texts left out on purpose, by reason
+    skipped: tuple[tuple[str, str], ...] = ()  # (place, reason) of each text that could not be used
 
 
 @dataclass(frozen=True, eq=False)
 class Split(Texts):
-    """Texts with their classes and the numbers of their tokens.
+    """Texts with their classes and the numbers of their tokens."""
 
-    Attributes:
-        texts: in NFC.
-        targets: int64 class numbers, of shape (N,).
-        encoded: N sequences of at most `max_length` tokens.
-        grams: N sequences of n-grams; all empty where the model does not see them.
-    """
-
-    encoded: Ragged
-    grams: Ragged
+    encoded: Ragged  # N sequences of at most `max_length` tokens
+    grams: Ragged  # N sequences of n-grams; all empty where the model does not see them
 
 
 @dataclass(frozen=True)
 class Card(DataCard):
-    """The card of texts.
+    """The card of texts."""
 
-    Attributes:
-        classes: the names of the classes.
-        words: the tokenizer with its vocabulary, as `Words.as_dict` gives it.
-        removed: how many texts were left out before splitting, by reason.
-        unknown: the share of tokens that the vocabulary lacks, per split.
-        cut: texts with more than `max_length` tokens, per split.
-        copies: test texts that are also, by `same_text`, in the training split.
-    """
-
-    classes: tuple[str, ...]
-    words: dict[str, Any]
-    removed: dict[str, int]
-    unknown: dict[str, float]
-    cut: dict[str, int]
-    copies: int
+    classes: tuple[str, ...]  # the names of the classes
+    words: dict[str, Any]  # the tokenizer with its vocabulary, as `Words.as_dict` gives it
+    removed: dict[str, int]  # how many texts were left out before splitting, by reason
+    unknown: dict[str, float]  # the share of tokens that the vocabulary lacks, per split
+    cut: dict[str, int]  # texts with more than `max_length` tokens, per split
+    copies: int  # test texts that are also, by `same_text`, in the training split
 
 
 def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:

@@ -19,21 +19,13 @@ _LONGEST = 1000  # tokens that are explained
 
 @dataclass(frozen=True)
 class Explanation:
-    """What each token of a text added to the probability of the class that was chosen.
+    """What each token of a text added to the probability of the class that was chosen."""
 
-    Attributes:
-        label: the class.
-        probability: of it.
-        tokens: as they were read; unknown ones as they were written.
-        scores: for each token, in units of probability: positive where it speaks for the class.
-        method: `occlusion` or `integrated-gradients`.
-    """
-
-    label: str
-    probability: float
-    tokens: list[str]
-    scores: list[float]
-    method: str
+    label: str  # the class
+    probability: float  # of it
+    tokens: list[str]  # as they were read; unknown ones as they were written
+    scores: list[float]  # of each token, in probability: positive where it speaks for the class
+    method: str  # `occlusion` or `integrated-gradients`
 
 
 def explain(job: "Sentiment", text: str, method: str) -> Explanation:

@@ -47,21 +47,13 @@ _SPECIALS = ("<bos>", "<eos>")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Pairs of texts, and their tokens.
+    """Pairs of texts, and their tokens."""
 
-    Attributes:
-        sources: what is translated, in NFC.
-        targets: its translations, in NFC.
-        source: the tokens of the sources, each with `EOS` behind it.
-        target: the tokens of the targets, likewise.
-        numbers: (N,) which pair of all splits each is.
-    """
-
-    sources: Sequence[str]
-    targets: Sequence[str]
-    source: Ragged
-    target: Ragged
-    numbers: Tensor
+    sources: Sequence[str]  # what is translated, in NFC
+    targets: Sequence[str]  # its translations, in NFC
+    source: Ragged  # the tokens of the sources, each with `EOS` behind it
+    target: Ragged  # the tokens of the targets, likewise
+    numbers: Tensor  # (N,) which pair of all splits each is
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -80,34 +72,21 @@ class Split:
 
 @dataclass(frozen=True)
 class Card(DataCard):
-    """What a run needs to know of its data without having it; kept as data.json.
+    """What a run needs to know of its data without having it; kept as data.json."""
 
-    Attributes:
-        source_words: the tokenizer and vocabulary of the sources, as `Words.as_dict` gives them.
-        target_words: likewise of the targets.
-        longest: tokens of the longest target of the training split, its end included.
-        unknown: share of the test sources' tokens that are not in the vocabulary.
-    """
-
-    source_words: dict[str, Any]
-    target_words: dict[str, Any]
-    longest: int
-    unknown: float
+    source_words: dict[str, Any]  # tokenizer and vocabulary of the sources: `Words.as_dict`
+    target_words: dict[str, Any]  # likewise of the targets
+    longest: int  # tokens of the longest target of the training split, its end included
+    unknown: float  # share of the test sources' tokens that are not in the vocabulary
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of `--data`.
+    """The pairs of `--data`."""
 
-    Attributes:
-        source: one line that says what they are.
-        parts: by the name of the split.
-        skipped: (place, reason) of what was left out.
-    """
-
-    source: str
-    parts: dict[str, list[Pair]]
-    skipped: Skipped = ()
+    source: str  # one line that says what they are
+    parts: dict[str, list[Pair]]  # by the name of the split
+    skipped: Skipped = ()  # (place, reason) of what was left out
 
 
 def load(config: TranslateConfig) -> tuple[dict[str, Split], Card]:

@@ -30,15 +30,10 @@ _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito's, one f
 
 
 class Placed(NamedTuple):
-    """New points on a map.
+    """New points on a map."""
 
-    Attributes:
-        coordinates: (M, d) on the map.
-        names: M file names.
-    """
-
-    coordinates: Array
-    names: Sequence[str]
+    coordinates: Array  # (M, d) on the map
+    names: Sequence[str]  # M file names
 
 
 def colors(count: int) -> list[str]:

@@ -53,10 +53,8 @@ class Row(NamedTuple):
     space: str
     perplexity: float
     seed: int
-    own: Figures
-    """Against the vectors it was made from."""
-    pixels: Figures | None
-    """Against pixels; None where there are none to compare with."""
+    own: Figures  # compared with the vectors it was made from
+    pixels: Figures | None  # compared with pixels; None where there are none
 
 
 class Summary(NamedTuple):
@@ -64,12 +62,9 @@ class Summary(NamedTuple):
 
     space: str
     perplexity: float
-    own: dict[str, Spread]
-    """By the names of `Figures`."""
-    pixels: dict[str, Spread]
-    """Likewise against pixels; empty where there are none."""
-    agreement: Spread | None
-    """Neighbors kept from the map of one seed to that of another, over all pairs of seeds."""
+    own: dict[str, Spread]  # by the names of `Figures`
+    pixels: dict[str, Spread]  # likewise, compared with pixels; empty where there are none
+    agreement: Spread | None  # neighbors kept from one seed's map to another's, over all pairs
 
 
 class Trust(NamedTuple):

@@ -44,17 +44,11 @@ _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFi
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Where each vector lies on a map, and how the map was made.
+    """Where each vector lies on a map, and how the map was made."""
 
-    Attributes:
-        coordinates: (N, 2) or (N, 3) float32; distances have no unit, and axes no meaning.
-        perplexity: the number of neighbors that each point attends to, about.
-        seed: of the noise in the first positions.
-    """
-
-    coordinates: Array
-    perplexity: float
-    seed: int
+    coordinates: Array  # (N, 2) or (N, 3) float32; distances have no unit, and axes no meaning
+    perplexity: float  # the number of neighbors that each point attends to, about
+    seed: int  # of the noise in the first positions
 
 
 def largest_perplexity(points: int) -> float:
