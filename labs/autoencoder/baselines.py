@@ -34,12 +34,9 @@ _TRIED = 80_000  # pixels on which each setting of a filter is tried, about
 
 
 def fit_pca(train: ImageSet, size: int, side: int | None = None) -> Any:
-    """Fit PCA on the pixels of training images.
+    """Fit PCA of `size` components, or as many as there can be, on the pixels of training images.
 
-    Args:
-        train: the images; of many large ones a sample is taken.
-        size: components; as many as there can be where that is less.
-        side: height and width to which larger images are shrunk first.
+    Of many large images a sample is taken; those larger than `side` pixels are shrunk to it first.
     """
     from sklearn.decomposition import PCA as Decomposition
 
@@ -52,12 +49,7 @@ def fit_pca(train: ImageSet, size: int, side: int | None = None) -> Any:
 
 
 def compression(splits: Mapping[str, ImageSet], size: int) -> dict[str, dict[str, Array]]:
-    """Return the squared error of each image, (N,), by baseline and split.
-
-    Args:
-        splits: `train`, `validation` and `test`.
-        size: of the latents.
-    """
+    """Return each image's squared error, (N,), by baseline and split; PCA has `size` components."""
     pca = fit_pca(splits["train"], size)
     found: dict[str, dict[str, Array]] = {PCA: {}, CLIPPED: {}, MEAN: {}}
     for name in ("validation", "test"):
@@ -80,12 +72,8 @@ def denoising(
     """Return the squared error of each denoised image, (N,), by baseline and split.
 
     The name of a filter tells its setting, which has the highest mean signal-to-noise ratio on a
-    sample of the validation split.
-
-    Args:
-        splits: `train`, `validation` and `test`, clean.
-        noisy: `validation` and `test`, uint8 (N, C, S, S).
-        size: of the latents.
+    sample of the validation split. `noisy` is uint8 (N, C, S, S), the splits are clean, and PCA has
+    `size` components.
     """
     validation = splits["validation"]
     rows = _for_choice(validation.targets, noisy["validation"].shape[-1])

@@ -46,14 +46,9 @@ def load(config: AutoencoderConfig) -> tuple[dict[str, ImageSet], ImageCard]:
 
 
 def labelled(config: AutoencoderConfig, card: ImageCard, say: Callable[[str], None]) -> ImageSet:
-    """Load all of a config's images as a run with that card sees them.
+    """Load all of a config's images as a run with that card sees them, and say what is left out.
 
     Only a conditional model has to be told classes; for others they are what they can be.
-
-    Args:
-        config: names the set.
-        card: of the run.
-        say: called with a line for each image that is left out.
 
     Raises:
         DataError: they cannot be used, or lack the classes that the model has to be told.

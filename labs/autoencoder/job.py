@@ -85,9 +85,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
     def answers(self, inputs: Tensor, classes: Tensor | None = None) -> Outputs:
         """Return latents (N, L), `outputs` in [0, 1] and the squared error (N,) of uint8 images.
 
-        Args:
-            inputs: (N, C, S, S).
-            classes: (N,), which a conditional model has to be told.
+        A conditional model has to be told the classes (N,) of the images (N, C, S, S).
         """
         images = self.prepared(inputs)
         latents = self.encode(images, classes)

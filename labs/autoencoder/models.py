@@ -29,12 +29,7 @@ _SIDE, _HALVINGS = 4, 4
 
 
 class Encoder(nn.Module):
-    """Images (N, C, S, S) -> latents.
-
-    Args:
-        trunk: from images to features (N, F).
-        perceptron: from features, and what else is given, to latents.
-    """
+    """A trunk, images (N, C, S, S) -> features (N, F), and a perceptron from these to latents."""
 
     def __init__(self, trunk: nn.Module, perceptron: nn.Module):
         super().__init__()
@@ -119,12 +114,8 @@ class ConditionalAutoencoder(VariationalAutoencoder):
     """A VAE that is told the class of an image (Sohn, Lee and Yan 2015).
 
     The class, one-hot, stands beside the features of the image and beside the latents. Zeros tell
-    of no class: where classes are None, or one of them is negative.
-
-    Args:
-        classes: how many there are.
-        encoder: images and classes to 2 L numbers.
-        decoder: latents and classes, side by side, to logits.
+    of no class: where classes are None, or one of them is negative. The encoder makes 2 L numbers
+    of images and classes.
     """
 
     conditional = True
@@ -274,11 +265,7 @@ def _halved(side: int) -> Iterator[int]:
 
 
 def _checked(depth: int | None, usual: int, largest: int, what: str) -> int:
-    """Return the depth, or the usual one where none is given.
-
-    Raises:
-        ConfigError: it is larger than the largest.
-    """
+    """Return the depth, or the usual one where none is given; refuse one above the largest."""
     depth = usual if depth is None else depth
     if depth > largest:
         hint = (

@@ -15,10 +15,7 @@ _COLUMNS = 8
 def strips(images: Mapping[str, Tensor], captions: Sequence[str], about: str = "") -> Figure:
     """Draw several versions of each image one above the other, such as input and output.
 
-    Args:
-        images: uint8 (N, C, S, S) by what they are, from above to below.
-        captions: N.
-        about: what the captions say.
+    Images are uint8 (N, C, S, S), from above to below; `about` says what the N captions are.
     """
     names = list(images)
     pictures = [pixels(each) for each in images.values()]

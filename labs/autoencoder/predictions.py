@@ -24,19 +24,11 @@ def predict(
     say: Callable[[str], None],
     latents: bool,
 ) -> list[dict[str, Any]]:
-    """Return a record for each image.
+    """Return a record for each image of some files and folders.
 
-    Args:
-        job: a run with its weights.
-        paths: files and folders.
-        class_name: that all images have; a conditional model must be told.
-        folder: where to write what the network gives back, as PNG files; None for nowhere.
-        say: called with a line for each unreadable image.
-        latents: whether records hold the latents too.
-
-    Returns:
-        `path`, `mse` between input and output, and perhaps `output` (the file that was written) and
-        the latents, `z1`, `z2` and so on.
+    It holds `path`, `mse` between input and output, and perhaps `output` (the PNG in `folder` of
+    what the network gives back) and the latents, `z1`, `z2` and so on. All images have the class of
+    that name, which a conditional model must be told. `say` gets a line for each unreadable image.
 
     Raises:
         ConfigError: there is no such class, or none was told where one is needed.

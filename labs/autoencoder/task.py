@@ -36,11 +36,7 @@ _TINY = 1e-12  # mean square of a latent that is never active
 
 
 class Reconstruction(Task):
-    """Give back the image from its latents.
-
-    Args:
-        loss: `mse`, `bce` or `l1`.
-    """
+    """Give back the image from its latents; the loss is `mse`, `bce` or `l1`."""
 
     def __init__(self, loss: str):
         self._loss = loss
@@ -69,11 +65,7 @@ class Reconstruction(Task):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return latents (B, L) to decode, and the mean penalties of the batch, weighed.
 
-        Args:
-            model: the autoencoder.
-            images: (B, C, H, W).
-            classes: (B,).
-            when: the moment in training; None in evaluation.
+        Images are (B, C, H, W), classes (B,); `when` is the moment in training, None in evaluation.
         """
         return model.encode(images, classes), {}
 
@@ -99,14 +91,7 @@ class Reconstruction(Task):
     def collect(
         self, model: Autoencoder, seen: Tensor, images: Tensor, classes: Tensor
     ) -> dict[str, Tensor]:
-        """Return what `outputs` collects.
-
-        Args:
-            model: the autoencoder.
-            seen: what the encoder is given, (B, C, H, W).
-            images: what the decoder is to give back, (B, C, H, W).
-            classes: (B,).
-        """
+        """Return what `outputs` collects of images of which the encoder is given what is `seen`."""
         drawn, penalties = self.encode(model, seen, classes, None)
         best = model.decode(model.encode(seen, classes), classes).float()
         return {
@@ -130,9 +115,7 @@ class Reconstruction(Task):
 class Denoising(Reconstruction):
     """Give back the clean image from a noisy one (Vincent et al. 2008).
 
-    Args:
-        loss: see `Reconstruction`.
-        noise: is drawn anew each time in training, and always the same in evaluation.
+    The noise is drawn again each time in training, and is always the same in evaluation.
     """
 
     def __init__(self, loss: str, noise: Noise):
@@ -155,16 +138,12 @@ class Denoising(Reconstruction):
 class Sparse(Reconstruction):
     """Give back the image from latents of which few are active.
 
-    Args:
-        loss: see `Reconstruction`.
-        kind: `l1`, or `kl` (Ng 2011, "Sparse autoencoder", section 3) of each latent's activity:
-            (mean of z)^2 / mean of z^2 over a batch, which for latents that are on or off is the
-            share of images that they are on for (Treves and Rolls 1991, "What determines the
-            capacity of autoassociative memories in the brain?"). In place of the mean activation,
-            since the decoder does not heed the scale of its latents, so that any mean can be had
-            without sparsity. A batch shares it: small ones give another penalty than large ones.
-        weight: of the penalty.
-        target: activity that `kl` aims at.
+    The penalty's kind is `l1`, or `kl` (Ng 2011, "Sparse autoencoder", section 3) of the target and
+    each latent's activity: (mean of z)^2 / mean of z^2 over a batch, which for latents that are on
+    or off is the share of images that they are on for (Treves and Rolls 1991, "What determines the
+    capacity of autoassociative memories in the brain?"). In place of the mean activation, since the
+    decoder does not heed the scale of its latents, so that any mean can be had without sparsity. A
+    batch shares it: small ones give another penalty than large ones.
     """
 
     penalties = ("sparsity",)
@@ -198,10 +177,6 @@ class Contractive(Reconstruction):
     number of pixels: as if an image had an area of 1, so that its size does not matter. It is
     estimated by one random projection of the latents (Hoffman, Roberts and Yaida 2019, "Robust
     learning with Jacobian regularization", equation 9).
-
-    Args:
-        loss: see `Reconstruction`.
-        weight: of the penalty.
     """
 
     penalties = ("contraction",)
@@ -230,11 +205,8 @@ class Contractive(Reconstruction):
 class Variational(Reconstruction):
     """Bound the likelihood of images from below (Kingma and Welling 2014).
 
-    Args:
-        loss: see `Reconstruction`.
-        beta: weight of the divergence (Higgins et al. 2017, "beta-VAE").
-        warmup: epochs in which it rises from 0 (Bowman et al. 2016, section 3.1); validation always
-            weighs it in full.
+    `beta` weighs the divergence (Higgins et al. 2017, "beta-VAE"). In training it rises from 0 over
+    `warmup` epochs (Bowman et al. 2016, section 3.1); validation always weighs it in full.
     """
 
     penalties = ("kl",)

@@ -20,11 +20,8 @@ State = tuple[Tensor, ...]
 class Cell(nn.Module, ABC):
     """One step of a recurrent network: an input and a state give gates, and these the next state.
 
-    All weights and biases are drawn uniformly within 1/sqrt(hidden_size), as torch's are.
-
-    Args:
-        input_size: features of an input.
-        hidden_size: units.
+    All weights and biases are drawn uniformly within 1/sqrt(hidden_size), as torch's are. Inputs
+    have `input_size` features, states `hidden_size` units.
     """
 
     gate_names: ClassVar[tuple[str, ...]]  # in the order of their blocks in the weights
@@ -43,12 +40,7 @@ class Cell(nn.Module, ABC):
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, x: Tensor, state: State | None = None) -> State:
-        """Return the next state.
-
-        Args:
-            x: (B, input_size).
-            state: zeros when None.
-        """
+        """Return the state after inputs x (B, input_size); the one before is zeros when None."""
         state = self.zeros(x) if state is None else state
         return self.next_state(self.gates(x, state), state)
 

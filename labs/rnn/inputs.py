@@ -16,10 +16,8 @@ _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
 def read_texts(arguments: Sequence[str], file: Path | None, column: str) -> list[str]:
     """Return texts: the arguments, a column of a table, or the lines of a file or standard input.
 
-    Args:
-        arguments: from the command line; a single `-` stands for standard input.
-        file: a CSV, TSV or JSONL, or any other text file, of which each line is a text.
-        column: of a table.
+    A single `-` among the arguments stands for standard input. A file is a CSV, TSV or JSONL with
+    that column, or any other text file, of which each line is a text.
 
     Raises:
         UsageError: there are texts and a file, or neither.

@@ -68,11 +68,7 @@ class Trace(NamedTuple):
 class Direction(nn.Module):
     """One direction of one layer: a fused module of torch, or step by step the readable cell.
 
-    Args:
-        name: one of `CELLS`.
-        input_size: features of a step.
-        hidden_size: units.
-        leftward: read each sequence from its last real step to its first.
+    It is named as in `CELLS`; leftward it reads each sequence from its last real step to the first.
     """
 
     def __init__(self, name: str, input_size: int, hidden_size: int, leftward: bool = False):
@@ -236,13 +232,9 @@ class Recurrent(nn.Module):
         are those that gradients pass through, so `torch.autograd.grad(loss, hidden)`, for the
         hidden states of all steps, tells how far back the gradient of a later loss reaches.
 
-        Args:
-            x: (B, T, input_size).
-            lengths: (B,); all T when None.
-            state: as in `forward`.
-
         Returns:
-            What `forward` returns, and the trace of each direction of each layer.
+            What `forward` does, of the same arguments, and the trace of each direction of each
+            layer.
         """
         traces: list[Trace] = []
 
@@ -322,10 +314,11 @@ def detach(state: State | None) -> State | None:
 def chunks(
     steps: int, size: int, lengths: Tensor | None = None
 ) -> Iterator[tuple[slice, Tensor | None]]:
-    """Cut sequences into chunks for truncated back-propagation through time.
+    """Cut sequences into chunks of `size` steps for truncated back-propagation through time.
 
-    Yields the span of each chunk and how many of its steps are real in each sequence, (B,), or None
-    where there are no lengths. A sequence that has ended has none, and its state stays as it was:
+    Yields the span of each chunk, the last of which may be shorter, and how many of its steps are
+    real in each sequence, (B,), or None where there are no lengths. A sequence that has ended has
+    none, and its state stays as it was:
 
         state = None
         for span, within in chunks(x.shape[1], 100, lengths):
@@ -336,11 +329,6 @@ def chunks(
     (Williams and Peng 1990, "An efficient gradient-based algorithm for on-line training of
     recurrent network trajectories"). The network must read from left to right only: from right to
     left, what a chunk starts from lies in the chunks after it.
-
-    Args:
-        steps: T of the sequences.
-        size: steps of a chunk; the last one may be shorter.
-        lengths: (B,); all T when None.
     """
     for start in range(0, steps, size):
         stop = min(start + size, steps)
@@ -355,12 +343,6 @@ def truncated(
 
     It is for a loss over whole sequences with a single backward pass, and keeps all they computed;
     a backward pass per chunk, as in `chunks`, needs the memory of one chunk only.
-
-    Args:
-        recurrent: of one direction.
-        x: (B, T, input_size).
-        size: steps of a chunk; the last one may be shorter.
-        lengths: (B,); all T when None.
 
     Raises:
         ConfigError: the network is bidirectional.
@@ -381,9 +363,7 @@ def truncated(
 class Pool(nn.Module, ABC):
     """Makes one vector of the hidden states of a sequence; that of an empty one is zero.
 
-    Args:
-        size: features of a state, H; `Recurrent.output_size`.
-        directions: that are side by side in a state; `Recurrent.directions`.
+    A state has `size` features, H, of so many directions side by side; see `Recurrent`.
     """
 
     def __init__(self, size: int, directions: int = 1):

@@ -45,11 +45,9 @@ class Vectors:
     skipped: tuple[tuple[str, str], ...]  # ("file:line", reason) of lines that could not be used
 
     def coverage(self, sequences: Ragged, specials: int = 2) -> "Coverage":
-        """Return how much of encoded texts the vectors cover.
+        """Return how much of encoded texts the vectors cover; unknown words count as not covered.
 
-        Args:
-            sequences: numbers of the vocabulary; those of unknown words count as not covered.
-            specials: the number of special tokens at the beginning of the vocabulary.
+        The vocabulary begins with so many special tokens.
         """
         words = self.known[specials:]
         tokens = self.known[sequences.values.long()]
@@ -69,14 +67,11 @@ class Coverage:
 def load_vectors(
     source: str, vocabulary: Sequence[str], size: int, data_dir: Path | None = None
 ) -> Vectors:
-    """Return the vectors of a vocabulary's words.
+    """Return the vectors, of `size` numbers, of a vocabulary's words.
 
-    Args:
-        source: `glove`, which is downloaded; or a text file, as it is or compressed (.gz, .zip); a
-            file in a zip with several is named as in a folder, `glove.6B.zip/glove.6B.100d.txt`.
-        vocabulary: the words.
-        size: numbers in a vector.
-        data_dir: folder of `glove.6B.zip`; the cache when None.
+    The source is `glove`, which is downloaded (to `data_dir`, or the cache); or a text file, as it
+    is or compressed (.gz, .zip). A file in a zip with several is named as in a folder,
+    `glove.6B.zip/glove.6B.100d.txt`.
 
     Raises:
         DataError: the file cannot be had or read, is no such file, has vectors of another size, or

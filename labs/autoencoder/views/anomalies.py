@@ -54,15 +54,11 @@ class Score(NamedTuple):
 
 
 def auroc(scores: Array, anomalous: Array) -> float:
-    """Return the chance that an anomaly has a larger score than a normal image; ties count half.
+    """Return how probably an anomaly has a larger score than a normal image; ties count half.
 
-    The area under the ROC curve, as scikit-learn's `roc_auc_score`, but fast enough for a
-    bootstrap: from the ranks (Mann and Whitney 1947). NaN when there are no anomalies, or only
-    anomalies.
-
-    Args:
-        scores: (N,).
-        anomalous: (N,) booleans.
+    The area under the ROC curve of scores (N,), as scikit-learn's `roc_auc_score`, but fast enough
+    for a bootstrap: from the ranks (Mann and Whitney 1947). NaN when no image, or each, is
+    anomalous.
     """
     from scipy.stats import rankdata
 
@@ -76,12 +72,8 @@ def auroc(scores: Array, anomalous: Array) -> float:
 def average_precision(scores: Array, anomalous: Array) -> float:
     """Return the area under the curve of precision over recall; by chance the share of anomalies.
 
-    scikit-learn's `average_precision_score`, but fast enough for a bootstrap: the mean over the
-    anomalies of the precision at their score. NaN when there are none.
-
-    Args:
-        scores: (N,).
-        anomalous: (N,) booleans.
+    scikit-learn's `average_precision_score` of scores (N,), but fast enough for a bootstrap: the
+    mean over the anomalies of the precision at their score. NaN when there are none.
     """
     if not anomalous.any():
         return float("nan")
@@ -95,8 +87,7 @@ def average_precision(scores: Array, anomalous: Array) -> float:
 def ranking(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
     """Return AUROC and AUPRC of scores with intervals, and by how much the first one leads.
 
-    Args:
-        scores: by their names, the network's first; all of the same images.
+    Scores are by their names, the network's first, and all of the same images.
     """
     first, *_ = scores.values()
     anomalous = first.anomalous
@@ -156,14 +147,8 @@ def by_class(
 ) -> list[dict[str, Any]]:
     """Return a row for each class: those left out first, the least noticed of each kind first.
 
-    The AUROC of a class left out is that of its images against all normal ones.
-
-    Args:
-        score: of the images.
-        above: the threshold.
-        normal: (N,) class numbers of the normal test images.
-        anomalies: (A,) class numbers.
-        classes: names.
+    The AUROC of a class left out is that of its images against all normal ones. The images' class
+    numbers are `normal` (N,) and `anomalies` (A,); flagged are those above a threshold.
     """
     left_out = []
     for number in np.unique(anomalies):
@@ -263,10 +248,8 @@ def _nearest(known: Array, rows: Array) -> Array:
 def view(material: Material, *, false_alarms: float = FALSE_ALARMS) -> View:
     """Show how well the reconstruction error tells classes left out from those trained on.
 
-    Args:
-        material: of a run that was trained with `--without`.
-        false_alarms: share of normal images for which an alarm is acceptable; the threshold is
-            where the validation split has it.
+    A share `false_alarms` of normal images may raise an alarm: the threshold is where the
+    validation split has it.
 
     Raises:
         ConfigError: no class was left out of training.
@@ -324,9 +307,7 @@ def view(material: Material, *, false_alarms: float = FALSE_ALARMS) -> View:
 def unnoticed(detected_from: float, false_alarms: float) -> bool:
     """Say whether a class left out is not shown to raise more alarms than normal images do.
 
-    Args:
-        detected_from: the lower end of the interval of the share that is detected.
-        false_alarms: the share of the normal test images that is flagged.
+    `detected_from` is the lower end of the interval of the share of its images that is detected.
     """
     return not detected_from > false_alarms
 
@@ -336,12 +317,9 @@ def verdict(
     records: Sequence[Mapping[str, Any]],
     false_alarms: float,
 ) -> str:
-    """Say how well anomalies are told apart, against the best baseline, and which are not.
+    """Say how well anomalies are told apart, compared with the best baseline, and which are not.
 
-    Args:
-        ranked: from `ranking`.
-        records: from `by_class`.
-        false_alarms: the share of the normal test images that is flagged.
+    It is told by what `ranking` and `by_class` return.
     """
     network = ranked[NETWORK]
     best = max((name for name in ranked if name != NETWORK), key=lambda name: ranked[name]["auroc"])

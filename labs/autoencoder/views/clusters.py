@@ -44,15 +44,9 @@ _LABEL = 14  # letters of a class beside it
 
 
 def fit(vectors: Array, clusters: int, seed: int = 0) -> Any:
-    """Fit k-means, the best of 10 starts; equal vectors can leave clusters empty.
+    """Return scikit-learn's `KMeans`, fitted to vectors (N, D): the best of 10 starts.
 
-    Args:
-        vectors: (N, D).
-        clusters: how many.
-        seed: of the starts.
-
-    Returns:
-        A fitted scikit-learn `KMeans`.
+    Vectors that are equal can leave clusters empty.
 
     Raises:
         ConfigError: there are fewer vectors than clusters, or less than one cluster.
@@ -72,11 +66,7 @@ def fit(vectors: Array, clusters: int, seed: int = 0) -> Any:
 def assign(material: Material, latents: Array, clusters: int | None = None, seed: int = 0) -> Array:
     """Return the cluster (N,) of each of some latents (N, L), found among the training latents.
 
-    Args:
-        material: of the run.
-        latents: of any images.
-        clusters: how many; as many as there are classes when None.
-        seed: of the starts of k-means.
+    There are as many as classes when `clusters` is None; the seed is of the starts of k-means.
 
     Raises:
         ConfigError: the data has no classes and the number of clusters is not given, or there are
@@ -98,13 +88,7 @@ def _classes(material: Material) -> int:
 
 
 def contingency(clusters: Array, classes: Array, shape: tuple[int, int]) -> Array:
-    """Count the images of each cluster and class.
-
-    Args:
-        clusters: (N,) cluster numbers.
-        classes: (N,) class numbers.
-        shape: how many clusters there are, and how many classes.
-    """
+    """Count the images of each cluster and class, both numbers (N,), in a table of that shape."""
     return np.bincount(clusters * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape)
 
 
@@ -162,11 +146,8 @@ def centered_bootstrap(figure: Callable[..., float], *arrays: Array) -> Interval
 
     An image drawn twice lies in the same cluster and class as itself, so that resamples agree
     better than samples do. Of a table whose ARI is 0.16, percentile intervals from 100, 300 and
-    1,000 images held that value in 69, 85 and 91 % of 300 trials, these in 94, 95 and 93 %.
-
-    Args:
-        figure: called with the drawn rows of each array.
-        arrays: the first dimension of each is N.
+    1,000 images held that value in 69, 85 and 91 % of 300 trials, these in 94, 95 and 93 %. The
+    figure is called with the drawn rows of each array.
     """
     values: list[float] = []
 
@@ -190,12 +171,9 @@ FIGURES: dict[str, tuple[str, Callable[[Array], float]]] = {
 
 
 def view(material: Material, clusters: int | None = None, seed: int = 0) -> View:
-    """Find clusters of the latents, and hold them against the classes, PCA's and those of pixels.
+    """Find clusters of the latents, and compare them with the classes, PCA's and those of pixels.
 
-    Args:
-        material: of the run.
-        clusters: how many; as many as there are classes when None.
-        seed: of the starts of k-means.
+    There are as many as classes when `clusters` is None; the seed is of the starts of k-means.
 
     Raises:
         ConfigError: the data has no classes, or there are more clusters than training images.
@@ -287,15 +265,9 @@ def _of_pairs(figure: Callable[[Array], float], shape: tuple[int, int]) -> Calla
 def _draw(
     material: Material, model: Any, rows: Array, clusters: Array, mostly: Array, shown: Array
 ) -> Figure:
-    """Draw the center of each cluster, decoded, and the test images nearest to it.
+    """Draw the center of each cluster shown, decoded, and the test images nearest to it.
 
-    Args:
-        material: of the run.
-        model: k-means of the latents.
-        rows: (N,) of the test split.
-        clusters: (N,) their clusters.
-        mostly: (K,) the main class of each cluster.
-        shown: the clusters to draw.
+    Rows (N,) are of the test split, in these clusters (N,), each `mostly` of one class, (K,).
     """
     job, test = material.job, material["test"]
     centers = torch.from_numpy(model.cluster_centers_[shown]).float()

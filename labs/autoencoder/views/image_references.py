@@ -28,10 +28,8 @@ class Referred(NamedTuple):
 def resolve(material: Material, references: Sequence[str]) -> Referred:
     """Return the images that are pointed at, in that order.
 
-    Args:
-        material: of the run.
-        references: at least one; digits alone are a row of the test split, counted from 0, all else
-            is the path of an image file (`./12` is one too).
+    Digits alone are a row of the test split, counted from 0; all else is the path of an image file
+    (`./12` is one too).
 
     Raises:
         ConfigError: there is no such row, or a conditional model is given a file, of which it

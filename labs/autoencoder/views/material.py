@@ -84,13 +84,7 @@ class Encoded:
 
 
 class Material:
-    """What views are made from.
-
-    Attributes:
-        job: the run, with its best weights in the model.
-        splits: its data.
-        drawn: saves figures in the run folder, and returns them for a section.
-    """
+    """What views are made from: a run with its best weights, its data, and where pictures go."""
 
     def __init__(self, job: "Compression", splits: Mapping[str, ImageSet]):
         self.job, self.splits, self.save_picture = job, splits, PictureSaver(job.run.figures)
@@ -147,15 +141,9 @@ def show(
     output: Path | None = None,
     **options: Any,
 ) -> None:
-    """Make a view of a run with options, print it, and put it into the run's report.
+    """Make a view of a run with options of its own, print it, and put it into the run's report.
 
-    Args:
-        run: the run folder.
-        device: another device than the run's.
-        name: one of `VIEWS`.
-        form: of the records; see `show_records`.
-        output: where to write the records; None for the screen.
-        options: the view's own.
+    `form` is that of the records, see `show_records`, which go to the screen when `output` is None.
 
     Raises:
         InputError: there is no such run, or the view cannot be made of it.

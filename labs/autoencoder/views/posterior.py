@@ -52,9 +52,6 @@ def measure(means: Array, log_variances: Array) -> Posterior:
 def view(material: Material) -> View:
     """Show the divergence of each latent of a VAE, its active latents, and the bound's parts.
 
-    Args:
-        material: of the run.
-
     Raises:
         ConfigError: the model is no VAE.
     """
@@ -115,12 +112,8 @@ def _parts(
 ) -> tuple[dict[str, Array], str]:
     """Return the parts of each image's negative bound in nats, (N,), and what they mean.
 
-    Args:
-        config: names the loss; the bound is that of the likelihood which belongs to it, as
-            `labs.autoencoder.task` says.
-        test: holds the loss of each image, for one draw from its posterior.
-        pixels: values of an image.
-        found: the posteriors.
+    The bound, for one draw from each posterior, is that of the likelihood which belongs to the
+    loss, as `labs.autoencoder.task` says. An image has so many pixels, all channels counted.
     """
     kl = found.divergences.sum(1)
     error = pixels * test.outputs["reconstruction"].double().numpy()

@@ -35,16 +35,8 @@ _ITERATIONS = 2000
 def fit(train: Array, train_classes: Array, validation: Array, validation_classes: Array) -> Any:
     """Fit logistic regression on standardized vectors, its penalty chosen on validation.
 
-    Of penalties that are equally good on validation the strongest is taken.
-
-    Args:
-        train: (N, D).
-        train_classes: (N,) class numbers.
-        validation: (M, D).
-        validation_classes: (M,) class numbers.
-
-    Returns:
-        A scikit-learn pipeline of `StandardScaler` and `LogisticRegression`, fitted on `train`.
+    Vectors are (N, D) and (M, D). Of penalties that are equally good on validation the strongest is
+    taken. Classes are numbers, (N,) and (M,). What is returned is a pipeline of scikit-learn.
 
     Raises:
         DataError: the training vectors are all of one class.

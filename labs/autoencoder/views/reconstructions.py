@@ -15,13 +15,7 @@ _SHOWN = 24
 
 
 def view(material: Material, split: str = "test", count: int = _SHOWN) -> View:
-    """Show inputs and outputs of a split: some at random, the best and the worst.
-
-    Args:
-        material: of the run.
-        split: whose images.
-        count: how many are shown of each.
-    """
+    """Show inputs and outputs of a split: `count` at random, the best and the worst."""
     encoded = material[split]
     order = np.argsort(encoded.errors, kind="stable")
     some = sampled(encoded, count, material.job.config.seed)[:count]

@@ -36,13 +36,7 @@ def class_names(material: Material, purpose: str) -> tuple[str, ...]:
 
 
 def vectors(material: Material, split: str, rows: Array) -> dict[str, Array]:
-    """Return images of a split as vectors of each space, (n, D) float32.
-
-    Args:
-        material: of the run.
-        split: whose images.
-        rows: (n,) of them.
-    """
+    """Return rows (n,) of a split's images as vectors of each space, (n, D) float32."""
     encoded = material[split]
     pixels = pixel_rows(encoded.split.select(torch.from_numpy(rows)), 32)
     return {LATENTS: encoded.latents[rows], PCA: material.pca.transform(pixels), PIXELS: pixels}

@@ -69,16 +69,10 @@ def retrieval(
 ) -> Array:
     """Return average precision, reciprocal rank and NDCG@10 of each query, (Q, 3).
 
-    The collection is sorted by its distance from the query; relevant are items of the query's
-    class. Equally far items are in random order, always the same one, so that a space in which all
-    vectors are equal is as good as chance.
-
-    Args:
-        queries: (Q, D).
-        query_classes: (Q,) class numbers.
-        collection: (N, D), none of the queries among them.
-        collection_classes: (N,) class numbers.
-        metric: `euclidean` or `cosine`.
+    The collection (N, D), which has none of the queries (Q, D), is sorted by its distance from
+    each, `euclidean` or `cosine`; relevant are items of the query's class. Equally far items are in
+    random order, always the same one, so that a space in which all vectors are equal is as good as
+    chance.
 
     Raises:
         ConfigError: there is no such metric.
@@ -108,13 +102,7 @@ def retrieval(
 
 
 def nearest(queries: Array, collection: Array, count: int, metric: str = "euclidean") -> Neighbors:
-    """Return the nearest items of a collection (N, D) for each query of (Q, D).
-
-    Args:
-        queries: (Q, D).
-        collection: (N, D).
-        count: how many; all of the collection where it has less.
-        metric: `euclidean` or `cosine`.
+    """Return the nearest items of a collection (N, D), `count` or all, for each query of (Q, D).
 
     Raises:
         ConfigError: there is no such metric, or `count` is below 1.
@@ -142,13 +130,9 @@ def view(
 ) -> View:
     """Find the nearest training images of test images, or of given ones.
 
-    Args:
-        material: of the run.
-        images: whose neighbors to list and to draw, rows of the test split or files, see
-            `references.resolve`; when none is given, some test images, and those of which fewest
-            neighbors are of their class.
-        count: neighbors that are drawn.
-        metric: `euclidean` or `cosine`.
+    Images are rows of the test split or files, see `image_references.resolve`, whose neighbors are
+    listed and drawn, `count` of each; when none is given, neighbors are drawn of some test images,
+    and of those of which fewest neighbors are of their class.
 
     Raises:
         ConfigError: the data has no classes, or there is no such row or metric.

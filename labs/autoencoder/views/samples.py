@@ -27,13 +27,9 @@ SAMPLES, RECONSTRUCTIONS, IMAGES = "samples", "reconstructions", "test images"
 
 
 def view(material: Material, count: int = 64, seed: int = 0, classes: Sequence[str] = ()) -> View:
-    """Draw latents from the prior of a VAE, and decode them.
+    """Draw latents from the prior of a VAE, and decode them to `count` pictures.
 
-    Args:
-        material: of the run.
-        count: pictures in all.
-        seed: of the draw.
-        classes: names of those to draw; all when none is given. Only a conditional VAE takes some.
+    Of a conditional VAE they are of the classes of these names, or of all when none is given.
 
     Raises:
         ConfigError: the model has no prior, or takes no classes, or there is no such class.
@@ -81,13 +77,9 @@ def view(material: Material, count: int = 64, seed: int = 0, classes: Sequence[s
 
 
 def draw(job: Compression, count: int, seed: int, classes: Tensor | None = None) -> Tensor:
-    """Decode latents drawn from the standard normal prior, float32 (count, C, S, S).
+    """Decode latents drawn from the standard normal prior of a VAE, float32 (count, C, S, S).
 
-    Args:
-        job: a run of a VAE.
-        count: how many.
-        seed: of the draw; the same one gives the same latents.
-        classes: (count,), for a conditional VAE.
+    The same seed gives the same latents; classes (count,) are for a conditional VAE.
     """
     generator = torch.Generator().manual_seed(seed)
     latents = torch.randn(count, job.config.latent_size, generator=generator)
@@ -95,11 +87,7 @@ def draw(job: Compression, count: int, seed: int, classes: Tensor | None = None)
 
 
 def _wished(material: Material, classes: Sequence[str]) -> list[int]:
-    """Return the numbers of the classes to draw; none for a model that takes none.
-
-    Raises:
-        ConfigError: the model has no prior, or takes no classes, or training saw no such class.
-    """
+    """Return the numbers of the classes to draw; none for a model that takes none."""
     job = material.job
     model = job.config.model
     if not job.model.variational:

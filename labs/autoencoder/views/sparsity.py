@@ -66,9 +66,7 @@ def sparseness(vectors: Array) -> Array:
 def squares(clean: Array, noisy: Array) -> Array:
     """Return, of each vector, its squared movement and its squared distance from the mean, (N, 2).
 
-    Args:
-        clean: (N, D).
-        noisy: (N, D), the same images with noise.
+    Vectors are (N, D), of the same images without and with noise.
     """
     clean, noisy = clean.astype(np.float64), noisy.astype(np.float64)
     parts = (noisy - clean, clean - clean.mean(0))
@@ -78,22 +76,15 @@ def squares(clean: Array, noisy: Array) -> Array:
 def movement(parts: Array) -> float:
     """Return how far noise moves vectors, as a share of how far they are from their mean.
 
-    Both are root mean squares, so the scale of the vectors does not matter. NaN when all vectors
-    are the same.
-
-    Args:
-        parts: (N, 2) of `squares`.
+    Of `squares`, (N, 2). Both are root mean squares, so the scale of the vectors does not matter.
+    NaN when all vectors are the same.
     """
     moved, apart = parts.sum(0)
     return float(np.sqrt(moved / apart)) if apart > 0 else float("nan")
 
 
 def view(material: Material) -> View:
-    """Show how sparse the latents of test images are, and how far noise of the pixels moves them.
-
-    Args:
-        material: of the run.
-    """
+    """Show how sparse the latents of test images are, and how far pixels' noise moves them."""
     rows = sampled(material["test"], _MOST)
     clean = vectors(material, "test", rows)
     codes = {name: measure(each) for name, each in clean.items()}

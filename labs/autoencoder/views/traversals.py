@@ -50,11 +50,8 @@ def interpolate(
 ) -> View:
     """Walk from one image to another in a straight line, through latents and through pixels.
 
-    Args:
-        material: of the run.
-        a: where to begin, a row of the test split or a file; see `references.resolve`.
-        b: where to end; when both are missing, pairs of test images are drawn.
-        steps: pictures of a walk, both ends included.
+    Between `a` and `b`, rows of the test split or files, see `image_references.resolve`; when both
+    are missing, pairs of test images are drawn. A walk has `steps` pictures, both ends included.
 
     Raises:
         ConfigError: only one image is given, or there is no such row.
@@ -104,11 +101,8 @@ def interpolate(
 def walk(job: Compression, pairs: Pairs, shares: Array) -> Tensor:
     """Return the decoded latents on the way between images, float32 (n, steps, C, S, S).
 
-    Args:
-        job: a run.
-        pairs: of n images.
-        shares: (steps,) how far along the way, from 0 to 1. Where the decoder is told a class, it
-            is that of the start up to 0.5.
+    Shares (steps,) are how far along the way, from 0 to 1. Where the decoder is told a class, it is
+    that of the start up to 0.5.
     """
     first, last = pairs.classes or (None, None)
     start = job.encode(job.prepared(pairs.starts), first)
@@ -241,11 +235,8 @@ def _judge_paths(errors: Mapping[str, Array]) -> Judged:
 def traverse(material: Material, image: str = "0", dimensions: Sequence[int] = ()) -> View:
     """Decode an image's latents while one dimension of them moves.
 
-    Args:
-        material: of the run.
-        image: a row of the test split or a file; see `references.resolve`.
-        dimensions: which to show, counted from 1; when none is given, those that change the picture
-            most.
+    The image is a row of the test split or a file, see `image_references.resolve`; dimensions are
+    counted from 1, and when none is given, those are shown that change the picture most.
 
     Raises:
         ConfigError: there is no such dimension or row.
@@ -307,17 +298,9 @@ def move(
     values: Sequence[float],
     classes: Tensor | None = None,
 ) -> Tensor:
-    """Return the pictures of latents in which one dimension takes other values.
+    """Return the pictures (n, C, S, S) of latents (L,) in which one dimension takes n other values.
 
-    Args:
-        job: a run.
-        latents: (L,).
-        dimension: of them.
-        values: n of them.
-        classes: (1,), where the decoder is told one.
-
-    Returns:
-        float32 (n, C, S, S).
+    The class, (1,), is given where the decoder is told one.
     """
     moved = latents.repeat(len(values), 1)
     moved[:, dimension] = torch.tensor(values, dtype=moved.dtype)

@@ -16,15 +16,7 @@ PENALTIES = tuple(10.0**power for power in range(-4, 5))
 
 
 def forecasts(splits: Mapping[str, Windows], period: int) -> dict[str, dict[str, Array]]:
-    """Let each baseline forecast, (N, H) in units of the series.
-
-    Args:
-        splits: `train`, `validation` and `test`.
-        period: values in a season.
-
-    Returns:
-        For each baseline's name, its forecasts for `validation` and `test`.
-    """
+    """Let each baseline forecast `validation` and `test`, (N, H) in units of the series."""
     parts = {name: splits[name] for name in ("validation", "test")}
     return {
         "persistence": {name: persistence(part) for name, part in parts.items()},

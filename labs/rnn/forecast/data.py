@@ -175,10 +175,7 @@ def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
 def labelled(config: ForecastConfig, card: Card, say: Callable[[str], None]) -> Windows:
     """Load all windows of those of a config's series that a run knows, scaled as it does.
 
-    Args:
-        config: names the series.
-        card: of the run, which has the names and the scales.
-        say: called with a line for whatever was mended or left out.
+    `say` is called with a line for whatever was mended or left out.
 
     Raises:
         DataError: there is no such file, it cannot be read, or has no window of the run's series.
@@ -283,14 +280,11 @@ def lags(horizon: int, period: int) -> Array:
 
 
 def choose_period(values: Array, horizon: int) -> int:
-    """Return the period with which the seasonal naive forecast is best on training values.
+    """Return the period with which the seasonal naive forecast is best on training values (T, K).
 
     At most 400, and at most half of the shortest series. Multiples of a period do about as well as
-    the period itself; so it is the shortest that is within 5 % of the best.
-
-    Args:
-        values: (T, K) training values, NaN where a series is not there.
-        horizon: steps ahead, H.
+    the period itself; so it is the shortest that is within 5 % of the best. Values are NaN where a
+    series is not there.
     """
     scaled = values / np.nanmean(np.abs(np.diff(values, axis=0)), axis=0)
     shortest = int(np.isfinite(values).sum(0).min())

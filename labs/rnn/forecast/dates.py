@@ -33,12 +33,7 @@ _WEEK = 7  # days
 
 
 class Unreadable(ValueError):
-    """A text that is no date.
-
-    Args:
-        row: its place among the texts.
-        reason: what is wrong with it.
-    """
+    """A text that is no date, its place `row` among the texts, and the reason why not."""
 
     def __init__(self, row: int, reason: str):
         self.row, self.reason = row, reason
@@ -63,12 +58,9 @@ class Spacing(NamedTuple):
         return f"every {unit}" if count == 1 else f"every {count} {unit}s"
 
     def steps(self, dates: Array) -> Array:
-        """Return how many steps lie between neighbors, (T - 1,); 1 where nothing is missing.
+        """Return the steps between neighbors of rising dates (T,), (T - 1,); 1: nothing is missing.
 
         Holidays are no gap in business days, and irregular dates have none.
-
-        Args:
-            dates: datetime64[s] (T,), rising.
         """
         match self.unit:
             case "month":
@@ -143,11 +135,7 @@ def _all(texts: Sequence[str], reader: Callable[[str], datetime]) -> Array:
 
 
 def infer(dates: Array) -> Spacing:
-    """Find how far dates lie apart, though some of them, at most half, may be missing.
-
-    Args:
-        dates: datetime64[s] (T,), rising, at least two.
-    """
+    """Find how far rising dates (T >= 2,) lie apart, though up to half of them may be missing."""
     seconds = np.diff(dates).astype(int)
     days = dates.astype("datetime64[D]")
     if len(np.unique(dates - days)) == 1:  # one time of day

@@ -21,6 +21,8 @@ from common.metrics.metrics import Array
 def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
     """Return what each forecast adds to each figure, all of one shape, such as (N, H).
 
+    Forecasts and truth are in units of the series; `naive` broadcasts to their shape.
+
     - `mae`: the absolute error, in units of the series.
     - `mse`: its square.
     - `mase`: the absolute error over the mean absolute change from one training value to the next
@@ -28,11 +30,6 @@ def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
       below 1 a forecast is nearer than the forecast "no change" of a single step was in training.
     - `smape`: 200 |forecast - truth| / (|forecast| + |truth|), in percent, at most 200; 0 where
       both are 0.
-
-    Args:
-        forecasts: in units of the series.
-        truth: the same shape.
-        naive: the scale of `mase`, which broadcasts to that shape.
     """
     error = np.abs(forecasts - truth)
     size = np.abs(forecasts) + np.abs(truth)
@@ -43,11 +40,8 @@ def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
 def figures(forecasts: Array, truth: Array, naive: Array, block: int = 1) -> dict[str, Any]:
     """Return `mae`, `rmse`, `mase` and `smape`, each with its 95 % interval.
 
-    Args:
-        forecasts: (origins, K, H) in units of the series.
-        truth: the same shape.
-        naive: (K,), see `errors`.
-        block: origins in a block of the bootstrap.
+    Forecasts and truth are (origins, K, H) in units of the series, `naive` is (K,), see `errors`;
+    `block` origins are drawn together by the bootstrap.
     """
     parts = errors(forecasts, truth, naive[:, None])
     found: dict[str, Any] = {}
@@ -119,12 +113,8 @@ def intervals(
     - `width`: the mean width, over the naive error.
     - `pinball`: the mean pinball loss of all quantiles, over the naive error.
 
-    Args:
-        quantiles: (origins, K, H, Q) in units of the series.
-        truth: (origins, K, H).
-        naive: (K,), see `errors`.
-        levels: of the quantiles, (Q,).
-        block: origins in a block of the bootstrap.
+    Quantiles (origins, K, H, Q), of these levels (Q,), and truth (origins, K, H) are in units of
+    the series; the others are those of `figures`.
     """
     low, high = quantiles[..., 0], quantiles[..., -1]
     rows = _sums(np.where(np.isfinite(truth), (low <= truth) & (truth <= high), np.nan))
@@ -150,9 +140,7 @@ def pinball(quantiles: Array, truth: Array, levels: Sequence[float]) -> Array:
 def shares_below(quantiles: Array, truth: Array) -> Array:
     """Return the share of the truth at or below each quantile, by step, (H, Q).
 
-    Args:
-        quantiles: (origins, K, H, Q); a calibrated one of level p has the share p.
-        truth: (origins, K, H).
+    Of quantiles (origins, K, H, Q) and truth (origins, K, H); a calibrated one of level p has p.
     """
     below = np.where(np.isfinite(quantiles), truth[..., None] <= quantiles, np.nan)
     return np.asarray(np.nanmean(below, axis=(0, 1)))

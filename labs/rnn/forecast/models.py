@@ -58,11 +58,9 @@ class Forecaster(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Return forecasts (B, H, outputs).
+        """Return forecasts (B, H, outputs) of windows (B, W).
 
-        Args:
-            windows: (B, W).
-            targets: (B, H) in training, for the strategy that may look at them.
+        Targets (B, H) are there in training, for the strategy that may look at them.
         """
 
     def read(self, windows: Tensor) -> tuple[Tensor, State]:
@@ -77,11 +75,8 @@ class Forecaster(nn.Module, ABC):
     def roll(self, recurrent: Recurrent, hidden: Tensor, state: State, value: Tensor) -> Tensor:
         """Foretell a step, read it, and so on; returns forecasts (B, H, outputs).
 
-        Args:
-            recurrent: reads the forecasts.
-            hidden: (B, hidden_size), foretells the first step.
-            state: what `recurrent` goes on from.
-            value: (B,) the last value known.
+        `hidden` (B, hidden_size) foretells the first step from the last value known, (B,); from
+        `state` on, the recurrent network reads the forecasts.
         """
         steps = [self.add_change(value, hidden)]
         while len(steps) < self.horizon:

@@ -32,15 +32,10 @@ def forecasts(
     """Draw forecasts against what came, one after another, so that they do not overlap.
 
     The last of them, as many as can be told apart: at most 24, and 120 steps, of at most four
-    series. Each begins at the last value that it knew.
-
-    Args:
-        dates: datetime64[s] (T,).
-        values: (T, K).
-        origins: places of the last known values, (O,), rising.
-        predictions: (O, K, H, outputs), NaN where there is none.
-        names: of the K series.
-        levels: of the outputs, where they are quantiles; the middle one is drawn as a line.
+    series. Each begins at the last value that it knew. Origins (O,) are the places of the last
+    known values among dates (T,) and values (T, K); predictions are (O, K, H, outputs), NaN where
+    there is none. Of outputs that are quantiles, of these levels, the middle one is drawn as a
+    line.
     """
     horizon = predictions.shape[2]
     count = min(_MOST_FORECASTS, max(3, _MOST_STEPS // horizon))
@@ -84,10 +79,8 @@ def by_step(
 ) -> Figure:
     """Draw the error of each step ahead; the first entry is the network.
 
-    Args:
-        steps: H errors, by the name of who made them.
-        interval: of the network's error at each step, lowest and highest; is shaded.
-        label: names the error.
+    There are H errors by the name of who made them. The interval, lowest and highest of the
+    network's error at each step, is shaded.
     """
     figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -113,13 +106,8 @@ def residuals(dates: Array, network: Array, persistence: Array, title: str) -> F
     """Draw when the network errs, and how its errors are spread.
 
     Above, the mean absolute error of each origin, of the network and of persistence; below, the
-    network's errors (truth - forecast) at the first and at the last step.
-
-    Args:
-        dates: of the origins, datetime64[s] (O,).
-        network: truth - forecast over the naive error, (O, K, H).
-        persistence: the same of persistence.
-        title: the network's name.
+    network's errors (truth - forecast) at the first and at the last step. Errors are (O, K, H) over
+    the naive error, the dates (O,) are those of the origins.
     """
     figure = Figure(figsize=(_WIDTH, 5.6), layout="constrained")
     above, below = figure.subplots(2, height_ratios=(3, 2))
@@ -147,12 +135,7 @@ def residuals(dates: Array, network: Array, persistence: Array, title: str) -> F
 
 @figure_style()
 def coverage(shares: Array, levels: Sequence[float]) -> Figure:
-    """Draw the share of the truth at or below each quantile; dashed is where it should be.
-
-    Args:
-        shares: (H, Q).
-        levels: (Q,).
-    """
+    """Draw the share (H, Q) of truth at or below each quantile; dashed is where it should be."""
     figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
     axes = figure.subplots()
     ahead = np.arange(1, len(shares) + 1)

@@ -33,12 +33,8 @@ def predict(
     """Forecast what follows the end of the run's own series, or of those in a user's table.
 
     A series whose name the run knows is scaled as in training; another one as if it were the
-    training part.
-
-    Args:
-        job: a run with its weights.
-        path: a table as `panel.read` takes it; None for the run's own series.
-        say: called with a line for whatever was left out or mended.
+    training part. The table is as `panel.read` takes it. `say` is called with a line for whatever
+    was left out or mended.
 
     Returns:
         A record of `date`, `series` and `forecast` for each of the H next values of each series,

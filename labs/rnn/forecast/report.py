@@ -44,15 +44,7 @@ def sections(
     figures: Mapping[str, Any],
     save_picture: PictureSaver,
 ) -> list[Section]:
-    """Return what the report says of this job alone.
-
-    Args:
-        job: the run, with its best weights in the model.
-        outputs: what the task collected of the test split.
-        test: the test split.
-        figures: what metrics.json holds.
-        save_picture: saves a figure, and returns it for a section.
-    """
+    """Return what the report says of this job alone; see `Conclusion.sections`."""
     forecasts, truth = job.arranged(outputs)["forecasts"], test.by_origin(test.truth)
     return [
         _forecasts(job, forecasts, test, save_picture),

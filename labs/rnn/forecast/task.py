@@ -23,9 +23,6 @@ class Forecasting(Task):
 
     A batch is (windows, targets, truth, scale, place): scaled values, the targets in their own
     units (B, H), (offset, factor, naive error) of each window (B, 3), and its (origin, series).
-
-    Args:
-        config: names the loss and the quantiles, and says whether the scale is logarithmic.
     """
 
     def __init__(self, config: ForecastConfig):

@@ -13,17 +13,10 @@ from labs.rnn.memory.tasks import Batch, MemoryTask
 def gradient_norms(model: Rememberer, task: MemoryTask, batch: Batch) -> Array:
     """Return the norm of the gradient with respect to each state, by its distance from the end.
 
-    The error is that of the last step alone. In an LSTM the state is the hidden and the cell state
-    together. The norms are computed in float64, in which they can vanish to 1e-300 before they are
-    0, and are means over the sequences.
-
-    Args:
-        model: it stays as it is.
-        task: says what the error is.
-        batch: inputs (B, steps, input_size) and targets.
-
-    Returns:
-        (steps,): the norm of d error / d state_(last - k) for k = 0, 1, ...
+    At k of (steps,) it is that of d error / d state_(last - k). The error is that of the last step
+    alone. In an LSTM the state is the hidden and the cell state together. The norms are computed in
+    float64, in which they can vanish to 1e-300 before they are 0, and are means over the sequences
+    of a batch. The model stays as it is.
     """
     inputs, targets = batch
     read, trace = copy.deepcopy(model).cpu().double().trace(inputs.double())

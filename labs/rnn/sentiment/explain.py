@@ -31,15 +31,10 @@ class Explanation:
 def explain(job: "Sentiment", text: str, method: str) -> Explanation:
     """Say which words moved the answer to a text.
 
-    Occlusion leaves out one word after the other; a score is what the probability lost.
-    Integrated gradients (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for deep
+    `occlusion` leaves out one word after the other; a score is what the probability lost.
+    `integrated-gradients` (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for deep
     networks", section 3) explain the recurrent networks alone, not the n-grams beside them: they go
     from word vectors of zero to those of the text, and the scores add up to what that changed.
-
-    Args:
-        job: a run with its weights.
-        text: what to explain.
-        method: `occlusion` or `integrated-gradients`.
 
     Raises:
         DataError: the text has no words, or more than a thousand.

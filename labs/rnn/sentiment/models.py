@@ -87,11 +87,8 @@ class NGramBag(nn.Module):
     """A linear model on a text's n-grams: each adds its own logits; their order is lost.
 
     It begins with zeros. The sum is divided by the root of the number of n-grams, so that texts of
-    all lengths have logits of about one size.
-
-    Args:
-        classes: number of logits.
-        dropout: share of the n-grams that are left out while training.
+    all lengths have logits of about one size. A share `dropout` of the n-grams is left out while
+    training.
     """
 
     def __init__(self, classes: int, dropout: float = 0.0):
@@ -119,10 +116,6 @@ class Classifier(nn.Module):
     places, so their mean errs less (Hansen and Salamon 1990, "Neural network ensembles"). The
     n-grams are the wide part of Cheng et al. 2016, "Wide & deep learning for recommender systems";
     here each part learns by its own loss, not by that of the sum.
-
-    Args:
-        members: the networks.
-        bag: the linear model; None for none.
     """
 
     def __init__(self, members: Sequence[Member], bag: NGramBag | None):
@@ -151,11 +144,7 @@ class Classifier(nn.Module):
 
 
 class OneHot(nn.Module):
-    """Words as unit vectors: the layer above has a weight of its own for each word.
-
-    Args:
-        words: size of the vocabulary.
-    """
+    """Words as unit vectors: the layer above has a weight of its own for each of so many words."""
 
     def __init__(self, words: int):
         super().__init__()
@@ -168,13 +157,7 @@ class OneHot(nn.Module):
 
 
 def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
-    """Return an untrained model.
-
-    Args:
-        config: names encoding, cell, sizes and pool.
-        words: size of the vocabulary.
-        classes: number of logits.
-    """
+    """Return an untrained model over a vocabulary of so many words, for so many classes."""
     bag = NGramBag(classes, config.gram_dropout) if config.reads_grams else None
     if config.encoding == "n-gram-bag":
         return Classifier([], bag)

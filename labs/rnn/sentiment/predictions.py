@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 def predict(
     job: Sentiment, texts: Sequence[str], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Classify texts.
+    """Classify texts; say of which no word is known.
 
-    Args:
-        job: a run with its weights.
-        texts: any; an empty one gets the answer of a model that has read nothing.
-        say: called with a line for each text of which no word is known.
+    An empty text gets the answer of a model that has read nothing.
 
     Returns:
         For each text a record: text, class, probability, unknown (share of its tokens), and the
@@ -62,14 +59,7 @@ def predict(
 def explain(
     job: Sentiment, text: str, say: Callable[[str], None], method: str
 ) -> tuple[list[dict[str, Any]], "Figure"]:
-    """Return which words moved the answer to a text, as records and as a picture.
-
-    Args:
-        job: a run with its weights.
-        text: what to explain.
-        say: called with a line for what is worth knowing.
-        method: `occlusion` or `integrated-gradients`.
-    """
+    """Return which words moved the answer to a text, as records and a picture; see `explained`."""
     found = explained(job, text, method)
     say(f"{found.label}, with a probability of {found.probability:.3f}")
     if method == "integrated-gradients" and job.config.n_grams:
@@ -82,16 +72,9 @@ def explain(
 
 
 def gates(job: Sentiment, text: str) -> list[tuple[str, Table, "Figure"]]:
-    """Return what each gate of a run did as it read a text, for each direction of each layer.
+    """Return name, table and picture of what the gates of each direction of each layer did.
 
-    Of several networks side by side, the first is looked into.
-
-    Args:
-        job: a run with its weights.
-        text: what it reads.
-
-    Returns:
-        Name, table and picture of each.
+    Of several networks side by side, the first is looked into as it reads the text.
 
     Raises:
         RunError: the run has no recurrent layer.

@@ -26,15 +26,7 @@ def sections(
     figures: Mapping[str, Any],
     save_picture: PictureSaver,
 ) -> list[Section]:
-    """Return what the report says of texts.
-
-    Args:
-        job: the run, with its best weights in the model.
-        outputs: logits (N, C) of the test split.
-        test: the test split.
-        figures: what metrics.json holds.
-        save_picture: saves a figure, and returns it for a section.
-    """
+    """Return what the report says of texts, by their logits (N, C); see `Conclusion.sections`."""
     chances, targets = probabilities(outputs), test.targets.numpy()
     guesses = chances.argmax(1)
     return [

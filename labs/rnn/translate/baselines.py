@@ -20,14 +20,9 @@ _CHUNK = 512  # sources held against all others at a time: bounds the memory
 def translations(
     splits: Mapping[str, Split], main_metric: MainMetric
 ) -> dict[str, dict[str, Array]]:
-    """Let each baseline translate.
+    """Return what each baseline, by its name, makes of `validation` and `test`.
 
-    Args:
-        splits: `train`, `validation` and `test`.
-        main_metric: the figure by which the length of n-grams is chosen.
-
-    Returns:
-        For each baseline's name, its translations of `validation` and `test`.
+    The main metric chooses the length of n-grams.
     """
     train = splits["train"]
     parts = {name: splits[name] for name in ("validation", "test")}
@@ -49,10 +44,7 @@ def translations(
 def nearest(train: Split, sources: Sequence[str], lengths: tuple[int, int]) -> Array:
     """Return for each source the target of the training source that is most like it.
 
-    Args:
-        train: the training split.
-        sources: to translate.
-        lengths: fewest and most characters of an n-gram.
+    The lengths are the fewest and the most characters of an n-gram.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -131,11 +131,7 @@ def labelled(
 ) -> Split:
     """Load all of a config's pairs as a run reads them; those that are repeated stay.
 
-    Args:
-        config: names the set or table.
-        source_words: the run's tokenizer and vocabulary of the sources.
-        target_words: likewise of the targets.
-        say: called with a line for whatever is left out.
+    `say` is called with a line for whatever is left out.
 
     Raises:
         DataError: there is no such set or table, or it cannot be used.

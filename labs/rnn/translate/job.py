@@ -75,12 +75,7 @@ class Translate(Job[TranslateConfig, Card]):
         return self.translation(tuple(targets))
 
     def translation(self, targets: Sequence[str] = (), beam: int | None = None) -> Translation:
-        """Return the task.
-
-        Args:
-            targets: the texts by their numbers; none are needed to translate without measuring.
-            beam: another than the config's.
-        """
+        """Return the task; to translate without measuring, it needs no targets."""
         config = self.config
         return Translation(
             self.target_words,
@@ -140,12 +135,7 @@ class Translate(Job[TranslateConfig, Card]):
         return np.array(split.targets, object)
 
     def answers(self, inputs: Sequence[str], beam: int | None = None) -> Outputs:
-        """Return the tokens of translations (N, longest), padded, and log-probabilities (N,).
-
-        Args:
-            inputs: texts.
-            beam: beginnings kept in search; the config's number when None.
-        """
+        """Return tokens of texts' translations (N, longest), padded, and log-probabilities (N,)."""
         batches = self._batches((encode(inputs, self.source_words, self.reverses("source")),))
         writing = Writing(self.card.longest, beam or self.config.beam, self.config.length_penalty)
         return training.infer(self.model, writing, batches, self.compute)

@@ -16,7 +16,7 @@ _EAST_ASIAN = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\
 
 
 def figures(translations: Texts, targets: Texts) -> dict[str, float]:
-    """Return the figures of translations, each held against one target.
+    """Return the figures of translations, at least one, each compared with one target.
 
     - `exact_match`: share of translations that are the target, letter for letter.
     - `character_accuracy`: share of places, counted from the left, at which both have the same
@@ -27,10 +27,6 @@ def figures(translations: Texts, targets: Texts) -> dict[str, float]:
     - `bleu`: 0 to 100, of the whole corpus (Papineni et al. 2002, "BLEU: a method for automatic
       evaluation of machine translation"): sacrebleu's, with its tokenization `13a`, or `char` where
       the targets have Korean, Japanese or Chinese letters.
-
-    Args:
-        translations: at least one.
-        targets: as many.
     """
     from sacrebleu.metrics.bleu import BLEU
 

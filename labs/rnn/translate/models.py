@@ -36,9 +36,7 @@ class Decoded(NamedTuple):
 class Attention(nn.Module, ABC):
     """Decides how much each of a decoder's states sees of each of the encoder's.
 
-    Args:
-        size: features of a decoder's state.
-        memory_size: features of an encoder's state.
+    A decoder's state has `size` features, an encoder's `memory_size`.
     """
 
     def __init__(self, size: int, memory_size: int):
@@ -92,10 +90,8 @@ class BahdanauAttention(Attention):
 class Decoder(nn.Module, ABC):
     """Reads target tokens, and tells of each which one follows.
 
-    Args:
-        recurrent: its layers, which read from left to right; they take `memory_size` features
-            beside a token's where `reads_context`.
-        memory_size: features of an encoder's state.
+    Its recurrent layers read from left to right; where it `reads_context`, they take the
+    `memory_size` features of an encoder's state beside a token's.
     """
 
     reads_context = False

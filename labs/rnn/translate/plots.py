@@ -21,10 +21,8 @@ _SHOWN = {" ": "␣", "▁": "␣", "\n": "⏎", "\t": "⇥"}
 def alignment(source: Sequence[str], translation: Sequence[str], weights: Array) -> Figure:
     """Draw what the decoder attended to as it wrote each token (Bahdanau et al. 2015, figure 3).
 
-    Args:
-        source: the S tokens that the encoder read; of more than 80 the first are drawn.
-        translation: the T tokens that the decoder wrote, likewise.
-        weights: (T, S), each row sums to 1.
+    Of more than 80 of the S tokens that the encoder read, or of the T that the decoder wrote, the
+    first are drawn. Each row of the weights (T, S) sums to 1.
     """
     columns, rows = (
         [drawable(visible(token)) for token in side[:_MOST]] for side in (source, translation)
@@ -68,14 +66,9 @@ def by_length(
     main_metric: MainMetric,
     bins: int = 6,
 ) -> Figure:
-    """Draw how a figure changes with the length of the source, with its 95 % intervals.
+    """Draw how a metric changes with the length of the source, with its 95 % intervals.
 
-    Args:
-        sources: N of them.
-        translations: (N,) texts.
-        targets: (N,) texts.
-        main_metric: the figure.
-        bins: groups of about as many sources each.
+    The N sources are in `bins` groups of about as many each.
     """
     lengths = np.array(list(map(len, sources)))
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))

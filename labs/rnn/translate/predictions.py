@@ -29,13 +29,10 @@ _CELLS = 40  # of a text that stands in a note
 def predict(
     job: "Translate", texts: Sequence[str], say: Callable[[str], None], beam: int | None = None
 ) -> list[dict[str, Any]]:
-    """Translate texts.
+    """Translate texts, of which more characters than `--max-length` are not read.
 
-    Args:
-        job: a run with its weights.
-        texts: of any length; more characters than `--max-length` are not read.
-        say: called with a line about each text that is empty, too long, or not all known.
-        beam: beginnings kept in search; the run's own number when None.
+    `say` is called with a line about each text that is empty, too long, or not all known. The
+    search keeps `beam` beginnings, or the run's own number when None.
 
     Returns:
         For each text a record: text, translation, and log_probability: the natural logarithm of the
@@ -59,12 +56,7 @@ def predict(
 def explain(
     job: "Translate", text: str, say: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], "Figure"]:
-    """Translate a text, and draw what the decoder attended to as it wrote.
-
-    Args:
-        job: a run with its weights.
-        text: as in `predict`.
-        say: called with the translation too.
+    """Translate a text as `predict` does, and draw what the decoder attended to as it wrote.
 
     Returns:
         For each token that was written a record: written, attended (the token of the text that it
@@ -98,12 +90,7 @@ def explain(
 
 
 def attended(job: "Translate", text: str, written: Tensor) -> tuple[list[str], list[str], Array]:
-    """Return what a decoder with attention attended to as it wrote a translation.
-
-    Args:
-        job: a run with its weights.
-        text: the source.
-        written: (T,) the tokens of its translation; padding may follow.
+    """Return what a decoder with attention attended to as it wrote a translation, tokens (T,).
 
     Returns:
         The S tokens of the source and the T of the translation, as they were read and written, the

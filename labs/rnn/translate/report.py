@@ -26,14 +26,7 @@ _CELLS = 60  # of a text in a table
 def sections(
     job: "Translate", outputs: Outputs, splits: Splits, save_picture: PictureSaver
 ) -> list[Section]:
-    """Return what the report says of translations.
-
-    Args:
-        job: the run, with its best weights in the model.
-        outputs: what the task collects of the test split.
-        splits: the data.
-        save_picture: saves a figure, and returns it for a section.
-    """
+    """Return what the report says of translations; see `Conclusion.sections`."""
     test = splits["test"]
     return [
         *_attention(job, outputs, test, save_picture),

@@ -17,13 +17,7 @@ from labs.rnn.words import Words
 
 
 class Writing:
-    """Collects the translations of sources.
-
-    Args:
-        longest: the most tokens of a translation, its end included.
-        beam: for `search`.
-        penalty: for `search`.
-    """
+    """Collects the translations of sources, of `longest` tokens at most, their ends included."""
 
     def __init__(self, longest: int, beam: int, penalty: float):
         self._longest, self._beam, self._penalty = longest, beam, penalty

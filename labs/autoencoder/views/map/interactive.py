@@ -113,15 +113,9 @@ def sprite_side(count: int, channels: int, side: int) -> int:
 
 
 def sheet(images: Array, side: int, columns: int) -> Array:
-    """Lay images out in rows.
+    """Lay out images, uint8 (N, C, S, S), each of `side` pixels, S at most, in rows of `columns`.
 
-    Args:
-        images: uint8 (N, C, S, S).
-        side: that they get, in pixels, S at most.
-        columns: images in a row.
-
-    Returns:
-        uint8 (H, W) of grey images, (H, W, 3) of those in color.
+    The sheet is uint8, (H, W) of grey images and (H, W, 3) of those in color.
     """
     import cv2
 

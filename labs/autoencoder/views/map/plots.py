@@ -55,13 +55,9 @@ def maps(
 ) -> Figure:
     """Draw maps of the same samples side by side, at most two in a row, colored by class.
 
-    Above 30 classes a color bar with class numbers takes the place of the legend.
-
-    Args:
-        panels: coordinates (N, 2) or (N, 3) by title.
-        classes: (N,) class numbers.
-        names: of the classes.
-        placed: new points by the title of the panel that they are on, drawn as numbered stars.
+    Panels are coordinates (N, 2) or (N, 3) by title, classes (N,) numbers. New points, by the title
+    of the panel that they are on, are numbered stars. Above 30 classes a color bar with class
+    numbers takes the place of the legend.
     """
     placed = placed or {}
     across = min(len(panels), 2)
@@ -161,9 +157,6 @@ def trust(found: Trust) -> Figure:
     """Draw what maps kept against their perplexity: the mean over seeds, whiskers to the extremes.
 
     Above, of the vectors that the maps were made from; below, of the pixels, where there are any.
-
-    Args:
-        found: from `trust.trust_table`.
     """
     rows = ["own", "pixels"] if any(item.pixels for item in found.summary) else ["own"]
     spaces = list(dict.fromkeys(item.space for item in found.summary))

@@ -77,17 +77,12 @@ class Trust(NamedTuple):
 
 
 def figures(vectors: Array, coordinates: Array, k: int = NEIGHBORS) -> Figures:
-    """Say what a map kept of a space.
+    """Say what a map (N, d) kept of a space (N, D), by `k` neighbors of each point.
 
     Above 5,000 points, 5,000 of them are drawn, and neighbors are those among them.
 
-    Args:
-        vectors: (N, D) of the space.
-        coordinates: (N, d) of the map, in the same order.
-        k: neighbors of each point that count; less than half the points.
-
     Raises:
-        DataError: too few points for k.
+        DataError: k is not less than half the points.
     """
     from sklearn.manifold import trustworthiness
 
@@ -104,10 +99,7 @@ def figures(vectors: Array, coordinates: Array, k: int = NEIGHBORS) -> Figures:
 def neighbors_kept(one: Array, other: Array, k: int = NEIGHBORS) -> float:
     """Return the mean share of a point's k nearest in one space that are so in the other too.
 
-    Args:
-        one: (N, D).
-        other: (N, E), the same points.
-        k: neighbors of each point, less than N.
+    Both spaces, (N, D) and (N, E), are of the same points; k is less than N.
     """
     from sklearn.neighbors import kneighbors_graph
 

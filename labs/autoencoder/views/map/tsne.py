@@ -57,15 +57,10 @@ def largest_perplexity(points: int) -> float:
 
 
 def embed(vectors: Array, *, dimensions: int = 2, perplexity: float = 30, seed: int = 0) -> Map:
-    """Make a map on which near vectors lie near each other.
+    """Make a map, of 2 or 3 dimensions, on which near vectors of (N, D) lie near each other.
 
-    Points start at their principal components, with 1 % of noise that depends on the seed.
-
-    Args:
-        vectors: (N, D) float.
-        dimensions: of the map, 2 or 3.
-        perplexity: at least 1, at most (N - 1) / 3.
-        seed: another one gives another map of the same vectors.
+    Points start at their principal components, with 1 % of noise that depends on the seed, so that
+    another seed gives another map. The perplexity is at least 1, at most (N - 1) / 3.
 
     Raises:
         DataError: too few vectors for a map or for the perplexity, NaN, or all vectors the same.
@@ -145,21 +140,15 @@ def _undisturbed(forces: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def place(made: Map, vectors: Array, new: Array) -> Array:
-    """Put new vectors on a map, without moving what is on it.
+    """Put new vectors (M, D) on a map, (M, 2) or (M, 3) float32, without moving what is on it.
+
+    It was made from `vectors` (N, D), in this order.
 
     Each one starts at the median place of its neighbors and settles by t-SNE's own forces between
     it and the map (Poličar, Stražar and Zupan 2021, "Embedding to reference t-SNE space addresses
     batch effects in single-cell classification"). New vectors do not see each other, so it makes no
     difference which come together. A vector unlike all others lands somewhere too: a map has no
     place for "none of these".
-
-    Args:
-        made: the map, of 2 or 3 dimensions.
-        vectors: (N, D), those that it was made from, in the same order.
-        new: (M, D).
-
-    Returns:
-        (M, 2) or (M, 3) float32, in the map's coordinates.
 
     Raises:
         DataError: the vectors are not those of the map, or the new ones do not fit to them.

@@ -34,14 +34,9 @@ def view(
 ) -> View:
     """Map the latents of a split, with PCA and the pixels beside them, and say what to believe.
 
-    Args:
-        material: of the run.
-        split: `train`, `validation`, `test`, or `all` of them.
-        points: the most images to map; a share of each class.
-        dimensions: of the map, 2 or 3.
-        perplexity: neighbors that each point attends to, about; 30, or less where there are not
-            enough points, when None.
-        seed: of the map.
+    At most `points` of the split (`all` for the whole data) are mapped, a share of each class. The
+    perplexity, of how many neighbors each point attends to, about, is 30 when None, or less where
+    there are not enough points.
 
     Raises:
         DataError: the perplexity is too large for the points, or there are too few.
@@ -113,11 +108,7 @@ def components(vectors: Array, dimensions: int) -> Array:
 
 
 def placed(material: Material, paths: Sequence[Path]) -> View:
-    """Put new images on the map that the run has.
-
-    Args:
-        material: of the run.
-        paths: files and folders of images.
+    """Put new images, of files and folders, on the map that the run has.
 
     Raises:
         ConfigError: the encoder would have to know the class of the images.

@@ -15,13 +15,7 @@ _COLORS = (BLUE, ORANGE, "#009e73", "#cc79a7", GREY)
 
 @figure_style()
 def errors(normal: Array, anomalies: Array, above: float) -> Figure:
-    """Draw how errors are distributed: in each bin its share of the normal images, or anomalies.
-
-    Args:
-        normal: (N,) errors of normal images.
-        anomalies: (A,) errors of anomalies.
-        above: the threshold.
-    """
+    """Draw how errors spread: in each bin its share of normal images, (N,), or anomalies, (A,)."""
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     axes = figure.subplots()
     both = np.concatenate([normal, anomalies, [above]])
@@ -37,11 +31,7 @@ def errors(normal: Array, anomalies: Array, above: float) -> Figure:
 
 @figure_style()
 def curves(scores: Mapping[str, tuple[Array, Array]]) -> Figure:
-    """Draw the ROC curves of scores, and precision over recall.
-
-    Args:
-        scores: by name (scores (N,), which of the images are anomalies (N,)).
-    """
+    """Draw ROC curves, and precision over recall, of scores (N,) with anomalies (N,), by name."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     figure = Figure(figsize=(7.5, 4.4), layout="constrained")
@@ -66,9 +56,7 @@ def curves(scores: Mapping[str, tuple[Array, Array]]) -> Figure:
 def compared(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, str]) -> Figure:
     """Draw the AUROC of several scores for each class that was left out, with intervals.
 
-    Args:
-        rows: `class`, and for each score PREFIXauroc and PREFIXauroc_interval.
-        scores: the prefix of each by its name.
+    Rows have `class`, and PREFIXauroc and PREFIXauroc_interval for the prefix of each score.
     """
     figure = Figure(figsize=(7.5, 1.3 + 0.5 * len(rows)), layout="constrained")
     axes = figure.subplots()

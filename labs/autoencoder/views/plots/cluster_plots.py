@@ -16,15 +16,10 @@ _MOST_LABELS = 40  # names along an axis
 
 @figure_style()
 def table(counts: Array, clusters: Sequence[int] | Array, classes: Sequence[str]) -> Figure:
-    """Draw the images of clusters and classes: numbers, and as colors the shares of each cluster.
+    """Draw counts (K, C) of clusters and classes: as numbers, their shares of a cluster as colors.
 
     Colors go with the square root of the share, so that few images are seen too. Numbers are left
-    out above 20 clusters or classes.
-
-    Args:
-        counts: (K, C), rows clusters, columns classes.
-        clusters: K numbers, in the order of the rows.
-        classes: C names.
+    out above 20 clusters or classes. Clusters are named by K numbers, classes by C names.
     """
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     down, across = (min(count, 2 * _MOST_NUMBERS) for count in counts.shape)

@@ -16,11 +16,8 @@ _FLOOR = 1e-6  # the least activity that is drawn
 def latents(divergences: Array, activities: Array, names: Array, active: float) -> Figure:
     """Draw each latent's divergence from the prior as a bar, and its activity below.
 
-    Args:
-        divergences: (L,) mean nats, in the order of the bars.
-        activities: (L,) variances of the posterior's mean, in the same order.
-        names: (L,) numbers of the latents.
-        active: the variance above which a latent is used; the bars of others are grey.
+    Arrays are (L,), in the order of the bars: mean nats, variances of the posterior's mean, and
+    numbers of the latents. Latents whose variance is not above `active` are unused, and grey.
     """
     figure = Figure(figsize=(_WIDTH, 4.4), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 2))

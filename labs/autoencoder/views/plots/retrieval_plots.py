@@ -11,14 +11,10 @@ _MARK = (213, 94, 0)  # Okabe and Ito's vermilion
 
 
 def framed(images: Tensor, marked: Array) -> Tensor:
-    """Return images in color and with a frame, which is white, but vermilion where marked.
+    """Return images in color and with a frame, which is white, but vermilion where marked, (n,).
 
-    Args:
-        images: uint8 (n, C, S, S).
-        marked: (n,) booleans.
-
-    Returns:
-        uint8 (n, 3, S + 2 F, S + 2 F), where F is 1 and a twentieth of S.
+    Of uint8 (n, C, S, S) they are uint8 (n, 3, S + 2 F, S + 2 F), where F is 1 and a twentieth of
+    S.
     """
     width = 1 + images.shape[2] // 20
     larger = functional.pad(images.expand(-1, 3, -1, -1), [width] * 4, value=255)

@@ -16,12 +16,10 @@ _COLORS = (BLUE, ORANGE, GREY)
 
 @figure_style()
 def activations(values: Array, spreads: Array, zeros: float) -> Figure:
-    """Draw the distribution of latents' values, those that are not 0, and each latent's spread.
+    """Draw the distribution of latents' values (N, L), those that are not 0, and each one's spread.
 
-    Args:
-        values: (N, L).
-        spreads: (L,) standard deviations over the images, in the order of the bars.
-        zeros: share of the values that are exactly 0, which the title tells.
+    Spreads (L,) are standard deviations over the images, in the order of the bars; the title tells
+    the share of values that are exactly 0.
     """
     figure = Figure(figsize=(_WIDTH, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -39,12 +37,7 @@ def activations(values: Array, spreads: Array, zeros: float) -> Figure:
 
 @figure_style()
 def movements(deviations: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw how far noise moves images in each space.
-
-    Args:
-        deviations: of the noise.
-        shares: of the distance from the mean, one for each of them, by the space's name.
-    """
+    """Draw how far noise of these deviations moves images: shares of their distance, by space."""
     figure = Figure(figsize=(_WIDTH, 3.2), layout="constrained")
     axes = figure.subplots()
     for color, (name, each) in zip(_COLORS, shares.items(), strict=False):

@@ -33,13 +33,10 @@ class Curve(NamedTuple):
 def rows(
     images: Sequence[Tensor], labels: Sequence[str], headers: Sequence[str] = (), together: int = 0
 ) -> Figure:
-    """Draw rows of images, each with its label at the left.
+    """Draw rows of images, uint8 (n, C, S, S), each with its label at the left.
 
-    Args:
-        images: of each row, uint8 (n, C, S, S).
-        labels: of each row; a line break begins another line.
-        headers: of the columns.
-        together: rows that belong together, with a gap between such groups; 0 for no gaps.
+    A label may have several lines. Headers are of the columns. Between groups of so many rows
+    `together` there is a gap; 0 for none.
     """
     columns = max(map(len, images))
     side = min(_LARGEST, (_WIDTH - _LABEL - 0.05) / columns)
@@ -73,9 +70,7 @@ def _row(axes: Axes, images: Tensor, y: float, side: float) -> None:
 def distances(shares: Array, curves: Mapping[str, Curve]) -> Figure:
     """Draw how far the steps of paths are from their nearest training image, with intervals.
 
-    Args:
-        shares: (steps,) how far along the path each step is, from 0 to 1.
-        curves: by the path's name.
+    The steps are at these shares of the way, from 0 to 1; curves are by the path's name.
     """
     figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -95,8 +90,7 @@ def distances(shares: Array, curves: Mapping[str, Curve]) -> Figure:
 def distributions(groups: Mapping[str, Array]) -> Figure:
     """Draw the share of each group's pictures that are at most so far from a training image.
 
-    Args:
-        groups: (n,) squared differences by the group's name.
+    Groups are squared differences (n,) by name.
     """
     figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
     axes = figure.subplots()
