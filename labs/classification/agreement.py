@@ -27,12 +27,7 @@ def taught(teacher: nn.Module, job: ClassifyImages, splits: Splits, name: str) -
 
 
 def measure(job: ClassifyImages, outputs: Mapping[str, Outputs], splits: Splits) -> dict[str, Any]:
-    """Hold a student against its teacher, for metrics.json.
-
-    Args:
-        job: the student.
-        outputs: what its task collects of `validation` and `test`.
-        splits: its data.
+    """Compare a student with its teacher on `validation` and `test`, for metrics.json.
 
     Returns:
         What `MainMetric.compare` returns of the teacher, the share of test images
@@ -100,11 +95,9 @@ def described(teacher: Mapping[str, Any]) -> str:
 
 
 def side_by_side(students: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a row for the teacher, and one for each of its students.
+    """Return a row for the teacher, and one for each of its students by their names.
 
-    Args:
-        students: test figures by the name: `accuracy` and its interval, and what `measure` returns
-            as `teacher`.
+    Of a student it takes `accuracy` and its interval, and what `measure` returns as `teacher`.
     """
     columns = ["", "parameters", "test accuracy", "95 % interval"]
     columns += ["difference from the teacher", "agreement"]

@@ -24,14 +24,10 @@ _PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 /
 def predictions(
     splits: Mapping[str, ImageSet], numeric: bool
 ) -> dict[str, dict[str, npt.NDArray[Any]]]:
-    """Fit each baseline and let it predict.
-
-    Args:
-        splits: `train`, `validation` and `test`.
-        numeric: whether targets are numbers.
+    """Fit each baseline and let it predict classes, or numbers where the targets are numeric.
 
     Returns:
-        For each baseline's name, its predictions for `validation` and `test`: classes or numbers.
+        For each baseline's name, its predictions for `validation` and `test`.
     """
     data = {name: pixels(part) for name, part in {**splits, "train": sampled(splits)}.items()}
     found = {}

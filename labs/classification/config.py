@@ -427,10 +427,5 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def recipe_for(model: str | None, weights: str | None = None) -> str | None:
-    """Return the recipe whose values suit a model, where they are not the defaults.
-
-    Args:
-        model: its name; what there is not has none.
-        weights: that it starts from; no recipe is for those.
-    """
+    """Return the recipe whose values suit a model from scratch, where they are not the defaults."""
     return MODELS[model].recipe if model in MODELS and weights is None else None

@@ -57,10 +57,7 @@ def load(
 def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str], None]) -> ImageSet:
     """Load all of a config's images as a run with that card sees them.
 
-    Args:
-        config: names the set.
-        card: of the run.
-        say: called with a line for each image that is left out.
+    `say` is called with a line for each image that is left out.
 
     Raises:
         DataError: they cannot be used, or have classes that the run does not know.

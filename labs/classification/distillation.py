@@ -27,16 +27,12 @@ from labs.classification.transfer.source_runs import Source
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return T^2 KL(teacher || student) of the softmax at temperature T, the mean over samples.
+    """Return T^2 KL(teacher || student) of the softmax at temperature T > 0, the mean over samples.
 
-    Its gradient is that of the cross-entropy with the teacher's soft targets (section 2): the two
-    differ by the entropy of the targets. For large T it is that of matching logits, whatever T
-    (section 2.1), since T^2 makes up for gradients that shrink as 1 / T^2.
-
-    Args:
-        student: logits (B, C).
-        teacher: logits (B, C).
-        temperature: T, above 0.
+    Both are logits (B, C). Its gradient is that of the cross-entropy with the teacher's soft
+    targets (section 2): the two differ by the entropy of the targets. For large T it is that of
+    matching logits, whatever T (section 2.1), since T^2 makes up for gradients that shrink as 1 /
+    T^2.
     """
     # In float32 also where the networks compute in less: T^2 would magnify what was rounded.
     mine = functional.log_softmax(student.float() / temperature, dim=1)
@@ -141,11 +137,7 @@ def _normalization(card: ImageCard) -> Tensor:
 
 
 def find(config: ClassificationConfig, card: ImageCard) -> Source:
-    """Return the run that teaches a config's student.
-
-    Args:
-        config: of the student.
-        card: of the student's data.
+    """Return the run that teaches a config's student of the card's data.
 
     Raises:
         RunError: there is no such run, it is not finished, or it is no single run.
@@ -171,12 +163,7 @@ def find(config: ClassificationConfig, card: ImageCard) -> Source:
 
 
 def build_teacher(source: Source, card: ImageCard, compute: Compute) -> Teacher:
-    """Return a run with its best weights as a teacher.
-
-    Args:
-        source: the run.
-        card: of the student's data.
-        compute: the student's device.
+    """Return a run with its best weights as a teacher of a student, on its device.
 
     Raises:
         RunError: its weights are missing or damaged.

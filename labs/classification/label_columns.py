@@ -50,10 +50,7 @@ def brief(names: Sequence[str], cells: int) -> str:
 def figures(probabilities: Array, targets: Array, labels: Labels) -> dict[str, dict[str, Any]]:
     """Return accuracy (with its 95 % interval), balanced accuracy and macro F1 of each column.
 
-    Args:
-        probabilities: joint ones, (N, all).
-        targets: joint class numbers, (N,).
-        labels: the columns' classes.
+    Probabilities (N, all) and targets (N,) are of the joint classes.
     """
     truth, found = apart(targets, labels), {}
     for column, chances in marginals(probabilities, labels).items():
@@ -69,10 +66,7 @@ def figures(probabilities: Array, targets: Array, labels: Labels) -> dict[str, d
 def majority(train: Array, targets: Array, labels: Labels) -> dict[str, float]:
     """Return how often each column's most frequent class in training is right, as a baseline.
 
-    Args:
-        train: joint class numbers of the training split.
-        targets: joint class numbers of the split that is judged.
-        labels: the columns' classes.
+    Both the training and the judged targets are joint class numbers.
     """
     seen, truth = apart(train, labels), apart(targets, labels)
     return {
@@ -82,11 +76,7 @@ def majority(train: Array, targets: Array, labels: Labels) -> dict[str, float]:
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a row for each label column.
-
-    Args:
-        found: of `figures`; where there is a `majority` with them, it is shown, too.
-    """
+    """Return a row of `figures` for each label column, with its `majority` where it is there."""
     records = [
         {
             "label column": column,
@@ -121,12 +111,8 @@ def section(
 ) -> Section:
     """Show the figures of each column, and which of its classes are taken for which.
 
-    Args:
-        found: what metrics.json says of the columns on the test split.
-        probabilities: joint ones of the test split, (N, all).
-        targets: joint class numbers of the test split, (N,).
-        labels: the columns' classes.
-        save_picture: saves a figure, and returns it for a section.
+    All is of the test split: what metrics.json says of the columns, and the probabilities (N, all)
+    and targets (N,) of joint classes.
     """
     truth = apart(targets, labels)
     pictures = []

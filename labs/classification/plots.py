@@ -97,14 +97,9 @@ def _picture(image: Any) -> Array:
 
 @figure_style()
 def recalls(values: Array, classes: Sequence[str], strategies: Sequence[str]) -> Figure:
-    """Draw the recall of each class under each strategy: a row for a class, a column for each.
+    """Draw the recall (C, strategies) of each class, top to bottom, under each strategy.
 
-    Numbers are left out above 20 classes.
-
-    Args:
-        values: (C, strategies), in [0, 1]; NaN where a class has no samples.
-        classes: the C names, from top to bottom.
-        strategies: their names, from left to right.
+    It is in [0, 1]; NaN where a class has no samples. Numbers are left out above 20 classes.
     """
     height = 1.2 + min(8.0, 0.34 * len(classes))
     figure = Figure(figsize=(7.5, height), layout="constrained")

@@ -20,28 +20,21 @@ from labs.classification.label_columns import marginals
 class Prediction:
     """What is said of one image.
 
-    Attributes:
-        path: the file.
-        guesses: (class, probability), most probable first; for a number, ("", the number).
-        labels: with several label columns, the most probable class of each by itself, and its
-            probability; `guesses` are combinations.
+    With several label columns `guesses` are combinations, and `labels` the most probable class of
+    each by itself, with its probability.
     """
 
     path: str
-    guesses: tuple[tuple[str, float], ...]
+    guesses: tuple[tuple[str, float], ...]  # class, probability, highest first; or "", number
     labels: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def predict(
     job: ClassifyImages, paths: Sequence[Path], top: int, say: Callable[[str], None]
 ) -> list[Prediction]:
-    """Predict files, and the images in folders.
+    """Predict files, and the images in folders; name so many classes for each image.
 
-    Args:
-        job: a run with its weights.
-        paths: files and folders.
-        top: classes to name for each image.
-        say: called with a line for each unreadable image.
+    `say` is called with a line for each unreadable image.
 
     Raises:
         DataError: a path is missing, or no image can be read.

@@ -37,11 +37,8 @@ def sections(
 ) -> list[Section]:
     """Return what the report says of images.
 
-    Args:
-        job: the run, with its best weights in the model.
-        outputs: what the model says of the test split: logits (N, C), or numbers (N,).
-        test: the test split.
-        save_picture: saves a figure, and returns it for a section.
+    The best weights are in the model; outputs are logits (N, C), or numbers (N,), of the test
+    split.
     """
     errors = _numbers if job.config.numeric else _classes
     made = [section for view in VIEWS if (section := views.recall(job.run, view))]
@@ -54,13 +51,9 @@ def sections(
 
 
 def add(job: "ClassifyImages", splits: Splits, view: str, section: Section) -> None:
-    """Keep a section that a command has made, and put it into the report of a finished run.
+    """Keep a command's section as one of `VIEWS`, and put it into the report of a finished run.
 
-    Args:
-        job: the run, with its best weights in the model.
-        splits: its data.
-        view: one of `VIEWS`.
-        section: with its pictures in the run's figures.
+    Its pictures are in the run's figures, the best weights in the model.
     """
     views.keep(job.run, view, section)
     for _, path in views.files(section):

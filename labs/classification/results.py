@@ -21,10 +21,7 @@ from labs.classification.transfer import weights as transfer
 def figures(outputs: Tensor, targets: Array, main_metric: MainMetric) -> dict[str, Any]:
     """Return the figures of a split, the main metric's with its 95 % interval.
 
-    Args:
-        outputs: logits (N, C), or numbers (N,).
-        targets: classes or numbers, (N,).
-        main_metric: the accuracy of logits, or the error of numbers.
+    Outputs are logits (N, C), or numbers (N,); targets, (N,), are classes or numbers.
     """
     numeric = outputs.ndim == 1
     known = (

@@ -103,14 +103,9 @@ def decide(outputs: Tensor, numeric: bool) -> Array:
 def build_task(
     config: ClassificationConfig, targets: Tensor | None, card: ImageCard, compute: Compute
 ) -> Task:
-    """Return the task that the loss asks for.
+    """Return the task that the loss asks for; class weights come from the training targets.
 
-    Args:
-        config: names the loss.
-        targets: of the training split; balanced class weights come from them. None for a task that
-            only collects outputs, on which no loss has a say.
-        card: the data's card.
-        compute: the device for class weights.
+    Targets are None for a task that only collects outputs, on which no loss has a say.
     """
     gradual = config.transfer_mode == "gradual"
     if config.numeric:
@@ -126,12 +121,7 @@ def build_task(
 
 
 def sampling(config: ClassificationConfig, targets: Tensor) -> dict[str, Tensor]:
-    """Return which rows an epoch of training takes, where not each one once: options of `Batches`.
-
-    Args:
-        config: says what is done about rare classes.
-        targets: (N,) classes of the training split.
-    """
+    """Return which rows an epoch takes of training, if not each once: options of `Batches`."""
     match config.imbalance:
         case "sampler":
             return {"weights": 1 / targets.bincount()[targets]}

@@ -57,15 +57,12 @@ class _Example(NamedTuple):
 
 
 def predictions(splits: Mapping[str, BoxSet], classes: int) -> dict[str, dict[str, Array]]:
-    """Find objects without a network.
-
-    Args:
-        splits: `train`, `validation` and `test`.
-        classes: how many there are.
+    """Find objects of so many classes in `validation` and `test` without a network.
 
     Returns:
-        For the baseline's name, its detections (N, 100, 6) in `validation` and `test`; where the
-        splits have masks, those of the regions.
+        For the baseline's name, its detections (N, 100, 6) in both; where the splits have masks,
+        those
+        of the regions.
     """
     names = ("validation", "test")
     with one_thread():  # each step is too small to share

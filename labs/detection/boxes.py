@@ -43,31 +43,23 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Return the intersection over union of boxes that stand side by side.
+    """Return the intersection over union of boxes (..., 4) that stand side by side, or broadcast.
 
         IoU = |A n B| / |A u B|,  from 0 (apart) to 1 (equal)
 
     Two boxes without an area have an IoU of 0, where torchvision divides 0 by 0.
-
-    Args:
-        a: (..., 4), broadcast with b.
-        b: (..., 4).
     """
     overlap, union = _overlap_and_union(a, b)
     return _ratio(overlap, union)
 
 
 def paired_giou(a: Tensor, b: Tensor) -> Tensor:
-    """Return the generalized IoU of boxes that stand side by side.
+    """Return the generalized IoU of boxes (..., 4) that stand side by side, or broadcast.
 
         GIoU = IoU - |C - (A u B)| / |C|,  from -1 (far apart) to 1 (equal)
 
     C is the smallest box around both. Unlike the IoU it has a gradient where boxes do not touch
     (Rezatofighi et al. 2019, "Generalized intersection over union", algorithm 1).
-
-    Args:
-        a: (..., 4), broadcast with b.
-        b: (..., 4).
     """
     overlap, union = _overlap_and_union(a, b)
     low, high = torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])
@@ -96,15 +88,11 @@ class Suppression(NamedTuple):
 
 
 def nms_steps(boxes: Tensor, scores: Tensor, threshold: float) -> Iterator[Suppression]:
-    """Yield the steps of greedy non-maximum suppression.
+    """Yield the steps of greedy non-maximum suppression of boxes (N, 4) of one class.
 
-    As long as there are boxes, the surest one is kept, and those that overlap it by more than the
-    threshold are removed: they are taken for the same object. Of equal scores the first row wins.
-
-    Args:
-        boxes: (N, 4).
-        scores: (N,), of boxes of one class.
-        threshold: the largest IoU at which two boxes are still two objects.
+    As long as there are boxes, the one with the highest score is kept, and those that overlap it by
+    an IoU above the threshold are removed: they are taken for the same object. Of equal scores the
+    first row wins.
     """
     left = scores.argsort(descending=True, stable=True)
     while len(left):
@@ -125,8 +113,8 @@ def kmeans_anchors(sizes: Tensor, k: int, seed: int = 0) -> tuple[Tensor, float]
 
     K-means with the distance d = 1 - IoU, by which a large box is no farther from its center than
     a small one is (Redmon and Farhadi 2017, "YOLO9000", section 2). A center is the mean of its
-    sizes. Of a few random starts the one with the highest mean IoU counts; of a large set, a sample
-    is clustered.
+    sizes. Of a few random starts, which the seed names, the one with the highest mean IoU counts;
+    of a large set, a sample is clustered.
 
     Args:
         sizes: (N, 2) with N > 0: width and height of the boxes, in any unit, in any order.

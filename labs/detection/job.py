@@ -108,14 +108,12 @@ class Detector(Job[DetectionConfig, Card]):
         return found
 
     def answers(self, inputs: Tensor) -> Outputs:
-        """Return what is found in images of which nothing is known.
-
-        Args:
-            inputs: uint8 (B, 3, S, S), letterboxed.
+        """Return what is found in unknown images, letterboxed uint8 (B, 3, S, S).
 
         Returns:
             `detections` (B, MOST, 6); for segmentation with columns of coefficients, and
-            `prototypes` (B, K, H, W), see `masks.assemble`.
+            `prototypes`
+            (B, K, H, W), see `masks.assemble`.
         """
         nothing = Ragged(torch.zeros(0, 6), torch.zeros(len(inputs) + 1, dtype=torch.int64))
         sizes = torch.tensor([inputs.shape[2:]] * len(inputs))

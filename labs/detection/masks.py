@@ -76,16 +76,11 @@ def _area(box: Box) -> float:
 
 
 def assemble(boxes: Tensor, coefficients: Tensor, prototypes: Tensor, size: int) -> Tensor:
-    """Return the masks of the detections in an image, bool (n, S, S).
+    """Return the masks of the detections in an image, bool (n, S, S), S pixels a side.
 
-    A mask is where the sum of the prototypes, weighed by the coefficients of a detection, is
-    positive, inside its box (Bolya et al. 2019, "YOLACT", section 3.2).
-
-    Args:
-        boxes: (n, 4 or more): x1, y1, x2, y2 in pixels of the square.
-        coefficients: (n, K).
-        prototypes: (K, H, W), of the whole square.
-        size: S in pixels.
+    A mask is where the sum of the prototypes (K, H, W), weighed by the coefficients (n, K) of a
+    detection, is positive, inside its box (n, 4 or more): x1, y1, x2, y2 in pixels of the square
+    (Bolya et al. 2019, "YOLACT", section 3.2).
     """
     sums = (coefficients @ prototypes.flatten(1)).view(-1, *prototypes.shape[1:])
     sums = functional.interpolate(sums[:, None], (size, size), mode="bilinear")[:, 0]
@@ -102,12 +97,9 @@ def _inside(boxes: Tensor, height: int, width: int) -> Tensor:
 
 
 def ious(found: Tensor, instances: Tensor, crowd: Tensor) -> Tensor:
-    """Return the IoU of masks with true ones; with a crowd, the share of the mask inside it.
+    """Return the IoU of masks, bool (n, S, S), with the true ones of a map of instances, (S, S).
 
-    Args:
-        found: bool (n, S, S).
-        instances: the map of instances, uint8 (S, S).
-        crowd: (T,), which of the boxes are crowds.
+    With a crowd, which `crowd` (T,) says of boxes, it is the share of the mask inside it.
 
     Returns:
         (n, T) float64, on the CPU: a float32 may lie below a threshold that the IoU just reaches.

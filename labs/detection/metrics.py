@@ -40,11 +40,6 @@ def coco(detections: Array, targets: Array, classes: int) -> dict[str, float]:
       likewise a mean over classes and IoU thresholds.
 
     They are those of pycocotools, which says -1 where we say NaN.
-
-    Args:
-        detections: (N, M, 6).
-        targets: (N, T, 6).
-        classes: how many there are.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -209,14 +204,11 @@ def _turns(found: _Boxes, chosen: Array) -> Array:
 def statistics(detections: Array, targets: Array) -> Array:
     """Pack what each image adds to the average precisions, (N, rows, 3) int32.
 
-    A row is a detection (its place among all detections, those of a class together, the surest
-    first; its class; at which IoU thresholds it is right, and ignored, in bits) or a count of boxes
-    (-1; their class; how many, 0 in an unused row). Left out are detections on which no figure
-    depends: those that are ignored, and those less sure than every right one of their class.
-
-    Args:
-        detections: (N, M, 6).
-        targets: (N, T, 6).
+    A row is a detection (its place among all detections, those of a class together, the highest
+    score first; its class; at which IoU thresholds it is right, and ignored, in bits) or a count of
+    boxes (-1; their class; how many, 0 in an unused row). Left out are detections on which no
+    figure depends: those that are ignored, and those with a score below every right one of their
+    class.
     """
     found, true = _detected(detections), _true(targets)
     matches = _matched(found, true)
@@ -396,12 +388,7 @@ def by_score(
 ) -> ByScore:
     """Return precision, recall and F1 against the score from which detections are shown.
 
-    Args:
-        detections: (N, M, 6).
-        targets: (N, T, 6).
-        classes: how many there are.
-        scores: where to measure; the scores of all right detections when None, since F1 is best at
-            one of them.
+    Where no scores are given, they are those of all right detections: F1 is best at one of them.
     """
     at, counts = _classes_by_score(detections, targets, classes, scores)
     there = [count for count in counts if count.boxes]
@@ -430,14 +417,8 @@ def per_class(
 ) -> list[dict[str, str | float | int]]:
     """Return a row per class: class (its name), ap50_95, ap50, precision, recall, f1, boxes.
 
-    The last three figures are of detections from the score on, at IoU 0.5. Without boxes they and
+    Precision, recall and F1 are of detections from the score on, at IoU 0.5. Without boxes they and
     the average precisions are NaN; so is the precision of a class that is not found at all.
-
-    Args:
-        detections: (N, M, 6).
-        targets: (N, T, 6).
-        classes: the names.
-        score: from which a detection counts.
     """
     average = _average_precisions(statistics(detections, targets), len(classes))
     at = np.array([score])
@@ -496,17 +477,10 @@ def confusion(
 ) -> Array:
     """Count which classes are taken for which, (C + 1, C + 1); the last is background.
 
-    Rows are true classes, columns what was found. Detections and boxes are matched one to one
-    whatever their class, the best IoU first (of equal ones, the right class). The last row counts
-    detections where there is no box, the last column boxes that were missed. Crowds and detections
-    of their class inside them are left out.
-
-    Args:
-        detections: (N, M, 6).
-        targets: (N, T, 6).
-        classes: how many there are.
-        score: from which a detection counts.
-        iou: from which a detection and a box may be matched.
+    Rows are true classes, columns what was found from the score on. Detections and boxes are
+    matched one to one whatever their class, the best IoU first (of equal ones, the right class),
+    from `iou` on. The last row counts detections where there is no box, the last column boxes that
+    were missed. Crowds and detections of their class inside them are left out.
     """
     found, true = _detected(detections, score), _true(targets)
     pairs = _pairs(found, true, iou, same_class=False)
@@ -543,22 +517,17 @@ class Errors(NamedTuple):
 
 
 def errors(detections: Array, targets: Array, score: float) -> Errors:
-    """Say what is wrong with each detection (Bolya et al. 2020, "TIDE", section 2.2).
+    """Say what is wrong with detections from a score on (Bolya et al. 2020, "TIDE", section 2.2).
 
     A detection that no box or crowd of its class matches at IoU 0.5 is, in this order:
 
     - localization: its best box of its class has an IoU from 0.1 to 0.5;
     - class: a box of another class has an IoU of at least 0.5;
-    - duplicate: a surer detection has its box;
+    - duplicate: a detection with a higher score has its box;
     - both: a box of another class has an IoU from 0.1 to 0.5;
     - background: no box has an IoU of 0.1.
 
     A box that no detection matches, and of which no class or localization error speaks, is missed.
-
-    Args:
-        detections: (N, M, 6).
-        targets: (N, T, 6).
-        score: from which a detection counts.
     """
     found, true = _detected(detections, score), _true(targets)
     match = _matched(found, true, IOUS[:1])[:, 0]
@@ -642,18 +611,12 @@ def _mended(detections: Array, targets: Array, known: Errors, name: str) -> tupl
 
 
 def figures(detections: Array, targets: Array, classes: int, score: float) -> dict[str, Any]:
-    """Return the figures of a split for metrics.json.
+    """Return the figures of a split for metrics.json, at a score threshold.
 
     Beside those of `coco`, with 95 % intervals of `map50_95` and `map50` from a bootstrap of the
     images: `score_threshold`, and `precision`, `recall` and `f1` of detections from it on, at IoU
     0.5, means over the classes that have boxes. Of masks also `mask_map50_95` and `mask_map50` with
     intervals; then the last three are of masks too.
-
-    Args:
-        detections: (N, M, 6), or those of masks.
-        targets: (N, T, 6).
-        classes: how many there are.
-        score: the score threshold.
     """
     shown = by_score(detections, targets, classes, np.array([score]))
     boxes = detections[..., :BOX]

@@ -61,12 +61,7 @@ def pictures(panels: Sequence[Panel], classes: Sequence[str], columns: int = 4) 
     """Draw images with their boxes: true ones dashed, found ones in the color of their kind.
 
     Found ones are named with their scores; where the class is wrong, the true one stands before it.
-    Of more than 20 in an image, the surest first, the rest is left out.
-
-    Args:
-        panels: at least one.
-        classes: the names.
-        columns: images in a row.
+    Of more than 20 in an image only those with the highest scores are drawn.
     """
     if not panels:
         return message("Nothing to draw.")
@@ -148,12 +143,7 @@ def _label(axes: Axes, row: Array, text: str, color: str, width: float) -> None:
 
 @figure_style()
 def precision_recall(curves: Array, classes: Sequence[str]) -> Figure:
-    """Draw precision against recall at IoU 0.5: each class and their mean.
-
-    Args:
-        curves: (C, 101) from `metrics.precision_recall`.
-        classes: the names.
-    """
+    """Draw precision against recall at IoU 0.5 of each class, (C, 101), and their mean."""
     known = np.flatnonzero(~np.isnan(curves[:, 0]))
     if not len(known):
         return message("There are no boxes.")
@@ -180,12 +170,7 @@ def precision_recall(curves: Array, classes: Sequence[str]) -> Figure:
 
 @figure_style()
 def by_score(curves: ByScore, chosen: float) -> Figure:
-    """Draw precision, recall and F1 against the score from which detections are shown.
-
-    Args:
-        curves: from `metrics.by_score`.
-        chosen: the score threshold.
-    """
+    """Draw precision, recall and F1 against the score from which detections are shown."""
     if not len(curves.score):
         return message("No detection is right.")
     figure = Figure(figsize=(_WIDTH, 3.2), layout="constrained")
@@ -202,12 +187,7 @@ def by_score(curves: ByScore, chosen: float) -> Figure:
 
 @figure_style()
 def error_kinds(counts: Mapping[str, int], gains: Mapping[str, float]) -> Figure:
-    """Draw how many detections are of each kind, and what mending a kind would gain.
-
-    Args:
-        counts: from `metrics.Errors`.
-        gains: from `metrics.gains`.
-    """
+    """Draw how many detections are of each kind, and what mending a kind would gain."""
     figure = Figure(figsize=(_WIDTH, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for place, kind in enumerate(KINDS):
@@ -229,13 +209,7 @@ def error_kinds(counts: Mapping[str, int], gains: Mapping[str, float]) -> Figure
 
 @figure_style()
 def anchors(sizes: Array, chosen: Array, mean_iou: float) -> Figure:
-    """Draw the sizes of the training boxes, and the anchors that stand for them.
-
-    Args:
-        sizes: (n, 2) width and height in pixels.
-        chosen: (anchors, 2) width and height in pixels.
-        mean_iou: of the boxes with their best anchor.
-    """
+    """Draw the sizes of the training boxes and of their anchors: width and height in pixels."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     rows = np.linspace(0, len(sizes) - 1, min(len(sizes), _MOST_DOTS)).astype(int)
@@ -261,8 +235,7 @@ def anchors(sizes: Array, chosen: Array, mean_iou: float) -> Figure:
 def speed(compared: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw detectors by their time for an image and their test mAP50-95.
 
-    Args:
-        compared: by the detector's name its `milliseconds`, `parameters`, and mAP with interval.
+    By the detector's name there are its `milliseconds`, `parameters`, and mAP with interval.
     """
     figure = Figure(figsize=(_WIDTH, 4), layout="constrained")
     axes = figure.subplots()
@@ -291,11 +264,7 @@ def _count(parameters: int) -> str:
 
 @figure_style()
 def compared_errors(compared: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Draw how many detections are of each kind, a bar for each detector.
-
-    Args:
-        compared: by the detector's name the counts of `metrics.Errors`.
-    """
+    """Draw how many detections are of each kind, a bar for each detector, by its name."""
     figure = Figure(figsize=(_WIDTH, 1.1 + 0.4 * len(compared)), layout="constrained")
     axes = figure.subplots()
     for place, counts in enumerate(compared.values()):

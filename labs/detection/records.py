@@ -29,77 +29,45 @@ _TOLERANCE = 1.0  # pixels that a box may stick out of its image, as rounding ma
 
 
 class Box(NamedTuple):
-    """An object in an image; all numbers are pixels of the upright image, from 0 to its size.
+    """An object in an image; all numbers are pixels of the upright image, from 0 to its size."""
 
-    Attributes:
-        x1: left edge.
-        y1: upper edge.
-        x2: right edge.
-        y2: lower edge.
-        label: number of the class.
-        crowd: COCO's `iscrowd` or VOC's `difficult`: to find it or not costs nothing.
-        polygons: outlines, each x, y, x, y, ...; () where the format has none.
-    """
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-    label: int
-    crowd: bool = False
-    polygons: tuple[tuple[float, ...], ...] = ()
+    x1: float  # left edge
+    y1: float  # upper edge
+    x2: float  # right edge
+    y2: float  # lower edge
+    label: int  # number of the class
+    crowd: bool = False  # COCO's `iscrowd` or VOC's `difficult`: to find it or not costs nothing
+    polygons: tuple[tuple[float, ...], ...] = ()  # outlines, each x, y, x, y, ...; () for none
 
 
 class Problem(NamedTuple):
-    """Something wrong in the data.
+    """Something wrong in the data."""
 
-    Attributes:
-        place: the file, relative to the folder of the data, with the line where there is one.
-        kind: one of those above.
-        detail: what was found.
-    """
-
-    place: str
-    kind: str
-    detail: str
+    place: str  # the file, relative to the folder of the data, with the line where there is one
+    kind: str  # one of those above
+    detail: str  # what was found
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with its boxes.
+    """An image with its boxes."""
 
-    Attributes:
-        path: the file.
-        name: its path below the folder of the data, in NFC.
-        height: of the upright image in pixels.
-        width: likewise.
-        boxes: none for a background.
-    """
-
-    path: Path
-    name: str
-    height: int
-    width: int
-    boxes: tuple[Box, ...]
+    path: Path  # the file
+    name: str  # its path below the folder of the data, in NFC
+    height: int  # of the upright image in pixels
+    width: int  # likewise
+    boxes: tuple[Box, ...]  # none for a background
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """What a reader found.
+    """What a reader found."""
 
-    Attributes:
-        form: `voc`, `coco` or `yolo`.
-        root: the folder of the data.
-        classes: their names, by number.
-        parts: `{"all": ...}`, to be split; or `train` and others of `validation` and `test`.
-        problems: what is wrong.
-    """
-
-    form: str
-    root: Path
-    classes: tuple[str, ...]
-    parts: Mapping[str, tuple[Picture, ...]]
-    problems: tuple[Problem, ...]
+    form: str  # `voc`, `coco` or `yolo`
+    root: Path  # the folder of the data
+    classes: tuple[str, ...]  # their names, by number
+    parts: Mapping[str, tuple[Picture, ...]]  # "all", to be split; or "train" and other `SPLITS`
+    problems: tuple[Problem, ...]  # what is wrong
 
 
 def named(names: Sequence[str], path: Path) -> tuple[str, ...]:
@@ -121,13 +89,8 @@ def sound(
 ) -> tuple[tuple[Box, ...], list[Problem]]:
     """Return the boxes of an image that can be used, and what is wrong with the others.
 
-    A box that sticks out of the image is cut at its edge; where that is more than a pixel, it is
-    told.
-
-    Args:
-        boxes: each with its place.
-        height: of the image in pixels.
-        width: likewise.
+    Each box comes with its place. One that sticks out of the image (height x width pixels) is cut
+    at its edge; where that is more than a pixel, it is a problem, too.
     """
     kept: dict[tuple[float, ...], Box] = {}
     problems = []

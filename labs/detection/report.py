@@ -66,12 +66,7 @@ def detections(
 ) -> list[Section]:
     """Return what is found in the images of a split, how well, and what goes wrong.
 
-    Args:
-        job: the run.
-        outputs: detections (N, M, 6) and targets (N, T, 6) of the split.
-        images: the split.
-        score: from which detections are shown.
-        save_picture: saves a figure, and returns it for a section.
+    Outputs are its detections (N, M, 6) and targets (N, T, 6); what counts begins at the score.
     """
     found, true = outputs["detections"].numpy(), outputs["targets"].numpy()
     errors = metrics.errors(found, true, score)

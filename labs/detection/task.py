@@ -62,11 +62,10 @@ def filled(boxes: Padded, rows: int) -> Tensor:
 
 
 def detections(found: Sequence[Tensor]) -> Tensor:
-    """Return the surest detections of each image as (B, MOST, 6) float32.
+    """Return the detections with the highest scores of each image as (B, MOST, 6) float32.
 
-    Args:
-        found: of each image (n, 6): x1, y1, x2, y2, score, class, in any order; columns after them
-            go along.
+    Of each image there are (n, 6): x1, y1, x2, y2, score, class, in any order; columns after them
+    go along.
     """
     all_rows = torch.zeros(len(found), MOST, found[0].shape[1], device=found[0].device)
     all_rows[..., 5] = -1

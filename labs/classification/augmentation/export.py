@@ -36,13 +36,7 @@ class Written(NamedTuple):
 
 
 def command(config: ClassificationConfig, out: Path, copies: int) -> None:
-    """Write a set with augmented copies into a new folder, and say what is in it.
-
-    Args:
-        config: names the data and the changes.
-        out: the folder.
-        copies: of each training image.
-    """
+    """Write a set with augmented copies to a new folder, and say what is in it."""
     refuse(config, out)
     splits, card = load(dataclasses.replace(config, decoding="stream"))
     policies.check(config.augment, splits["train"])
@@ -102,16 +96,10 @@ def write(
 ) -> dict[str, Written]:
     """Write the images of all splits, and augmented copies of those of the training split.
 
-    The folder has the parts `train`, `validation` and `test`, each with a folder for each class.
-    Files are copied as they are. Their augmented copies, `NAME-augK.png`, are made of the whole
-    photo at its own size, or of what training sees of it where the config has an image size.
-
-    Args:
-        config: says what is changed.
-        card: of the data.
-        splits: the data; files that are not decoded, or arrays.
-        out: the folder, whole when this returns, and else not there.
-        copies: of each image of the training split.
+    The folder, whole when this returns and else not there, has the parts `train`, `validation` and
+    `test`, each with a folder for each class. Files are copied as they are. Their augmented copies,
+    `NAME-augK.png`, are made of the whole photo at its own size, or of what training sees of it
+    where the config has an image size. Splits are of files that are not decoded, or of arrays.
 
     Returns:
         How many images each part has.

@@ -55,11 +55,7 @@ def about(config: ClassificationConfig, card: ImageCard) -> list[list[str]]:
 def command(config: ClassificationConfig, samples: int, epochs: int, picture: Path | None) -> None:
     """Draw what a config's changes do, or all that there are if it has none.
 
-    Args:
-        config: names the data and the changes.
-        samples: images to draw.
-        epochs: to draw of each change.
-        picture: the file; named after the data when None.
+    The picture's file is named after the data when None.
     """
     splits, card = load(config)
     everything = not config.augment and not config.blends
@@ -75,12 +71,7 @@ def command(config: ClassificationConfig, samples: int, epochs: int, picture: Pa
 
 
 class Feed:
-    """What training makes of each image of its split, epoch by epoch.
-
-    Args:
-        config: says what is changed, and the seed.
-        card: of the data.
-        samples: in the training split.
+    """What training makes of each image of its split, of so many samples, epoch by epoch.
 
     Raises:
         ConfigError: a change is wrong.
@@ -103,16 +94,9 @@ class Feed:
         return self._epoch(epoch).order
 
     def alone(self, number: int, image: Tensor, row: int, epoch: int) -> Tensor:
-        """Return what one change by itself makes of an image.
+        """Return what one change by itself makes of an image in a row of the training split.
 
-        Args:
-            number: of the change.
-            image: uint8 (C, H, W).
-            row: of the image in the training split.
-            epoch: from 0.
-
-        Returns:
-            uint8 (C, H', W').
+        The image is uint8 (C, H, W), what becomes of it uint8 (C, H', W'); epochs count from 0.
         """
         drawn, first = self._epoch(epoch), number - len(self._policies)
         if first < 0:
@@ -186,7 +170,7 @@ def columns(
     *,
     together: bool = True,
 ) -> tuple[list[int], list[Column]]:
-    """Return the first samples that training takes, and what becomes of them.
+    """Return the first samples that training takes, and what becomes of each in so many epochs.
 
     Args:
         config: says what is changed in training.
@@ -265,14 +249,9 @@ def label(card: ImageCard, target: Tensor) -> str:
 
 @plots.figure_style()
 def draw(columns: Sequence[Column], labels: Sequence[str], title: str) -> Figure:
-    """Draw samples, one below the other, and beside each what becomes of it.
+    """Draw labelled samples, one below the other, and beside each what `columns` made of it.
 
     A cropped image is drawn as much smaller as it is.
-
-    Args:
-        columns: from `columns`, the samples as they are first.
-        labels: of the samples.
-        title: stands above all.
     """
     widths = [len(column.rows[0]) for column in columns]
     width = _LABELS + sum(widths) * _CELL + len(widths) * _GAP

@@ -49,17 +49,11 @@ CLASSIC: dict[str, Array] = {
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image to explain.
+    """An image to explain."""
 
-    Attributes:
-        name: of the file, or of the image in its set.
-        image: uint8 (C, S, S).
-        target: its class or number; None when it is not known.
-    """
-
-    name: str
-    image: Tensor
-    target: float | None
+    name: str  # of the file, or of the image in its set
+    image: Tensor  # uint8 (C, S, S)
+    target: float | None  # its class or number; None when it is not known
 
 
 # --- which images -------------------------------------------------------------------------------
@@ -68,10 +62,7 @@ class Sample:
 def choose(job: ClassifyImages, splits: Splits, named: Sequence[str]) -> list[Sample]:
     """Return the images that are named, or those with the most confident mistakes.
 
-    Args:
-        job: the run, with its weights.
-        splits: its data.
-        named: rows of the test split, such as 12, and files; none for the mistakes.
+    Names are rows of the test split, such as 12, and files.
 
     Raises:
         DataError: there is no such row, a file cannot be read, or there are no mistakes.
@@ -125,12 +116,9 @@ def _worst(job: ClassifyImages, splits: Splits) -> list[int]:
 def explain(
     job: ClassifyImages, samples: Sequence[Sample], layer: str | None = None
 ) -> list[Explanation]:
-    """Explain images.
+    """Explain images by what a run, with its weights, makes of them.
 
-    Args:
-        job: the run, with its weights.
-        samples: the images.
-        layer: whose maps Grad-CAM weighs; None for the last convolution's, after its activation.
+    Grad-CAM weighs the maps of the layer; None for the last convolution's, after its activation.
 
     Raises:
         ConfigError: there is no such layer, or it does not give maps.
@@ -219,11 +207,7 @@ def _read(
 def grad_cam(model: nn.Module, layer: nn.Module, image: Tensor, target: int) -> Array:
     """Return where the maps of a layer speak for a class, stretched over the image, (S, S).
 
-    Args:
-        model: in evaluation mode.
-        layer: one of its modules, which gives maps.
-        image: as the model takes it, (1, C, S, S).
-        target: the number of the logit.
+    The model is in evaluation mode and takes images (1, C, S, S); the target is the logit's number.
     """
     from captum.attr import LayerGradCam
 
@@ -240,13 +224,7 @@ def integrated_gradients(
     """Return what each pixel adds to a logit, on the straight way from a baseline to an image.
 
     The steps on the way become more until the sum is the difference of the logits (completeness),
-    or there are 256.
-
-    Args:
-        model: in evaluation mode.
-        image: as the model takes it, (1, C, S, S).
-        black: the baseline, likewise.
-        target: the number of the logit.
+    or there are 256. See `grad_cam` for what is given; black is the baseline.
 
     Returns:
         (S, S), the sum over the channels; the difference of the logits; the steps.
@@ -267,15 +245,10 @@ def integrated_gradients(
 
 
 def occlusion(model: nn.Module, image: Tensor, target: int) -> Array:
-    """Return how far a logit falls when a place is hidden by the mean of the training images.
+    """Return how far a logit falls when a place is hidden by the mean of the training images, 0.
 
     The hidden patch is a seventh of the image wide and goes in steps of half of that; a pixel gets
-    the mean over the patches that hide it.
-
-    Args:
-        model: in evaluation mode.
-        image: as the model takes it, (1, C, S, S), its mean 0.
-        target: the number of the logit.
+    the mean over the patches that hide it. See `grad_cam` for what is given.
     """
     from captum.attr import Occlusion
 
@@ -341,9 +314,7 @@ def _array(values: Tensor) -> Array:
 def section(found: Sequence[Explanation], save_picture: PictureSaver) -> Section:
     """Return what the report shows: three pictures of each image.
 
-    Args:
-        found: the images.
-        save_picture: saves explain-1.png, explain-1-maps.png, explain-1-filters.png, ...
+    They are explain-1.png, explain-1-maps.png, explain-1-filters.png, ...
     """
     pictures = [
         save_picture(name, caption, figure)

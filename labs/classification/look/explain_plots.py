@@ -63,10 +63,7 @@ def readings(each: Explanation) -> Figure:
 def blended(picture: Array, values: Array, largest: float) -> Array:
     """Lay colors over a pale picture: red where values are positive, blue where negative.
 
-    Args:
-        picture: in [0, 1], (H, W) or (H, W, 3).
-        values: (H, W).
-        largest: the size of a value that gets the full color.
+    The picture is (H, W) or (H, W, 3) in [0, 1], the values (H, W); `largest` gets the full color.
 
     Returns:
         (H, W, 3) in [0, 1].

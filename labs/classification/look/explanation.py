@@ -18,23 +18,14 @@ def adds_up(total: float, difference: float) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What speaks for a class, or for a number; maps are (S, S) and in units of the logit.
+    """What speaks for a class, or for a number; maps are (S, S) and in units of the logit."""
 
-    Attributes:
-        title: whose reading it is.
-        grad_cam: not negative, and without unit; None for a network without convolutions.
-        gradients: integrated gradients, summed over the channels.
-        difference: of the logits of the image and of a black one.
-        steps: of the path.
-        occlusion: how far the logit falls when a place is hidden.
-    """
-
-    title: str
-    grad_cam: Array | None
-    gradients: Array
-    difference: float
-    steps: int
-    occlusion: Array
+    title: str  # whose reading it is
+    grad_cam: Array | None  # at least 0, without unit; None for a network without convolutions
+    gradients: Array  # integrated gradients, summed over the channels
+    difference: float  # of the logits of the image and of a black one
+    steps: int  # of the path
+    occlusion: Array  # how far the logit falls when a place is hidden
 
     @property
     def total(self) -> float:
@@ -49,58 +40,33 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Filters:
-    """Kernels and what they make of an image.
+    """Kernels and what they make of an image."""
 
-    Attributes:
-        kernels: (n, C, k, k).
-        names: of the n.
-        responses: (n, h, w).
-    """
-
-    kernels: Array
+    kernels: Array  # (n, C, k, k)
     names: Sequence[str]
-    responses: Array
+    responses: Array  # (n, h, w)
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The strongest maps of a stage.
+    """The strongest maps of a stage."""
 
-    Attributes:
-        name: of the layer.
-        count: how many maps there are.
-        values: (n, h, w) of those that are largest in the mean.
-    """
-
-    name: str
-    count: int
-    values: Array
+    name: str  # of the layer
+    count: int  # how many maps there are
+    values: Array  # (n, h, w) of those that are largest in the mean
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """All that is shown of one image.
-
-    Attributes:
-        name: of the image.
-        picture: as the network sees it, in [0, 1]: (S, S), or (S, S, 3) in color.
-        true: its class or number; empty when it is not known.
-        guess: of the network.
-        chance: the probability of the guess; None for a number.
-        layer: whose maps Grad-CAM weighs, and their side; None without convolutions.
-        readings: of the guess, and of the right class when that is another.
-        maps: of the stages.
-        filters: of the first convolution, if there is one.
-        classic: kernels of image processing.
-    """
+    """All that is shown of one image."""
 
     name: str
-    picture: Array
-    true: str
-    guess: str
-    chance: float | None
-    layer: tuple[str, int] | None
-    readings: Sequence[Reading]
-    maps: Sequence[Maps]
-    filters: Filters | None
-    classic: Filters
+    picture: Array  # as the network sees it, in [0, 1]: (S, S), or (S, S, 3) in color
+    true: str  # its class or number; empty when it is not known
+    guess: str  # of the network
+    chance: float | None  # the probability of the guess; None for a number
+    layer: tuple[str, int] | None  # whose maps Grad-CAM weighs, and their side; None without any
+    readings: Sequence[Reading]  # of the guess, and of the right class when that is another
+    maps: Sequence[Maps]  # of the stages
+    filters: Filters | None  # of the first convolution, if there is one
+    classic: Filters  # kernels of image processing

@@ -11,23 +11,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a module that returned a tensor.
+    """One call of a module that returned a tensor."""
 
-    Attributes:
-        place: among all calls of a forward pass; the same place is the same call in every pass.
-        name: of the module, as in the state dict.
-        module: that was called.
-        given: its first argument, and the version of it that it saw.
-        output: what it returned.
-        version: of the output, at the time; changes in place make it a later one.
-    """
-
-    place: int
-    name: str
+    place: int  # among all calls of a pass; the same place is the same call in every pass
+    name: str  # of the module, as in the state dict
     module: nn.Module
-    given: tuple[Any, int]
-    output: Tensor
-    version: int
+    given: tuple[Any, int]  # its first argument, and the version of it that it saw
+    output: Tensor  # what it returned
+    version: int  # of the output, at the time; changes in place make it a later one
 
     @property
     def side(self) -> int:
@@ -51,12 +42,9 @@ class _Enough(Exception):
 
 
 def calls(model: nn.Module, inputs: Tensor, last: int | None = None) -> list[Call]:
-    """Run a model and return the calls of its modules, in the order in which they end.
+    """Run a model, in evaluation mode, and return the calls of its modules as they end.
 
-    Args:
-        model: in evaluation mode.
-        inputs: a batch, as the model takes it.
-        last: the place of the last call to make; None for the whole model.
+    The pass ends with the call at the place `last`; None for the whole model.
     """
     found: list[Call] = []
     seen: dict[str, list[tuple[Any, int]]] = {}
@@ -127,12 +115,8 @@ def trace(
 ) -> list[Call]:
     """Return the calls of a pass over an image without numbers, on the meta device: shapes alone.
 
-    Args:
-        model: is left as it is.
-        channels: of the image.
-        height: of the image in pixels.
-        width: of the image; as its height when None.
-        last: the place of the last call to make; None for the whole model.
+    The model is left as it is. Height and width are in pixels, the width is the height when None;
+    see `calls` for `last`.
 
     Raises:
         RuntimeError: such an image does not go through.

@@ -48,22 +48,15 @@ _BLUE, _ORANGE = "#56b4e9", "#e69f00"
 class Field:
     """What the units of a layer see; along an axis, for fields are square.
 
-    Attributes:
-        name: of the layer.
-        place: of its call; see `layers.Call`.
-        maps: number and side of its maps.
-        size: pixels of the theoretical field; None where it is the whole picture, however large,
-            which has neither a jump nor a start.
-        jump: pixels from the field of a unit to that of its neighbor.
-        start: the middle of the first unit's field; the middle of the first pixel is 0.
+    A size of None is the whole picture, however large, which has neither a jump nor a start.
     """
 
-    name: str
-    place: int
-    maps: tuple[int, int]
-    size: int | None = None
-    jump: int = 0
-    start: float = 0.0
+    name: str  # of the layer
+    place: int  # of its call; see `layer_calls.Call`
+    maps: tuple[int, int]  # number and side of its maps
+    size: int | None = None  # pixels of the theoretical field
+    jump: int = 0  # pixels from the field of a unit to that of its neighbor
+    start: float = 0.0  # the middle of the first unit's field; that of the first pixel is 0
 
 
 def by_arithmetic(found: Sequence[Call]) -> list[Field] | None:
@@ -72,9 +65,6 @@ def by_arithmetic(found: Sequence[Call]) -> list[Field] | None:
     A layer with a window of k pixels, d apart, in steps of s, on maps with p zeros around them, on
     a layer with the field r, the jump j and the start c has the field r + (k - 1) d j, the jump s j
     and the start c + ((k - 1) d / 2 - p) j (Araujo et al., equations 2 to 4).
-
-    Args:
-        found: the calls of a forward pass, from `layers.trace`.
 
     Returns:
         A field for each convolution and pooling; None where something else happens between them,
@@ -140,12 +130,8 @@ def by_trial(model: nn.Module, channels: int, image_size: int) -> list[Field]:
     A NaN goes through everything that touches it: convolutions whatever their weights, poolings,
     sums, attention. So what can change a unit is found exactly, by bisection, where gradients miss
     what a ReLU cuts off or what is too small for a float. Strips wider than the picture are tried,
-    so that the picture's border does not cut a field off.
-
-    Args:
-        model: in evaluation mode, on the CPU; its weights do not matter.
-        channels: of the images.
-        image_size: the side of the images in pixels.
+    so that the picture's border does not cut a field off. The model is in evaluation mode, on the
+    CPU; its weights do not matter.
     """
     stages = layer_calls.stages(layer_calls.trace(model, channels, image_size))
     if not stages:
@@ -239,14 +225,8 @@ def effective(
 
     It is the root mean square of the gradient over 16 images of normal noise (as pictures are after
     normalization), over the input's channels and over the layer's maps, of which a sum with random
-    signs is taken: the mean of its square is the sum of squares.
-
-    Args:
-        model: in evaluation mode.
-        places: of the calls that give the layers' maps.
-        channels: of the images.
-        image_size: the side of the images in pixels.
-        seed: names the images and signs.
+    signs is taken: the mean of its square is the sum of squares. The seed names images and signs;
+    the model is in evaluation mode, and the places are of the calls that give the layers' maps.
 
     Returns:
         (image_size, image_size) for each place.
@@ -289,20 +269,15 @@ def _effects(strength: Array) -> Array:
 class Survey:
     """What a model's layers see of pictures.
 
-    Attributes:
-        name: the model's.
-        image_size: the side of the pictures in pixels.
-        fields: of the layers.
-        strengths: how much each pixel changes the central unit, for the last layer of each stage,
-            by the place of the layer's call; see `effective`.
-        arithmetic: whether the fields are computed; else they were tried out.
+    The strengths say how much each pixel changes the central unit, for the last layer of each
+    stage, by the place of the layer's call; see `effective`.
     """
 
     name: str
-    image_size: int
-    fields: Sequence[Field]
+    image_size: int  # the side of the pictures in pixels
+    fields: Sequence[Field]  # of the layers
     strengths: dict[int, Array]
-    arithmetic: bool
+    arithmetic: bool  # whether the fields are computed; else they were tried out
 
 
 def of_model(name: str, channels: int, image_size: int, seed: int) -> Survey:
@@ -316,11 +291,7 @@ def of_model(name: str, channels: int, image_size: int, seed: int) -> Survey:
 
 
 def of_run(job: "ClassifyImages", seed: int) -> Survey:
-    """Return what the layers of a trained model see.
-
-    Args:
-        job: the run, with its weights, on the CPU.
-        seed: names the random images of the effective field.
+    """Return what the layers of a trained model on the CPU see; see `effective` for the seed.
 
     Raises:
         ConfigError: the model has no maps.
@@ -330,14 +301,9 @@ def of_run(job: "ClassifyImages", seed: int) -> Survey:
 
 
 def survey(model: nn.Module, name: str, channels: int, image_size: int, seed: int = 0) -> Survey:
-    """Return what the layers of a model see.
+    """Return what the layers of a model see; its weights matter for the effective field alone.
 
-    Args:
-        model: its weights matter for the effective field alone.
-        name: the model's, for messages.
-        channels: of the images.
-        image_size: the side of the images in pixels.
-        seed: names the random images of the effective field.
+    The name is for messages; see `effective` for the seed.
 
     Raises:
         ConfigError: the model has no maps.

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 
 def outer_sum(parts: Sequence[Tensor]) -> Tensor:
-    """Return joint logits, (N, C1 * C2 * ...), float32: those of the last column count fastest.
+    """Return joint logits, (N, C1 * C2 * ...), float32, of each column's, (N, C1), (N, C2), ...
 
-    Args:
-        parts: the logits of each column, (N, C1), (N, C2), ...
+    Those of the last column count fastest.
     """
     return functools.reduce(
         lambda left, right: (left[:, :, None] + right[:, None, :]).flatten(1),
@@ -29,11 +28,7 @@ def outer_sum(parts: Sequence[Tensor]) -> Tensor:
 
 
 def side_by_side(sizes: Sequence[int]) -> Callable[[Any], Any]:
-    """Return what makes joint logits of columns' logits (N, C1 + C2 + ...), or of a tuple of them.
-
-    Args:
-        sizes: the number of classes of each column.
-    """
+    """Return what makes joint logits of columns' logits (N, C1 + C2 + ...), or of a tuple."""
 
     def join(outputs: Any) -> Any:
         if isinstance(outputs, tuple):  # with those of auxiliary classifiers
@@ -48,10 +43,6 @@ def share(network: nn.Module, sizes: Sequence[int]) -> nn.Module:
 
     It stays what it is, with the names of its layers and weights, so those of any other network of
     its kind fit; only what it returns is changed.
-
-    Args:
-        network: with as many outputs as the columns have classes, all together.
-        sizes: the number of classes of each column.
     """
     join = side_by_side(sizes)
 
@@ -64,11 +55,7 @@ def share(network: nn.Module, sizes: Sequence[int]) -> nn.Module:
 
 
 class Separate(nn.Module):
-    """A network for each column; gives joint logits.
-
-    Args:
-        networks: each gives the logits of its column.
-    """
+    """A network for each column, which gives its logits; together they give joint logits."""
 
     def __init__(self, networks: Sequence[nn.Module]):
         super().__init__()

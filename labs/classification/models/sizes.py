@@ -8,12 +8,7 @@ SMALL = 64
 
 
 def check(name: str, image_size: int, smallest: int) -> None:
-    """Refuse images of which a model's poolings would leave nothing.
-
-    Args:
-        name: of the model.
-        image_size: height and width of the images in pixels.
-        smallest: the least that the model takes.
+    """Refuse images (pixels a side) of which a model's poolings would leave nothing.
 
     Raises:
         ConfigError: the images are smaller.

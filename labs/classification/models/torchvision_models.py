@@ -62,10 +62,6 @@ def fit_position_embeddings(model: nn.Module, state: Mapping[str, Tensor]) -> di
     "An image is worth 16x16 words", section 3.2). Of any other model, and where the size is the
     same, the state comes back as it is.
 
-    Args:
-        model: will load it.
-        state: weights by name; left alone.
-
     Raises:
         ValueError: the embeddings are not those of a square grid and a class token.
     """

@@ -25,11 +25,8 @@ def cut(model: nn.Module, shape: tuple[int, ...]) -> tuple[str, int] | None:
 
     It is the innermost module that holds all that trains, is called once with one tensor, and
     whose result is the model's. Where nothing is frozen, or where there is no such module but the
-    model itself, the answer is None.
-
-    Args:
-        model: on any device; sees black images once, and changes nothing.
-        shape: of an image.
+    model itself, the answer is None. The model sees black images of the shape once, and changes
+    nothing.
     """
     if all(parameter.requires_grad for parameter in model.parameters()):
         return None
@@ -55,11 +52,8 @@ def only(
 ) -> Iterator[None]:
     """Let a model take features in place of images, and run one module of it on them.
 
-    Args:
-        model: the model.
-        name: the module.
-        finish: what becomes of its result where the model has another way of its own to run, as
-            with `heads.share`.
+    `finish` says what becomes of its result where the model has a way of its own to run, as with
+    `heads.share`.
     """
 
     def forward(self: nn.Module, features: Tensor) -> Any:

@@ -23,13 +23,8 @@ def doubt(who: str, source: Source, config: ClassificationConfig, card: ImageCar
     """Say why a source may have trained on images that a run is tested on; "" if it cannot.
 
     It cannot where both have the same images and split, which a fingerprint tells, or else the same
-    options of data and split, where only sizes, colors, or the training split differ.
-
-    Args:
-        who: what the source is called at the beginning of a sentence.
-        source: the run that is learned from.
-        config: of the run that learns.
-        card: of its data.
+    options of data and split, where only sizes, colors, or the training split differ. `who` calls
+    the source at the beginning of a sentence; config and card are of the run that learns.
     """
     if card.fingerprint == source.card.fingerprint:
         return ""

@@ -121,9 +121,8 @@ def heads(model: nn.Module) -> list[str]:
 def freeze(model: nn.Module, mode: str) -> None:
     """Freeze what does not train in a mode; classifiers always train.
 
-    Args:
-        model: in which everything trains so far, or networks side by side, each for itself.
-        mode: `ClassificationConfig.transfer_mode`; in `gradual` all trains in the end, see `thaw`.
+    All trains so far. The mode is a `transfer_mode`; in `gradual` all trains in the end, see
+    `thaw`.
 
     Raises:
         ConfigError: the model has nothing of that name, or nothing would be left to train.

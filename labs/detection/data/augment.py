@@ -39,16 +39,12 @@ def pipeline(config: DetectionConfig) -> augment.Pipeline:
 
 
 class Changed(Dataset[tuple[Tensor, ...]]):
-    """A split whose images are changed anew each epoch.
+    """A split whose images are changed again in each epoch.
 
     What an image becomes depends on the seed of its place in the epoch alone, whichever process
     reads it, and in a resumed run as well. A place without a seed is that of the plain image.
-
-    Args:
-        split: the images.
-        first: changes an image in the first epochs; draws from `random` and `numpy.random`.
-        last: likewise in the others.
-        mixing: how many the first epochs are.
+    The first `mixing` epochs use the change `first`, the others `last`; both draw from `random` and
+    `numpy.random`.
     """
 
     draws = True

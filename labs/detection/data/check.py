@@ -20,17 +20,11 @@ UNUSED = "image not used"
 
 
 class Checked(NamedTuple):
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        problems: `problem`, `place` and `detail` of each.
-        counts: a row for each class, with its boxes in each split, and one for all of them.
-        summary: how much there is, and how many problems of each kind.
-    """
-
-    problems: list[dict[str, str]]
-    counts: list[dict[str, Any]]
-    summary: str
+    problems: list[dict[str, str]]  # `problem`, `place` and `detail` of each
+    counts: list[dict[str, Any]]  # a row for each class, its boxes by split, and one for all
+    summary: str  # how much there is, and how many problems of each kind
 
 
 def check(path: Path | str) -> Checked:

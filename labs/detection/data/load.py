@@ -37,21 +37,13 @@ _KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO"}
 
 @dataclass(frozen=True)
 class Card(DataCard):
-    """What a run needs to know of its data without having it.
+    """What a run needs to know of its data without having it."""
 
-    Attributes:
-        classes: their names, in the order of their numbers.
-        image_size: height and width in pixels of what the network sees.
-        most: the most boxes of an image in any split.
-        anchors: (width, height) in pixels, the smallest first, from k-means on the training boxes.
-        anchor_iou: the mean IoU of the training boxes with their best anchor.
-    """
-
-    classes: tuple[str, ...]
-    image_size: int
-    most: int
-    anchors: tuple[tuple[float, float], ...]
-    anchor_iou: float
+    classes: tuple[str, ...]  # their names, in the order of their numbers
+    image_size: int  # height and width in pixels of what the network sees
+    most: int  # the most boxes of an image in any split
+    anchors: tuple[tuple[float, float], ...]  # width, height in pixels, smallest first, by k-means
+    anchor_iou: float  # the mean IoU of the training boxes with their best anchor
 
 
 class BoxSet(Dataset[tuple[Tensor, ...]]):
@@ -119,15 +111,12 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
 
 
 class FileBoxSet(BoxSet):
-    """A split whose images are decoded when they are asked for.
+    """A split whose images are decoded when they are asked for; the rest is as in `BoxSet`.
 
     Args:
         paths: the files, each found to be readable.
         image_size: height and width of the letterboxed images in pixels.
-        boxes: as those of `BoxSet`.
-        sizes: likewise.
-        names: likewise.
-        instances: likewise.
+        boxes: as those of `BoxSet`, as are all that follow.
     """
 
     def __init__(
@@ -153,12 +142,7 @@ class FileBoxSet(BoxSet):
 
 
 class Outlined:
-    """The maps of instances of images, drawn from their outlines when they are asked for.
-
-    Args:
-        pictures: the images.
-        image_size: height and width of the maps in pixels.
-    """
+    """Maps of instances, size x size pixels, drawn from outlines when they are asked for."""
 
     def __init__(self, pictures: Sequence[Picture], image_size: int):
         self._pictures, self._size = tuple(pictures), image_size
@@ -294,12 +278,8 @@ def _files(config: DetectionConfig) -> _Found:
 def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) -> BoxSet:
     """Load all of a user's images, of whichever splits, in a run's classes and its size.
 
-    Classes are the run's by their names; those without a box may be any.
-
-    Args:
-        config: names the data.
-        card: of the run.
-        say: called with a line for whatever is wrong and left out.
+    Classes are the run's by their names; those without a box may be any. `say` is called with a
+    line for whatever is wrong and left out.
 
     Raises:
         DataError: there is no such data, it cannot be used, or it has boxes of classes that the run
@@ -346,17 +326,11 @@ def _fits(images: int, size: int) -> bool:
 
 
 class Split(NamedTuple):
-    """Images in splits.
+    """Images in splits."""
 
-    Attributes:
-        parts: `train`, `validation` and `test`.
-        copies: (name, why) of images that were left out, since they are there twice.
-        about: how they were split.
-    """
-
-    parts: dict[str, tuple[Picture, ...]]
-    copies: tuple[tuple[str, str], ...]
-    about: str
+    parts: dict[str, tuple[Picture, ...]]  # `train`, `validation` and `test`
+    copies: tuple[tuple[str, str], ...]  # name, and why it is left out: it is there twice
+    about: str  # how they were split
 
 
 def split(found: Annotated, seed: int) -> Split:

@@ -48,26 +48,15 @@ _PHOTO_SIDES = (144, 216, 324)  # the shorter side of a photo, in pixels, before
 
 
 class Scene(NamedTuple):
-    """A scene.
+    """A scene."""
 
-    Attributes:
-        image: uint8 (3, 128, 128).
-        boxes: float32 (n, 6): x1, y1, x2, y2 in pixels, the digit, and 0 (no crowd).
-        instances: uint8 (128, 128); k + 1 where the ink of box k is seen, 0 elsewhere.
-    """
-
-    image: Pixels
-    boxes: npt.NDArray[np.float32]
-    instances: Pixels
+    image: Pixels  # (3, 128, 128)
+    boxes: npt.NDArray[np.float32]  # (n, 6): x1, y1, x2, y2 in pixels, digit, 0 (no crowd)
+    instances: Pixels  # (128, 128); k + 1 where the ink of box k is seen, 0 elsewhere
 
 
 class Composer:
-    """Makes the scenes of a split, one by one.
-
-    Args:
-        split: `train`, `validation` or `test`.
-        split_seed: names which digits belong to the split, and the scenes.
-    """
+    """Makes the scenes of a split one by one; the seed names its digits, and the scenes."""
 
     def __init__(self, split: str, split_seed: int):
         digits = load_embedded("mnist5k").parts["all"]

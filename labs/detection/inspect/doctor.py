@@ -144,10 +144,7 @@ def labels(train: Ragged, validation: Ragged, names: Sequence[str]) -> Check:
 def scale(train: Ragged, image_size: int, stride: float) -> Check:
     """Look whether boxes have a size that the network can see, after letterboxing.
 
-    Args:
-        train: the boxes.
-        image_size: height and width in pixels of what the network sees.
-        stride: pixels between cells of the network's finest grid.
+    All is in pixels: the side of what the network sees, and from cell to cell of its finest grid.
     """
     sides = _sides(train)
     if not len(sides):
@@ -290,14 +287,7 @@ _MISTAKES = {
 
 
 def learning(rows: Sequence[Row], config: TrainingConfig, monitor: str, mode: str) -> Check:
-    """Look whether the loss fell, and when the best epoch was.
-
-    Args:
-        rows: the run's history.
-        config: the run's.
-        monitor: the figure that picks the best epoch.
-        mode: its direction, `min` or `max`.
-    """
+    """Look whether the loss fell, and when the best epoch was (`mode` is `min` or `max`)."""
     rate = f"with {config.optimizer} at a learning rate of {config.learning_rate:g}"
     if not rows:
         advice = "Go on with it (train --resume), or look below whether one batch can be learned"
@@ -365,14 +355,9 @@ def trial(job: Detector, splits: Splits, steps: int) -> Check:
 def overfit(
     job: Detector, config: Any, splits: Splits, batch: Any, steps: int
 ) -> tuple[float, int]:
-    """Train a fresh model on one batch, again and again.
+    """Train a fresh model on one batch (on the device), for so many updates or until it is learned.
 
-    Args:
-        job: whose model.
-        config: how to train it.
-        splits: for the weights that the config may begin with.
-        batch: images and boxes, on the device.
-        steps: updates at most; fewer where it is learned before.
+    The splits are for the weights that the config may begin with.
 
     Returns:
         The best mAP50 on that batch, NaN where the loss became NaN or infinite, and the steps.
@@ -426,13 +411,7 @@ def _map_text(value: float) -> str:
 
 
 def classes(found: Array, truth: Array, names: Sequence[str]) -> Check:
-    """Look whether boxes are found, but called by another name.
-
-    Args:
-        found: detections (N, M, 6) of the validation split.
-        truth: its boxes (N, T, 6).
-        names: of the classes.
-    """
+    """Look whether validation's boxes (N, T, 6) are found (N, M, 6), but called by another name."""
     with_class = metrics.coco(found, truth, len(names))["map50"]
     one_class = _of_one_class(found, 5), _of_one_class(truth, 4)
     alone = metrics.coco(*one_class, 1)["map50"]
@@ -456,14 +435,7 @@ def classes(found: Array, truth: Array, names: Sequence[str]) -> Check:
 
 
 def scores(found: Array, truth: Array, count: int, shown: float) -> Check:
-    """Look whether a threshold hides what was found.
-
-    Args:
-        found: detections (N, M, 6) of the validation split.
-        truth: its boxes (N, T, 6).
-        count: how many classes there are.
-        shown: the score from which on detections are shown.
-    """
+    """Look whether a threshold hides what was found of validation's boxes; see `classes`."""
     used = found[..., 5] >= 0
     sure = found[..., 4][used]
     if not len(sure):
@@ -505,12 +477,7 @@ def _of_one_class(rows: Array, column: int) -> Array:
 
 
 def _renamed(pairs: Array, names: Sequence[str]) -> list[str]:
-    """Say which classes are systematically called by another one's name.
-
-    Args:
-        pairs: (C, C), how often a box of a class (row) was found as a class (column).
-        names: of the classes.
-    """
+    """Say which classes (rows of counts, (C, C)) are mostly called by another's name (columns)."""
     rows, columns = linear_sum_assignment(pairs, maximize=True)
     return [
         f"{short(names[row], 20)} are found as {short(names[column], 20)}"

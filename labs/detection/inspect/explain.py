@@ -59,26 +59,17 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who answers for the boxes of an image.
+    """Who answers for the boxes of an image."""
 
-    Attributes:
-        answers: for each box its own cell first.
-        measure: what `fit` is.
-        rule: how it was decided.
-    """
-
-    answers: list[Answer]
-    measure: str
-    rule: str
+    answers: list[Answer]  # for each box its own cell first
+    measure: str  # what `fit` is
+    rule: str  # how it was decided
 
 
 def assignment(job: Detector, image: Tensor, boxes: Tensor) -> Assignment:
-    """Return who answers for the boxes of an image in the loss of a job's model.
+    """Return who answers for boxes (n, 6) of an image, uint8 (3, S, S), in the loss of a model.
 
-    Args:
-        job: with its weights, where the assignment depends on what is predicted.
-        image: uint8 (3, S, S).
-        boxes: (n, 6).
+    Its weights matter where the assignment depends on what is predicted.
     """
     if job.config.model == "tiny-yolo":
         return _of_tiny_yolo(job.model, boxes, job.card.image_size)
@@ -263,15 +254,10 @@ def _size(corners: tuple[float, ...] | None) -> str:
 
 @torch.no_grad()
 def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
-    """Return what a job's model finds in an image before NMS, (n, 6), the surest first.
-
-    Args:
-        job: with its weights.
-        image: uint8 (3, S, S).
-        score: the least that counts.
+    """Return what a model finds in an image, uint8 (3, S, S), before NMS, highest score first.
 
     Returns:
-        Columns: x1, y1, x2, y2 in pixels, score, class.
+        (n, 6): x1, y1, x2, y2 in pixels, score, class; only from the score on.
 
     Raises:
         DataError: the model does without NMS.
@@ -322,11 +308,9 @@ def _changed(owner: Any, **values: Any) -> Iterator[None]:
 
 
 def suppression(rows: Tensor, threshold: float) -> list[geometry.Suppression]:
-    """Return the steps of NMS within each class, those of the surest boxes first.
+    """Return the steps of NMS within each class of candidates (n, 6), the highest scores first.
 
-    Args:
-        rows: candidates (n, 6).
-        threshold: the largest IoU at which two boxes of a class are still two objects.
+    The threshold is the largest IoU at which two boxes of a class are still two objects.
     """
     steps = []
     for number in set(rows[:, 5].tolist()):

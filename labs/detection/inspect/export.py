@@ -46,15 +46,10 @@ class Difference(NamedTuple):
 
 
 class Network(nn.Module, ABC):
-    """A detector up to its boxes, in a form that can be traced.
+    """A detector up to its boxes, in a form that can be traced."""
 
-    Attributes:
-        outputs: what each output is, by its name.
-        batched: whether it takes several images at a time.
-    """
-
-    outputs: Mapping[str, str]
-    batched: bool
+    outputs: Mapping[str, str]  # what each output is, by its name
+    batched: bool  # whether it takes several images at a time
 
     @abstractmethod
     def difference(self, expected: Sequence[Tensor], given: Sequence[Tensor]) -> Difference:
@@ -64,10 +59,8 @@ class Network(nn.Module, ABC):
 class Candidates(Network):
     """A detector that judges all places at once, up to the boxes before any is suppressed.
 
-    Args:
-        model: the detector.
-        find: returns boxes (B, A, 4) and scores (B, A, C) of the model and images.
-        then: what is left to be done.
+    `find` returns boxes (B, A, 4) and scores (B, A, C) of the model and images; `then` says what is
+    left to be done.
     """
 
     batched = True
@@ -94,11 +87,7 @@ class Candidates(Network):
 
 
 class Detections(Network):
-    """A detector of two stages, whose suppression is inside, for one image at a time.
-
-    Args:
-        model: Faster R-CNN of torchvision.
-    """
+    """Faster R-CNN: two stages, with its suppression inside, for one image at a time."""
 
     batched = False
     outputs = {
@@ -143,11 +132,8 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
 
     Args:
         job: a run with its weights, on the CPU.
-        folder: where the files go, named after the model, with a report beside them as JSON.
+        folder: where the files go, named after the model, with the report beside them as JSON.
         formats: `onnx`, `torchscript` or both.
-
-    Returns:
-        The report.
 
     Raises:
         DataError: the run finds masks.

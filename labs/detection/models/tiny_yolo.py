@@ -147,18 +147,13 @@ class Assignment(NamedTuple):
 
 
 def assign(boxes: Tensor, anchors: Tensor, stride: int, cells: int) -> Assignment:
-    """Say who answers for boxes (..., 4 corners in pixels) on a grid of cells x cells.
+    """Say who answers for boxes (..., 4 corners) on a grid of cells x cells, each `stride` wide.
 
     The cell in which the center of a box lies answers for it, and so do the two nearest to the
     center, beside it and above or below it, where the grid has them: about three times as many
-    examples to learn from. In these cells those anchors answer whose size has an IoU of at least
-    0.5 with that of the box, and the best one whatever its IoU.
-
-    Args:
-        boxes: (..., 4).
-        anchors: (A, 2) width and height in pixels.
-        stride: side of a cell in pixels.
-        cells: on a side of the grid.
+    examples to learn from. In these cells those anchors (A, width and height) answer whose size has
+    an IoU of at least 0.5 with that of the box, and the best one whatever its IoU. All is in
+    pixels.
     """
     centers, sizes = to_centers(boxes).tensor_split(2, dim=-1)
     places = centers / stride

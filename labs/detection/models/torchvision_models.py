@@ -43,14 +43,11 @@ WEIGHTS = {
 def build(
     name: str, classes: int, image_size: int, anchors: Sequence[tuple[float, float]]
 ) -> nn.Module:
-    """Return a detector with random weights.
+    """Return `faster-rcnn` or `ssdlite` with random weights; classes do not count the background.
 
-    Args:
-        name: `faster-rcnn` or `ssdlite`.
-        classes: how many there are, the background not counted.
-        image_size: height and width of the images; SSDlite scales all images to 320 pixels.
-        anchors: (width, height) in pixels of typical boxes; SSDlite's default boxes span their
-            sizes, where torchvision's begin at a fifth of the image.
+    SSDlite scales all images to 320 pixels, and its default boxes span the sizes of the anchors
+    (width and height in pixels of typical boxes), where torchvision's begin at a fifth of the
+    image.
     """
     random: dict[str, Any] = {"weights": None, "weights_backbone": None}
     model: nn.Module

@@ -34,17 +34,10 @@ _INSTEAD = "fetch it yourself and give it with --weights FILE"
 
 
 def load(model: nn.Module, name: str, source: str) -> str:
-    """Put weights into a model where their names and shapes agree.
+    """Put weights into a named model where their names and shapes agree; say how much was taken.
 
     Those of other classes than the model's have another shape, and are left as the seed drew them.
-
-    Args:
-        model: takes the weights.
-        name: of the model.
-        source: `download`, or a file: .safetensors, .pt (Ultralytics'), .pth (torchvision's).
-
-    Returns:
-        A line that says how much was taken.
+    The source is `download`, or a file: .safetensors, .pt (Ultralytics'), .pth (torchvision's).
 
     Raises:
         ConfigError: there is no such file, or nothing known to download.

@@ -27,7 +27,7 @@ def draw(
 
     Args:
         pixels: uint8 (3, H, W), RGB.
-        boxes: (n, 6): x1, y1, x2, y2 in pixels, score, class; the surest first, which lie on top.
+        boxes: (n, 6): x1, y1, x2, y2 in pixels, score, class; highest score first, to lie on top.
         classes: their names.
         masks: bool (n, H, W).
     """

@@ -53,25 +53,16 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What was found in a photo, or in a frame of a video.
+    """What was found in a photo, or in a frame of a video."""
 
-    Attributes:
-        file: the photo or the video.
-        name: what it is called in the output folder, without a suffix.
-        size: height and width in pixels.
-        boxes: (n, 6): x1, y1, x2, y2 in pixels of the photo, score, class; the surest first.
-        outlines: of the mask of each box, in pixels of the photo; None where only boxes are found.
-        frame: the number of the frame, from 0; None for a photo.
-        seconds: since the beginning of the video; None for a photo.
-    """
-
-    file: Path
-    name: str
-    size: tuple[int, int]
-    boxes: Tensor
+    file: Path  # the photo or the video
+    name: str  # what it is called in the output folder, without a suffix
+    size: tuple[int, int]  # height and width in pixels
+    boxes: Tensor  # (n, 6): x1, y1, x2, y2 in its pixels, score, class; highest score first
+    # of each box's mask, in pixels of the photo; None where only boxes are found
     outlines: list[Polygons] | None
-    frame: int | None
-    seconds: float | None
+    frame: int | None  # the number of the frame, from 0; None for a photo
+    seconds: float | None  # since the beginning of the video; None for a photo
 
     @classmethod
     def of(cls, shot: Shot, found: Found) -> "Prediction":
@@ -130,13 +121,7 @@ def predict(
 
 
 def detect(job: Detector, shots: Iterable[Shot], score: float) -> Iterator[tuple[Shot, Found]]:
-    """Yield shots with what is found in them.
-
-    Args:
-        job: a run with its weights.
-        shots: of any size.
-        score: the least score of what is told.
-    """
+    """Yield shots of any size with what a run, with its weights, finds in them from a score on."""
     size, remaining = job.card.image_size, iter(shots)
     while batch := list(itertools.islice(remaining, _BATCH)):
         squares, fits = zip(*(letterbox(shot.pixels, size) for shot in batch), strict=True)

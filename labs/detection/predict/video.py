@@ -66,11 +66,7 @@ def opened(path: Path) -> Iterator[Video]:
 
 @contextlib.contextmanager
 def writing(path: Path, rate: float) -> Iterator["Writer"]:
-    """Write a video, which takes its name when the block ends, and only then.
-
-    Args:
-        path: an .mp4.
-        rate: frames per second.
+    """Write an .mp4 of so many frames per second, which takes its name only when the block ends.
 
     Raises:
         SaveError: the folder cannot be written, or OpenCV cannot write such a video.

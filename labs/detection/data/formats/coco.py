@@ -220,13 +220,7 @@ def _why(error: Exception) -> str:
 
 
 def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
-    """Write a JSON file for each split to `annotations`.
-
-    Args:
-        root: the folder.
-        found: what to write.
-        names: what each image is called below `image_folder`.
-    """
+    """Write a JSON file for each split to `annotations`; `names` are below `image_folder`."""
     categories = [{"id": number + 1, "name": name} for number, name in enumerate(found.classes)]
     for part, pictures in found.parts.items():
         images: list[dict[str, Any]] = []

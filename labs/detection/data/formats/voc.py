@@ -181,10 +181,7 @@ def _stems(text: str) -> set[str]:
 def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
     """Write XML files to `Annotations` and lists of the splits; coordinates are rounded.
 
-    Args:
-        root: the folder.
-        found: what to write.
-        names: what each image is called below `image_folder`.
+    The names of images are below `image_folder`.
     """
     for part, pictures in found.parts.items():
         stems = []

@@ -225,13 +225,9 @@ def _in_list(path: Path, listing: Path, base: Path, problems: list[Problem]) -> 
 def _pictures(
     images: Sequence[Path], root: Path, classes: int | None, problems: list[Problem]
 ) -> Iterator[Picture]:
-    """Yield images with their boxes; what is wrong goes to the problems.
+    """Yield images with their boxes; classes are None where nobody says how many there are.
 
-    Args:
-        images: the files.
-        root: of the data.
-        classes: how many there are, None if that is not known.
-        problems: gets more.
+    What is wrong goes to the problems.
     """
     for path in images:
         name = relative_name(path, root)
@@ -345,10 +341,7 @@ def _box(
 def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
     """Write label files and `data.yaml`; crowds, which the format lacks, are left out.
 
-    Args:
-        root: the folder.
-        found: what to write.
-        names: what each image is called below `image_folder`.
+    The names of images are below `image_folder`.
     """
     for part, pictures in found.parts.items():
         folder = root / "labels" / image_folder(part).partition("/")[2]

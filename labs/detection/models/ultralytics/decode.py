@@ -57,10 +57,8 @@ def to_float32(raw: dict[str, Any]) -> dict[str, Any]:
 def choose(head: Any, size: int, *columns: Tensor) -> Tensor:
     """Return the detections of images, (B, MOST, 6 or more): by suppression, or by the head itself.
 
-    Args:
-        head: of the model.
-        size: height and width of the images, at whose border boxes are cut off.
-        columns: boxes (B, A, 4), scores (B, A, classes), and what goes along, (B, A, any).
+    Boxes are cut off at the border of size x size pixels. The columns are boxes (B, A, 4), scores
+    (B, A, classes), and what goes along, (B, A, any).
     """
     if head.end2end:
         found = detections(list(head.postprocess(torch.cat(columns, -1))))

@@ -45,12 +45,8 @@ class UltralyticsTask(Detection):
 
     The parts of the loss are divided by the sum of the assigned scores, which depend on the
     predictions; so micro-batches, each weighed by its images, only come near to one large batch.
-    All but the network is computed in float32.
-
-    Args:
-        classes: how many there are.
-        most: the most boxes of an image in any split.
-        epochs: length of the run, over which a model with two heads moves from one to the other.
+    All but the network is computed in float32. In the course of the run's epochs a model with two
+    heads moves from one to the other.
     """
 
     parts: tuple[str, ...] = ("box", "class", "distance")  # as the library orders them
@@ -123,11 +119,6 @@ class SegmentationTask(UltralyticsTask):
 
     Where nothing is known of the images, there are no instances, and what is collected are the
     masks as the network gives them: coefficients and prototypes.
-
-    Args:
-        classes: how many there are.
-        most: the most boxes of an image in any split.
-        epochs: length of the run.
     """
 
     monitor = "validation/mask_map50_95"
