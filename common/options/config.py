@@ -11,7 +11,7 @@ import math
 import tomllib
 import types
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -155,10 +155,11 @@ class TrainingConfig:
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
-        found = []
+        return list(self._problems())
+
+    def _problems(self) -> Iterator[str]:
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
-            found.append("--nesterov: needs --optimizer sgd with --momentum above 0")
-        return found
+            yield "--nesterov: needs --optimizer sgd with --momentum above 0"
 
 
 @dataclass(frozen=True)
@@ -203,18 +204,16 @@ class ImageConfig(TrainingConfig):
         """Make the paths of policies absolute, too."""
         return dataclasses.replace(super().located(), augment=tuple(map(_located, self.augment)))
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         names = {unicodedata.normalize("NFC", name) for name in self.label_column}
         if not 0 < len(self.label_column) == len(names):
-            found.append("--label-column: expected different columns, such as mask,gender,age")
+            yield "--label-column: expected different columns, such as mask,gender,age"
         known = (*AUGMENTATIONS, *self.more_augmentations)
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in known:
                 near = suggest(name, known)
-                found.append(f"--augment {name}: expected some of {', '.join(known)}{near}")
-        return found
+                yield f"--augment {name}: expected some of {', '.join(known)}{near}"
 
 
 def shared(name: str, default: Any, kind: type[TrainingConfig] = TrainingConfig) -> Any:

@@ -1,5 +1,6 @@
 """The options of the autoencoder lab, and its recipes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,42 +84,35 @@ class AutoencoderConfig(ImageConfig):
         """The model's name and the size of its latents."""
         return f"{self.model}{self.latent_size}"
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.model == "linear" and self.loss == "bce":
-            found.append(
-                "--loss bce: needs outputs between 0 and 1, linear has any; give mse or l1"
-            )
+            yield "--loss bce: needs outputs between 0 and 1, linear has any; give mse or l1"
         if self.compile and self.model == "contractive":
-            found.append(
-                "--compile: contractive needs second derivatives, which compiled models lack"
-            )
+            yield "--compile: contractive needs second derivatives, which compiled models lack"
         if self.beta is not None and self.model not in VARIATIONAL:
-            found.append(f"--beta: {self.model} has no divergence; give --model vae")
+            yield f"--beta: {self.model} has no divergence; give --model vae"
         if self.without and self.model == "conditional-vae":
-            found.append(_TOLD)
-        found += [
+            yield _TOLD
+        yield from [
             f"--augment {spec}: would leave less of an image than it is held against; give affine "
             "for changes of place"
             for spec in self.augment
             if spec.partition(":")[0] == "crop"
         ]
-        found += self._problems_of_noise()
-        return found
+        yield from self._problems_of_noise()
 
-    def _problems_of_noise(self) -> list[str]:
+    def _problems_of_noise(self) -> Iterator[str]:
         kind, _, amount = self.noise.partition(":")
         try:
             right = kind in NOISES and 0 < float(amount) <= 1
         except ValueError:
             right = False
-        if right:
-            return []
-        return [
-            f"--noise {self.noise}: expected one of {', '.join(NOISES)}, a colon, and its amount, "
-            "above 0 and at most 1, such as gaussian:0.4"
-        ]
+        if not right:
+            yield (
+                f"--noise {self.noise}: expected one of {', '.join(NOISES)}, a colon, and its "
+                "amount, above 0 and at most 1, such as gaussian:0.4"
+            )
 
 
 # After 15 epochs a VAE of 16 latents has a bound of 0.1411 nats a pixel, one of 32 has 0.1444.
@@ -186,16 +180,14 @@ class CompareAnomaliesConfig(AutoencoderConfig):
         """The model's name and the size of its latents."""
         return f"{self.model}{self.latent_size}"
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.without:
-            found.append("--without: give --classes, of which each is left out in a run of its own")
+            yield "--without: give --classes, of which each is left out in a run of its own"
         if len(set(self.classes)) < len(self.classes):
-            found.append("--classes: names a class twice")
+            yield "--classes: names a class twice"
         if self.model == "conditional-vae":
-            found.append(_TOLD)
-        return found
+            yield _TOLD
 
 
 UNTOLD = {name: values for name, values in RECIPES.items() if name != "conditional-vae"}
@@ -223,23 +215,22 @@ class SweepConfig(AutoencoderConfig):
         """The model's name and the size of its latents."""
         return f"{self.model}{self.latent_size}"
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.latent_size != AutoencoderConfig.latent_size:
-            found.append(f"--latent-size {self.latent_size}: sweep takes several, with --sizes")
+            yield f"--latent-size {self.latent_size}: sweep takes several, with --sizes"
         if self.model == "denoising":
-            found.append(
+            yield (
                 "--model denoising: gives back other images than it sees, so PCA is no measure of "
                 "it; choose another model"
             )
         if not self.sizes:
-            found.append("--sizes: expected at least one, such as 2,4,8")
+            yield "--sizes: expected at least one, such as 2,4,8"
         wrong = [size for size in self.sizes if not _is_size(size)]
-        found += [f"--sizes {size}: expected whole numbers, at least 1" for size in wrong]
+        yield from [f"--sizes {size}: expected whole numbers, at least 1" for size in wrong]
         numbers = [int(size) for size in self.sizes if size not in wrong]
         twice = sorted({number for number in numbers if numbers.count(number) > 1})
-        return found + [f"--sizes {number}: given twice" for number in twice]
+        yield from [f"--sizes {number}: given twice" for number in twice]
 
 
 def _is_size(text: str) -> bool:

@@ -162,11 +162,14 @@ class ClassificationConfig(ImageConfig):
         """What of the model trains: `transfer`, or what it is when not given."""
         return self.transfer or ("fine-tune" if self.weights else "scratch")
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = [*super().problems(), *self._transfer_problems()]
-        found += [*self._numeric_problems(), *self._rare_problems(), *self._policy_problems()]
-        return [*found, *self._heads_problems(), *self._teacher_problems()]
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        yield from self._transfer_problems()
+        yield from self._numeric_problems()
+        yield from self._rare_problems()
+        yield from self._policy_problems()
+        yield from self._heads_problems()
+        yield from self._teacher_problems()
 
     def _numeric_problems(self) -> Iterator[str]:
         if not self.numeric:
@@ -273,12 +276,10 @@ class CompareImbalanceConfig(TrialsConfig):
 
     imbalanced: float = shared("imbalanced", 50.0, ClassificationConfig)
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.imbalance != ClassificationConfig.imbalance:
-            found.append(f"--imbalance {self.imbalance}: all of them are compared; drop it")
-        return found
+            yield f"--imbalance {self.imbalance}: all of them are compared; drop it"
 
 
 @dataclass(frozen=True)
@@ -293,19 +294,18 @@ class CompareTransferConfig(TrialsConfig):
     epochs: int = shared("epochs", 10)
     learning_rate: float = shared("learning_rate", 1e-3)
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if not self.weights:
-            found.append(
+            yield (
                 "--weights: there is nothing to transfer without them; give a file, run:RUN, "
                 f"{', '.join(PACKAGED)} or download"
             )
         if self.transfer:
-            found.append(f"--transfer {self.transfer}: modes are compared; name them with --modes")
+            yield f"--transfer {self.transfer}: modes are compared; name them with --modes"
         if len(set(self.modes)) < max(2, len(self.modes)):
-            found.append(f"--modes {','.join(self.modes)}: expected two or more, each once")
-        return [*found, *filter(None, (transfer_problem(mode, "--modes") for mode in self.modes))]
+            yield f"--modes {','.join(self.modes)}: expected two or more, each once"
+        yield from filter(None, (transfer_problem(mode, "--modes") for mode in self.modes))
 
 
 @dataclass(frozen=True)
@@ -322,38 +322,32 @@ class AdviseConfig(CompareTransferConfig):
     modes: tuple[str, ...] = shared("modes", (*TRANSFERS, SOME_LAYERS), CompareTransferConfig)
     probe: bool = option(False, "train with each mode, and see which wins", group="Trials")
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if len(self.label_column) > 1:
-            found.append("--label-column: advise takes one column; name one of them")
-        return found
+            yield "--label-column: advise takes one column; name one of them"
 
 
 @dataclass(frozen=True)
 class CompareHeadsConfig(TrialsConfig):
     """What `compare-heads` takes."""
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if len(self.label_column) < 2:
-            found.append("--label-column: expected several columns, such as mask,gender,age")
+            yield "--label-column: expected several columns, such as mask,gender,age"
         if self.heads != ClassificationConfig.heads:
-            found.append(f"--heads {self.heads}: all of them are compared; drop it")
-        return found
+            yield f"--heads {self.heads}: all of them are compared; drop it"
 
 
 @dataclass(frozen=True)
 class CompareTeacherConfig(TrialsConfig):
     """What `compare-teacher` takes."""
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.teacher is None:
-            found.append("--teacher: expected the folder of a finished run of train; it teaches")
-        return found
+            yield "--teacher: expected the folder of a finished run of train; it teaches"
 
 
 @dataclass(frozen=True)
@@ -373,18 +367,17 @@ class CompareArchitecturesConfig(TrialsConfig):
     )
     epochs: int = shared("epochs", 8)
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.model != ClassificationConfig.model:
-            found.append(f"--model {self.model}: several are compared; name them with --models")
+            yield f"--model {self.model}: several are compared; name them with --models"
         if self.weights:
-            found.append("--weights: compare-architectures trains from random weights; drop it")
+            yield "--weights: compare-architectures trains from random weights; drop it"
         if not self.models:
-            found.append("--models: expected at least one, such as linear,lenet5")
+            yield "--models: expected at least one, such as linear,lenet5"
         twice = sorted({name for name in self.models if self.models.count(name) > 1})
-        found += [f"--models {name}: given twice" for name in twice]
-        return found + [
+        yield from [f"--models {name}: given twice" for name in twice]
+        yield from [
             f"--models {name}: no such model{suggest(name, MODELS)}"
             for name in self.models
             if name not in MODELS

@@ -1,5 +1,6 @@
 """The options of the detection lab, and its recipes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,22 +77,20 @@ class DetectionConfig(TrainingConfig):
         """The model's name."""
         return Path(self.model).stem
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.model not in model_names() and not is_file(self.model):
-            found.append(
+            yield (
                 f"--model {self.model}: no such model{suggest(self.model, model_names())}; "
                 "`summary` lists them"
             )
         if self.image_size is not None and self.image_size % 32:
-            found.append(f"--image-size {self.image_size}: expected a multiple of 32")
-        found += self._problems_of_task()
+            yield f"--image-size {self.image_size}: expected a multiple of 32"
+        yield from self._problems_of_task()
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in AUGMENTATIONS:
                 near = suggest(name, AUGMENTATIONS)
-                found.append(f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}")
-        return found
+                yield f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}"
 
     def _problems_of_task(self) -> list[str]:
         """Hold the task against the model and the changes of images."""
@@ -175,16 +174,13 @@ class CompareConfig(DetectionConfig):
         """The model's name."""
         return Path(self.model).stem
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
+    def _problems(self) -> Iterator[str]:
         if self.task != "detect":
-            return [f"--task {self.task}: compare takes detectors alone; train each by itself"]
-        found = super().problems()
+            yield f"--task {self.task}: compare takes detectors alone; train each by itself"
+            return
+        yield from super()._problems()
         if self.model != DetectionConfig.model:
-            found.append(f"--model {self.model}: compare takes several, with --models")
+            yield f"--model {self.model}: compare takes several, with --models"
         for name in self.models:
-            found += [
-                problem.replace("--model ", "--models ", 1)
-                for problem in DetectionConfig(model=name).problems()
-            ]
-        return found
+            for problem in DetectionConfig(model=name).problems():
+                yield problem.replace("--model ", "--models ", 1)

@@ -1,5 +1,6 @@
 """The options of `forecast`, and its recipes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -102,14 +103,12 @@ class ForecastConfig(TrainingConfig):
         """The cell and the strategy."""
         return f"{self.cell}-{self.strategy}"
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.quantiles:
-            found += self._problems_of_quantiles()
+            yield from self._problems_of_quantiles()
         if self.dropout and self.layers == 1:
-            found.append("--dropout: acts between layers; needs --layers 2 or more")
-        return found
+            yield "--dropout: acts between layers; needs --layers 2 or more"
 
     def _problems_of_quantiles(self) -> list[str]:
         given = ",".join(self.quantiles)

@@ -1,5 +1,6 @@
 """The options of the memory job, and its recipes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,18 +61,16 @@ class MemoryConfig(TrainingConfig):
         """The cell of a member."""
         return self.cells[0]
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         for text in self.lengths:
             if not (text.isascii() and text.isdecimal()) or int(text) < _SHORTEST:
-                found.append(f"--lengths {text}: expected whole numbers of at least {_SHORTEST}")
+                yield f"--lengths {text}: expected whole numbers of at least {_SHORTEST}"
         for name, values in (("--lengths", self.lengths), ("--cells", self.cells)):
             if not values:
-                found.append(f"{name}: expected at least one")
+                yield f"{name}: expected at least one"
             elif len({value.lstrip("0") for value in values}) < len(values):
-                found.append(f"{name} {','.join(values)}: expected each once")
-        return found
+                yield f"{name} {','.join(values)}: expected each once"
 
 
 # Measured with seed 0 and one thread of an AMD EPYC, in CPU time; errors are those of the test.

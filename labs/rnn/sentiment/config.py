@@ -1,5 +1,6 @@
 """The options of `sentiment`, and its recipes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -132,26 +133,24 @@ class SentimentConfig(TrainingConfig):
             return "n-gram-bag"
         return f"bi{self.cell}" if self.bidirectional else self.cell
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if self.truncate is not None and self.bidirectional:
-            found.append(
+            yield (
                 "--truncate: needs --no-bidirectional; from right to left, a text's "
                 "beginning depends on all that follows"
             )
         if self.vectors is not None and self.encoding != "embedding":
-            found.append(f"--vectors: needs --encoding embedding, not {self.encoding}")
+            yield f"--vectors: needs --encoding embedding, not {self.encoding}"
         if self.encoding == "one-hot" and self.max_words is None:
-            found.append(
+            yield (
                 "--encoding one-hot: needs --max-words, such as 2000: each word is a vector as "
                 "long as the vocabulary"
             )
         if self.freeze_vectors and self.vectors is None:
-            found.append("--freeze-vectors: needs --vectors FILE")
+            yield "--freeze-vectors: needs --vectors FILE"
         if self.vectors is not None and self.tokenizer in ("characters", "jamo", "subwords"):
-            found.append(f"--vectors: are of words; --tokenizer {self.tokenizer} makes none")
-        return found
+            yield f"--vectors: are of words; --tokenizer {self.tokenizer} makes none"
 
 
 # Each was run as `sentiment --recipe NAME` (seed 0) on 2 cores of an AMD EPYC: test balanced

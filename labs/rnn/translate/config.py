@@ -1,5 +1,6 @@
 """The options of `translate`, and its recipes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -109,18 +110,16 @@ class TranslateConfig(TrainingConfig):
         """The cell, and the attention if there is one."""
         return self.cell if self.attention == "none" else f"{self.cell}-{self.attention}"
 
-    def problems(self) -> list[str]:
-        """Return what is wrong between fields that are right by themselves."""
-        found = super().problems()
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         columns = (self.source_column, self.target_column)
         given = f"--source-column {columns[0]}, --target-column {columns[1]}"
         if columns[0] == columns[1]:
-            found.append(f"{given}: expected two columns")
+            yield f"{given}: expected two columns"
         if columns[0].isdecimal() != columns[1].isdecimal():
-            found.append(f"{given}: expected two names, or two numbers from 1 on")
+            yield f"{given}: expected two names, or two numbers from 1 on"
         if "0" in columns:
-            found.append(f"{given}: columns are numbered from 1 on")
-        return found
+            yield f"{given}: columns are numbered from 1 on"
 
 
 # Each was run as `translate --recipe NAME` (seed 0) with one thread of an AMD EPYC; the time is CPU
