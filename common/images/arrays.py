@@ -1,13 +1,12 @@
 """Images in files of arrays: IDX (as MNIST comes), CIFAR-10's batches, NumPy's .npy and .npz.
 
 Nothing in them is run: no pickle is loaded, and CIFAR's Python batches, which are pickles, are only
-searched for their strings and numbers. What a header announces is held against the size of its file
-before memory is taken for it.
+searched for their strings and numbers. What a header announces is compared with the size of its
+file before memory is taken for it.
 """
 
 import contextlib
 import gzip
-import hashlib
 import math
 import pickletools
 import re
@@ -24,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
-from common.files import cache_dir
-from common.io.unpack import unpack
+from common.files import cache_dir, sha256_of
+from common.io.unpack import most_unpacked, unpack
 from common.metrics.metrics import Array
 
 CIFAR10 = (
@@ -44,9 +43,6 @@ _KINDS = {  # what arrays are called in an .npz, beside a part of a split: x_tra
 }
 _ARCHIVE = re.compile(r".*\.(zip|tar|tgz|tar\.\w+)", re.IGNORECASE)
 
-# Zeros shrink 1,000 times; pictures, also drawn ones, 20 times at most.
-_RATIO = 100
-_SMALL = 100 << 20  # bytes that any file may unpack to, whatever its ratio
 _CHUNK = 1 << 20  # bytes
 _ROWS = 256  # images that are looked at together
 
@@ -88,12 +84,7 @@ class _Found(NamedTuple):
 
 
 _Parts = dict[str, dict[str, _Found]]  # of each part, `images` and `labels`
-
-
-class _Contents(NamedTuple):
-    parts: _Parts
-    names: tuple[str, ...] = ()
-    skipped: tuple[tuple[str, str], ...] = ()
+_Contents = tuple[_Parts, tuple[str, ...], tuple[tuple[str, str], ...]]  # as in `Arrays`
 
 
 def holds_arrays(path: Path) -> bool:
@@ -139,7 +130,7 @@ def _read(path: Path, parts: Mapping[str, str]) -> _Contents:
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:
             values = _read_npy(file, path.stat().st_size, str(path))
-        return _Contents({"all": {"images": _Found(str(path), values)}})
+        return {"all": {"images": _Found(str(path), values)}}, (), ()
     if _named(path, _ARCHIVE):
         return _read_folder(_unpacked(path), parts, path)
     if _named(path, _IDX_NAME):
@@ -155,7 +146,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except _UNREADABLE as error:
         reason = str(error) or type(error).__name__
-        raise DataError(f"{path} is damaged ({reason}); get it once more") from error
+        raise DataError(f"{path} is damaged ({reason}); get it again") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -169,9 +160,7 @@ def _named(path: Path, *patterns: re.Pattern[str]) -> bool:
 
 def _unpacked(archive: Path) -> Path:
     """Return the folder of what an archive holds; a single folder in it is passed through."""
-    with archive.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = unpack(archive, cache_dir() / "unpacked" / sha256[:16])
+    folder = unpack(archive, cache_dir() / "unpacked" / sha256_of(archive)[:16])
     inside = [each for each in folder.iterdir() if not each.name.startswith((".", "__MACOSX"))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 
@@ -207,8 +196,8 @@ def _read_folder(root: Path, parts: Mapping[str, str], archive: Path | None = No
     if idx and len(idx) < len(files):
         raise DataError(f"{folders[0]} holds both IDX files and CIFAR-10's batches; separate them")
     if idx:
-        return _Contents(_read_idx_files(idx, parts))
-    return _Contents(_read_batches(files), CIFAR10)
+        return _read_idx_files(idx, parts), (), ()
+    return _read_batches(files), CIFAR10, ()
 
 
 # IDX (LeCun, Cortes and Burges, "The MNIST database of handwritten digits")
@@ -245,32 +234,27 @@ def _read_idx(path: Path) -> Array:
             given = start.hex(" ") or "nothing"
             raise DataError(
                 f"{path} begins with {given}, an IDX file with 00 00 08 03 (images) or 00 00 08 01 "
-                "(labels); get it once more"
+                "(labels); get it again"
             )
         dimensions = stream.read(4 * number)
         if len(dimensions) < 4 * number:
-            raise DataError(f"{path} ends within its header; get it once more")
+            raise DataError(f"{path} ends within its header; get it again")
         shape = struct.unpack(f">{number}I", dimensions)
         dtype = np.dtype(_IDX_TYPES[start[2]])
         wanted = math.prod(shape) * dtype.itemsize
-        announced = f"{path} announces {_shaped(shape)} values in {wanted:,} bytes"
-        if wanted > (_most(size) if packed else size):
-            raise DataError(f"{announced}, more than its {size:,} bytes can hold; get it once more")
+        announced = f"{path} announces {_times(shape)} values in {wanted:,} bytes"
+        if wanted > (most_unpacked(size) if packed else size):
+            raise DataError(f"{announced}, more than its {size:,} bytes can hold; get it again")
         data = bytearray()
         while chunk := stream.read(min(_CHUNK, wanted + 1 - len(data))):
             data += chunk
     if len(data) != wanted:
         holds = f"only {len(data):,}" if len(data) < wanted else "more"
-        raise DataError(f"{announced} and holds {holds}; get it once more")
+        raise DataError(f"{announced} and holds {holds}; get it again")
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _most(size: int) -> int:
-    """Return the bytes that a packed file may unpack to."""
-    return max(_SMALL, _RATIO * size)
-
-
-def _shaped(shape: Sequence[int]) -> str:
+def _times(shape: Sequence[int]) -> str:
     return " x ".join(f"{side:,}" for side in shape)
 
 
@@ -305,7 +289,7 @@ def _read_binary_batch(path: Path) -> tuple[Array, Array]:
     if not len(data) or len(data) % (1 + _IMAGE_BYTES):
         raise DataError(
             f"{path} has {len(data):,} bytes, expected {1 + _IMAGE_BYTES:,} for each image; get it "
-            "once more"
+            "again"
         )
     rows = data.reshape(-1, 1 + _IMAGE_BYTES)
     return rows[:, 1:], rows[:, 0]
@@ -332,13 +316,13 @@ def _read_python_batch(path: Path) -> tuple[Array, Array]:
                 labels.append(argument)
     except ValueError as error:
         raise DataError(
-            f"{path} is not one of CIFAR-10's Python batches ({error}); get it once more, or the "
+            f"{path} is not one of CIFAR-10's Python batches ({error}); get it again, or the "
             "binary version, data_batch_1.bin and so on"
         ) from error
     if not pixels or len(pixels) != _IMAGE_BYTES * len(labels) or min(labels) < 0:
         raise DataError(
             f"{path} has {len(pixels):,} bytes of pixels and {len(labels):,} labels, expected "
-            f"{_IMAGE_BYTES:,} for each; get it once more, or the binary version, data_batch_1.bin "
+            f"{_IMAGE_BYTES:,} for each; get it again, or the binary version, data_batch_1.bin "
             "and so on"
         )
     return np.frombuffer(pixels, np.uint8).reshape(-1, _IMAGE_BYTES), np.array(labels)
@@ -362,8 +346,8 @@ def _read_npz(path: Path, parts: Mapping[str, str]) -> _Contents:
                 raise DataError(f"{place}: these are the {kind} of {part}, as are others; keep one")
             # zipfile reads the others without a bound on what a chunk of them swells to.
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise DataError(f"{place} is packed otherwise than by deflate; save it anew")
-            if info.file_size > _most(info.compress_size):
+                raise DataError(f"{place} is not packed by deflate; save it again")
+            if info.file_size > most_unpacked(info.compress_size):
                 raise DataError(f"{place} unpacks to {info.file_size:,} bytes, beyond reason")
             with archive.open(info) as file:
                 found.setdefault(part, {})[kind] = _Found(
@@ -374,7 +358,7 @@ def _read_npz(path: Path, parts: Mapping[str, str]) -> _Contents:
             f"{path} has no images under a name that says so; it has {', '.join(members) or 'none'}"
             ", expected x_train and y_train, train_images and train_labels, or images and labels"
         )
-    return _Contents(found, skipped=tuple(skipped))
+    return found, (), tuple(skipped)
 
 
 def _part_and_kind(name: str, parts: Mapping[str, str]) -> tuple[str, str]:
@@ -389,13 +373,13 @@ def _part_and_kind(name: str, parts: Mapping[str, str]) -> tuple[str, str]:
 def _read_npy(file: IO[bytes], size: int, place: str) -> Array:
     """Read an array of numbers or text from a file of `size` bytes."""
     version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise DataError(f"{place} is of the format's version {version}; save it anew as numbers")
-    first = version == (1, 0)
-    read_header = (
-        np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read_header(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise DataError(f"{place} is of the format's version {version}; save it again as numbers")
+    shape, _, dtype = readers[version](file)
     if dtype.kind not in "buifU":
         objects = "Python objects, which are not read, since they could run code"
         raise DataError(
@@ -405,8 +389,8 @@ def _read_npy(file: IO[bytes], size: int, place: str) -> Array:
     wanted, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if wanted != there:
         raise DataError(
-            f"{place} announces {_shaped(shape)} values in {wanted:,} bytes and holds {there:,}; "
-            "get it once more"
+            f"{place} announces {_times(shape)} values in {wanted:,} bytes and holds {there:,}; "
+            "get it again"
         )
     file.seek(0)
     values: Array = np.lib.format.read_array(file, allow_pickle=False)
@@ -459,7 +443,7 @@ def _eight_bits(images: Sequence[_Found]) -> list[npt.NDArray[np.uint8]]:
     place, values = images[0]
     for each in images[1:]:
         if each.values.shape[1:] != values.shape[1:]:
-            sizes = [_shaped(one.values.shape[1:]) for one in (images[0], each)]
+            sizes = [_times(one.values.shape[1:]) for one in (images[0], each)]
             raise DataError(
                 f"{each.place} has images of {sizes[1]} (channels, height, width), {place} of "
                 f"{sizes[0]}; make them of one size"
@@ -479,7 +463,7 @@ def _eight_bits(images: Sequence[_Found]) -> list[npt.NDArray[np.uint8]]:
             f"{place} has {values.dtype} pixels from {low:g} to {high:g}; expected whole numbers "
             "or floats from 0 (black) to 255 (white), floats from 0 to 1, or booleans"
         )
-    return [_scaled(each.values, scale) for each in images]
+    return [_to_eight_bits(each.values, scale) for each in images]
 
 
 def _scale(kind: str, low: float, high: float) -> int | None:
@@ -496,7 +480,7 @@ def _scale(kind: str, low: float, high: float) -> int | None:
     return None
 
 
-def _scaled(values: Array, scale: int) -> npt.NDArray[np.uint8]:
+def _to_eight_bits(values: Array, scale: int) -> npt.NDArray[np.uint8]:
     pixels = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), _ROWS):
         rows = slice(start, start + _ROWS)
@@ -507,12 +491,8 @@ def _scaled(values: Array, scale: int) -> npt.NDArray[np.uint8]:
 
 def _check_finite(found: _Found) -> None:
     place, values = found
-    bad = np.concatenate(
-        [
-            (~np.isfinite(values[start : start + _ROWS])).sum(axis=(1, 2, 3))
-            for start in range(0, len(values), _ROWS)
-        ]
-    )
+    pieces = (values[start : start + _ROWS] for start in range(0, len(values), _ROWS))
+    bad = np.concatenate([(~np.isfinite(piece)).sum(axis=(1, 2, 3)) for piece in pieces])
     if rows := np.flatnonzero(bad).tolist():
         listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
         raise DataError(

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
 from common.errors import ConfigError, DataError
 from common.suggest import suggest
@@ -67,7 +68,7 @@ class Transform:
         return [problem for problem in found if problem]
 
     def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
-        """Transform a batch.
+        """Transform a batch; in evaluation, where there are no numbers, most change nothing.
 
         Args:
             images: float values in [0, 1] of shape (B, C, H, W); they are not changed in place.
@@ -77,6 +78,9 @@ class Transform:
         Returns:
             Images of shape (B, C, H', W') with values in [0, 1].
         """
+        return images if numbers is None else self._change(images, numbers)
+
+    def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         raise NotImplementedError
 
     def output_size(self, image_size: int) -> int:
@@ -111,10 +115,8 @@ class PadCrop(Transform):
     columns: ClassVar[int] = 2
     padding: int = _limited(1, math.inf, example=4)
 
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
+    def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Shift each image; the numbers are its vertical and its horizontal place."""
-        if numbers is None:
-            return images
         padded = functional.pad(images, [self.padding] * 4)
         return _windows(padded, images.shape[2], images.shape[3], numbers)
 
@@ -143,12 +145,8 @@ class Crop(Transform):
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)
         return images[:, :, top : top + self.size, left : left + self.size]
 
+    @override
     def output_size(self, image_size: int) -> int:
-        """Return the side of the crop in pixels.
-
-        Raises:
-            ConfigError: if the image is smaller than the crop.
-        """
         if image_size < self.size:
             raise ConfigError(
                 f"crop:{self.size} needs images of at least {self.size} pixels a side, "
@@ -163,30 +161,20 @@ class _Flip(Transform):
     dimension: ClassVar[int]
     p: float = _limited(0, 1, example=0.5)
 
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
+    def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Flip the images whose number is below p."""
-        if numbers is None:
-            return images
         chosen = numbers[:, :, None, None] < self.p
         return torch.where(chosen, images.flip(self.dimension), images)
 
 
 class HorizontalFlip(_Flip):
-    """Swap left and right with probability p; evaluation changes nothing.
-
-    Args:
-        p: probability.
-    """
+    """Swap left and right with probability p; evaluation changes nothing."""
 
     dimension = 3
 
 
 class VerticalFlip(_Flip):
-    """Swap top and bottom with probability p; evaluation changes nothing.
-
-    Args:
-        p: probability.
-    """
+    """Swap top and bottom with probability p; evaluation changes nothing."""
 
     dimension = 2
 
@@ -217,10 +205,8 @@ class Affine(Transform):
     scale: float = _limited(0, 1, below=True, example=0.1)
     shear: float = _limited(0, 90, below=True, example=0.0)
 
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
+    def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Warp each image; the numbers are angle, shift right, shift down, scale and shear."""
-        if numbers is None:
-            return images
         return functional.grid_sample(images, self._grid(images, numbers), align_corners=False)
 
     @cached_property
@@ -277,10 +263,8 @@ class Color(Transform):
     columns: ClassVar[int] = 3
     strength: float = _limited(0, 1, example=0.2)
 
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
+    def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Change each image; the numbers are its brightness, contrast and saturation."""
-        if numbers is None:
-            return images
         brightness, contrast, saturation = (1 + (numbers * 2 - 1) * self.strength).unbind(1)
         images = (images * brightness[:, None, None, None]).clamp_(0, 1)
         images = _blend(images, luminance(images).mean((1, 2, 3), keepdim=True), contrast)
@@ -323,16 +307,14 @@ class Erase(Transform):
             problems.append(f"low must be at most high, not {self.low} with a high of {self.high}")
         return problems
 
-    def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
+    def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Erase where the first number is below p; the others are area, aspect, top and left."""
-        if numbers is None:
-            return images
-        chance, area, aspect, top, left = numbers.unbind(1)
+        first, area, aspect, top, left = numbers.unbind(1)
         area = self.low + area * (self.high - self.low)
         flattest = area.clamp(min=_ASPECT).log()
         root = ((2 * aspect - 1) * flattest / 2).exp()
         side = area.sqrt()
-        rows = _span(images.shape[2], side * root, top) & (chance < self.p)[:, None]
+        rows = _span(images.shape[2], side * root, top) & (first < self.p)[:, None]
         columns = _span(images.shape[3], side / root, left)
         erased = rows[:, None, :, None] & columns[:, None, None, :]
         return torch.where(erased, images.mean((2, 3), keepdim=True), images)
@@ -399,8 +381,7 @@ class Pipeline:
         images = images / 255 if images.dtype == torch.uint8 else images.float()
         for transform, columns in zip(self.transforms, self._split(numbers), strict=True):
             images = transform(images, columns)
-        mean = self._mean.to(images.device, non_blocking=True)
-        std = self._std.to(images.device, non_blocking=True)
+        mean, std = (each.to(images.device, non_blocking=True) for each in (self._mean, self._std))
         return images.sub(mean).div_(std)
 
     def output_size(self, image_size: int) -> int:
@@ -449,7 +430,8 @@ def example(name: str) -> str:
 def _transform(spec: str) -> Transform:
     name, *texts = spec.split(":")
     if name not in AUGMENTATIONS:
-        raise ConfigError(_unknown(name))
+        hint = suggest(name, AUGMENTATIONS, 'did you mean "{}"? ')
+        raise ConfigError(f"unknown name; {hint}known: {', '.join(AUGMENTATIONS)}")
     parameters = fields(AUGMENTATIONS[name])
     like = f"example: {example(name)}"
     required = sum(parameter.default is MISSING for parameter in parameters)
@@ -470,8 +452,3 @@ def _number(parameter: "Field[Any]", text: str) -> int | float | str:
         return int(text) if parameter.type is int else float(text)
     except ValueError:
         return repr(text)
-
-
-def _unknown(name: str) -> str:
-    hint = suggest(name, AUGMENTATIONS, 'did you mean "{}"? ')
-    return f"unknown name; {hint}known: {', '.join(AUGMENTATIONS)}"

@@ -16,7 +16,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -67,30 +67,12 @@ def decode(path: Path, image_size: int, channels: int) -> Tensor:
         DataError: the file is missing, damaged, not an image, larger than PIL's limit against
             decompression bombs, or has values that would turn into plain black or white.
     """
-    with _quiet():
-        result = _try_decode(path, image_size, channels)
-    if isinstance(result, str):
-        raise _unreadable(path, result)
-    return torch.from_numpy(result)
+    return torch.from_numpy(_read(_square, path, image_size, channels))
 
 
 def photo(path: Path) -> Tensor:
-    """Decode an image file as a whole, in color; orientation, transparency and depth as `decode`.
-
-    Args:
-        path: the file.
-
-    Returns:
-        uint8 of shape (3, H, W), RGB.
-
-    Raises:
-        DataError: as `decode`.
-    """
-    with _quiet():
-        result = _try_photo(path)
-    if isinstance(result, str):
-        raise _unreadable(path, result)
-    return result
+    """Decode an image file as a whole to uint8 of shape (3, H, W), RGB; else as `decode`."""
+    return _read(_whole, path)
 
 
 def photo_size(path: Path) -> tuple[int, int] | str:
@@ -98,14 +80,8 @@ def photo_size(path: Path) -> tuple[int, int] | str:
 
     Or, as a text, the reason why it cannot be read.
     """
-    try:
-        with _quiet(), Image.open(path) as file:
-            # Of a PNG without it, getexif() would decode the whole.
-            exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
-            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return (file.width, file.height) if turned else (file.height, file.width)
-    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
-        return _reason(path, error)
+    with _quiet():
+        return _try(_size, path)
 
 
 def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T | str]:
@@ -116,7 +92,7 @@ def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T |
     """
 
     def changed(path: Path) -> T | str:
-        result = _try_photo(path)
+        result = _try(_whole, path)
         return result if isinstance(result, str) else change(result)
 
     remaining = iter(paths)
@@ -127,30 +103,39 @@ def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T |
             yield from results
 
 
-def _try_photo(path: Path) -> Tensor | str:
-    """Return the pixels, or the reason why there are none."""
+def _read(read: Callable[..., T], path: Path, *options: int) -> T:
+    """Return what `read` makes of a file, or raise DataError."""
+    with _quiet():
+        result = _try(read, path, *options)
+    if isinstance(result, str):
+        raise DataError(f"cannot read the image {path}: {result}; replace or remove the file")
+    return result
+
+
+def _try(read: Callable[..., T], path: Path, *options: int) -> T | str:
+    """Return what `read` makes of a file, or the reason why it cannot be read."""
     try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-        pixels = np.array(_flatten(_eight_bits(upright)).convert("RGB"))
+        return read(path, *options)
     except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
         return _reason(path, error)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as file:
+        # Of a PNG without it, getexif() would decode the whole.
+        exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
+        turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        return (file.width, file.height) if turned else (file.height, file.width)
+
+
+def _whole(path: Path) -> Tensor:
+    with Image.open(path) as file:
+        upright = ImageOps.exif_transpose(file)
+    pixels = np.array(_flatten(_eight_bits(upright)).convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _unreadable(path: Path, reason: str) -> DataError:
-    return DataError(f"cannot read the image {path}: {reason}; replace or remove the file")
-
-
-def _try_decode(path: Path, image_size: int, channels: int) -> Pixels | str:
-    """Return the pixels, or the reason why there are none."""
-    try:
-        return _pixels(path, image_size, channels)
-    except Exception as error:  # PIL's decoders raise all kinds of errors over damaged files.
-        return _reason(path, error)
-
-
-def _pixels(path: Path, image_size: int, channels: int) -> Pixels:
+def _square(path: Path, image_size: int, channels: int) -> Pixels:
     with Image.open(path) as file:
         # Decodes a JPEG at half, a quarter or an eighth of its size where that is still twice what
         # is needed: 7 times as fast for a photo of 12 megapixels. Sides that are not a multiple
@@ -233,7 +218,6 @@ class ImageFiles:
         return torch.Size((len(self.paths), self.channels, self.image_size, self.image_size))
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.paths)
 
     def __getitem__(self, row: int) -> Tensor:
@@ -249,13 +233,9 @@ class ImageFiles:
     def select(self, rows: Tensor) -> "ImageFiles":
         """Return the images of the given rows (int64), in that order."""
         order = rows.tolist()
-        return ImageFiles(
-            tuple(self.paths[row] for row in order),
-            self.image_size,
-            self.channels,
-            self.cache,
-            tuple(self.rows[row] for row in order) if self.rows else (),
-        )
+        paths = tuple(self.paths[row] for row in order)
+        kept = tuple(self.rows[row] for row in order) if self.rows else ()
+        return replace(self, paths=paths, rows=kept)
 
 
 class _Report(NamedTuple):
@@ -308,9 +288,8 @@ def read_files(
     kept = [row for row, why in enumerate(reasons) if why is None]
     readable = tuple(paths[row] for row in kept)
     if channels is None and len(kept) < len(paths) and actual != _common_channels(readable):
-        return read_files(
-            names, paths, image_size, 1, decoding
-        )  # Only files that are left out had colour.
+        # Only files that are left out had color.
+        return read_files(names, paths, image_size, 1, decoding)
     _remember(manifest, _Report(actual, reasons))
     if decoding == "memory":
         return torch.from_numpy(pixels if len(kept) == len(paths) else pixels[kept]), reasons
@@ -329,7 +308,7 @@ def _decode_all(
     with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), _CHUNK):
             chunk = paths[start : start + _CHUNK]
-            for result in pool.map(lambda path: _try_decode(path, image_size, channels), chunk):
+            for result in pool.map(lambda path: _try(_square, path, image_size, channels), chunk):
                 put(len(reasons), black if isinstance(result, str) else result)
                 reasons.append(result if isinstance(result, str) else None)
     return reasons
@@ -407,5 +386,5 @@ def _recall(manifest: Path, paths: Sequence[Path], image_size: int) -> _Report |
     # A file may be readable by now though it looks the same: permissions, a disk that was away.
     unreadable = [path for path, why in zip(paths, reasons, strict=True) if why]
     with _quiet():
-        again = [_try_decode(path, image_size, channels) for path in unreadable]
+        again = [_try(_square, path, image_size, channels) for path in unreadable]
     return _Report(channels, reasons) if all(isinstance(why, str) for why in again) else None

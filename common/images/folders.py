@@ -69,7 +69,6 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
     names: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.names)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
@@ -324,9 +323,8 @@ def load_download(name: str, data_dir: Path | None = None) -> FoundImages:
         found = _find_download(folder, download)
     assert found is not None
     targets = {part: torch.from_numpy(each.labels) for part, each in found.parts.items()}
-    return FoundImages(
-        _image_sets(found, targets, name), download.classes, (), download.description
-    )
+    sets = _image_sets(found, targets, name)
+    return FoundImages(sets, download.classes, (), download.description)
 
 
 def _find_download(folder: Path, download: Download) -> Arrays | None:
@@ -406,7 +404,7 @@ def load_folder(
     Raises:
         DataError: the folder is missing or laid out otherwise, classes differ between parts, or a
             class has too few readable images: 3 to be split, or 1 in each part. What the names
-            show is told before anything is decoded, all of it at once.
+            show is said before anything is decoded, all of it at once.
         SaveError: the cache cannot be written.
     """
     root = _existing(Path(path), Path.is_dir, "folder")
@@ -421,8 +419,8 @@ def load_folder(
     skipped = []
     for part, folder in parts.items():
         counts[part], found = {}, []
-        for file in _image_files(folder):
-            skipped.append((relative_name(file, root), "not in a class folder"))
+        loose = (relative_name(file, root) for file in _image_files(folder))
+        skipped += [(name, "not in a class folder") for name in loose]
         for class_folder in _folders(folder):
             label = _text(class_folder.name)
             paths = _image_files(class_folder)
@@ -519,7 +517,7 @@ def load_csv(
         else:
             files.append(_File("all", image, file, label))
     if problems:
-        listed = [f"{len(lines)} x {what}: {_shortened(lines)}" for what, lines in problems.items()]
+        listed = [f"{len(lines)} x {what}: {_shorten(lines)}" for what, lines in problems.items()]
         summary = f"{table} has rows that cannot be used; correct or remove them"
         raise DataError(_listed(summary, listed))
     labels = _columns_classes(table, files, several, to_learn) if several else {}
@@ -547,30 +545,20 @@ def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
     path = _existing(Path(path), Path.exists, "file or folder")
     found = read_arrays(path, PARTS)
     classes, targets = _classes(found)
+    labels = classes or (_TOGETHER,)
     counts = {
-        part: {
-            label: int((each == number).sum())
-            for number, label in enumerate(classes or [_TOGETHER])
-        }
+        part: dict(zip(labels, each.bincount(minlength=len(labels)).tolist(), strict=True))
         for part, each in targets.items()
     }
     if problems := _too_few(counts, "images", to_learn):
-        more = [f"{len(problems) - 10:,} more"] if len(problems) > 10 else []
         summary = f"{path} has too few images: add some or remove the class"
-        raise DataError(_listed(summary, problems[:10] + more))
+        raise DataError(_listed(summary, _cut(problems)))
     number = sum(len(part.pixels) for part in found.parts.values())
-    return FoundImages(
-        _image_sets(found, targets, path.name),
-        classes,
-        found.skipped,
-        f"arrays {path.name}: {number:,} images"
-        + (f" in {len(classes)} classes" if classes else "")
-        + (
-            f", left out: {_shortened([name for name, _ in found.skipped])}"
-            if found.skipped
-            else ""
-        ),
-    )
+    source = f"arrays {path.name}: {number:,} images"
+    source += f" in {len(classes)} classes" if classes else ""
+    if found.skipped:
+        source += f", left out: {_shorten([name for name, _ in found.skipped])}"
+    return FoundImages(_image_sets(found, targets, path.name), classes, found.skipped, source)
 
 
 def _classes(found: Arrays) -> tuple[tuple[str, ...], dict[str, Tensor]]:
@@ -587,17 +575,12 @@ def _classes(found: Arrays) -> tuple[tuple[str, ...], dict[str, Tensor]]:
 
 
 def _image_sets(found: Arrays, targets: Mapping[str, Tensor], source: str) -> dict[str, ImageSet]:
-    return {
-        part: ImageSet(
-            torch.from_numpy(pixels),
-            targets[part],
-            tuple(
-                f"{source}/{row}" if part == "all" else f"{source}/{part}/{row}"
-                for row in range(len(pixels))
-            ),
-        )
-        for part, (pixels, _) in found.parts.items()
-    }
+    sets = {}
+    for part, (pixels, _) in found.parts.items():
+        place = source if part == "all" else f"{source}/{part}"
+        names = tuple(f"{place}/{row}" for row in range(len(pixels)))
+        sets[part] = ImageSet(torch.from_numpy(pixels), targets[part], names)
+    return sets
 
 
 def _load(
@@ -623,9 +606,7 @@ def _load(
         for kind in _kinds(file.label, labels):
             counts[file.part][kind] += 1
     if problems := _too_few(counts, "readable images", to_learn):
-        if len(problems) > 10:
-            problems[10:] = [f"{len(problems) - 10:,} more"]
-        problems += [f"left out: {name}: {why}" for name, why in unreadable[:5]]
+        problems = _cut(problems) + [f"left out: {name}: {why}" for name, why in unreadable[:5]]
         summary = f"{source} has too few images: add some or remove the class"
         if all(_number(str(kind)) is not None for kind in kinds):
             summary += "; classification predicts numbers with --loss mse"
@@ -636,26 +617,21 @@ def _load(
     if labels:
         classes, known = combinations(labels), itertools.product(*labels.values())
     numbers: dict[_Label, int] = {None: 0, **{label: place for place, label in enumerate(known)}}
+    numeric = any(isinstance(file.label, float) for file in files)
     targets = torch.tensor(
         [numbers.get(file.label, file.label) for file in readable],
-        dtype=torch.float32
-        if any(isinstance(file.label, float) for file in files)
-        else torch.int64,
+        dtype=torch.float32 if numeric else torch.int64,
     )
     whole = ImageSet(images, targets, tuple(file.name for file in readable))
-    of_part = np.array([file.part for file in readable])
-    split = {part: torch.from_numpy(np.flatnonzero(of_part == part)) for part in parts}
-    return FoundImages(
-        {part: whole.select(rows) for part, rows in split.items()}
-        if len(parts) > 1
-        else {parts[0]: whole},
-        classes,
-        left_out,
-        f"{source}: {len(readable):,} images"
-        + (f" in {_sizes(labels) or len(classes)} classes" if classes else "")
-        + (f", {len(left_out):,} left out" if left_out else ""),
-        labels,
-    )
+    sets = {parts[0]: whole}
+    if len(parts) > 1:  # a single one needs no second copy of its images
+        of_part = np.array([file.part for file in readable])
+        rows = {part: torch.from_numpy(np.flatnonzero(of_part == part)) for part in parts}
+        sets = {part: whole.select(rows[part]) for part in parts}
+    source += f": {len(readable):,} images"
+    source += f" in {_sizes(labels) or len(classes)} classes" if classes else ""
+    source += f", {len(left_out):,} left out" if left_out else ""
+    return FoundImages(sets, classes, left_out, source, labels)
 
 
 def _kinds(label: _Label, columns: Iterable[str]) -> list[str]:
@@ -769,13 +745,8 @@ def _folders(folder: Path) -> list[Path]:
 
 def _image_files(folder: Path) -> list[Path]:
     """Return the image files of a folder; broken links too, so that they are reported."""
-    return [
-        path
-        for path in _visible(folder)
-        if path.suffix.lower() in SUFFIXES
-        and not path.is_dir()
-        and (path.is_file() or path.is_symlink())
-    ]
+    named = (path for path in _visible(folder) if path.suffix.lower() in SUFFIXES)
+    return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
 
 
 def _find_file(folder: Path, text: str) -> Path | None:
@@ -831,5 +802,10 @@ def _listed(summary: str, problems: Iterable[str]) -> str:
     return "\n".join((summary, *(f"  - {problem}" for problem in problems)))
 
 
-def _shortened(items: Sequence[str], number: int = 5) -> str:
-    return ", ".join(items[:number]) + (", ..." if len(items) > number else "")
+def _shorten(items: Sequence[str]) -> str:
+    return ", ".join(items[:5]) + (", ..." if len(items) > 5 else "")
+
+
+def _cut(found: Sequence[str]) -> list[str]:
+    """Return the first ten problems, and how many more there are."""
+    return [*found[:10], *([f"{len(found) - 10:,} more"] if len(found) > 10 else [])]

@@ -54,8 +54,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     if missing:
         raise DataError(f"no such file or folder: {', '.join(missing)}")
     for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else []
-        images = [file for file in inside if file.suffix.lower() in SUFFIXES and file.is_file()]
+        files = sorted(path.rglob("*")) if path.is_dir() else []
+        images = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
         if path.is_dir() and not images:
             raise DataError(f"no images in {path}; expected files such as .jpg and .png")
         yield from images if path.is_dir() else [path]

@@ -145,7 +145,10 @@ def labelled(
         DataError: there is no such set, folder or table, it cannot be used, or it has classes that
             the run does not know.
     """
-    config = dataclasses.replace(config, image_size=card.image_size)
+    config, source = (
+        dataclasses.replace(config, image_size=card.image_size),
+        f"--data {config.data}",
+    )
     found = _find(config, card.channels, numeric, classes, 1, to_learn=False)
     say_skipped(found.skipped, say)
     parts = list(found.parts.values())
@@ -154,23 +157,14 @@ def labelled(
         return whole
     if classes == "optional" and not (found.classes and {*found.classes} <= {*card.classes}):
         if found.classes and card.classes:
-            say(f"--data {config.data}: its classes are not all the run's, so none are used")
+            say(f"{source}: its classes are not all the run's, so none are used")
         return dataclasses.replace(whole, targets=torch.zeros_like(whole.targets))
-    numbers = torch.tensor(_numbers_in(card, found, f"--data {config.data}"))
-    return dataclasses.replace(whole, targets=numbers[whole.targets])
-
-
-def _numbers_in(card: ImageCard, found: folders.FoundImages, source: str) -> list[int]:
-    """Return the numbers that a run has for the classes of a set.
-
-    Raises:
-        DataError: it does not know some, or there are none.
-    """
     if not found.classes:
         raise DataError(f"{source}: there are no labels, so nothing can be measured")
     for column, names in found.labels.items():
         class_numbers(names, card.labels[column], f"{source}, column {column!r}")
-    return class_numbers(found.classes, card.classes, source)
+    numbers = torch.tensor(class_numbers(found.classes, card.classes, source))
+    return dataclasses.replace(whole, targets=numbers[whole.targets])
 
 
 def _find(
@@ -181,43 +175,35 @@ def _find(
     least: int,
     to_learn: bool = True,
 ) -> folders.FoundImages:
-    found = _read(config, channels, numeric, classes, least, to_learn)
-    if len(config.label_column) > 1 and not found.labels:
-        raise DataError(
-            f"--label-column {','.join(config.label_column)}: only a table has several columns of "
-            f"labels, and --data {config.data} is none"
-        )
-    return found
-
-
-def _read(
-    config: ImageConfig,
-    channels: int | None,
-    numeric: bool,
-    classes: folders.Classes,
-    least: int,
-    to_learn: bool,
-) -> folders.FoundImages:
-    if config.data in folders.EMBEDDED:
-        return _fitted(folders.load_embedded(config.data), config, channels, numeric, least)
-    if config.data in folders.DOWNLOADS:
-        folder = Path(config.data_dir).expanduser() if config.data_dir else None
-        return _fitted(folders.load_download(config.data, folder), config, channels, numeric, least)
     path = Path(config.data).expanduser()
-    if not path.exists():
+    named = config.data in IMAGE_SETS
+    if not named and not path.exists():
         raise DataError(
             f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
             f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
             f"{suggest(config.data, IMAGE_SETS)}"
         )
-    if holds_arrays(path):
-        return _fitted(folders.load_arrays(path, to_learn), config, channels, numeric, least)
+    arrays = not named and holds_arrays(path)
+    if len(config.label_column) > 1 and (named or arrays or path.is_dir()):
+        raise DataError(
+            f"--label-column {','.join(config.label_column)}: only a table has several columns of "
+            f"labels, and --data {config.data} is none"
+        )
+    if named or arrays:
+        found = folders.load_arrays(path, to_learn) if arrays else _load_named(config)
+        return _fitted(found, config, channels, numeric, least)
     size = config.image_size or max(_DEFAULT_SIZE, least)
     decoding: Any = config.decoding
     if path.is_dir():
         return folders.load_folder(path, size, channels, decoding, classes, to_learn)
     columns = config.path_column, config.label_column
     return folders.load_csv(path, size, channels, *columns, numeric, decoding, to_learn)
+
+
+def _load_named(config: ImageConfig) -> folders.FoundImages:
+    if config.data in folders.EMBEDDED:
+        return folders.load_embedded(config.data)
+    return folders.load_download(config.data, Path(config.data_dir) if config.data_dir else None)
 
 
 def _fitted(
@@ -235,7 +221,7 @@ def _fitted(
         assert isinstance(pixels, Tensor)
         own = pixels.shape[2]
         size = config.image_size or max(own, least)
-        pixels = pixels if size == own else _scaled(pixels, size)
+        pixels = pixels if size == own else _scale(pixels, size)
         if channels == 3:
             pixels = pixels.expand(-1, 3, -1, -1)
         elif channels == 1 and pixels.shape[1] == 3:
@@ -246,7 +232,7 @@ def _fitted(
     return dataclasses.replace(found, parts=parts, classes=classes)
 
 
-def _scaled(pixels: Tensor, size: int) -> Tensor:
+def _scale(pixels: Tensor, size: int) -> Tensor:
     """Scale uint8 images (N, C, S, S), some at a time: as floats they take four times the room."""
     pieces = (
         functional.interpolate(piece.float(), (size, size), mode="bilinear", antialias=True)
@@ -330,7 +316,7 @@ def pipeline(config: ImageConfig, mean: Sequence[float], std: Sequence[float]) -
         ConfigError: an argument of a change is wrong.
     """
     try:
-        transforms = augment.parse(policies.others(config.augment))
+        transforms = augment.parse(policies.leave_out(config.augment))
     except ConfigError as error:
         raise ConfigError([f"--augment: {problem}" for problem in error.problems]) from error
     return augment.Pipeline(transforms, mean, std)

@@ -158,7 +158,7 @@ def _albumentations() -> Any:
 
 
 class Changed(Dataset[tuple[Tensor, Tensor]]):
-    """A split whose images policies change anew each epoch; where there is no seed, nobody does.
+    """A split whose images policies change, in each epoch in another way; without a seed, not.
 
     Args:
         split: the images.
@@ -171,7 +171,6 @@ class Changed(Dataset[tuple[Tensor, Tensor]]):
         self.split, self.policies = split, tuple(policies)
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.split)
 
     def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
@@ -196,7 +195,7 @@ def parse(specs: Sequence[str]) -> tuple[Policy, ...]:
     )
 
 
-def others(specs: Sequence[str]) -> tuple[str, ...]:
+def leave_out(specs: Sequence[str]) -> tuple[str, ...]:
     """Return the specs that are no policies: those that `common.images.augment.parse` reads."""
     return tuple(spec for spec in specs if not spec.startswith(POLICY))
 

@@ -24,7 +24,7 @@ from common.files import locked, sha256_of, write_json
 _CHUNK = 1 << 20  # bytes
 
 # The largest set here, GloVe 6B, has 0.9 GB in its archive and 2.2 GB out of it; IMDB has 100,000
-# files. Deflate can shrink zeros 1,000 times, text and pictures 20 times at most.
+# files. Deflate can shrink zeros 1,000 times, text and pictures (also drawn ones) 20 times at most.
 _MOST_BYTES = 16 << 30
 _MOST_MEMBERS = 250_000
 _RATIO = 100
@@ -43,6 +43,11 @@ _UNREADABLE = (
     ValueError,
     RuntimeError,  # encrypted or, as NotImplementedError, compressed in some other way
 )
+
+
+def most_unpacked(size: int) -> int:
+    """Return the bytes that a packed file of `size` bytes may unpack to."""
+    return max(_SMALL, _RATIO * size)
 
 
 class _Unsafe(Exception):
@@ -91,7 +96,7 @@ def unpack(archive: Path, folder: Path) -> Path:
 def _unreadable(archive: Path, error: Exception) -> DataError:
     reason = str(error) or type(error).__name__
     return DataError(
-        f"{archive} cannot be read as zip or tar ({reason}); delete it and get it once more"
+        f"{archive} cannot be read as zip or tar ({reason}); delete it and get it again"
     )
 
 
@@ -134,7 +139,7 @@ def _extract(archive: Path, root: Path) -> None:
 
     Nothing but plain files and folders is ever made, so no name can lead out through a link.
     """
-    most = left = min(_MOST_BYTES, max(_SMALL, _RATIO * archive.stat().st_size))
+    most = left = min(_MOST_BYTES, most_unpacked(archive.stat().st_size))
     with archive.open("rb") as file, contextlib.closing(_members(file)) as members:
         for number, member in enumerate(members, 1):
             if number > _MOST_MEMBERS:
@@ -215,7 +220,7 @@ def _zip_members(file: IO[bytes]) -> Generator[_Member, None, None]:
                 raise _Unsafe(f"{name!r} is a link or a device")
             # zipfile reads the others without a bound on what a chunk of them swells to.
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise _Unsafe(f"{name!r} is compressed otherwise than by deflate")
+                raise _Unsafe(f"{name!r} is not compressed by deflate")
             is_folder = name.endswith("/") or kind == stat.S_IFDIR
             yield _Member(name, is_folder, info.file_size, partial(archive.open, info))
 

@@ -15,7 +15,6 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from common.errors import DataError
-from common.images import arrays
 from common.images.arrays import CIFAR10, find_arrays, holds_arrays, read_arrays
 from common.images.decode import decode
 from common.images.folders import PARTS
@@ -236,7 +235,7 @@ def test_idx_files_that_are_cut(tmp_path):
 
 
 def test_a_packed_bomb_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrays, "_SMALL", 1 << 16)
+    monkeypatch.setattr("common.io.unpack._SMALL", 1 << 16)
     header = struct.pack(">IIII", 0x803, 1 << 10, 32, 32)
     path = tmp_path / "images-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(header + bytes(1 << 20)))
@@ -614,7 +613,7 @@ def test_arrays_whose_header_lies(tmp_path):
 
 
 def test_an_npz_that_is_a_bomb_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrays, "_SMALL", 1 << 16)
+    monkeypatch.setattr("common.io.unpack._SMALL", 1 << 16)
     path = save(tmp_path / "a.npz", x=np.zeros((1024, 32, 32), np.uint8))
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it was read"))
     refuse(path, "x unpacks to 1,048,704 bytes, beyond reason")
@@ -624,7 +623,7 @@ def test_an_npz_that_is_a_bomb_is_refused_unread(tmp_path, monkeypatch):
 def test_an_npz_that_is_packed_otherwise_is_refused(method, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
         archive.writestr("x.npy", header((2, 8, 8)) + bytes(128))
-    refuse(tmp_path / "a.npz", "packed otherwise than by deflate")
+    refuse(tmp_path / "a.npz", "not packed by deflate")
 
 
 def test_damage_anywhere_is_told_or_harmless(tmp_path):

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from common.errors import DataError, SaveError
 from common.images import folders
-from common.images.decode import ImageFiles, _open_cache, _try_decode, decode
+from common.images.decode import ImageFiles, _open_cache, _try, decode
 from common.images.folders import (
     DOWNLOADS,
     fingerprint,
@@ -481,7 +481,7 @@ def test_an_interrupted_cache_leaves_nothing(tmp_path, cache, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros((3, 8, 8), np.uint8)
 
-    monkeypatch.setattr("common.images.decode._try_decode", interrupt)
+    monkeypatch.setattr("common.images.decode._square", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_folder(root, 8, decoding="cache")
     assert list(cache.iterdir()) == []
@@ -491,9 +491,9 @@ def test_a_file_that_became_readable_is_found(tmp_path, monkeypatch):
     root = make_classes(tmp_path / "pets", number=4)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "common.images.decode._try_decode",
-            lambda path, *rest: (
-                "Permission denied" if path.name == "1.png" else _try_decode(path, *rest)
+            "common.images.decode._try",
+            lambda read, path, *rest: (
+                "Permission denied" if path.name == "1.png" else _try(read, path, *rest)
             ),
         )
         loaded = load_folder(root, 8, decoding="cache")

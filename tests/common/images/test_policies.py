@@ -101,7 +101,7 @@ def test_specs_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     specs = ("policy:augmix", "policy:정책.json", "affine:3")
     assert policies.parse(specs) == (Torchvision("augmix"), Albumentations(Path("정책.json")))
-    assert policies.others(specs) == ("affine:3",)
+    assert policies.leave_out(specs) == ("affine:3",)
     located = ImageConfig(augment=specs).located().augment
     assert located == (specs[0], f"policy:{tmp_path}/정책.json", "affine:3")
 

@@ -910,7 +910,7 @@ def test_data_after_the_end_is_bounded(tmp_path):
 def test_zips_of_rare_methods_are_refused(method, tmp_path):
     with zipfile.ZipFile(tmp_path / "a", "w", method) as archive:
         archive.writestr("zeros", bytes(1000))
-    refused(tmp_path / "a", tmp_path, "otherwise than by deflate")
+    refused(tmp_path / "a", tmp_path, "not compressed by deflate")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gz", "bz2", "xz"])
