@@ -9,7 +9,7 @@ from common.images.folders import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.report.html import PictureSaver, Section, Table
+from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits
 from common.training.task import probabilities
@@ -64,7 +64,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         """Return the figures of each label column, where there are several."""
         if not self.job.card.labels:
             return []
-        table = Table(*label_columns.table(self.columns(outputs, split)))
+        table = label_columns.table(self.columns(outputs, split))
         return [Section("Each label column", table=table)]
 
     def measure(

@@ -35,9 +35,10 @@ class Toy(TrainingConfig):
     share: float | None = option(0.5, "of all", at_least=0, below=1)
     loud: bool = option(False, "whether it makes a noise")
 
-    def problems(self):
-        """Refuse loud red toys."""
-        return super().problems() + (["--loud: not in red"] if self.loud and self._red else [])
+    def _problems(self):
+        yield from super()._problems()
+        if self.loud and self._red:
+            yield "--loud: not in red"
 
     @property
     def _red(self):
