@@ -10,10 +10,10 @@ import dataclasses
 import sys
 import time
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import click
 
@@ -27,12 +27,17 @@ from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
 from common.runs import folder as runs
 from common.runs.conclude import conclusion_of
+from common.runs.differences import (
+    Entry,
+    describe_differences,
+    draw_bars,
+    find_best,
+    list_differences,
+    show_difference,
+)
 from common.runs.folder import Run
 from common.runs.job import Job, Outputs, Splits
 from common.training.compute import Compute
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 RULE = "seeds and test items"
 """How variants are judged; comparisons that older versions made were judged by other rules."""
@@ -40,8 +45,6 @@ RULE = "seeds and test items"
 C = TypeVar("C", bound=TrainingConfig)
 M = TypeVar("M", bound=TrainingConfig)
 Jobs = Mapping[str, Any]  # the jobs of the members by the member's name
-Entry = Mapping[str, Any]  # what was measured of a variant
-Difference = tuple[float, Sequence[float]]  # with its interval
 
 
 class Tested(NamedTuple):
@@ -469,12 +472,6 @@ def narrow(config: TrainingConfig, kind: type[M], **changes: Any) -> M:
     return kind(**{**values, "name": None, **changes})
 
 
-def find_best(compared: Mapping[str, Entry], metric: MainMetric) -> str:
-    """Return the name with the best figure on validation, of equal ones the first."""
-    choose = max if metric.larger_is_better else min
-    return choose(compared, key=lambda name: float(compared[name][f"validation_{metric.name}"]))
-
-
 def time_each(call: Callable[[Any], object], items: Sequence[Any]) -> float:
     """Return the median time of a call with one item in milliseconds; one more call warms up."""
     seconds = []
@@ -483,68 +480,6 @@ def time_each(call: Callable[[Any], object], items: Sequence[Any]) -> float:
         call(item)
         seconds.append(time.perf_counter() - begun)
     return 1000 * median(seconds[1:])
-
-
-def judge(interval: Sequence[float]) -> int:
-    """Return 1 or -1 where an interval is above or below 0, and 0 where it holds it."""
-    return int(interval[0] > 0) - int(interval[1] < 0)
-
-
-def list_differences(
-    compared: Mapping[str, Entry], name: str = "difference"
-) -> dict[str, Difference]:
-    """Return differences with their intervals, by the variant that has one."""
-    return {
-        variant: (entry[name], entry[f"{name}_interval"])
-        for variant, entry in compared.items()
-        if name in entry
-    }
-
-
-def show_difference(entry: Entry, name: str = "difference") -> str:
-    """Write a difference with its interval; nothing where there is none."""
-    return terminal.lead_text(entry[name], entry[f"{name}_interval"]) if name in entry else ""
-
-
-def describe_differences(
-    differences: Mapping[str, Difference], better: str, level: str, worse: str
-) -> Iterator[str]:
-    """Say which differences are shown to be above 0, which are not shown, and which below.
-
-    Args:
-        differences: with their intervals, by the name.
-        better: what those above 0 are, at the beginning of a sentence.
-        level: see `better`.
-        worse: see `better`.
-    """
-    for place, words in ((1, better), (0, level), (-1, worse)):
-        named = [
-            f"{name} {terminal.lead_text(difference, interval)}"
-            for name, (difference, interval) in differences.items()
-            if judge(interval) == place
-        ]
-        if named:
-            yield f"{words}: {', '.join(named)}."
-
-
-def draw_bars(
-    compared: Mapping[str, Entry], name: str, label: str, reference: str | None = None
-) -> "Figure":
-    """Draw a figure of each variant with its interval, or from the lowest seed to the highest.
-
-    Args:
-        compared: what was measured, by the variant.
-        name: of the figure, whose interval is `NAME_interval`, and seeds `NAME_of_seeds`.
-        label: names the figure, with its unit.
-        reference: the variant that is colored; the first when not given.
-    """
-    from common.report import plots
-
-    entries = []
-    for variant, entry in compared.items():
-        ends = entry.get(f"{name}_interval") or sorted(entry[f"{name}_of_seeds"])
-        entries.append(plots.Bar(variant, entry[name], (ends[0], ends[-1])))
-    return plots.bars(entries, label, list(compared).index(reference) if reference else 0)
 
 
 def _describe_rule(rule: str) -> str:

@@ -18,7 +18,8 @@ from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
-from common.runs.comparison import Entry, Jobs, narrow
+from common.runs.comparison import Jobs, narrow
+from common.runs.differences import Entry
 from common.runs.job import Splits
 from common.training.splits import sample_rows
 from labs.classification.baselines import SIDE

@@ -15,7 +15,8 @@ from common.metrics.metrics import Array
 from common.options import terminal
 from common.options.config import NONE, read_toml
 from common.report.html import PictureSaver, Section
-from common.runs.comparison import Entry, Jobs, Tested, find_best, judge
+from common.runs.comparison import Jobs, Tested
+from common.runs.differences import Entry, find_best, judge
 from common.runs.folder import Run
 from labs.classification import baselines, task
 from labs.classification.compare import robustness

@@ -7,15 +7,15 @@ import numpy as np
 from common.metrics import metrics
 from common.metrics.main_metric import ACCURACY
 from common.options import terminal
-from common.runs import comparison
-from common.runs.comparison import Entry, Tested
+from common.runs.comparison import Comparison, Tested
+from common.runs.differences import Entry, show_difference
 from labs.classification.config import TrialsConfig
 from labs.classification.job import ClassifyImages
 
 C = TypeVar("C", bound=TrialsConfig)
 
 
-class ImageComparison(comparison.Comparison[C]):
+class ImageComparison(Comparison[C]):
     """Variants of a classifier, compared by accuracy."""
 
     lab, member, main_metric = "classification", ClassifyImages, ACCURACY
@@ -38,6 +38,6 @@ class ImageComparison(comparison.Comparison[C]):
                 entry["accuracy"], *interval
             ),
             "seeds": f"{min(of_seeds):.4f} to {max(of_seeds):.4f}",
-            "difference (95 %)": comparison.show_difference(entry),
+            "difference (95 %)": show_difference(entry),
             "seconds": f"{entry['seconds']:.1f}",
         }

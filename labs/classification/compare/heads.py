@@ -10,7 +10,8 @@ from common.images.folders import ImageSet
 from common.metrics import metrics as figures
 from common.options import terminal
 from common.report.html import PictureSaver, Section, Table
-from common.runs.comparison import Entry, Jobs, Tested, draw_bars, time_each
+from common.runs.comparison import Jobs, Tested, time_each
+from common.runs.differences import Entry, draw_bars
 from common.training.task import probabilities
 from labs.classification import label_columns, task
 from labs.classification.compare.comparison import ImageComparison

@@ -10,10 +10,9 @@ from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
-from common.runs.comparison import (
+from common.runs.comparison import Jobs, Tested
+from common.runs.differences import (
     Entry,
-    Jobs,
-    Tested,
     describe_differences,
     draw_bars,
     list_differences,

@@ -7,7 +7,8 @@ import numpy as np
 
 from common.metrics.metrics import seeds_interval, wilson
 from common.report.html import PictureSaver, Section
-from common.runs.comparison import Entry, Jobs, Tested
+from common.runs.comparison import Jobs, Tested
+from common.runs.differences import Entry
 from labs.classification import agreement, distillation
 from labs.classification.compare.comparison import ImageComparison
 from labs.classification.config import ClassificationConfig, CompareTeacherConfig

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from common.metrics.main_metric import ACCURACY
-from common.runs.comparison import (
+from common.runs.differences import (
     Entry,
     describe_differences,
     find_best,

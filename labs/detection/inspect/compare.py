@@ -10,7 +10,8 @@ import torch
 from common.options import terminal
 from common.report.html import PictureSaver, Section
 from common.runs import comparison
-from common.runs.comparison import Entry, Jobs, Tested, time_each
+from common.runs.comparison import Jobs, Tested, time_each
+from common.runs.differences import Entry
 from labs.detection import metrics as figures
 from labs.detection.config import RECIPES, CompareConfig, recipe_for
 from labs.detection.job import Detector

@@ -129,7 +129,7 @@ def _found(job: Member, main: bool) -> dict[str, Any]:
 
 
 def _result(job: Member, figures: Mapping[str, Any]) -> str:
-    """Say what became of a member, held against the answer without memory."""
+    """Say what became of a member, compared with the answer without memory."""
     if figures["test"][job.main_metric.name] < job.task({}).goal:
         return report.LEARNED
     [baseline] = figures["baselines"].values()

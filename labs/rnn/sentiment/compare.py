@@ -8,7 +8,8 @@ from common.errors import ConfigError
 from common.metrics.main_metric import BALANCED_ACCURACY
 from common.options import terminal
 from common.runs import comparison
-from common.runs.comparison import Entry, Tested
+from common.runs.comparison import Tested
+from common.runs.differences import Entry
 from labs.rnn.sentiment.config import COMPARED, CompareConfig
 from labs.rnn.sentiment.job import Sentiment
 

@@ -11,7 +11,8 @@ from common.metrics import metrics
 from common.metrics.main_metric import ACCURACY, BALANCED_ACCURACY, MAE
 from common.options.config import TrainingConfig
 from common.runs import comparison
-from common.runs.comparison import describe_differences, find_best, judge, narrow, time_each
+from common.runs.comparison import narrow, time_each
+from common.runs.differences import describe_differences, find_best, judge
 
 
 def answers(shares, rows=300):
