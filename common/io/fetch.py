@@ -2,7 +2,7 @@
 
 A file takes its name only when its SHA-256 is the expected one. Until then it is `NAME.part`, which
 an interrupted download leaves and the next one goes on from. The checksum also judges what was
-resumed, so no ETag needs to be kept: where the file changed in between, it is fetched anew, once.
+resumed, so no ETag needs to be kept: where the file changed in between, it is fetched again, once.
 """
 
 import http
@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,7 @@ TIMEOUT = 20.0  # seconds
 _WAITS = (1.0, 3.0, 9.0)  # seconds before another try
 _SLOWEST = 1000  # bytes per second over `timeout` seconds; slower is stalled
 _CHUNK = 1 << 20
+_ONLY_HTTPS = "only https is used, not {}"
 
 
 class DownloadError(DataError):
@@ -74,18 +76,9 @@ class Remote:
             raise ValueError(f"name must be that of a file, got {name!r}")
 
 
-def fetch(
-    remote: Remote,
-    folder: Path,
-    *,
-    instead: str,
-    show: Show | None = None,
-    timeout: float = TIMEOUT,
-    named: bool = True,
-) -> Path:
+def fetch(remote: Remote, folder: Path, *, instead: str, **options: Any) -> Path:
     """Return the path of a file, downloaded unless the folder has it already; see `fetch_all`."""
-    options: dict[str, Any] = {"instead": instead, "show": show, "timeout": timeout, "named": named}
-    return fetch_all([remote], folder, **options)[0]
+    return fetch_all([remote], folder, instead=instead, **options)[0]
 
 
 def fetch_all(
@@ -118,15 +111,15 @@ def fetch_all(
     paths, total, before = [], sum(remote.size for remote in remotes), 0
     for remote in remotes:
         try:
-            paths.append(_fetch(remote, folder, _shifted(show, before, total), timeout))
+            paths.append(_fetch(remote, folder, _shift(show, before, total), timeout))
         except (_Final, _Passing) as error:
-            names = ", ".join(each.name for each in remotes)
-            there = (
-                f"name the folder of files that are already there with --data-dir FOLDER (it needs "
-                f"{names})"
-                if named
-                else f"put the file into {folder}"
-            )
+            there = f"put the file into {folder}"
+            if named:
+                names = ", ".join(each.name for each in remotes)
+                there = (
+                    "name the folder of files that are already there with --data-dir FOLDER (it "
+                    f"needs {names})"
+                )
             raise DownloadError(
                 f"could not get {remote.name} from {remote.url}: {error}; {instead}, or {there}"
             ) from error
@@ -140,14 +133,7 @@ def fetch_all(
     return paths
 
 
-def fetch_unpacked(
-    remote: Remote,
-    folder: Path,
-    *,
-    instead: str,
-    show: Show | None = None,
-    timeout: float = TIMEOUT,
-) -> Path:
+def fetch_unpacked(remote: Remote, folder: Path, *, instead: str) -> Path:
     """Return the folder of what an archive holds, `folder/NAME` without the archive's ending.
 
     What was unpacked before is used as it is, also where the archive has been deleted since.
@@ -160,11 +146,10 @@ def fetch_unpacked(
     target = folder / re.sub(r"(\.tar)?\.\w+$", "", remote.name)
     if unpacked_from(target).startswith(remote.sha256):
         return target
-    archive = fetch(remote, folder, instead=instead, show=show, timeout=timeout)
-    return unpack(archive, target)
+    return unpack(fetch(remote, folder, instead=instead), target)
 
 
-def _shifted(show: Show | None, before: int, total: int) -> Show:
+def _shift(show: Show | None, before: int, total: int) -> Show:
     if show is None:
         return lambda done, size: None
     # The last of the files may be smaller than announced; then its end is the end.
@@ -183,13 +168,12 @@ def _fetch(remote: Remote, folder: Path, show: Show, timeout: float) -> Path:
 def _is_there(path: Path, remote: Remote) -> bool:
     if not path.is_file():
         return False
-    given = sha256_of(path)
-    if not given.startswith(remote.sha256):
-        raise _Final(
-            f"{path} is there, but its SHA-256 is {given}, expected {remote.sha256}; "
-            "move it away to download the right one"
-        )
-    return True
+    if (given := sha256_of(path)).startswith(remote.sha256):
+        return True
+    raise _Final(
+        f"{path} is there, but its SHA-256 is {given}, expected {remote.sha256}; "
+        "move it away to download the right one"
+    )
 
 
 def _download(remote: Remote, path: Path, show: Show, timeout: float) -> None:
@@ -225,15 +209,15 @@ def _receive(remote: Remote, part: Path, show: Show, timeout: float) -> None:
         raise failure(f"its SHA-256 is {given}, expected {remote.sha256}")
 
 
-def _ask(url: str, start: int, timeout: float) -> http.client.HTTPResponse | None:
+def _ask(url: str, start: int, timeout: float) -> HTTPResponse | None:
     """Ask for a file from a byte on; None where the server says that there is no more."""
     if urlsplit(url).scheme != "https":
-        raise _Final(_only_https(url))
+        raise _Final(_ONLY_HTTPS.format(url))
     headers = {"User-Agent": "deep-learning-labs"}  # some servers turn Python's own away
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        response: http.client.HTTPResponse = _opener().open(
+        response: HTTPResponse = _opener().open(
             urllib.request.Request(url, headers=headers), timeout=timeout
         )
     except urllib.error.HTTPError as error:
@@ -248,10 +232,6 @@ def _ask(url: str, start: int, timeout: float) -> http.client.HTTPResponse | Non
     return response
 
 
-def _only_https(url: str) -> str:
-    return f"only https is used, not {url}"
-
-
 class _RedirectToHttps(urllib.request.HTTPRedirectHandler):
     max_redirections = 5
 
@@ -259,7 +239,9 @@ class _RedirectToHttps(urllib.request.HTTPRedirectHandler):
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if urlsplit(newurl).scheme != "https":
-            raise urllib.error.HTTPError(req.full_url, code, _only_https(newurl), headers, fp)
+            raise urllib.error.HTTPError(
+                req.full_url, code, _ONLY_HTTPS.format(newurl), headers, fp
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -300,28 +282,21 @@ def _broken(error: Exception, timeout: float) -> _Passing:
     return _Passing(f"the connection broke ({error!r}); what came before is kept")
 
 
-def _first_byte(response: http.client.HTTPResponse) -> int:
+def _first_byte(response: HTTPResponse) -> int:
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return int(found[1]) if response.status == http.HTTPStatus.PARTIAL_CONTENT and found else 0
 
 
 def _write(
-    part: Path,
-    start: int,
-    response: http.client.HTTPResponse,
-    size: int,
-    show: Show,
-    timeout: float,
+    part: Path, start: int, response: HTTPResponse, size: int, show: Show, timeout: float
 ) -> None:
     total = None if response.length is None else start + response.length
-    done = start
     try:
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
-            for chunk in _chunks(response, start, total, size, timeout):
+            for chunk in _read_chunks(response, start, total, size, timeout):
                 file.write(chunk)
-                done += len(chunk)
-                show(done, total or size)
+                show(file.tell(), total or size)
             file.flush()
             os.fsync(file.fileno())
     except _Final:
@@ -329,8 +304,8 @@ def _write(
         raise
 
 
-def _chunks(
-    response: http.client.HTTPResponse, start: int, total: int | None, size: int, timeout: float
+def _read_chunks(
+    response: HTTPResponse, start: int, total: int | None, size: int, timeout: float
 ) -> Iterator[bytes]:
     """Yield what the server sends until `total` bytes are there.
 

@@ -44,7 +44,6 @@ class Table:
     skipped: tuple[tuple[str, str], ...]
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self.lines)
 
 
@@ -171,11 +170,10 @@ def _separated(
         quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         strict=True,
     )
-    line = 1
+    line, header = 1, None
     try:
-        header = (
-            None if isinstance(columns[0], int) else [_clean(cell) for cell in next(reader, [])]
-        )
+        if isinstance(columns[0], str):
+            header = [_clean(cell) for cell in next(reader, [])]
         numbers = _numbers(path, header, columns)
         line = reader.line_num + 1
         for row in reader:
