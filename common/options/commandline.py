@@ -1,10 +1,12 @@
 """The labs' command lines: options from a config, errors as sentences, exit codes."""
 
 import dataclasses
+import functools
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -45,9 +47,12 @@ class LabGroup(click.Group):
 class ConfigCommand(click.Command):
     """A command with an option for each field of a config, whose values arrive as text.
 
+    The options are made when the command is looked at: a lab has many commands with dozens of
+    options each, and a command line asks for one.
+
     Args:
         args: of `click.Command`.
-        config: the class of the config.
+        config: `module:class` of the config.
         only: the fields that become options; all when None.
         kwargs: of `click.Command`.
     """
@@ -55,20 +60,38 @@ class ConfigCommand(click.Command):
     def __init__(
         self,
         *args: Any,
-        config: type[configs.TrainingConfig],
+        config: str,
         only: Sequence[str] | None = None,
         **kwargs: Any,
     ):
-        self.config = config
-        self.fields = [each for each in _fields(config) if only is None or each[0].name in only]
+        self._config, self._only = config, only
+        self.fields: list[dataclasses.Field[Any]] = []
         super().__init__(*args, **kwargs)
-        self.params += [_click_option(field, *kind) for field, kind in self.fields]
         self.context_settings["ignore_unknown_options"] = True
         self.context_settings["allow_extra_args"] = True
 
+    @functools.cached_property
+    def config(self) -> type[configs.TrainingConfig]:
+        """The class of the config."""
+        kind: type[configs.TrainingConfig] = resolve_name(self._config)
+        return kind
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters and, made now, those of the config."""
+        if not self.fields:
+            self.add_options()
+        return super().get_params(ctx)
+
+    def add_options(self) -> None:
+        """Make an option for each field of the config."""
+        kinds = configs.field_types(self.config)
+        every = dataclasses.fields(self.config)
+        self.fields = [each for each in every if self._only is None or each.name in self._only]
+        self.params += [_click_option(field, *kinds[field.name]) for field in self.fields]
+
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the given options to the command as one dict, with what is no option of it."""
-        names = {field.name for field, _ in self.fields}
+        names = {field.name for field in self.fields}
         given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
         ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
         ctx.params["problems"] = _unknown_options(
@@ -79,8 +102,9 @@ class ConfigCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options, then each group of the config's."""
         groups: dict[str, list[tuple[str, str]]] = {}
-        of_field = {field.name: field.metadata["group"] for field, _ in self.fields}
-        for parameter in self.get_params(ctx):
+        parameters = self.get_params(ctx)
+        of_field = {field.name: field.metadata["group"] for field in self.fields}
+        for parameter in parameters:
             if record := parameter.get_help_record(ctx):
                 groups.setdefault(of_field.get(parameter.name or "", "Options"), []).append(record)
         for title in sorted(groups, key=_GROUPS.index):
@@ -93,24 +117,32 @@ class TrainCommand(ConfigCommand):
 
     It receives `recipe`, `config_path`, `resume`, `options` and `problems`, as
     `common.runs.commands.train` takes them.
+
+    Args:
+        args: of `click.Command`.
+        recipes: `module:name` of values by the recipe's name; None for none.
+        kwargs: of `ConfigCommand`.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        config: type[configs.TrainingConfig],
-        recipes: Mapping[str, Any],
-        **kwargs: Any,
-    ):
-        super().__init__(*args, config=config, **kwargs)
-        self.recipes = recipes
+    def __init__(self, *args: Any, recipes: str | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._recipes = recipes
+
+    @functools.cached_property
+    def recipes(self) -> Mapping[str, Any]:
+        """Values by the recipe's name."""
+        return resolve_name(self._recipes) if self._recipes else {}
+
+    def add_options(self) -> None:
+        """Make the options of the recipe, the file and the run, and those of the config."""
+        super().add_options()
         path = click.Path(path_type=Path)
         self.params[:0] = [
             click.Option(
                 ["--recipe"],
                 metavar="NAME",
-                help=f"Begin with a recipe's values: {', '.join(recipes)}.",
-                hidden=not recipes,
+                help=f"Begin with a recipe's values: {', '.join(self.recipes)}.",
+                hidden=not self.recipes,
             ),
             click.Option(
                 ["--config", "config_path"],
@@ -145,11 +177,6 @@ def _complain(error: LabError | Stopped) -> None:
     problems = error.problems if isinstance(error, ConfigError) else [str(error)]
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
-
-
-def _fields(config: type[Any]) -> Iterator[tuple["dataclasses.Field[Any]", tuple[type, bool]]]:
-    kinds = configs.field_types(config)
-    return ((field, kinds[field.name]) for field in dataclasses.fields(config))
 
 
 def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -> click.Option:

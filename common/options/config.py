@@ -8,7 +8,6 @@ and a typo answer at once.
 
 import dataclasses
 import math
-import tomllib
 import types
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -291,6 +290,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: there is no such file, or it is not TOML.
     """
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:

@@ -4,7 +4,6 @@ Only click is imported here; rich comes when something is shown.
 """
 
 import contextlib
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.errors import Stopped
-from common.history import Row
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from common.history import Progress
+    from common.history import Progress, Row
 
 
 def stderr() -> "Console":
@@ -36,6 +34,8 @@ def note(text: str) -> None:
 
 def say(text: str) -> None:
     """Print a sentence, broken between words on a terminal."""
+    import shutil
+
     width = shutil.get_terminal_size().columns
     click.echo(click.wrap_text(text, width) if sys.stdout.isatty() else text)
 
@@ -106,7 +106,7 @@ class Display:
             figures=f"{progress.samples_per_second:,.0f} samples/s  {figures}",
         )
 
-    def epoch(self, row: Row, best: bool) -> None:
+    def epoch(self, row: "Row", best: bool) -> None:
         """Print an epoch's line; a star marks the best so far."""
         figures = "  ".join(
             f"{name} {figure_text(row[name])}" for name in self._figures if name in row

@@ -3,9 +3,6 @@
 A job is named as `module:class`, and imported when there is something to do.
 """
 
-import csv
-import io
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +15,6 @@ import click
 from common.errors import ConfigError
 from common.options import terminal
 from common.options.config import TrainingConfig, build, read_toml
-from common.report.html import PictureSaver, Table
 from common.suggest import suggest
 
 if TYPE_CHECKING:
@@ -187,6 +183,8 @@ def evaluate(job: "Job[Any, Any]", split: str, data: Path | None) -> None:
     ]
     title = f"{job.run.path} on {data or split} ({len(measured):,} samples)"
     terminal.show_table(title, ["figure", "value"], rows)
+    from common.report.html import PictureSaver
+
     save_picture = PictureSaver(job.run.figures, f"{name}-")
     for section in conclusion.split_sections(outputs, measured, save_picture):
         if section.table is not None:
@@ -245,6 +243,8 @@ def show_records(
         output: the file; None for the screen.
     """
     if form == "table" and output is None:
+        from common.report.html import Table
+
         terminal.show_table(title, *Table.of(records, text=_short))
         return
     text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
@@ -276,10 +276,15 @@ def _short(value: Any) -> str:
 
 
 def _json(records: Sequence[Mapping[str, Any]]) -> str:
+    import json
+
     return json.dumps(records, ensure_ascii=False, indent=2) + "\n"
 
 
 def _separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
+    import csv
+    import io
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
     writer.writerows(list(record) for record in records[:1])

@@ -1,12 +1,12 @@
 """A lab: what it trains, by which commands, and the commands that every lab has.
 
-What trains is named as `module:class`, and imported when there is something to do: `--help` and a
-typo are answered without torch.
+What trains, its config and its recipes are named as `module:class`, and imported when there is
+something to do: `--help` and a typo are answered without torch.
 """
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
@@ -17,7 +17,6 @@ from click.core import ParameterSource
 
 from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
-from common.options.config import TrainingConfig
 from common.runs import commands
 from common.suggest import suggest
 
@@ -33,17 +32,17 @@ class Verb:
 
     Attributes:
         kind: `module:class` of what it trains: a `Job`, or a comparison made of several.
-        config: the class of its config.
+        config: `module:class` of its config.
         help: what it does; None where the lab writes the command itself, with `Lab.command`.
-        recipes: values by the recipe's name.
+        recipes: `module:name` of values by the recipe's name; None for none.
         recipe_for: returns the recipe that suits the options, if there is one; its values are taken
             where the user names no recipe.
     """
 
     kind: str
-    config: type[TrainingConfig]
+    config: str
     help: str | None = None
-    recipes: commands.Recipes = field(default_factory=dict)
+    recipes: str | None = None
     recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
 
     def resolve(self) -> Any:
@@ -68,7 +67,11 @@ class Built(NamedTuple):
 class Lab:
     """A lab: its jobs and comparisons by the verbs that train them, its models, its command line.
 
-        sentiment = Verb("labs.rnn.sentiment.job:Sentiment", SentimentConfig, "Train a classifier.")
+        sentiment = Verb(
+            "labs.rnn.sentiment.job:Sentiment",
+            "labs.rnn.sentiment.config:SentimentConfig",
+            "Train a classifier.",
+        )
         lab = Lab("rnn", "Read and write sequences.", jobs={"sentiment": sentiment})
 
         @lab.group.command()
@@ -131,15 +134,16 @@ class Lab:
     def train(self, verb: str, **given: Any) -> None:
         """Start or go on with a run of a verb, with what `TrainCommand` was given."""
         row = self._row(verb)
+        recipes = resolve_name(row.recipes) if row.recipes else {}
         if given["recipe"] is None and given["resume"] is None:
             own = row.recipe_for(given["options"])
-            if own in row.recipes:
+            if own in recipes:
                 terminal.note(f"with the values of --recipe {own}, where no others are given")
                 given["recipe"] = own
         if verb in self.comparisons:
             row.resolve().command(**given)
         else:
-            commands.train(row.kind, row.config, row.recipes, **given)
+            commands.train(row.kind, resolve_name(row.config), recipes, **given)
 
     def _row(self, verb: str) -> Verb:
         return self.jobs.get(verb) or self.comparisons[verb]

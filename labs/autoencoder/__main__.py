@@ -9,19 +9,12 @@ import click
 from common.options import terminal
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
-from labs.autoencoder.config import (
-    RECIPES,
-    SWEPT,
-    UNTOLD,
-    AutoencoderConfig,
-    CompareAnomaliesConfig,
-    SweepConfig,
-    recipe_for,
-)
 from labs.autoencoder.names import MODELS
 
 
 def _recipe_for(options: Mapping[str, str]) -> str | None:
+    from labs.autoencoder.config import recipe_for
+
     return recipe_for(options.get("model"))
 
 
@@ -35,36 +28,36 @@ lab = Lab(
     jobs={
         "train": Verb(
             "labs.autoencoder.job:Compression",
-            AutoencoderConfig,
+            "labs.autoencoder.config:AutoencoderConfig",
             """Train an autoencoder, compare it with PCA, and write a report with all views.
 
             Without options: a convolutional one with 32 latents on 5,000 MNIST digits. Values come
             from the defaults, then a recipe, then a config file, then options.
             """,
-            RECIPES,
+            "labs.autoencoder.config:RECIPES",
             _recipe_for,
         )
     },
     comparisons={
         "compare-anomalies": Verb(
             "labs.autoencoder.compare.anomalies:Comparison",
-            CompareAnomaliesConfig,
+            "labs.autoencoder.compare.config:CompareAnomaliesConfig",
             """Leave out one class after the other; show which go unnoticed as anomalies, and why.
 
             Takes the options of `train`; its runs are narrower and shorter unless told otherwise.
             """,
-            UNTOLD,
+            "labs.autoencoder.compare.config:UNTOLD",
             _recipe_for,
         ),
         "sweep": Verb(
             "labs.autoencoder.compare.sizes:Sweep",
-            SweepConfig,
+            "labs.autoencoder.compare.config:SweepConfig",
             """Train a run for each of several sizes of the latents, and compare each with PCA.
 
             Takes the options of `train`, and --sizes and --seeds. Members that are finished are not
             trained again.
             """,
-            SWEPT,
+            "labs.autoencoder.compare.config:SWEPT",
             _recipe_for,
         ),
     },
@@ -123,6 +116,7 @@ def summary(model: str, image_size: int, channels: int, latent_size: int) -> Bui
     """Build an autoencoder; what no option says is as the defaults have it."""
     lab.check_model(model)
     from labs.autoencoder import models
+    from labs.autoencoder.config import AutoencoderConfig
 
     config = AutoencoderConfig(model=model)
     built = models.build(

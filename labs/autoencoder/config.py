@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from common.options.config import ImageConfig, data_option, model_option, option, shared
+from common.options.config import ImageConfig, data_option, model_option, shared
 from labs.autoencoder.names import MODELS, NOISES, VARIATIONAL
 
 ARCHITECTURES = ("conv", "dense")
 LOSSES = ("mse", "bce", "l1")
 
-_TOLD = (
+TOLD = (
     "--model conditional-vae: is told the class of an image, and so whether it is an anomaly; give "
     "--model vae"
 )
@@ -93,7 +93,7 @@ class AutoencoderConfig(ImageConfig):
         if self.beta is not None and self.model not in VARIATIONAL:
             yield f"--beta: {self.model} has no divergence; give --model vae"
         if self.without and self.model == "conditional-vae":
-            yield _TOLD
+            yield TOLD
         yield from [
             f"--augment {spec}: would leave less of an image than it is held against; give affine "
             "for changes of place"
@@ -148,90 +148,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "conditional-vae": {"model": "conditional-vae", "beta": 2.0, **_VARIATIONAL},
 }
 
-SWEPT = {
-    name: {key: value for key, value in values.items() if key != "latent_size"}
-    for name, values in RECIPES.items()
-}
-"""Recipes without the size of the latents, of which a sweep takes several."""
-
 
 def recipe_for(model: str | None) -> str | None:
     """Return the recipe whose values suit a model, where they are not the defaults."""
     return model if model in RECIPES else None
-
-
-@dataclass(frozen=True)
-class CompareAnomaliesConfig(AutoencoderConfig):
-    """What `compare-anomalies` takes."""
-
-    classes: tuple[str, ...] = data_option(
-        (), "classes of which each is left out in a run of its own; all of them when not given"
-    )
-    width: int = shared("width", 16, AutoencoderConfig)
-    epochs: int = shared("epochs", 15)
-
-    @property
-    def title(self) -> str:
-        """The model's name."""
-        return self.model
-
-    @property
-    def stem(self) -> str:
-        """The model's name and the size of its latents."""
-        return f"{self.model}{self.latent_size}"
-
-    def _problems(self) -> Iterator[str]:
-        yield from super()._problems()
-        if self.without:
-            yield "--without: give --classes, of which each is left out in a run of its own"
-        if len(set(self.classes)) < len(self.classes):
-            yield "--classes: names a class twice"
-        if self.model == "conditional-vae":
-            yield _TOLD
-
-
-UNTOLD = {name: values for name, values in RECIPES.items() if name != "conditional-vae"}
-"""Recipes of models that are not told the class."""
-
-
-@dataclass(frozen=True)
-class SweepConfig(AutoencoderConfig):
-    """What `sweep` takes."""
-
-    sizes: tuple[str, ...] = model_option(
-        ("2", "4", "8", "16", "32"),
-        "numbers that an image is squeezed into, one run for each, with commas between",
-    )
-    seeds: int = option(1, "how often each is trained, each time with another seed", at_least=1)
-    epochs: int = shared("epochs", 20)
-
-    @property
-    def title(self) -> str:
-        """The model's name."""
-        return self.model
-
-    @property
-    def stem(self) -> str:
-        """The model's name and the size of its latents."""
-        return f"{self.model}{self.latent_size}"
-
-    def _problems(self) -> Iterator[str]:
-        yield from super()._problems()
-        if self.latent_size != AutoencoderConfig.latent_size:
-            yield f"--latent-size {self.latent_size}: sweep takes several, with --sizes"
-        if self.model == "denoising":
-            yield (
-                "--model denoising: gives back other images than it sees, so PCA is no measure of "
-                "it; choose another model"
-            )
-        if not self.sizes:
-            yield "--sizes: expected at least one, such as 2,4,8"
-        wrong = [size for size in self.sizes if not _is_size(size)]
-        yield from [f"--sizes {size}: expected whole numbers, at least 1" for size in wrong]
-        numbers = [int(size) for size in self.sizes if size not in wrong]
-        twice = sorted({number for number in numbers if numbers.count(number) > 1})
-        yield from [f"--sizes {number}: given twice" for number in twice]
-
-
-def _is_size(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1

@@ -1,5 +1,6 @@
 """`python -m labs.classification`: train, measure, predict, report, and see what networks see."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +10,23 @@ from common.errors import ConfigError
 from common.options import commandline, terminal
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
-from labs.classification.config import (
-    AUGMENT_OPTIONS,
-    RECIPES,
-    AdviseConfig,
-    ClassificationConfig,
-    CompareArchitecturesConfig,
-    CompareHeadsConfig,
-    CompareImbalanceConfig,
-    CompareTeacherConfig,
-    CompareTransferConfig,
-    recipe_for,
-    transfer_problem,
-)
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
 
+_CONFIG = "labs.classification.config"
 _COMPARE = "labs.classification.compare"
 _USUAL = "; when not given, as the model was published."
+
+AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and how
+    *("data_dir", "path_column", "label_column", "image_size", "limit", "augment", "mixup"),
+    *("cutmix", "batch_size", "loss", "seed", "split_seed"),
+)
+
+
+def _recipe_for(options: Mapping[str, str]) -> str | None:
+    from labs.classification.config import recipe_for
+
+    return recipe_for(options.get("model"), options.get("weights"))
+
 
 lab = Lab(
     "classification",
@@ -36,21 +37,21 @@ lab = Lab(
     jobs={
         "train": Verb(
             "labs.classification.job:ClassifyImages",
-            ClassificationConfig,
+            f"{_CONFIG}:ClassificationConfig",
             """Train a model, compare it with baselines, and write a report.
 
             Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a
             recipe, then a config file, then options; where no recipe is named, the one that suits
             the model.
             """,
-            RECIPES,
-            lambda options: recipe_for(options.get("model"), options.get("weights")),
+            f"{_CONFIG}:RECIPES",
+            _recipe_for,
         )
     },
     comparisons={
         "compare-architectures": Verb(
             f"{_COMPARE}.architectures:Comparison",
-            CompareArchitecturesConfig,
+            f"{_COMPARE}.config:CompareArchitecturesConfig",
             """Train a ladder of models with one budget: accuracy, size, time, robustness to shifts.
 
             They are compared with nearest neighbors. Each model has the values of its own recipe;
@@ -59,7 +60,7 @@ lab = Lab(
         ),
         "advise": Verb(
             f"{_COMPARE}.advice:Probe",
-            AdviseConfig,
+            f"{_COMPARE}.config:AdviseConfig",
             """Say which mode of transfer suits one's images; with --probe, try whether that is so.
 
             By the two tables of the textbooks: few images or many, similar ones or different.
@@ -67,22 +68,22 @@ lab = Lab(
         ),
         "compare-heads": Verb(
             f"{_COMPARE}.heads:Comparison",
-            CompareHeadsConfig,
+            f"{_COMPARE}.config:CompareHeadsConfig",
             "Tell several labels at once: by one network, one for each, and one for combinations.",
         ),
         "compare-imbalance": Verb(
             f"{_COMPARE}.imbalance:Comparison",
-            CompareImbalanceConfig,
+            f"{_COMPARE}.config:CompareImbalanceConfig",
             "Make classes rare, and show what each strategy of --imbalance does for their recall.",
         ),
         "compare-teacher": Verb(
             f"{_COMPARE}.teacher:Comparison",
-            CompareTeacherConfig,
+            f"{_COMPARE}.config:CompareTeacherConfig",
             "Train the same student alone and with a teacher, and show whether the teacher helps.",
         ),
         "compare-transfer": Verb(
             f"{_COMPARE}.transfer:Comparison",
-            CompareTransferConfig,
+            f"{_COMPARE}.config:CompareTransferConfig",
             "Train with each mode of transfer, and see which one wins, if any does.",
         ),
     },
@@ -120,7 +121,9 @@ def predict(
         commands.show_text(predictions.render(found, form), output)
 
 
-@lab.group.command(cls=commandline.ConfigCommand, config=ClassificationConfig, only=AUGMENT_OPTIONS)
+@lab.group.command(
+    cls=commandline.ConfigCommand, config=f"{_CONFIG}:ClassificationConfig", only=AUGMENT_OPTIONS
+)
 @click.argument("data", metavar="DATA")
 @click.option(
     "--samples",
@@ -168,6 +171,8 @@ def augment(
         problems.append(f"DATA {data}: no such option, or no data; name a set or a folder")
     if (out is None) != (copies is None):
         problems.append("--write and --copies go together")
+    from labs.classification.config import ClassificationConfig
+
     # `linear` takes images of any size: they are shown, and written, as they are.
     given = {"augment": "none", "model": "linear", **options, "data": data}
     config = commands.layered(ClassificationConfig, {}, None, None, given, problems)
@@ -210,6 +215,8 @@ def summary(
     channels, size, classes = channels or usual[0], image_size or usual[1], classes or usual[2]
     built = build.build(model, channels, size, classes)
     if transfer is not None:
+        from labs.classification.config import transfer_problem
+
         if problem := transfer_problem(transfer):
             raise ConfigError(problem)
         freeze(built, transfer)

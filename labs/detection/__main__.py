@@ -1,6 +1,6 @@
 """`python -m labs.detection`: train, compare, predict, export, and what to ask of data and runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from common.options import terminal
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
 from common.suggest import suggest
-from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
 IMAGE = click.option(
@@ -33,6 +32,12 @@ SCORE = click.option(
 )
 
 
+def _recipe_for(options: Mapping[str, str]) -> str | None:
+    from labs.detection.config import recipe_for
+
+    return recipe_for(options.get("model"), options.get("task"))
+
+
 lab = Lab(
     "detection",
     """Find objects in images: YOLO, from its ideas to Ultralytics' models, and two-stage detectors.
@@ -42,18 +47,22 @@ lab = Lab(
     jobs={
         "train": Verb(
             "labs.detection.job:Detector",
-            DetectionConfig,
+            "labs.detection.config:DetectionConfig",
             """Train a detector, compare it with a baseline, and write a report.
 
             Without options: a small YOLO on scenes composed of MNIST digits. Values come from the
             defaults, then a recipe, then a config file, then options; where no recipe is named, the
             one that suits the model.
             """,
-            RECIPES,
-            lambda options: recipe_for(options.get("model"), options.get("task")),
+            "labs.detection.config:RECIPES",
+            _recipe_for,
         )
     },
-    comparisons={"compare": Verb("labs.detection.inspect.compare:Comparison", CompareConfig)},
+    comparisons={
+        "compare": Verb(
+            "labs.detection.inspect.compare:Comparison", "labs.detection.config:CompareConfig"
+        )
+    },
     models=DESCRIPTIONS,
     more_models={
         "Ultralytics' (AGPL-3.0)": ULTRALYTICS,
@@ -254,6 +263,8 @@ def convert(source: Path, destination: Path, form: str, images: bool) -> None:
 @click.option("--depth", type=click.IntRange(min=0), default=2, show_default=True)
 def summary(model: str, image_size: int, classes: int) -> Built:
     """Build a detector of classes that have numbers for names."""
+    from labs.detection.config import DetectionConfig
+
     task = "segment" if model in SEGMENTATION else "detect"
     if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)

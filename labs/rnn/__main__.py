@@ -10,14 +10,6 @@ from common.errors import RunError
 from common.options import terminal
 from common.runs import commands
 from common.runs.lab import Lab, Verb
-from labs.rnn.forecast.config import RECIPES as FORECAST_RECIPES
-from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.memory.config import RECIPES as MEMORY_RECIPES
-from labs.rnn.memory.config import MemoryConfig
-from labs.rnn.sentiment.config import RECIPES as SENTIMENT_RECIPES
-from labs.rnn.sentiment.config import CompareConfig, SentimentConfig
-from labs.rnn.translate.config import RECIPES as TRANSLATE_RECIPES
-from labs.rnn.translate.config import TranslateConfig
 
 FILE = click.option(
     "--file",
@@ -44,39 +36,43 @@ lab = Lab(
     jobs={
         "sentiment": Verb(
             "labs.rnn.sentiment.job:Sentiment",
-            SentimentConfig,
+            "labs.rnn.sentiment.config:SentimentConfig",
             """Train a classifier of texts, compare it with linear models, and write a report.
 
             Without options: bidirectional LSTMs and n-grams on 21,000 tweets, negative or positive.
             Values come from the defaults, then a recipe, then a config file, then options.
             """,
-            SENTIMENT_RECIPES,
+            "labs.rnn.sentiment.config:RECIPES",
         ),
         "forecast": Verb(
             "labs.rnn.forecast.job:Forecast",
-            ForecastConfig,
+            "labs.rnn.forecast.config:ForecastConfig",
             """Train a forecast of series, compare it with persistence and others, write a report.
 
             Without options: Google's daily closing price, 2004 to 2008, on which no network should
             be expected to beat persistence; --recipe seasonal shows a series where one does.
             """,
-            FORECAST_RECIPES,
+            "labs.rnn.forecast.config:RECIPES",
         ),
         "translate": Verb(
             "labs.rnn.translate.job:Translate",
-            TranslateConfig,
+            "labs.rnn.translate.config:TranslateConfig",
             """Train an encoder-decoder, compare it with the nearest known sentence, write a report.
 
             Without options: dates as they are written in Korean and English, into ISO form.
             """,
-            TRANSLATE_RECIPES,
+            "labs.rnn.translate.config:RECIPES",
         ),
     },
     comparisons={
-        "memory": Verb("labs.rnn.memory.job:Memory", MemoryConfig, recipes=MEMORY_RECIPES),
+        "memory": Verb(
+            "labs.rnn.memory.job:Memory",
+            "labs.rnn.memory.config:MemoryConfig",
+            recipes="labs.rnn.memory.config:RECIPES",
+        ),
         "compare-encodings": Verb(
             "labs.rnn.sentiment.compare:Encodings",
-            CompareConfig,
+            "labs.rnn.sentiment.config:CompareConfig",
             """Train on one-hot words, n-gram bags, learned and pretrained vectors; compare them.
 
             Takes the options of `sentiment`; pretrained vectors take part where --vectors names
@@ -85,7 +81,7 @@ lab = Lab(
         ),
         "compare-cells": Verb(
             "labs.rnn.sentiment.compare:Cells",
-            CompareConfig,
+            "labs.rnn.sentiment.config:CompareConfig",
             """Train an RNN, an LSTM and a GRU on the same texts; show them side by side.
 
             Takes the options of `sentiment`.

@@ -9,7 +9,8 @@ from common.errors import Stopped
 from common.options import terminal
 from common.options.config import build
 from common.training import checkpoint, loop
-from labs.autoencoder.config import RECIPES, SWEPT, AutoencoderConfig, SweepConfig
+from labs.autoencoder.compare.config import SWEPT, SweepConfig
+from labs.autoencoder.config import RECIPES, AutoencoderConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.names import MODELS, VIEWS
 from labs.autoencoder.views.map import tsne

@@ -19,7 +19,8 @@ from common.report.html import PictureSaver, Section, Table
 from common.runs import comparison
 from common.runs.comparison import Jobs, narrow
 from common.suggest import suggest
-from labs.autoencoder.config import UNTOLD, AutoencoderConfig, CompareAnomaliesConfig
+from labs.autoencoder.compare.config import UNTOLD, CompareAnomaliesConfig
+from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import anomalies
 from labs.autoencoder.views.material import Material

@@ -13,7 +13,7 @@ from common.report.html import PictureSaver, Section, Table
 from common.runs.comparison import Comparison, Jobs
 from common.runs.job import Splits
 from labs.autoencoder import baselines
-from labs.autoencoder.config import SWEPT, SweepConfig
+from labs.autoencoder.compare.config import SWEPT, SweepConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.results import share, share_text
 from labs.autoencoder.views import probe, representations

@@ -23,8 +23,9 @@ from common.runs.differences import Entry
 from common.runs.job import Splits
 from common.training.splits import sample_rows
 from labs.classification.baselines import SIDE
+from labs.classification.compare.config import SOME_LAYERS, AdviseConfig
 from labs.classification.compare.transfer import ModeComparison, winners
-from labs.classification.config import SOME_LAYERS, AdviseConfig, ClassificationConfig
+from labs.classification.config import ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.transfer import weights
 

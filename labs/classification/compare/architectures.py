@@ -21,7 +21,8 @@ from common.runs.folder import Run
 from labs.classification import baselines, task
 from labs.classification.compare import robustness
 from labs.classification.compare.comparison import ImageComparison
-from labs.classification.config import RECIPES, CompareArchitecturesConfig, recipe_for
+from labs.classification.compare.config import CompareArchitecturesConfig
+from labs.classification.config import RECIPES, recipe_for
 from labs.classification.models.catalogue import MODELS
 
 NEIGHBORS = "nearest neighbors"

@@ -9,7 +9,7 @@ from common.metrics.main_metric import ACCURACY
 from common.options import terminal
 from common.runs.comparison import Comparison, Tested
 from common.runs.differences import Entry, show_difference
-from labs.classification.config import TrialsConfig
+from labs.classification.compare.config import TrialsConfig
 from labs.classification.job import ClassifyImages
 
 C = TypeVar("C", bound=TrialsConfig)

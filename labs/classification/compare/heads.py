@@ -15,7 +15,8 @@ from common.runs.differences import Entry, draw_bars
 from common.training.task import probabilities
 from labs.classification import label_columns, task
 from labs.classification.compare.comparison import ImageComparison
-from labs.classification.config import HEADS, CompareHeadsConfig
+from labs.classification.compare.config import CompareHeadsConfig
+from labs.classification.config import HEADS
 from labs.classification.job import ClassifyImages
 
 _TIMED = 30  # images of which each is timed by itself

@@ -21,7 +21,8 @@ from common.runs.differences import (
 from common.runs.job import Splits
 from common.training.batches import close
 from labs.classification.compare.comparison import ImageComparison
-from labs.classification.config import IMBALANCE, CompareImbalanceConfig
+from labs.classification.compare.config import CompareImbalanceConfig
+from labs.classification.config import IMBALANCE
 from labs.classification.job import ClassifyImages
 
 

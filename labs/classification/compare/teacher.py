@@ -11,7 +11,8 @@ from common.runs.comparison import Jobs, Tested
 from common.runs.differences import Entry
 from labs.classification import agreement, distillation
 from labs.classification.compare.comparison import ImageComparison
-from labs.classification.config import ClassificationConfig, CompareTeacherConfig
+from labs.classification.compare.config import CompareTeacherConfig
+from labs.classification.config import ClassificationConfig
 
 ALONE, TAUGHT = "alone", "taught"
 

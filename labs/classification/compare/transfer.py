@@ -13,7 +13,7 @@ from common.runs.differences import (
     list_differences,
 )
 from labs.classification.compare.comparison import ImageComparison
-from labs.classification.config import CompareTransferConfig
+from labs.classification.compare.config import CompareTransferConfig
 from labs.classification.transfer import weights
 
 C = TypeVar("C", bound=CompareTransferConfig)

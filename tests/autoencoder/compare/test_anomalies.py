@@ -10,7 +10,8 @@ from common.errors import ConfigError
 from common.runs import comparison
 from labs.autoencoder.compare import anomalies as compare_anomalies
 from labs.autoencoder.compare.anomalies import Comparison
-from labs.autoencoder.config import AutoencoderConfig, CompareAnomaliesConfig
+from labs.autoencoder.compare.config import CompareAnomaliesConfig
+from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.views import anomalies
 from labs.autoencoder.views.plots import anomaly_plots
 

@@ -9,8 +9,9 @@ from common.errors import ConfigError
 from common.options.config import build
 from labs.autoencoder import baselines
 from labs.autoencoder.compare import sizes as sweep
+from labs.autoencoder.compare.config import SweepConfig
 from labs.autoencoder.compare.sizes import Sweep, against_pca, table, verdict
-from labs.autoencoder.config import AutoencoderConfig, SweepConfig
+from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import load
 
 SMALL = (

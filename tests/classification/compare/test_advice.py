@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from common.options.config import build
 from common.training.compute import Compute
 from labs.classification.compare import advice
-from labs.classification.config import AdviseConfig, ClassificationConfig
+from labs.classification.compare.config import AdviseConfig
+from labs.classification.config import ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
 from tests.classification.conftest import newest_run

@@ -13,12 +13,8 @@ from common.options.config import build, to_toml
 from labs.classification import data
 from labs.classification.compare import architecture_plots, architectures
 from labs.classification.compare.architectures import NEIGHBORS, Comparison, verdicts
-from labs.classification.config import (
-    RECIPES,
-    ClassificationConfig,
-    CompareArchitecturesConfig,
-    recipe_for,
-)
+from labs.classification.compare.config import CompareArchitecturesConfig
+from labs.classification.config import RECIPES, ClassificationConfig, recipe_for
 from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION

@@ -23,7 +23,8 @@ from common.training.splits import sample_rows
 from common.training.task import probabilities
 from labs.classification import data, label_columns, task
 from labs.classification.compare import heads as compare_heads
-from labs.classification.config import HEADS, ClassificationConfig, CompareHeadsConfig
+from labs.classification.compare.config import CompareHeadsConfig
+from labs.classification.config import HEADS, ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
 from labs.classification.models import heads

@@ -12,8 +12,9 @@ from common.options.config import build
 from common.runs.comparison import RULE
 from common.training import checkpoint
 from labs.classification.compare import imbalance as compare_imbalance
+from labs.classification.compare.config import CompareImbalanceConfig
 from labs.classification.compare.imbalance import Comparison, frequent_first, rarest
-from labs.classification.config import IMBALANCE, ClassificationConfig, CompareImbalanceConfig
+from labs.classification.config import IMBALANCE, ClassificationConfig
 from labs.classification.data import load
 from labs.classification.job import ClassifyImages
 

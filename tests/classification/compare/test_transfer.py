@@ -7,8 +7,8 @@ import pytest
 
 from common.errors import ConfigError
 from common.options.config import build
+from labs.classification.compare.config import CompareTransferConfig
 from labs.classification.compare.transfer import Comparison, winners
-from labs.classification.config import CompareTransferConfig
 from tests.classification.conftest import newest_run
 
 TINY = (

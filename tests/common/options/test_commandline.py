@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from common import signals
 from common.errors import ConfigError, NonFiniteError, RunError, SaveError, Stopped
@@ -26,6 +27,9 @@ class Toy(TrainingConfig):
     loud: bool = option(True, "whether it makes a noise", group="Model")
 
 
+TOY_RECIPES = {"small": {"size": 1}, "large": {"size": 9}}
+
+
 def toy_group(body=lambda options, problems: None):
     """Return a group like a lab's, whose `train` does something with what it was given."""
 
@@ -33,7 +37,7 @@ def toy_group(body=lambda options, problems: None):
     def group():
         pass
 
-    @group.command(cls=commandline.ConfigCommand, config=Toy)
+    @group.command(cls=commandline.ConfigCommand, config=f"{__name__}:Toy")
     @click.option("--resume", help="Go on with a run.")
     def train(resume, options, problems):
         body(options, problems)
@@ -376,3 +380,45 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(command):
         process.stdin.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+# What is loaded when
+
+
+def test_a_config_is_looked_up_when_its_command_is_asked_for():
+    command = commandline.TrainCommand("train", config="no.such.module:Config", help="Train it.")
+    group = commandline.LabGroup(commands={"train": command})
+    assert "Train it." in CliRunner().invoke(group, ["--help"]).output
+    with pytest.raises(ModuleNotFoundError):
+        CliRunner().invoke(group, ["train", "--help"], catch_exceptions=False)
+
+
+def test_recipes_are_listed_where_there_are_any():
+    shown = [
+        CliRunner().invoke(command, ["--help"]).output
+        for recipes in (f"{__name__}:TOY_RECIPES", None)
+        for command in [commandline.TrainCommand("x", config=f"{__name__}:Toy", recipes=recipes)]
+    ]
+    assert "Begin with a recipe's values: small, large." in shown[0]
+    assert "recipe" not in shown[1]
+    assert all("--resume" in text and "--color" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("classification", "train"), ("classification", "compare-architectures")),
+        *(("autoencoder", "sweep"), ("detection", "train"), ("rnn", "sentiment")),
+    ],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(words):
+    lab, *command = words
+    code = (
+        f"import sys; from labs.{lab}.__main__ import lab\n"
+        f"try: lab.group({[*command, '--help']})\n"
+        "finally: print({'torch', 'numpy', 'matplotlib', 'rich', 'csv'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("Usage: ")
+    assert ran.stdout.endswith("\nset()\n")

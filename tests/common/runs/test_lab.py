@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import click
@@ -20,6 +21,7 @@ from common.runs.job import Job
 from common.runs.lab import Built, Lab, Verb
 from labs.__main__ import LABS
 
+RECIPES = {"large": {"epochs": 7}}
 SAYS = {"train": [], "compare-sizes": []}  # what was given to each
 
 
@@ -58,10 +60,8 @@ class Sizes:
 
 
 @pytest.fixture
-def lab(monkeypatch):
+def lab():
     """Return a lab of toys."""
-    monkeypatch.setattr("common.runs.lab.resolve_name", {"toy:Toy": Toy, "toy:Sizes": Sizes}.get)
-    monkeypatch.setattr(commands, "resolve_name", {"toy:Toy": Toy}.get)
     for said in SAYS.values():
         said.clear()
     made = Lab(
@@ -69,16 +69,16 @@ def lab(monkeypatch):
         "Play.",
         jobs={
             "train": Verb(
-                "toy:Toy",
-                ToyConfig,
+                f"{__name__}:Toy",
+                f"{__name__}:ToyConfig",
                 "Train a toy.",
-                {"large": {"epochs": 7}},
+                f"{__name__}:RECIPES",
                 lambda options: options.get("model"),
             )
         },
         comparisons={
-            "compare-sizes": Verb("toy:Sizes", ToyConfig, "Compare toys."),
-            "compare-more": Verb("toy:Sizes", ToyConfig),
+            "compare-sizes": Verb(f"{__name__}:Sizes", f"{__name__}:ToyConfig", "Compare toys."),
+            "compare-more": Verb(f"{__name__}:Sizes", f"{__name__}:ToyConfig"),
         },
         models={"small": "a small one", "large": "a large one"},
         more_models={"the neighbors'": ("odd", "old")},
@@ -238,11 +238,11 @@ def test_a_lab_names_what_is_there(name):
     for verb, row in lab.jobs.items():
         kind = row.resolve()
         assert issubclass(kind, Job)
-        assert (kind.lab, kind.verb, kind.config_type) == (name, verb, row.config)
+        assert (kind.lab, kind.verb, kind.config_type) == (name, verb, resolve_name(row.config))
     for verb, row in lab.comparisons.items():
         kind = row.resolve()
-        assert (kind.lab, kind.verb, kind.config_type) == (name, verb, row.config)
-        assert kind.recipes == row.recipes
+        assert (kind.lab, kind.verb, kind.config_type) == (name, verb, resolve_name(row.config))
+        assert kind.recipes == (resolve_name(row.recipes) if row.recipes else {})
 
 
 @pytest.mark.parametrize("name", LABS)

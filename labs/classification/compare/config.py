@@ -1,0 +1,141 @@
+"""The options of the commands that compare: variants of a config, each trained with some seeds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from common.options.config import option, shared
+from common.suggest import suggest
+from labs.classification.config import TRANSFERS, ClassificationConfig, transfer_problem
+from labs.classification.models.catalogue import MODELS, PACKAGED
+
+SOME_LAYERS = "freeze:50%"  # the mode of transfer that tables call to train some layers
+
+
+@dataclass(frozen=True)
+class TrialsConfig(ClassificationConfig):
+    """What every command that compares variants of a config takes."""
+
+    seeds: int = option(
+        3,
+        "how often each variant is trained, each time with another seed",
+        group="Trials",
+        at_least=1,
+    )
+
+    def _numeric_problems(self) -> Iterator[str]:
+        if self.numeric:
+            yield f"--loss {self.loss}: comparisons take classes, not numbers"
+
+
+@dataclass(frozen=True)
+class CompareImbalanceConfig(TrialsConfig):
+    """What `compare-imbalance` takes."""
+
+    imbalanced: float = shared("imbalanced", 50.0, ClassificationConfig)
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if self.imbalance != ClassificationConfig.imbalance:
+            yield f"--imbalance {self.imbalance}: all of them are compared; drop it"
+
+
+@dataclass(frozen=True)
+class CompareTransferConfig(TrialsConfig):
+    """What `compare-transfer` takes."""
+
+    modes: tuple[str, ...] = option(
+        TRANSFERS,
+        "of --transfer that are compared, with commas between",
+        group="Trials",
+    )
+    epochs: int = shared("epochs", 10)
+    learning_rate: float = shared("learning_rate", 1e-3)
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if not self.weights:
+            yield (
+                "--weights: there is nothing to transfer without them; give a file, run:RUN, "
+                f"{', '.join(PACKAGED)} or download"
+            )
+        if self.transfer:
+            yield f"--transfer {self.transfer}: modes are compared; name them with --modes"
+        if len(set(self.modes)) < max(2, len(self.modes)):
+            yield f"--modes {','.join(self.modes)}: expected two or more, each once"
+        yield from filter(None, (transfer_problem(mode, "--modes") for mode in self.modes))
+
+
+@dataclass(frozen=True)
+class AdviseConfig(CompareTransferConfig):
+    """What `advise` takes."""
+
+    similar: str = option(
+        "estimate",
+        "whether the images are like those that the weights saw; estimate: see how well the frozen "
+        "features tell the classes apart",
+        group="Transfer",
+        choices=("yes", "no", "estimate"),
+    )
+    modes: tuple[str, ...] = shared("modes", (*TRANSFERS, SOME_LAYERS), CompareTransferConfig)
+    probe: bool = option(False, "train with each mode, and see which wins", group="Trials")
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if len(self.label_column) > 1:
+            yield "--label-column: advise takes one column; name one of them"
+
+
+@dataclass(frozen=True)
+class CompareHeadsConfig(TrialsConfig):
+    """What `compare-heads` takes."""
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if len(self.label_column) < 2:
+            yield "--label-column: expected several columns, such as mask,gender,age"
+        if self.heads != ClassificationConfig.heads:
+            yield f"--heads {self.heads}: all of them are compared; drop it"
+
+
+@dataclass(frozen=True)
+class CompareTeacherConfig(TrialsConfig):
+    """What `compare-teacher` takes."""
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if self.teacher is None:
+            yield "--teacher: expected the folder of a finished run of train; it teaches"
+
+
+@dataclass(frozen=True)
+class CompareArchitecturesConfig(TrialsConfig):
+    """What `compare-architectures` takes."""
+
+    models: tuple[str, ...] = option(
+        ("linear", "mlp", "locally-connected", "lenet5", "resnet20"),
+        "what is compared, with commas between",
+        group="Trials",
+    )
+    chosen: tuple[str, ...] = option(
+        (),
+        "fields whose values here go over the models' own recipes; those of the options that are "
+        "given",
+        group="Trials",
+    )
+    epochs: int = shared("epochs", 8)
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if self.model != ClassificationConfig.model:
+            yield f"--model {self.model}: several are compared; name them with --models"
+        if self.weights:
+            yield "--weights: compare-architectures trains from random weights; drop it"
+        if not self.models:
+            yield "--models: expected at least one, such as linear,lenet5"
+        twice = sorted({name for name in self.models if self.models.count(name) > 1})
+        yield from [f"--models {name}: given twice" for name in twice]
+        yield from [
+            f"--models {name}: no such model{suggest(name, MODELS)}"
+            for name in self.models
+            if name not in MODELS
+        ]
