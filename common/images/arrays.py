@@ -53,29 +53,19 @@ _UNREADABLE = (
 
 
 class Part(NamedTuple):
-    """A part of a split.
+    """A part of a split."""
 
-    Attributes:
-        pixels: uint8 of shape (N, C, S, S); C is 1 (grey) or 3 (RGB).
-        labels: (N,) int64 or text; None where there are none.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    labels: Array | None
+    pixels: npt.NDArray[np.uint8]  # (N, C, S, S); C is 1 (grey) or 3 (RGB)
+    labels: Array | None  # (N,) int64 or text; None where there are none
 
 
 class Arrays(NamedTuple):
-    """What a file or folder holds.
-
-    Attributes:
-        parts: `all`, or `train` and whichever others there are; all with labels or all without.
-        names: of the classes, by their numbers; () where the files do not say.
-        skipped: (name, reason) of arrays that were left out.
-    """
+    """What a file or folder holds."""
 
     parts: dict[str, Part]
-    names: tuple[str, ...] = ()
-    skipped: tuple[tuple[str, str], ...] = ()
+    """`all`, or `train` and whichever others there are; all with labels or all without."""
+    names: tuple[str, ...] = ()  # of the classes, by their numbers; () where the files do not say
+    skipped: tuple[tuple[str, str], ...] = ()  # (name, reason) of arrays that were left out
 
 
 class _Found(NamedTuple):

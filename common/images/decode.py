@@ -196,21 +196,13 @@ def _quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Images that stay in their files until asked for; DataLoader workers can unpickle them.
+    """Images that stay in their files until asked for; DataLoader workers can unpickle them."""
 
-    Attributes:
-        paths: the files, each verified to be readable.
-        image_size: height and width that they are decoded to, in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        cache: a `.npy` file with decoded images, or None to decode the files themselves.
-        rows: for each path its row in the cache; empty without a cache.
-    """
-
-    paths: tuple[Path, ...]
-    image_size: int
-    channels: int
-    cache: Path | None = None
-    rows: tuple[int, ...] = ()
+    paths: tuple[Path, ...]  # the files, each verified to be readable
+    image_size: int  # height and width that they are decoded to, in pixels
+    channels: int  # 1 (grey) or 3 (RGB)
+    cache: Path | None = None  # a `.npy` file with decoded images, or None to decode the files
+    rows: tuple[int, ...] = ()  # for each path its row in the cache; empty without a cache
 
     @property
     def shape(self) -> torch.Size:

@@ -55,18 +55,11 @@ _MOST_COMBINATIONS = 1000  # of the classes of several columns
 
 @dataclass(frozen=True, eq=False)
 class ImageSet(Dataset[tuple[Tensor, Tensor]]):
-    """Images with their targets.
+    """Images with their targets."""
 
-    Attributes:
-        images: uint8 of shape (N, C, H, W), or files to be decoded.
-        targets: int64 class numbers (zeros where there are no classes) or float32 values, of shape
-            (N,).
-        names: one per image, the file relative to its folder or "mnist5k/123".
-    """
-
-    images: Tensor | ImageFiles
-    targets: Tensor
-    names: tuple[str, ...]
+    images: Tensor | ImageFiles  # uint8 of shape (N, C, H, W), or files to be decoded
+    targets: Tensor  # (N,): int64 class numbers (zeros where there are none), or float32 values
+    names: tuple[str, ...]  # one per image, the file relative to its folder or "mnist5k/123"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -87,25 +80,17 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True, eq=False)
 class FoundImages:
-    """What a loader found.
-
-    Attributes:
-        parts: `{"all": ...}`, to be split; or `train` and, where the folder has them, `validation`
-            and `test`.
-        classes: the names of the classes, by their numbers; () for numeric targets, and for images
-            that are just images.
-        skipped: (name, reason) of each file that was left out.
-        source: one line that says what this is.
-        labels: with several label columns, the classes of each by the column's name. `classes` are
-            then all their combinations, such as mask/female/old, those of the last column counting
-            fastest; there may be some without any image.
-    """
+    """What a loader found."""
 
     parts: dict[str, ImageSet]
-    classes: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-    source: str
+    """`{"all": ...}`, to be split; or `train` and, where there are any, `validation` and `test`."""
+    classes: tuple[str, ...]  # by their numbers; () for numeric targets, and for images alone
+    skipped: tuple[tuple[str, str], ...]  # (name, reason) of each file that was left out
+    source: str  # one line that says what this is
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """With several label columns, the classes of each by the column's name. `classes` are then all
+    their combinations, such as mask/female/old, those of the last column counting fastest; there
+    may be some without any image."""
 
 
 def fingerprint(*sets: ImageSet) -> str:
@@ -178,15 +163,10 @@ def _load_digits() -> tuple[Pixels, npt.NDArray[np.int64]]:
 
 
 class Embedded(NamedTuple):
-    """A set that an installed package carries.
+    """A set that an installed package carries."""
 
-    Attributes:
-        description: one line for lists.
-        load: returns uint8 pixels of shape (N, H, W) and int64 labels of shape (N,).
-    """
-
-    description: str
-    load: Callable[[], tuple[Pixels, npt.NDArray[np.int64]]]
+    description: str  # one line for lists
+    load: Callable[[], tuple[Pixels, npt.NDArray[np.int64]]]  # pixels (N, H, W), labels (N,)
 
 
 EMBEDDED: dict[str, Embedded] = {
@@ -199,24 +179,16 @@ EMBEDDED: dict[str, Embedded] = {
 
 
 class Download(NamedTuple):
-    """A set that is downloaded.
+    """A set that is downloaded."""
 
-    Attributes:
-        description: one line for lists.
-        classes: names, by their numbers.
-        remotes: the files.
-        places: what a folder may have instead of them: folders or archives in it.
-        counts: images in each part.
-        labels: SHA-256 of each part's labels as an IDX file, which tell sets apart whose files have
-            the same names; empty where names do.
-    """
-
-    description: str
-    classes: tuple[str, ...]
+    description: str  # one line for lists
+    classes: tuple[str, ...]  # names, by their numbers
     remotes: tuple[Remote, ...]
-    places: tuple[str, ...]
-    counts: dict[str, int]
+    places: tuple[str, ...]  # what a folder may have instead of the files: folders or archives
+    counts: dict[str, int]  # images in each part
     labels: dict[str, str]
+    """SHA-256 of each part's labels as an IDX file, which tell sets apart whose files have the same
+    names; empty where names do."""
 
 
 # Sizes and SHA-256 of all files are those that TensorFlow Datasets keeps for them; torchvision's

@@ -32,31 +32,21 @@ _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard 
 
 @dataclass(frozen=True)
 class ImageCard(DataCard):
-    """What a run needs to know of its data without having it; kept as data.json.
+    """What a run needs to know of its data without having it; kept as data.json."""
 
-    Attributes:
-        classes: names; () for numeric targets.
-        channels: 1 (grey) or 3 (color).
-        image_size: height and width in pixels.
-        mean: of the training split's pixels in [0, 1], for each channel.
-        std: standard deviation likewise.
-        copies: test images that are pixel for pixel also in the training split; None when not
-            looked for.
-        labels: with several label columns, the classes of each; see `folders.FoundImages.labels`.
-        target_mean: of the training split's numeric targets; a network gives a number's distance
-            from it, in deviations.
-        target_std: standard deviation likewise.
-    """
-
-    classes: tuple[str, ...]
-    channels: int
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    classes: tuple[str, ...]  # names; () for numeric targets
+    channels: int  # 1 (grey) or 3 (color)
+    image_size: int  # height and width in pixels
+    mean: tuple[float, ...]  # of the training split's pixels in [0, 1], for each channel
+    std: tuple[float, ...]  # standard deviation likewise
     copies: int | None
+    """Test images that are pixel for pixel also in the training split; None when not looked for."""
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """With several label columns, the classes of each; see `folders.FoundImages.labels`."""
     target_mean: float = 0.0
-    target_std: float = 1.0
+    """Of the training split's numeric targets; a network gives a number's distance from it, in
+    deviations."""
+    target_std: float = 1.0  # standard deviation likewise
 
     def number(self, output: float) -> float:
         """Return the number that an output of a network stands for."""

@@ -51,12 +51,9 @@ class Torchvision:
     AutoAugment (Cubuk et al. 2019, arXiv:1805.09501; the one found for ImageNet), RandAugment
     (Cubuk et al. 2020, arXiv:1909.13719), TrivialAugment (Müller and Hutter 2021,
     arXiv:2103.10158; the wide one) and AugMix (Hendrycks et al. 2020, arXiv:1912.02781).
-
-    Attributes:
-        name: one of `common.options.config.POLICIES`.
     """
 
-    name: str
+    name: str  # one of `common.options.config.POLICIES`
 
     def __call__(self, image: Tensor, seed: int) -> Tensor:
         """Return the changed image; torch's generator then goes on as if nothing had drawn."""
@@ -74,13 +71,9 @@ class Torchvision:
 
 @dataclass(frozen=True)
 class Albumentations:
-    """A pipeline that `albumentations.save` wrote, read without running anything from it.
+    """A pipeline that `albumentations.save` wrote, read without running anything from it."""
 
-    Attributes:
-        path: a .json, .yaml or .yml file.
-    """
-
-    path: Path
+    path: Path  # a .json, .yaml or .yml file
 
     def __call__(self, image: Tensor, seed: int) -> Tensor:
         """Return the changed image.

@@ -51,21 +51,16 @@ class _Passing(Exception):
 class Remote:
     """A file to download.
 
-    Attributes:
-        url: where it is; https only.
-        sha256: hexadecimal SHA-256; its first 8 or more digits will do, as torchvision's weights
-            carry them in their names, but only the whole is proof against tampering.
-        size: bytes; more than this is never read.
-        name: of the file on the disk; the end of the URL's path by default.
-
     Raises:
         ValueError: the hash or the name cannot be one.
     """
 
-    url: str
+    url: str  # https only
     sha256: str
-    size: int
-    name: str = ""
+    """Hexadecimal SHA-256; its first 8 or more digits will do, as torchvision's weights carry them
+    in their names, but only the whole is proof against tampering."""
+    size: int  # bytes; more than this is never read
+    name: str = ""  # of the file on the disk; the end of the URL's path by default
 
     def __post_init__(self) -> None:
         name = self.name or PurePosixPath(unquote(urlsplit(self.url).path)).name

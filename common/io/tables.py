@@ -30,18 +30,13 @@ _Row = tuple[int, list[str] | str]
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of a file.
-
-    Attributes:
-        columns: the cells of each column that was asked for, in that order; in NFC, without the
-            white space around them.
-        lines: for each row the line of the file that it begins in, from 1 on.
-        skipped: ("file:line", reason) of each row that was left out.
-    """
+    """Columns of a file."""
 
     columns: tuple[list[str], ...]
-    lines: list[int]
-    skipped: tuple[tuple[str, str], ...]
+    """The cells of each column that was asked for, in that order; in NFC, without white space
+    around them."""
+    lines: list[int]  # for each row the line of the file that it begins in, from 1 on
+    skipped: tuple[tuple[str, str], ...]  # ("file:line", reason) of each row that was left out
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -1,4 +1,4 @@
-"""The network held against baselines on the same samples, with intervals."""
+"""The network compared with baselines on the same samples, with intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,38 +12,31 @@ from common.metrics.metrics import Array, Interval
 
 @dataclass(frozen=True)
 class MainMetric:
-    """The figure by which a network is held against baselines.
+    """The metric by which a network is compared with baselines.
 
-    Attributes:
-        name: as in metrics.json and history, such as `balanced_accuracy`.
-        label: the same for a person, with its unit where it has one.
-        statistics: what each sample adds to the figure, (N, ...), from (predictions, targets).
-        figure: the figure from the statistics of any rows.
-        larger_is_better: its direction.
-        interval: the 95 % interval of the figure from its statistics; a bootstrap when None.
-        block: neighboring rows that are drawn together, where they overlap in time.
-        classes: whether predictions are classes, right or wrong, to which McNemar's test applies.
-        resamples: of each bootstrap; fewer where the figure takes long.
-        decimals: with which it is shown.
+    ACCURACY.measure(predictions, targets)  # {"accuracy": 0.9, "accuracy_interval": [...]}
     """
 
-    name: str
-    label: str
+    name: str  # as in metrics.json and history, such as `balanced_accuracy`
+    label: str  # the same for a person, with its unit where it has one
     statistics: Callable[[Array, Array], Array]
-    figure: Callable[[Array], float]
+    """What each sample adds to the metric, (N, ...), from (predictions, targets)."""
+    compute: Callable[[Array], float]  # the metric from the statistics of any rows
     larger_is_better: bool = True
     interval: Callable[[Array], Interval] | None = None
-    block: int = 1
+    """The 95 % interval of the metric from its statistics; a bootstrap when None."""
+    block: int = 1  # neighboring rows that are drawn together, where they overlap in time
     classes: bool = False
-    resamples: int = 2000
-    decimals: int = 4
+    """Whether predictions are classes, right or wrong, to which McNemar's test applies."""
+    resamples: int = 2000  # of each bootstrap; fewer where the metric takes long
+    decimals: int = 4  # with which it is shown
 
     def text(self, value: float, sign: str = "") -> str:
-        """Write a value of the figure; with `+` for a sign, also that of positive ones."""
+        """Write a value of the metric; with `+` for a sign, also that of positive ones."""
         return "-" if value != value else f"{value:{sign}.{self.decimals}f}"
 
     def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
-        """Return the figure of some predictions, and under `NAME_interval` its interval."""
+        """Return the metric of some predictions, and under `NAME_interval` its interval."""
         return self._measured(self.statistics(predictions, targets))
 
     def compare(
@@ -60,7 +53,7 @@ class MainMetric:
             targets: what is true.
 
         Returns:
-            For each baseline its figure on the test split with the interval, the figure on
+            For each baseline its metric on the test split with the interval, the metric on
             validation, and the network's lead, positive where the network is better, with the
             interval of a paired bootstrap. Of classes also the p value of McNemar's test, and how
             many samples the network alone and the baseline alone get right.
@@ -72,7 +65,7 @@ class MainMetric:
             theirs = self.statistics(guesses["test"], targets["test"])
             validation = self.statistics(guesses["validation"], targets["validation"])
             lead = metrics.paired_difference(
-                lambda rows: sign * self.figure(rows),
+                lambda rows: sign * self.compute(rows),
                 mine,
                 theirs,
                 block=self.block,
@@ -80,7 +73,7 @@ class MainMetric:
             )
             found[name] = {
                 **self._measured(theirs),
-                f"validation_{self.name}": float(self.figure(validation)),
+                f"validation_{self.name}": float(self.compute(validation)),
                 "lead": lead.difference,
                 "lead_interval": [lead.low, lead.high],
             }
@@ -96,17 +89,17 @@ class MainMetric:
         return found
 
     def measure_runs(self, runs: Sequence[Array]) -> dict[str, Any]:
-        """Return the mean figure of runs that differ in their seeds, its interval, and of each run.
+        """Return the mean metric of runs that differ in their seeds, its interval, and of each run.
 
         Args:
             runs: the statistics of each.
         """
-        figures = [float(self.figure(rows)) for rows in runs]
-        interval = metrics.seeds_interval(runs, figure=self.figure, resamples=self.resamples)
+        each = [float(self.compute(rows)) for rows in runs]
+        interval = metrics.seeds_interval(runs, metric=self.compute, resamples=self.resamples)
         return {
-            self.name: float(np.mean(figures)),
+            self.name: float(np.mean(each)),
             f"{self.name}_interval": list(interval),
-            f"{self.name}_of_seeds": figures,
+            f"{self.name}_of_seeds": each,
         }
 
     def compare_runs(self, runs: Sequence[Array], others: Sequence[Array]) -> dict[str, Any]:
@@ -118,9 +111,9 @@ class MainMetric:
         """
         sign = 1 if self.larger_is_better else -1
 
-        ours, theirs = (np.array([self.figure(rows) for rows in each]) for each in (runs, others))
+        ours, theirs = (np.array([self.compute(rows) for rows in each]) for each in (runs, others))
         interval = metrics.seeds_interval(
-            runs, others, figure=self.figure, resamples=self.resamples
+            runs, others, metric=self.compute, resamples=self.resamples
         )
         ends = sorted(sign * end for end in interval)
         return {"difference": float(sign * (ours - theirs).mean()), "difference_interval": ends}
@@ -130,9 +123,9 @@ class MainMetric:
             low, high = self.interval(statistics)
         else:
             low, high = metrics.bootstrap(
-                self.figure, statistics, block=self.block, resamples=self.resamples
+                self.compute, statistics, block=self.block, resamples=self.resamples
             )
-        return {self.name: float(self.figure(statistics)), f"{self.name}_interval": [low, high]}
+        return {self.name: float(self.compute(statistics)), f"{self.name}_interval": [low, high]}
 
     def verdict(self, found: Mapping[str, Any], model: str) -> str:
         """Say in two sentences what came out, and whether the network beats the best baseline.
@@ -147,7 +140,7 @@ class MainMetric:
             f"{model} has a test {self.label} of {self.text(test[self.name])} "
             f"(95 % interval {self.text(low)} to {self.text(high)})."
         )
-        if not found["baselines"]:  # a member of a comparison is held against the others
+        if not found["baselines"]:  # a member of a comparison is compared with the others
             return figure
         best_name, best = min(found["baselines"].items(), key=lambda entry: entry[1]["lead"])
         low_lead, high_lead = best["lead_interval"]

@@ -1,8 +1,8 @@
-"""Figures from collected outputs, with intervals: one vocabulary for all labs.
+"""Metrics from collected outputs, with intervals: one vocabulary for all labs.
 
 Numpy arrays go in, floats come out. Conventions are scikit-learn's, and scikit-learn or scipy does
 the work where it has the function; both are imported inside the functions, so that importing this
-module costs no more than numpy. Figures lie in [0, 1] unless a docstring says otherwise.
+module costs no more than numpy. Metrics lie in [0, 1] unless a docstring says otherwise.
 
 Wrong input raises ValueError: no rows, different lengths, NaN or infinite values (the first such
 row is named), classes out of range.
@@ -32,7 +32,7 @@ class Reliability(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference of two figures with its interval."""
+    """A difference of two metrics with its interval."""
 
     difference: float
     low: float
@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 def classification(
     probabilities: Array, targets: Array, top: Sequence[int] = (5,)
 ) -> dict[str, float]:
-    """Return the figures of a single-label classifier.
+    """Return the metrics of a single-label classifier.
 
     - `accuracy`: of equal probabilities the first class is predicted, as argmax does. `f1_micro`
       is the same number (so are micro precision and recall) and stands under the name in which
@@ -175,8 +175,8 @@ def regression(predictions: Array, targets: Array) -> dict[str, float]:
     """Return `mae` and `rmse` in units of the targets, `mse` in their square, and `r2`.
 
     `r2` is at most 1 and may be negative. For constant targets it is scikit-learn's: 1 when every
-    prediction is exact, else 0; for a single row it is NaN. With columns, each figure but `rmse`
-    is the mean of the columns' figures; `rmse` is the root of `mse`.
+    prediction is exact, else 0; for a single row it is NaN. With columns, each metric but `rmse`
+    is the mean of the columns' metrics; `rmse` is the root of `mse`.
 
     Args:
         predictions: (N,) or (N, columns).
@@ -249,28 +249,28 @@ def wilson_of(right: Array) -> Interval:
 
 
 def mean(values: Array) -> float:
-    """Return the mean, as a figure to resample."""
+    """Return the mean, as a metric to resample."""
     return float(values.mean())
 
 
 def bootstrap(
-    figure: Callable[..., float],
+    metric: Callable[..., float],
     *arrays: Array,
     seed: int = 0,
     resamples: int = 2000,
     confidence: float = 0.95,
     block: int = 1,
 ) -> Interval:
-    """Return the percentile bootstrap interval of a figure (Efron and Tibshirani 1993, ch. 13).
+    """Return the percentile bootstrap interval of a metric (Efron and Tibshirani 1993, ch. 13).
 
-    Rows are drawn with replacement, the same rows from each array. `figure` runs once per
-    resample: where the figure is a mean, pass the rows' values and `np.mean`, which is fast. The
-    interval is NaN when the figure is NaN on a resample. Rows that follow each other in time and
+    Rows are drawn with replacement, the same rows from each array. `metric` runs once per
+    resample: where the metric is a mean, pass the rows' values and `np.mean`, which is fast. The
+    interval is NaN when the metric is NaN on a resample. Rows that follow each other in time and
     depend on their neighbors are drawn in blocks (the moving block bootstrap, Künsch 1989, "The
     jackknife and the bootstrap for general stationary observations").
 
     Args:
-        figure: called with the drawn rows of each array.
+        metric: called with the drawn rows of each array.
         arrays: at least one; the first dimension of each is N.
         seed: the same seed gives the same interval.
         resamples: how many times rows are drawn.
@@ -284,7 +284,7 @@ def bootstrap(
     (rows,) = lengths
     generator = np.random.default_rng(seed)
     draws = _draws(generator, rows, min(block, rows), resamples)
-    values = [figure(*(array[draw] for array in arrays)) for draw in draws]
+    values = [metric(*(array[draw] for array in arrays)) for draw in draws]
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
@@ -305,44 +305,31 @@ def _draws(generator: np.random.Generator, rows: int, block: int, times: int) ->
 
 
 def paired_difference(
-    figure: Callable[..., float],
+    metric: Callable[..., float],
     a: Array,
     b: Array,
     *shared: Array,
-    seed: int = 0,
     resamples: int = 2000,
-    confidence: float = 0.95,
     block: int = 1,
 ) -> Difference:
-    """Return figure(a, *shared) - figure(b, *shared) with its paired bootstrap interval.
+    """Return metric(a, *shared) - metric(b, *shared) with its paired bootstrap interval.
 
     For "is the network better than the baseline on these rows": an interval that holds 0 does not
     show a difference.
 
     Args:
-        figure: called with rows of a, or of b, and the same rows of each shared array.
+        metric: called with rows of a, or of b, and the same rows of each shared array.
         a: outputs of the one, first dimension N.
         b: outputs of the other on the same rows.
-        shared: what both are held against, such as the targets.
-        seed: as in `bootstrap`.
+        shared: what both are compared with, such as the targets.
         resamples: as in `bootstrap`.
-        confidence: as in `bootstrap`.
         block: as in `bootstrap`.
     """
 
     def difference(a: Array, b: Array, *shared: Array) -> float:
-        return float(figure(a, *shared) - figure(b, *shared))
+        return float(metric(a, *shared) - metric(b, *shared))
 
-    low, high = bootstrap(
-        difference,
-        a,
-        b,
-        *shared,
-        seed=seed,
-        resamples=resamples,
-        confidence=confidence,
-        block=block,
-    )
+    low, high = bootstrap(difference, a, b, *shared, resamples=resamples, block=block)
     return Difference(difference(a, b, *shared), low, high)
 
 
@@ -350,11 +337,11 @@ def seeds_interval(
     runs: Sequence[Array] | Array,
     others: Sequence[Array] | Array | None = None,
     *,
-    figure: Callable[[Array], float] = mean,
+    metric: Callable[[Array], float] = mean,
     seed: int = 0,
     resamples: int = 2000,
 ) -> Interval:
-    """Return the 95 % bootstrap interval of a figure's mean over runs, or of a difference of two.
+    """Return the 95 % bootstrap interval of a metric's mean over runs, or of a difference of two.
 
     Runs and samples are drawn independently with replacement (Owen 2007, "The pigeonhole
     bootstrap"), so the interval counts both which samples were there to test on and which seeds
@@ -365,26 +352,26 @@ def seeds_interval(
         runs: of each run its rows, (N, ...), such as whether it is right on each sample.
         others: the same of other runs with the same seeds, or of one run, on the same samples, if
             the difference from them is asked for; the same runs and samples are drawn of both.
-        figure: called with the drawn rows of a run; `mean`, the default, is fast.
+        metric: called with the drawn rows of a run; `mean`, the default, is fast.
         seed: the same seed gives the same interval.
         resamples: how many times runs and samples are drawn.
     """
     samples = len(runs[0])
-    if figure is mean:
+    if metric is mean:
         values = np.asarray(runs) - (0.0 if others is None else np.asarray(others))
 
     def measure(drawn: Array) -> Array:
-        if figure is mean:
+        if metric is mean:
             weights = np.bincount(drawn, minlength=samples) / samples
             return np.asarray(values @ weights)
-        figures = np.array([figure(rows[drawn]) for rows in runs])
-        return figures - (0.0 if others is None else [figure(rows[drawn]) for rows in others])
+        of_runs = np.array([metric(rows[drawn]) for rows in runs])
+        return of_runs - (0.0 if others is None else [metric(rows[drawn]) for rows in others])
 
     generator = np.random.default_rng(seed)
     means = np.empty(resamples)
     for number in range(resamples):
-        figures = measure(generator.integers(samples, size=samples))
-        means[number] = figures[generator.integers(len(figures), size=len(figures))].mean()
+        of_runs = measure(generator.integers(samples, size=samples))
+        means[number] = of_runs[generator.integers(len(of_runs), size=len(of_runs))].mean()
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 

@@ -25,8 +25,7 @@ _LONGEST = 40  # lines of code, or rows of a table, that are shown without a cli
 class Table(NamedTuple):
     """A table of texts."""
 
-    columns: Sequence[str]
-    """The headers."""
+    columns: Sequence[str]  # the headers
     rows: Sequence[Sequence[str]]
     """A text for each column; the first one names the row, the others stand to the right."""
 
@@ -51,36 +50,24 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """A section, shown in the order of its attributes; what is empty is left out.
+    """A section, shown in the order of its attributes; what is empty is left out."""
 
-    Attributes:
-        title: stands in the table of contents too.
-        text: plain text; an empty line parts paragraphs.
-        table: folded away when it is long.
-        pictures: (caption, PNG or the path of one); the caption is the alternative text too.
-        code: shown as it is (a command, a config); folded away when it is long.
-    """
-
-    title: str
-    text: str = ""
-    table: Table | None = None
+    title: str  # stands in the table of contents too
+    text: str = ""  # plain text; an empty line parts paragraphs
+    table: Table | None = None  # folded away when it is long
     pictures: Sequence[tuple[str, Path | bytes]] = ()
-    code: str = ""
+    """(caption, PNG or the path of one); the caption is the alternative text too."""
+    code: str = ""  # shown as it is (a command, a config); folded away when it is long
 
 
 class PictureSaver:
-    """Saves figures as PNG files of one folder, and hands them to the report.
-
-    Args:
-        folder: of the pictures.
-        prefix: of the files' names.
-    """
+    """Saves pictures as PNG files of one folder, with one prefix, and hands them to the report."""
 
     def __init__(self, folder: Path, prefix: str = ""):
         self._folder, self._prefix = folder, prefix
 
     def __call__(self, name: str, caption: str, figure: "Figure") -> tuple[str, Path]:
-        """Save a figure; returns what a section takes as a picture."""
+        """Save a picture; returns what a section takes."""
         from common.report import plots
 
         path = self._folder / f"{self._prefix}{name}.png"

@@ -63,13 +63,11 @@ _LETTER = 0.62  # width of a letter of DejaVu Sans, in units of its size
 
 
 class Bar(NamedTuple):
-    """One figure in `bars`."""
+    """One metric in `bars`."""
 
-    name: str
-    """Whose figure it is: the network, a baseline."""
+    name: str  # whose metric it is: the network, a baseline
     value: float
-    interval: tuple[float, float] | None = None
-    """Where the true value may lie, lowest and highest."""
+    interval: tuple[float, float] | None = None  # where the true value may lie, lowest and highest
 
 
 @contextlib.contextmanager

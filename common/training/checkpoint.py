@@ -39,22 +39,14 @@ class Stateful(Protocol):
 
 @dataclass
 class Position:
-    """Where a run stands; with the tensors of its parts this is all that a resume needs.
+    """Where a run stands; with the tensors of its parts this is all that a resume needs."""
 
-    Attributes:
-        epoch: epochs that are finished.
-        update: updates applied in the epoch that is not.
-        sums: for each part of the loss, the sum of weighted means and the sum of weights in that
-            epoch.
-        rows: the history, a row per finished epoch.
-        best: SHA-256 of the best weights, "" while there are none.
-    """
-
-    epoch: int = 0
-    update: int = 0
+    epoch: int = 0  # epochs that are finished
+    update: int = 0  # updates applied in the epoch that is not
     sums: dict[str, list[float]] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    best: str = ""
+    """For each part of the loss, the sum of weighted means and the sum of weights in that epoch."""
+    rows: list[Row] = field(default_factory=list)  # the history, a row per finished epoch
+    best: str = ""  # SHA-256 of the best weights, "" while there are none
 
 
 class Memory:

@@ -22,19 +22,14 @@ class Mixing:
     """Blends batches, each by one of the ways that are on.
 
     The share is drawn from Beta(alpha, alpha): 1 is uniform, and the smaller alpha, the more often
-    one image of a pair is nearly all there is.
-
-    At least one alpha is above 0.
-
-    Attributes:
-        mixup: alpha of mixup (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization",
-            equation 2); 0 for none.
-        cutmix: alpha of cutmix (Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong
-            Classifiers with Localizable Features", section 3); 0 for none.
+    one image of a pair is nearly all there is. At least one alpha is above 0; 0 is for none.
     """
 
     mixup: float = 0.0
+    """Alpha of mixup (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", eq. 2)."""
     cutmix: float = 0.0
+    """Alpha of cutmix (Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong
+    Classifiers with Localizable Features", section 3)."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
         """Return a blended batch, and the share of each image in it.

@@ -25,15 +25,10 @@ class Padded(NamedTuple):
 
 @dataclass(frozen=True)
 class Ragged:
-    """Sequences of unequal length, one after another in one tensor.
+    """Sequences of unequal length, one after another in one tensor."""
 
-    Attributes:
-        values: (total,) or (total, ...), of whole numbers or floats.
-        starts: (N + 1,) int64; sequence n is `values[starts[n] : starts[n + 1]]`, and may be empty.
-    """
-
-    values: Tensor
-    starts: Tensor
+    values: Tensor  # (total,) or (total, ...), of whole numbers or floats
+    starts: Tensor  # (N + 1,) int64; sequence n is values[starts[n] : starts[n + 1]], may be empty
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence[int] | Tensor]) -> Self:
@@ -46,11 +41,9 @@ class Ragged:
         return cls(torch.cat(full) if full else none, sizes.cumsum(0))
 
     def __len__(self) -> int:
-        """Return the number of sequences."""
         return len(self.starts) - 1
 
     def __getitem__(self, row: int) -> Tensor:
-        """Return one sequence."""
         return self.values[self.starts[row] : self.starts[row + 1]]
 
     @property

@@ -14,52 +14,33 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ModuleSummary:
-    """One module with figures of its own, without the modules inside it: rows add up to totals.
+    """One module with numbers of its own, without the modules inside it: rows add up to totals."""
 
-    Attributes:
-        name: path from the model, as in its state dict; empty for the model itself.
-        depth: 0 for the model, 1 for its children, and so on.
-        type: name of the class.
-        output_shape: of the first tensor that the last call returned, batch dimension included;
-            None where the module was not called (`nn.ModuleList`) or returned no tensor.
-        parameters: numbers in its parameters; a shared parameter counts where it comes first.
-        trainable_parameters: those of them that require a gradient.
-        multiply_adds: over all calls, for one sample; None where the module was not called.
-    """
-
-    name: str
-    depth: int
-    type: str
+    name: str  # path from the model, as in its state dict; empty for the model itself
+    depth: int  # 0 for the model, 1 for its children, and so on
+    type: str  # name of the class
     output_shape: Shape | None
-    parameters: int
-    trainable_parameters: int
-    multiply_adds: int | None
+    """Of the first tensor that the last call returned, batch dimension included; None where the
+    module was not called (`nn.ModuleList`) or returned no tensor."""
+    parameters: int  # numbers in its parameters; a shared parameter counts where it comes first
+    trainable_parameters: int  # those of them that require a gradient
+    multiply_adds: int | None  # over all calls, for one sample; None where it was not called
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A model's modules, parents before children, and totals in which everything counts once.
+    """A model's modules, parents before children, and totals in which everything counts once."""
 
-    Attributes:
-        rows: one per module; a module used in several places has one row, at the first.
-        parameters: numbers in all parameters.
-        trainable_parameters: those that require a gradient.
-        frozen_parameters: the others.
-        buffers: numbers in all buffers, such as the running means of batch norm.
-        multiply_adds: for one sample.
-        parameter_megabytes: size of the parameters in memory, in units of 10^6 bytes.
-    """
-
-    rows: tuple[ModuleSummary, ...]
-    parameters: int
-    trainable_parameters: int
-    frozen_parameters: int
-    buffers: int
-    multiply_adds: int
-    parameter_megabytes: float
+    rows: tuple[ModuleSummary, ...]  # a module used in several places has one, at the first
+    parameters: int  # numbers in all parameters
+    trainable_parameters: int  # those that require a gradient
+    frozen_parameters: int  # the others
+    buffers: int  # numbers in all buffers, such as the running means of batch norm
+    multiply_adds: int  # for one sample
+    parameter_megabytes: float  # size of the parameters in memory, in units of 10^6 bytes
 
     def folded(self, depth: int) -> "Summary":
-        """Return the modules down to a depth, the deepest with the figures of their inside."""
+        """Return the modules down to a depth, the deepest with the numbers of their inside."""
         rows: list[ModuleSummary] = []
         for row in self.rows:
             if row.depth <= depth:
@@ -89,7 +70,7 @@ def summarize(model: nn.Module, input_shape: Shape, *, meta: bool = True) -> Sum
     A copy without weights does it on the meta device: it takes no memory and no arithmetic, and the
     model itself keeps its mode, weights, hooks and device. Multiply-adds are those of convolutions,
     matrix products and attention, half of what `torch.utils.flop_counter` counts; element-wise
-    operations, normalization and pooling count as nothing, as in most published figures. Where a
+    operations, normalization and pooling count as nothing, as in most published numbers. Where a
     module uses a child's weights without calling the child, as `nn.MultiheadAttention` does, the
     work is its own.
 

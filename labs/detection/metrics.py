@@ -581,9 +581,9 @@ def gains(detections: Array, targets: Array) -> dict[str, float]:
     All detections count, whatever their score.
     """
     known = errors(detections, targets, -np.inf)
-    before = MAP50.figure(statistics(detections, targets))
+    before = MAP50.compute(statistics(detections, targets))
     return {
-        name: MAP50.figure(statistics(*_mended(detections, targets, known, name))) - before
+        name: MAP50.compute(statistics(*_mended(detections, targets, known, name))) - before
         for name in KINDS[1:]
     }
 

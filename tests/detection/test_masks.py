@@ -221,7 +221,7 @@ def reference(detections, targets, found, instances, classes=3):
 def test_map_of_masks_is_that_of_pycocotools(seed, ties, crowds):
     case = scene(seed, crowds=crowds, ties=ties)
     rows = metrics.statistics(*case[:2])
-    ours = [metrics.MASKS.figure(rows), metrics.MASKS50.figure(rows)]
+    ours = [metrics.MASKS.compute(rows), metrics.MASKS50.compute(rows)]
     np.testing.assert_allclose(ours, reference(*case), atol=1e-6)
     assert 0.03 < ours[0] < 0.9
 

@@ -114,7 +114,7 @@ def assert_reference(detections, targets, classes):
     np.testing.assert_allclose(list(given.values()), list(expected.values()), rtol=0, atol=1e-6)
     packed = metrics.statistics(detections, targets)
     for main_metric in (metrics.HEADLINE, metrics.MAP50):
-        figure = main_metric.figure(packed)
+        figure = main_metric.compute(packed)
         np.testing.assert_allclose(figure, expected[main_metric.name], rtol=0, atol=1e-9)
 
 
@@ -162,7 +162,7 @@ def test_the_headline_of_resampled_rows_is_that_of_resampled_images(seed):
     detections, targets = scene(seed, images=15, crowds=0.1)
     rows = np.random.default_rng(seed).integers(0, 15, 15)
     for main_metric in (metrics.HEADLINE, metrics.MAP50):
-        drawn = main_metric.figure(main_metric.statistics(detections, targets)[rows])
+        drawn = main_metric.compute(main_metric.statistics(detections, targets)[rows])
         expected = metrics.coco(detections[rows], targets[rows], 4)[main_metric.name]
         np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-9)
 

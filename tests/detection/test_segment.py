@@ -363,7 +363,7 @@ def test_the_baseline_finds_masks():
     assert detections.shape == (12, 100, 6 + 2)
     truth = Padded.of([images.boxes[row] for row in range(12)])
     rows = metrics.statistics(detections, filled(truth, 2).numpy())
-    assert metrics.MASKS.figure(rows) > 0.5
+    assert metrics.MASKS.compute(rows) > 0.5
 
 
 # --- commands -----------------------------------------------------------------------------------

@@ -38,13 +38,13 @@ def test_of_a_mean_and_of_any_figure_the_same_runs_and_items_are_drawn():
 
     for runs in ((ours,), (ours, theirs), (ours, theirs[:1])):
         fast = metrics.seeds_interval(*runs, resamples=200)
-        assert fast == pytest.approx(metrics.seeds_interval(*runs, figure=share, resamples=200))
+        assert fast == pytest.approx(metrics.seeds_interval(*runs, metric=share, resamples=200))
 
 
 def test_runs_of_any_metric_are_measured_and_compared_by_one_rule():
     ours = statistics(BALANCED_ACCURACY, (0.9, 0.8))
     found = BALANCED_ACCURACY.measure_runs(ours)
-    each = [BALANCED_ACCURACY.figure(rows) for rows in ours]
+    each = [BALANCED_ACCURACY.compute(rows) for rows in ours]
     assert found["balanced_accuracy_of_seeds"] == each
     assert found["balanced_accuracy"] == pytest.approx(np.mean(each))
     low, high = found["balanced_accuracy_interval"]

@@ -32,7 +32,7 @@ def test_chrf_of_any_rows_is_sacrebleus(pairs):
     for rows in ([0], [0, 0, 1], [2, 1]):
         sides = [[side[row] for row in rows] for side in pairs]
         expected = sacrebleu.corpus_chrf(sides[0], [sides[1]]).score
-        assert CHRF.figure(statistics[rows]) == pytest.approx(expected)
+        assert CHRF.compute(statistics[rows]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

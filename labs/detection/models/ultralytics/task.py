@@ -183,7 +183,7 @@ class SegmentationTask(UltralyticsTask):
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return COCO's figures of the boxes, and mAP of the masks."""
         rows = metrics.statistics(outputs["detections"].numpy(), outputs["targets"].numpy())
-        of_masks = {kind.name: kind.figure(rows) for kind in (metrics.MASKS, metrics.MASKS50)}
+        of_masks = {kind.name: kind.compute(rows) for kind in (metrics.MASKS, metrics.MASKS50)}
         return super().figures(outputs) | of_masks
 
 
