@@ -104,10 +104,10 @@ class TrainingConfig:
         None, "epochs without a better --monitor after which to stop", at_least=1
     )
     monitor: str | None = training_option(
-        None, "the figure that picks the best epoch, such as validation/accuracy"
+        None, "the metric that picks the best epoch, such as validation/accuracy"
     )
     mode: str = training_option(
-        "auto", "which way that figure is better", choices=("auto", "min", "max")
+        "auto", "which way that metric is better", choices=("auto", "min", "max")
     )
 
     seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
@@ -176,7 +176,7 @@ class ImageConfig(TrainingConfig):
     path_column: str = data_option("path", "column of a CSV that holds the image paths")
     label_column: tuple[str, ...] = data_option(
         ("label",),
-        "column of a CSV that holds the labels; several, with commas between, are told at once, "
+        "column of a CSV that holds the labels; several, with commas between, are learned at once, "
         "and the classes are their combinations",
     )
     image_size: int | None = data_option(

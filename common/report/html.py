@@ -85,16 +85,10 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
         sections: what follows.
     """
     template = load_template(Path(__file__).with_name("report.html.j2"))
-    page = {
-        "title": title,
-        "subtitle": subtitle,
-        "verdict": verdict,
-        "sections": sections,
-        "longest": _LONGEST,
-    }
-    html = template.render(page, font="")
+    page = {"title": title, "subtitle": subtitle, "verdict": verdict, "sections": sections}
+    html = template.render(page, font="", longest=_LONGEST)
     if font := korean_glyphs(html):
-        html = template.render(page, font=font)
+        html = template.render(page, font=font, longest=_LONGEST)
     return files.replace_surrogates(html)  # a command line may hold some
 
 

@@ -132,22 +132,22 @@ def save(figure: Figure, path: Path) -> None:
 def learning_curves(
     rows: Sequence[Row],
     best_epoch: int | None = None,
-    figure: str = "accuracy",
+    metric: str = "accuracy",
     label: str | None = None,
 ) -> Figure:
-    """Draw the loss, a validation figure and the learning rate over the epochs.
+    """Draw the loss, a metric and the learning rate over the epochs.
 
-    What the rows lack is left out: without validation there is no panel for its figure.
+    What the rows lack is left out: without validation there is no panel for its metric.
 
     Args:
         rows: the history: `epoch`, `learning_rate`, `train/loss`, `validation/loss`, ...
         best_epoch: is marked, when given.
-        figure: the validation figure to draw, such as `accuracy` or `mae`.
+        metric: the one to draw, such as `accuracy` or `mae`.
         label: what it is called; its name when not given.
     """
     panels = {
         "loss": ("train/loss", "validation/loss"),
-        label or figure: (f"train/{figure}", f"validation/{figure}"),
+        label or metric: (f"train/{metric}", f"validation/{metric}"),
         "learning rate": ("learning_rate",),
     }
     known = {name for row in rows for name, value in row.items() if value is not None}
@@ -156,9 +156,8 @@ def learning_curves(
         return message("No epochs yet.")
     heights = [1 if label == "learning rate" else 2 for label in panels]
     drawing = Figure(figsize=(_WIDTH, 0.5 + 1.15 * sum(heights)), layout="constrained")
-    all_axes = drawing.subplots(
-        len(panels), sharex=True, squeeze=False, height_ratios=heights
-    ).ravel()
+    grid = drawing.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)
+    all_axes = grid.ravel()
     for axes, (label, names) in zip(all_axes, panels.items(), strict=True):
         for name in names:
             if name in known:
@@ -204,12 +203,12 @@ def _mark_best(axes: Axes, best_epoch: int) -> None:
 
 @figure_style()
 def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str) -> Figure:
-    """Draw a figure over the epochs: a color for each of what is compared, a line for each seed.
+    """Draw a metric over the epochs: a color for each of what is compared, a line for each seed.
 
     Args:
         runs: the histories of the seeds, by what is compared.
-        name: the figure in a row, such as `validation/accuracy`.
-        label: what the figure is called.
+        name: the metric in a row, such as `validation/accuracy`.
+        label: what the metric is called.
     """
     many = len(runs) > _MOST_COLORS
     drawing = Figure(figsize=(_WIDTH, 6 if many else 4), layout="constrained")
@@ -235,11 +234,11 @@ def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str
 
 @figure_style()
 def bars(entries: Sequence[Bar], label: str, marked: int = 0) -> Figure:
-    """Draw figures as points, with whiskers for their intervals, one below the other.
+    """Draw metrics as points, with whiskers for their intervals, one below the other.
 
     Args:
-        entries: the network's, and what it is held against.
-        label: names the figure, with its unit.
+        entries: the network's, and those it is compared with.
+        label: names the metric, with its unit.
         marked: the place of the one that is colored; the first when not given.
     """
     names = [_wrapped(_broken(entry.name, _NAME), _NAME) for entry in entries]
@@ -256,14 +255,8 @@ def bars(entries: Sequence[Bar], label: str, marked: int = 0) -> Figure:
             axes.plot(interval, (place, place), color=color, linewidth=2, solid_capstyle="butt")
             axes.plot(interval, (place, place), "|", color=color, markersize=9, markeredgewidth=2)
         axes.plot(value, place, "o", color=color, markersize=7)
-        axes.text(
-            1.02,
-            place,
-            _with_interval(value, interval, decimals),
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            color="#222222",
-        )
+        text, beside = _with_interval(value, interval, decimals), axes.get_yaxis_transform()
+        axes.text(1.02, place, text, transform=beside, va="center", color="#222222")
     axes.set_yticks(places, ["\n".join(lines) for lines in names])
     axes.set_ylim(below[-1], -0.5)
     axes.margins(x=0.08)
@@ -369,9 +362,8 @@ def reliability(diagram: Reliability) -> Figure:
     above.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="accuracy (share that is right)")
     above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     edges = np.linspace(0, 1, len(diagram.counts) + 1)
-    below.bar(
-        edges[:-1], diagram.counts, width=np.diff(edges), align="edge", color=BLUE, ec="white"
-    )
+    widths = np.diff(edges)
+    below.bar(edges[:-1], diagram.counts, width=widths, align="edge", color=BLUE, ec="white")
     below.set(xlabel="confidence (probability of the predicted class)", ylabel="predictions")
     below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure

@@ -66,7 +66,7 @@ class Batches:
             not for a row; one with a `collate` makes batches of its items by that.
         batch_size: samples in an update. A last batch of one sample joins the batch before it,
             since batch normalisation cannot train on one.
-        training: shuffle anew each epoch, and hand random numbers to `prepare`.
+        training: shuffle in each epoch, and hand random numbers to `prepare`.
         micro_batch: samples computed at a time; the whole update when None.
         seed: names the order and the random numbers.
         prepare: applied to the first tensor of each batch.
@@ -74,8 +74,8 @@ class Batches:
         workers: processes that read a `Dataset`; 0 reads in this one.
         lengths: (N,), by which samples are put into batches; where there are sequences and it is
             None, of each sample its longest one.
-        weights: (N,), at least 0: in training, each of the N places of an epoch is drawn anew, a
-            sample as probable as its weight, in place of every sample once.
+        weights: (N,), at least 0: in training, each of the N places of an epoch is drawn by itself,
+            a sample as probable as its weight, in place of every sample once.
         repeats: numbers of samples that come once more in each epoch of training. Then only these
             repeats are given random numbers; the others are prepared as in evaluation. Not to be
             given with weights.
@@ -126,7 +126,6 @@ class Batches:
         return self._lengths.argsort(stable=True)
 
     def __len__(self) -> int:
-        """Return the number of updates in an epoch."""
         return len(self._spans)
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
@@ -195,7 +194,6 @@ class Repeated:
         self._batches, self._compute, self._seed = batches, compute, seed
 
     def __len__(self) -> int:
-        """Return the number of batches."""
         return len(self._batches)  # type: ignore[arg-type]
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
@@ -329,7 +327,7 @@ class _Loader:
 
 
 class _Given:
-    """A batch sampler over a list that is filled anew each epoch."""
+    """A batch sampler over a list that is filled again in each epoch."""
 
     def __init__(self, batches: list[list[Any]]):
         self._batches = batches

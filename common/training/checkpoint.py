@@ -115,17 +115,10 @@ class Checkpoints(Memory):
     def save(self, parts: Mapping[str, Stateful], position: Position) -> None:
         """Write a checkpoint and delete all but the two newest."""
         tensors: dict[str, Tensor] = {}
-        saved = {
-            "parts": {
-                name: _take_apart(part.state_dict(), name, tensors) for name, part in parts.items()
-            },
-            "position": asdict(position),
-        }
-        save(
-            self._folder / f"{position.epoch:06}-{position.update:08}.safetensors",
-            tensors,
-            json.dumps(saved),
-        )
+        states = {name: part.state_dict() for name, part in parts.items()}
+        apart = {name: _take_apart(state, name, tensors) for name, state in states.items()}
+        path = self._folder / f"{position.epoch:06}-{position.update:08}.safetensors"
+        save(path, tensors, json.dumps({"parts": apart, "position": asdict(position)}))
         for old in self._paths()[:-_KEPT]:
             old.unlink()
 
@@ -154,10 +147,8 @@ class Checkpoints(Memory):
             return
         try:
             best = load(self._best_path)
-            if (
-                best.sha256 != position.best
-                and json.loads(best.text)["row"]["epoch"] <= position.epoch
-            ):
+            other = best.sha256 != position.best
+            if other and json.loads(best.text)["row"]["epoch"] <= position.epoch:
                 raise RunError(f"{self._best_path} does not hold the best weights of this run")
         except RunError as error:
             again = self._best_path.with_name("config.toml")
@@ -258,9 +249,8 @@ def _take_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value
         return {_layout(value): name}
     if isinstance(value, Mapping):
-        return {
-            "items": [[key, _take_apart(v, f"{name}/{key}", tensors)] for key, v in value.items()]
-        }
+        items = [[key, _take_apart(v, f"{name}/{key}", tensors)] for key, v in value.items()]
+        return {"items": items}
     if isinstance(value, list | tuple):
         parts = [_take_apart(v, f"{name}/{index}", tensors) for index, v in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": parts}

@@ -145,9 +145,8 @@ class Compute:
     def adjust(self, found: Tensor) -> None:
         """Halve the loss scale after an overflow, double it after 2,000 good steps."""
         if self.scaling:
-            torch._amp_update_scale_(
-                self.scale, self._good_steps, found, _GROWTH, _BACKOFF, _INTERVAL
-            )
+            factors = _GROWTH, _BACKOFF, _INTERVAL
+            torch._amp_update_scale_(self.scale, self._good_steps, found, *factors)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the loss scale and its count of good steps."""
@@ -161,12 +160,8 @@ class Compute:
     def __str__(self) -> str:
         """Name the device and the precision for a person."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-        return " ".join(
-            filter(
-                None,
-                [str(self.device), name, f"({self.precision}-bit)".replace("bf16-bit", "bf16")],
-            )
-        )
+        bits = "bf16" if self.precision == "bf16" else f"{self.precision}-bit"
+        return " ".join(filter(None, (str(self.device), name, f"({bits})")))
 
 
 def set_threads(threads: int | None, multiply_adds: int) -> None:
@@ -229,10 +224,10 @@ def choose_precision(name: str, device: torch.device) -> str:
     Raises:
         ConfigError: the name is unknown, or the device does not have that precision in hardware.
     """
-    if name not in ("auto", *DTYPES):
-        raise ConfigError(f"--precision {name}: expected auto, {', '.join(DTYPES)}")
     if name == "auto":
         return _automatic_precision(device)
+    if name not in DTYPES:
+        raise ConfigError(f"--precision {name}: expected auto, {', '.join(DTYPES)}")
     if name == "bf16" and not has_bf16(device):
         raise ConfigError(
             f"--precision bf16: this {device.type} does not compute in bfloat16; use --precision 32"

@@ -107,7 +107,7 @@ def epochs(
     save_every: float = 60.0,
     show: Callable[[Progress], None] = lambda progress: None,
 ) -> Generator[Row]:
-    """Train, yielding one row of figures per epoch.
+    """Train, yielding one row of metrics per epoch.
 
     A run that is resumed from a checkpoint yields its finished epochs again first, so a caller that
     decides by the rows (to stop, to prune, to print) decides the same. Everything random is keyed
@@ -116,7 +116,7 @@ def epochs(
 
     Args:
         model: trains on the compute's device.
-        task: gives loss and figures.
+        task: gives loss and metrics.
         train: the training split.
         validation: the split that is evaluated after each epoch, with the averaged weights if there
             are any.
@@ -127,8 +127,8 @@ def epochs(
         average: follows the weights, and is then what is evaluated and kept as best.
         seed: for dropout and other noise; the order of the data has its own in `train`.
         compute: device and precision; the CPU in float32 when None.
-        monitor: the figure that picks the best epoch; the task's when None.
-        mode: `min` or `max`; by the figure's name when None.
+        monitor: the metric that picks the best epoch; the task's when None.
+        mode: `min` or `max`; by the metric's name when None.
         checkpoint: where to save and resume; in memory only when None.
         save_every: seconds between saves inside an epoch.
         show: called about twice a second with the progress.
@@ -137,7 +137,7 @@ def epochs(
         NonFiniteError: a loss or gradient became NaN or infinite; the weights are those before that
             step.
         Stopped: SIGINT or SIGTERM came, and the run was saved.
-        ConfigError: no epoch reports the monitored figure.
+        ConfigError: no epoch reports the monitored metric.
     """
     compute, checkpoint = compute or Compute(), checkpoint or Memory()
     monitor, mode = monitored(task, validation, monitor, mode)
@@ -228,19 +228,19 @@ def fit(
 ) -> list[Row]:
     """Train, stop early if asked, and leave the best epoch's weights in the model.
 
-    Where the figure that picks the best epoch was never a number, the last weights stay.
+    Where the metric that picks the best epoch was never a number, the last weights stay.
 
     Args:
         model: trains in place.
-        task: gives loss and figures.
+        task: gives loss and metrics.
         train: the training split.
         validation: the split that picks the best epoch; without it, the training loss does.
         optimizer: AdamW at 1e-3 when None.
         max_epochs: the epoch to stop after.
-        patience: epochs without a better figure after which to stop; None to go to the end.
+        patience: epochs without a better metric after which to stop; None to go to the end.
         on_epoch: called with each row, such as `print`.
-        monitor: the figure that picks the best epoch; the task's when None.
-        mode: `min` or `max`; by the figure's name when None.
+        monitor: the metric that picks the best epoch; the task's when None.
+        mode: `min` or `max`; by the metric's name when None.
         checkpoint: where to save and resume; in memory only when None.
         options: any other argument of `epochs`.
 
@@ -307,14 +307,14 @@ def evaluate(
     compute: Compute | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """Return the task's figures over a split; the arguments are those of `infer`."""
+    """Return the task's metrics over a split; the arguments are those of `infer`."""
     return task.figures(infer(model, task, split, compute, between))
 
 
 def monitored(
     task: Task, validation: object | None, monitor: str | None, mode: str | None
 ) -> tuple[str, str]:
-    """Return the figure that picks the best epoch and its direction, where they are not given."""
+    """Return the metric that picks the best epoch and its direction, where they are not given."""
     monitor = monitor or (task.monitor if validation is not None else "train/loss")
     return monitor, mode or better_direction(monitor)
 

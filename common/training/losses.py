@@ -147,9 +147,8 @@ def _problems(
     if not 0 <= gamma < float("inf"):
         problems.append(f"focal gamma: expected a finite number from 0, given {gamma}")
     if class_weights is not None and not ((class_weights > 0) & class_weights.isfinite()).all():
-        problems.append(
-            f"class weights: expected finite numbers above 0, given {class_weights.tolist()}"
-        )
+        given = class_weights.tolist()
+        problems.append(f"class weights: expected finite numbers above 0, given {given}")
     if name in ("mse", "mae") and (class_weights is not None or label_smoothing):
         problems.append(
             f"loss {name}: class weights and label smoothing are for classification; leave them out"

@@ -106,10 +106,8 @@ def parameter_groups(parameters: Iterable[Tensor], weight_decay: float) -> list[
     if not weight_decay:  # one group, since each costs a step a call of its kernel
         return [{"params": trained, "weight_decay": 0.0}]
     matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    decays = ((matrices, weight_decay), (vectors, 0.0))
+    groups = [{"params": params, "weight_decay": decay} for params, decay in decays]
     return [group for group in groups if group["params"]]
 
 
@@ -135,17 +133,10 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
     Embeddings and the last linear layer are left out (Jordan et al. 2024, "Muon: An optimizer for
     hidden layers in neural networks"); torch's Muon takes no convolution kernels.
     """
+    kinds = nn.Linear | nn.modules.conv._ConvNd | nn.Embedding
+    first = next((m for m in model.modules() if isinstance(m, kinds)), None)
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    layers = [
-        m
-        for m in model.modules()
-        if isinstance(m, nn.Linear | nn.modules.conv._ConvNd | nn.Embedding)
-    ]
-    return [
-        m.weight
-        for m in linears
-        if m.weight.requires_grad and m is not layers[0] and m is not linears[-1]
-    ]
+    return [m.weight for m in linears[:-1] if m.weight.requires_grad and m is not first]
 
 
 def step(optimizer: AnyOptimizer, found: Tensor) -> None:
@@ -241,8 +232,8 @@ def schedule(
         factor: as said for each name.
         every: `step` to move at each update, `epoch` to move at the first update of each epoch
             only.
-        monitor: the figure that `plateau` watches.
-        mode: `min` or `max`, the direction in which that figure is better.
+        monitor: the metric that `plateau` watches.
+        mode: `min` or `max`, the direction in which that metric is better.
     """
     warmup = min(warmup, epochs / 2)
     if name == "plateau":
@@ -346,17 +337,13 @@ def _prefilled(
 
 @torch.no_grad()
 def _step_and_restore(optimizer: torch.optim.Optimizer, found: Tensor) -> None:
-    parameters = [
-        p for group in optimizer.param_groups for p in group["params"] if p.grad is not None
-    ]
-    buffers = [
-        b for p in parameters for b in optimizer.state[p].values() if b.device == found.device
-    ]
-    tensors = [*parameters, *buffers]
+    parameters = with_gradients(optimizer)
+    buffers = [b for p in parameters for b in optimizer.state[p].values()]
+    tensors = [*parameters, *(b for b in buffers if b.device == found.device)]
     before = [tensor.clone() for tensor in tensors]
     bad = found > 0
-    for p in parameters:  # a buffer that the step makes anew has no value to go back to
-        p.grad.masked_fill_(bad, 0.0)
+    for p in parameters:  # a buffer that the step makes new has no value to go back to
+        p.grad.masked_fill_(bad, 0.0)  # type: ignore[union-attr]
     optimizer.step()
     for tensor, old in zip(tensors, before, strict=True):
         tensor.copy_(torch.where(bad, old, tensor))

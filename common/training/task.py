@@ -33,7 +33,7 @@ class Collects(Protocol):
 class Task(ABC):
     """What the loop cannot know about a job."""
 
-    monitor = "validation/loss"  # picks the best epoch, unless the user names another figure
+    monitor = "validation/loss"  # picks the best epoch, unless the user names another metric
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
@@ -45,7 +45,7 @@ class Task(ABC):
 
     @abstractmethod
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Turn what was collected from a whole split, on the CPU, into figures by name."""
+        """Turn what was collected from a whole split, on the CPU, into metrics by name."""
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Return how many items (samples, tokens, class weights) each part's mean is over.
@@ -61,11 +61,7 @@ class Task(ABC):
 
 
 class Answers:
-    """Collects what a model says of inputs alone.
-
-    Args:
-        finish: what becomes of its outputs, (B, ...) float32.
-    """
+    """Collects what a model says of inputs alone; `finish` changes its float32 outputs."""
 
     def __init__(self, finish: Callable[[Tensor], Tensor] = lambda outputs: outputs):
         self._finish = finish
@@ -83,7 +79,7 @@ class Classification(Task):
     Args:
         loss: mean loss from (logits, targets).
         class_weights: (C,), on the device, when the loss weighs classes.
-        monitor: the figure that picks the best epoch.
+        monitor: the metric that picks the best epoch.
         auxiliary: factor of the losses of auxiliary classifiers, when the model has any.
         mixing: blends the inputs in training; None to leave them.
     """
@@ -142,12 +138,11 @@ class Classification(Task):
         return {"outputs": model(inputs).float(), "targets": targets}
 
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Return the classification figures; `loss` is the plain cross-entropy, whatever trains."""
+        """Return a classifier's metrics; `loss` is the plain cross-entropy, whatever trains."""
         check_finite(outputs["outputs"])
-        figures = metrics.classification(
-            probabilities(outputs["outputs"]), outputs["targets"].numpy()
-        )
-        return {"loss": figures.pop("log_loss"), **figures}
+        answers, targets = probabilities(outputs["outputs"]), outputs["targets"].numpy()
+        found = metrics.classification(answers, targets)
+        return {"loss": found.pop("log_loss"), **found}
 
 
 def probabilities(logits: Tensor) -> Array:
@@ -156,7 +151,7 @@ def probabilities(logits: Tensor) -> Array:
 
 
 def check_finite(outputs: Tensor) -> None:
-    """Refuse outputs of which no figure can be made.
+    """Refuse outputs of which no metric can be made.
 
     Raises:
         NonFiniteError: one of them is NaN or infinite.

@@ -101,21 +101,12 @@ def match(
     missing = [k for k in own if k not in given and not k.endswith(_OPTIONAL)]
     unexpected = [k for k in given if k not in own]
     common = [k for k in given if k in own]
-    reshaped = [
-        f"{k} ({_shape(given[k])} for {_shape(own[k])})"
-        for k in common
-        if given[k].shape != own[k].shape
-    ]
-    problems = [
-        f"{len(names)} {kind}: {_list(names)}"
-        for kind, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", reshaped),
-        )
-        if names
-    ]
-    if problems:
+    differing = (k for k in common if given[k].shape != own[k].shape)
+    reshaped = [f"{k} ({_shape(given[k])} for {_shape(own[k])})" for k in differing]
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
+    if problems := [
+        f"{len(names)} {kind}: {_list(names)}" for kind, names in kinds.items() if names
+    ]:
         raise RunError(
             f"{source} is of another model, of {len(own)} tensors {len(own) - len(missing)} are "
             f"there; {'; '.join(problems)}; choose the --model and --image-size that it was made "
@@ -170,11 +161,8 @@ def _tensors(content: Any) -> dict[str, Tensor]:
         return {}
     nested = next((content[key] for key in _NESTED if isinstance(content.get(key), Mapping)), None)
     inside = content if nested is None else nested
-    found = {
-        name: value
-        for name, value in inside.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
+    named = ((k, v) for k, v in inside.items() if isinstance(k, str) and isinstance(v, Tensor))
+    found = dict(named)
     if found and all(name.startswith(_PREFIX) for name in found):
         return {name.removeprefix(_PREFIX): value for name, value in found.items()}
     return found

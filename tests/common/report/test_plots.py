@@ -158,9 +158,9 @@ def test_learning_curves_of_another_figure_and_with_gaps():
         row | {"validation/mae": value}
         for row, value in zip(history(3), (3.0, None, 1.0), strict=True)
     ]
-    panel = plots.learning_curves(rows, figure="mae").axes[1]
+    panel = plots.learning_curves(rows, metric="mae").axes[1]
     assert panel.get_ylabel() == "mae"
-    labelled = plots.learning_curves(rows, figure="mae", label="mean absolute error").axes[1]
+    labelled = plots.learning_curves(rows, metric="mae", label="mean absolute error").axes[1]
     assert labelled.get_ylabel() == "mean absolute error"
     assert panel.lines[0].get_ydata() == pytest.approx([3, np.nan, 1], nan_ok=True)
 
