@@ -1,4 +1,4 @@
-"""What an autoencoder is held against: PCA, and for denoising the classic filters."""
+"""What an autoencoder is compared with: PCA, and for denoising the classic filters."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -95,7 +95,7 @@ class AutoencoderConfig(ImageConfig):
         if self.without and self.model == "conditional-vae":
             yield TOLD
         yield from [
-            f"--augment {spec}: would leave less of an image than it is held against; give affine "
+            f"--augment {spec}: would leave less of an image than it is compared with; give affine "
             "for changes of place"
             for spec in self.augment
             if spec.partition(":")[0] == "crop"

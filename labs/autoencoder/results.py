@@ -1,4 +1,4 @@
-"""The figures by which autoencoders are held against baselines; both from errors of images.
+"""The metrics by which autoencoders are compared with baselines; both from errors of images.
 
 Predictions are errors here: of each image the mean over its pixels of the squared difference,
 between [0, 1] images.

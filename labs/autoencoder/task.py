@@ -33,6 +33,7 @@ from labs.autoencoder.names import VARIATIONAL
 from labs.autoencoder.noise import Noise, parse
 
 _TINY = 1e-12  # mean square of a latent that is never active
+_CODES = {"sparse": "relu", "contractive": "sigmoid"}  # latents that can be 0, or are in (0, 1)
 
 
 class Reconstruction(Task):
@@ -262,13 +263,8 @@ def build_model(config: AutoencoderConfig, card: ImageCard) -> Autoencoder:
         latent_size=config.latent_size,
         depth=config.depth,
         width=config.width,
-        code=_code(config),
+        code=_CODES.get(config.model, "none"),
     )
-
-
-def _code(config: AutoencoderConfig) -> str:
-    """Return the activation of the latents: zeros of sparse ones, contractive ones in (0, 1)."""
-    return {"sparse": "relu", "contractive": "sigmoid"}.get(config.model, "none")
 
 
 def build_task(config: AutoencoderConfig) -> Reconstruction:

@@ -176,7 +176,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say which classes go unnoticed and why, and how often the network beats the baselines."""
     missed = [
-        row for row in rows if anomalies.unnoticed(row["recall_interval"][0], row["false_alarms"])
+        row
+        for row in rows
+        if anomalies.is_unnoticed(row["recall_interval"][0], row["false_alarms"])
     ]
     (better, worse), (nearer, farther) = (
         _leads(rows, prefix) for prefix in ("pca_", "nearest_pixels_")

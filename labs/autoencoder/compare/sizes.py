@@ -17,7 +17,7 @@ from labs.autoencoder.compare.config import SWEPT, SweepConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.results import share, share_text
 from labs.autoencoder.views import probe, representations
-from labs.autoencoder.views.material import Material, sampled
+from labs.autoencoder.views.material import Material, choose_rows
 
 _MOST_PROBED = 10_000  # training images of a probe
 
@@ -119,7 +119,7 @@ def _probes(materials: Sequence[Material]) -> dict[str, Any]:
     """Hold linear probes on the latents against one on as many PCA components."""
     first = materials[0]
     rows = {
-        "train": sampled(first["train"], _MOST_PROBED),
+        "train": choose_rows(first["train"], _MOST_PROBED),
         "validation": np.arange(len(first["validation"])),
         "test": np.arange(len(first["test"])),
     }

@@ -183,7 +183,7 @@ def _row(name: str, kind: str, errors: Array, above: float) -> dict[str, Any]:
 
 
 def scores(material: Material) -> dict[str, Score]:
-    """Return the network's reconstruction error, and all that it is held against.
+    """Return the network's reconstruction error, and all that it is compared with.
 
     Those of `simple_scores`, and the distance to the nearest training image in the latent space.
     """
@@ -205,7 +205,8 @@ def simple_scores(material: Material) -> dict[str, Score]:
     if "anomalies" not in material.splits:
         raise ConfigError(
             "anomalies are images of classes that training never saw, and this run saw all; "
-            f"train one with --without, such as --without {_example(material)}"
+            "train one with --without, such as --without "
+            + ("CLASS", *material.job.card.classes)[-1]
         )
     pca = material.pca
     known = pixel_rows(material.splits["train"].select(_sample(material)), 32)
@@ -224,10 +225,6 @@ def simple_scores(material: Material) -> dict[str, Score]:
 def _sample(material: Material) -> Tensor:
     """Return the rows of the training images that the nearest one is looked for among."""
     return sample_rows(material.splits["train"].targets, _KNOWN, seed=0)
-
-
-def _example(material: Material) -> str:
-    return next(iter(material.job.card.classes[-1:]), "CLASS")
 
 
 def _each(material: Material, score: Any) -> Score:
@@ -304,7 +301,7 @@ def view(material: Material, *, false_alarms: float = FALSE_ALARMS) -> View:
     return View(section, said, records, figures)
 
 
-def unnoticed(detected_from: float, false_alarms: float) -> bool:
+def is_unnoticed(detected_from: float, false_alarms: float) -> bool:
     """Say whether a class left out is not shown to raise more alarms than normal images do.
 
     `detected_from` is the lower end of the interval of the share of its images that is detected.
@@ -326,7 +323,7 @@ def verdict(
     low, high = ranked[best]["auroc_lead_interval"]
     left_out = [row for row in records if row["in training"] == "left out"]
     return (
-        f"An anomaly has a larger reconstruction error than a normal image with a chance of "
+        f"An anomaly has a larger reconstruction error than a normal image with a probability of "
         f"{_with_interval(network, 'auroc')} (AUROC; 0.5 is a coin). The best of the simpler "
         f"scores, {best}, has {ranked[best]['auroc']:.4f}; the network's lead over it is "
         f"{lead_text(ranked[best]['auroc_lead'], (low, high))}, so the network "
@@ -347,7 +344,7 @@ def _on_classes(left_out: Sequence[Mapping[str, Any]], false_alarms: float) -> s
     missed = ", ".join(
         f"{row['class']} ({row['flagged']:.0%} flagged, AUROC {row['AUROC']:.4f})"
         for row in left_out
-        if unnoticed(row["from"], false_alarms)
+        if is_unnoticed(row["from"], false_alarms)
     )
     if missed:
         return (

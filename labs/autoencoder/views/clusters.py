@@ -1,4 +1,4 @@
-"""Clusters of the latents, found without classes, and held against them.
+"""Clusters of the latents, found without classes, and compared with them.
 
 k-means (Lloyd 1982, "Least squares quantization in PCM") finds the clusters on the training split;
 test images belong to the cluster of the nearest center.
@@ -17,23 +17,11 @@ from common.metrics.metrics import Array, Interval, bootstrap
 from common.report.html import Section, Table
 from common.report.plots import short
 from labs.autoencoder.job import to_uint8
-from labs.autoencoder.views.material import Material, View, sampled
+from labs.autoencoder.views import representations as spaces
+from labs.autoencoder.views.material import Material, View, choose_rows
 from labs.autoencoder.views.plots import cluster_plots, traversal_plots
-from labs.autoencoder.views.plots.retrieval_plots import framed
-from labs.autoencoder.views.representations import (
-    ABOUT,
-    LATENTS,
-    PCA,
-    PIXELS,
-    class_names,
-    compare,
-    flat,
-    judgment,
-    lead_text,
-    record,
-    told,
-    vectors,
-)
+from labs.autoencoder.views.plots.retrieval_plots import frame
+from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA, PIXELS
 
 _MOST = 10_000  # images that clusters are found in, or measured on
 _SILHOUETTE = 2000  # images of which the silhouette looks at all pairs
@@ -72,7 +60,7 @@ def assign(material: Material, latents: Array, clusters: int | None = None, seed
         ConfigError: the data has no classes and the number of clusters is not given, or there are
             more clusters than training images.
     """
-    rows = sampled(material["train"], _MOST)
+    rows = choose_rows(material["train"], _MOST)
     number = _classes(material) if clusters is None else clusters
     model = fit(material["train"].latents[rows], number, seed)
     return np.asarray(model.predict(latents))
@@ -179,20 +167,19 @@ def view(material: Material, clusters: int | None = None, seed: int = 0) -> View
         ConfigError: the data has no classes, or there are more clusters than training images.
         DataError: all training images are of one class.
     """
-    names = class_names(material, "holding clusters against classes")
+    names = spaces.class_names(material, "comparing clusters with classes")
     number = _classes(material) if clusters is None else clusters
     shape = (number, len(names))
-    found_in, rows = sampled(material["train"], _MOST), sampled(material["test"], _MOST)
-    train, test = vectors(material, "train", found_in), vectors(material, "test", rows)
+    found_in, rows = choose_rows(material["train"], _MOST), choose_rows(material["test"], _MOST)
+    train = spaces.vectors(material, "train", found_in)
+    test = spaces.vectors(material, "test", rows)
     classes = material["test"].classes[rows]
     models = {space: fit(each, number, seed) for space, each in train.items()}
     found = {space: np.asarray(model.predict(test[space])) for space, model in models.items()}
     records, figures, verdict = _summarize(found, classes, shape)
     silhouettes = {space: silhouette(test[space], each) for space, each in found.items()}
-    records += [
-        {"figure": "silhouette", "space": space, **record("value", (value, None, None), None)}
-        for space, value in silhouettes.items()
-    ]
+    known = {space: (value, None, None) for space, value in silhouettes.items()}
+    records += spaces.list_records("silhouette", known, {})
     figures |= {f"{space.lower()}_silhouette": value for space, value in silhouettes.items()}
 
     model = models[LATENTS]
@@ -226,7 +213,7 @@ def view(material: Material, clusters: int | None = None, seed: int = 0) -> View
         "The silhouette asks how far apart clusters are in their own space, without classes; "
         f"spaces of few dimensions have an easier time. {ABOUT} Intervals are bootstraps over the "
         "test images, paired ones for the leads; they do not cover that other starts of k-means "
-        f"give other clusters.{told(material)}"
+        f"give other clusters.{spaces.warn_if_told(material)}"
     )
     section = Section("Clusters", f"{verdict}\n\n{text}", Table.of(records), pictures)
     return View(section, verdict, records, figures)
@@ -241,18 +228,15 @@ def _summarize(
     figures: dict[str, float | None] = {}
     verdict = ""
     for name, (label, figure) in FIGURES.items():
-        values, leads = compare(_of_pairs(figure, shape), pairs, resample=centered_bootstrap)
-        records += [
-            {"figure": label, "space": space, **record("value", values[space], leads.get(space))}
-            for space in values
-        ]
-        figures |= flat(name, values, leads)
+        values, leads = spaces.compare(_of_pairs(figure, shape), pairs, resample=centered_bootstrap)
+        records += spaces.list_records(label, values, leads)
+        figures |= spaces.flat(name, values, leads)
         if name == "ari":
             verdict = (
                 f"With {shape[0]} clusters the {label} is {values[LATENTS][0]:.4f} among the "
                 f"latents, {values[PCA][0]:.4f} among PCA's components and "
                 f"{values[PIXELS][0]:.4f} among pixels. Latents minus PCA is "
-                f"{lead_text(leads[PCA])}: {judgment(leads[PCA])}."
+                f"{spaces.lead_text(leads[PCA])}: {spaces.judge_lead(leads[PCA])}."
             )
     return records, figures, verdict
 
@@ -279,7 +263,7 @@ def _draw(
         near = rows[inside[distances[inside, cluster].argsort(kind="stable")[:_SHOWN]]]
         marked = np.append(False, test.classes[near] != mostly[cluster])
         images = [center, *(test.images([row])[0] for row in near.tolist())]
-        strips.append(framed(torch.stack(images), marked))
+        strips.append(frame(torch.stack(images), marked))
         name = short(job.card.classes[mostly[cluster]], _LABEL)
         labels.append(f"cluster {cluster}\n{name}")
     return traversal_plots.rows(strips, labels, ["center"])

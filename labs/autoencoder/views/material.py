@@ -204,7 +204,7 @@ def _of_report(material: Material) -> list[str]:
     ]
 
 
-def sampled(encoded: Encoded, number: int, seed: int = 0) -> Array:
+def choose_rows(encoded: Encoded, number: int, seed: int = 0) -> Array:
     """Return rows of at most `number` images, as many of each class as there are, in order."""
     rows: Array = sample_rows(encoded.split.targets, number, seed).sort().values.numpy()
     return rows

@@ -120,7 +120,7 @@ def _parts(
     beta = config.divergence_weight
     if config.loss == "bce":
         reconstruction = error
-        kind = "the cross-entropy of the pixels, with greys as chances to be white"
+        kind = "the cross-entropy of the pixels, with greys as probabilities of white"
     elif beta == 0:
         return {"KL": kl}, "With --beta 0 no likelihood belongs to the loss, so there is no bound."
     elif config.loss == "mse":

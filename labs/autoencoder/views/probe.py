@@ -12,20 +12,9 @@ from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.report.html import Section, Table
 from common.report.plots import Bar, bars
-from labs.autoencoder.views.material import Material, View, sampled
-from labs.autoencoder.views.representations import (
-    ABOUT,
-    LATENTS,
-    PCA,
-    class_names,
-    compare,
-    flat,
-    judgment,
-    lead_text,
-    record,
-    told,
-    vectors,
-)
+from labs.autoencoder.views import representations as spaces
+from labs.autoencoder.views.material import Material, View, choose_rows
+from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA
 
 STRENGTHS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: a small one is a strong penalty
 _MOST = 10_000  # training images
@@ -77,13 +66,13 @@ def view(material: Material) -> View:
         ConfigError: the data has no classes.
         DataError: the training images are all of one class.
     """
-    class_names(material, "a probe")
+    spaces.class_names(material, "a probe")
     rows = {
-        "train": sampled(material["train"], _MOST),
+        "train": choose_rows(material["train"], _MOST),
         "validation": np.arange(len(material["validation"])),
         "test": np.arange(len(material["test"])),
     }
-    data = {split: vectors(material, split, chosen) for split, chosen in rows.items()}
+    data = {split: spaces.vectors(material, split, chosen) for split, chosen in rows.items()}
     classes = {split: material[split].classes[chosen] for split, chosen in rows.items()}
     models = {
         space: fit(train, classes["train"], data["validation"][space], classes["validation"])
@@ -93,14 +82,14 @@ def view(material: Material) -> View:
         space: model.predict(data["test"][space]) == classes["test"]
         for space, model in models.items()
     }
-    values, leads = compare(metrics.mean, right, interval=metrics.wilson_of)
+    values, leads = spaces.compare(metrics.mean, right, interval=metrics.wilson_of)
     p_values = {space: metrics.mcnemar(right[LATENTS], right[space]) for space in leads}
     records = [
         {
             "space": space,
             "numbers": data["test"][space].shape[1],
             "C": f"{model[-1].C:g}",
-            **record("accuracy", values[space], leads.get(space)),
+            **spaces.record("accuracy", values[space], leads.get(space)),
             "McNemar's p": p_values.get(space),
         }
         for space, model in models.items()
@@ -109,8 +98,8 @@ def view(material: Material) -> View:
     verdict = (
         f"A linear probe on the latents is right on {values[LATENTS][0]:.1%} of the test images, "
         f"one on {data['test'][PCA].shape[1]} PCA components on {values[PCA][0]:.1%}. Latents "
-        f"minus PCA is {lead_text(leads[PCA])}, McNemar's p = {p_values[PCA]:.2g}: "
-        f"{judgment(leads[PCA], p_values[PCA])}."
+        f"minus PCA is {spaces.lead_text(leads[PCA])}, McNemar's p = {p_values[PCA]:.2g}: "
+        f"{spaces.judge_lead(leads[PCA], p_values[PCA])}."
     )
     text = (
         "A linear probe is a logistic regression that sees nothing of an image but its vector: "
@@ -120,7 +109,7 @@ def view(material: Material) -> View:
         f"{ABOUT} Always the most frequent class would be right on {majority:.1%}. Accuracies have "
         "Wilson intervals; that of the lead is a paired bootstrap, p is of McNemar's exact test, "
         "and a difference is shown where the interval leaves out 0 and p is below 0.05."
-        f"{told(material)}"
+        f"{spaces.warn_if_told(material)}"
     )
     entries = [Bar(name, value, (low, high)) for name, (value, low, high) in values.items()]
     picture = material.save_picture(
@@ -129,7 +118,7 @@ def view(material: Material) -> View:
         bars(entries, "test accuracy"),
     )
     figures = {
-        **flat("accuracy", values, leads),
+        **spaces.flat("accuracy", values, leads),
         **{f"mcnemar_p_{space.lower()}": p for space, p in p_values.items()},
         "majority_accuracy": majority,
     }

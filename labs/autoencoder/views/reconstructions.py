@@ -9,7 +9,7 @@ from common.options.terminal import figure_text
 from common.report.html import Section, Table
 from common.report.plots import short
 from labs.autoencoder import plots
-from labs.autoencoder.views.material import Encoded, Material, View, sampled
+from labs.autoencoder.views.material import Encoded, Material, View, choose_rows
 
 _SHOWN = 24
 
@@ -18,7 +18,7 @@ def view(material: Material, split: str = "test", count: int = _SHOWN) -> View:
     """Show inputs and outputs of a split: `count` at random, the best and the worst."""
     encoded = material[split]
     order = np.argsort(encoded.errors, kind="stable")
-    some = sampled(encoded, count, material.job.config.seed)[:count]
+    some = choose_rows(encoded, count, material.job.config.seed)[:count]
     pictures = [
         _picture(material, encoded, rows, f"reconstructions_{name}", caption)
         for rows, name, caption in (

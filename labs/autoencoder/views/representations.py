@@ -1,6 +1,7 @@
-"""The spaces in which images are compared: latents, and what they are held against."""
+"""The spaces in which images are compared: latents, and what they are compared with."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,6 +95,18 @@ def record(
     }
 
 
+def list_records(
+    label: str,
+    values: Mapping[str, tuple[float | None, ...]],
+    leads: Mapping[str, Difference],
+) -> list[dict[str, Any]]:
+    """Return the rows of a table for a metric of each space; see `record`."""
+    return [
+        {"figure": label, "space": space, **record("value", value, leads.get(space))}
+        for space, value in values.items()
+    ]
+
+
 def flat(
     name: str,
     values: Mapping[str, tuple[float, float, float]],
@@ -111,7 +124,7 @@ def flat(
     }
 
 
-def judgment(lead: Difference, p: float = 0.0) -> str:
+def judge_lead(lead: Difference, p: float = 0.0) -> str:
     """Say whether a lead is shown, by its interval and the p value of a test, if there is one.
 
     Of few images an interval from a bootstrap alone is too narrow.
@@ -126,7 +139,7 @@ def lead_text(lead: Difference) -> str:
     return f"{lead.difference:+.4f} (95 % interval {lead.low:+.4f} to {lead.high:+.4f})"
 
 
-def told(material: Material) -> str:
+def warn_if_told(material: Material) -> str:
     """Return a warning where the encoder is told the class, else an empty text."""
     if not material.job.model.conditional:
         return ""

@@ -21,24 +21,12 @@ from common.report.html import Section, Table
 from common.report.plots import short
 from common.suggest import suggest
 from labs.autoencoder.views import image_references
+from labs.autoencoder.views import representations as spaces
 from labs.autoencoder.views.image_references import Referred
-from labs.autoencoder.views.material import Material, View, sampled
+from labs.autoencoder.views.material import Material, View, choose_rows
 from labs.autoencoder.views.plots import traversal_plots
-from labs.autoencoder.views.plots.retrieval_plots import framed
-from labs.autoencoder.views.representations import (
-    ABOUT,
-    LATENTS,
-    PCA,
-    PIXELS,
-    class_names,
-    compare,
-    flat,
-    judgment,
-    lead_text,
-    record,
-    told,
-    vectors,
-)
+from labs.autoencoder.views.plots.retrieval_plots import frame
+from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA, PIXELS
 
 METRICS = ("euclidean", "cosine")
 FIGURES = {"map": "MAP", "mrr": "MRR", "ndcg10": "NDCG@10"}
@@ -138,15 +126,15 @@ def view(
         ConfigError: the data has no classes, or there is no such row or metric.
         DataError: there is no such file, or all training images are of one class.
     """
-    names = class_names(material, "retrieval")
+    names = spaces.class_names(material, "retrieval")
     test, train = material["test"], material["train"]
-    asked, items = sampled(test, _QUERIES), sampled(train, _COLLECTION)
-    collection = vectors(material, "train", items)
+    asked, items = choose_rows(test, _QUERIES), choose_rows(train, _COLLECTION)
+    collection = spaces.vectors(material, "train", items)
     found = {
         space: retrieval(
             queries, test.classes[asked], collection[space], train.classes[items], metric
         )
-        for space, queries in vectors(material, "test", asked).items()
+        for space, queries in spaces.vectors(material, "test", asked).items()
     }
     summary, figures, verdict = _summarize(found)
     pictures, records = [], summary
@@ -171,7 +159,7 @@ def view(
         "before the others (in random order it is about "
         f"{chance:.2f}), MRR how far down the first of them is, NDCG@10 how many of the first ten "
         f"are of the class. {ABOUT} Intervals are bootstraps over the queries, paired ones for the "
-        f"leads.{told(material)}"
+        f"leads.{spaces.warn_if_told(material)}"
     )
     section = Section("Neighbors", f"{verdict}\n\n{text}", Table.of(summary), pictures)
     return View(section, verdict, records, {**figures, "chance_map": float(chance)})
@@ -185,18 +173,15 @@ def _summarize(
     figures: dict[str, float] = {}
     sentences: list[str] = []
     for column, (name, label) in enumerate(FIGURES.items()):
-        values, leads = compare(
+        values, leads = spaces.compare(
             metrics.mean, {space: each[:, column] for space, each in found.items()}
         )
-        records += [
-            {"figure": label, "space": space, **record("value", values[space], leads.get(space))}
-            for space in values
-        ]
-        figures |= flat(name, values, leads)
+        records += spaces.list_records(label, values, leads)
+        figures |= spaces.flat(name, values, leads)
         if not sentences:
             sentences = [
-                f"The {label} of latents minus that of {space} is {lead_text(lead)}: "
-                f"{judgment(lead)}."
+                f"The {label} of latents minus that of {space} is {spaces.lead_text(lead)}: "
+                f"{spaces.judge_lead(lead)}."
                 for space, lead in leads.items()
             ]
             sentences.insert(
@@ -260,7 +245,7 @@ def _draw(material: Material, queries: Referred, near: Mapping[str, Neighbors]) 
         for space, (rows, _) in near.items():
             wrong = known & (train.classes[rows[row]] != int(number))
             found = train.images(rows[row].tolist())
-            strips.append(framed(torch.cat([image[None], found]), np.append(False, wrong)))
+            strips.append(frame(torch.cat([image[None], found]), np.append(False, wrong)))
             labels.append(f"{short(title, _LABEL)}\n{space}")
     headers = ["query", *(f"{rank}." for rank in range(1, strips[0].shape[0]))]
     return traversal_plots.rows(strips, labels, headers, together=len(near))

@@ -1,4 +1,4 @@
-"""Samples from the prior of a VAE, held against real images: neither copies of them nor noise."""
+"""Samples from the prior of a VAE, compared with real images: neither copies of them nor noise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from labs.autoencoder.views.plots import traversal_plots
 from labs.autoencoder.views.training_distance import Nearest, TrainingImages, flat
 from labs.autoencoder.views.traversals import Judged
 
-_MEASURED = 500  # samples that are held against real images, beside those that are shown
+_MEASURED = 500  # samples that are compared with real images, beside those that are shown
 _ACROSS = 10  # samples in a row
 _RESAMPLES = 1000
 _HEEDED = 0.8  # share of the test images' accuracy below which samples are not as they were wished
@@ -39,11 +39,9 @@ def view(material: Material, count: int = 64, seed: int = 0, classes: Sequence[s
     each = max(1, count // len(wished)) if wished else count
     told = torch.tensor(wished).repeat_interleave(each) if wished else None
     pictures = draw(job, each * max(1, len(wished)), seed, told)
-    drawn = [
-        material.save_picture(
-            "sample", _caption(job, seed), _samples_figure(job, pictures, wished, each)
-        )
-    ]
+    rows = ", a row for each class" if job.model.conditional else ""
+    caption = f"Samples from the prior (seed {seed}){rows}."
+    drawn = [material.save_picture("sample", caption, _samples_figure(job, pictures, wished, each))]
     known = TrainingImages(material)
     measured = None
     if wished:
@@ -113,11 +111,6 @@ def _wished(material: Material, classes: Sequence[str]) -> list[int]:
     return [job.card.classes.index(name) for name in classes or names]
 
 
-def _caption(job: Compression, seed: int) -> str:
-    rows = ", a row for each class" if job.model.conditional else ""
-    return f"Samples from the prior (seed {seed}){rows}."
-
-
 def _samples_figure(job: Compression, pictures: Tensor, wished: Sequence[int], each: int) -> Figure:
     names = [job.card.classes[number] for number in wished] or ["samples"]
     images: list[Tensor] = []
@@ -130,7 +123,7 @@ def _samples_figure(job: Compression, pictures: Tensor, wished: Sequence[int], e
 
 
 def _groups(material: Material, made: Tensor) -> dict[str, Array]:
-    """Return pictures to hold samples against, each group as rows of pixels."""
+    """Return pictures to compare samples with, each group as rows of pixels."""
     job, test = material.job, material["test"]
     rows = [int(row) for row in np.random.default_rng(0).permutation(len(test))[: len(made)]]
     images = job.prepared(test.images(rows))
@@ -152,7 +145,7 @@ def _normal(material: Material, count: int) -> Array:
 
 
 def _group_record(name: str, pixels: Array, errors: Array) -> dict[str, Any]:
-    low, high = metrics.bootstrap(_median, errors)
+    low, high = metrics.bootstrap(lambda values: float(np.median(values)), errors)
     return {
         "pictures": name,
         "number": len(errors),
@@ -223,7 +216,3 @@ def _judge_classes(
         "class_share_of_test_images": float(right.mean()),
     }
     return verdict, figures
-
-
-def _median(values: Array) -> float:
-    return float(np.median(values))

@@ -14,9 +14,10 @@ from common.metrics.metrics import Array
 from common.report.html import Section, Table
 from labs.autoencoder import noise
 from labs.autoencoder.job import to_uint8
-from labs.autoencoder.views.material import Material, View, sampled
+from labs.autoencoder.views import representations as spaces
+from labs.autoencoder.views.material import Material, View, choose_rows
 from labs.autoencoder.views.plots import sparsity_plots
-from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA, PIXELS, told, vectors
+from labs.autoencoder.views.representations import ABOUT, LATENTS, PCA, PIXELS
 
 DEAD = 0.01  # share of the largest spread below which a latent tells nothing
 NOISES = (0.05, 0.1, 0.2, 0.4)  # standard deviations of the pixels' noise
@@ -85,8 +86,8 @@ def movement(parts: Array) -> float:
 
 def view(material: Material) -> View:
     """Show how sparse the latents of test images are, and how far pixels' noise moves them."""
-    rows = sampled(material["test"], _MOST)
-    clean = vectors(material, "test", rows)
+    rows = choose_rows(material["test"], _MOST)
+    clean = spaces.vectors(material, "test", rows)
     codes = {name: measure(each) for name, each in clean.items()}
     part = material["test"].split.select(torch.from_numpy(rows))
     moved = {
@@ -159,7 +160,7 @@ def _text(material: Material, verdict: str) -> str:
         f"dead when its spread over the images is at most {DEAD:g} of the largest one's. Noise is "
         "normal, with its standard deviation in units of [0, 1] pixels; `moved` is the root mean "
         "square of how far it moves an image, by that of the images' distance from their mean, for "
-        f"a standard deviation of {NOISE:g}. {ABOUT}{told(material)}"
+        f"a standard deviation of {NOISE:g}. {ABOUT}{spaces.warn_if_told(material)}"
     )
 
 

@@ -11,7 +11,7 @@ from common.metrics.metrics import Array
 from common.training.splits import sample_rows
 from labs.autoencoder.views.material import Material
 
-_MOST = 5000  # training images that pictures are held against
+_MOST = 5000  # training images that pictures are compared with
 _COPY = 1e-12  # stands for no difference at all, so that there are ratios
 _SIDE = 32  # pixels to which larger images are shrunk
 
@@ -24,7 +24,7 @@ class Nearest(NamedTuple):
 
 
 class TrainingImages:
-    """What pictures are held against: at most 5,000 images of the training split."""
+    """What pictures are compared with: at most 5,000 images of the training split."""
 
     def __init__(self, material: Material):
         split = material.splits["train"]

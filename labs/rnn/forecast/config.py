@@ -71,8 +71,8 @@ class ForecastConfig(TrainingConfig):
     )
     quantiles: tuple[str, ...] = model_option(
         (),
-        "chances under which the truth may lie, such as 0.1,0.5,0.9: gives intervals; 0.5 is the "
-        "forecast",
+        "probabilities under which the truth may lie, such as 0.1,0.5,0.9: gives intervals; 0.5 is "
+        "the forecast",
     )
 
     epochs: int = shared("epochs", 30)

@@ -150,7 +150,7 @@ def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
                 f"{panel.source}: no {name} window of {config.window} values has its "
                 f"{config.horizon} targets there; give longer series, or a smaller --horizon"
             )
-    written = calendar.written(panel.dates)
+    written = calendar.to_iso(panel.dates)
     ends = [panel.span(series)[1] for series in range(len(panel.names))]
     return splits, Card(
         source=panel.source,
@@ -249,7 +249,7 @@ def _refuse_for_logarithm(panel: Panel) -> None:
         if (wrong := np.flatnonzero(values <= 0)).size:
             value, date = values[wrong[0]], panel.dates[wrong[0]]
             raise DataError(
-                f"{panel.source}: {name} is {value:g} at {calendar.written(date[None])[0]}, and "
+                f"{panel.source}: {name} is {value:g} at {calendar.to_iso(date[None])[0]}, and "
                 "--log needs values above 0; train with --no-log"
             )
 

@@ -176,7 +176,7 @@ def _business_days(days: Array) -> Spacing | None:
     return Spacing("business day", 1) if np.mean(apart == 1) > 0.5 else None
 
 
-def written(dates: Array) -> list[str]:
+def to_iso(dates: Array) -> list[str]:
     """Write dates as ISO 8601, without a time where all are at midnight."""
     days = dates.astype("datetime64[D]")
     return [str(date) for date in (days if (dates == days).all() else dates)]

@@ -20,7 +20,7 @@ from labs.rnn.forecast.models import Forecaster
 class Forecast(Job[ForecastConfig, Card]):
     """A forecaster; splits are `Windows`.
 
-    Predictions and targets are held against each other as (origins, K series, H steps), each
+    Predictions and targets are compared as (origins, K series, H steps), each
     series divided by its naive error, so that their mean absolute difference is the MASE.
     """
 
@@ -64,7 +64,7 @@ class Forecast(Job[ForecastConfig, Card]):
         origins = self.card.counts["test"] // len(self.card.names)
         return metrics.block_length(origins, self.config.horizon)
 
-    def arranged(self, outputs: Outputs) -> dict[str, Array]:
+    def arrange(self, outputs: Outputs) -> dict[str, Array]:
         """Return what the task collected, (N, ...), as float64 (origins, K, ...)."""
         origins, series = outputs["place"].numpy().T
         return {
@@ -75,7 +75,7 @@ class Forecast(Job[ForecastConfig, Card]):
 
     def decide(self, outputs: Outputs) -> Array:
         """Return the scaled forecasts (origins, K, H)."""
-        found = self.arranged(outputs)
+        found = self.arrange(outputs)
         return np.asarray(found["forecasts"][..., self.config.middle] / found["naive"])
 
     def targets(self, split: Windows) -> Array:

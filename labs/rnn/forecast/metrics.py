@@ -1,6 +1,6 @@
 """How far forecasts are from what came, for each step ahead, with intervals.
 
-Forecasts are held against the truth at every origin of a split (rolling origin: one step further
+Forecasts are compared with the truth at every origin of a split (rolling origin: one step further
 each time). Their windows overlap, so neighboring origins err alike; intervals come from a bootstrap
 of blocks of neighboring origins. Arrays are (origins, K series, H steps), NaN where a series lacks
 an origin.

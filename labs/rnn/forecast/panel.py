@@ -287,7 +287,7 @@ def _once(dates: Array, values: Array, places: Sequence[str], notes: list[Note])
             notes.append((places[row], f"left out: the same date and values as {places[first]}"))
         else:
             raise DataError(
-                f"{places[row]}: the date {_written(dates[row])} again, with other values than in "
+                f"{places[row]}: the date {_to_iso(dates[row])} again, with other values than in "
                 f"{places[first]}; keep one of the two, and give each series a column of its own"
             )
     return kept
@@ -314,14 +314,14 @@ def _on_calendar(
     if steps[longest] - 1 > fill:
         raise DataError(
             f"{places[longest + 1]}: {steps[longest] - 1:,} dates are missing between "
-            f"{_written(dates[longest])} and {_written(dates[longest + 1])} (rows are {spacing}); "
+            f"{_to_iso(dates[longest])} and {_to_iso(dates[longest + 1])} (rows are {spacing}); "
             "add them, allow so many with --fill, or take rows as they are with --steps rows"
         )
     rows = np.concatenate([[0], np.cumsum(steps)])
     full = np.full((rows[-1] + 1, values.shape[1]), np.nan)
     full[rows] = values
     all_dates = np.concatenate([dates[:1], spacing.after(dates[0], int(rows[-1]))])
-    named = [f"{date} (no row)" for date in calendar.written(all_dates)]
+    named = [f"{date} (no row)" for date in calendar.to_iso(all_dates)]
     for row, place in zip(rows.tolist(), places, strict=True):
         named[row] = place
     first = places[int(np.flatnonzero(steps > 1)[0]) + 1]
@@ -339,7 +339,7 @@ def _filled(
         return values
     begin, end = there[0], there[-1]
     if begin > 0 or end < len(values) - 1:
-        span = f"{_written(dates[begin])} to {_written(dates[end])}"
+        span = f"{_to_iso(dates[begin])} to {_to_iso(dates[end])}"
         notes.append((f"column {name}", f"it has values from {span} only"))
     gaps = np.diff(there) - 1
     if not gaps.any():
@@ -360,5 +360,5 @@ def _filled(
     return np.asarray(filled)
 
 
-def _written(date: np.datetime64) -> str:
-    return calendar.written(np.array([date]))[0]
+def _to_iso(date: np.datetime64) -> str:
+    return calendar.to_iso(np.array([date]))[0]

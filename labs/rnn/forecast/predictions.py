@@ -57,7 +57,7 @@ def predict(
         _record(date, each.name, outputs, config.middle)
         for each, rows in zip(series, values, strict=True)
         for date, outputs in zip(
-            calendar.written(each.spacing.after(each.end, config.horizon)), rows, strict=True
+            calendar.to_iso(each.spacing.after(each.end, config.horizon)), rows, strict=True
         )
     ]
 

@@ -45,7 +45,7 @@ def sections(
     save_picture: PictureSaver,
 ) -> list[Section]:
     """Return what the report says of this job alone; see `Conclusion.sections`."""
-    forecasts, truth = job.arranged(outputs)["forecasts"], test.by_origin(test.truth)
+    forecasts, truth = job.arrange(outputs)["forecasts"], test.by_origin(test.truth)
     return [
         _forecasts(job, forecasts, test, save_picture),
         _all_figures(figures),

@@ -21,7 +21,7 @@ class ForecastResults(Conclusion[Forecast]):
         """Return MASE, MAE, RMSE and sMAPE, and how good the intervals are."""
         job = self.job
         config, naive = job.config, np.array(job.card.naive)
-        forecasts, truth = job.arranged(outputs)["forecasts"], split.by_origin(split.truth)
+        forecasts, truth = job.arrange(outputs)["forecasts"], split.by_origin(split.truth)
         found = metrics.figures(forecasts[..., config.middle], truth, naive, job.block)
         if config.levels:
             found |= metrics.intervals(forecasts, truth, naive, config.levels, job.block)
@@ -61,7 +61,7 @@ class ForecastResults(Conclusion[Forecast]):
         `steps` holds those of the network, `steps_mase` the MASE of the network and each baseline.
         """
         job = self.job
-        test, truth = job.arranged(outputs["test"]), splits["test"].by_origin(splits["test"].truth)
+        test, truth = job.arrange(outputs["test"]), splits["test"].by_origin(splits["test"].truth)
         middle, naive = test["forecasts"][..., job.config.middle], np.array(job.card.naive)
         steps = metrics.by_step(middle, truth, naive, job.block)
         scaled = job.targets(splits["test"])

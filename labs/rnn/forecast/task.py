@@ -45,7 +45,7 @@ class Forecasting(Task):
         return (left.square() if self._squared else left.abs())[..., 0]
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Collect forecasts (B, H, outputs) in units of the series, and what they are held against.
+        """Collect forecasts (B, H, outputs) in units of the series, and what to compare them with.
 
         Their loss goes with them, (B,), as it is without looking at the targets.
         """

@@ -80,7 +80,7 @@ def describe(config: MemoryConfig) -> str:
 
 
 class Member(Job[MemoryConfig, DataCard]):
-    """Trains one cell on one task at one length, and holds it against an answer without memory."""
+    """Trains one cell on one task at one length; it is compared with an answer without memory."""
 
     lab, verb = LAB, "member"
     config_type, card_type = MemoryConfig, DataCard

@@ -33,7 +33,7 @@ class Curve(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """What the errors at one length are held against."""
+    """What the errors at one length are compared with."""
 
     baseline: float
     goal: float

@@ -23,7 +23,7 @@ class MemberResults(Conclusion[Member]):
     def baselines(self, splits: Splits) -> dict[str, dict[str, Array]]:
         """Return what the best answer without memory says."""
         task = task_of(self.job.config)
-        answers = {name: task.memoryless(samples) for name, samples in SAMPLES.items()}
+        answers = {name: task.answer_without_memory(samples) for name, samples in SAMPLES.items()}
         return {task.baseline_name: answers}
 
     def sections(

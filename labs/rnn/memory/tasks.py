@@ -71,7 +71,7 @@ class MemoryTask(Task):
         """Return the predictions as the main metric takes them."""
 
     @abstractmethod
-    def memoryless(self, samples: int) -> Array:
+    def answer_without_memory(self, samples: int) -> Array:
         """Return, likewise, the predictions of the baseline."""
 
     def loss(self, model: nn.Module, batch: Batch, when: When) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ class Adding(MemoryTask):
         """Return the predicted sums."""
         return outputs["predictions"].numpy()
 
-    def memoryless(self, samples: int) -> Array:
+    def answer_without_memory(self, samples: int) -> Array:
         """Return ones."""
         return np.ones(samples, np.float32)
 
@@ -228,7 +228,7 @@ class Copy(MemoryTask):
         """Return the losses."""
         return outputs["losses"].double().numpy()
 
-    def memoryless(self, samples: int) -> Array:
+    def answer_without_memory(self, samples: int) -> Array:
         """Return the loss of saying blank, and in the end any symbol."""
         return np.full(samples, self.baseline)
 

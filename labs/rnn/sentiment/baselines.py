@@ -1,7 +1,7 @@
 """Honest baselines: what one gets without a network, on the same splits.
 
 All see the same text, lower-case and NFC, and all classes weigh the same in what they minimize,
-since balanced accuracy is what they are held to. The strength of the penalty is chosen on the
+since balanced accuracy is what is compared. The strength of the penalty is chosen on the
 validation split.
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from common.errors import DataError
 from common.metrics.metrics import Array
-from labs.rnn.sentiment.ngrams import TOKENS, normal
+from labs.rnn.sentiment.ngrams import TOKENS, normalize
 
 
 def predictions(
@@ -125,12 +125,12 @@ def _vectorizers() -> dict[str, Any]:
     from sklearn.pipeline import make_union
 
     words: dict[str, Any] = {
-        "preprocessor": normal,
+        "preprocessor": normalize,
         "token_pattern": TOKENS,
         "ngram_range": (1, 2),
     }
     characters = TfidfVectorizer(
-        preprocessor=normal, analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True
+        preprocessor=normalize, analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True
     )
     return {
         "occurring bigrams": CountVectorizer(binary=True, **words),

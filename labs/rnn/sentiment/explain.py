@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError, RunError
+from common.training import task
 from common.training.sequences import Padded, Ragged
-from common.training.task import probabilities
 
 if TYPE_CHECKING:
     from labs.rnn.sentiment.job import Sentiment
@@ -44,20 +44,20 @@ def explain(job: "Sentiment", text: str, method: str) -> Explanation:
     tokens = job.words.tokens(text)[: len(encoded[0])]
     if not 0 < len(tokens) <= _LONGEST:
         raise DataError(f"the text has {len(tokens)} words; expected 1 to {_LONGEST:,} to explain")
-    [chances] = probabilities(job.answers([text])["outputs"])
-    best = int(chances.argmax())
+    [probabilities] = task.probabilities(job.answers([text])["outputs"])
+    best = int(probabilities.argmax())
     if method == "occlusion":
         scores = _occlusion(job, tokens, best)
     else:
         scores = _integrated_gradients(job, encoded, best)
-    return Explanation(job.card.classes[best], float(chances[best]), tokens, scores, method)
+    return Explanation(job.card.classes[best], float(probabilities[best]), tokens, scores, method)
 
 
 def _occlusion(job: "Sentiment", tokens: list[str], target: int) -> list[float]:
     between = job.words.between
     others = [between.join(tokens[:row] + tokens[row + 1 :]) for row in range(len(tokens))]
     answers = job.answers([between.join(tokens), *others])
-    whole, *without = probabilities(answers["outputs"])[:, target].tolist()
+    whole, *without = task.probabilities(answers["outputs"])[:, target].tolist()
     return [whole - each for each in without]
 
 
@@ -71,7 +71,7 @@ def _integrated_gradients(job: "Sentiment", encoded: Ragged, target: int) -> lis
         )
 
     # Vectors are (B, members, T, E): each network has its own.
-    def chance(vectors: Tensor, lengths: Tensor) -> Tensor:
+    def answer(vectors: Tensor, lengths: Tensor) -> Tensor:
         pairs = zip(model.members, vectors.unbind(1), strict=True)
         logits = torch.stack([member.read(x, lengths) for member, x in pairs], 1)
         return logits.float().log_softmax(-1).mean(1).softmax(1)
@@ -80,7 +80,7 @@ def _integrated_gradients(job: "Sentiment", encoded: Ragged, target: int) -> lis
     with torch.no_grad():
         vectors = torch.stack([member.embed(given) for member in model.members], 1)
     with torch.backends.cudnn.flags(enabled=False):  # whose backward pass wants training mode
-        parts = IntegratedGradients(chance).attribute(
+        parts = IntegratedGradients(answer).attribute(
             vectors,
             target=target,
             additional_forward_args=given.lengths,

@@ -19,7 +19,7 @@ TOKENS = r"\w+|[^\w\s]"
 _LONGEST = 20_000  # characters of a text that are read: one row sets the width of its whole batch
 
 
-def normal(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a text in NFC and lower case."""
     return unicodedata.normalize("NFC", replace_surrogates(text)).lower()  # they have no hash
 
@@ -36,7 +36,7 @@ def ngrams(texts: Sequence[str]) -> Ragged:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     shared: dict[str, Any] = {
-        "preprocessor": normal,
+        "preprocessor": normalize,
         "binary": True,
         "norm": None,
         "alternate_sign": False,

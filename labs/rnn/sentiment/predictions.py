@@ -8,8 +8,8 @@ import torch
 from common.errors import RunError
 from common.files import replace_surrogates
 from common.report.html import Table
+from common.training import task
 from common.training.sequences import Padded
-from common.training.task import probabilities
 from labs.rnn.memory import microscope
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained
@@ -32,24 +32,24 @@ def predict(
         probability of each class as `p(CLASS)`.
     """
     encoded = job.encode(list(texts))
-    every = probabilities(job.answers(texts)["outputs"]).tolist()
+    every = task.probabilities(job.answers(texts)["outputs"]).tolist()
     records = []
-    for row, (text, chances) in enumerate(zip(texts, every, strict=True)):
+    for row, (text, probabilities) in enumerate(zip(texts, every, strict=True)):
         tokens = encoded[row]
         unknown = float((tokens == UNKNOWN).float().mean()) if len(tokens) else 1.0
         if unknown == 1:
             what = "no known word" if len(tokens) else "no word"
             say(f"text {row + 1} has {what}; do not rely on what is said of it")
-        best = max(range(len(chances)), key=chances.__getitem__)
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
         records.append(
             {
                 "text": replace_surrogates(text),
                 "class": job.card.classes[best],
-                "probability": chances[best],
+                "probability": probabilities[best],
                 "unknown": unknown,
                 **{
-                    f"p({name})": chance
-                    for name, chance in zip(job.card.classes, chances, strict=True)
+                    f"p({name})": probability
+                    for name, probability in zip(job.card.classes, probabilities, strict=True)
                 },
             }
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
-from common.training.task import probabilities
+from common.training import task
 from labs.rnn.sentiment.data import Split
 
 if TYPE_CHECKING:
@@ -27,22 +27,22 @@ def sections(
     save_picture: PictureSaver,
 ) -> list[Section]:
     """Return what the report says of texts, by their logits (N, C); see `Conclusion.sections`."""
-    chances, targets = probabilities(outputs), test.targets.numpy()
-    guesses = chances.argmax(1)
+    probabilities, targets = task.probabilities(outputs), test.targets.numpy()
+    guesses = probabilities.argmax(1)
     return [
         *common_sections.classes(job.card.classes, guesses, targets, save_picture),
-        _mistakes(job, test.texts, chances, targets),
-        common_sections.calibration(chances, targets, save_picture),
+        _mistakes(job, test.texts, probabilities, targets),
+        common_sections.calibration(probabilities, targets, save_picture),
         _words(job),
         *_vectors(job, figures),
         common_sections.data(job, _removed(job)),
     ]
 
 
-def _mistakes(job: "Sentiment", texts: list[str], chances: Array, targets: Array) -> Section:
-    guesses = chances.argmax(1)
+def _mistakes(job: "Sentiment", texts: list[str], probabilities: Array, targets: Array) -> Section:
+    guesses = probabilities.argmax(1)
     wrong = np.flatnonzero(guesses != targets)
-    confidence = chances[wrong, guesses[wrong]]
+    confidence = probabilities[wrong, guesses[wrong]]
     order = wrong[np.argsort(-confidence, kind="stable")][:_MISTAKES]
     names = job.card.classes
     records = [
@@ -50,7 +50,7 @@ def _mistakes(job: "Sentiment", texts: list[str], chances: Array, targets: Array
             "text": texts[row][:_LONGEST],
             "label": names[targets[row]],
             "network": names[guesses[row]],
-            "probability": float(chances[row, guesses[row]]),
+            "probability": float(probabilities[row, guesses[row]]),
         }
         for row in order
     ]

@@ -14,7 +14,7 @@ from common.metrics.metrics import Array
 from labs.rnn.translate.data import Split
 
 _LENGTHS = ((1, 3), (2, 5))  # fewest and most characters of an n-gram
-_CHUNK = 512  # sources held against all others at a time: bounds the memory
+_CHUNK = 512  # sources compared with all others at a time: bounds the memory
 
 
 def translations(

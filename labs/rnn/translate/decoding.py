@@ -21,7 +21,7 @@ def search(
 ) -> Translations:
     """Translate a batch, keeping the `beam` best beginnings of each translation at every step.
 
-    With a beam of 1 that is greedy search. Beginnings are held against each other by
+    With a beam of 1 that is greedy search. Beginnings are compared by
 
         log P(Y | X) / ((5 + |Y|) / 6)^penalty,
 

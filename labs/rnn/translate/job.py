@@ -1,4 +1,4 @@
-"""The job `translate`: an encoder-decoder on pairs of texts, held against nearest sources."""
+"""The job `translate`: an encoder-decoder on pairs of texts, compared with nearest sources."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ def alignment(source: Sequence[str], translation: Sequence[str], weights: Array)
     first are drawn. Each row of the weights (T, S) sums to 1.
     """
     columns, rows = (
-        [drawable(visible(token)) for token in side[:_MOST]] for side in (source, translation)
+        [drawable(show_spaces(token)) for token in side[:_MOST]] for side in (source, translation)
     )
     left, above = (_LETTER * max(map(len, labels)) for labels in (rows, columns))
     size = (1.6 + left + _CELL * len(columns), 0.5 + above + _CELL * len(rows))
@@ -53,7 +53,7 @@ def alignment(source: Sequence[str], translation: Sequence[str], weights: Array)
     return figure
 
 
-def visible(token: str) -> str:
+def show_spaces(token: str) -> str:
     """Return a token as it is shown: white space is seen, a long one is cut."""
     return short("".join(_SHOWN.get(letter, letter) for letter in token), _CELLS)
 

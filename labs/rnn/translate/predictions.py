@@ -15,7 +15,7 @@ from common.training.sequences import Padded
 from labs.rnn.translate import plots
 from labs.rnn.translate.data import encode
 from labs.rnn.translate.models import EOS, PAD, UNK, Translator
-from labs.rnn.translate.task import before
+from labs.rnn.translate.task import shift
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,10 +46,10 @@ def predict(
     ]
     full = [row for row, text in enumerate(read) if text]
     if full:
-        written, chances = _translate(job, [read[row] for row in full], beam)
+        written, likely = _translate(job, [read[row] for row in full], beam)
         translations = job.translation().texts({"tokens": written})
-        for row, text, chance in zip(full, translations, chances.tolist(), strict=True):
-            records[row] |= {"translation": text, "log_probability": chance}
+        for row, text, log_probability in zip(full, translations, likely.tolist(), strict=True):
+            records[row] |= {"translation": text, "log_probability": log_probability}
     return records
 
 
@@ -74,14 +74,14 @@ def explain(
     read = _readable(job, text, say)
     if not read:
         raise DataError("the text is empty; give one to look at")
-    written, chances = _translate(job, [read], None)
+    written, log_probabilities = _translate(job, [read], None)
     [translation] = job.translation().texts({"tokens": written})
-    say(f"{short(text, _CELLS)}: {translation} (log-probability {chances.item():.4f})")
-    source, tokens, weights = attended(job, read, written[0])
+    say(f"{short(text, _CELLS)}: {translation} (log-probability {log_probabilities.item():.4f})")
+    source, tokens, weights = attend_to(job, read, written[0])
     records = [
         {
-            "written": plots.visible(token),
-            "attended": plots.visible(source[row.argmax()]),
+            "written": plots.show_spaces(token),
+            "attended": plots.show_spaces(source[row.argmax()]),
             "weight": float(row.max()),
         }
         for token, row in zip(tokens, weights, strict=True)
@@ -89,7 +89,7 @@ def explain(
     return records, plots.alignment(source, tokens, weights)
 
 
-def attended(job: "Translate", text: str, written: Tensor) -> tuple[list[str], list[str], Array]:
+def attend_to(job: "Translate", text: str, written: Tensor) -> tuple[list[str], list[str], Array]:
     """Return what a decoder with attention attended to as it wrote a translation, tokens (T,).
 
     Returns:
@@ -107,7 +107,7 @@ def attended(job: "Translate", text: str, written: Tensor) -> tuple[list[str], l
     model = cast(Translator, job.model).eval()
     with torch.inference_mode(), job.compute.autocast():
         memory, state = model.encode(Padded(values, lengths))
-        weights = model.decode(before(target), state, memory)[2]
+        weights = model.decode(shift(target), state, memory)[2]
     assert weights is not None
     return source, tokens, weights[0].float().cpu().numpy()
 

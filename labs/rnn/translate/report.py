@@ -45,7 +45,7 @@ def _attention(
     rows = [row for row, size in enumerate(test.source.lengths.tolist()) if size <= _LONGEST]
     pictures = []
     for number, row in enumerate(rows[:_ALIGNED], 1):
-        aligned = predictions.attended(job, test.sources[row], outputs["tokens"][row])
+        aligned = predictions.attend_to(job, test.sources[row], outputs["tokens"][row])
         caption = f"“{test.sources[row]}”"
         pictures.append(save_picture(f"attention_{number}", caption, plots.alignment(*aligned)))
     text = (
@@ -59,12 +59,12 @@ def _attention(
 
 def _examples(job: "Translate", outputs: Outputs, test: Split) -> Iterator[Section]:
     translations = job.decide(outputs)
-    chances = outputs["log_probabilities"].tolist()
+    log_probabilities = outputs["log_probabilities"].tolist()
     columns = ["source", "translation", "target", "log-probability"]
     rows = [
-        [short(text, _CELLS) for text in (source, translation, target)] + [f"{chance:.3f}"]
-        for source, translation, target, chance in zip(
-            test.sources, translations, test.targets, chances, strict=True
+        [short(text, _CELLS) for text in (source, translation, target)] + [f"{log_probability:.3f}"]
+        for source, translation, target, log_probability in zip(
+            test.sources, translations, test.targets, log_probabilities, strict=True
         )
     ]
     yield Section("The first test pairs", table=Table(columns, rows[:_EXAMPLES]))
@@ -73,7 +73,7 @@ def _examples(job: "Translate", outputs: Outputs, test: Split) -> Iterator[Secti
         for row, pair in enumerate(zip(translations, test.targets, strict=True))
         if len({*pair}) > 1
     ]
-    wrong.sort(key=lambda row: -chances[row])
+    wrong.sort(key=lambda row: -log_probabilities[row])
     text = (
         f"{len(wrong):,} of {len(test):,} test translations are not the target letter for letter."
     )
@@ -99,9 +99,9 @@ def _beams(job: "Translate", validation: Split) -> Section:
         task = job.translation(beam=beam)
         outputs = training.infer(job.model, task, job.batches(part), job.compute)
         found = measures.figures(task.texts(outputs), part.targets)
-        chance = outputs["log_probabilities"].mean().item()
+        likely = outputs["log_probabilities"].mean().item()
         figures = [figure_text(found[name]) for name in ("exact_match", "chrf", "bleu")]
-        rows.append([f"{beam}{' (greedy)' if beam == 1 else ''}", *figures, f"{chance:.3f}"])
+        rows.append([f"{beam}{' (greedy)' if beam == 1 else ''}", *figures, f"{likely:.3f}"])
     text = (
         "How much is gained where more beginnings are kept, on the first "
         f"{len(part):,} validation pairs. The run itself used a beam of {job.config.beam}. "

@@ -36,7 +36,7 @@ class Translation(Task):
     the places of the targets in `targets`.
 
     With teacher forcing the decoder reads the target as far as it goes; of a share of its tokens,
-    drawn for each anew, it reads its own guess instead (Bengio et al. 2015, "Scheduled sampling for
+    drawn for each, it reads its own guess instead (Bengio et al. 2015, "Scheduled sampling for
     sequence prediction with recurrent neural networks"). What is drawn hangs on the micro-batch, so
     k of them equal one large batch where the share is 0, but not where it is not.
 
@@ -86,7 +86,7 @@ class Translation(Task):
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect the tokens of the translations, and the loss on the targets as given."""
         source, target, numbers = batch
-        losses = _cross_entropy(model(source, before(target.values)), target.values, "none")
+        losses = _cross_entropy(model(source, shift(target.values)), target.values, "none")
         return {
             **self._writing.outputs(model, batch),
             "losses": losses.sum(1),
@@ -108,7 +108,7 @@ class Translation(Task):
 
     def _logits(self, model: nn.Module, batch: Any, when: When) -> Tensor:
         source, target = batch[:2]
-        tokens, given = before(target.values), None
+        tokens, given = shift(target.values), None
         share = self.given(when.epoch)
         if share < 1:
             draws = torch.rand(tokens.shape, generator=when.generator, device=tokens.device)
@@ -117,7 +117,7 @@ class Translation(Task):
         return logits
 
 
-def before(target: Tensor) -> Tensor:
+def shift(target: Tensor) -> Tensor:
     """Return what the decoder reads as it writes targets (B, T): `BOS`, then all but the last."""
     return torch.cat([torch.full_like(target[:, :1], BOS), target[:, :-1]], 1)
 

@@ -80,13 +80,13 @@ def test_one_class_is_refused():
     ],
 )
 def test_the_interval_decides(lead, says):
-    assert representations.judgment(lead).startswith(says)
+    assert representations.judge_lead(lead).startswith(says)
 
 
 def test_few_images_show_nothing_where_the_test_does_not():
     lead = Difference(0.4, 0.1, 0.7)
-    assert representations.judgment(lead, p=0.12) == "a difference is not shown"
-    assert representations.judgment(lead, p=0.01) == "the latents are better"
+    assert representations.judge_lead(lead, p=0.12) == "a difference is not shown"
+    assert representations.judge_lead(lead, p=0.01) == "the latents are better"
 
 
 def test_the_view_measures_all_spaces_on_the_same_test_images(material):
@@ -114,7 +114,7 @@ def test_the_view_measures_all_spaces_on_the_same_test_images(material):
     assert figures["lead_over_pca_accuracy_low"] <= lead <= figures["lead_over_pca_accuracy_high"]
     assert figures["mcnemar_p_pca"] == mcnemar(right["latents"], right["PCA"])
     low, high = (figures[f"lead_over_pca_accuracy_{end}"] for end in ("low", "high"))
-    says = representations.judgment(Difference(lead, low, high), figures["mcnemar_p_pca"])
+    says = representations.judge_lead(Difference(lead, low, high), figures["mcnemar_p_pca"])
     assert found.verdict.endswith(f": {says}.")
     assert "told" not in found.section.text
 

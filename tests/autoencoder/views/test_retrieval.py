@@ -8,7 +8,7 @@ from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, p
 
 from common.errors import ConfigError, DataError
 from labs.autoencoder.views import retrieval as neighbors
-from labs.autoencoder.views.plots.retrieval_plots import framed
+from labs.autoencoder.views.plots.retrieval_plots import frame
 from labs.autoencoder.views.retrieval import nearest, retrieval, view
 
 
@@ -96,13 +96,13 @@ def test_an_unknown_metric_gets_the_nearest_known_one():
 
 def test_the_frame_marks_and_keeps_the_image():
     images = torch.full((2, 1, 20, 20), 7, dtype=torch.uint8)
-    found = framed(images, np.array([True, False]))
+    found = frame(images, np.array([True, False]))
     assert found.shape == (2, 3, 24, 24)
     assert found[0, :, 0, 0].tolist() == [213, 94, 0]
     assert found[1, :, 1, 5].tolist() == [255] * 3
     assert (found[:, :, 2:-2, 2:-2] == 7).all()
     color = torch.randint(256, (1, 3, 8, 8), dtype=torch.uint8)
-    assert torch.equal(framed(color, np.array([True]))[:, :, 1:-1, 1:-1], color)
+    assert torch.equal(frame(color, np.array([True]))[:, :, 1:-1, 1:-1], color)
 
 
 def test_the_view_measures_all_spaces(material):

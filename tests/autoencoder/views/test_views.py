@@ -333,8 +333,8 @@ def test_a_full_disk_ends_a_view_and_spoils_nothing(lab, copied, small_files):
 
 
 def test_rows_are_a_share_of_each_class_in_their_order(material):
-    rows = views.sampled(material["train"], 30)
+    rows = views.choose_rows(material["train"], 30)
     assert (np.diff(rows) > 0).all()
     counts = np.bincount(material["train"].classes[rows], minlength=10)
     assert counts.max() - counts.min() <= 1
-    assert np.array_equal(rows, views.sampled(material["train"], 30))
+    assert np.array_equal(rows, views.choose_rows(material["train"], 30))

@@ -137,7 +137,7 @@ def test_google_trades_on_business_days():
 
     panel = find(ForecastConfig())
     assert panel.spacing == Spacing("business day", 1)
-    assert dates.written(panel.spacing.after(panel.dates[-1], 4)) == [
+    assert dates.to_iso(panel.spacing.after(panel.dates[-1], 4)) == [
         "2008-10-15",
         "2008-10-16",
         "2008-10-17",
@@ -146,8 +146,8 @@ def test_google_trades_on_business_days():
 
 
 def test_times_are_written_only_where_there_are_any():
-    assert dates.written(axis("2024-01-01")) == ["2024-01-01"]
-    assert dates.written(axis("2024-01-01T00:00", "2024-01-01T06:00")) == [
+    assert dates.to_iso(axis("2024-01-01")) == ["2024-01-01"]
+    assert dates.to_iso(axis("2024-01-01T00:00", "2024-01-01T06:00")) == [
         "2024-01-01T00:00:00",
         "2024-01-01T06:00:00",
     ]

@@ -11,7 +11,7 @@ from common.training.batches import Batches
 from common.training.sequences import Padded
 from labs.rnn.translate.data import encode
 from labs.rnn.translate.models import BOS, DECODERS, EOS, Translator
-from labs.rnn.translate.task import Translation, before
+from labs.rnn.translate.task import Translation, shift
 from labs.rnn.words import learn
 
 WORDS = ["일", "이이", "삼 삼 삼", "사", "오오오", "육 육", "칠", "팔팔팔팔", "구"]
@@ -50,13 +50,13 @@ def moment(epoch=0, seed=0):
 
 def test_the_decoder_reads_one_token_behind():
     target = torch.tensor([[5, 6, EOS], [7, EOS, 0]])
-    assert before(target).tolist() == [[BOS, 5, 6], [BOS, 7, EOS]]
+    assert shift(target).tolist() == [[BOS, 5, 6], [BOS, 7, EOS]]
 
 
 def test_the_loss_is_the_mean_over_target_tokens(pairs):
     model, [source, target, numbers] = build(pairs), batch(pairs)
     loss = task(pairs).loss(model, (source, target, numbers), moment())["loss"]
-    logits = model(source, before(target.values))
+    logits = model(source, shift(target.values))
     by_token = [
         F.cross_entropy(logits[row, step], target.values[row, step])
         for row, length in enumerate(target.lengths.tolist())
@@ -134,7 +134,7 @@ def test_validation_loss_is_per_token(pairs):
     model, translation = build(pairs), task(pairs)
     [source, target, _] = batch(pairs)
     model.eval()
-    logits = model(source, before(target.values))
+    logits = model(source, shift(target.values))
     expected = F.cross_entropy(logits.flatten(0, 1), target.values.flatten(), ignore_index=0)
     for size in (9, 2):
         found = training.evaluate(model, translation, Batches(pairs[0], size))

@@ -127,7 +127,7 @@ def trust_table(
 
     Args:
         spaces: vectors (N, D) of the same N samples by the space's name; the one named "pixels", if
-            any, is what all maps are held against too.
+            any, is what all maps are compared with too.
         perplexities: those too large for the points are left out.
         seeds: a map for each.
         points: the most samples to map; if there are more, this many are drawn, always the same.

@@ -229,7 +229,7 @@ def _checked(vectors: Array) -> Array:
     if not np.ptp(vectors, axis=0).any():
         raise DataError(
             f"all {len(vectors)} vectors are the same, so there is no map of them; if they are "
-            "latents, the encoder has collapsed: train it anew with other settings"
+            "latents, the encoder has collapsed: train it again with other settings"
         )
     return vectors
 

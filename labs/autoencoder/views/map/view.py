@@ -16,7 +16,7 @@ from common.runs import views
 from labs.autoencoder.views.clusters import assign
 from labs.autoencoder.views.map import interactive, plots, trust, tsne
 from labs.autoencoder.views.map.trust import PIXELS, Figures, Trust
-from labs.autoencoder.views.material import Encoded, Material, View, sampled
+from labs.autoencoder.views.material import Encoded, Material, View, choose_rows
 
 _PERPLEXITY = 30.0
 _POINTS = 5000
@@ -107,7 +107,7 @@ def components(vectors: Array, dimensions: int) -> Array:
     return found
 
 
-def placed(material: Material, paths: Sequence[Path]) -> View:
+def place(material: Material, paths: Sequence[Path]) -> View:
     """Put new images, of files and folders, on the map that the run has.
 
     Raises:
@@ -187,7 +187,7 @@ def _nearest(new: Array, vectors: Array) -> Array:
 
 def _rows(encoded: Encoded, points: int) -> Array:
     """Return the rows that a map of so many points has, always the same."""
-    return sampled(encoded, points) if len(encoded) > points else np.arange(len(encoded))
+    return choose_rows(encoded, points) if len(encoded) > points else np.arange(len(encoded))
 
 
 def _file(material: Material) -> Path:

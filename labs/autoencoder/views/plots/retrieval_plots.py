@@ -10,7 +10,7 @@ from common.metrics.metrics import Array
 _MARK = (213, 94, 0)  # Okabe and Ito's vermilion
 
 
-def framed(images: Tensor, marked: Array) -> Tensor:
+def frame(images: Tensor, marked: Array) -> Tensor:
     """Return images in color and with a frame, which is white, but vermilion where marked, (n,).
 
     Of uint8 (n, C, S, S) they are uint8 (n, 3, S + 2 F, S + 2 F), where F is 1 and a twentieth of
