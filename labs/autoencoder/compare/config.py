@@ -23,16 +23,6 @@ class CompareAnomaliesConfig(AutoencoderConfig):
     width: int = shared("width", 16, AutoencoderConfig)
     epochs: int = shared("epochs", 15)
 
-    @property
-    def title(self) -> str:
-        """The model's name."""
-        return self.model
-
-    @property
-    def stem(self) -> str:
-        """The model's name and the size of its latents."""
-        return f"{self.model}{self.latent_size}"
-
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
         if self.without:
@@ -57,16 +47,6 @@ class SweepConfig(AutoencoderConfig):
     )
     seeds: int = option(1, "how often each is trained, each time with another seed", at_least=1)
     epochs: int = shared("epochs", 20)
-
-    @property
-    def title(self) -> str:
-        """The model's name."""
-        return self.model
-
-    @property
-    def stem(self) -> str:
-        """The model's name and the size of its latents."""
-        return f"{self.model}{self.latent_size}"
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
