@@ -11,7 +11,7 @@ from common.images.folders import ImageFiles
 from common.options.config import build
 from common.runs.comparison import RULE
 from common.training import checkpoint
-from labs.classification.compare import imbalance as compare_imbalance
+from labs.classification import plots
 from labs.classification.compare.config import CompareImbalanceConfig
 from labs.classification.compare.imbalance import Comparison, frequent_first, rarest
 from labs.classification.config import IMBALANCE, ClassificationConfig
@@ -377,7 +377,7 @@ def test_a_class_without_test_images_is_a_dash_in_a_report_that_is_drawn_again()
 
 def test_a_class_without_test_images_is_drawn_as_a_gap():
     values = np.array([[0.5, np.nan], [1.0, 0.0]])
-    figure = compare_imbalance.lab_plots.recalls(values, ["고양이 (3)", "b (1)"], ["none", "focal"])
+    figure = plots.recalls(values, ["고양이 (3)", "b (1)"], ["none", "focal"])
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["0.50", "-", "1.00", "0.00"]
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
