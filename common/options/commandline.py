@@ -57,13 +57,7 @@ class ConfigCommand(click.Command):
         kwargs: of `click.Command`.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        config: str,
-        only: Sequence[str] | None = None,
-        **kwargs: Any,
-    ):
+    def __init__(self, *args: Any, config: str, only: Sequence[str] | None = None, **kwargs: Any):
         self._config, self._only = config, only
         self.fields: list[dataclasses.Field[Any]] = []
         super().__init__(*args, **kwargs)
@@ -94,9 +88,8 @@ class ConfigCommand(click.Command):
         names = {field.name for field in self.fields}
         given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
         ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
-        ctx.params["problems"] = _unknown_options(
-            ctx.args, [o for p in self.params for o in p.opts]
-        )
+        known = [option for parameter in self.params for option in parameter.opts]
+        ctx.params["problems"] = _unknown_options(ctx.args, known)
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -137,22 +130,13 @@ class TrainCommand(ConfigCommand):
         """Make the options of the recipe, the file and the run, and those of the config."""
         super().add_options()
         path = click.Path(path_type=Path)
+        recipes = f"Begin with a recipe's values: {', '.join(self.recipes)}."
+        again = "Begin with a file's values; RUN/config.toml repeats a run."
+        stopped = "Go on with a run that was stopped."
         self.params[:0] = [
-            click.Option(
-                ["--recipe"],
-                metavar="NAME",
-                help=f"Begin with a recipe's values: {', '.join(self.recipes)}.",
-                hidden=not self.recipes,
-            ),
-            click.Option(
-                ["--config", "config_path"],
-                metavar="FILE",
-                type=path,
-                help="Begin with a file's values; RUN/config.toml repeats a run.",
-            ),
-            click.Option(
-                ["--resume"], metavar="RUN", type=path, help="Go on with a run that was stopped."
-            ),
+            click.Option(["--recipe"], metavar="NAME", help=recipes, hidden=not self.recipes),
+            click.Option(["--config", "config_path"], metavar="FILE", type=path, help=again),
+            click.Option(["--resume"], metavar="RUN", type=path, help=stopped),
         ]
 
 
@@ -168,15 +152,10 @@ def main(group: click.Group, program: str) -> None:
         error.show()
         code = error.exit_code
     except (LabError, Stopped) as error:
-        _complain(error)
+        for problem in error.problems if isinstance(error, ConfigError) else [str(error)]:
+            click.echo(f"Error: {problem}", err=True)
         code = error.exit_code
     sys.exit(code)
-
-
-def _complain(error: LabError | Stopped) -> None:
-    problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-    for problem in problems:
-        click.echo(f"Error: {problem}", err=True)
 
 
 def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -> click.Option:
@@ -188,20 +167,12 @@ def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -
         return click.Option([shown], default=None, help=text)
     choices = field.metadata["choices"]
     words = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "LIST"}
-    metavar = (
-        "|".join(choices)
-        if 0 < len(choices) <= _SHOWN_CHOICES
-        else "NAME"
-        if choices
-        else words[kind]
-    )
-    value = ",".join(default) if isinstance(default, tuple) else default
-    shown_default = (
-        "" if default is None else f"  [default: {value if value != '' else configs.NONE}]"
-    )
-    return click.Option(
-        [flag], type=str, default=None, metavar=metavar, help=field.metadata["help"] + shown_default
-    )
+    listed = "|".join(choices) if len(choices) <= _SHOWN_CHOICES else "NAME"
+    text = field.metadata["help"]
+    if default is not None:
+        value = ",".join(default) if isinstance(default, tuple) else default
+        text += f"  [default: {value if value != '' else configs.NONE}]"
+    return click.Option([flag], type=str, default=None, metavar=listed or words[kind], help=text)
 
 
 def _unknown_options(extra: Sequence[str], known: Sequence[str]) -> list[str]:

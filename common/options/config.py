@@ -8,6 +8,7 @@ and a typo answer at once.
 
 import dataclasses
 import math
+import operator
 import types
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -311,9 +312,8 @@ def to_toml(config: TrainingConfig) -> str:
         if field.metadata["saved"]:
             value = getattr(config, field.name)
             value = NONE if value is None else list(value) if isinstance(value, tuple) else value
-            lines.append(
-                tomli_w.dumps({field.name: value}).rstrip() + f"  # {field.metadata['help']}"
-            )
+            line = tomli_w.dumps({field.name: value}).rstrip()
+            lines.append(f"{line}  # {field.metadata['help']}")
     return "\n".join(lines) + "\n"
 
 
@@ -349,14 +349,14 @@ _WORDS = {
     tuple: "a list",
 }
 _TRUTHS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+_HOLDS = {
+    "at least": operator.ge,
+    "above": operator.gt,
+    "at most": operator.le,
+    "below": operator.lt,
 }
 
 
@@ -376,7 +376,7 @@ def _list(value: Any) -> tuple[str, ...]:
 
 
 def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
-    """Hold a value against the choices and bounds of its field."""
+    """Compare a value with the choices and bounds of its field."""
     choices = field.metadata["choices"]
     if value is None:
         return value
@@ -388,19 +388,10 @@ def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("expected a finite number")
     bounds = {word: b for word, b in field.metadata["bounds"].items() if b is not None}
-    if not all(_holds(value, word, bound) for word, bound in bounds.items()):
+    if not all(_HOLDS[word](value, bound) for word, bound in bounds.items()):
         range_ = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items())
         raise ValueError(f"expected {_WORDS[type(value)]} {range_}")
     return value
-
-
-def _holds(value: float, word: str, bound: float) -> bool:
-    return {
-        "at least": value >= bound,
-        "above": value > bound,
-        "at most": value <= bound,
-        "below": value < bound,
-    }[word]
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from common import files
+from common.files import replace_surrogates
 from common.options.terminal import figure_text
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
     html = template.render(page, font="", longest=_LONGEST)
     if font := korean_glyphs(html):
         html = template.render(page, font=font, longest=_LONGEST)
-    return files.replace_surrogates(html)  # a command line may hold some
+    return replace_surrogates(html)  # a command line may hold some
 
 
 def load_template(path: Path) -> "Template":
@@ -105,15 +105,6 @@ def load_template(path: Path) -> "Template":
     )
     environment.filters["base64"] = _base64
     return environment.get_template(path.name)
-
-
-def write(path: Path, html: str) -> None:
-    """Write a report, as a whole.
-
-    Raises:
-        SaveError: the file cannot be written.
-    """
-    files.write_text(path, html)
 
 
 def _base64(picture: Path | bytes) -> str:

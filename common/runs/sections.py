@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from common.files import write_text
 from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.report import html, plots
@@ -26,7 +27,7 @@ def write_report(run: Run, title: str, verdict: str, parts: Sequence[Section]) -
         verdict: the result in a sentence or two.
         parts: what follows.
     """
-    html.write(run.report, html.render(title, f"Run {run.path.name}", verdict, parts))
+    write_text(run.report, html.render(title, f"Run {run.path.name}", verdict, parts))
 
 
 def result(

@@ -10,6 +10,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from common.errors import SaveError
+from common.files import write_text
 from common.report import html as report
 from common.report import plots
 from common.report.html import Section, Table
@@ -229,14 +230,14 @@ def test_the_font_is_made_without_a_word(caplog):
 
 def test_names_that_are_no_text_do_not_stop_the_report(tmp_path):
     name = b"\xb0\xed.png".decode("utf-8", "surrogateescape")
-    report.write(tmp_path / "report.html", render(Section("Data", code=name)))
+    write_text(tmp_path / "report.html", render(Section("Data", code=name)))
     assert "??.png" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_write_is_utf_8_and_whole(tmp_path):
     html = render(Section("고양이"))
-    report.write(tmp_path / "report.html", html)
+    write_text(tmp_path / "report.html", html)
     assert (tmp_path / "report.html").read_bytes() == html.encode()
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     with pytest.raises(SaveError):
-        report.write(tmp_path / "report.html" / "below", html)
+        write_text(tmp_path / "report.html" / "below", html)
