@@ -35,6 +35,7 @@ CIFAR10 = (
 _IDX_NAME = re.compile(r"(?:(.+)[-_.])?(images|labels)[-_.]idx\d[-_.]\w+(?:\.gz)?", re.IGNORECASE)
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BATCH_NAME = re.compile(r"(data|test)_batch(?:_\d+)?(\.bin)?")
+_BINARY = "get it again, or the binary version, data_batch_1.bin and so on"
 _IMAGE_BYTES = 3 * 32 * 32  # of CIFAR
 _NUMBERS = ("BININT", "BININT1", "BININT2", "INT", "LONG1")  # a pickle's opcodes
 _KINDS = {  # what arrays are called in an .npz, beside a part of a split: x_train, val_labels
@@ -275,13 +276,11 @@ def _read_batches(paths: Sequence[Path]) -> _Parts:
 
 
 def _read_binary_batch(path: Path) -> tuple[Array, Array]:
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    if not len(data) or len(data) % (1 + _IMAGE_BYTES):
-        raise DataError(
-            f"{path} has {len(data):,} bytes, expected {1 + _IMAGE_BYTES:,} for each image; get it "
-            "again"
-        )
-    rows = data.reshape(-1, 1 + _IMAGE_BYTES)
+    data, size = np.frombuffer(path.read_bytes(), np.uint8), 1 + _IMAGE_BYTES
+    if not len(data) or len(data) % size:
+        given = f"{len(data):,} bytes, expected {size:,} for each image"
+        raise DataError(f"{path} has {given}; get it again")
+    rows = data.reshape(-1, size)
     return rows[:, 1:], rows[:, 0]
 
 
@@ -305,16 +304,11 @@ def _read_python_batch(path: Path) -> tuple[Array, Array]:
             elif key == "labels" and isinstance(argument, int) and opcode.name in _NUMBERS:
                 labels.append(argument)
     except ValueError as error:
-        raise DataError(
-            f"{path} is not one of CIFAR-10's Python batches ({error}); get it again, or the "
-            "binary version, data_batch_1.bin and so on"
-        ) from error
+        problem = f"is not one of CIFAR-10's Python batches ({error})"
+        raise DataError(f"{path} {problem}; {_BINARY}") from error
     if not pixels or len(pixels) != _IMAGE_BYTES * len(labels) or min(labels) < 0:
-        raise DataError(
-            f"{path} has {len(pixels):,} bytes of pixels and {len(labels):,} labels, expected "
-            f"{_IMAGE_BYTES:,} for each; get it again, or the binary version, data_batch_1.bin "
-            "and so on"
-        )
+        given = f"{len(pixels):,} bytes of pixels and {len(labels):,} labels"
+        raise DataError(f"{path} has {given}, expected {_IMAGE_BYTES:,} for each; {_BINARY}")
     return np.frombuffer(pixels, np.uint8).reshape(-1, _IMAGE_BYTES), np.array(labels)
 
 

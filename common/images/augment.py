@@ -107,13 +107,10 @@ class PadCrop(Transform):
 
     The usual augmentation of CIFAR-10 (He et al. 2016, "Deep residual learning for image
     recognition", section 4.2).
-
-    Args:
-        padding: pixels on each side.
     """
 
     columns: ClassVar[int] = 2
-    padding: int = _limited(1, math.inf, example=4)
+    padding: int = _limited(1, math.inf, example=4)  # pixels on each side
 
     def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Shift each image; the numbers are its vertical and its horizontal place."""
@@ -123,14 +120,10 @@ class PadCrop(Transform):
 
 @dataclass(frozen=True)
 class Crop(Transform):
-    """Crop to a square at a random place; evaluation takes the center.
-
-    Args:
-        size: side of the square in pixels.
-    """
+    """Crop to a square at a random place; evaluation takes the center."""
 
     columns: ClassVar[int] = 2
-    size: int = _limited(1, math.inf, example=52, required=True)
+    size: int = _limited(1, math.inf, example=52, required=True)  # side of the square in pixels
 
     def __call__(self, images: Tensor, numbers: Tensor | None) -> Tensor:
         """Crop to (B, C, size, size); the numbers are the vertical and the horizontal place.
@@ -159,7 +152,7 @@ class Crop(Transform):
 class _Flip(Transform):
     columns: ClassVar[int] = 1
     dimension: ClassVar[int]
-    p: float = _limited(0, 1, example=0.5)
+    p: float = _limited(0, 1, example=0.5)  # probability
 
     def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Flip the images whose number is below p."""
@@ -191,19 +184,15 @@ class Affine(Transform):
     Bilinear, with zeros outside. Conventions are those of torchvision's `v2.functional.affine`; as
     in its `RandomAffine` with one number for the shear, that is horizontal. Unlike there, shifts
     are not rounded to whole pixels.
-
-    Args:
-        degrees: rotation is uniform in +-degrees, clockwise.
-        translate: shifts are uniform in +-translate, as fractions of the width and of the height.
-        scale: the scale is uniform in 1 +- scale.
-        shear: the horizontal shear is uniform in +-shear degrees.
     """
 
     columns: ClassVar[int] = 5
-    degrees: float = _limited(0, 180, example=10.0)
+    degrees: float = _limited(0, 180, example=10.0)  # rotation is uniform in +-degrees, clockwise
     translate: float = _limited(0, 1, example=0.1)
-    scale: float = _limited(0, 1, below=True, example=0.1)
+    """Shifts are uniform in +-translate, as fractions of the width and of the height."""
+    scale: float = _limited(0, 1, below=True, example=0.1)  # the scale is uniform in 1 +- scale
     shear: float = _limited(0, 90, below=True, example=0.0)
+    """The horizontal shear is uniform in +-shear degrees."""
 
     def _change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Warp each image; the numbers are angle, shift right, shift down, scale and shear."""
@@ -254,10 +243,7 @@ class Color(Transform):
 
     Each is that of torchvision's `adjust_brightness`, `adjust_contrast` and `adjust_saturation`,
     with values kept in [0, 1] after each. The order is always this one. Only images of three
-    channels, RGB, have a saturation.
-
-    Args:
-        strength: each of the three factors is uniform in 1 +- strength.
+    channels, RGB, have a saturation. Each of the three factors is uniform in 1 +- strength.
     """
 
     columns: ClassVar[int] = 3
@@ -289,17 +275,13 @@ class Erase(Transform):
     over width is log-uniform in 0.3 to 1/0.3, times that of the image, within what fits: nothing
     has to be drawn twice. The fill is the image's mean per channel: it keeps the brightness about
     as it was, and unlike zero it shows on the black background of drawn digits.
-
-    Args:
-        p: probability.
-        low: smallest area, as a fraction of the image (before sides are rounded to pixels).
-        high: largest area.
     """
 
     columns: ClassVar[int] = 5
-    p: float = _limited(0, 1, example=0.5)
+    p: float = _limited(0, 1, example=0.5)  # probability
     low: float = _limited(0, 1, example=0.02)
-    high: float = _limited(0, 1, example=0.2)
+    """Smallest area, as a fraction of the image (before sides are rounded to pixels)."""
+    high: float = _limited(0, 1, example=0.2)  # largest area
 
     def _problems(self) -> list[str]:
         problems = super()._problems()

@@ -668,16 +668,13 @@ def _too_few(counts: Mapping[str, Mapping[str, int]], what: str, to_learn: bool)
 
 
 def _different_classes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    expected = counts.get("train") or counts["all"]
-    return [
-        f"{part}: {verb} {', '.join(sorted(labels))}"
-        for part, classes in counts.items()
-        for verb, labels in (
-            ("lacks these classes of train:", expected.keys() - classes.keys()),
-            ("has classes that train lacks:", classes.keys() - expected.keys()),
-        )
-        if labels
-    ]
+    expected, problems = counts.get("train") or counts["all"], []
+    for part, classes in counts.items():
+        if missing := expected.keys() - classes.keys():
+            problems.append(f"{part}: lacks these classes of train: {', '.join(sorted(missing))}")
+        if more := classes.keys() - expected.keys():
+            problems.append(f"{part}: has classes that train lacks: {', '.join(sorted(more))}")
+    return problems
 
 
 def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:

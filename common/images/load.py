@@ -295,12 +295,8 @@ def _copies(train: ImageSet, test: ImageSet) -> int | None:
 def pipeline(config: ImageConfig, mean: Sequence[float], std: Sequence[float]) -> augment.Pipeline:
     """Return what happens to images on the device; in evaluation, only what is not random of it.
 
-    Policies are not among it: `batches` has them.
-
-    Args:
-        config: says what is changed in training.
-        mean: a value per channel, of images in [0, 1], which is subtracted.
-        std: a value per channel, by which is divided.
+    Policies are not among it: `batches` has them. The mean, a value per channel of images in
+    [0, 1], is subtracted, and the rest divided by the standard deviation.
 
     Raises:
         ConfigError: an argument of a change is wrong.
@@ -371,9 +367,7 @@ def _joined(pixels: Sequence[Tensor | ImageFiles]) -> Tensor | ImageFiles:
 def pixel_rows(part: ImageSet, side: int | None = None) -> npt.NDArray[np.float32]:
     """Return the images as rows of numbers in [0, 1], (N, pixels), for models that take vectors.
 
-    Args:
-        part: the images.
-        side: height and width to which larger images are shrunk.
+    Images larger than `side`, a height and width in pixels, are shrunk to it.
     """
     return np.concatenate([_row(chunk, side) for chunk in _chunks(part)])
 

@@ -151,11 +151,9 @@ def _albumentations() -> Any:
 
 
 class Changed(Dataset[tuple[Tensor, Tensor]]):
-    """A split whose images policies change, in each epoch in another way; without a seed, not.
+    """A split whose images policies change, in this order and in each epoch in another way.
 
-    Args:
-        split: the images.
-        policies: applied in this order.
+    Where a place has no seed, as in evaluation, they change nothing.
     """
 
     draws = True

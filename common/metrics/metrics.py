@@ -99,13 +99,9 @@ def per_class(
 ) -> list[dict[str, str | float | int]]:
     """Return one row per class: class (its name), precision, recall, f1, support (samples).
 
-    What is undefined is NaN, for a report to print as a dash: the precision of a class never
-    predicted, the recall of a class without samples, the f1 of a class with neither.
-
-    Args:
-        predictions: (N,) class numbers.
-        targets: (N,) class numbers.
-        classes: the C names, in the order of their numbers.
+    Predictions and targets are class numbers, (N,). What is undefined is NaN, for a report to print
+    as a dash: the precision of a class never predicted, the recall of a class without samples, the
+    f1 of a class with neither.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -137,12 +133,8 @@ def reliability(probabilities: Array, targets: Array, bins: int = 15) -> Reliabi
     """Return confidence, accuracy and counts in bins of equal width (Guo et al. 2017, section 2).
 
     "On Calibration of Modern Neural Networks": bin m of M holds the predictions whose confidence,
-    the probability of the predicted class, lies in ((m - 1) / M, m / M].
-
-    Args:
-        probabilities: (N, C).
-        targets: (N,) class numbers.
-        bins: the number of bins.
+    the probability of the predicted class, lies in ((m - 1) / M, m / M]. Probabilities are (N, C),
+    targets (N,) class numbers.
     """
     probabilities, targets = _checked_probabilities(probabilities, targets)
     confidence = probabilities.max(axis=1)
@@ -175,12 +167,9 @@ def regression(predictions: Array, targets: Array) -> dict[str, float]:
     """Return `mae` and `rmse` in units of the targets, `mse` in their square, and `r2`.
 
     `r2` is at most 1 and may be negative. For constant targets it is scikit-learn's: 1 when every
-    prediction is exact, else 0; for a single row it is NaN. With columns, each metric but `rmse`
-    is the mean of the columns' metrics; `rmse` is the root of `mse`.
-
-    Args:
-        predictions: (N,) or (N, columns).
-        targets: the same shape; (N, 1) is not (N,).
+    prediction is exact, else 0; for a single row it is NaN. With columns, (N, columns) instead of
+    (N,) on both sides, each metric but `rmse` is the mean of the columns' metrics; `rmse` is the
+    root of `mse`.
     """
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
@@ -379,12 +368,8 @@ def seeds_interval(
 def mcnemar(correct_a: Array, correct_b: Array) -> float:
     """Return the p value of McNemar's exact test (1947) that two classifiers are equally right.
 
-    The two-sided binomial test on the rows of which exactly one classifier is right; 1 when there
-    are none.
-
-    Args:
-        correct_a: (N,) booleans.
-        correct_b: (N,) booleans, the same rows.
+    The two-sided binomial test on the rows, (N,) booleans, of which exactly one classifier is
+    right; 1 when there are none.
     """
     from scipy.stats import binomtest
 

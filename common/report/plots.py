@@ -203,10 +203,10 @@ def _mark_best(axes: Axes, best_epoch: int) -> None:
 
 @figure_style()
 def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str) -> Figure:
-    """Draw a metric over the epochs: a color for each of what is compared, a line for each seed.
+    """Draw a metric over the epochs: a color for each variant, a line for each of its seeds.
 
     Args:
-        runs: the histories of the seeds, by what is compared.
+        runs: the histories of the seeds, by the variant.
         name: the metric in a row, such as `validation/accuracy`.
         label: what the metric is called.
     """
@@ -277,11 +277,8 @@ def confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     """Draw a confusion matrix: counts as numbers, shares of each true class as colors.
 
     Colors go with the square root of the share, so that rare mistakes are seen too. Numbers are
-    left out above 20 classes.
-
-    Args:
-        matrix: (C, C) counts, rows true classes, columns predicted ones; see `metrics.confusion`.
-        classes: the C names.
+    left out above 20 classes. The matrix is that of `metrics.confusion`: (C, C) counts, rows true
+    classes, columns predicted ones.
     """
     matrix = np.asarray(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -332,13 +329,10 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
 
 @figure_style()
 def reliability(diagram: Reliability) -> Figure:
-    """Draw a reliability diagram: is the model right as often as it says?
+    """Draw what `metrics.reliability` found: is the model right as often as it says?
 
     Each point is a bin of predictions; points below the diagonal are overconfident. Whiskers are
     95 % Wilson intervals. Below, the number of predictions in each bin.
-
-    Args:
-        diagram: from `metrics.reliability`.
     """
     figure = Figure(figsize=(6, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
@@ -371,12 +365,9 @@ def reliability(diagram: Reliability) -> Figure:
 
 @figure_style()
 def scatter(predictions: Array, targets: Array, label: str = "value") -> Figure:
-    """Draw predicted against true numbers; what is right lies on the diagonal.
+    """Draw predicted over true numbers, (N,) each; what is right lies on the diagonal.
 
-    Args:
-        predictions: (N,).
-        targets: (N,).
-        label: names the number, with its unit.
+    The label names the number, with its unit.
     """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
@@ -390,9 +381,8 @@ def scatter(predictions: Array, targets: Array, label: str = "value") -> Figure:
     )
     axes.set(xlim=limits, ylim=limits, xlabel=f"true {label}", ylabel=f"predicted {label}")
     axes.set_aspect("equal")
-    for handle in axes.legend(loc="upper left").legend_handles:
-        if handle is not None:
-            handle.set_alpha(1)
+    for handle in filter(None, axes.legend(loc="upper left").legend_handles):
+        handle.set_alpha(1)
     return figure
 
 

@@ -102,15 +102,11 @@ def focal(
 
 
 def balanced_class_weights(targets: Tensor, classes: int) -> Tensor:
-    """Return float32 weights (classes,) under which every class counts the same.
+    """Return float32 weights (classes,) under which every class of targets (N,) counts the same.
 
     scikit-learn's "balanced": N / (present classes * samples of the class), so that the mean weight
     of the samples is 1. A class without samples gets 1, that mean: it does not change the weights
     of the others, and a validation batch that holds only this class still has a mean.
-
-    Args:
-        targets: (N,) class numbers in [0, classes).
-        classes: the number of classes.
 
     Raises:
         ValueError: no targets, or targets out of range.

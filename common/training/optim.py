@@ -179,12 +179,9 @@ class Average:
     """Exponential moving average of a model's weights, kept in a model of its own.
 
     The decay grows from 0.1 towards its full value as min(decay, (1 + step) / (10 + step)), so a
-    short run is not an average over its random start. Buffers (batch-norm statistics) are copied,
-    not averaged.
-
-    Args:
-        model: the model to follow, on its device.
-        decay: the weight of the past at each update, below 1.
+    short run is not an average over its random start; the decay, below 1, is the weight of the past
+    at each update. Buffers (batch-norm statistics) are copied, not averaged. The model to follow
+    is on its device.
     """
 
     def __init__(self, model: nn.Module, decay: float):

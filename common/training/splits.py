@@ -77,13 +77,10 @@ def thinned_rows(
 
 
 def repeated_rows(targets: Tensor) -> Tensor:
-    """Return rows to repeat, so that each class has as many as the most frequent, (M,).
+    """Return rows to repeat, (M,), so that each of the classes (N,) has as many as the largest.
 
     The rows of a class are gone through again and again, so none comes more than once more often
     than another.
-
-    Args:
-        targets: (N,) int64 classes.
     """
     groups = _rows_by_class(targets)
     largest = max(map(len, groups))
