@@ -1,7 +1,7 @@
 """Randomness as a function: (seed, epoch, position) -> numbers.
 
 Nothing here keeps a state, so nothing needs to be saved: the order of the data, the numbers that
-augmentation draws and the key of each dropout mask are worked out anew from where the run stands.
+augmentation draws and the key of each dropout mask are worked out again from where the run stands.
 """
 
 import torch

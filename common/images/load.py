@@ -1,7 +1,7 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -369,18 +369,11 @@ def pixel_rows(part: ImageSet, side: int | None = None) -> npt.NDArray[np.float3
 
     Images larger than `side`, a height and width in pixels, are shrunk to it.
     """
-    return np.concatenate([_row(chunk, side) for chunk in _chunks(part)])
-
-
-def _chunks(part: ImageSet) -> Iterator[Tensor]:
+    rows = []
     for start in range(0, len(part), _CHUNK):
-        rows = range(start, min(start + _CHUNK, len(part)))
-        yield torch.stack([part.images[row] for row in rows])
-
-
-def _row(chunk: Tensor, side: int | None) -> npt.NDArray[np.float32]:
-    pixels = chunk.float() / 255
-    if side is not None and side < chunk.shape[2]:
-        pixels = functional.adaptive_avg_pool2d(pixels, side)
-    rows: npt.NDArray[np.float32] = pixels.flatten(1).numpy()
-    return rows
+        places = range(start, min(start + _CHUNK, len(part)))
+        pixels = torch.stack([part.images[row] for row in places]).float() / 255
+        if side is not None and side < pixels.shape[2]:
+            pixels = functional.adaptive_avg_pool2d(pixels, side)
+        rows.append(pixels.flatten(1).numpy())
+    return np.concatenate(rows)

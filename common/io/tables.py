@@ -268,13 +268,8 @@ def _clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-_COMMAS = partial(_separated, quotes=True)
-_TABS = partial(_separated, quotes=False)
 _READERS: dict[str, Callable[[Path, str, Sequence[str | int]], Iterator[_Row]]] = {
-    ".csv": _COMMAS,
-    ".tsv": _TABS,
-    ".tab": _TABS,
-    ".txt": _TABS,
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
+    ".csv": partial(_separated, quotes=True),
+    **dict.fromkeys((".tsv", ".tab", ".txt"), partial(_separated, quotes=False)),
+    **dict.fromkeys((".jsonl", ".ndjson"), _json_lines),
 }

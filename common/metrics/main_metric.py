@@ -78,14 +78,9 @@ class MainMetric:
                 "lead_interval": [lead.low, lead.high],
             }
             if self.classes:
-                mine_right, theirs_right = (
-                    each["test"] == targets["test"] for each in (network, guesses)
-                )
-                found[name]["mcnemar_p"] = metrics.mcnemar(mine_right, theirs_right)
-                found[name]["right_alone"] = [
-                    int((mine_right & ~theirs_right).sum()),
-                    int((theirs_right & ~mine_right).sum()),
-                ]
+                right, other = (each["test"] == targets["test"] for each in (network, guesses))
+                alone = [int((right & ~other).sum()), int((other & ~right).sum())]
+                found[name] |= {"mcnemar_p": metrics.mcnemar(right, other), "right_alone": alone}
         return found
 
     def measure_runs(self, runs: Sequence[Array]) -> dict[str, Any]:
@@ -110,7 +105,6 @@ class MainMetric:
             others: likewise, of the same samples: runs with the same seeds, or a single one.
         """
         sign = 1 if self.larger_is_better else -1
-
         ours, theirs = (np.array([self.compute(rows) for rows in each]) for each in (runs, others))
         interval = metrics.seeds_interval(
             runs, others, metric=self.compute, resamples=self.resamples
