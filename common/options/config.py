@@ -71,7 +71,7 @@ training_option = partial(option, group="Training")
 class TrainingConfig:
     """The options that mean the same in every lab."""
 
-    epochs: int = training_option(20, "epochs: passes over the training split", at_least=1)
+    epochs: int = training_option(20, "passes over the training split", at_least=1)
     batch_size: int = training_option(64, "samples in one update", at_least=1)
     micro_batch: int | None = training_option(
         None, "samples computed at a time; an update adds up as many as it needs", at_least=1
@@ -81,8 +81,8 @@ class TrainingConfig:
     momentum: float = training_option(0.9, "of sgd, rmsprop and muon", at_least=0, below=1)
     nesterov: bool = training_option(False, "look ahead along the momentum (sgd)")
     weight_decay: float = training_option(0.0, "on matrices and kernels, not on biases", at_least=0)
-    schedule: str = training_option("none", "how the learning rate moves", choices=SCHEDULES)
-    schedule_every: str = training_option("step", "when it moves", choices=("step", "epoch"))
+    schedule: str = training_option("none", "how the learning rate changes", choices=SCHEDULES)
+    schedule_every: str = training_option("step", "when it changes", choices=("step", "epoch"))
     schedule_period: int = training_option(
         10,
         "epochs between drops (step) or restarts (cosine-restarts), or without progress (plateau)",
@@ -108,7 +108,7 @@ class TrainingConfig:
         None, "the metric that picks the best epoch, such as validation/accuracy"
     )
     mode: str = training_option(
-        "auto", "which way that metric is better", choices=("auto", "min", "max")
+        "auto", "whether that metric is to be small or large", choices=("auto", "min", "max")
     )
 
     seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
@@ -181,7 +181,9 @@ class ImageConfig(TrainingConfig):
         "and the classes are their combinations",
     )
     image_size: int | None = data_option(
-        None, "height and width in pixels; a set's own, or 64 of photos, when not given", at_least=1
+        None,
+        "height and width in pixels; when not given, a set's own, or 64 for photos",
+        at_least=1,
     )
     limit: int | None = data_option(
         None, "samples to use of the whole set, for a short trial", at_least=10

@@ -224,7 +224,7 @@ def help_text(run):
 @pytest.mark.parametrize(
     "line",
     [
-        "--epochs INTEGER epochs: passes over the training split [default: 20]",
+        "--epochs INTEGER passes over the training split [default: 20]",
         "--learning-rate NUMBER size of a step [default: 0.001]",
         "--color red|green color of the toy [default: red]",
         "--many NAME one of many [default: n1]",
