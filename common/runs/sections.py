@@ -113,16 +113,16 @@ def classes(
     )
 
 
-def calibration(chances: Array, targets: Array, save_picture: PictureSaver) -> Section:
+def calibration(probabilities: Array, targets: Array, save_picture: PictureSaver) -> Section:
     """Show whether the network is right as often as it says.
 
     Args:
-        chances: (N, C) probabilities of the test split.
+        probabilities: (N, C) probabilities of the test split.
         targets: (N,) class numbers.
         save_picture: saves a figure, and returns it for a section.
     """
-    diagram = plots.reliability(metrics.reliability(chances, targets))
-    error = metrics.calibration_error(chances, targets)
+    diagram = plots.reliability(metrics.reliability(probabilities, targets))
+    error = metrics.calibration_error(probabilities, targets)
     text = (
         "Is the network right as often as it says? The expected calibration error is "
         f"{error:.4f}: the mean distance from the diagonal, weighed by the samples in a bin."

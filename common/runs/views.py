@@ -1,6 +1,6 @@
 """Sections of a run's report that commands make, kept in the run folder: `views/NAME.json`.
 
-So `report RUN` has them again, and a command that makes one anew, with other options, changes that
+So `report RUN` has them again, and a command that makes one again, with other options, changes that
 section alone.
 """
 
