@@ -70,6 +70,28 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 os.unlink(temporary)
 
 
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Make a folder that takes the place of `path`, new or empty, when the block ends, if it does.
+
+    Raises:
+        SaveError: it cannot be written; nothing is left of it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as temporary:
+            whole = Path(temporary) / "whole"
+            whole.mkdir()  # unlike its parent, others may read it
+            yield whole
+            if path.exists():
+                path.rmdir()
+            whole.rename(path)
+    except OSError as error:
+        raise SaveError(
+            f"could not write {path}: {error.strerror or error}; nothing is left of it"
+        ) from error
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file as a whole; see `replacing`."""
     with replacing(path) as file:

@@ -18,8 +18,8 @@ from labs.classification.job import ClassifyImages
 from labs.classification.transfer.source_runs import Source, doubt
 
 
-def taught(teacher: nn.Module, job: ClassifyImages, splits: Splits, name: str) -> Array:
-    """Return the classes (N,) that a teacher sees in a split of a student's data."""
+def ask(teacher: nn.Module, job: ClassifyImages, splits: Splits, name: str) -> Array:
+    """Return the classes (N,) that a teacher names in a split of a student's data."""
     batches = job.batches(splits[name])
     collected = training.infer(teacher, job.task(splits), batches, job.compute)
     close(batches)
@@ -37,7 +37,7 @@ def measure(job: ClassifyImages, outputs: Mapping[str, Outputs], splits: Splits)
     teacher = build_teacher(source, job.card, job.compute)
     names = ("validation", "test")
     student = {name: job.decide(outputs[name]) for name in names}
-    guesses = {name: taught(teacher, job, splits, name) for name in names}
+    guesses = {name: ask(teacher, job, splits, name) for name in names}
     targets = {name: job.targets(splits[name]) for name in names}
     agree = student["test"] == guesses["test"]
     return {
@@ -75,7 +75,7 @@ def sections(job: ClassifyImages, figures: Mapping[str, Any]) -> Iterator[Sectio
     text = (
         f"The student learned from the labels with a weight of {1 - config.teacher_weight:g}, and "
         f"from the teacher's answers at temperature {config.temperature:g} with one of "
-        f"{config.teacher_weight:g}. {described(teacher)} {verdict(teacher)} Whether the teacher "
+        f"{config.teacher_weight:g}. {describe(teacher)} {verdict(teacher)} Whether the teacher "
         "helped, one run cannot tell: compare-teacher trains the same student without it, too."
     )
     student = {**figures["test"], "teacher": teacher}
@@ -84,10 +84,10 @@ def sections(job: ClassifyImages, figures: Mapping[str, Any]) -> Iterator[Sectio
     )
 
 
-def described(teacher: Mapping[str, Any]) -> str:
+def describe(teacher: Mapping[str, Any]) -> str:
     """Say who teaches, what its figures are of, and any doubt about what it knows."""
     said = (
-        f"The teacher is {teacher['run']}, which has {_figure(teacher['own_accuracy'])} on the "
+        f"The teacher is {teacher['run']}, which has {teacher['own_accuracy']:.4f} on the "
         "test images of its own run; here it sees the student's. Agreement is the share of test "
         "images of which both say the same."
     )
@@ -108,7 +108,7 @@ def side_by_side(students: Mapping[str, Mapping[str, Any]]) -> Table:
             name,
             *_measured(figures, figures["teacher"]["student_parameters"]),
             _lead(figures["teacher"]),
-            _figure(figures["teacher"]["agreement"]),
+            f"{figures['teacher']['agreement']:.4f}",
         ]
         for name, figures in students.items()
     ]
@@ -126,12 +126,8 @@ def verdict(teacher: Mapping[str, Any], student: str = "The student") -> str:
 
 def _measured(figures: Mapping[str, Any], size: int) -> list[str]:
     low, high = figures["accuracy_interval"]
-    return [f"{size:,}", _figure(figures["accuracy"]), f"{_figure(low)} to {_figure(high)}"]
+    return [f"{size:,}", f"{figures['accuracy']:.4f}", f"{low:.4f} to {high:.4f}"]
 
 
 def _lead(teacher: Mapping[str, Any]) -> str:
     return terminal.lead_text(teacher["lead"], teacher["lead_interval"])
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4f}"

@@ -31,7 +31,7 @@ def predictions(
     """
     data = {name: pixels(part) for name, part in {**splits, "train": sampled(splits)}.items()}
     found = {}
-    for name, candidates in (_regressors if numeric else _classifiers)(_neighbors(data)).items():
+    for name, candidates in _candidates(numeric, _neighbors(data)).items():
         best = _best(candidates, data, numeric)
         found[name] = {split: best.predict(data[split][0]) for split in ("validation", "test")}
     return found
@@ -40,7 +40,7 @@ def predictions(
 def nearest_neighbors(splits: Mapping[str, ImageSet]) -> Any:
     """Return scikit-learn's nearest neighbors, with the k that is best on the validation split."""
     data = {"train": pixels(sampled(splits)), "validation": pixels(splits["validation"])}
-    return _best(_classifiers(_neighbors(data))[NEIGHBORS], data, numeric=False)
+    return _best(_candidates(False, _neighbors(data))[NEIGHBORS], data, numeric=False)
 
 
 def sampled(splits: Mapping[str, ImageSet]) -> ImageSet:
@@ -69,34 +69,24 @@ def _best(candidates: Iterable[Any], data: Mapping[str, Any], numeric: bool) -> 
     return max([model.fit(*data["train"]) for model in candidates], key=quality)
 
 
-def _classifiers(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
+def _candidates(numeric: bool, neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
+    """Return what can be fitted of each baseline, for numbers or for classes."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    nearest = KNeighborsRegressor if numeric else KNeighborsClassifier
+    linear = (
+        Ridge(1 / penalty) if numeric else LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
+        for penalty in _PENALTIES
+    )
+    simple = DummyRegressor() if numeric else DummyClassifier(strategy="most_frequent")
     return {
-        "majority class": iter([DummyClassifier(strategy="most_frequent")]),
-        NEIGHBORS: (KNeighborsClassifier(k) for k in neighbors),
-        "logistic regression": (
-            make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000, tol=1e-3))
-            for penalty in _PENALTIES
-        ),
-    }
-
-
-def _regressors(neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
-    from sklearn.dummy import DummyRegressor
-    from sklearn.linear_model import Ridge
-    from sklearn.neighbors import KNeighborsRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return {
-        "mean": iter([DummyRegressor()]),
-        NEIGHBORS: (KNeighborsRegressor(k) for k in neighbors),
-        "linear regression": (
-            make_pipeline(StandardScaler(), Ridge(1 / penalty)) for penalty in _PENALTIES
+        "mean" if numeric else "majority class": iter([simple]),
+        NEIGHBORS: (nearest(k) for k in neighbors),
+        f"{'linear' if numeric else 'logistic'} regression": (
+            make_pipeline(StandardScaler(), model) for model in linear
         ),
     }

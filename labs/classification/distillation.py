@@ -13,14 +13,13 @@ from torch.nn import functional
 from common.errors import ConfigError, RunError
 from common.images.augment import luminance
 from common.images.load import ImageCard
-from common.options.config import build, read_toml
-from common.runs.folder import open_run
 from common.training import Task, When
 from common.training.checkpoint import load_weights
 from common.training.compute import Compute
 from common.training.task import Classification
 from labs.classification import task
 from labs.classification.config import ClassificationConfig
+from labs.classification.transfer import source_runs
 from labs.classification.transfer.source_runs import Source
 
 # --- the loss -------------------------------------------------------------------------------------
@@ -144,22 +143,18 @@ def find(config: ClassificationConfig, card: ImageCard) -> Source:
         ConfigError: it is of other classes, or of numbers.
     """
     said = f"--teacher {config.teacher}"
-    try:
-        run = open_run(Path(str(config.teacher)), "classification", "train")
-    except RunError as error:
-        raise RunError(f"{said}: {error}; give the folder of a finished run of `train`") from error
+    source = source_runs.read(said, Path(str(config.teacher)))
+    run, theirs = source.run, source.card.classes
     if not run.finished:
         raise RunError(f"{said}: the run is not finished; go on with train --resume {run.path}")
-    theirs = build(ClassificationConfig, (str(run.config), read_toml(run.config)))
-    their_card = ImageCard.from_dict(run.read("data"))
-    if theirs.numeric:
+    if source.config.numeric:
         raise ConfigError(
-            f"{said}: predicts numbers (--loss {theirs.loss}); a teacher knows the classes of "
-            f"{config.data}"
+            f"{said}: predicts numbers (--loss {source.config.loss}); a teacher knows the classes "
+            f"of {config.data}"
         )
-    if set(their_card.classes) != set(card.classes):
-        raise ConfigError(f"{said}: {_other_classes(their_card.classes, card.classes)}")
-    return Source(run, theirs, their_card)
+    if set(theirs) != set(card.classes):
+        raise ConfigError(f"{said}: {_other_classes(theirs, card.classes)}")
+    return source
 
 
 def build_teacher(source: Source, card: ImageCard, compute: Compute) -> Teacher:

@@ -60,7 +60,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
             )
         if self.config.weights is not None:
             taken = transfer.load(self.model, self.config)
-            say(f"{taken}; {transfer.trains(self.model)}")
+            say(f"{taken}; {transfer.say_what_trains(self.model)}")
             if doubt := transfer.doubt(self.config, self.card):
                 say(doubt)
 

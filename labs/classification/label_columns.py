@@ -22,7 +22,7 @@ Labels = Mapping[str, Sequence[str]]
 _FIGURES = ("accuracy", "balanced_accuracy", "f1")
 
 
-def apart(classes: Array, labels: Labels) -> dict[str, Array]:
+def split_columns(classes: Array, labels: Labels) -> dict[str, Array]:
     """Return the class numbers of each column, (N,), of joint class numbers (N,)."""
     sizes = tuple(map(len, labels.values()))
     return dict(zip(labels, np.unravel_index(classes, sizes), strict=True))
@@ -52,10 +52,10 @@ def figures(probabilities: Array, targets: Array, labels: Labels) -> dict[str, d
 
     Probabilities (N, all) and targets (N,) are of the joint classes.
     """
-    truth, found = apart(targets, labels), {}
-    for column, chances in marginals(probabilities, labels).items():
-        known = metrics.classification(chances, truth[column])
-        right = int((chances.argmax(1) == truth[column]).sum())
+    truth, found = split_columns(targets, labels), {}
+    for column, shares in marginals(probabilities, labels).items():
+        known = metrics.classification(shares, truth[column])
+        right = int((shares.argmax(1) == truth[column]).sum())
         found[column] = {
             **{name: known[name] for name in _FIGURES},
             "accuracy_interval": list(metrics.wilson(right, len(targets))),
@@ -68,7 +68,7 @@ def majority(train: Array, targets: Array, labels: Labels) -> dict[str, float]:
 
     Both the training and the judged targets are joint class numbers.
     """
-    seen, truth = apart(train, labels), apart(targets, labels)
+    seen, truth = split_columns(train, labels), split_columns(targets, labels)
     return {
         column: float((truth[column] == np.bincount(seen[column]).argmax()).mean())
         for column in labels
@@ -91,7 +91,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table.of(records)
 
 
-def said(found: Mapping[str, Mapping[str, Any]]) -> str:
+def describe(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Say how often each column is right, and how often its most frequent class is."""
     each = ", ".join(
         f"{column} {entry['accuracy']:.4f} ({entry['accuracy_interval'][0]:.4f} to "
@@ -114,10 +114,10 @@ def section(
     All is of the test split: what metrics.json says of the columns, and the probabilities (N, all)
     and targets (N,) of joint classes.
     """
-    truth = apart(targets, labels)
+    truth = split_columns(targets, labels)
     pictures = []
-    for number, (column, chances) in enumerate(marginals(probabilities, labels).items(), 1):
-        matrix = metrics.confusion(chances.argmax(1), truth[column], len(labels[column]))
+    for number, (column, shares) in enumerate(marginals(probabilities, labels).items(), 1):
+        matrix = metrics.confusion(shares.argmax(1), truth[column], len(labels[column]))
         figure = plots.confusion(matrix, labels[column])
         pictures.append(
             save_picture(f"confusion_column_{number}", f"{column}, test split.", figure)

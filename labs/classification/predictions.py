@@ -54,9 +54,10 @@ def render(found: Sequence[Prediction], form: str) -> str:
             {
                 "path": each.path,
                 "guesses": [_guess(*guess) for guess in each.guesses],
-                **({"labels": _labels(each)} if each.labels else {}),
+                **({"labels": labels} if labels else {}),
             }
             for each in found
+            for labels in [{column: _guess(*guess) for column, guess in each.labels.items()}]
         ]
         return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     text = io.StringIO()
@@ -92,10 +93,6 @@ def _guess(name: str, value: float) -> dict[str, str | float]:
     return {"class": name, "probability": value} if name else {"value": value}
 
 
-def _labels(found: Prediction) -> dict[str, dict[str, str | float]]:
-    return {column: _guess(*guess) for column, guess in found.labels.items()}
-
-
 def _predict(
     job: ClassifyImages, names: Sequence[str], pixels: torch.Tensor, top: int
 ) -> list[Prediction]:
@@ -105,11 +102,11 @@ def _predict(
             Prediction(name, (("", value),))
             for name, value in zip(names, outputs.tolist(), strict=True)
         ]
-    chances, known = probabilities(outputs), job.card.labels
-    guesses = _best(chances, job.card.classes, top)
+    shares, known = probabilities(outputs), job.card.labels
+    guesses = _best(shares, job.card.classes, top)
     columns = {
-        column: [first for [first] in _best(shares, known[column], 1)]
-        for column, shares in (marginals(chances, known) if known else {}).items()
+        column: [first for [first] in _best(mine, known[column], 1)]
+        for column, mine in (marginals(shares, known) if known else {}).items()
     }
     return [
         Prediction(name, guesses[row], {column: best[row] for column, best in columns.items()})
@@ -117,10 +114,10 @@ def _predict(
     ]
 
 
-def _best(chances: Array, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
+def _best(shares: Array, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
     """Return the most probable classes of each row of probabilities (N, C), with them."""
-    values, numbers = torch.from_numpy(chances).topk(min(top, len(classes)))
+    values, numbers = torch.from_numpy(shares).topk(min(top, len(classes)))
     return [
-        tuple((classes[number], value) for number, value in zip(row, chance, strict=True))
-        for row, chance in zip(numbers.tolist(), values.tolist(), strict=True)
+        tuple((classes[number], value) for number, value in zip(row, share, strict=True))
+        for row, share in zip(numbers.tolist(), values.tolist(), strict=True)
     ]

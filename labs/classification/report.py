@@ -67,7 +67,7 @@ def _classes(
     job: "ClassifyImages", outputs: Tensor, test: ImageSet, save_picture: PictureSaver
 ) -> Iterator[Section]:
     names, targets = _names(job, _AXIS), test.targets.numpy()
-    chances = probabilities(outputs)
+    shares = probabilities(outputs)
     guesses = task.decide(outputs, numeric=False)
     seen = np.arange(len(job.card.classes))
     if job.card.labels:  # many combinations may not occur
@@ -75,14 +75,14 @@ def _classes(
         names = [names[number] for number in seen.tolist()]
     said, true = (np.searchsorted(seen, each) for each in (guesses, targets))
     yield from common_sections.classes(names, said, true, save_picture)
-    grid = lab_plots.mistakes(test.images, targets, guesses, chances, _names(job, _CAPTION))
+    grid = lab_plots.mistakes(test.images, targets, guesses, shares, _names(job, _CAPTION))
     text = f"{int((guesses != targets).sum())} of {len(targets):,} test images are classed wrong."
     yield Section(
         "Most confident mistakes",
         text,
         pictures=(save_picture("mistakes", "Wrong, and most certain of it.", grid),),
     )
-    yield common_sections.calibration(chances, targets, save_picture)
+    yield common_sections.calibration(shares, targets, save_picture)
 
 
 def _names(job: "ClassifyImages", cells: int) -> Sequence[str]:

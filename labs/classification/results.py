@@ -1,6 +1,6 @@
 """What is measured and reported of a classifier: figures, baselines, label columns, its teacher."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -86,7 +86,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         """Say how the network compares with the baselines, and with its teacher."""
         said = f"{super().verdict(figures)} {figures.get('doubt', '')}".rstrip()
         if "labels" in figures["test"]:
-            said = f"{said} {label_columns.said(figures['test']['labels'])}"
+            said = f"{said} {label_columns.describe(figures['test']['labels'])}"
         if "teacher" not in figures:
             return said
         return f"{said} {agreement.verdict(figures['teacher'])}"
@@ -110,21 +110,11 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         save_picture: PictureSaver,
     ) -> list[Section]:
         """Return the teacher, label columns, where the network errs, and its first layer."""
-        found = report.sections(self.job, outputs["outputs"], splits["test"], save_picture)
-        return [
-            *agreement.sections(self.job, figures),
-            *self._columns_sections(outputs, splits, figures, save_picture),
-            *found,
-        ]
-
-    def _columns_sections(
-        self,
-        outputs: Outputs,
-        splits: Splits,
-        figures: Mapping[str, Any],
-        save_picture: PictureSaver,
-    ) -> Iterator[Section]:
-        if self.job.card.labels:
-            chances, targets = probabilities(outputs["outputs"]), self.job.targets(splits["test"])
-            found = figures["test"]["labels"]
-            yield label_columns.section(found, chances, targets, self.job.card.labels, save_picture)
+        job, test = self.job, splits["test"]
+        found = [*agreement.sections(job, figures)]
+        if labels := job.card.labels:
+            shares, of_columns = probabilities(outputs["outputs"]), figures["test"]["labels"]
+            found.append(
+                label_columns.section(of_columns, shares, job.targets(test), labels, save_picture)
+            )
+        return found + report.sections(job, outputs["outputs"], test, save_picture)

@@ -65,7 +65,7 @@ class Detector(Job[DetectionConfig, Card]):
         """Return a split as the loop takes it."""
         config = self.config
         source = build.training_set(split, config) if training else split
-        in_memory = type(source) is BoxSet
+        in_memory = isinstance(source, BoxSet) and isinstance(source.images, Tensor)
         return Batches(
             split.columns if in_memory else source,
             config.batch_size if training else _EVALUATION_BATCH,

@@ -42,11 +42,12 @@ def of_picture(picture: Picture, fit: Letterbox, size: int) -> Tensor:
             "most: cut it into tiles"
         )
     instances = np.zeros((size, size), np.uint8)
-    order = sorted(range(len(boxes)), key=lambda at: (not boxes[at].crowd, -_area(boxes[at])))
-    for at in order:
+    areas = [(box.x2 - box.x1) * (box.y2 - box.y1) for box in boxes]
+    for at in sorted(range(len(boxes)), key=lambda at: (not boxes[at].crowd, -areas[at])):
+        x1, y1, x2, y2 = boxes[at][:4]
         polygons = [
             (fit.scale * np.reshape(outline, (-1, 2)) + (fit.left, fit.top)).ravel().tolist()
-            for outline in outlines(boxes[at]) or [_corners(boxes[at])]
+            for outline in outlines(boxes[at]) or [(x1, y1, x2, y1, x2, y2, x1, y2)]
         ]
         inside = coco.decode(coco.merge(coco.frPyObjects(polygons, size, size)))
         instances[inside > 0] = at + 1
@@ -62,14 +63,6 @@ def outlines(box: Box) -> list[tuple[float, ...]]:
         and len(outline) % 2 == 0
         and all(map(math.isfinite, outline))
     ]
-
-
-def _corners(box: Box) -> tuple[float, ...]:
-    return box.x1, box.y1, box.x2, box.y1, box.x2, box.y2, box.x1, box.y2
-
-
-def _area(box: Box) -> float:
-    return (box.x2 - box.x1) * (box.y2 - box.y1)
 
 
 # --- masks that a network finds -----------------------------------------------------------------

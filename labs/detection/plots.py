@@ -39,21 +39,14 @@ _NAME = 14  # letters of a class name
 class Panel(NamedTuple):
     """An image with what is true and what was found."""
 
-    image: Array
-    """uint8 (3, H, W)."""
-    targets: Array
-    """(T, 6): x1, y1, x2, y2, class, crowd; rows of class -1 are none."""
-    detections: Array
-    """(M, 6): x1, y1, x2, y2, score, class."""
-    kinds: Array
-    """(M,) of each detection its place in `KINDS`; those of -1 are not drawn."""
-    boxes: Array
-    """(M,) of each detection the target that it is right or wrong about; -1 where none."""
-    missed: Array
-    """(T,) whether a target was missed."""
+    image: Array  # uint8 (3, H, W)
+    targets: Array  # (T, 6): x1, y1, x2, y2, class, crowd; rows of class -1 are none
+    detections: Array  # (M, 6): x1, y1, x2, y2, score, class
+    kinds: Array  # (M,) of each detection its place in `KINDS`; those of -1 are not drawn
+    boxes: Array  # (M,) of each the target that it is right or wrong about; -1 where none
+    missed: Array  # (T,) whether a target was missed
     caption: str = ""
-    masks: Array | None = None
-    """bool (M, H, W) of the detections that are drawn, and those surer than them."""
+    masks: Array | None = None  # bool (M, H, W) of the drawn detections, and of higher scores
 
 
 @figure_style()

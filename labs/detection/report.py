@@ -91,8 +91,7 @@ class _Test(NamedTuple):
     true: Array
     score: float
     errors: Errors
-    masks: Mapping[int, Array]
-    """Of some images, by row: bool (n, S, S) of the surest detections."""
+    masks: Mapping[int, Array]  # of some images, by row: bool (n, S, S), highest score first
 
     def panel(self, row: int) -> Panel:
         """Return an image with all that is drawn into it."""

@@ -32,8 +32,8 @@ def _lighten(patch):
         ClassificationResults, "write_report", lambda each, *_: each.job.run.report.write_text("-")
     )
     majority = {"majority class": iter([DummyClassifier(strategy="most_frequent")])}
-    patch.setattr(baselines, "_classifiers", lambda _: majority)
-    patch.setattr(baselines, "_regressors", lambda _: {"mean": iter([DummyRegressor()])})
+    mean = {"mean": iter([DummyRegressor()])}
+    patch.setattr(baselines, "_candidates", lambda numeric, _: mean if numeric else majority)
 
 
 @pytest.fixture

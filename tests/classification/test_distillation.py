@@ -325,7 +325,7 @@ def test_a_student_comes_to_agree_with_its_teacher(tmp_path, start):
     built = distillation.build_teacher(
         distillation.find(job.config, job.card), job.card, job.compute
     )
-    said = agreement.taught(built, job, splits, "train")
+    said = agreement.ask(built, job, splits, "train")
     assert (said != splits["train"].targets.numpy()).any()
     job.train(splits, SILENT, lambda text: None)
     mine = job.decide(job.predict_splits(splits, ["train"])["train"])

@@ -34,7 +34,7 @@ from labs.classification import baselines
 from labs.classification.results import ClassificationResults
 from sklearn.dummy import DummyClassifier
 ClassificationResults.write_report = lambda each, *_: each.job.run.report.write_text("-")
-baselines._classifiers = lambda _: {"majority": iter([DummyClassifier(strategy="most_frequent")])}
+baselines._candidates = lambda *_: {"majority": iter([DummyClassifier(strategy="most_frequent")])}
 """
 
 

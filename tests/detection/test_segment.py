@@ -20,7 +20,7 @@ from common.training.sequences import Padded, Ragged
 from labs.detection import baselines, masks, metrics, names
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig, recipe_for
 from labs.detection.data import augment, load, scenes
-from labs.detection.data.load import BoxSet, FileBoxSet
+from labs.detection.data.load import BoxSet, Photos
 from labs.detection.job import Detector
 from labs.detection.task import MOST, filled
 
@@ -332,7 +332,7 @@ def test_outlines_of_files_become_masks(tmp_path, monkeypatch):
     monkeypatch.setattr(load, "_MEMORY_LIMIT", 0)
     lazy, same = load.load(config)
     assert same.fingerprint == card.fingerprint
-    assert type(lazy["train"]) is FileBoxSet
+    assert type(lazy["train"].images) is Photos
     for one, other in zip(lazy["train"], splits["train"], strict=False):
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
     batches = Batches(lazy["train"], 3, prepare=augment.pipeline(config))

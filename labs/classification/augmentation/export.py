@@ -6,7 +6,6 @@ be no test, so the folder has parts, and only training images get copies.
 
 import dataclasses
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +15,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from common.errors import ConfigError, DataError, SaveError, Stopped
-from common.files import PREFIX
+from common.errors import ConfigError, DataError, Stopped
+from common.files import new_folder
 from common.images import policies
 from common.images.decode import ImageFiles, decode, photo
 from common.images.folders import ImageSet, relative_name
@@ -113,27 +112,15 @@ def write(
         if not name or name.startswith((".", "__MACOSX")) or "/" in name or "\\" in name:
             raise DataError(f"class {name!r} cannot be the name of a folder; rename it")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=out.parent) as temporary:
-            folder = Path(temporary) / "whole"
-            counts = {
-                part: _write_part(config, card, split, folder / part, _copies(part, copies))
+        with new_folder(out) as folder:
+            return {
+                part: _write_part(
+                    config, card, split, folder / part, copies if part == "train" else 0
+                )
                 for part, split in splits.items()
             }
-            if out.exists():
-                out.rmdir()
-            folder.rename(out)
-    except OSError as error:
-        raise SaveError(
-            f"could not write {out}: {error.strerror or error}; nothing is left of it"
-        ) from error
     except Stopped as stopped:
         raise Stopped(stopped.signum, f"stopped; nothing was written to {out}") from stopped
-    return counts
-
-
-def _copies(part: str, copies: int) -> int:
-    return copies if part == "train" else 0
 
 
 def _write_part(

@@ -45,7 +45,7 @@ class Comparison(ImageComparison[CompareHeadsConfig]):
         """Return the accuracy of each column, and the time for an image."""
         first, test = tested.jobs[0], tested.splits["test"]
         known = first.card.labels
-        truth = label_columns.apart(first.targets(test), known)
+        truth = label_columns.split_columns(first.targets(test), known)
         found = [
             label_columns.marginals(probabilities(each["outputs"]), known)
             for each in tested.outputs

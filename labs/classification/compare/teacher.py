@@ -37,7 +37,7 @@ class Comparison(ImageComparison[CompareTeacherConfig]):
         job, splits = tested.jobs[0], tested.splits
         source = distillation.find(self.config, job.card)
         teacher = distillation.build_teacher(source, job.card, job.compute)
-        said, true = agreement.taught(teacher, job, splits, "test"), job.targets(splits["test"])
+        said, true = agreement.ask(teacher, job, splits, "test"), job.targets(splits["test"])
         right = said == true
         lead = np.array(tested.rows) - right
         agree = np.array([job.decide(each) == said for each in tested.outputs], np.float64)
@@ -63,7 +63,7 @@ class Comparison(ImageComparison[CompareTeacherConfig]):
         """Return the teacher beside its students."""
         compared = metrics["compared"]
         text = (
-            f"{agreement.described(compared[TAUGHT]['teacher'])} The taught student "
+            f"{agreement.describe(compared[TAUGHT]['teacher'])} The taught student "
             f"learned from its answers at temperature {self.config.temperature:g} with a weight of "
             f"{self.config.teacher_weight:g}, and from the labels with the rest."
         )

@@ -136,36 +136,33 @@ def _explain(job: ClassifyImages, sample: Sample, layer: str | None) -> Explanat
         logits = model.forward(image).float()
     picture = _picture(image, job)
     numeric = job.config.numeric
-    chances = None if numeric else torch.from_numpy(probabilities(logits.cpu()))[0]
+    shares = None if numeric else probabilities(logits.cpu())[0]
     guess = 0 if numeric else int(logits.argmax())
     names = [f"{job.card.number(logits.item()):.4g}"] if numeric else job.card.classes
     target = None if sample.target is None or numeric else int(sample.target)
     true = "" if sample.target is None else f"{sample.target:.4g}"
     call = _chosen(found, layer)
-    asked = dict.fromkeys([guess] if target is None else [guess, target])
+    readings = []
+    for asked in dict.fromkeys([guess] if target is None else [guess, target]):
+        title = f"its number: {names[0]}"
+        if shares is not None:
+            title = "its guess" if asked == guess else "the right class"
+            title = f"{title}: {plots.named(names[asked])} ({shares[asked]:.2f})"
+        gradients = integrated_gradients(model, image, black, asked)
+        cam = None if call is None else grad_cam(model, call.module, image, asked)
+        readings.append(Reading(title, cam, *gradients, occlusion(model, image, asked)))
     return Explanation(
         sample.name,
         picture,
         true if target is None else names[target],
         names[guess],
-        None if chances is None else float(chances[guess]),
+        None if shares is None else float(shares[guess]),
         None if call is None else (call.name, call.side),
-        [
-            _read(model, image, black, call, number, title)
-            for number in asked
-            for title in [_title(names[number], chances, number, number == guess)]
-        ],
+        readings,
         _maps(found),
         _first_filters(found),
         _classic(picture),
     )
-
-
-def _title(name: str, chances: Tensor | None, number: int, guessed: bool) -> str:
-    if chances is None:
-        return f"its number: {name}"
-    what = "its guess" if guessed else "the right class"
-    return f"{what}: {plots.named(name)} ({chances[number]:.2f})"
 
 
 def _picture(image: Tensor, job: ClassifyImages) -> Array:
@@ -189,19 +186,6 @@ def _chosen(found: Sequence[layer_calls.Call], name: str | None) -> layer_calls.
     if not names[name].side:
         raise ConfigError(f"--layer {name}: it gives no maps; the stages of the model: {stages}")
     return names[name]
-
-
-def _read(
-    model: nn.Module,
-    image: Tensor,
-    black: Tensor,
-    call: layer_calls.Call | None,
-    target: int,
-    title: str,
-) -> Reading:
-    gradients, difference, steps = integrated_gradients(model, image, black, target)
-    cam = None if call is None else grad_cam(model, call.module, image, target)
-    return Reading(title, cam, gradients, difference, steps, occlusion(model, image, target))
 
 
 def grad_cam(model: nn.Module, layer: nn.Module, image: Tensor, target: int) -> Array:

@@ -100,14 +100,10 @@ def last_convolution(found: Sequence[Call]) -> Call | None:
     not what is decided upon.
     """
     made = [call for call in found if isinstance(call.module, nn.Conv2d) and call.side > 1]
-    if not made or (len(made) == 1 and cuts_patches(made[0].module)):
+    first = made[0].module if made else None
+    if first is None or (len(made) == 1 and first.stride == first.kernel_size != (1, 1)):
         return None
     return next(stage for stage in reversed(stages(found)) if stage.side == made[-1].side)
-
-
-def cuts_patches(module: nn.Module) -> bool:
-    """Say whether a convolution cuts a picture into patches that do not overlap."""
-    return isinstance(module, nn.Conv2d) and module.stride == module.kernel_size != (1, 1)
 
 
 def trace(

@@ -41,6 +41,7 @@ _TAIL = 1 - 0.9545  # Luo et al., section 4.1: below this share of the largest t
 _HEIGHTS = (32, 64, 96, 128, 224)  # of the strips on which fields are measured
 _WIDEST = 2048
 _POINTWISE = tuple(f"torch.nn.modules.{name}" for name in ("activation", "batchnorm", "dropout"))
+_GLOBAL = nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d | nn.Flatten | nn.Linear
 _BLUE, _ORANGE = "#56b4e9", "#e69f00"
 
 
@@ -74,14 +75,15 @@ def by_arithmetic(found: Sequence[Call]) -> list[Field] | None:
     fields: list[Field] = []
     size, jump, start = 1, 1, 0.0
     for before, call in zip([None, *leaves], leaves, strict=False):
-        if call.output.ndim != 4 or _is_global(call.module):
+        if call.output.ndim != 4 or isinstance(call.module, _GLOBAL):
             # What is weighed by the whole picture, and goes on as maps, is no chain.
             return (
                 None
                 if any(each.place > call.place and each.side > 1 for each in leaves)
                 else fields
             )
-        if before is not None and not _follows(before, call):
+        given, version = call.given
+        if before is not None and (given is not before.output or version != before.version):
             return None
         window = _window(call.module)
         if window is None:
@@ -95,15 +97,6 @@ def by_arithmetic(found: Sequence[Call]) -> list[Field] | None:
         maps = call.output.shape[1], call.output.shape[3]
         fields.append(Field(call.name, call.place, maps, size, jump, start))
     return fields
-
-
-def _follows(before: Call, call: Call) -> bool:
-    given, version = call.given
-    return given is before.output and version == before.version
-
-
-def _is_global(module: nn.Module) -> bool:
-    return isinstance(module, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d | nn.Flatten | nn.Linear)
 
 
 def _is_pointwise(module: nn.Module) -> bool:

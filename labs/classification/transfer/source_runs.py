@@ -1,10 +1,12 @@
 """Runs that another one learns from: as its teacher, or by taking their weights."""
 
+from pathlib import Path
 from typing import NamedTuple
 
+from common.errors import RunError
 from common.images.load import ImageCard
-from common.options.config import flag
-from common.runs.folder import Run
+from common.options.config import build, flag, read_toml
+from common.runs.folder import Run, open_run
 from labs.classification.config import ClassificationConfig
 
 _SPLIT = ("data", "path_column", "label_column", "limit", "split_seed")
@@ -17,6 +19,22 @@ class Source(NamedTuple):
     run: Run
     config: ClassificationConfig
     card: ImageCard
+
+
+def read(option: str, path: Path) -> Source:
+    """Return a run that an option, with its value, names.
+
+    Raises:
+        RunError: there is no such run, or it is no single run.
+    """
+    try:
+        run = open_run(path, "classification", "train")
+    except RunError as error:
+        raise RunError(
+            f"{option}: {error}; give the folder of a finished run of `train`"
+        ) from error
+    config = build(ClassificationConfig, (str(run.config), read_toml(run.config)))
+    return Source(run, config, ImageCard.from_dict(run.read("data")))
 
 
 def doubt(who: str, source: Source, config: ClassificationConfig, card: ImageCard) -> str:

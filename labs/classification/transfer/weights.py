@@ -13,8 +13,6 @@ from common.errors import ConfigError, RunError
 from common.files import cache_dir
 from common.images.load import ImageCard
 from common.io import fetch as download
-from common.options.config import build, read_toml
-from common.runs import folder
 from common.suggest import suggest
 from common.training import layers, weights
 from common.training.checkpoint import load as load_checkpoint
@@ -105,7 +103,7 @@ def _load(model: nn.Module, given: dict[str, Tensor], config: ClassificationConf
     return f"{len(found)} of {len(own)} tensors are from {source}{kept}"
 
 
-def trains(model: nn.Module) -> str:
+def say_what_trains(model: nn.Module) -> str:
     """Say how many of the model's numbers train."""
     numbers = [(p.numel(), p.requires_grad) for p in model.parameters()]
     total, trained = sum(n for n, _ in numbers), sum(n for n, trains in numbers if trains)
@@ -231,23 +229,19 @@ def _source(config: ClassificationConfig) -> Source:
     """Return the run that weights come from."""
     assert config.weights is not None
     path = Path(config.weights.removeprefix(RUN)).expanduser()
-    try:
-        source = folder.open_run(path, "classification", "train")
-    except RunError as error:
-        raise RunError(f"--weights {config.weights}: {error}") from error
-    theirs = build(ClassificationConfig, (str(source.config), read_toml(source.config)))
+    source = source_runs.read(f"--weights {config.weights}", path)
+    theirs = source.config
     if theirs.model != config.model:
         raise RunError(
             f"--weights {config.weights}: a run of {theirs.model}, not of {config.model}; "
             f"give --model {theirs.model}, or another run"
         )
-    card = ImageCard.from_dict(source.read("data"))
     if theirs.heads == "separate":
         raise RunError(
             f"--weights {config.weights}: a run of --heads separate, with a network for each of "
-            f"{', '.join(card.labels)}; give a run of one network"
+            f"{', '.join(source.card.labels)}; give a run of one network"
         )
-    return Source(source, theirs, card)
+    return source
 
 
 def _of_run(config: ClassificationConfig) -> dict[str, Tensor]:

@@ -1,14 +1,12 @@
 """From one format of boxes to another: Pascal VOC, COCO, YOLO."""
 
 import itertools
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from common.errors import DataError, SaveError
-from common.files import PREFIX, fold_name
+from common.errors import DataError
+from common.files import fold_name, new_folder
 from labs.detection.data import formats
 from labs.detection.data.formats import FORMS
 from labs.detection.records import NO_LABELS, Annotated, Picture
@@ -41,21 +39,8 @@ def convert(
         raise DataError(f"{target} is there and not empty; choose a new folder")
     if target.resolve().is_relative_to(found.root.resolve()):
         raise DataError(f"{target} is in the folder of the source; choose one elsewhere")
-    temporary = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=PREFIX))
-        whole = temporary / "whole"
-        whole.mkdir()  # unlike its parent, others may read it
-        _write(whole, found, form, copy_images)
-        if target.exists():
-            target.rmdir()
-        os.replace(whole, target)
-    except OSError as error:
-        raise SaveError(f"could not write {target}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with new_folder(target) as folder:
+        _write(folder, found, form, copy_images)
     return _summary(found, target, form)
 
 

@@ -50,8 +50,7 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
     """A split: images with their boxes, and for segmentation the masks.
 
     Args:
-        images: uint8 (N, 3, S, S), letterboxed; a data set that reads them from files derives from
-            this class.
+        images: uint8 (N, 3, S, S), letterboxed, or `Photos`.
         boxes: of each image (n, 6) float32: x1, y1, x2, y2 in pixels of the letterboxed image, the
             class, and 1 for a crowd.
         sizes: (N, 2) height and width of the images before they were letterboxed.
@@ -62,7 +61,7 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
 
     def __init__(
         self,
-        images: Tensor,
+        images: "Tensor | Photos",
         boxes: Ragged,
         sizes: Tensor,
         names: Sequence[str],
@@ -92,7 +91,7 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, row: int) -> tuple[Tensor, ...]:
         """Return an image, uint8 (3, S, S), its boxes (n, 6), and its map (S, S) if any."""
-        return self.image(row), *(column[row] for column in self.columns[1:])
+        return tuple(column[row] for column in self.columns)
 
     def without_bars(self, row: int) -> tuple[Array, Array]:
         """Return an image without the bars of its letterbox, uint8 (H, W, 3), and its boxes."""
@@ -110,35 +109,19 @@ class BoxSet(Dataset[tuple[Tensor, ...]]):
         return torch.stack(images), Padded.of(boxes), *map(torch.stack, maps)
 
 
-class FileBoxSet(BoxSet):
-    """A split whose images are decoded when they are asked for; the rest is as in `BoxSet`.
+class Photos:
+    """Letterboxed images of readable files, size x size pixels, decoded when they are asked for."""
 
-    Args:
-        paths: the files, each found to be readable.
-        image_size: height and width of the letterboxed images in pixels.
-        boxes: as those of `BoxSet`, as are all that follow.
-    """
+    def __init__(self, paths: Sequence[Path], size: int):
+        self.paths, self.shape = tuple(paths), (len(paths), 3, size, size)
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        image_size: int,
-        boxes: Ragged,
-        sizes: Tensor,
-        names: Sequence[str],
-        instances: "Outlined | None" = None,
-    ):
-        nothing = torch.empty(0, 3, image_size, image_size)
-        super().__init__(nothing, boxes, sizes, names, instances)
-        self.paths = tuple(paths)
-
-    def image(self, row: int) -> Tensor:
-        """Return an image, uint8 (3, S, S), letterboxed.
+    def __getitem__(self, row: int) -> Tensor:
+        """Return an image, uint8 (3, S, S).
 
         Raises:
             DataError: the file can no longer be read.
         """
-        return letterbox(decode.photo(self.paths[row]), self.images.shape[-1])[0]
+        return letterbox(decode.photo(self.paths[row]), self.shape[-1])[0]
 
 
 class Outlined:
@@ -444,11 +427,12 @@ def _box_set(squares: Tensor | None, part: Sequence[Picture], size: int, segment
         boxes = Ragged(torch.zeros(0, 6), boxes.starts)
     sizes = torch.tensor([(picture.height, picture.width) for picture in part])
     names = [picture.name for picture in part]
-    outlined = Outlined(part, size) if segment else None
+    maps: Outlined | Tensor | None = Outlined(part, size) if segment else None
     if squares is None:
-        paths = [picture.path for picture in part]
-        return FileBoxSet(paths, size, boxes, sizes, names, outlined)
-    maps = torch.stack([outlined[row] for row in range(len(part))]) if outlined else None
+        photos = Photos([picture.path for picture in part], size)
+        return BoxSet(photos, boxes, sizes, names, maps)
+    if maps is not None:
+        maps = torch.stack([maps[row] for row in range(len(part))])
     return BoxSet(squares, boxes, sizes, names, maps)
 
 

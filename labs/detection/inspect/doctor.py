@@ -29,6 +29,7 @@ from labs.detection import boxes as geometry
 from labs.detection import metrics
 from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet
+from labs.detection.inspect.explain import join_some
 from labs.detection.job import Detector
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -75,9 +76,8 @@ def examine(job: Detector, splits: Splits, score: float | None, steps: int) -> I
         found = job.decide(job.predict_splits(splits, ["validation"])["validation"])
         truth = job.targets(validation)
         yield classes(found, truth, job.card.classes)
-        yield scores(
-            found, truth, len(job.card.classes), shown_from(job) if score is None else score
-        )
+        shown = shown_from(job) if score is None else score
+        yield scores(found, truth, len(job.card.classes), shown)
     if steps:
         yield trial(job, splits, steps)
 
@@ -105,12 +105,9 @@ def labels(train: Ragged, validation: Ragged, names: Sequence[str]) -> Check:
     """Look whether there are boxes, and whether their classes are those that have names."""
     count, images = len(train.values), len(train)
     if not count:
-        return Check(
-            "labels",
-            PROBLEM,
-            f"none of the {images:,} training images has a box",
-            "Look with `data-check` whether the label files lie where the images' names lead",
-        )
+        found = f"none of the {images:,} training images has a box"
+        advice = "Look with `data-check` whether the label files lie where the images' names lead"
+        return Check("labels", PROBLEM, found, advice)
     bare = (train.lengths == 0).double().mean().item()
     found = f"{count:,} boxes in {images:,} training images, {bare:.0%} of which have none"
     seen, judged = (set(part.values[:, 4].long().tolist()) for part in (train, validation))
@@ -119,22 +116,20 @@ def labels(train: Ragged, validation: Ragged, names: Sequence[str]) -> Check:
         return Check(
             "labels",
             PROBLEM,
-            f"{found}; class numbers without a name: {_listed(map(str, unnamed))}",
+            f"{found}; class numbers without a name: {join_some(list(map(str, unnamed)), 6)}",
             f"There are {len(names)} names, for the numbers 0 to {len(names) - 1}: complete the "
             "names, or renumber the labels",
         )
     missing = [names[number] for number in sorted(judged - seen)]
     if missing:
-        return Check(
-            "labels",
-            PROBLEM if len(missing) > len(judged) / 2 else WARNING,
-            f"{found}; no training box shows {_listed(missing)}, which validation asks for",
-            "Split the images anew with another --split-seed, or add training images of these",
-        )
+        verdict = PROBLEM if len(missing) > len(judged) / 2 else WARNING
+        found = f"{found}; no training box shows {join_some(missing, 6)}, which validation asks for"
+        advice = "Split the images again with another --split-seed, or add training images of these"
+        return Check("labels", verdict, found, advice)
     unused = [name for number, name in enumerate(names) if number not in seen | judged]
     if unused:
         advice = "Take the names out, or look whether the numbers of the labels begin at 1"
-        return Check("labels", WARNING, f"{found}; no box shows {_listed(unused)}", advice)
+        return Check("labels", WARNING, f"{found}; no box shows {join_some(unused, 6)}", advice)
     if bare > 0.5:
         advice = "Look with `data-check` for images whose label files are missing"
         return Check("labels", WARNING, found, advice)
@@ -146,7 +141,7 @@ def scale(train: Ragged, image_size: int, stride: float) -> Check:
 
     All is in pixels: the side of what the network sees, and from cell to cell of its finest grid.
     """
-    sides = _sides(train)
+    sides = geometry.area(train.values[:, :4]).clamp(min=0).sqrt()
     if not len(sides):
         return Check("scale", OK, "no boxes to measure")
     middle = sides.median().item()
@@ -173,7 +168,7 @@ def scale(train: Ragged, image_size: int, stride: float) -> Check:
 def place(split: str, images: BoxSet) -> Check:
     """Look whether boxes lie on something: an object has more edges than a place without one.
 
-    The strength of edges in the boxes, relative to the whole image, is held against that in the
+    The strength of edges in the boxes, relative to the whole image, is compared with that in the
     same boxes put where a common mistake would have taken them from.
     """
     name = f"place of the {split} boxes"
@@ -195,12 +190,9 @@ def place(split: str, images: BoxSet) -> Check:
         f"boxes of the next image {chance:.2f} times"
     )
     if moved[best].mean() > 1.1 * here.mean() and _surely_more(moved[best], here):
-        return Check(
-            name,
-            PROBLEM,
-            f"{found}; in the boxes {best} {moved[best].mean():.2f} times",
-            "Draw some labels on their images, and look how their coordinates are converted",
-        )
+        found = f"{found}; in the boxes {best} {moved[best].mean():.2f} times"
+        advice = "Draw some labels on their images, and look how their coordinates are converted"
+        return Check(name, PROBLEM, found, advice)
     if here.mean() < 1.02 * chance:
         advice = "Draw some labels on their images: they may belong to other images"
         return Check(name, WARNING, found, advice)
@@ -211,19 +203,13 @@ def anchors(train: Ragged, sizes: Sequence[Sequence[float]]) -> Check:
     """Look whether the anchors have about the sizes of the training boxes."""
     corners = train.values[:, :4]
     if not len(corners):
-        return Check("anchors", OK, "no boxes to hold them against")
+        return Check("anchors", OK, "no boxes to compare them with")
     best = geometry.size_iou(corners[:, 2:] - corners[:, :2], torch.tensor(sizes)).amax(1)
     listed = ", ".join(f"{width:.0f}x{height:.0f}" for width, height in sizes)
     found = f"training boxes have a mean IoU of {best.mean():.2f} with the best of {listed}"
     verdict = OK if best.mean() >= 0.6 else WARNING if best.mean() >= 0.4 else PROBLEM
-    return Check(
-        "anchors", verdict, found, "" if verdict == OK else "Try more of them: --anchors 9"
-    )
-
-
-def _sides(train: Ragged) -> Tensor:
-    """Return the square roots of the areas of boxes."""
-    return geometry.area(train.values[:, :4]).clamp(min=0).sqrt()
+    advice = "" if verdict == OK else "Try more of them: --anchors 9"
+    return Check("anchors", verdict, found, advice)
 
 
 def _edges(images: Tensor) -> Tensor:
@@ -343,13 +329,11 @@ def trial(job: Detector, splits: Splits, steps: int) -> Check:
     if job.config.model != "tiny-yolo":
         advice = "A network of this size may need 1,000 --steps, which is a matter for a GPU"
         return Check(name, WARNING, found, advice)
-    return Check(
-        name,
-        PROBLEM,
-        found,
+    advice = (
         "Draw the labels of the first training images: labels, loss or model do not go together, "
-        "and more data would not help",
+        "and more data would not help"
     )
+    return Check(name, PROBLEM, found, advice)
 
 
 def overfit(
@@ -419,12 +403,9 @@ def classes(found: Array, truth: Array, names: Sequence[str]) -> Check:
     score = metrics.score_threshold(*one_class, 1)
     renamed = _renamed(metrics.confusion(found, truth, len(names), score)[:-1, :-1], names)
     if renamed:
-        return Check(
-            "classes",
-            PROBLEM,
-            f"{text}; boxes labelled {_listed(renamed)}",
-            "Hold the names and numbers of the validation labels against those of training",
-        )
+        text = f"{text}; boxes labelled {join_some(renamed, 6)}"
+        advice = "Compare the names and numbers of the validation labels with those of training"
+        return Check("classes", PROBLEM, text, advice)
     if alone > 0.3 and with_class < alone / 2:
         advice = "Boxes are found, only their classes are not: train longer, or with more images"
         return Check("classes", PROBLEM, text, advice)
@@ -444,7 +425,7 @@ def scores(found: Array, truth: Array, count: int, shown: float) -> Check:
     each = ", ".join(f"{(sure >= low).sum() / len(found):.1f} above {low:g}" for low in _SCORES)
     left = int((sure >= shown).sum())
     text = (
-        f"the surest detection has a score of {sure.max():.3f}; of an image {each}; "
+        f"the highest score of a detection is {sure.max():.3f}; of an image {each}; "
         f"{left / len(found):.1f} above {shown:.3f}, from which on they are shown"
     )
     wanted = int((truth[..., 4] >= 0).sum())
@@ -454,9 +435,8 @@ def scores(found: Array, truth: Array, count: int, shown: float) -> Check:
         advice = "The network is sure of nothing yet: see to the checks before this one"
         return Check("scores", WARNING, text, advice)
     lower = float(np.sort(sure)[-min(wanted, len(sure))])
-    return Check(
-        "scores", PROBLEM, f"{text}: it hides them", f"Try a lower one: --score {lower:.2g}"
-    )
+    advice = f"Try a lower one: --score {lower:.2g}"
+    return Check("scores", PROBLEM, f"{text}: it hides them", advice)
 
 
 def shown_from(job: Detector) -> float:
@@ -484,10 +464,3 @@ def _renamed(pairs: Array, names: Sequence[str]) -> list[str]:
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
         if row != column and pairs[row, column] >= max(3, 0.6 * pairs[row].sum())
     ]
-
-
-def _listed(names: Any, most: int = 6) -> str:
-    """Join names with commas, at most some of them."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -1,8 +1,9 @@
 """What happens on either side of a detector: who answers for a box, and what NMS does.
 
 In training each true box is assigned to places of the network's grid, whose predictions the loss
-then holds against it. In prediction many of them find the same object, and non-maximum suppression
-keeps the surest. Both are computed as the network itself does, and drawn for one image.
+then compares with it. In prediction many of them find the same object, and non-maximum suppression
+keeps the one with the highest score. Both are computed as the network itself does, and drawn for
+one image.
 """
 
 import contextlib
@@ -45,16 +46,12 @@ _MANY = 1000  # candidates of an image, where a library asks for a limit
 class Answer(NamedTuple):
     """A place of a network's grid that answers for a box."""
 
-    box: int
-    """The row of the box."""
-    stride: float
-    """Pixels from a cell to the next."""
+    box: int  # the row of the box
+    stride: float  # pixels from a cell to the next
     row: int
     column: int
-    anchor: tuple[float, ...] | None
-    """Its corners in pixels; None where the network has no anchors."""
-    fit: float
-    """How well it fits, as `Assignment.measure` says."""
+    anchor: tuple[float, ...] | None  # its corners in pixels; None where there are no anchors
+    fit: float  # how well it fits, as `Assignment.measure` says
 
 
 @dataclass(frozen=True)
@@ -347,7 +344,7 @@ def draw_nms(job: Detector, split: BoxSet, row: int, threshold: float, score: fl
                 names[step.kept],
                 f"{rows[step.kept, 4]:.3f}",
                 str(len(step.removed)),
-                _few([f"{iou:.2f}" for iou in step.ious]),
+                join_some([f"{iou:.2f}" for iou in step.ious]),
             ]
             for number, step in enumerate(steps[:_ROWS], 1)
         ],
@@ -384,7 +381,7 @@ def _draw_nms(
     first.set_title(f"before: {len(rows)} boxes, fainter where less sure")
     for axes, (number, step) in zip(middle, drawn, strict=True):
         _draw_step(axes, rows, names, step, colors)
-        ious = _few([f"{iou:.2f}" for iou in step.ious], 3)
+        ious = join_some([f"{iou:.2f}" for iou in step.ious], 3)
         axes.set_title(f"step {number}: keep one, remove {len(step.removed)}\nIoU {ious}")
     for place in kept:
         crowded = len(kept) > _ROWS
@@ -413,7 +410,7 @@ def _draw_step(
     _rectangle(axes, rows[step.kept].tolist(), colors[name], label, linewidth=2.4)
 
 
-def _few(texts: Sequence[str], most: int = 8) -> str:
+def join_some(texts: Sequence[str], most: int = 8) -> str:
     """Join texts with commas, at most some of them."""
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 

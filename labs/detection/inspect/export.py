@@ -148,8 +148,8 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
         )
     images, original = real_images(job), network(job)
     about = describe(job, original)
-    files = {form: _MAKERS[form].make(original, images[:1], about) for form in formats}
-    copies = {form: _MAKERS[form].load(data) for form, data in files.items()}
+    files = {form: _MAKERS[form][0](original, images[:1], about) for form in formats}
+    copies = {form: _MAKERS[form][1](data) for form, data in files.items()}
     differences = {form: compare(original, run, images) for form, run in copies.items()}
     for form, difference in differences.items():
         _check(form, difference, job.card.image_size)
@@ -305,13 +305,6 @@ def medians(runners: Mapping[str, Runner], images: Tensor) -> dict[str, float]:
 # --- the formats --------------------------------------------------------------------------------
 
 
-class Maker(NamedTuple):
-    """How a format is written and run."""
-
-    make: Callable[[Network, Tensor, dict[str, Any]], bytes]
-    load: Callable[[bytes], Runner]
-
-
 def to_onnx(original: Network, image: Tensor, about: Mapping[str, Any]) -> bytes:
     """Return an ONNX file, with what is known about it as metadata (texts, or JSON)."""
     import onnx
@@ -376,7 +369,4 @@ def load_torchscript(data: bytes) -> Runner:
     return loaded
 
 
-_MAKERS = {
-    "onnx": Maker(to_onnx, load_onnx),
-    "torchscript": Maker(to_torchscript, load_torchscript),
-}
+_MAKERS = {"onnx": (to_onnx, load_onnx), "torchscript": (to_torchscript, load_torchscript)}

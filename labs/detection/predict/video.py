@@ -7,6 +7,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ def opened(path: Path) -> Iterator[Video]:
                 f"cannot read the video {path}: not a video, damaged, or of a codec that OpenCV "
                 f"{cv2.__version__} does not know; try to convert it to .mp4 (H.264)"
             )
-        yield Video(rate if rate > 0 else _USUAL_RATE, max(announced, 0), _chained(first, frames))
+        yield Video(rate if rate > 0 else _USUAL_RATE, max(announced, 0), chain([first], frames))
     finally:
         capture.release()
 
@@ -162,8 +163,3 @@ def _frames(cv2: Any, capture: Any) -> Iterator[Frame]:
         rgb = np.ascontiguousarray(pixels[..., ::-1].transpose(2, 0, 1))
         yield Frame(number, seconds, torch.from_numpy(rgb))
         number += 1
-
-
-def _chained(first: Frame, others: Iterator[Frame]) -> Iterator[Frame]:
-    yield first
-    yield from others

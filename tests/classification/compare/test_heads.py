@@ -113,7 +113,7 @@ def test_the_softmax_is_the_product_and_its_marginals_are_the_columns():
     assert np.allclose(chances, by_hand.reshape(7, -1), atol=1e-6)
     for part, found in zip(parts, label_columns.marginals(chances, LABELS).values(), strict=True):
         assert np.allclose(found, probabilities(part), atol=1e-6)
-    taken = label_columns.apart(chances.argmax(1), LABELS)
+    taken = label_columns.split_columns(chances.argmax(1), LABELS)
     assert all(
         (part.argmax(1).numpy() == guess).all()
         for part, guess in zip(parts, taken.values(), strict=True)
@@ -124,7 +124,7 @@ def test_mixed_radix_there_and_back():
     names = combinations(LABELS)
     assert len(names) == 18
     assert names[0] == "없음/남/노년"
-    taken = label_columns.apart(np.arange(18), LABELS)
+    taken = label_columns.split_columns(np.arange(18), LABELS)
     for number, name in enumerate(names):
         assert name == "/".join(LABELS[column][taken[column][number]] for column in LABELS)
     again = np.ravel_multi_index(list(taken.values()), SIZES)
@@ -136,7 +136,7 @@ def test_figures_of_columns_are_those_of_scikit_learn():
     chances, targets = rng.dirichlet(np.full(18, 0.3), 200), rng.integers(0, 18, 200)
     found, truth = (
         label_columns.figures(chances, targets, LABELS),
-        label_columns.apart(targets, LABELS),
+        label_columns.split_columns(targets, LABELS),
     )
     shares = chances.reshape(-1, *SIZES)
     for place, column in enumerate(LABELS):
@@ -375,7 +375,7 @@ def test_a_run_tells_every_column(kind, people, lab, tmp_path):
     found, targets = job.run.read("metrics")["test"], splits["test"].targets.numpy()
     assert found["accuracy"] == pytest.approx(np.mean(chances.argmax(1) == targets))
     assert found["accuracy"] > 0.5
-    truth = label_columns.apart(targets, LABELS)
+    truth = label_columns.split_columns(targets, LABELS)
     for column, shares in label_columns.marginals(chances, LABELS).items():
         pair = truth[column], shares.argmax(1)
         mine = found["labels"][column]
@@ -383,7 +383,7 @@ def test_a_run_tells_every_column(kind, people, lab, tmp_path):
         assert mine["f1"] == pytest.approx(reference.f1_score(*pair, average="macro"))
         assert mine["accuracy"] >= found["accuracy"] - 1e-9 or kind == "joint"
         most = np.bincount(
-            label_columns.apart(splits["train"].targets.numpy(), LABELS)[column]
+            label_columns.split_columns(splits["train"].targets.numpy(), LABELS)[column]
         ).argmax()
         assert mine["majority"] == pytest.approx(np.mean(truth[column] == most))
     if kind == "shared":

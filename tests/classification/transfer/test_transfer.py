@@ -546,7 +546,7 @@ def test_efficientnet_lite0_trains_its_head_on_grey_digits(start):
     job, splits = start(**given, image_size=32, limit=40, epochs=1)
     assert (job.card.channels, job.card.mean) == (3, MODELS[LITE].normalization[0])
     assert job.keepable(40) == "_fc"
-    assert transfer.trains(job.model) == "12,810 of 3,383,818 parameters train"
+    assert transfer.say_what_trains(job.model) == "12,810 of 3,383,818 parameters train"
     job.train(splits, SILENT, lambda text: None)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from common.errors import DataError
@@ -11,7 +12,7 @@ from common.training.batches import Batches
 from labs.detection.config import DetectionConfig
 from labs.detection.data import load as data
 from labs.detection.data import scenes
-from labs.detection.data.load import BoxSet, Card, FileBoxSet, load
+from labs.detection.data.load import Card, Photos, load
 from labs.detection.letterbox import Letterbox
 
 MNIST = scenes.load_embedded("mnist5k")
@@ -184,8 +185,8 @@ def test_large_sets_are_decoded_when_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "_MEMORY_LIMIT", 0)
     read, other = load(config(path))
     assert other == card
-    assert type(kept["train"]) is BoxSet
-    assert type(read["train"]) is FileBoxSet
+    assert type(kept["train"].images) is Tensor
+    assert type(read["train"].images) is Photos
     for name in kept:
         for one, two in zip(kept[name], DataLoader(read[name], None, num_workers=0), strict=True):
             assert torch.equal(one[0], two[0])
@@ -195,7 +196,7 @@ def test_large_sets_are_decoded_when_asked_for(tmp_path, monkeypatch):
         assert torch.equal(one[0], two[0])
         assert torch.equal(one[1].values, two[1].values)
 
-    gone = read["train"].paths[0]
+    gone = read["train"].images.paths[0]
     gone.unlink()
     with pytest.raises(DataError, match=f"cannot read the image .*{gone.name}"):
         read["train"].image(0)

@@ -170,7 +170,7 @@ def test_a_copy_that_says_something_else_is_refused(place, change, job, tmp_path
 
         return wrong
 
-    monkeypatch.setitem(export._MAKERS, "onnx", export.Maker(export.to_onnx, load))
+    monkeypatch.setitem(export._MAKERS, "onnx", (export.to_onnx, load))
     with pytest.raises(RunFailed, match="the onnx file does not say what the network says"):
         export.export(job, tmp_path / "out", BOTH)
     assert not (tmp_path / "out").exists()
