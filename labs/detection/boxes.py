@@ -1,8 +1,8 @@
 """What every detector does with boxes: overlap, suppression, and typical sizes.
 
 A box is x1, y1, x2, y2 in pixels: its left, top, right and bottom edge. Areas, overlaps and
-suppression are those of torchvision's `ops`, to which the tests hold them; they are written out
-here to be read.
+suppression are those of torchvision's `ops`, with which the tests compare them; they are written
+out here to be read.
 """
 
 from collections.abc import Iterator
@@ -82,8 +82,8 @@ def _ratio(part: Tensor, whole: Tensor) -> Tensor:
 class Suppression(NamedTuple):
     """A step of non-maximum suppression."""
 
-    kept: int  # the row of the surest box that was left
-    removed: list[int]  # rows that overlap it too much, the surest first
+    kept: int  # the row of the box with the highest score that was left
+    removed: list[int]  # rows that overlap it too much, highest score first
     ious: list[float]  # of each of those with the kept one
 
 

@@ -93,7 +93,7 @@ def _annotation(number: int, image: float, corners: list[float], label: float) -
 
 
 class _Boxes(NamedTuple):
-    """The used rows of a table, image by image; detections of an image the surest first."""
+    """The used rows of a table, image by image; detections by their score."""
 
     image: Array  # (n,)
     row: Array  # (n,) where it stands in its image
@@ -160,7 +160,7 @@ def _iou(a: Array, b: Array, crowd: Array) -> Array:
 def _matched(found: _Boxes, true: _Boxes, ious: Array = IOUS) -> Array:
     """Match detections with boxes by COCO's rules.
 
-    In each image and class the surest detection chooses first: of the boxes that it overlaps
+    In each image and class the highest score chooses first: of the boxes that it overlaps
     enough and that no one has taken, the one it overlaps most; else a crowd, which is never taken.
 
     Returns:
@@ -248,7 +248,7 @@ def _packed(images: Array, rows: Array, number: int) -> Array:
 class _Climb(NamedTuple):
     """How recall rises along the detections that are right or ignored at some threshold.
 
-    The classes stand one after another, in each the surest detection first.
+    The classes stand one after another, in each the highest score first.
     """
 
     boxes: Array  # (C,) how many there are
@@ -295,7 +295,7 @@ def _best_from_here(precision: Array, labels: Array) -> Array:
 
 
 def _running(values: Array, starts: Array) -> Array:
-    """Return running sums of (n, thresholds) which begin anew at each start."""
+    """Return running sums of (n, thresholds) which begin at 0 again at each start."""
     sums = values.cumsum(0)
     sizes = np.diff(starts, append=len(values))
     return np.asarray(sums - np.repeat(sums[starts] - values[starts], sizes, axis=0))
@@ -593,8 +593,8 @@ def _mended(detections: Array, targets: Array, known: Errors, name: str) -> tupl
     detections, targets = detections.copy(), targets.copy()
     targets[known.missed & (name == "missed"), 4] = -1
     image, row = np.nonzero(known.kind == KINDS.index(name))
-    surest = np.argsort(-detections[image, row, 4], kind="stable")
-    image, row = image[surest], row[surest]
+    order = np.argsort(-detections[image, row, 4], kind="stable")
+    image, row = image[order], row[order]
     box = known.box[image, row]
     detections[image, row, 5] = -1
     if name in ("class", "localization"):

@@ -91,7 +91,7 @@ def _draw(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
         _box(axes, row, COLORS["missed"] if missed else "white", linestyle=(0, (2, 1.5)))
         if missed:
             _label(axes, row, _named(classes, row[4]), COLORS["missed"], width)
-    for place in np.flatnonzero(panel.kinds >= 0)[:MOST_FOUND][::-1]:  # the surest on top
+    for place in np.flatnonzero(panel.kinds >= 0)[:MOST_FOUND][::-1]:  # the highest score on top
         row, kind = panel.detections[place], KINDS[panel.kinds[place]]
         text = f"{_named(classes, row[5])} {row[4]:.2f}"
         if kind in ("class", "both"):

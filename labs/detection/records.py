@@ -70,7 +70,7 @@ class Annotated:
     problems: tuple[Problem, ...]  # what is wrong
 
 
-def named(names: Sequence[str], path: Path) -> tuple[str, ...]:
+def check_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
     """Return the names of classes in NFC.
 
     Raises:
@@ -84,7 +84,7 @@ def named(names: Sequence[str], path: Path) -> tuple[str, ...]:
     return clean
 
 
-def sound(
+def check_boxes(
     boxes: Iterable[tuple[str, Box]], height: int, width: int
 ) -> tuple[tuple[Box, ...], list[Problem]]:
     """Return the boxes of an image that can be used, and what is wrong with the others.

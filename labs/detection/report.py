@@ -135,7 +135,7 @@ def _found(test: _Test, save_picture: PictureSaver) -> Section:
             save_picture(
                 "found",
                 "Test images with true boxes and found ones, of an image at most the "
-                f"{plots.MOST_FOUND} surest.",
+                f"{plots.MOST_FOUND} with the highest scores.",
                 plots.pictures(panels, test.classes),
             ),
             save_picture(
@@ -190,13 +190,13 @@ def _errors(test: _Test, save_picture: PictureSaver) -> Section:
     )
     bars = plots.error_kinds(test.errors.counts, metrics.gains(test.found, test.true))
     pictures = [save_picture("errors", "Detections of the test split, by kind.", bars)]
-    if panels := [*_surest(test), *_largest(test)]:
-        caption = "The surest mistakes of each kind, and the largest boxes that were missed."
+    if panels := [*_show_worst(test), *_show_largest(test)]:
+        caption = "The mistakes with the highest scores, and the largest boxes that were missed."
         pictures.append(save_picture("mistakes", caption, plots.pictures(panels, test.classes)))
     return Section("Kinds of errors", text, pictures=pictures)
 
 
-def _surest(test: _Test) -> Iterator[Panel]:
+def _show_worst(test: _Test) -> Iterator[Panel]:
     """Show the detections of each wrong kind that have the best scores, each by itself."""
     for number, kind in enumerate(KINDS[1:-1], 1):
         places = np.argwhere(test.errors.kind == number)
@@ -208,7 +208,7 @@ def _surest(test: _Test) -> Iterator[Panel]:
             yield panel._replace(kinds=alone, missed=nothing, caption=caption)
 
 
-def _largest(test: _Test) -> Iterator[Panel]:
+def _show_largest(test: _Test) -> Iterator[Panel]:
     """Show the largest boxes that were missed, each by itself."""
     places = np.argwhere(test.errors.missed)
     corners = test.true[places[:, 0], places[:, 1], :4]

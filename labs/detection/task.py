@@ -35,7 +35,7 @@ class Detection(Task):
 
     @abstractmethod
     def detect(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Return detections, (B, MOST, 6) float32, the surest first.
+        """Return detections, (B, MOST, 6) float32, highest score first.
 
         Columns: x1, y1, x2, y2 in pixels, score in [0, 1], class; unused rows have class -1.
         """
@@ -70,6 +70,6 @@ def detections(found: Sequence[Tensor]) -> Tensor:
     all_rows = torch.zeros(len(found), MOST, found[0].shape[1], device=found[0].device)
     all_rows[..., 5] = -1
     for place, rows in zip(all_rows, found, strict=True):
-        surest = rows[:, 4].argsort(descending=True, stable=True)[:MOST]
-        place[: len(surest)] = rows[surest].float()
+        best = rows[:, 4].argsort(descending=True, stable=True)[:MOST]
+        place[: len(best)] = rows[best].float()
     return all_rows

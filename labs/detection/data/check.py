@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from common.images import decode, folders
 from labs.detection.data import formats
-from labs.detection.data.formats.folders import contents, is_image, walk
+from labs.detection.data.formats.folders import identify, is_image, walk
 from labs.detection.records import BAD_IMAGE, SPLITS, Annotated, Picture, Problem
 
 NO_BOXES = "class without boxes"
@@ -63,7 +63,7 @@ def _copies(found: Annotated) -> Iterator[Problem]:
     """Yield the images that are there twice, byte for byte, and those that are in two splits."""
     pictures = _pictures(found)
     by_bytes = defaultdict(list)
-    for path, key in contents(pictures).items():
+    for path, key in identify(pictures).items():
         by_bytes[key].append(pictures[path])
     splits = defaultdict(list)
     for part, members in found.parts.items():

@@ -24,14 +24,14 @@ from labs.detection import masks
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats, scenes
-from labs.detection.data.formats.folders import contents
+from labs.detection.data.formats.folders import identify
 from labs.detection.letterbox import Letterbox, letterbox
 from labs.detection.records import BAD_IMAGE, NO_LABELS, Annotated, Picture
 
 SCENES = "scenes"
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
 _FILE_SIZE = 640  # pixels that the network sees of the user's images
-_MEMORY_LIMIT = 2**30  # bytes of images; more are decoded anew each time they are read
+_MEMORY_LIMIT = 2**30  # bytes of images; more are decoded each time they are read
 _KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO"}
 
 
@@ -362,7 +362,7 @@ def _unique(
     held = {
         picture.path: f"{picture.name} of {part}" for part in others for picture in others[part]
     }
-    keys = contents([*held, *(picture.path for picture in train)])
+    keys = identify([*held, *(picture.path for picture in train)])
     first = {keys[path]: name for path, name in held.items()}
     unique, copies = [], []
     for picture in train:

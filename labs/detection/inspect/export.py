@@ -91,7 +91,7 @@ class Detections(Network):
 
     batched = False
     outputs = {
-        "boxes": "float32 (n, 4): x1, y1, x2, y2 in pixels of the square, the surest first",
+        "boxes": "float32 (n, 4): x1, y1, x2, y2 in pixels of the square, highest score first",
         "scores": "float32 (n,): from 0 to 1",
         "classes": "int64 (n,): from 0",
     }
@@ -204,7 +204,9 @@ def network(job: Detector) -> Network:
     model: Any = copy.deepcopy(job.model)
     if name == "faster-rcnn":
         return Detections(model).eval()
-    suppress = "of boxes of a class that overlap by an IoU above {}, only the surest is an object"
+    suppress = (
+        "of boxes of a class with an IoU above {}, only that of the highest score is an object"
+    )
     if name == "tiny-yolo":
         return Candidates(model, boxes_and_scores, suppress.format(SAME_OBJECT)).eval()
     if name == "ssdlite":
@@ -213,7 +215,7 @@ def network(job: Detector) -> Network:
 
     then = suppress.format(decode.SAME_OBJECT)
     if decode.get_head(model).end2end:
-        then = "the surest are objects, none of which is there twice"
+        then = "those with the highest scores are objects, none of which is there twice"
     return Candidates(model, decode.decode, then).eval()
 
 

@@ -37,7 +37,7 @@ SAME_SIZE = 0.5
 SAME_OBJECT = 0.5
 """IoU above which two detections of one class are taken for the same object."""
 CANDIDATES = 300
-"""The surest detections of an image that go into non-maximum suppression."""
+"""Detections of an image, those with the highest scores, that go into non-maximum suppression."""
 GAINS = {"box": 5.0, "objectness": 50.0, "class": 1.0}
 """What the parts of the loss are multiplied by; most anchors of a grid have no object."""
 
@@ -227,10 +227,10 @@ class TinyYoloTask(Detection):
 
 
 def candidates(model: Any, images: Tensor) -> Tensor:
-    """Return the surest detections of images before suppression, (B, CANDIDATES or fewer, 6).
+    """Return the best detections of images before suppression, (B, CANDIDATES or fewer, 6).
 
-    Columns: x1, y1, x2, y2 in pixels, score, class; the surest first. An anchor whose cell is in
-    two minds stands there with each class.
+    Columns: x1, y1, x2, y2 in pixels, score, class; highest score first. An anchor whose cell is
+    in two minds stands there with each class.
     """
     boxes, scores = boxes_and_scores(model, images)
     best = scores.flatten(1).topk(min(CANDIDATES, scores[0].numel()))

@@ -45,7 +45,7 @@ class Shot(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is found in a photo, the surest first."""
+    """What is found in a photo, highest score first."""
 
     boxes: Tensor  # (n, 6): x1, y1, x2, y2 in pixels of the photo, inside it, score, class
     masks: Tensor | None  # bool (n, H, W); None where only boxes are found
@@ -240,8 +240,8 @@ def _predict_video(
     """Find objects in each frame; draw them into a video of the same speed, without its sound."""
     found = []
     with contextlib.ExitStack() as stack:
-        film = stack.enter_context(video.opened(file))
-        writer = stack.enter_context(video.writing(target, film.rate)) if target else None
+        film = stack.enter_context(video.open_video(file))
+        writer = stack.enter_context(video.write_video(target, film.rate)) if target else None
         shots = (Shot(file, name, each.pixels, each.number, each.seconds) for each in film.frames)
         for shot, each in detect(job, shots, score):
             found.append(Prediction.of(shot, each))

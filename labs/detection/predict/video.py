@@ -42,7 +42,7 @@ class Video(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Video]:
+def open_video(path: Path) -> Iterator[Video]:
     """Read a video while the block lasts.
 
     Raises:
@@ -66,7 +66,7 @@ def opened(path: Path) -> Iterator[Video]:
 
 
 @contextlib.contextmanager
-def writing(path: Path, rate: float) -> Iterator["Writer"]:
+def write_video(path: Path, rate: float) -> Iterator["Writer"]:
     """Write an .mp4 of so many frames per second, which takes its name only when the block ends.
 
     Raises:
@@ -91,7 +91,7 @@ def writing(path: Path, rate: float) -> Iterator["Writer"]:
 
 
 class Writer:
-    """A video that is being written; see `writing`."""
+    """A video that is being written; see `write_video`."""
 
     def __init__(self, temporary: str, path: Path, rate: float):
         self._temporary, self._path, self._rate = temporary, path, rate

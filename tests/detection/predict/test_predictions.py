@@ -350,7 +350,7 @@ def test_labels_stay_inside_the_picture(corner):
 def film(tmp_path):
     """Write a video of ten frames in which a red rectangle moves to the right."""
     path = tmp_path / "films/움직임.mp4"
-    with video.writing(path, 5.0) as writer:
+    with video.write_video(path, 5.0) as writer:
         for number in range(10):
             frame = photo(
                 tmp_path / "frame.png", (320, 240), (20 * number, 40, 20 * number + 80, 120)
@@ -372,7 +372,7 @@ def test_a_video_is_drawn_and_told_frame_by_frame(film, finder, tmp_path):
     ]
     labels = sorted(file.name for file in (tmp_path / "out/yolo/움직임").iterdir())
     assert labels == [f"{number:06}.txt" for number in range(10)]
-    with video.opened(tmp_path / "out/drawn/움직임.mp4") as drawn:
+    with video.open_video(tmp_path / "out/drawn/움직임.mp4") as drawn:
         frames = list(drawn.frames)
         assert (drawn.rate, len(frames)) == (5.0, 10)
     assert frames[0].pixels.shape == (3, 480, 640)

@@ -29,8 +29,8 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
-    named,
-    sound,
+    check_boxes,
+    check_names,
 )
 
 _KEYS = ("images", "annotations", "categories")
@@ -121,7 +121,7 @@ def _classes(path: Path, categories: Sequence[Any]) -> tuple[dict[Any, int], tup
         ) from error
     if len(ids) < len(categories):
         raise DataError(f"{path}: two of 'categories' have the same id")
-    return {key: at for at, key in enumerate(ids)}, named([names[key] for key in ids], path)
+    return {key: at for at, key in enumerate(ids)}, check_names([names[key] for key in ids], path)
 
 
 def _pictures(
@@ -182,7 +182,7 @@ def _pictures(
         if all(written) and written != size:
             detail = "written {1} x {0}, is {3} x {2} pixels".format(*written, *size)
             problems.append(Problem(place, OTHER_SIZE, detail))
-        kept, wrong = sound(mine, *size)
+        kept, wrong = check_boxes(mine, *size)
         problems += wrong
         yield Picture(path, relative_name(path, finder.root), *size, kept)
     for identity, rest in boxes.items():

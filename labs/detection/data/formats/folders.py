@@ -53,7 +53,7 @@ def image_folder(part: str) -> str:
     return "images" if part == "all" else f"images/{short_name(part)}"
 
 
-def by_folder(
+def split_by_folder(
     pictures: Sequence[Picture],
 ) -> tuple[dict[str, tuple[Picture, ...]], list[Problem]]:
     """Return images by the split that their folders tell, and what is in none of them."""
@@ -66,7 +66,7 @@ def by_folder(
     return {part: tuple(parts[part]) for part in SPLITS if part in parts}, rest
 
 
-def contents(paths: Iterable[Path]) -> dict[Path, str]:
+def identify(paths: Iterable[Path]) -> dict[Path, str]:
     """Return a key for each file, the same where the bytes are the same.
 
     Only files of one size are read.

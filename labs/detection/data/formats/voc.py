@@ -20,10 +20,10 @@ from common.images.folders import PARTS, relative_name
 from common.io.tables import read_text
 from labs.detection.data.formats.folders import (
     Finder,
-    by_folder,
     is_image,
     part_of,
     short_name,
+    split_by_folder,
     walk,
 )
 from labs.detection.records import (
@@ -38,7 +38,7 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
-    sound,
+    check_boxes,
 )
 
 _LISTS = Path("ImageSets", "Main")
@@ -97,13 +97,13 @@ def read(root: Path) -> Annotated:
         elif all(sizes[path]) and sizes[path] != size:
             detail = "written {1} x {0}, is {3} x {2} pixels".format(*sizes[path], *size)
             problems.append(Problem(name, OTHER_SIZE, detail))
-        boxes, wrong = sound(
+        boxes, wrong = check_boxes(
             ((where, box._replace(label=numbers[of])) for where, of, box in found.get(path, [])),
             *size,
         )
         problems += wrong
         pictures.append(Picture(path, name, *size, boxes))
-    parts, left_out = _listed(root, pictures) or by_folder(pictures)
+    parts, left_out = _listed(root, pictures) or split_by_folder(pictures)
     return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out))
 
 

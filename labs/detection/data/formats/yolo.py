@@ -23,7 +23,13 @@ from common.images.decode import photo_size
 from common.images.folders import relative_name
 from common.io.tables import read_text
 from common.suggest import suggest
-from labs.detection.data.formats.folders import Finder, by_folder, image_folder, is_image, walk
+from labs.detection.data.formats.folders import (
+    Finder,
+    image_folder,
+    is_image,
+    split_by_folder,
+    walk,
+)
 from labs.detection.records import (
     BAD_BOX,
     BAD_CLASS,
@@ -39,8 +45,8 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
-    named,
-    sound,
+    check_boxes,
+    check_names,
 )
 
 _KEYS = {
@@ -94,11 +100,11 @@ def _read_folder(root: Path) -> Annotated:
     classes: tuple[str, ...] | None = None
     if lists:
         lines = [line.strip() for line in read_text(lists[0]).splitlines()]
-        classes = named([line for line in lines if line], lists[0])
+        classes = check_names([line for line in lines if line], lists[0])
     images = [file for file in files if is_image(file)]
     pictures = list(_pictures(images, root, len(classes) if classes else None, problems))
     highest = max((box.label for picture in pictures for box in picture.boxes), default=-1)
-    parts, left_out = by_folder(pictures)
+    parts, left_out = split_by_folder(pictures)
     classes = classes or tuple(map(str, range(highest + 1)))
     problems += _without_image(parts, root)
     return Annotated("yolo", root, classes, parts, (*problems, *left_out))
@@ -149,7 +155,7 @@ def _classes(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
         raise DataError(f"{path}: 'names' must be a list of texts, or texts by their numbers")
     if isinstance(number, int) and number != len(names):
         raise DataError(f"{path}: nc is {number}, but there are {len(names)} names")
-    return named([str(name) for name in names], path)
+    return check_names([str(name) for name in names], path)
 
 
 def _inside(path: Path, key: str, text: Any, base: Path) -> Path:
@@ -240,7 +246,7 @@ def _pictures(
             problems.append(Problem(name, NO_LABELS, "a background"))
             yield Picture(path, name, *size, ())
             continue
-        boxes, wrong = sound(_boxes(labels, root, size, classes, problems), *size)
+        boxes, wrong = check_boxes(_boxes(labels, root, size, classes, problems), *size)
         problems += wrong
         yield Picture(path, name, *size, boxes)
 

@@ -72,8 +72,8 @@ def _suppressed(boxes: Tensor, scores: Tensor, *others: Tensor) -> Tensor:
     """Return the detections (n, 6 or more) of an image; a box may count for several classes."""
     row, label = (scores > _LOWEST_SCORE).nonzero(as_tuple=True)
     scores = scores[row, label]
-    surest = scores.argsort(descending=True, stable=True)[:_CANDIDATES]
-    row, scores, label = row[surest], scores[surest], label[surest]
+    best = scores.argsort(descending=True, stable=True)[:_CANDIDATES]
+    row, scores, label = row[best], scores[best], label[best]
     # batched_nms sets classes apart by the largest coordinate, and expects none below zero.
     lowest = torch.cat([boxes[row], boxes.new_zeros(1, 4)]).min()
     kept = torchvision.ops.batched_nms(boxes[row] - lowest, scores, label, SAME_OBJECT)[:MOST]

@@ -80,7 +80,7 @@ class UltralyticsTask(Detection):
         return dict(zip(self.parts, total / len(images), strict=True))
 
     def _criterion(self, model: Any) -> Any:
-        """Return the library's loss for a model, made anew: there is no state of it to save."""
+        """Return the library's loss for a model, made again: there is no state of it to save."""
         model.args = self._settings  # where it looks for its factors
         return model.init_criterion()
 
