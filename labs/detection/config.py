@@ -167,13 +167,6 @@ class CompareConfig(DetectionConfig):
         "given",
     )
 
-    paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}
-
-    @property
-    def title(self) -> str:
-        """The model's name."""
-        return Path(self.model).stem
-
     def _problems(self) -> Iterator[str]:
         if self.task != "detect":
             yield f"--task {self.task}: compare takes detectors alone; train each by itself"

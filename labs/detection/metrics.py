@@ -472,18 +472,16 @@ def _without(climb: _Climb, classes: int) -> Array:
 # --- what goes wrong ----------------------------------------------------------------------------
 
 
-def confusion(
-    detections: Array, targets: Array, classes: int, score: float, iou: float = 0.5
-) -> Array:
+def confusion(detections: Array, targets: Array, classes: int, score: float) -> Array:
     """Count which classes are taken for which, (C + 1, C + 1); the last is background.
 
     Rows are true classes, columns what was found from the score on. Detections and boxes are
     matched one to one whatever their class, the best IoU first (of equal ones, the right class),
-    from `iou` on. The last row counts detections where there is no box, the last column boxes that
+    from 0.5 on. The last row counts detections where there is no box, the last column boxes that
     were missed. Crowds and detections of their class inside them are left out.
     """
     found, true = _detected(detections, score), _true(targets)
-    pairs = _pairs(found, true, iou, same_class=False)
+    pairs = _pairs(found, true, IOUS[0], same_class=False)
     same = found.label[pairs.found] == true.label[pairs.true]
     crowd = true.value[pairs.true]
     match, taken = np.full(len(found.label), -1), true.value.copy()

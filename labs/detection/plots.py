@@ -50,7 +50,7 @@ class Panel(NamedTuple):
 
 
 @figure_style()
-def pictures(panels: Sequence[Panel], classes: Sequence[str], columns: int = 4) -> Figure:
+def pictures(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
     """Draw images with their boxes: true ones dashed, found ones in the color of their kind.
 
     Found ones are named with their scores; where the class is wrong, the true one stands before it.
@@ -58,7 +58,7 @@ def pictures(panels: Sequence[Panel], classes: Sequence[str], columns: int = 4) 
     """
     if not panels:
         return message("Nothing to draw.")
-    columns = min(columns, len(panels))
+    columns = min(4, len(panels))
     rows = math.ceil(len(panels) / columns)
     side = _WIDTH / max(columns, 2)
     heights = [panel.image.shape[1] / panel.image.shape[2] for panel in panels]

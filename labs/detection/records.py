@@ -69,6 +69,11 @@ class Annotated:
     parts: Mapping[str, tuple[Picture, ...]]  # "all", to be split; or "train" and other `SPLITS`
     problems: tuple[Problem, ...]  # what is wrong
 
+    @property
+    def pictures(self) -> list[Picture]:
+        """The images of all parts; one in two parts is there twice."""
+        return [picture for part in self.parts.values() for picture in part]
+
 
 def check_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
     """Return the names of classes in NFC.

@@ -47,7 +47,7 @@ def check(path: Path | str) -> Checked:
 
 
 def _pictures(found: Annotated) -> dict[Path, Picture]:
-    return {picture.path: picture for part in found.parts.values() for picture in part}
+    return {picture.path: picture for picture in found.pictures}
 
 
 def _unreadable(found: Annotated) -> Iterator[Problem]:
@@ -108,13 +108,12 @@ def _counts(found: Annotated) -> list[dict[str, Any]]:
 
 
 def _summary(found: Annotated, problems: list[Problem]) -> str:
-    pictures = [picture for part in found.parts.values() for picture in part]
-    boxes = sum(len(picture.boxes) for picture in pictures)
-    empty = sum(not picture.boxes for picture in pictures)
+    boxes = sum(len(picture.boxes) for picture in found.pictures)
+    empty = sum(not picture.boxes for picture in found.pictures)
     parts = ", ".join(f"{part} {len(pictures):,}" for part, pictures in found.parts.items())
     kinds = Counter(problem.kind for problem in problems).most_common()
     listed = ": " + ", ".join(f"{number:,} x {kind}" for kind, number in kinds) if kinds else ""
     return (
-        f"{found.form}: {len(pictures):,} images ({parts}), {boxes:,} boxes, {empty:,} images "
-        f"without a box; {len(problems):,} problems{listed}; no file was changed"
+        f"{found.form}: {len(found.pictures):,} images ({parts}), {boxes:,} boxes, {empty:,} "
+        f"images without a box; {len(problems):,} problems{listed}; no file was changed"
     )

@@ -46,7 +46,7 @@ def convert(
 
 def _write(root: Path, found: Annotated, form: str, copy_images: bool) -> None:
     writer = FORMS[form]
-    names = _names(picture for part in found.parts.values() for picture in part)
+    names = _names(found.pictures)
     writer.write(root, found, names)
     if not copy_images:
         return
@@ -74,8 +74,7 @@ def _names(pictures: Iterable[Picture]) -> dict[Path, str]:
 
 
 def _summary(found: Annotated, target: Path, form: str) -> str:
-    pictures = [picture for part in found.parts.values() for picture in part]
-    boxes = [box for picture in pictures for box in picture.boxes]
+    boxes = [box for picture in found.pictures for box in picture.boxes]
     crowds = sum(box.crowd for box in boxes) if form == "yolo" else 0
     outlines = sum(len(box.polygons) > (form == "yolo") for box in boxes) if form != "coco" else 0
     problems = sum(problem.kind != NO_LABELS for problem in found.problems)
@@ -86,6 +85,6 @@ def _summary(found: Annotated, target: Path, form: str) -> str:
     )
     lost = "".join(f"; {number:,} {what}" for number, what in notes if number)
     return (
-        f"wrote {target} as {form}: {len(pictures):,} images, {len(boxes) - crowds:,} boxes, "
+        f"wrote {target} as {form}: {len(found.pictures):,} images, {len(boxes) - crowds:,} boxes, "
         f"{len(found.classes)} {'class' if len(found.classes) == 1 else 'classes'}{lost}"
     )

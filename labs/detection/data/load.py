@@ -282,7 +282,7 @@ def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) ->
 
 def _in_classes(found: Annotated, classes: Sequence[str], source: str) -> list[Picture]:
     """Return each image once, its boxes with the numbers that a run has for their classes."""
-    pictures = {picture.path: picture for part in found.parts.values() for picture in part}
+    pictures = {picture.path: picture for picture in found.pictures}
     used = sorted({box.label for picture in pictures.values() for box in picture.boxes})
     known = class_numbers([found.classes[label] for label in used], classes, source)
     numbers = dict(zip(used, known, strict=True))
@@ -410,7 +410,7 @@ def _about_outlines(found: Annotated) -> str:
     Raises:
         DataError: none has.
     """
-    boxes = [box for part in found.parts.values() for picture in part for box in picture.boxes]
+    boxes = [box for picture in found.pictures for box in picture.boxes]
     bare = sum(not masks.outlines(box) for box in boxes)
     if boxes and bare == len(boxes):
         raise DataError(

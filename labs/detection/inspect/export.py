@@ -204,9 +204,7 @@ def network(job: Detector) -> Network:
     model: Any = copy.deepcopy(job.model)
     if name == "faster-rcnn":
         return Detections(model).eval()
-    suppress = (
-        "of boxes of a class with an IoU above {}, only that of the highest score is an object"
-    )
+    suppress = "of boxes of a class with an IoU above {}, only that of highest score is an object"
     if name == "tiny-yolo":
         return Candidates(model, boxes_and_scores, suppress.format(SAME_OBJECT)).eval()
     if name == "ssdlite":
