@@ -20,10 +20,8 @@ def load(
 ) -> tuple[dict[str, ImageSet], ImageCard]:
     """Load a config's images as `train`, `validation` and `test`, with their card.
 
-    Args:
-        config: names the set.
-        wanted: what pretrained weights want: color, size, and the mean and deviation by which they
-            saw images normalized, which then take the place of the data's own on the card.
+    What pretrained weights want may be given: color, size, and the mean and deviation by which they
+    saw images normalized, which then take the place of the data's own on the card.
 
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.

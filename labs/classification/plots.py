@@ -25,16 +25,10 @@ def mistakes(
     classes: Sequence[str],
     count: int = 24,
 ) -> Figure:
-    """Draw the mistakes of which the model was most certain.
+    """Draw so many of the mistakes of which the model was most certain.
 
-    Args:
-        images: `images[row]` is a uint8 image (channels, H, W) of 1 or 3 channels, array or tensor;
-            only those drawn are read.
-        targets: (N,) class numbers.
-        predictions: (N,) class numbers.
-        probabilities: (N, C).
-        classes: the C names.
-        count: how many to draw.
+    Targets and predictions are class numbers (N,), probabilities (N, C). `images[row]` is a uint8
+    image (1 or 3 channels, H, W), array or tensor; only those drawn are read.
     """
     wrong = np.flatnonzero(predictions != targets)
     if not len(wrong):
@@ -55,12 +49,9 @@ def filters(weight: Array, classes: Sequence[str] = ()) -> Figure:
     """Draw what each output of a first layer looks for; the first 64 of them.
 
     Grey filters share one scale: blue is negative, white 0, red positive. Color filters have a
-    scale of their own each: grey is 0.
-
-    Args:
-        weight: (outputs, 1 or 3 channels, H, W): a convolution's, or a linear model's reshaped to
-            (classes, channels, H, W), which gives the templates of the classes.
-        classes: names of the outputs, when they are classes.
+    scale of their own each: grey is 0. The weight is (outputs, 1 or 3 channels, H, W): a
+    convolution's, or a linear model's reshaped to (classes, channels, H, W), which gives the
+    templates of the classes, whose names are given.
 
     Raises:
         ValueError: the weight has another shape.

@@ -45,10 +45,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
     ) -> dict[str, dict[str, Any]]:
         """Return the figures of each of several label columns, by its name.
 
-        Args:
-            outputs: what the task collects of a split.
-            split: the split.
-            train: the training split, for each column's majority class; None to leave it out.
+        With the training split, they have each column's majority class.
         """
         job = self.job
         targets, known = job.targets(split), job.card.labels

@@ -22,13 +22,9 @@ from labs.classification.transfer import weights as transfer
 
 
 class Regression(Task):
-    """One number per image.
+    """One number per image; the loss is a mean of (outputs, targets).
 
-    The model gives it in deviations from the mean of the training targets, whatever their unit.
-
-    Args:
-        loss: mean loss from (outputs, targets), both in deviations.
-        card: has the mean and the deviation.
+    Both are in deviations from the mean of the training targets, whatever their unit.
     """
 
     def __init__(self, loss: losses.Loss, card: ImageCard):

@@ -111,15 +111,11 @@ def size_iou(a: Tensor, b: Tensor) -> Tensor:
 def kmeans_anchors(sizes: Tensor, k: int, seed: int = 0) -> tuple[Tensor, float]:
     """Return the sizes of anchor boxes: the centers of clusters of the sizes of true boxes.
 
-    K-means with the distance d = 1 - IoU, by which a large box is no farther from its center than
-    a small one is (Redmon and Farhadi 2017, "YOLO9000", section 2). A center is the mean of its
+    K-means with the distance d = 1 - IoU, by which a large box is no farther from its center than a
+    small one is (Redmon and Farhadi 2017, "YOLO9000", section 2). A center is the mean of its
     sizes. Of a few random starts, which the seed names, the one with the highest mean IoU counts;
-    of a large set, a sample is clustered.
-
-    Args:
-        sizes: (N, 2) with N > 0: width and height of the boxes, in any unit, in any order.
-        k: the number of anchors; some of them are the same where there are fewer sizes.
-        seed: names the random starts.
+    of a large set, a sample is clustered. Sizes are (N, 2) with N > 0: width and height in any
+    unit, in any order. Where there are fewer than k, some anchors are the same.
 
     Returns:
         The anchors, (k, 2) float32, the smallest area first, and the mean IoU of each size with its

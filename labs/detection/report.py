@@ -40,14 +40,9 @@ def sections(
     figures: Mapping[str, Any],
     save_picture: PictureSaver,
 ) -> list[Section]:
-    """Return what the report says of boxes.
+    """Return what the report says of boxes, of detections (N, M, 6) and targets (N, T, 6) of test.
 
-    Args:
-        job: the run, with its best weights in the model.
-        outputs: detections (N, M, 6) and targets (N, T, 6) of the test split.
-        splits: `train`, `validation` and `test`.
-        figures: what metrics.json holds.
-        save_picture: saves a figure, and returns it for a section.
+    The run has its best weights in the model; figures are what metrics.json holds.
     """
     score = figures["validation"]["score_threshold"]
     return [

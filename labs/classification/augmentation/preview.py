@@ -170,18 +170,10 @@ def columns(
     *,
     together: bool = True,
 ) -> tuple[list[int], list[Column]]:
-    """Return the first samples that training takes, and what becomes of each in so many epochs.
+    """Return the rows of the first samples that training takes, and what becomes of them.
 
-    Args:
-        config: says what is changed in training.
-        card: of the data.
-        train: the training split.
-        samples: how many.
-        epochs: for each sample, what so many epochs make of it.
-        together: also what all changes make of it, one after the other.
-
-    Returns:
-        Their rows in the split; and the samples as they are, then a column for each change.
+    The columns are the samples as they are, then for each change what so many epochs make of them;
+    `together` adds what all changes make of it, one after the other.
 
     Raises:
         ConfigError: a change is wrong.

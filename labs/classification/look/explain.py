@@ -147,7 +147,7 @@ def _explain(job: ClassifyImages, sample: Sample, layer: str | None) -> Explanat
         title = f"its number: {names[0]}"
         if shares is not None:
             title = "its guess" if asked == guess else "the right class"
-            title = f"{title}: {plots.named(names[asked])} ({shares[asked]:.2f})"
+            title = f"{title}: {plots.short_class(names[asked])} ({shares[asked]:.2f})"
         gradients = integrated_gradients(model, image, black, asked)
         cam = None if call is None else grad_cam(model, call.module, image, asked)
         readings.append(Reading(title, cam, *gradients, occlusion(model, image, asked)))
@@ -367,13 +367,7 @@ def _text(found: Sequence[Explanation]) -> str:
 def show(
     job: ClassifyImages, splits: Splits, named: Sequence[str], layer: str | None
 ) -> tuple[Section, list[dict[str, Any]]]:
-    """Explain images of a run, and draw them into its figures.
-
-    Args:
-        job: the run, with its weights.
-        splits: its data.
-        named: see `choose`.
-        layer: see `explain`.
+    """Explain images of a run (see `choose` and `explain`), and draw them into its figures.
 
     Returns:
         The section of the report, and the rows of `records`.

@@ -17,7 +17,7 @@ _NAME = 16  # letters of a class name
 _OUTLIERS = 99.5  # percentile at which the colors of single pixels end
 
 
-def named(name: str) -> str:
+def short_class(name: str) -> str:
     """Return a class name as the pictures write it."""
     return short(drawable(name), _NAME)
 
@@ -55,8 +55,8 @@ def readings(each: Explanation) -> Figure:
             _show(axes, blended(each.picture, value, largest))
             axes.set_xlabel(note if value.any() else f"{note}\nnothing speaks for it", fontsize=8)
     title = short(drawable(each.name), 60)
-    right = f"true {named(each.true)}, " if each.true else ""
-    figure.suptitle(f"{title}\n{right}the network says {named(each.guess)}", fontsize=11)
+    right = f"true {short_class(each.true)}, " if each.true else ""
+    figure.suptitle(f"{title}\n{right}the network says {short_class(each.guess)}", fontsize=11)
     return figure
 
 

@@ -74,13 +74,8 @@ class Features:
     """A split as the loop takes it, of features that are computed when they are first asked for.
 
     So their time counts as that of the first epoch, and the weights are those that a checkpoint
-    has put into the model.
-
-    Args:
-        model: takes features; see `only`.
-        name: the module that takes them.
-        images: the split in evaluation order, (images, targets), which is closed afterwards.
-        options: of `Batches`: how features are batched.
+    has put into the model. The named module of it takes the features, see `only`; the images, in
+    evaluation order with their targets, are closed afterwards. The options are of `Batches`.
     """
 
     def __init__(

@@ -22,12 +22,8 @@ def build(
 ) -> nn.Module:
     """Return a detector; torch's generator draws its weights.
 
-    Args:
-        name: one of `names.model_names()`, or an Ultralytics YAML.
-        classes: their names.
-        image_size: height and width in pixels.
-        anchors: (width, height) in pixels of typical boxes; Ultralytics' models need none.
-        task: `detect` or `segment`.
+    The name is one of `names.model_names()`, or an Ultralytics YAML. Anchors are (width, height) in
+    pixels of typical boxes, which Ultralytics' models do not need.
 
     Raises:
         ConfigError: the model cannot be had.

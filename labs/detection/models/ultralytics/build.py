@@ -41,11 +41,7 @@ def descriptions(task: str = "detect") -> dict[str, tuple[Path, str]]:
 def build(name: str, classes: Sequence[str], image_size: int, task: str = "detect") -> nn.Module:
     """Return a detector with random weights, which torch's generator draws.
 
-    Args:
-        name: of a model that the library describes, such as `yolo11n`, or a YAML file like those.
-        classes: their names.
-        image_size: height and width of the images.
-        task: `detect` or `segment`.
+    The name is of a model that the library describes, such as `yolo11n`, or a YAML file like those.
 
     Raises:
         ConfigError: there is no such model of the task, its file cannot be used, or the images do
