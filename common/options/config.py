@@ -114,7 +114,9 @@ class TrainingConfig:
     seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
     split_seed: int = option(0, "of the split into training, validation and test", at_least=0)
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
-    precision: str = option("auto", "bits of a forward pass", choices=("auto", "32", "bf16", "16"))
+    precision: str = option(
+        "auto", "number format of the forward pass, in bits", choices=("auto", "32", "bf16", "16")
+    )
     threads: int | None = option(
         None, "CPU threads; when not given, 1 for a small model, else torch's choice", at_least=1
     )

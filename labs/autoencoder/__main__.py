@@ -22,8 +22,8 @@ lab = Lab(
     "autoencoder",
     """Squeeze images into a few numbers, give them back, and look at those numbers.
 
-    Begin with `train`; every other command but `sweep` and `compare-anomalies` takes the folder of
-    a run, shows one view of it, and puts that into the run's report.
+    Begin with `train`. The commands of views take the folder of a run, show it in one way, and
+    put that into the run's report.
     """,
     jobs={
         "train": Verb(

@@ -29,7 +29,7 @@ class AutoencoderConfig(ImageConfig):
     )
     architecture: str = model_option(
         "conv",
-        "encoder and decoder of the models that are not named after theirs",
+        "encoder and decoder of models whose name does not say them, such as vae",
         choices=ARCHITECTURES,
     )
     latent_size: int = model_option(32, "numbers that an image is squeezed into", at_least=1)
@@ -49,17 +49,19 @@ class AutoencoderConfig(ImageConfig):
         "what denoising takes away: gaussian:SD, salt-and-pepper:SHARE or masking:SHARE",
     )
     sparsity: str = model_option("l1", "what keeps latents of sparse small", choices=("l1", "kl"))
-    sparsity_weight: float = model_option(1e-3, "of that, against the error of a pixel", at_least=0)
+    sparsity_weight: float = model_option(
+        1e-3, "weight of that penalty, against the error of a pixel", at_least=0
+    )
     sparsity_target: float = model_option(
         0.05, "share of images for which kl wants a latent active", above=0, below=1
     )
     contraction_weight: float = model_option(
-        1e-5, "of the encoder's derivatives (contractive)", at_least=0
+        1e-5, "weight of the penalty on the encoder's derivatives (contractive)", at_least=0
     )
     beta: float | None = model_option(
         None, "weight of a VAE's divergence; 4 for beta-vae, else 1", at_least=0
     )
-    kl_warmup: float = model_option(0.0, "epochs in which that weight rises from 0", at_least=0)
+    kl_warmup: float = model_option(0.0, "epochs in which --beta rises from 0", at_least=0)
 
     augment: tuple[str, ...] = shared("augment", ("affine:5:0.03:0.05:5",), ImageConfig)
 

@@ -63,13 +63,13 @@ lab = Lab(
             f"{_COMPARE}.config:AdviseConfig",
             """Say which mode of transfer suits one's images; with --probe, try whether that is so.
 
-            By the two tables of the textbooks: few images or many, similar ones or different.
+            By the textbooks' rule: few images or many, similar to those of the pretraining or different.
             """,
         ),
         "compare-heads": Verb(
             f"{_COMPARE}.heads:Comparison",
             f"{_COMPARE}.config:CompareHeadsConfig",
-            "Tell several labels at once: by one network, one for each, and one for combinations.",
+            "Predict several labels at once: by one network, one for each, and one for combinations.",
         ),
         "compare-imbalance": Verb(
             f"{_COMPARE}.imbalance:Comparison",
@@ -226,7 +226,9 @@ def summary(
 @lab.group.command()
 @commands.RUN
 @click.argument("images", nargs=-1)
-@click.option("--layer", help="Whose maps Grad-CAM weighs; the last convolution's when not given.")
+@click.option(
+    "--layer", help="Layer whose maps Grad-CAM weighs; the last convolution's when not given."
+)
 @commands.FORM
 @commands.OUTPUT
 @commands.DEVICE
@@ -258,7 +260,7 @@ def explain(
 @click.option("--run", type=click.Path(path_type=Path), help="A run instead of a name: as trained.")
 @click.option("--image-size", type=click.IntRange(min=1), help=f"Pixels{_USUAL}")
 @click.option("--channels", type=click.IntRange(min=1), help=f"1 is grey, 3 color{_USUAL}")
-@click.option("--seed", default=0, show_default=True, help="Names weights and random images.")
+@click.option("--seed", default=0, show_default=True, help="Of weights and random images.")
 @click.option(
     "--picture",
     type=click.Path(path_type=Path, dir_okay=False),

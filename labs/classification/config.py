@@ -120,7 +120,7 @@ class ClassificationConfig(ImageConfig):
     )
     layer_decay: float = option(
         1.0,
-        "learning rate of each layer over that of the layer behind it",
+        "each layer's learning rate, as a share of that of the next layer towards the head",
         group="Transfer",
         above=0,
         at_most=1,

@@ -30,8 +30,8 @@ lab = Lab(
     "rnn",
     """Read and write sequences with recurrent networks: texts, series, translations.
 
-    Begin with `sentiment`, `forecast`, `translate` or `memory`, which train; every other command
-    takes the folder of a run.
+    Begin with `sentiment`, `forecast`, `translate` or `memory`, which train, as the two commands
+    that compare do; every other command takes the folder of a run.
     """,
     jobs={
         "sentiment": Verb(
