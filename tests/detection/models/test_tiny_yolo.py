@@ -287,7 +287,8 @@ def test_detections_are_those_that_suppression_keeps():
         scores = scores.flatten(0, 1)
         expected = []
         for label in range(4):
-            kept = geometry.nms(corners, scores[:, label], 0.5)
+            steps = geometry.nms_steps(corners, scores[:, label], 0.5)
+            kept = [step.kept for step in steps]
             expected += [(*corners[r].tolist(), scores[r, label].item(), label) for r in kept]
         expected.sort(key=lambda each: -each[4])
         torch.testing.assert_close(rows[:MOST], torch.tensor(expected)[:MOST])
