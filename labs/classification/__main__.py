@@ -63,13 +63,13 @@ lab = Lab(
             f"{_COMPARE}.config:AdviseConfig",
             """Say which mode of transfer suits one's images; with --probe, try whether that is so.
 
-            By the textbooks' rule: few images or many, similar to those of the pretraining or different.
+            By the textbooks' rule: few images or many, and how similar they are to the source's.
             """,
         ),
         "compare-heads": Verb(
             f"{_COMPARE}.heads:Comparison",
             f"{_COMPARE}.config:CompareHeadsConfig",
-            "Predict several labels at once: by one network, one for each, and one for combinations.",
+            "Predict several labels at once: by one network, one for each, one for combinations.",
         ),
         "compare-imbalance": Verb(
             f"{_COMPARE}.imbalance:Comparison",
