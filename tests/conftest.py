@@ -71,11 +71,23 @@ def session_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def command():
-    """Run a lab's command line in this process: the lab, the words."""
+    """Run a lab's command line in this process: the lab, the words.
 
-    def run(lab, *words, stdin=b""):
+    Figures are not drawn, and bootstraps draw 100 times; with drawn=True they are, and as often as
+    they should.
+    """
+    from common.metrics import metrics
+    from common.report import plots
+
+    picture, draws = plots.png(plots.message("not drawn")), metrics._draws
+
+    def run(lab, *words, stdin=b"", drawn=False):
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
+            if not drawn:
+                patch.setattr(plots, "png", lambda figure: picture)
+                patch.setattr(metrics, "_draws", lambda *given: draws(*given[:-1], 100))
+                patch.setitem(metrics.seeds_interval.__kwdefaults__, "resamples", 100)
             patch.setattr(sys, "argv", ["lab", *map(str, words)])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
             with (

@@ -21,12 +21,12 @@ def lab(command):
     Maps are made in fewer steps. Most tests need no views in the report; with full=True it has all.
     """
 
-    def run(*words, full=False):
+    def run(*words, full=False, **options):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tsne, "_ITERATIONS", (20, 30))
             if not full:
                 patch.setattr(views, "sections", lambda material: [])
-            return command(program.lab, *words)
+            return command(program.lab, *words, **options)
 
     return run
 

@@ -116,7 +116,7 @@ def test_one_class_alone_names_the_folder_to_give(lab, paint, tmp_path):
 def classless(lab, flat, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     words = ("--data", flat, *SMALL, "--run-dir", runs, "--name", "run")
-    result = lab("train", *words, full=True)
+    result = lab("train", *words, full=True, drawn=True)
     assert result.code == 0, result
     return runs / "autoencoder/run"
 
@@ -168,7 +168,7 @@ def test_color_photos_of_differing_sizes_are_scaled_and_cropped(animals):
 
 def test_color_photos_train_to_a_report(lab, animals, opened, tmp_path):
     words = ("--data", animals, *SMALL, "--run-dir", tmp_path, "--name", "run")
-    assert lab("train", *words, full=True).code == 0
+    assert lab("train", *words, full=True, drawn=True).code == 0
     made = opened(tmp_path / "autoencoder/run")
     assert made.job.model.decode(torch.zeros(2, 4)).shape == (2, 3, 8, 8)
     assert made["test"].pixels.shape == (6, 3 * 64)

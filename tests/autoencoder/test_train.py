@@ -41,7 +41,7 @@ def whole(lab, tmp_path_factory):
     """Return the result and the folder of a run with a Korean name and a whole report."""
     folder = tmp_path_factory.mktemp("runs")
     words = ("--run-dir", folder, "--name", "처음", "--model", "vae", "--loss", "bce")
-    result = lab("train", *SMALL, *words, full=True)
+    result = lab("train", *SMALL, *words, full=True, drawn=True)
     assert result.code == 0, result
     return result, folder / "autoencoder/처음"
 
@@ -75,7 +75,7 @@ def test_the_report_is_written_again_from_what_was_kept(lab, whole):
     _, run = whole
     before = (run / "report.html").read_bytes()
     (run / "report.html").unlink()
-    assert lab("report", run, full=True).code == 0
+    assert lab("report", run, full=True, drawn=True).code == 0
     assert (run / "report.html").read_bytes() == before
 
 

@@ -18,11 +18,11 @@ def lab(command):
     full=True nothing is left out.
     """
 
-    def run(*words, full=False):
+    def run(*words, full=False, **options):
         with pytest.MonkeyPatch.context() as patch:
             if not full:
                 _lighten(patch)
-            return command(program.lab, *words)
+            return command(program.lab, *words, **options)
 
     return run
 
@@ -40,8 +40,8 @@ def _lighten(patch):
 def train(lab, tmp_path):
     """Return a function that trains a small run; its result and its folder."""
 
-    def call(*words, full=False):
-        result = lab("train", *SMALL, "--run-dir", tmp_path / "runs", *words, full=full)
+    def call(*words, **options):
+        result = lab("train", *SMALL, "--run-dir", tmp_path / "runs", *words, **options)
         return result, newest_run(tmp_path / "runs")
 
     return call

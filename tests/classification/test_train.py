@@ -71,6 +71,7 @@ def whole(lab, tmp_path_factory):
         *("train", "--data", "digits", "--limit", "200", "--image-size", "16", "--epochs", "4"),
         *("--model", "lenet5", "--run-dir", folder, "--name", "처음"),
         full=True,
+        drawn=True,
     )
     return result, folder / "classification/처음"
 
@@ -419,7 +420,7 @@ def test_auxiliary_classifiers_have_a_part_of_the_training_loss(trained, lab, ph
 
 @pytest.mark.parametrize("model", ["locally-connected", "lenet5-1998", "resnet20"])
 def test_the_ladder_trains_to_its_report(trained, model):
-    run = trained("--model", model, "--image-size", "12", "--epochs", "1", full=True)
+    run = trained("--model", model, "--image-size", "12", "--epochs", "1", full=True, drawn=True)
     assert (run / "figures" / "filters.png").exists()
     assert "NaN" not in (run / "history.jsonl").read_text()
 

@@ -17,12 +17,12 @@ def lab(command):
     Most tests need neither the report nor the baseline; with full=True nothing is left out.
     """
 
-    def run(*words, full=False):
+    def run(*words, full=False, **options):
         with pytest.MonkeyPatch.context() as patch:
             if not full:
                 patch.setattr(DetectionResults, "write_report", _write_nothing)
                 patch.setattr(baselines, "predictions", _nothing)
-            return command(program.lab, *words)
+            return command(program.lab, *words, **options)
 
     return run
 

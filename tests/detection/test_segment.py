@@ -434,7 +434,7 @@ def test_assignments_of_yolo26_are_refused():
 @pytest.mark.slow
 def test_every_command_takes_a_run(tmp_path, lab):
     words = ["--limit", "80", "--epochs", "1", "--run-dir", tmp_path, "--name", "run"]
-    trained = lab("train", "--task", "segment", *map(str, words), full=True)
+    trained = lab("train", "--task", "segment", *map(str, words), full=True, drawn=True)
     assert trained.code == 0, trained.err
     run = tmp_path / "detection" / "run"
     assert "mask mAP50-95" in trained.out

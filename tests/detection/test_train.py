@@ -48,7 +48,7 @@ def trained(lab, tmp_path):
 def whole(lab, tmp_path_factory):
     """Return the result and the folder of a run with a Korean name."""
     folder = tmp_path_factory.mktemp("runs")
-    result = lab("train", *SMALL, "--run-dir", folder, "--name", "처음", full=True)
+    result = lab("train", *SMALL, "--run-dir", folder, "--name", "처음", full=True, drawn=True)
     assert result.code == 0, result
     return result, folder / "detection/처음"
 
@@ -92,7 +92,7 @@ def test_the_report_is_written_again(lab, whole):
     _, run = whole
     before = (run / "report.html").read_bytes()
     (run / "report.html").unlink()
-    assert lab("report", run, full=True).code == 0
+    assert lab("report", run, full=True, drawn=True).code == 0
     assert (run / "report.html").read_bytes() == before
 
 

@@ -9,7 +9,7 @@ from labs.rnn import __main__ as program
 def lab(command):
     """Return a function that runs a command of the lab."""
 
-    def run(*words, stdin=b""):
-        return command(program.lab, *words, stdin=stdin)
+    def run(*words, **options):
+        return command(program.lab, *words, **options)
 
     return run

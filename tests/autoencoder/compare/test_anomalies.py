@@ -27,7 +27,8 @@ def compared(lab, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(anomalies, "_RESAMPLES", 100)
         result = lab(
-            "compare-anomalies", *TINY, "--classes", "1,8", "--run-dir", runs, "--name", "run"
+            *("compare-anomalies", *TINY, "--classes", "1,8", "--run-dir", runs, "--name", "run"),
+            drawn=True,
         )
     assert result.code == 0, result.err
     return SimpleNamespace(result=result, run=runs / "autoencoder" / "run")

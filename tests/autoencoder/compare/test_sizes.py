@@ -23,7 +23,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def run(lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    result = lab("sweep", *SMALL, "--sizes", "8,2", "--seeds", "2", "--run-dir", folder)
+    result = lab("sweep", *SMALL, "--sizes", "8,2", "--seeds", "2", "--run-dir", folder, drawn=True)
     assert result.code == 0, result
     return result, folder / "autoencoder/all"
 
@@ -85,7 +85,7 @@ def test_a_finished_sweep_is_shown_again_and_its_report_written_again(lab, run):
     assert "nothing to do" in again.err
     html = (path / "report.html").read_bytes()
     (path / "report.html").unlink()
-    assert lab("report", path).code == 0
+    assert lab("report", path, drawn=True).code == 0
     assert (path / "report.html").read_bytes() == html
 
 

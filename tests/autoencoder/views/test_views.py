@@ -115,7 +115,9 @@ def test_what_cannot_be_made_is_said_in_the_report_and_tried_again(sketched, mon
 def test_a_report_is_written_of_ten_images(lab, tmp_path):
     words = ("--data", "digits", "--limit", "10", "--epochs", "1", "--warmup", "0")
     small = ("--width", "4", "--latent-size", "2", "--threads", "1", "--batch-size", "4")
-    result = lab("train", *words, *small, "--run-dir", tmp_path, "--name", "run", full=True)
+    result = lab(
+        "train", *words, *small, "--run-dir", tmp_path, "--name", "run", full=True, drawn=True
+    )
     assert result.code == 0, result
     assert (tmp_path / "autoencoder/run/report.html").is_file()
 
@@ -321,10 +323,10 @@ def test_data_that_is_gone_or_has_changed_is_one_error(lab, moody, tmp_path, pai
 
 def test_a_full_disk_ends_a_view_and_spoils_nothing(lab, copied, small_files):
     run = copied()
-    assert lab("reconstruct", run).code == 0
+    assert lab("reconstruct", run, drawn=True).code == 0
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with small_files():
-        result = lab("reconstruct", run, "--split", "validation")
+        result = lab("reconstruct", run, "--split", "validation", drawn=True)
     assert result.code == 1
     assert "Error: could not write " in result.err
     assert "what was saved before is intact; free some space there" in result.err

@@ -179,7 +179,7 @@ def test_a_probe_end_to_end(lab, source, tmp_path):
     words = ("--weights", f"run:{source}", "--per-class", "5", "--limit", "200", "--probe")
     short = ("--epochs", "2", "--warmup", "0", "--batch-size", "16", "--seeds", "2")
     where = ("--run-dir", tmp_path, "--name", "조언", "--modes", "scratch,freeze:50%")
-    result = lab("advise", *DIGITS, *words, *short, *where, full=True)
+    result = lab("advise", *DIGITS, *words, *short, *where, full=True, drawn=True)
     assert result.code == 0, result.err
     run = tmp_path / "classification" / "조언"
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
@@ -190,7 +190,7 @@ def test_a_probe_end_to_end(lab, source, tmp_path):
     html = (run / "report.html").read_text("utf-8")
     assert "What the tables say" in html
     assert "Similarity" in html
-    assert lab("report", run, full=True).code == 0
+    assert lab("report", run, full=True, drawn=True).code == 0
     assert (run / "report.html").read_text("utf-8") == html
     assert "is finished" in lab("advise", "--resume", run).err
 

@@ -30,7 +30,7 @@ SHARING = "locally-connected,lenet5"
 def run(lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     words = ("--models", f"linear,{SHARING}", "--seeds", "2", "--run-dir", folder)
-    result = lab("compare-architectures", *SMALL, *words, full=True)
+    result = lab("compare-architectures", *SMALL, *words, full=True, drawn=True)
     assert result.code == 0, result
     path = folder / "classification/all"
     return result, path, json.loads((path / "metrics.json").read_text())
@@ -230,7 +230,7 @@ def test_a_finished_run_is_shown_again_and_its_report_written_again(lab, run):
     assert "nothing to do" in again.err
     html = (path / "report.html").read_bytes()
     (path / "report.html").unlink()
-    assert lab("report", path).code == 0
+    assert lab("report", path, drawn=True).code == 0
     assert (path / "report.html").read_bytes() == html
 
 

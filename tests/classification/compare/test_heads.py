@@ -364,7 +364,7 @@ def test_only_a_table_has_several_columns():
 @pytest.mark.parametrize("kind", HEADS)
 def test_a_run_tells_every_column(kind, people, lab, tmp_path):
     words = train_words(people, "--heads", kind, "--run-dir", tmp_path, "--name", "run")
-    result = lab(*words, "--epochs", "14", full=kind == "shared")
+    result = lab(*words, "--epochs", "14", full=kind == "shared", drawn=kind == "shared")
     assert result.code == 0, result
     assert "마스크" in result.out
     path = tmp_path / "classification/run"
@@ -406,7 +406,7 @@ def trained(people, lab, tmp_path_factory):
 
 def test_a_linear_models_templates_are_those_of_the_columns(people, lab, tmp_path):
     words = train_words(people, "--run-dir", tmp_path, "--name", "run", "--model", "linear")
-    assert lab(*words, full=True).code == 0
+    assert lab(*words, full=True, drawn=True).code == 0
     assert (tmp_path / "classification/run/figures/filters.png").is_file()
 
 
@@ -483,9 +483,9 @@ def test_rare_combinations_get_their_due(kind, people, lab, tmp_path):
 
 @pytest.mark.slow
 def test_explanations_and_fields_of_several_columns(trained, people, lab, tmp_path):
-    result = lab("explain", trained, "0", full=True)
+    result = lab("explain", trained, "0", full=True, drawn=True)
     assert result.code == 0, result
-    assert lab("receptive-field", "--run", trained, full=True).code == 0
+    assert lab("receptive-field", "--run", trained, full=True, drawn=True).code == 0
 
 
 # The comparison
@@ -494,7 +494,7 @@ def test_explanations_and_fields_of_several_columns(trained, people, lab, tmp_pa
 def test_heads_are_compared(people, lab, tmp_path):
     words = ("--data", people, "--label-column", COLUMNS, *SMALL, "--seeds", "2")
     words += ("--run-dir", tmp_path, "--name", "whole")
-    result = lab("compare-heads", *words, full=True)
+    result = lab("compare-heads", *words, full=True, drawn=True)
     assert result.code == 0, result
     run = tmp_path / "classification/whole"
     compared = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["compared"]

@@ -228,7 +228,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def compared(lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    result = lab("compare-imbalance", *SMALL, "--seeds", "2", "--run-dir", folder)
+    result = lab("compare-imbalance", *SMALL, "--seeds", "2", "--run-dir", folder, drawn=True)
     assert result.code == 0, result
     return result, folder / "classification/희귀"
 
@@ -287,7 +287,7 @@ def test_the_report_shows_each_class(compared, lab):
     for name in ("compared", "curves", "recalls", "rare_recall"):
         assert (run / f"figures/{name}.png").is_file()
     (run / "report.html").unlink()
-    assert lab("report", run).code == 0
+    assert lab("report", run, drawn=True).code == 0
     assert (run / "report.html").read_text(encoding="utf-8") == html
     assert "nothing to do" in lab("compare-imbalance", "--resume", run).err
 

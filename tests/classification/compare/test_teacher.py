@@ -28,8 +28,8 @@ def compared(lab, teacher, tmp_path_factory):
     """Return what a comparison says, its folder, and the copy of the teacher that it used."""
     folder = tmp_path_factory.mktemp("compared")
     copy = shutil.copytree(teacher, folder / "스승")
-    words = ("--seeds", "2", "--run-dir", folder, "--name", "비교")
-    result = lab("compare-teacher", *SMALL, "--teacher", copy, *words, "--teacher-weight", "0.8")
+    words = ("--seeds", "2", "--run-dir", folder, "--name", "비교", "--teacher-weight", "0.8")
+    result = lab("compare-teacher", *SMALL, "--teacher", copy, *words, drawn=True)
     assert result.code == 0, result
     return result, folder / "classification/비교", copy
 
@@ -103,7 +103,7 @@ def test_the_report_is_drawn_again_without_the_teacher(lab, compared, tmp_path):
     taken = copy.rename(tmp_path / "taken")
     before = (run / "report.html").read_text(encoding="utf-8")
     (run / "report.html").unlink()
-    result = lab("report", run)
+    result = lab("report", run, drawn=True)
     taken.rename(copy)
     assert result.code == 0, result
     assert (run / "report.html").read_text(encoding="utf-8") == before

@@ -87,7 +87,7 @@ def test_the_command_end_to_end(lab, source, tmp_path):
     # The run's 12 pixels are wanted, so that scratch gets them, too.
     tiny = [word for word in TINY if word not in ("--image-size", "12")]
     where = ("--run-dir", tmp_path, "--name", "비교", "--seeds", "2")
-    result = lab("compare-transfer", *tiny, *words, *where, full=True)
+    result = lab("compare-transfer", *tiny, *words, *where, full=True, drawn=True)
     assert result.code == 0, result.err
     assert "feature-extraction" in result.out
     run = tmp_path / "classification" / "비교"
@@ -105,7 +105,7 @@ def test_the_command_end_to_end(lab, source, tmp_path):
     (run / "report.html").unlink()
     source.rename(source.with_name("moved"))  # a finished comparison stands without its source
     try:
-        assert lab("report", run, full=True).code == 0
+        assert lab("report", run, full=True, drawn=True).code == 0
     finally:
         source.with_name("moved").rename(source)
     assert (run / "report.html").read_text("utf-8") == html

@@ -264,7 +264,7 @@ def test_the_report_keeps_the_section_until_another_is_made(lab, run):
 
 def test_korean_names_and_color_are_drawn(lab, korean, photos):
     path = next(photos.rglob("*.png"))
-    result = lab("explain", korean, path, "--layer", "c1", full=True)
+    result = lab("explain", korean, path, "--layer", "c1", full=True, drawn=True)
     assert result.code == 0, result
     assert "its guess: " in result.out
     report = html.unescape((korean / "report.html").read_text())

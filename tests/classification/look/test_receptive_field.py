@@ -243,7 +243,7 @@ def test_a_run_is_shown_as_trained_and_its_report_keeps_it(train, lab):
     words = ("--model", "lenet5", "--image-size", "16", "--epochs", "1")
     result, run = train(*words)
     assert result.code == 0, result
-    result = lab("receptive-field", "--run", run, full=True)
+    result = lab("receptive-field", "--run", run, full=True, drawn=True)
     assert result.code == 0
     assert (run / "figures/receptive_field.png").is_file()
     assert "Receptive fields" in (run / "report.html").read_text()

@@ -59,6 +59,7 @@ def smallest_of_each_family():
     return [min(names, key=published_parameters) for names in families.values()]
 
 
+@functools.cache
 def smallest_size(name, channels=3):
     """Return the least of some sizes that a model takes, with its auxiliary classifiers."""
     if name == "inception_v3":

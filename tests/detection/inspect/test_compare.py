@@ -17,7 +17,9 @@ def run(lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     words = ("--models", ",".join(MODELS), "--limit", "55", "--epochs", "1", "--name", "all")
     result = lab(
-        "compare", *words, "--warmup", "0", "--workers", "0", "--threads", "1", "--run-dir", folder
+        *("compare", *words, "--warmup", "0", "--workers", "0", "--threads", "1"),
+        *("--run-dir", folder),
+        drawn=True,
     )
     assert result.code == 0, result
     return result, folder / "detection/all"
@@ -51,7 +53,7 @@ def test_a_finished_comparison_is_shown_again_and_its_report_written_again(lab, 
     assert "nothing to do" in again.err
     html = (path / "report.html").read_bytes()
     (path / "report.html").unlink()
-    assert lab("report", path).code == 0
+    assert lab("report", path, drawn=True).code == 0
     assert (path / "report.html").read_bytes() == html
 
 

@@ -63,7 +63,9 @@ def reviews(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(lab, reviews, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
-    result = lab("sentiment", "--data", reviews, *SMALL, "--run-dir", runs, "--name", "run")
+    result = lab(
+        "sentiment", "--data", reviews, *SMALL, "--run-dir", runs, "--name", "run", drawn=True
+    )
     assert result.code == 0, result.err
     return result, runs / "rnn" / "run"
 
@@ -157,7 +159,7 @@ def test_an_explanation_finds_the_word_that_matters(lab, trained, method, tmp_pa
     _, run = trained
     picture = tmp_path / "why.png"
     text = "어제 봤다, 지루한 영화"
-    result = lab("explain", run, text, "--method", method, "--output", picture)
+    result = lab("explain", run, text, "--method", method, "--output", picture, drawn=True)
     assert result.code == 0, result.err
     assert "부정, with a probability of" in result.err
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -206,7 +208,7 @@ def test_integrated_gradients_add_up_to_what_the_text_changed(trained):
 
 def test_the_gates_of_a_run_can_be_looked_into(lab, trained):
     _, run = trained
-    result = lab("memory", run, "--text", "정말 좋아요 great")
+    result = lab("memory", run, "--text", "정말 좋아요 great", drawn=True)
     assert result.code == 0, result.err
     assert "정말" in result.out
     for name in ("rightward", "leftward"):
@@ -404,7 +406,7 @@ def test_a_bag_has_no_cells_to_compare(lab, tmp_path):
 
 def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):
     words = ("--data", reviews, *SMALL, "--epochs", "2", "--seeds", "2", "--run-dir", tmp_path)
-    result = lab("compare-cells", *words, "--name", "cells")
+    result = lab("compare-cells", *words, "--name", "cells", drawn=True)
     assert result.code == 0, result.err
     run = tmp_path / "rnn" / "cells"
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -437,7 +439,7 @@ def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):
 
 def test_encodings_are_compared(lab, reviews, tmp_path):
     words = ("--data", reviews, *SMALL, "--epochs", "1", "--seeds", "1", "--run-dir", tmp_path)
-    result = lab("compare-encodings", *words, "--name", "encodings")
+    result = lab("compare-encodings", *words, "--name", "encodings", drawn=True)
     assert result.code == 0, result.err
     metrics = json.loads((tmp_path / "rnn" / "encodings" / "metrics.json").read_text())
     assert list(metrics["compared"]) == ["one-hot", "n-gram-bag", "words", "characters", "subwords"]
