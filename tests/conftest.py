@@ -11,6 +11,7 @@ for _name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONWARNINGS", "TTY_
 os.environ |= {"OMP_NUM_THREADS": "1", "TERM": "xterm"}
 
 import contextlib
+import functools
 import io
 import multiprocessing
 import signal
@@ -24,7 +25,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
+from sklearn import datasets
 from torch import nn
 from torch.nn import functional
 
@@ -69,12 +70,20 @@ def session_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick():
+    """Let no file wait for the disk, as no test cuts the power; parse the digits once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(datasets, "load_digits", functools.cache(datasets.load_digits))
+        yield
+
+
 @pytest.fixture(scope="session")
 def command():
     """Run a lab's command line in this process: the lab, the words.
 
-    Figures are not drawn, and bootstraps draw 100 times; with drawn=True they are, and as often as
-    they should.
+    Bootstraps draw 100 times; figures are drawn with drawn=True alone.
     """
     from common.metrics import metrics
     from common.report import plots
@@ -84,10 +93,10 @@ def command():
     def run(lab, *words, stdin=b"", drawn=False):
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(metrics, "_draws", lambda *given: draws(*given[:-1], 100))
+            patch.setitem(metrics.seeds_interval.__kwdefaults__, "resamples", 100)
             if not drawn:
                 patch.setattr(plots, "png", lambda figure: picture)
-                patch.setattr(metrics, "_draws", lambda *given: draws(*given[:-1], 100))
-                patch.setitem(metrics.seeds_interval.__kwdefaults__, "resamples", 100)
             patch.setattr(sys, "argv", ["lab", *map(str, words)])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
             with (
@@ -249,7 +258,7 @@ def photos(paint, tmp_path_factory):
 @pytest.fixture(scope="session")
 def digits():
     """1,797 drawn digits: uint8 images (N, 1, 8, 8) from 0 to 240, and classes (N,)."""
-    found = load_digits()
+    found = datasets.load_digits()
     images = torch.tensor(found.images, dtype=torch.uint8)[:, None] * 15
     return SimpleNamespace(images=images, targets=torch.tensor(found.target))
 

@@ -83,7 +83,7 @@ class Job(ABC, Generic[C, K]):
         self.config, self.compute, self.card = config, compute, card
         self.model = self.initial_model()
         if compute.device.type == "cpu":
-            set_threads(config.threads, self.work())
+            set_threads(config.threads, 0 if config.threads else self.work())
 
     # --- what a kind of job says ----------------------------------------------------------------
 

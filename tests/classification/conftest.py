@@ -7,7 +7,29 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from labs.classification import __main__ as program
 from labs.classification import baselines
+from labs.classification.models import build
 from labs.classification.results import ClassificationResults
+
+
+@pytest.fixture(scope="session")
+def trials():
+    """Return what tries an image size with a model, and remembers what came of it."""
+    found = {}
+
+    def remembered(construct, *shape, tried=build._shape_problem):
+        key = construct.func, construct.args, shape
+        if key not in found:
+            found[key] = tried(construct, *shape)
+        return found[key]
+
+    return remembered
+
+
+@pytest.fixture(autouse=True)
+def tried_once(trials, request, monkeypatch):
+    """Try each image size once: it takes longer than to build a model. But where that is tested."""
+    if request.path.name != "test_models.py":
+        monkeypatch.setattr(build, "_shape_problem", trials)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +72,7 @@ def train(lab, tmp_path):
 SMALL = (
     *("--data", "digits", "--limit", "60", "--model", "linear", "--augment", "none"),
     *("--epochs", "2", "--warmup", "0", "--batch-size", "16", "--learning-rate", "0.004"),
-    *("--ema", "none", "--label-smoothing", "0"),
+    *("--ema", "none", "--label-smoothing", "0", "--threads", "1"),
 )
 
 

@@ -116,7 +116,8 @@ def test_blends_are_those_of_the_loss():
 
 
 def test_without_specs_every_change_is_drawn_alone(lab, tmp_path):
-    result = lab("augment", "digits", "--picture", tmp_path / "그림.png", "--samples", "3")
+    words = ("--picture", tmp_path / "그림.png", "--samples", "3")
+    result = lab("augment", "digits", *words, drawn=True)
     assert result.code == 0, result
     assert all(f"\n| {name}" in result.out for name in transforms.AUGMENTATIONS)
     assert "crop:7 " in result.out
