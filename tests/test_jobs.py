@@ -1,5 +1,6 @@
 """What every kind of job must do: start, train, go on, open again, answer, report, refuse."""
 
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import resolve_name
 
@@ -129,6 +130,7 @@ def test_a_job_says_what_only_it_can_know(kind):
     hooks = Job.__abstractmethods__ | {
         "suited",
         "labelled",
+        "refuse",
         "warm_start",
         "prepare",
     }
@@ -183,6 +185,20 @@ def test_answers_are_what_evaluation_collects(trained):
     if name is not None:
         expected = job.predict_splits(splits, ["test"])["test"][name]
         torch.testing.assert_close(answers[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_the_data_decides_holds_for_members_too(kind, trained):
+    found, small, _ = kind
+    job = trained[0]
+
+    class Shorter(found):
+        @classmethod
+        def suited(cls, config, splits, card):
+            return replace(config, epochs=2)
+
+    config = configured(found, small, job.run.path)
+    assert config.epochs == 3
+    assert Shorter.member(job.run, "shorter", config).config.epochs == 2
 
 
 def test_a_report_is_written_again(trained):

@@ -390,12 +390,10 @@ class Comparison(ABC, Generic[C]):
             raise ConfigError(list(problems))
         for member in {dataclasses.replace(each, seed=config.seed): each for each in plan}.values():
             cls.refuse(*cls.member.check(member))
-        run = runs.create(Path(config.run_dir), cls.lab, config.name, cls.stem(config))
         about = {"lab": cls.lab, "job": cls.verb, "command": list(command)}
-        run.write(
-            "environment",
-            {**about, **runs.environment(str(Compute(config.device, config.precision)))},
-        )
+        about |= runs.environment(str(Compute(config.device, config.precision)))
+        run = runs.create(Path(config.run_dir), cls.lab, config.name, cls.stem(config))
+        run.write("environment", about)
         write_text(run.config, to_toml(config))  # the last: it makes the folder a run
         return cls(run, config)
 

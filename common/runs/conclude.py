@@ -102,10 +102,9 @@ class Conclusion(ABC, Generic[J]):
             What metrics.json holds.
         """
         begun = time.perf_counter()
-        baselines = self.baselines(splits)
-        outputs, figures = self._measured(splits, baselines)
+        outputs, figures = self._measure(splits, with_baselines=True)
         self.write_report(outputs["test"], splits, figures)
-        return self._written(figures, prepared, begun)
+        return self._write(figures, prepared, begun)
 
     def conclude_member(self, splits: Splits, baselines: bool = False) -> dict[str, Any]:
         """Measure a run of a comparison, which is compared with the others and reported there.
@@ -115,8 +114,8 @@ class Conclusion(ABC, Generic[J]):
             baselines: whether it has baselines of its own to be compared with.
         """
         begun = time.perf_counter()
-        _, figures = self._measured(splits, self.baselines(splits) if baselines else {})
-        return self._written(figures, 0.0, begun)
+        _, figures = self._measure(splits, with_baselines=baselines)
+        return self._write(figures, 0.0, begun)
 
     def report_again(self, splits: Splits) -> None:
         """Write the report of a finished run again."""
@@ -156,8 +155,8 @@ class Conclusion(ABC, Generic[J]):
             for interval in [values[f"{name}_interval"]]
         ]
 
-    def _measured(
-        self, splits: Splits, baselines: Predictions
+    def _measure(
+        self, splits: Splits, *, with_baselines: bool
     ) -> tuple[Mapping[str, Outputs], dict[str, Any]]:
         job = self.job
         monitor, mode = job.monitored(job.task(splits))
@@ -166,13 +165,14 @@ class Conclusion(ABC, Generic[J]):
             raise RunError(
                 f"no epoch of {job.run.path} has a number for {monitor}; choose another --monitor"
             )
+        baselines = self.baselines(splits) if with_baselines else {}
         outputs = job.predict_splits(splits)
         measured = self.measure(outputs, splits, baselines)
         trained = sum(row["seconds"] for row in job.run.history)
         seconds = {"train": trained, "total": 0.0}
         return outputs, {"best_epoch": best["epoch"], **measured, "seconds": seconds}
 
-    def _written(self, figures: dict[str, Any], prepared: float, begun: float) -> dict[str, Any]:
+    def _write(self, figures: dict[str, Any], prepared: float, begun: float) -> dict[str, Any]:
         seconds = figures["seconds"]
         seconds["total"] = prepared + seconds["train"] + time.perf_counter() - begun
         self.job.run.write("metrics", figures)

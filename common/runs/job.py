@@ -163,6 +163,13 @@ class Job(ABC, Generic[C, K]):
         """
         raise RunError(f"{self.run.path} was trained by `{self.verb}`, which takes no files")
 
+    def refuse(self, splits: Splits) -> None:  # noqa: B027 - most have nothing else to refuse
+        """Refuse what training would stumble over, before there is a run folder.
+
+        Raises:
+            InputError: what the config names cannot be had, or does not suit the data.
+        """
+
     def warm_start(self, splits: Splits, say: Say) -> None:  # noqa: B027 - most know nothing before
         """Give the model what it is to know before training, such as pretrained vectors.
 
@@ -175,8 +182,10 @@ class Job(ABC, Generic[C, K]):
         """Yield what the model trains with; inside the block it may train in another way."""
         train = self.batches(splits["train"], training=True)
         validation = self.batches(splits["validation"])
-        yield Prepared(self.task(splits), train, validation)
-        close(train, validation)
+        try:
+            yield Prepared(self.task(splits), train, validation)
+        finally:
+            close(train, validation)
 
     def initial_model(self) -> nn.Module:
         """Return the model with the weights that the seed names."""
@@ -211,12 +220,13 @@ class Job(ABC, Generic[C, K]):
 
         Raises:
             InputError: the device, the data, the model, the optimizer, pretrained weights or the
-                monitored figure cannot be had.
+                monitored metric cannot be had.
         """
         compute = _compute(config)
         splits, card = cls.load(config)
         job = cls(cls.suited(config.located(), splits, card), compute, card)
         job.optimizer()
+        job.refuse(splits)
         job.warm_start(splits, lambda line: None)
         job._check_monitor(splits)
         return job, splits
@@ -248,8 +258,10 @@ class Job(ABC, Generic[C, K]):
         path = parent.path / "members" / name
         run = Run(path)
         if not run.config.is_file():
+            splits, card = cls.load(config)
+            config = cls.suited(config, splits, card)
             run.write("environment", {**parent.read("environment"), "job": cls.verb})
-            run.write("data", cls.load(config)[1].as_dict())
+            run.write("data", card.as_dict())
             write_text(run.config, to_toml(config))  # the last: it makes the folder a run
         return cls.reopen(path, device)
 
@@ -329,7 +341,7 @@ class Job(ABC, Generic[C, K]):
         )
 
     def monitored(self, task: training.Task) -> tuple[str, str]:
-        """Return the figure that picks the best epoch, and its direction."""
+        """Return the metric that picks the best epoch, and its direction."""
         mode = None if self.config.mode == "auto" else self.config.mode
         return training.monitored(task, "validation", self.config.monitor, mode)
 

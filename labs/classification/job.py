@@ -51,13 +51,16 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         """Return the config's classifier."""
         return task.build_model(self.config, self.card)
 
-    def warm_start(self, splits: Splits, say: Say) -> None:
-        """Load the weights that the config names; refuse a wrong teacher or policy."""
+    def refuse(self, splits: Splits) -> None:
+        """Refuse a wrong teacher or policy."""
         policies.check(self.config.augment, splits["train"])
         if self.config.teacher is not None:
             distillation.build_teacher(
                 distillation.find(self.config, self.card), self.card, self.compute
             )
+
+    def warm_start(self, splits: Splits, say: Say) -> None:
+        """Load the weights that the config names."""
         if self.config.weights is not None:
             taken = transfer.load(self.model, self.config)
             say(f"{taken}; {transfer.say_what_trains(self.model)}")

@@ -93,7 +93,7 @@ class DetectionConfig(TrainingConfig):
                 yield f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}"
 
     def _problems_of_task(self) -> list[str]:
-        """Hold the task against the model and the changes of images."""
+        """Say where the task does not go with the model or the changes of images."""
         if self.task == "detect":
             if self.model not in SEGMENTATION:
                 return []

@@ -179,7 +179,7 @@ def _confusion(test: _Test, save_picture: PictureSaver) -> Section:
 def _errors(test: _Test, save_picture: PictureSaver) -> Section:
     text = (
         "A detection that is not correct has the wrong class; or a loose box (IoU from 0.1 to 0.5: "
-        "localization); or both; or its box was found already by a surer one (duplicate); or there "
+        "localization); or both; or its box was found already with a higher score (duplicate); or there "
         "is nothing (background). A box that no detection is about is missed. Kinds and gains are "
         "those of TIDE (Bolya et al. 2020); gains count detections of every score."
     )

@@ -57,7 +57,7 @@ class DetectionResults(Conclusion[Detector]):
         return (
             f"{super().verdict(figures)} At an IoU of 0.5, where a rough "
             f"{shape} is enough, its {lenient.label} is "
-            f" {test[lenient.name]:.4f} ({low:.4f} to {high:.4f})."
+            f"{test[lenient.name]:.4f} ({low:.4f} to {high:.4f})."
             + (boxes if shape == "mask" else "")
         )
 

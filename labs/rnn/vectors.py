@@ -155,7 +155,7 @@ def _lines(path: Path) -> Iterator[bytes]:
             while line := stream.readline(_LONGEST):
                 yield line
     except _UNREADABLE as error:
-        raise DataError(f"{path} is damaged ({error}); get it once more") from error
+        raise DataError(f"{path} is damaged ({error}); get it again") from error
     except OSError as error:
         raise DataError(f"cannot read the vectors {path}: {error.strerror or error}") from error
 

@@ -334,7 +334,7 @@ def encode_splits(
     """Learn the vocabulary of `train` and encode all splits; or read both from the cache.
 
     The cache is a file in `common.files.cache_dir`, named by the texts and the other arguments.
-    One that is damaged is made anew, and the user is told.
+    One that is damaged is made again, and the user is told.
 
     Args:
         splits: texts by the split's name.
@@ -390,7 +390,7 @@ def _recall(path: Path, names: Iterable[str]) -> tuple[Words, dict[str, Ragged]]
     except FileNotFoundError:
         return None
     except _DAMAGED as error:
-        note(f"the cache {path} is damaged ({error}); it is made anew")
+        note(f"the cache {path} is damaged ({error}); it is made again")
         return None
 
 

@@ -116,7 +116,7 @@ def _measure_size(jobs: Sequence[Compression], splits: Splits) -> dict[str, Any]
 
 
 def _probes(materials: Sequence[Material]) -> dict[str, Any]:
-    """Hold linear probes on the latents against one on as many PCA components."""
+    """Compare linear probes on the latents with one on as many PCA components."""
     first = materials[0]
     rows = {
         "train": choose_rows(first["train"], _MOST_PROBED),
