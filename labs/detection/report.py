@@ -179,9 +179,9 @@ def _confusion(test: _Test, save_picture: PictureSaver) -> Section:
 def _errors(test: _Test, save_picture: PictureSaver) -> Section:
     text = (
         "A detection that is not correct has the wrong class; or a loose box (IoU from 0.1 to 0.5: "
-        "localization); or both; or its box was found already with a higher score (duplicate); or there "
-        "is nothing (background). A box that no detection is about is missed. Kinds and gains are "
-        "those of TIDE (Bolya et al. 2020); gains count detections of every score."
+        "localization); or both; or its box was found already with a higher score (duplicate); or "
+        "there is nothing (background). A box that no detection is about is missed. Kinds and "
+        "gains are those of TIDE (Bolya et al. 2020); gains count detections of every score."
     )
     bars = plots.error_kinds(test.errors.counts, metrics.gains(test.found, test.true))
     pictures = [save_picture("errors", "Detections of the test split, by kind.", bars)]
