@@ -6,6 +6,7 @@ Its model files may hold code; they are read so that nothing of them is ever run
 import re
 import reprlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _ACTIVATION = re.compile(r"(torch\.)?nn\.\w+\([\w\s.,=-]*\)")  # no call inside 
 _REPEATS = 100  # the most of a layer
 
 
+@cache
 def descriptions(task: str = "detect") -> dict[str, tuple[Path, str]]:
     """Return the file and the size (or "") of every model of a task that the library describes."""
     found = {}
