@@ -94,7 +94,6 @@ def command():
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(metrics, "_draws", lambda *given: draws(*given[:-1], 100))
-            patch.setitem(metrics.seeds_interval.__kwdefaults__, "resamples", 100)
             if not drawn:
                 patch.setattr(plots, "png", lambda figure: picture)
             patch.setattr(sys, "argv", ["lab", *map(str, words)])
