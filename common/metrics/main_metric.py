@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from common.metrics import metrics
-from common.metrics.metrics import Array, Interval
+from common.metrics.metrics import Array, Interval, OfDraws
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,13 @@ class MainMetric:
             theirs = self.statistics(guesses["test"], targets["test"])
             validation = self.statistics(guesses["validation"], targets["validation"])
             lead = metrics.paired_difference(
-                lambda rows: sign * self.compute(rows),
-                mine,
-                theirs,
-                block=self.block,
-                resamples=self.resamples,
+                self.compute, mine, theirs, block=self.block, resamples=self.resamples
             )
             found[name] = {
                 **self._measured(theirs),
                 f"validation_{self.name}": float(self.compute(validation)),
-                "lead": lead.difference,
-                "lead_interval": [lead.low, lead.high],
+                "lead": sign * lead.difference,
+                "lead_interval": sorted([sign * lead.low, sign * lead.high]),
             }
             if self.classes:
                 right, other = (each["test"] == targets["test"] for each in (network, guesses))
@@ -171,18 +167,25 @@ def _class_and_correct(predictions: Array, targets: Array) -> Array:
     return np.stack([targets, predictions == targets], 1).astype(np.int64)
 
 
-def _mean_recall(rows: Array) -> float:
-    classes, correct = rows[:, 0], rows[:, 1]
-    seen = np.bincount(classes)
-    recalls = np.bincount(classes, correct)[seen > 0] / seen[seen > 0]
-    return float(recalls.mean())
+def _mean_recall(rows: Array) -> Array:
+    classes = int(rows[..., 0].max()) + 1
+    places = 2 * (rows[..., 0] + classes * np.arange(len(rows))[:, None]) + rows[..., 1]
+    counts = np.bincount(places.ravel(), minlength=2 * classes * len(rows))
+    wrong, right = np.moveaxis(counts.reshape(len(rows), classes, 2), 2, 0)
+    seen = wrong + right
+    recalls = np.divide(right, seen, out=np.zeros(seen.shape), where=seen > 0)
+    return np.asarray(recalls.sum(1) / (seen > 0).sum(1))
 
 
 ACCURACY = MainMetric(
     "accuracy", "accuracy", _correct, metrics.mean, interval=metrics.wilson_of, classes=True
 )
 BALANCED_ACCURACY = MainMetric(
-    "balanced_accuracy", "balanced accuracy", _class_and_correct, _mean_recall, classes=True
+    "balanced_accuracy",
+    "balanced accuracy",
+    _class_and_correct,
+    OfDraws(_mean_recall),
+    classes=True,
 )
 MAE = MainMetric(
     "mae", "mean absolute error", _absolute_error, metrics.mean, larger_is_better=False

@@ -5,6 +5,7 @@ is no script. So it can be mailed, printed, or opened years later on another mac
 """
 
 import base64
+import functools
 import io
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +119,12 @@ def korean_glyphs(text: str) -> str:
     Only East Asian letters are asked of it: all others every machine has. Browsers compose a
     decomposed syllable before they look for its glyph, hence NFC.
     """
-    letters = {ord(letter) for letter in unicodedata.normalize("NFC", text) if _is_wide(letter)}
+    letters = set(unicodedata.normalize("NFC", text))  # few, where text is mostly pictures
+    return _glyphs(frozenset(ord(letter) for letter in letters if _is_wide(letter)))
+
+
+@functools.cache
+def _glyphs(letters: frozenset[int]) -> str:
     if not letters:
         return ""
     from fontTools import subset

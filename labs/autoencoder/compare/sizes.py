@@ -151,19 +151,15 @@ def against_pca(name: str, network: Array, pca: Array) -> dict[str, Any]:
         network: (N,) for each test image.
         pca: likewise.
     """
-    difference = metrics.paired_difference(_mean, network, pca)
+    difference = metrics.paired_difference(metrics.mean, network, pca)
     return {
-        name: _mean(network),
-        f"{name}_interval": list(metrics.bootstrap(_mean, network)),
-        f"pca_{name}": _mean(pca),
-        f"pca_{name}_interval": list(metrics.bootstrap(_mean, pca)),
+        name: metrics.mean(network),
+        f"{name}_interval": list(metrics.bootstrap(metrics.mean, network)),
+        f"pca_{name}": metrics.mean(pca),
+        f"pca_{name}_interval": list(metrics.bootstrap(metrics.mean, pca)),
         f"{name}_difference": difference.difference,
         f"{name}_difference_interval": [difference.low, difference.high],
     }
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())
 
 
 def _ratio(network: Array, pca: Array) -> float:

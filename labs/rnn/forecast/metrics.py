@@ -18,6 +18,14 @@ from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 
 
+def _means(rows: Array) -> Array:
+    totals, counts = rows.sum(1).T
+    return np.asarray(totals / counts)
+
+
+_mean = metrics.OfDraws(_means)
+
+
 def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
     """Return what each forecast adds to each figure, all of one shape, such as (N, H).
 
@@ -86,11 +94,6 @@ def _sums(values: Array) -> Array:
     """Return the sum and the number of what there is at each origin, (origins, 2)."""
     axes = tuple(range(1, values.ndim))
     return np.stack([np.nansum(values, axes), np.isfinite(values).sum(axes)], 1)
-
-
-def _mean(rows: Array) -> float:
-    total, count = rows.sum(0)
-    return float(total / count)
 
 
 _MASE = MainMetric("mase", "MASE", _scaled_error, _mean, larger_is_better=False)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import seeding
+from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.training import Task, When
@@ -100,7 +101,7 @@ class Adding(MemoryTask):
         "mse",
         "mean squared error",
         lambda predictions, targets: np.square(predictions - targets),
-        lambda errors: float(errors.mean()),
+        metrics.mean,
         larger_is_better=False,
     )
 
@@ -171,7 +172,7 @@ class Copy(MemoryTask):
         "loss",
         "cross-entropy",
         lambda losses, _: losses,
-        lambda losses: float(losses.mean()),
+        metrics.mean,
         larger_is_better=False,
     )
 
