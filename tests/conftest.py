@@ -12,6 +12,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TERM": "xterm"}
 
 import contextlib
 import functools
+import gc
 import io
 import multiprocessing
 import signal
@@ -24,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn import datasets
 from torch import nn
@@ -72,10 +74,30 @@ def session_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def quick():
-    """Let no file wait for the disk, as no test cuts the power; parse the digits once."""
+    """Let no file wait for the disk, as no test cuts the power; parse what is embedded once.
+
+    Garbage is looked for seldom, and not in what the libraries made when they were imported.
+    """
+    from labs.rnn.sentiment import data
+
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr(datasets, "load_digits", functools.cache(datasets.load_digits))
+        patch.setattr(data, "tweets", functools.cache(data.tweets))
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_pictures():
+    """Save a pixel in place of each picture, for a module that is not about them."""
+
+    def savefig(figure, file, **options):
+        Image.new("L", (1, 1)).save(file, "png")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
         yield
 
 

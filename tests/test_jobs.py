@@ -86,7 +86,7 @@ def kind(request):
 
 
 @pytest.fixture(scope="module")
-def trained(kind, tmp_path_factory):
+def trained(kind, tmp_path_factory, quick_pictures):
     """A finished run: the job with its best weights, its splits, and what metrics.json holds."""
     found, small, _ = kind
     job, splits = found.start(configured(found, small, tmp_path_factory.mktemp("runs")), ["run"])

@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 from torch.optim.optimizer import register_optimizer_step_post_hook
+
+pytestmark = pytest.mark.usefixtures("quick_pictures")
 
 OLD = Path(__file__).parent / "old_runs"
 PLACE = "/old_runs"  # stands for that folder in the files of the runs
@@ -41,16 +41,6 @@ TIMES = ("seconds", "samples_per_second")
 SMOOTH = ("loss", "mse", "mae", "rmse", "mase", "smape")  # how the names of figures end
 ONE_SAMPLE = 0.2  # what a sample may change of other figures, which are shares
 PERCENT = ("bleu", "chrf")  # those that go to 100
-
-
-@pytest.fixture(autouse=True)
-def quick_pictures(monkeypatch):
-    """Save a pixel in place of each picture: what is in them is tested elsewhere."""
-
-    def savefig(figure, file, **options):
-        Image.new("L", (1, 1)).save(file, "png")
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 @pytest.fixture
@@ -95,6 +85,7 @@ def test_an_old_run_is_measured_as_it_was(name, lab, old):
     agree(figures(rows), figures(EXPECTED[name]["evaluate"]), 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKED)
 def test_an_old_run_is_measured_on_data_of_ones_own(name, lab, old):
     run = old(f"{name}-finished")
@@ -116,6 +107,7 @@ def test_an_old_run_says_what_it_said(name, lab, old, tmp_path):
     alike(json.loads(text), EXPECTED[name]["predict"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_report_of_an_old_run_is_drawn_again(name, lab, old):
     run = old(f"{name}-finished")
@@ -137,6 +129,7 @@ def test_an_old_run_that_is_finished_shows_its_result(name, lab, old):
 # Interrupted runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INTERRUPTED)
 def test_an_old_run_that_was_stopped_goes_on_from_there(name, lab, old):
     run, (of_lab, verb) = old(f"{name}-interrupted"), name.split("/")

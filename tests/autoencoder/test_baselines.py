@@ -125,6 +125,7 @@ def test_channels_stay_apart():
             np.testing.assert_allclose(green, 200 / 255, atol=1 / 255)
 
 
+@pytest.mark.slow
 def test_settings_are_the_best_on_validation_and_the_names_tell_them():
     splits = {"train": image_set(blobs(60)), "validation": image_set(blobs(30, seed=1))}
     splits["test"] = image_set(blobs(20, seed=2))
@@ -145,6 +146,7 @@ def test_settings_are_the_best_on_validation_and_the_names_tell_them():
         assert psnr(found[full_name]["validation"]).mean() == pytest.approx(quality[chosen])
 
 
+@pytest.mark.slow
 def test_noisy_images_have_the_error_of_their_noise(splits):
     noisy = {name: noisy_version(splits[name].images, "masking:0.5") for name in splits}
     found = baselines.denoising(splits, noisy, 16)
@@ -153,6 +155,7 @@ def test_noisy_images_have_the_error_of_their_noise(splits):
     np.testing.assert_allclose(found[baselines.NOISY]["test"], (lost**2).mean(1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_pca_of_clean_images_takes_noise_away(splits):
     noisy = {name: noisy_version(splits[name].images, "gaussian:0.4") for name in splits}
     found = baselines.denoising(splits, noisy, 16)
@@ -164,6 +167,7 @@ def test_pca_of_clean_images_takes_noise_away(splits):
     assert psnr(expected).mean() > psnr(found[baselines.NOISY]["test"]).mean() + 3
 
 
+@pytest.mark.slow
 def test_without_noise_the_weakest_settings_are_chosen(splits):
     clean = {name: splits[name].images for name in splits}
     found = baselines.denoising(splits, clean, 64)

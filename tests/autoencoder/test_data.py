@@ -121,6 +121,7 @@ def classless(lab, flat, tmp_path_factory):
     return runs / "autoencoder/run"
 
 
+@pytest.mark.slow
 def test_a_folder_without_classes_has_a_report_without_them(classless):
     html = (classless / "report.html").read_text("utf-8")
     kept = {path.stem for path in (classless / "views").iterdir()}
@@ -166,6 +167,7 @@ def test_color_photos_of_differing_sizes_are_scaled_and_cropped(animals):
     assert default.image_size == 64
 
 
+@pytest.mark.slow
 def test_color_photos_train_to_a_report(lab, animals, opened, tmp_path):
     words = ("--data", animals, *SMALL, "--run-dir", tmp_path, "--name", "run")
     assert lab("train", *words, full=True, drawn=True).code == 0

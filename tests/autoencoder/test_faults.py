@@ -125,6 +125,7 @@ def test_the_outcome_says_enough(whole):
     assert whole["metrics"]["test"].keys() >= {"kl", "mse", "mse_interval"}
 
 
+@pytest.mark.slow
 def test_a_run_stopped_and_killed_comes_out_the_same(start, whole, tmp_path):
     command, run = train(start, tmp_path)
     rng = random.Random(0)
@@ -169,6 +170,7 @@ def trained(finished, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_middle_of_a_map_keeps_what_was_trained(start, whole, trained):
     for signum in (signal.SIGTERM, signal.SIGKILL):
         command = start("train", "--resume", trained, first=MAPS)
@@ -185,6 +187,7 @@ def test_a_signal_in_the_middle_of_a_map_keeps_what_was_trained(start, whole, tr
     assert outcome(trained) == whole
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_command_of_a_map_and_the_one_before_stays(start, finished, tmp_path):
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     words = ("latents", run, "--split", "all")

@@ -197,6 +197,7 @@ def test_a_conditional_model_needs_classes():
 # Reference: principal components
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_size", [2, 8])
 def test_the_linear_autoencoder_is_pca(latent_size):
     """Baldi and Hornik 1989: its only minimum is the span of the first principal components."""

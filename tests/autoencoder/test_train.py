@@ -115,6 +115,7 @@ def test_evaluate_says_what_metrics_say(lab, whole):
     assert terminal.figure_text(metrics(run)["validation"]["mse"]) in result.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_stopped_run_of_any_model_goes_on_bit_for_bit(lab, small_run, tmp_path, model):
     never = small_run("--model", model)
@@ -155,6 +156,7 @@ def test_a_denoising_run_is_held_against_filters_by_psnr(small_run):
     assert found["test"]["psnr"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_stopped_while_it_makes_a_map_keeps_what_it_trained(lab, tmp_path, monkeypatch):
     words = ("--run-dir", tmp_path, "--name", "run")
 

@@ -455,6 +455,7 @@ def test_the_verdict_goes_by_the_interval(interval, said):
 # What the teacher may have seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

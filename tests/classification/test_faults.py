@@ -184,6 +184,7 @@ def kill_inside_an_epoch(command, run):
     assert command.end() == -signal.SIGKILL, command.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_killed_run_comes_out_the_same(seed, start, whole, tmp_path):
     run, found = kill_and_resume(start, tmp_path, random.Random(seed), kills=2)
@@ -212,6 +213,7 @@ os.replace = replace
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_saves_comes_out_the_same(start, whole, tmp_path):
     rng = random.Random(0)
     crash = CRASH.format(number=5, after=True)  # the first three are those of a new run
@@ -416,6 +418,7 @@ def test_a_crash_lets_go_of_the_run_though_its_readers_live_on(start, lab, photo
     assert seconds < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["epoch   1", "measuring on the test split"])
 def test_ctrl_c_reaches_the_readers_too_and_nobody_complains(stage, start, photos, tmp_path):
     """A terminal sends it to every process of the command."""

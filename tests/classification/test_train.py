@@ -407,6 +407,7 @@ def test_a_torchvision_model_trains_on_color(trained, lab, photos):
     assert lab("predict", run, photos).code == 0
 
 
+@pytest.mark.slow
 def test_auxiliary_classifiers_have_a_part_of_the_training_loss(trained, lab, photos):
     words = ("--data", photos, "--model", "googlenet", "--image-size", "32", "--epochs", "1")
     run = trained(*words)
@@ -418,6 +419,7 @@ def test_auxiliary_classifiers_have_a_part_of_the_training_loss(trained, lab, ph
     assert lab("evaluate", run).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["locally-connected", "lenet5-1998", "resnet20"])
 def test_the_ladder_trains_to_its_report(trained, model):
     run = trained("--model", model, "--image-size", "12", "--epochs", "1", full=True, drawn=True)

@@ -95,6 +95,7 @@ def test_only_tiny_yolo_has_anchors_and_only_scenes_are_composites(made):
     assert "composites" not in sections[-1].text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["no detections", "no boxes", "all right"])
 def test_extreme_results(made, case):
     given = outputs(split(6, 2), 3)

@@ -95,6 +95,7 @@ assert not (Path.home() / ".config" / "Ultralytics").exists()
 """
 
 
+@pytest.mark.slow
 def test_it_runs_with_the_network_and_other_programs_blocked(tmp_path):
     environment = {
         **os.environ,

@@ -83,6 +83,7 @@ def test_names_are_those_that_the_library_describes():
     assert set(names.SEGMENTATION) == set(networks.descriptions("segment"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 def test_each_family_trains_and_finds_masks(name):
     model, task, batch = build(name), SegmentationTask(3, 2, 10), whole_batch(split())
@@ -216,6 +217,7 @@ class Interrupted(SegmentationTask):
         return super().loss(model, batch, when)
 
 
+@pytest.mark.slow
 def test_resume_is_bitwise(tmp_path):
     def train(folder, at=None):
         task = Interrupted(3, 2, 2)
@@ -285,6 +287,7 @@ def test_a_model_file_must_be_of_the_task(tmp_path, task, head):
 # --- data ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_scenes_have_the_ink_of_their_digits():
     config = DetectionConfig(task="segment", model="yolo11n-seg", limit=400, image_size=256)
     splits, _ = load.load(config)

@@ -91,6 +91,7 @@ def test_evaluate_says_what_metrics_say_and_draws(lab, whole):
     assert (run / "figures/test-confusion.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_report_is_written_again(lab, whole):
     _, run = whole
     before = (run / "report.html").read_bytes()
@@ -114,6 +115,7 @@ MODELS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=" ".join)
 def test_a_stopped_run_goes_on_bit_for_bit(lab, trained, tmp_path, monkeypatch, model):
     words = ("--model", *model, "--workers", "0")

@@ -41,6 +41,7 @@ def runs(lab, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", WORDS)
 def test_a_run_stopped_inside_an_epoch_goes_on_bitwise(
     lab, runs, verb, tmp_path, monkeypatch, same

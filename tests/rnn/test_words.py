@@ -50,6 +50,7 @@ def basic_english(text):
     return words._basic_english([text])[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["basic_english", "torchtext"])
 def test_basic_english_is_torchtexts_and_so_is_the_vocabulary(tweets, name):
     texts = [*tweets, *KOREAN, *ENGLISH, *(unicodedata.normalize("NFD", text) for text in KOREAN)]
@@ -143,6 +144,7 @@ def test_names_of_special_tokens_in_a_text_are_ordinary_text(tokenizer):
     assert "".join(learned.tokens(texts[0])).replace(" ", "").lower() == "<pad><unk>end<eos>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_line_of_a_megabyte_among_others(tokenizer, monkeypatch):
     texts = ["가 나", "다 " * 350_000, "a" * 1_050_000, "나"]
@@ -182,6 +184,7 @@ def test_cutting_keeps_the_first_tokens():
     assert cut(sequences, None) == (sequences, 0)
 
 
+@pytest.mark.slow
 def test_subwords_are_the_same_in_every_process(tweets):
     program = (
         "import sys\n"

@@ -148,6 +148,7 @@ def test_the_view_agrees_with_what_the_map_is_colored_by(material):
     assert all(path.exists() for _, path in found.section.pictures)
 
 
+@pytest.mark.slow
 def test_another_number_of_clusters(material):
     one = view(material, clusters=1)
     assert one.figures["latents_silhouette"] is None

@@ -132,6 +132,7 @@ def test_without_noise_nothing_moves(small_run, monkeypatch):
         assert view.figures[f"{space}_moved"] == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vae", "conditional-vae", "denoising", "sparse", "contractive"])
 def test_every_kind_of_model_has_a_code(small_run, model):
     view = sparsity.view(material(small_run("--architecture", "dense", "--model", model)))

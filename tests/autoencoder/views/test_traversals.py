@@ -47,6 +47,7 @@ def pair(made, rows=(0, 1)):
 # --- from image to image ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "vae", "told"])
 def test_a_walk_begins_and_ends_with_the_two_reconstructions(kind, request):
     made = request.getfixturevalue(kind)

@@ -112,6 +112,7 @@ def test_what_cannot_be_made_is_said_in_the_report_and_tried_again(sketched, mon
     assert sections_of(monkeypatch, material, made) == ([made.section], 1)
 
 
+@pytest.mark.slow
 def test_a_report_is_written_of_ten_images(lab, tmp_path):
     words = ("--data", "digits", "--limit", "10", "--epochs", "1", "--warmup", "0")
     small = ("--width", "4", "--latent-size", "2", "--threads", "1", "--batch-size", "4")

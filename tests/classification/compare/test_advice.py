@@ -110,6 +110,7 @@ def test_where_nothing_is_left_to_gain_similarity_cannot_be_seen():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_weights_of_the_same_images_are_similar_and_random_ones_are_not(known, source, tmp_path):
     weights = f"run:{source}"
@@ -175,6 +176,7 @@ def test_the_command_marks_the_case_in_the_tables(lab, source):
     assert "validation accuracy" not in result.out
 
 
+@pytest.mark.slow
 def test_a_probe_end_to_end(lab, source, tmp_path):
     words = ("--weights", f"run:{source}", "--per-class", "5", "--limit", "200", "--probe")
     short = ("--epochs", "2", "--warmup", "0", "--batch-size", "16", "--seeds", "2")

@@ -87,6 +87,7 @@ def test_small_sets_are_scaled_to_what_a_model_needs(model, size):
     assert data.load(dataclasses.replace(config, image_size=9))[1].image_size == 9
 
 
+@pytest.mark.slow
 def test_every_model_of_the_registry_takes_its_smallest_input():
     for model in (*DESCRIPTIONS, "inception_v3", "maxvit_t", "vit_h_14", "resnet18"):
         with torch.device("meta"):
@@ -234,6 +235,7 @@ def test_a_finished_run_is_shown_again_and_its_report_written_again(lab, run):
     assert (path / "report.html").read_bytes() == html
 
 
+@pytest.mark.slow
 def test_a_model_that_diverges_is_told_and_the_others_go_on(lab, tmp_path, monkeypatch):
     train = ClassifyImages.train
 

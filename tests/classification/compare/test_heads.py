@@ -361,6 +361,7 @@ def test_only_a_table_has_several_columns():
 # Runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HEADS)
 def test_a_run_tells_every_column(kind, people, lab, tmp_path):
     words = train_words(people, "--heads", kind, "--run-dir", tmp_path, "--name", "run")
@@ -404,6 +405,7 @@ def trained(people, lab, tmp_path_factory):
     return folder / "classification/run"
 
 
+@pytest.mark.slow
 def test_a_linear_models_templates_are_those_of_the_columns(people, lab, tmp_path):
     words = train_words(people, "--run-dir", tmp_path, "--name", "run", "--model", "linear")
     assert lab(*words, full=True, drawn=True).code == 0
@@ -491,6 +493,7 @@ def test_explanations_and_fields_of_several_columns(trained, people, lab, tmp_pa
 # The comparison
 
 
+@pytest.mark.slow
 def test_heads_are_compared(people, lab, tmp_path):
     words = ("--data", people, "--label-column", COLUMNS, *SMALL, "--seeds", "2")
     words += ("--run-dir", tmp_path, "--name", "whole")

@@ -132,6 +132,7 @@ class Crash(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [

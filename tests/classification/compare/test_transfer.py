@@ -82,6 +82,7 @@ def test_the_verdict_names_those_that_are_not_shown_to_be_worse():
     assert "Not to be told apart: b -0.0100 (-0.0300 to +0.0100). Worse: c" in said
 
 
+@pytest.mark.slow
 def test_the_command_end_to_end(lab, source, tmp_path):
     words = ("--weights", f"run:{source}", "--modes", "scratch,feature-extraction,freeze:c3")
     # The run's 12 pixels are wanted, so that scratch gets them, too.

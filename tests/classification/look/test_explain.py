@@ -262,6 +262,7 @@ def test_the_report_keeps_the_section_until_another_is_made(lab, run):
     assert "row 0 (" not in second
 
 
+@pytest.mark.slow
 def test_korean_names_and_color_are_drawn(lab, korean, photos):
     path = next(photos.rglob("*.png"))
     result = lab("explain", korean, path, "--layer", "c1", full=True, drawn=True)

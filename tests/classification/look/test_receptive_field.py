@@ -146,6 +146,7 @@ def test_a_model_that_takes_one_size_is_tried_on_it():
     assert along(fields.by_trial(model, 1, 28)) == expected
 
 
+@pytest.mark.slow
 def test_the_fields_of_resnet18_by_hand():
     model = torchvision_models.resnet18().eval()
     assert arithmetic(model) is None

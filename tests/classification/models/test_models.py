@@ -104,6 +104,7 @@ def test_every_own_model_takes_what_it_was_published_for(name):
     assert summary.rows[0].output_shape == (1, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_own_models_learn_on_their_smallest_grey_image(name):
     check_gradients(name, channels=1)
@@ -126,6 +127,7 @@ def test_every_torchvision_model_learns_on_its_smallest_image(name):
     check_gradients(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -396,6 +398,7 @@ def check_on_meta(name, monkeypatch):
     assert summarize(model, (3, size, size)).rows[0].output_shape == (1, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", smallest_of_each_family())
 def test_every_family_of_torchvision(name, monkeypatch):
     check_on_meta(name, monkeypatch)

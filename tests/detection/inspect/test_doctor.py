@@ -142,6 +142,7 @@ def test_a_score_threshold_that_is_too_high(trained, data):
     assert diagnosis(trained(), data[0], score=0.95) == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1e-7, 30.0])
 def test_a_learning_rate_that_is_too_small_or_too_large(job, data, rate):
     said = diagnosis(job(learning_rate=rate), data[0], steps=80)
@@ -172,6 +173,7 @@ def test_a_run_that_is_not_finished(job, data):
     assert checks["learning"].verdict == "warning"
 
 
+@pytest.mark.slow
 def test_a_sound_model_learns_a_batch_and_its_run_stays_as_it_is(job, data):
     sound = job()
     before = sound.model.state_dict()["head.weight"].clone()

@@ -82,6 +82,7 @@ def test_torchvision_answers_are_those_of_its_matcher(jobs, data, model):
         assert center == pytest.approx(place * answer.stride, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_pictures_and_tables_of_the_assignment(jobs, data, model, tmp_path):
     if model.startswith("yolo"):

@@ -158,6 +158,7 @@ def test_the_job_is_left_as_it_was(job, tmp_path, same):
     assert same(before, dict(job.model.state_dict()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "change"), [(0, 0.02), (1, 2e-4), (1, math.nan)])
 def test_a_copy_that_says_something_else_is_refused(place, change, job, tmp_path, monkeypatch):
     def load(data):
@@ -276,6 +277,7 @@ def test_a_trained_faster_rcnn_finds_the_same(tmp_path):
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
 
 
+@pytest.mark.slow
 def test_a_compiled_network_is_exported_as_it_was_written(job):
     job.model.compile()
     assert job.model._compiled_call_impl is not None

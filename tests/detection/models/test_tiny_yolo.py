@@ -301,6 +301,7 @@ def test_unused_rows_have_no_class():
     assert (found[1:] == torch.tensor([0.0, 0, 0, 0, 0, -1])).all()
 
 
+@pytest.mark.slow
 def test_it_overfits_one_batch():
     composer = Composer("train", 0)
     scenes = [composer.scene(number) for number in range(8)]

@@ -76,6 +76,7 @@ def library_batch(boxes, size):
     return {"batch_idx": rows[:, 0], "cls": rows[:, 5:6], "bboxes": centers}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 def test_each_family_trains_and_detects(name):
     model, task = build(name), UltralyticsTask(3, 2, 10)
@@ -186,6 +187,7 @@ def test_an_end_to_end_head_gives_its_own_detections(yolo26):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_boxes_stay_exact_where_the_network_computes_in_small_floats(yolo11):
     model = spread(yolo11)
     with torch.inference_mode():
@@ -244,6 +246,7 @@ class Interrupted(UltralyticsTask):
         return super().loss(model, batch, when)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["yolo26n"])
 def test_resume_is_bitwise(tmp_path, name):
     config = DetectionConfig(augment=("mosaic", "mixup:0.5"), epochs=2, close_mosaic=1)

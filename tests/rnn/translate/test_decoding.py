@@ -72,6 +72,7 @@ def test_a_beam_of_one_is_greedy(model):
         assert found.log_probabilities[row].item() == pytest.approx(total, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
 @torch.inference_mode()
 def test_a_wide_beam_finds_the_best_of_all(model, penalty):

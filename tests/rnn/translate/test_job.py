@@ -85,6 +85,7 @@ def test_the_same_seed_gives_the_same_weights(run, tmp_path):
         assert torch.equal(again.model.state_dict()[name], value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [

@@ -112,6 +112,7 @@ def test_a_share_of_one_is_plain_teacher_forcing(pairs):
     assert torch.equal(falling.loss(model, whole, moment())["loss"], plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "reverse"), [*((name, False) for name in DECODERS), ("luong", True)]
 )

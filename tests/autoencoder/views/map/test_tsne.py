@@ -37,6 +37,7 @@ def solid(vectors):
     return maps.embed(vectors[:200], dimensions=3, perplexity=20)
 
 
+@pytest.mark.slow
 def test_a_map_is_as_trustworthy_as_scikit_learns(vectors, made):
     assert made.coordinates.shape == (400, 2)
     assert made.coordinates.dtype == np.float32
@@ -76,6 +77,7 @@ def test_another_seed_gives_another_map(vectors, solid):
     assert not np.array_equal(other.coordinates, solid.coordinates)
 
 
+@pytest.mark.slow
 def test_three_dimensions_keep_more(vectors, made, solid):
     flat = maps.embed(vectors[:200], perplexity=20)
     scores = [

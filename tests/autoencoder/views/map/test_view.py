@@ -47,6 +47,7 @@ def test_a_map_carries_its_trust_figures(lab, run):
     assert "trustworthiness is" in html
 
 
+@pytest.mark.slow
 def test_all_images_can_be_mapped_in_three_dimensions(lab, run):
     assert lab("latents", run, "--split", "all", "--dimensions", "3").code == 0
     made = tsne.load(run / "maps" / "latents.npz")
