@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from common.errors import InputError
-from common.options.config import build
+from common.options.config import TrainingConfig, build
 from common.options.terminal import Display
 from common.runs.conclude import conclusion_of
-from common.runs.job import Job
+from common.runs.job import Job, Suited
+from common.training.batches import close
 from labs.__main__ import LABS
 
 IMAGES = {"data": "digits", "limit": 120, "batch_size": 32, "ema": "none", "warmup": 0}
@@ -187,18 +188,21 @@ def test_answers_are_what_evaluation_collects(trained):
         torch.testing.assert_close(answers[name], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_what_the_data_decides_holds_for_members_too(kind, trained):
+def test_what_suits_the_data_is_chosen_said_and_kept(kind, tmp_path):
     found, small, _ = kind
-    job = trained[0]
 
-    class Shorter(found):
+    class Longer(found):
         @classmethod
-        def suited(cls, config, splits, card):
-            return replace(config, epochs=2)
+        def suited(cls, config):
+            return Suited(replace(config, total_updates=7), ["7 updates: because"])
 
-    config = configured(found, small, job.run.path)
-    assert config.epochs == 3
-    assert Shorter.member(job.run, "shorter", config).config.epochs == 2
+    job, splits = Longer.start(configured(found, small, tmp_path), ["run"])
+    train = job.batches(splits["train"], training=True)
+    assert job.config.epochs == -(-7 // len(train))
+    close(train)
+    kept = replace(job.config, run_dir=TrainingConfig.run_dir)  # which a run does not keep
+    assert Longer.reopen(job.run.path).config == kept
+    assert job.run.read("chosen") == {"reasons": ["7 updates: because"]}
 
 
 def test_a_report_is_written_again(trained):

@@ -79,7 +79,7 @@ class ConfigCommand(click.Command):
     def add_options(self) -> None:
         """Make an option for each field of the config."""
         kinds = configs.field_types(self.config)
-        every = dataclasses.fields(self.config)
+        every = configs.options_of(self.config)
         self.fields = [each for each in every if self._only is None or each.name in self._only]
         self.params += [_click_option(field, *kinds[field.name]) for field in self.fields]
 

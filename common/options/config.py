@@ -29,6 +29,8 @@ POLICY = "policy:"  # before the name of one of these, or a file, in --augment
 POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
+RECIPE = "recipe "  # before the name of one, where a layer of values comes from
+_LENGTH = {"epochs", "batch_size"}  # of a recipe, which are for the set that it was made for
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
 
 
@@ -72,6 +74,9 @@ class TrainingConfig:
     """The options that mean the same in every lab."""
 
     epochs: int = training_option(20, "passes over the training split", at_least=1)
+    total_updates: int | None = training_option(
+        None, "updates to train for, in whole epochs, in place of --epochs", at_least=1, saved=False
+    )
     batch_size: int = training_option(64, "samples in one update", at_least=1)
     micro_batch: int | None = training_option(
         None, "samples computed at a time; an update adds up as many as it needs", at_least=1
@@ -132,6 +137,12 @@ class TrainingConfig:
         None, "the run's own name; model, data and a number when not given", saved=False
     )
 
+    given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False, repr=False)
+    """Names of the options that somebody gave: what is chosen for a user's data leaves them alone.
+
+    A recipe gives its own too, but for how long it trains: that is a share of what the data needs.
+    """
+
     paths: ClassVar[Mapping[str, Collection[str]]] = {}
     """Options that may hold a path, each with the names that are none."""
 
@@ -160,6 +171,8 @@ class TrainingConfig:
         return list(self._problems())
 
     def _problems(self) -> Iterator[str]:
+        if {"epochs", "total_updates"} <= self.given and self.total_updates:
+            yield "--total-updates: goes in place of --epochs; give one of them"
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             yield "--nesterov: needs --optimizer sgd with --momentum above 0"
 
@@ -240,10 +253,11 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     Raises:
         ConfigError: with every problem of every layer.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in options_of(kind)}
     hints = get_type_hints(kind)
-    problems, values, wrong = [], {}, set()
+    problems, values, wrong, given = [], {}, set(), set[str]()
     for source, layer in layers:
+        given |= layer.keys() - (_LENGTH if source.startswith(RECIPE) else set())
         for name, value in layer.items():
             label = flag(name) if source == "options" else f"{source}: {name}"
             if name not in fields:
@@ -254,12 +268,17 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
             except ValueError as error:
                 problems.append(f"{label} {_shown(value)}: {error}")
                 wrong.add(flag(name))
-    config = kind(**values)
+    config = kind(**values, given=frozenset(given))
     # What is said of a wrong field would be said of its default, so it waits.
     problems += [each for each in config.problems() if not any(name in each for name in wrong)]
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def options_of(kind: type[Any]) -> list[dataclasses.Field[Any]]:
+    """Return the fields of a config that are options."""
+    return [field for field in dataclasses.fields(kind) if field.metadata]
 
 
 def _located(spec: str) -> str:
@@ -281,7 +300,8 @@ def flag(name: str) -> str:
 
 def field_types(kind: type[Any]) -> dict[str, tuple[type, bool]]:
     """Return each field's type, and whether it may be None."""
-    return {name: _plain(hint) for name, hint in get_type_hints(kind).items()}
+    hints = get_type_hints(kind)
+    return {field.name: _plain(hints[field.name]) for field in options_of(kind)}
 
 
 def unknown(label: str, name: str, known: Iterable[str]) -> str:
@@ -312,7 +332,7 @@ def to_toml(config: TrainingConfig) -> str:
     import tomli_w
 
     lines = []
-    for field in dataclasses.fields(config):
+    for field in options_of(type(config)):
         if field.metadata["saved"]:
             value = getattr(config, field.name)
             value = NONE if value is None else list(value) if isinstance(value, tuple) else value

@@ -14,7 +14,7 @@ import click
 
 from common.errors import ConfigError
 from common.options import terminal
-from common.options.config import TrainingConfig, build, read_toml
+from common.options.config import RECIPE, TrainingConfig, build, read_toml
 from common.suggest import suggest
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def layered(
             f"{suggest(recipe, recipes)}"
         )
     elif recipe is not None:
-        layers.append((f"recipe {recipe}", recipes[recipe]))
+        layers.append((f"{RECIPE}{recipe}", recipes[recipe]))
     try:
         if path is not None:
             layers.append((str(path), read_toml(path)))
@@ -128,6 +128,8 @@ def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
     if more > 0:
         terminal.note(f"{job.remark} {more} more; all are listed in {job.run.path}/data.json")
     terminal.note(f"{job.config.title} on {job.card.source}, {job.compute}; {job.run.path}")
+    for reason in job.reasons:
+        terminal.note(f"chosen: {reason}")
     command = f"python -m labs.{job.lab} {job.verb}"
     with job.run.locked(), terminal.saved_in(job.run.path, command):
         prepared = time.perf_counter() - begun

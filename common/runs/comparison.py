@@ -22,7 +22,7 @@ from common.files import write_text
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options import terminal
-from common.options.config import TrainingConfig, build, read_toml, to_toml
+from common.options.config import TrainingConfig, build, options_of, read_toml, to_toml
 from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
 from common.runs import folder as runs
@@ -36,7 +36,7 @@ from common.runs.differences import (
     show_difference,
 )
 from common.runs.folder import Run
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Splits, Suited
 from common.training.compute import Compute
 
 RULE = "seeds and test items"
@@ -93,8 +93,8 @@ class Comparison(ABC, Generic[C]):
     about: ClassVar[str]
     by_validation: ClassVar[bool] = False
 
-    def __init__(self, run: Run, config: C):
-        self.run, self.config = run, config
+    def __init__(self, run: Run, config: C, reasons: Sequence[str] = ()):
+        self.run, self.config, self.reasons = run, config, reasons
 
     # --- what a kind of comparison says ---------------------------------------------------------
 
@@ -384,18 +384,35 @@ class Comparison(ABC, Generic[C]):
             InputError: the device or the name cannot be had, or a member cannot be trained: its
                 options contradict each other, or its data or model cannot be had.
         """
-        config = cls.located(config)
+        config, reasons = cls._suited(cls.located(config))
         plan = cls.plan(config).values()
         if problems := dict.fromkeys(each for member in plan for each in member.problems()):
             raise ConfigError(list(problems))
         for member in {dataclasses.replace(each, seed=config.seed): each for each in plan}.values():
-            cls.refuse(*cls.member.check(member))
+            job, splits = cls.member.check(member)
+            cls.refuse(job, splits)
+        if config.total_updates is not None:
+            config = dataclasses.replace(config, epochs=job.config.epochs, total_updates=None)
         about = {"lab": cls.lab, "job": cls.verb, "command": list(command)}
         about |= runs.environment(str(Compute(config.device, config.precision)))
         run = runs.create(Path(config.run_dir), cls.lab, config.name, cls.stem(config))
         run.write("environment", about)
+        if reasons:
+            run.write("chosen", {"reasons": list(reasons)})
         write_text(run.config, to_toml(config))  # the last: it makes the folder a run
-        return cls(run, config)
+        return cls(run, config, reasons)
+
+    @classmethod
+    def _suited(cls, config: C) -> Suited[C]:
+        """Choose what suits the data for all members alike, but for what they differ in."""
+        differ = {name for changes in cls.variants(config).values() for name in changes}
+        before = narrow(config, cls.member.config_type)
+        before = dataclasses.replace(before, given=config.given | differ)
+        chosen, reasons = cls.member.suited(before)
+        names = {field.name for field in options_of(cls.member.config_type)}
+        changes = {name: getattr(chosen, name) for name in names}
+        changes = {name: x for name, x in changes.items() if x != getattr(before, name)}
+        return Suited(dataclasses.replace(config, **changes, given=config.given | names), reasons)
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
@@ -431,6 +448,8 @@ class Comparison(ABC, Generic[C]):
         """
         names = list(self.plan(self.config))
         terminal.note(f"{self.verb}: {len(names)} runs in {self.run.path}")
+        for reason in self.reasons:
+            terminal.note(f"chosen: {reason}")
         prepared = time.perf_counter() - begun
         jobs: dict[str, Any] = {}
         for number, name in enumerate(names, 1):
@@ -467,6 +486,7 @@ def narrow(config: TrainingConfig, kind: type[M], **changes: Any) -> M:
         changes: values that differ.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(kind)}
+    changes |= {"given": config.given | changes.keys()}
     return kind(**{**values, "name": None, **changes})
 
 

@@ -39,6 +39,13 @@ C = TypeVar("C", bound=TrainingConfig)
 K = TypeVar("K", bound=DataCard)
 
 
+class Suited(NamedTuple, Generic[C]):
+    """A config with what suits the data, and a sentence for each choice, with its reason."""
+
+    config: C
+    reasons: Sequence[str] = ()
+
+
 class Prepared(NamedTuple):
     """What `fit` is handed beside the model."""
 
@@ -68,6 +75,7 @@ class Job(ABC, Generic[C, K]):
         compute: where.
         card: of the data.
         model: with the weights that the seed names, until others are loaded.
+        reasons: a sentence for each thing that was chosen for the data.
     """
 
     lab: ClassVar[str]
@@ -78,6 +86,7 @@ class Job(ABC, Generic[C, K]):
     remark: ClassVar[str] = "skipped"
     optimizer_options: ClassVar[tuple[str, ...]] = ()
     run: Run
+    reasons: Sequence[str] = ()
 
     def __init__(self, config: C, compute: Compute, card: K):
         self.config, self.compute, self.card = config, compute, card
@@ -101,9 +110,19 @@ class Job(ABC, Generic[C, K]):
         """
 
     @classmethod
-    def suited(cls, config: C, splits: Splits, card: K) -> C:
-        """Return the config with what the data decides, before the model is built."""
-        return config
+    def suited(cls, config: C) -> Suited[C]:
+        """Return the config of a new run with what suits a user's data, which is looked at.
+
+        It chooses nothing that is in `config.given`, and for sets that are known by name nothing
+        at all. The choice depends on the data and the config alone, so that it repeats.
+
+        Args:
+            config: what is asked for.
+
+        Raises:
+            DataError: the data cannot be had, or cannot be used.
+        """
+        return Suited(config)
 
     @abstractmethod
     def build_model(self) -> nn.Module:
@@ -223,13 +242,24 @@ class Job(ABC, Generic[C, K]):
                 monitored metric cannot be had.
         """
         compute = _compute(config)
+        config, reasons = cls.suited(config.located())
         splits, card = cls.load(config)
-        job = cls(cls.suited(config.located(), splits, card), compute, card)
+        job = cls(config, compute, card)
+        job.reasons = reasons
+        job._count_epochs(splits)
         job.optimizer()
         job.refuse(splits)
         job.warm_start(splits, lambda line: None)
         job._check_monitor(splits)
         return job, splits
+
+    def _count_epochs(self, splits: Splits) -> None:
+        """Turn the updates that are asked for into whole epochs."""
+        if self.config.total_updates is not None:
+            train = self.batches(splits["train"], training=True)
+            epochs = -(-self.config.total_updates // len(train))
+            close(train)
+            self.config = dataclasses.replace(self.config, epochs=epochs, total_updates=None)
 
     def create(
         self, run_dir: Path, name: str | None, stem: str, command: Sequence[str] = ()
@@ -243,6 +273,8 @@ class Job(ABC, Generic[C, K]):
         about = {"lab": self.lab, "job": self.verb, "command": list(command)}
         self.run.write("environment", {**about, **folder.environment(str(self.compute))})
         self.run.write("data", self.card.as_dict())
+        if self.reasons:
+            self.run.write("chosen", {"reasons": list(self.reasons)})
         write_text(self.run.config, to_toml(self.config))  # the last: it makes the folder a run
 
     @classmethod
@@ -258,8 +290,7 @@ class Job(ABC, Generic[C, K]):
         path = parent.path / "members" / name
         run = Run(path)
         if not run.config.is_file():
-            splits, card = cls.load(config)
-            config = cls.suited(config, splits, card)
+            _, card = cls.load(config)
             run.write("environment", {**parent.read("environment"), "job": cls.verb})
             run.write("data", card.as_dict())
             write_text(run.config, to_toml(config))  # the last: it makes the folder a run

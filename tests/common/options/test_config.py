@@ -15,6 +15,7 @@ from common.options.config import (
     TrainingConfig,
     build,
     option,
+    options_of,
     read_toml,
     to_toml,
 )
@@ -272,8 +273,15 @@ def round_trip(config, folder):
     return build(type(config), (str(path), read_toml(path)))
 
 
+def test_what_is_given_is_known_but_not_how_long_a_recipe_trains():
+    recipe = ("recipe short", {"epochs": 3, "batch_size": 4, "optimizer": "sgd"})
+    assert build(Toy).given == frozenset()
+    assert build(Toy, recipe).given == {"optimizer"}
+    assert build(Toy, recipe, ("options", {"epochs": "5"})).given == {"optimizer", "epochs"}
+
+
 def test_every_saved_field_survives_a_file(tmp_path):
-    saved = {field.name for field in dataclasses.fields(Toy) if field.metadata["saved"]}
+    saved = {field.name for field in options_of(Toy) if field.metadata["saved"]}
     assert saved == set(CHANGED), "a new field needs a value here"
     changed = Toy(**CHANGED)
     assert changed.problems() == []

@@ -1,0 +1,66 @@
+"""How long to train on data that nobody has trained on before: in updates and samples.
+
+A network needs a number of updates, whatever the data; a set of few samples gives few of them in an
+epoch. So what is fixed is updates, and the batches and the epochs follow from the size of the data.
+What is chosen depends on the data and the config alone, never on how fast this machine is.
+"""
+
+from typing import Any, NamedTuple
+
+from common.options.config import TrainingConfig
+
+_SMALLEST_BATCH = 8
+_UPDATES_OF_AN_EPOCH = 16  # at least so many, where batches need not be smaller than that
+
+
+class Needs(NamedTuple):
+    """What a model needs to learn, as measured."""
+
+    updates: int  # with the default number of epochs; a recipe of half as many gets half of them
+    most_samples: int  # that it sees in all, where the data would allow more
+    samples_per_second: float  # that it learns from, on two cores, to say how long it will take
+
+
+def suit(config: TrainingConfig, samples: int, needs: Needs) -> tuple[dict[str, Any], list[str]]:
+    """Choose the batches and updates for some training samples, unless they are given.
+
+    Args:
+        config: what is asked for; its `given` is left alone.
+        samples: about how many there are to learn from.
+        needs: of the model.
+
+    Returns:
+        The values that change, and a sentence for each choice.
+    """
+    changes: dict[str, Any] = {}
+    reasons = []
+    batch = config.batch_size
+    if "batch_size" not in config.given:
+        batch = choose_batch(samples, batch)
+    if batch != config.batch_size:
+        changes["batch_size"] = batch
+        reasons.append(f"batches of {batch}: of larger ones {samples:,} samples make few updates")
+    if not {"epochs", "total_updates"} & config.given:
+        share = config.epochs / type(config).epochs
+        updates = max(1, round(share * min(needs.updates, needs.most_samples / batch)))
+        changes["total_updates"] = updates = max(updates, -(-samples // batch))
+        minutes = updates * batch / needs.samples_per_second / 60
+        reasons.append(
+            f"{updates:,} updates, about {_minutes(minutes)} on two cores: what this model needs "
+            "to learn, as far as ten minutes go"
+        )
+    return changes, reasons
+
+
+def choose_batch(samples: int, usual: int) -> int:
+    """Return the usual batch size, or a power of two below it that makes enough updates."""
+    wanted = samples // _UPDATES_OF_AN_EPOCH
+    if wanted >= usual:
+        return usual
+    return min(usual, max(_SMALLEST_BATCH, 1 << max(wanted.bit_length() - 1, 0)))
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return f"{max(1, round(60 * minutes))} s"
+    return f"{round(minutes)} minute{'s' if round(minutes) > 1 else ''}"
