@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from common.options.config import TrainingConfig
 from common.options.budget import Needs, choose_batch, suit
+from common.options.config import TrainingConfig
 
 NEEDS = Needs(updates=1000, most_samples=100_000, samples_per_second=50)
 CONFIG = TrainingConfig()  # 20 epochs, batches of 64
