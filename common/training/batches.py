@@ -7,6 +7,7 @@ length are put into batches with others of about their length, so that little of
 """
 
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -306,15 +307,17 @@ class _Loader:
         self._compute = compute
         self._batches: list[list[Any]] = []
         self._draws = getattr(dataset, "draws", False)
-        self._loader = DataLoader(
-            dataset,
-            batch_sampler=_Given(self._batches),
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            collate_fn=getattr(dataset, "collate", None),
-            pin_memory=compute.device.type == "cuda",
-            generator=torch.Generator(),
-        )
+        with warnings.catch_warnings():  # on one core, readers wait for the disk beside training
+            warnings.filterwarnings("ignore", "This DataLoader will create")
+            self._loader = DataLoader(
+                dataset,
+                batch_sampler=_Given(self._batches),
+                num_workers=workers,
+                persistent_workers=workers > 0,
+                collate_fn=getattr(dataset, "collate", None),
+                pin_memory=compute.device.type == "cuda",
+                generator=torch.Generator(),
+            )
 
     def read(self, places: _Places, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
         self._batches[:] = [
