@@ -7,7 +7,6 @@ length are put into batches with others of about their length, so that little of
 """
 
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
+from typing_extensions import override
 
 from common import seeding
 from common.errors import DataError
@@ -307,17 +307,15 @@ class _Loader:
         self._compute = compute
         self._batches: list[list[Any]] = []
         self._draws = getattr(dataset, "draws", False)
-        with warnings.catch_warnings():  # on one core, readers wait for the disk beside training
-            warnings.filterwarnings("ignore", "This DataLoader will create")
-            self._loader = DataLoader(
-                dataset,
-                batch_sampler=_Given(self._batches),
-                num_workers=workers,
-                persistent_workers=workers > 0,
-                collate_fn=getattr(dataset, "collate", None),
-                pin_memory=compute.device.type == "cuda",
-                generator=torch.Generator(),
-            )
+        self._loader = _Readers(
+            dataset,
+            batch_sampler=_Given(self._batches),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            collate_fn=getattr(dataset, "collate", None),
+            pin_memory=compute.device.type == "cuda",
+            generator=torch.Generator(),
+        )
 
     def read(self, places: _Places, pieces: Sequence[tuple[int, int]]) -> Iterator[Any]:
         self._batches[:] = [
@@ -327,6 +325,17 @@ class _Loader:
         with noted():  # what Python runs as it forks the workers would swallow a signal
             batches = iter(self._loader)
         return (self._compute.move(batch) for batch in batches)
+
+
+class _Readers(DataLoader[Any]):
+    """A DataLoader that has more workers than there are cores without a warning.
+
+    On one core they wait for the disk beside training.
+    """
+
+    @override
+    def check_worker_number_rationality(self) -> None:
+        pass
 
 
 class _Given:
