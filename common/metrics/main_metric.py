@@ -140,19 +140,31 @@ class MainMetric:
             judgment = f"{model} does not beat it: it is worse"
         else:
             judgment = f"{model} does not beat it: the interval holds 0"
-        of_both = ""
-        if "mcnemar_p" in best:
-            mine, theirs = best["right_alone"]
-            of_both = (
-                f" {mine:,} samples are right with {model} alone, {theirs:,} with {best_name} "
-                f"alone: McNemar's test gives p = {best['mcnemar_p']:.2g}."
-            )
+        of_both = self._mcnemar(best, best_name, model) if "mcnemar_p" in best else ""
         return (
             f"{figure} "
             f"The best baseline, {best_name}, has {self.text(best[self.name])}; "
             f"the lead over it is {self.text(best['lead'], '+')} "
             f"({self.text(low_lead, '+')} to {self.text(high_lead, '+')}), so {judgment}.{of_both}"
         )
+
+    def _mcnemar(self, best: Mapping[str, Any], name: str, model: str) -> str:
+        """Say what McNemar's test says, of which figure it is, and which way it points."""
+        mine, theirs = best["right_alone"]
+        points = "shows no difference"
+        if shown := best["mcnemar_p"] < 0.05:
+            points = f"speaks for {model if mine > theirs else name}"
+        said = (
+            f" By plain accuracy, {mine:,} samples are right with {model} alone, {theirs:,} with "
+            f"{name} alone: McNemar's test gives p = {best['mcnemar_p']:.2g}, which {points}."
+        )
+        low, high = best["lead_interval"]
+        agrees = low > 0 if mine > theirs else high < 0
+        if shown and not agrees and self.name != "accuracy":
+            said += (
+                f" The two disagree: {self.label} weighs each class alike, accuracy each sample."
+            )
+        return said
 
 
 def _correct(predictions: Array, targets: Array) -> Array:

@@ -54,8 +54,9 @@ def train(
     """
     begun = time.perf_counter()
     if resume is not None:
+        epochs = options.pop("epochs", None)
         device = resume_device(options, problems, recipe, config_path)
-        _resume(resolve_name(job), resume, device, begun)
+        _resume(resolve_name(job), resume, device, begun, epochs)
         return
     values = layered(config, recipes, recipe, config_path, options, problems)
     started, splits = resolve_name(job).start(values, sys.argv)
@@ -104,14 +105,25 @@ def resume_device(options: dict[str, Any], problems: Sequence[str], *others: Any
     device: str | None = options.pop("device", None)
     if any(others) or options or problems:
         raise click.UsageError(
-            "--resume goes on with the run's own config; of the options only --device goes with it"
+            "--resume goes on with the run's own config; of the options only --device goes with "
+            "it, and of a finished run --epochs, to make it longer"
         )
     return device
 
 
-def _resume(kind: "type[Job[Any, Any]]", path: Path, device: str | None, begun: float) -> None:
+def _resume(
+    kind: "type[Job[Any, Any]]",
+    path: Path,
+    device: str | None,
+    begun: float,
+    epochs: str | None,
+) -> None:
     from common.runs import job as jobs
+    from common.runs.folder import open_run
 
+    if epochs is not None:
+        wanted = build(kind.config_type, ("options", {"epochs": epochs})).epochs
+        open_run(path, kind.lab, kind.verb).lengthen(wanted)
     if jobs.is_finished(path, kind.lab, kind.verb):
         terminal.note(f"{path} is finished: nothing to do")
         job = kind.reopen(path, "cpu")
@@ -146,11 +158,14 @@ def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
 def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     """Print the result of a run: the network and its baselines, and what to make of it."""
     from common.runs.conclude import conclusion_of
+    from common.runs.doubts import list_doubts
 
     conclusion, label = conclusion_of(job), job.main_metric.label
     columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
     terminal.show_table(job.card.source, columns, conclusion.table(metrics))
     terminal.say(conclusion.verdict(metrics))
+    for doubt in list_doubts(job, metrics):
+        terminal.say(doubt)
     click.echo(
         f"Best epoch {metrics['best_epoch']}; trained for {metrics['seconds']['train']:.1f} s."
     )

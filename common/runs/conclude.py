@@ -14,6 +14,7 @@ from common.errors import RunError
 from common.history import best_row
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
+from common.runs.doubts import list_doubts
 from common.runs.job import Job, Outputs, Splits
 
 J = TypeVar("J", bound=Job[Any, Any])
@@ -136,7 +137,8 @@ class Conclusion(ABC, Generic[J]):
             *sections.repeat(job),
         ]
         title = f"{job.config.title} on {job.card.source}"
-        sections.write_report(job.run, title, self.verdict(figures), parts)
+        verdict = " ".join([self.verdict(figures), *list_doubts(job, figures)])
+        sections.write_report(job.run, title, verdict, parts)
 
     def table(self, figures: Mapping[str, Any]) -> list[list[str]]:
         """Return a row for the network and each baseline: name, validation, test, interval."""

@@ -7,6 +7,7 @@ history.jsonl        a row per epoch
 best.safetensors     the weights of the best epoch
 checkpoints/         what a resume needs
 metrics.json         the figures at the end; a run that has it is finished
+lengthened.json      of a run that was finished before: where it went on, with the figures then
 figures/, report.html
 """
 
@@ -66,6 +67,30 @@ class Run:
     def finished(self) -> bool:
         """Whether training, the test and the report are done."""
         return (self.path / "metrics.json").is_file()
+
+    @property
+    def lengthened(self) -> list[dict[str, Any]]:
+        """Each time that a finished run went on: `epochs` before and after, and `metrics` then."""
+        there = (self.path / "lengthened.json").is_file()
+        return list(self.read("lengthened")) if there else []
+
+    def lengthen(self, epochs: int) -> None:
+        """Let a finished run go on, for as many epochs in all.
+
+        Raises:
+            RunError: it is not finished, or has as many epochs.
+        """
+        if not self.finished:
+            raise RunError(f"{self.path} is not finished; go on with it first, without --epochs")
+        done = len(self.history)
+        if epochs <= done:
+            raise RunError(
+                f"--epochs {epochs}: {self.path} has {done} epochs already; give more than that"
+            )
+        before = [each for each in self.lengthened if each["epochs"][0] < done]
+        entry = {"epochs": [done, epochs], "metrics": self.read("metrics")}
+        self.write("lengthened", [*before, entry])
+        (self.path / "metrics.json").unlink()
 
     @property
     def job(self) -> str:

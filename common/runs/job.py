@@ -311,6 +311,8 @@ class Job(ABC, Generic[C, K]):
         """
         run = folder.open_run(path, cls.lab, cls.verb)
         config = build_config(cls.config_type, (str(run.config), read_toml(run.config)))
+        for entry in run.lengthened:
+            config = dataclasses.replace(config, epochs=entry["epochs"][1])
         if device is not None:  # another one may lack the run's precision
             config = dataclasses.replace(config, device=device, precision="auto")
         job = cls(config, _compute(config), cls.card_type.from_dict(run.read("data")))
@@ -400,10 +402,11 @@ class Job(ABC, Generic[C, K]):
         self.compute.place(self.model)
         optimizer = self.optimizer()
         monitor, mode = self.monitored(task)
-        schedule = optim.schedule(
+        first = max((entry["epochs"][0] for entry in self.run.lengthened), default=0)
+        restarted = optim.schedule(
             config.schedule,
             steps_per_epoch=len(train),
-            epochs=config.epochs,
+            epochs=config.epochs - first,
             warmup=config.warmup,
             period=config.schedule_period,
             factor=config.schedule_factor,
@@ -427,7 +430,7 @@ class Job(ABC, Generic[C, K]):
             max_epochs=config.epochs,
             patience=config.patience,
             on_epoch=on_epoch,
-            schedule=schedule,
+            schedule=lambda step, rows: restarted(step - first * len(train), rows),
             clip=config.clip,
             average=optim.Average(self.model, config.ema) if config.ema else None,
             seed=config.seed,

@@ -69,7 +69,7 @@ def digest(folder):
         (["train", "--epcohs", "3"], 2, "did you mean --epochs?"),
         (["train", "--model", "lenet"], 2, "did you mean lenet5?"),
         (["train", "--config", "/nothing/config.toml"], 2, "no such file"),
-        (["train", "--resume", "x", "--epochs", "3"], 2, "only --device goes with it"),
+        (["train", "--resume", "x", "--batch-size", "3"], 2, "only --device goes with"),
         (["summary", "resnet81"], 2, "did you mean resnet18?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -221,13 +221,14 @@ def test_what_is_no_run_is_refused(words, lab, finished, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--epochs", "9"], ["--recipe", "x"], ["--config", "x"], ["--epcohs", "9"], ["extra"]]
+    "words",
+    [["--batch-size", "9"], ["--recipe", "x"], ["--config", "x"], ["--epcohs", "9"], ["extra"]],
 )
 def test_resume_takes_nothing_else(words, lab, finished):
     before = digest(finished)
     result = lab("train", "--resume", finished, *words)
     assert result.code == 2
-    assert "only --device goes with it" in result.err
+    assert "only --device goes with" in result.err
     assert digest(finished) == before
 
 
@@ -237,6 +238,15 @@ def test_a_finished_run_has_nothing_to_resume(lab, finished):
     assert result.code == 0
     assert f"{finished} is finished: nothing to do" in result.err
     assert "Best epoch 1;" in result.out
+    assert digest(finished) == before
+
+
+def test_a_run_is_made_longer_not_shorter(lab, finished, tmp_path):
+    before = digest(finished)
+    result = lab("train", "--resume", finished, "--epochs", "1")
+    assert result.code == 2
+    assert "--epochs 1: " in result.err
+    assert "has 1 epochs already; give more than that" in result.err
     assert digest(finished) == before
 
 

@@ -18,6 +18,7 @@ from common.options.config import (
     read_toml,
     to_toml,
 )
+from common.runs.folder import Run
 from common.training import checkpoint, compute
 from common.training.task import Classification
 from labs.classification.config import LOSSES, ClassificationConfig
@@ -496,3 +497,24 @@ def test_the_users_files_are_left_alone(trained, photos):
     before = digest()
     trained("--data", photos, *PICTURES)
     assert digest() == before
+
+
+def test_a_finished_run_is_made_longer(trained, lab, tmp_path):
+    run = trained("--schedule", "cosine", "--name", "short", full=True)
+    before, rows = Run(run).read("metrics"), Run(run).history
+    assert lab("train", "--resume", run, "--epochs", "5", full=True).code == 0
+    longer = Run(run).history
+    assert longer[:2] == rows
+    assert len(longer) == 5
+    rates = [row["learning_rate"] for row in longer]
+    assert rates[0] > rates[1] < rates[2] > rates[3] > rates[4]  # the schedule began again
+    report = Run(run).report.read_text("utf-8")
+    assert "looked at 2 times" in report
+    assert f"{before['test']['accuracy']:.4f} after 2 epochs" in report
+
+    (run / "metrics.json").unlink()  # as if it had been stopped after the fourth epoch
+    newest = max((run / "checkpoints").glob("*"))
+    newest.unlink()
+    assert lab("train", "--resume", run, full=True).code == 0
+    losses = [[row["train/loss"] for row in rows] for rows in (longer, Run(run).history)]
+    assert losses[0] == losses[1]

@@ -22,6 +22,7 @@ from common.history import Row, best_row
 from common.metrics.metrics import Array
 from common.options.config import TrainingConfig
 from common.report.plots import short
+from common.runs.doubts import list_doubts
 from common.runs.job import Splits
 from common.training import optim
 from common.training.sequences import Padded, Ragged
@@ -71,6 +72,8 @@ def examine(job: Detector, splits: Splits, score: float | None, steps: int) -> I
         yield anchors(train.boxes, job.card.anchors)
     monitor, mode = job.monitored(job.detection)
     yield learning(job.run.history, job.config, monitor, mode)
+    if job.run.finished:
+        yield result(list_doubts(job, job.run.read("metrics")))
     if job.run.best.is_file():
         job.load_best()
         found = job.decide(job.predict_splits(splits, ["validation"])["validation"])
@@ -298,6 +301,13 @@ def learning(rows: Sequence[Row], config: TrainingConfig, monitor: str, mode: st
         advice = "It gets worse from there: try a smaller --learning-rate, or more images"
         return Check("learning", WARNING, found, advice)
     return Check("learning", OK, found)
+
+
+def result(doubts: Sequence[str]) -> Check:
+    """Say whether the run is what its model can do."""
+    if doubts:
+        return Check("result", WARNING, "the model may do better than this run", " ".join(doubts))
+    return Check("result", OK, "nothing speaks against it")
 
 
 def trial(job: Detector, splits: Splits, steps: int) -> Check:

@@ -29,8 +29,21 @@ def test_a_network_with_baselines_beside_it():
     assert "so net does not beat it: it is worse." in text
     # 2 / 2^9
     assert text.endswith(
-        "0 samples are right with net alone, 9 with right alone: McNemar's test gives p = 0.0039."
+        "By plain accuracy, 0 samples are right with net alone, 9 with right alone: McNemar's test "
+        "gives p = 0.0039, which speaks for right."
     )
+
+
+def test_two_figures_that_disagree_are_told_apart():
+    """The network is better in the rare class, the baseline in the frequent one."""
+    labels = np.repeat([0, 1], [200, 40])
+    network = np.concatenate([np.arange(200) < 40, np.ones(40)]).astype(int)  # 40 of 200 wrong
+    baseline = np.concatenate([np.zeros(200), np.arange(40) < 20]).astype(int)  # 20 of 40 wrong
+    found = BALANCED_ACCURACY.compare(both(network), {"b": both(baseline)}, both(labels))
+    test = BALANCED_ACCURACY.measure(network, labels)
+    text = BALANCED_ACCURACY.verdict({"test": test, "baselines": found}, "net")
+    assert "net beats it" in text
+    assert "which speaks for b. The two disagree: balanced accuracy weighs each class" in text
 
 
 def test_the_lead_in_an_error_is_positive_where_the_network_errs_less():

@@ -186,6 +186,7 @@ def test_a_data_loader_gives_an_epoch_by_its_number():
     assert rows_of(other_seed, 0) != first
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("start", [1, 2])
 def test_random_items_are_the_same_whatever_is_drawn_between_them(same, workers, start):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.runs import doubts
 from common.training.compute import Compute
 from common.training.sequences import Padded, Ragged
 from labs.detection import task
@@ -44,7 +45,9 @@ def trained(job, data, monkeypatch):
         found = job(**options)
         best = {"epoch": 2, "train/loss": 2.0, "validation/map50_95": 0.5}
         found.run.write_history([{**best, "epoch": 1, "train/loss": 9.0}, best])
-        found.run.write("metrics", {"validation": {"score_threshold": shown}})
+        figures = {"best_epoch": 2, "validation": {"score_threshold": shown}, "baselines": {}}
+        found.run.write("metrics", figures)
+        monkeypatch.setattr(doubts, "_FEW_UPDATES", 1)  # the two epochs are made up
         found.run.best.touch()
         monkeypatch.setattr(Detector, "load_best", lambda job: None)
         monkeypatch.setattr(Detector, "predict_splits", lambda job, splits, names: {names[0]: {}})
@@ -102,6 +105,14 @@ def diagnosis(job, splits, steps=0, score=None):
 
 def test_a_sound_run_has_nothing_broken(trained, data):
     assert diagnosis(trained(), data[0]).startswith("No check found a problem")
+
+
+def test_a_run_of_few_updates_is_not_all_right(trained, data, monkeypatch):
+    run = trained()
+    monkeypatch.setattr(doubts, "_FEW_UPDATES", 10**6)
+    [said] = [check for check in doctor.examine(run, data[0], None, 0) if check.name == "result"]
+    assert said.verdict == "warning"
+    assert "updates only" in said.advice
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""Signs that a run was too short, learned by heart, or learned nothing: said beside its result."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from common.history import best_row
+
+if TYPE_CHECKING:
+    from common.runs.job import Job
+
+CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
+
+_FEW_UPDATES = 200
+_STILL_IMPROVING = 0.1  # share of the whole gain that came in the last third of the epochs
+_RISEN = 1.5  # validation loss at the end over its smallest
+
+
+def list_doubts(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[str]:
+    """Say what speaks against taking a run's result for what its model can do, and what to try.
+
+    Args:
+        job: the run.
+        figures: what metrics.json holds.
+    """
+    return [*_too_short(job), *_by_heart(job, figures), *_nothing_learned(job, figures)]
+
+
+def _too_short(job: "Job[Any, Any]") -> Iterator[str]:
+    rows, samples = job.run.history, job.card.counts.get("train", 0)
+    updates = len(rows) * -(-samples // job.config.batch_size)
+    longer = (
+        f"go on with python -m labs.{job.lab} {job.verb} --resume {job.run.path} "
+        f"--epochs {2 * len(rows)}"
+    )
+    if updates < _FEW_UPDATES:
+        yield f"It was trained for {updates} updates only, which is few: {longer}."
+    elif _improves(job):
+        yield f"Validation was still improving when training ended: {longer}."
+
+
+def _improves(job: "Job[Any, Any]") -> bool:
+    rows, name = job.run.history, f"validation/{job.main_metric.name}"
+    if len(rows) < 3 or name not in rows[0]:
+        return False
+    mode = "max" if job.main_metric.larger_is_better else "min"
+    early, best = (best_row(part, name, mode) for part in (rows[: 2 * len(rows) // 3], rows))
+    if early is None or best is None:
+        return False
+    return bool(abs(best[name] - early[name]) > _STILL_IMPROVING * abs(best[name] - rows[0][name]))
+
+
+def _by_heart(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]:
+    losses = [row.get("validation/loss", float("nan")) for row in job.run.history]
+    if losses[-1] > _RISEN * min(losses):
+        yield (
+            f"Validation loss rose from {min(losses):.4g} to {losses[-1]:.4g} while training went "
+            f"on: the network learned its samples by heart. Epoch {figures['best_epoch']} is what "
+            "counts; more data, or more --augment, dropout or --weight-decay, would let it go on."
+        )
+
+
+def _nothing_learned(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]:
+    for name, values in figures["baselines"].items():
+        if name in CONSTANT and not values["lead_interval"][0] > 0:
+            yield (
+                f'It is not shown to know more than "{name}", which always says the same: look at '
+                "the learning curves, and try another --learning-rate, or train longer."
+            )
