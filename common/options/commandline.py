@@ -145,6 +145,7 @@ def main(group: click.Group, program: str) -> None:
 
     Exit codes: 0; 1 when a run fails; 2 for wrong use or bad input; 128 + n after signal n.
     """
+    _begin_in_utf8()
     try:
         with handled_by(raise_stopped):
             code = group.main(prog_name=program, standalone_mode=False) or 0
@@ -156,6 +157,13 @@ def main(group: click.Group, program: str) -> None:
             click.echo(f"Error: {problem}", err=True)
         code = error.exit_code
     sys.exit(code)
+
+
+def _begin_in_utf8() -> None:
+    """Begin again in Python's UTF-8 mode (PEP 540) where names of files could not be in Korean."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -> click.Option:

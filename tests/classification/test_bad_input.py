@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -209,6 +210,13 @@ def test_a_run_dir_below_a_file_is_refused(lab, tmp_path):
         result = lab("train", *SMALL, "--run-dir", run_dir)
         assert result.code == 2
         assert "Not a directory; choose another --run-dir" in result.err
+
+
+def test_korean_names_are_read_in_any_locale():
+    words = [sys.executable, "-m", "labs.classification", "train", "--config", "없는/설정.toml"]
+    environment = {**os.environ, "PYTHONUTF8": "0", "LC_ALL": "C"}
+    result = subprocess.run(words, capture_output=True, env=environment)
+    assert "Error: --config 없는/설정.toml: no such file" in result.stderr.decode("utf-8")
 
 
 @pytest.mark.parametrize("words", [["train", "--resume"], ["evaluate"], ["report"]])
