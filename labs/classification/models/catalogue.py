@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 Rgb = tuple[float, float, float]  # a value for each channel, of pixels in [0, 1]
 
 _MODULES = "labs.classification.models"
+_LITE0 = "common.images.efficientnet_lite"
 _IMAGENET, _CIFAR, _MNIST = (3, 224, 1000), (3, 32, 10), (1, 28, 10)  # what models are made for
 _HALF: tuple[Rgb, Rgb] = ((0.5,) * 3, (0.5,) * 3)  # pixels from -1 to 1
 
@@ -151,13 +152,13 @@ FAMILIES = (  # the ladder: each rung adds one thing
             "efficientnet-lite0": "EfficientNet for small devices (Tan & Le 2019), with weights "
             "from a package"
         },
-        f"{_MODULES}.efficientnet_lite:efficientnet_lite0",
+        f"{_LITE0}:efficientnet_lite0",
         usual=_IMAGENET,
         smallest=64,
         plot_color="#56b4e9",
         recipe="torchvision",
         needs_color=True,
-        weights=f"{_MODULES}.efficientnet_lite:weights_file",
+        weights=f"{_LITE0}:weights_file",
         # What its authors trained it on: (pixel - 127) / 128. On photographs their classes come out
         # surer with it than with the mean and deviation of ImageNet that the package's page shows.
         normalization=((127 / 255,) * 3, (128 / 255,) * 3),

