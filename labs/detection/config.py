@@ -14,7 +14,7 @@ from common.options.config import (
     training_option,
 )
 from common.suggest import suggest
-from labs.detection.names import SEGMENTATION, ULTRALYTICS, is_file, model_names
+from labs.detection.names import LITE0, SEGMENTATION, ULTRALYTICS, is_file, model_names
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
 
@@ -51,13 +51,15 @@ class DetectionConfig(TrainingConfig):
     )
     model: str = model_option(
         "tiny-yolo",
-        "tiny-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its YAML",
+        "tiny-yolo, lite0-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its "
+        "YAML",
     )
     weights: str | None = model_option(
         None,
-        "weights to start from: a file (.pt or .safetensors), or download to fetch the model's own",
+        "weights to start from: a file (.pt or .safetensors), download to fetch the model's own, "
+        "or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo)",
     )
-    anchors: int = model_option(5, "anchor boxes of tiny-yolo", at_least=1)
+    anchors: int = model_option(5, "anchor boxes of tiny-yolo and lite0-yolo", at_least=1)
 
     epochs: int = shared("epochs", 6)
     batch_size: int = training_option(32, "images in one update", at_least=1)
@@ -70,7 +72,7 @@ class DetectionConfig(TrainingConfig):
         True, "keep channels innermost in memory: faster convolutions, also on CPUs"
     )
 
-    paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download",)}
+    paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download", LITE0)}
 
     @property
     def title(self) -> str:
@@ -86,6 +88,8 @@ class DetectionConfig(TrainingConfig):
             )
         if self.image_size is not None and self.image_size % 32:
             yield f"--image-size {self.image_size}: expected a multiple of 32"
+        if self.weights == LITE0 and self.model != "lite0-yolo":
+            yield f"--weights {LITE0}: they are for --model lite0-yolo, not for {self.model}"
         yield from self._problems_of_task()
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in AUGMENTATIONS:
@@ -128,7 +132,16 @@ _ULTRALYTICS = {
 # Faster R-CNN takes about 0.25 s for an image, SSDlite 0.1 s: begin with --limit.
 _TORCHVISION = {"batch_size": 8, "learning_rate": 5e-4, "ema": 0.998}
 
+# 137 photos of raccoons at 256 pixels: benchmarks/own_boxes.py
+_LITE0 = {
+    "weights": LITE0,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "augment": ("affine", "hflip", "hsv"),
+}
+
 RECIPES: dict[str, dict[str, Any]] = {
+    "lite0-yolo": {"model": "lite0-yolo", "epochs": 20, **_LITE0},
     "yolo11n": {"model": "yolo11n", "epochs": 20, **_ULTRALYTICS},
     "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
     "faster-rcnn": {"model": "faster-rcnn", "epochs": 6, **_TORCHVISION},

@@ -2,9 +2,16 @@
 
 DESCRIPTIONS: dict[str, str] = {
     "tiny-yolo": "the lab's own: one grid, anchor boxes, objectness x IoU, class probabilities",
+    "lite0-yolo": "the same grid on EfficientNet-Lite0, trained on ImageNet: for few photos",
     "faster-rcnn": "two stages (Ren et al. 2015), torchvision's, on MobileNetV3",
     "ssdlite": "one stage, many scales (Liu et al. 2016), torchvision's, on MobileNetV3",
 }
+
+GRIDS = ("tiny-yolo", "lite0-yolo")
+"""The lab's own: one grid of cells with anchors, see `labs.detection.models.tiny_yolo`."""
+
+LITE0 = "efficientnet-lite0"
+"""Where the weights of lite0-yolo come from: a package."""
 
 # The detection models that ultralytics describes; a test holds them to the installed version.
 _IN_FIVE_SIZES = (

@@ -14,6 +14,7 @@ from common.runs import sections as common_sections
 from labs.detection import masks, metrics, plots
 from labs.detection.data.load import BoxSet
 from labs.detection.metrics import BOX, KINDS, Errors
+from labs.detection.names import GRIDS
 from labs.detection.plots import Panel
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _show_largest(test: _Test) -> Iterator[Panel]:
 
 
 def _anchors(job: "Detector", train: BoxSet, save_picture: PictureSaver) -> Iterator[Section]:
-    if job.config.model != "tiny-yolo":
+    if job.config.model not in GRIDS:
         return
     card, boxes = job.card, train.boxes.values.numpy()
     sizes = (boxes[:, 2:4] - boxes[:, :2])[boxes[:, 5] == 0]

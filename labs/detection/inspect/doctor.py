@@ -32,6 +32,7 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet
 from labs.detection.inspect.explain import join_some
 from labs.detection.job import Detector
+from labs.detection.names import GRIDS
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -68,7 +69,7 @@ def examine(job: Detector, splits: Splits, score: float | None, steps: int) -> I
     yield scale(train.boxes, job.card.image_size, stride(job.model))
     for name in ("train", "validation"):
         yield place(name, splits[name])
-    if job.config.model == "tiny-yolo":
+    if job.config.model in GRIDS:
         yield anchors(train.boxes, job.card.anchors)
     monitor, mode = job.monitored(job.detection)
     yield learning(job.run.history, job.config, monitor, mode)
@@ -336,7 +337,7 @@ def trial(job: Detector, splits: Splits, steps: int) -> Check:
         if again > _HALF_LEARNED:
             advice = f"Try --optimizer {config.optimizer} --learning-rate {config.learning_rate:g}"
             return Check(name, PROBLEM, f"{found}: the learning rate is wrong", advice)
-    if job.config.model != "tiny-yolo":
+    if job.config.model not in GRIDS:
         advice = "A network of this size may need 1,000 --steps, which is a matter for a GPU"
         return Check(name, WARNING, found, advice)
     advice = (

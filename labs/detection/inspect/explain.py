@@ -29,6 +29,7 @@ from labs.detection.data import augment
 from labs.detection.data.load import BoxSet
 from labs.detection.job import Detector
 from labs.detection.models import tiny_yolo, torchvision_models
+from labs.detection.names import GRIDS
 
 Drawing = tuple[Figure, tuple[str, list[str], list[list[str]]]]  # and title, columns, rows
 
@@ -68,8 +69,8 @@ def assignment(job: Detector, image: Tensor, boxes: Tensor) -> Assignment:
 
     Its weights matter where the assignment depends on what is predicted.
     """
-    if job.config.model == "tiny-yolo":
-        return _of_tiny_yolo(job.model, boxes, job.card.image_size)
+    if job.config.model in GRIDS:
+        return _of_grid(job.model, boxes, job.card.image_size)
     inputs, boxes = _prepared(job, image), job.compute.move(boxes)
     if job.config.model in torchvision_models.WEIGHTS:
         return _of_torchvision(job.model, inputs, boxes)
@@ -87,7 +88,7 @@ def assignment(job: Detector, image: Tensor, boxes: Tensor) -> Assignment:
     )
 
 
-def _of_tiny_yolo(model: Any, boxes: Tensor, image_size: int) -> Assignment:
+def _of_grid(model: Any, boxes: Tensor, image_size: int) -> Assignment:
     stride, anchors = model.stride, model.anchors.cpu()
     cells = image_size // stride
     found = tiny_yolo.assign(boxes[:, :4], anchors, stride, cells)
@@ -264,7 +265,7 @@ def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
     if job.config.model in torchvision_models.WEIGHTS:
         rows = _candidates_of_torchvision(job.model, inputs)
     else:
-        own = job.config.model == "tiny-yolo"
+        own = job.config.model in GRIDS
         ask = tiny_yolo.boxes_and_scores if own else _of_ultralytics
         [boxes], [of_classes] = ask(job.model, inputs)
         row, number = (of_classes >= score).nonzero(as_tuple=True)  # a box may count for several

@@ -27,6 +27,7 @@ from common.files import write_bytes, write_json
 from labs.detection.job import Detector
 from labs.detection.letterbox import GREY
 from labs.detection.models.tiny_yolo import SAME_OBJECT, boxes_and_scores
+from labs.detection.names import GRIDS
 
 TOLERANCE = 1e-4  # of scores, and of boxes as shares of the image's side
 
@@ -205,7 +206,7 @@ def network(job: Detector) -> Network:
     if name == "faster-rcnn":
         return Detections(model).eval()
     suppress = "of boxes of a class with an IoU above {}, only that of highest score is an object"
-    if name == "tiny-yolo":
+    if name in GRIDS:
         return Candidates(model, boxes_and_scores, suppress.format(SAME_OBJECT)).eval()
     if name == "ssdlite":
         return Candidates(model, _of_default_boxes, suppress.format(model.nms_thresh)).eval()

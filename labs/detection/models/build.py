@@ -8,8 +8,10 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data.augment import Changed
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.models import torchvision_models
+from labs.detection.models.lite0_yolo import Lite0Yolo
 from labs.detection.models.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
 from labs.detection.models.ultralytics import specs
+from labs.detection.names import GRIDS
 from labs.detection.task import Detection
 
 
@@ -30,6 +32,8 @@ def build(
     """
     if name == "tiny-yolo":
         return TinyYolo(len(classes), anchors, stride_for(image_size))
+    if name == "lite0-yolo":
+        return Lite0Yolo(len(classes), anchors)
     if name in torchvision_models.WEIGHTS:
         return torchvision_models.build(name, len(classes), image_size, anchors)
     from labs.detection.models.ultralytics import build as ultralytics
@@ -39,7 +43,7 @@ def build(
 
 def task(config: DetectionConfig, card: Card) -> Detection:
     """Return what the loop cannot know about training the config's detector."""
-    if config.model == "tiny-yolo":
+    if config.model in GRIDS:
         return TinyYoloTask(len(card.classes), card.most)
     if config.model in torchvision_models.WEIGHTS:
         return torchvision_models.TorchvisionTask(len(card.classes), card.most)

@@ -92,9 +92,7 @@ class TinyYolo(nn.Module):
             trunk.extend([conv(width, channels, stride=2)])
             trunk.extend([Residual(channels) for _ in range(blocks)])
             width = channels
-        self.trunk, self.head = trunk, nn.Conv2d(width, 5 * len(anchors) + classes, 1)
-        assert self.head.bias is not None
-        nn.init.constant_(self.head.bias[4 : 5 * len(anchors) : 5], math.log(_PRIOR / (1 - _PRIOR)))
+        self.trunk, self.head = trunk, grid_head(width, len(anchors), classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the grids of images."""
@@ -105,6 +103,14 @@ class TinyYolo(nn.Module):
 def stride_for(image_size: int) -> int:
     """Return the side of a cell in pixels: at most 24 cells a side, unless that takes over 32."""
     return next((stride for stride in (8, 16) if image_size <= 24 * stride), 32)
+
+
+def grid_head(inputs: int, anchors: int, classes: int) -> nn.Conv2d:
+    """Return what turns the features of a cell into what it says; it expects no object yet."""
+    head = nn.Conv2d(inputs, 5 * anchors + classes, 1)
+    assert head.bias is not None
+    nn.init.constant_(head.bias[4 : 5 * anchors : 5], math.log(_PRIOR / (1 - _PRIOR)))
+    return head
 
 
 class Predictions(NamedTuple):

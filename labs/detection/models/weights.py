@@ -2,14 +2,17 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.errors import ConfigError, RunError
 from common.files import cache_dir
+from common.images import efficientnet_lite
 from common.io import fetch as download
 from common.training import weights
-from labs.detection.models import torchvision_models
+from labs.detection.models import lite0_yolo, torchvision_models
+from labs.detection.names import LITE0
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
 _LARGEST = 140_000_000  # bytes; yolov8x has 137 million
@@ -33,17 +36,20 @@ _SHA256 = {  # as several projects that pin these files have them
 _INSTEAD = "fetch it yourself and give it with --weights FILE"
 
 
-def load(model: nn.Module, name: str, source: str) -> str:
+def load(model: Any, name: str, source: str) -> str:
     """Put weights into a named model where their names and shapes agree; say how much was taken.
 
     Those of other classes than the model's have another shape, and are left as the seed drew them.
-    The source is `download`, or a file: .safetensors, .pt (Ultralytics'), .pth (torchvision's).
+    The source is `download`, `efficientnet-lite0` (for the trunk of lite0-yolo), or a file:
+    .safetensors, .pt (Ultralytics'), .pth (torchvision's).
 
     Raises:
         ConfigError: there is no such file, or nothing known to download.
         DownloadError: the file could not be had.
         RunError: the file is damaged, would run code, or is of another model.
     """
+    if source == LITE0:
+        return lite0_yolo.start(model, weights.read(efficientnet_lite.weights_file()))
     path = _downloaded(name) if source == "download" else Path(source)
     own, given = model.state_dict(), read(path)
     fitting = {
