@@ -25,8 +25,11 @@ class DetectionConfig(TrainingConfig):
 
     data: str = data_option(
         "scenes",
-        "scenes (composed of MNIST digits), a YOLO data.yaml, a COCO JSON, or a folder of photos "
-        "with Pascal VOC XML or YOLO txt",
+        "scenes (composed of MNIST digits), a YOLO data.yaml, darknet's .data, a COCO JSON, or a "
+        "folder of photos with Pascal VOC XML or YOLO txt",
+    )
+    test: str | None = data_option(
+        None, "the test split, in any of these forms, where the data has none or another"
     )
     image_size: int | None = data_option(
         None,
@@ -72,7 +75,12 @@ class DetectionConfig(TrainingConfig):
         True, "keep channels innermost in memory: faster convolutions, also on CPUs"
     )
 
-    paths: ClassVar = {"data": ("scenes",), "model": model_names(), "weights": ("download", LITE0)}
+    paths: ClassVar = {
+        "data": ("scenes",),
+        "test": (),
+        "model": model_names(),
+        "weights": ("download", LITE0),
+    }
 
     @property
     def title(self) -> str:
@@ -86,6 +94,8 @@ class DetectionConfig(TrainingConfig):
                 f"--model {self.model}: no such model{suggest(self.model, model_names())}; "
                 "`summary` lists them"
             )
+        if self.test is not None and self.data == "scenes":
+            yield "--test: goes with --data; the scenes have test scenes of their own"
         if self.image_size is not None and self.image_size % 32:
             yield f"--image-size {self.image_size}: expected a multiple of 32"
         if self.weights == LITE0 and self.model != "lite0-yolo":

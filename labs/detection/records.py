@@ -68,6 +68,7 @@ class Annotated:
     classes: tuple[str, ...]  # their names, by number
     parts: Mapping[str, tuple[Picture, ...]]  # "all", to be split; or "train" and other `SPLITS`
     problems: tuple[Problem, ...]  # what is wrong
+    lists: str = ""  # the files that list the splits, where it is not folders that tell them
 
     @property
     def pictures(self) -> list[Picture]:

@@ -111,6 +111,7 @@ def _summary(found: Annotated, problems: list[Problem]) -> str:
     boxes = sum(len(picture.boxes) for picture in found.pictures)
     empty = sum(not picture.boxes for picture in found.pictures)
     parts = ", ".join(f"{part} {len(pictures):,}" for part, pictures in found.parts.items())
+    parts += f", by {found.lists}" if found.lists else ""
     kinds = Counter(problem.kind for problem in problems).most_common()
     listed = ": " + ", ".join(f"{number:,} x {kind}" for kind, number in kinds) if kinds else ""
     return (

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -229,13 +229,15 @@ def _files(config: DetectionConfig) -> _Found:
     found = formats.read(path)
     segment = config.task == "segment"
     about_masks = _about_outlines(found) if segment else ""
-    parts, copies, about = split(found, config.split_seed)
+    test, of_test = _test_pictures(config, found.classes)
+    parts, copies, about = split(found, config.split_seed, test)
+    about += f" ({Path(config.test).name})" if config.test else ""
     if config.limit is not None:
         share = config.limit / sum(map(len, parts.values()))
         parts = {name: _some(part, share, config.split_seed) for name, part in parts.items()}
     size = config.image_size or _FILE_SIZE
     in_memory = _fits(sum(map(len, parts.values())), size)
-    skipped = [*_problems(found), *copies]
+    skipped = [*_problems(found), *of_test, *copies]
     splits = {}
     digest = hashlib.sha256(json.dumps([size, found.classes]).encode())
     for name, part in parts.items():
@@ -256,6 +258,24 @@ def _files(config: DetectionConfig) -> _Found:
         f"{int((lengths == 0).sum()):,} of them without a box; {about}{about_masks}"
     )
     return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
+
+
+def _test_pictures(
+    config: DetectionConfig, classes: Sequence[str]
+) -> tuple[list[Picture], list[tuple[str, str]]]:
+    """Return the images of `--test`, in the classes of the data, and what is wrong with them.
+
+    Raises:
+        DataError: they cannot be had, or have boxes of other classes.
+    """
+    if config.test is None:
+        return [], []
+    found = formats.read(config.test)
+    pictures = _in_classes(found, classes, f"--test {config.test}")
+    if not any(picture.boxes for picture in pictures):
+        raise DataError(f"--test {config.test}: no image has a box, so there is nothing to measure")
+    named = [replace(each, name=f"{found.root.name}/{each.name}") for each in pictures]
+    return named, _problems(found)
 
 
 def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) -> BoxSet:
@@ -308,6 +328,9 @@ def _fits(images: int, size: int) -> bool:
     return images * 3 * size * size <= _MEMORY_LIMIT
 
 
+_Parts = dict[str, tuple[Picture, ...]]
+
+
 class Split(NamedTuple):
     """Images in splits."""
 
@@ -316,28 +339,31 @@ class Split(NamedTuple):
     about: str  # how they were split
 
 
-def split(found: Annotated, seed: int) -> Split:
+def split(found: Annotated, seed: int, test: Sequence[Picture] = ()) -> Split:
     """Return training, validation and test images.
 
     Images without a split of their own are split at random, 70 to 10 to 20. A missing validation or
     test split is cut from the training images in the same way, so that the one that is there stays
     what it is. Of images with the same bytes one alone is trained on, and none that is in another
-    split.
+    split; nor does one validate that tests.
+
+    Args:
+        found: the data.
+        seed: of what is drawn.
+        test: images from elsewhere that are the test split, in place of the data's own.
 
     Raises:
         DataError: there are too few images.
     """
-    others = {name: part for name, part in found.parts.items() if name in FRACTIONS and part}
+    given = {name: part for name, part in found.parts.items() if name in FRACTIONS and part}
+    given |= {"test": tuple(test)} if test else {}
     whole = found.parts.get("all") or found.parts["train"]
-    about = "split at random 70 to 10 to 20"
-    if others:
-        about = f"with {' and '.join(others)} of its own"
-    train, copies = _unique(whole, others)
-    if others and not train:  # one folder for all splits, to try something out
-        others = {}
-        train, copies = _unique(whole, others)
-        about = "its splits are the same images, so they were split at random 70 to 10 to 20"
-    missing = {name: 0.0 if name in others else part for name, part in FRACTIONS.items()}
+    own, copies = _apart(given)
+    train, more = _unique(whole, own)
+    if own and not train:  # one folder for several splits, to try something out
+        own = {name: part for name, part in own.items() if _unique(whole, {name: part})[0]}
+        train, more = _unique(whole, own)
+    missing = {name: 0.0 if name in own else part for name, part in FRACTIONS.items()}
     needed = 1 + sum(part > 0 for part in missing.values())
     if len(train) < needed:
         raise DataError(
@@ -349,10 +375,32 @@ def split(found: Annotated, seed: int) -> Split:
         name: tuple(train[row] for row in piece.tolist())
         for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
     }
-    if others and len(others) < len(FRACTIONS):
-        [taken] = FRACTIONS.keys() - others.keys()
-        about += f", {taken} cut from train at random"
-    return Split({name: others.get(name) or part for name, part in cut.items()}, copies, about)
+    parts = {name: own.get(name) or part for name, part in cut.items()}
+    return Split(parts, (*copies, *more), _about_split(found.lists, given, own))
+
+
+def _apart(parts: Mapping[str, Sequence[Picture]]) -> tuple[_Parts, tuple[tuple[str, str], ...]]:
+    """Return validation without the images of test, or without test where nothing were left."""
+    own = {name: tuple(part) for name, part in parts.items()}
+    if len(own) < len(FRACTIONS):
+        return own, ()
+    validation, copies = _unique(own["validation"], {"test": own["test"]})
+    if not validation:
+        return {"validation": own["validation"]}, ()
+    return {**own, "validation": tuple(validation)}, copies
+
+
+def _about_split(lists: str, given: Collection[str], own: Collection[str]) -> str:
+    """Say how images were split: by the splits that they came with, of which some are their own."""
+    if not own:
+        same = "its splits are the same images, so they were " if given else ""
+        return f"{same}split at random 70 to 10 to 20"
+    about = f"with {' and '.join(name for name in FRACTIONS if name in own)} of its own"
+    about += f" by {lists}" if lists else ""
+    for name in FRACTIONS.keys() - own:
+        same = ", since they were those of another split" if name in given else ""
+        about += f", {name} cut from train at random{same}"
+    return about
 
 
 def _unique(

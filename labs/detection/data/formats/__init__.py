@@ -24,9 +24,10 @@ _YAML = (".yaml", ".yml")
 
 
 def read(path: Path | str) -> Annotated:
-    """Read a YOLO data.yaml, a COCO JSON, or a folder with any of the three formats.
+    """Read a YOLO data.yaml, a darknet .data, a COCO JSON, or a folder with any of the formats.
 
-    In a folder the first of these counts that is there: a YAML, COCO's JSON, XML files, text files.
+    In a folder the first of these counts that is there: a YAML, a .data, COCO's JSON, XML files,
+    text files.
 
     Raises:
         DataError: there is no such file or folder, it is in no known format, or has no image.
@@ -34,17 +35,29 @@ def read(path: Path | str) -> Annotated:
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON or a folder")
-    found = _reader(path).read(_yaml_of(path) or path)
+    found = _reader(path).read(_description_of(path) or path)
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
         raise DataError(f"{path} has no image that can be read{listed}")
     return found  # type: ignore[no-any-return]
 
 
-def _yaml_of(path: Path) -> Path | None:
-    """Return the YAML of a folder, None where there is none."""
+def _description_of(path: Path) -> Path | None:
+    """Return the YAML of a folder, or darknet's file, None where there is none."""
     if not path.is_dir():
         return None
+    return _yaml_of(path) or _darknet_of(path)
+
+
+def _darknet_of(path: Path) -> Path | None:
+    found = sorted(file for file in path.glob("*.data") if b"train" in file.read_bytes()[:1000])
+    if len(found) > 1:
+        listed = ", ".join(file.name for file in found)
+        raise DataError(f"{path} has several .data files; name one of them: {listed}")
+    return next(iter(found), None)
+
+
+def _yaml_of(path: Path) -> Path | None:
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in _YAML)
     named = [file for file in found if file.stem in ("data", "dataset")]
     if len(found) > 1 and len(named) != 1:
@@ -56,12 +69,14 @@ def _yaml_of(path: Path) -> Path | None:
 def _reader(path: Path) -> ModuleType:
     suffix = path.suffix.lower()
     if path.is_file():
-        if suffix in _YAML:
+        if suffix in (*_YAML, ".data"):
             return yolo
         if suffix == ".json":
             return coco
-        raise DataError(f"{path}: expected a .yaml (YOLO) or .json (COCO) file, or a folder")
-    if _yaml_of(path):
+        raise DataError(
+            f"{path}: expected a .yaml (YOLO), .data (darknet) or .json (COCO) file, or a folder"
+        )
+    if _description_of(path):
         return yolo
     if coco.find(path):
         return coco

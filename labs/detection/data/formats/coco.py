@@ -72,10 +72,13 @@ def read(path: Path) -> Annotated:
         root = path.parent.parent if path.parent.name == "annotations" else path.parent
         files = {"all": path}
     if "train" not in files:
-        if len(files) > 1:
+        if "all" in files and len(files) > 1:
+            files["train"] = files.pop("all")
+        elif len(files) > 1:
             listed = ", ".join(file.name for file in files.values())
             raise DataError(f"{root}: found {listed}, but none with train in its name")
-        files = dict(zip(["all"], files.values(), strict=False))
+        else:
+            files = dict(zip(["all"], files.values(), strict=False))
     finder = Finder(root)
     problems: list[Problem] = []
     classes: tuple[str, ...] = ()

@@ -4,14 +4,17 @@ import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
 from common.errors import DataError
 from common.files import fold_name, sha256_of
 from common.images.decode import SUFFIXES
 from common.images.folders import PARTS, relative_name
-from labs.detection.records import IGNORED, SPLITS, Picture, Problem
+from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
+
+_WORDS = {**PARTS, "trainval": "train"}
+_Parts = dict[str, tuple[Picture, ...]]
 
 
 def walk(root: Path) -> Iterator[Path]:
@@ -38,8 +41,8 @@ def part_of(pieces: Iterable[str]) -> str:
     """Return the split that the last of some names of folders tells, "all" where none does."""
     for piece in reversed(list(pieces)):
         for word in re.split("[^a-z]+", piece.casefold()):
-            if word in PARTS:
-                return PARTS[word]
+            if word in _WORDS:
+                return _WORDS[word]
     return "all"
 
 
@@ -53,17 +56,71 @@ def image_folder(part: str) -> str:
     return "images" if part == "all" else f"images/{short_name(part)}"
 
 
-def split_by_folder(
-    pictures: Sequence[Picture],
-) -> tuple[dict[str, tuple[Picture, ...]], list[Problem]]:
-    """Return images by the split that their folders tell, and what is in none of them."""
+def split_by_folder(pictures: Sequence[Picture]) -> tuple[_Parts, list[Problem]]:
+    """Return images by the split that their folders tell, and what is in none of them.
+
+    Where no folder is for training, all other images are, beside those of a folder that is called
+    `val` or `test` and nothing else.
+    """
     parts = defaultdict(list)
     for picture in pictures:
         parts[part_of(PurePosixPath(picture.name).parts[:-1])].append(picture)
-    if "train" not in parts:
+    if "train" in parts:
+        rest = [Problem(picture.name, IGNORED, "in no split") for picture in parts.pop("all", [])]
+        return {part: tuple(parts[part]) for part in SPLITS if part in parts}, rest
+    held = {part: _in_folder(part, pictures) for part in ("validation", "test")}
+    names = {picture.name for part in held.values() for picture in part}
+    train = tuple(picture for picture in pictures if picture.name not in names)
+    if not names or not train:
         return {"all": tuple(pictures)}, []
-    rest = [Problem(picture.name, IGNORED, "in no split") for picture in parts.pop("all", [])]
-    return {part: tuple(parts[part]) for part in SPLITS if part in parts}, rest
+    return {part: some for part, some in {"train": train, **held}.items() if some}, []
+
+
+def _in_folder(part: str, pictures: Sequence[Picture]) -> tuple[Picture, ...]:
+    """Return the images in folders whose whole name is that of a split."""
+    return tuple(
+        picture
+        for picture in pictures
+        if part in (PARTS.get(piece.casefold()) for piece in PurePosixPath(picture.name).parts[:-1])
+    )
+
+
+def split_by_lists(
+    lists: Mapping[str, Set[str]], pictures: Sequence[tuple[str, Picture]]
+) -> tuple[_Parts, list[Problem]]:
+    """Return images by the lists that they stand in, and what is wrong with the lists.
+
+    `trainval` is `train` and `val` together: what is left of it is `val` where that has no list of
+    its own, else `train`. Where no list is for training, the images in no list are.
+
+    Args:
+        lists: what images are called, by the list's name: `train`, `trainval`, `val`, `test`.
+        pictures: what each image is called, and the image.
+    """
+    keys, known = {key for key, _ in pictures}, set[str]().union(*lists.values())
+    named: dict[str, Set[str]] = {PARTS[name]: lists[name] for name in lists if name in PARTS}
+    left = lists.get("trainval", set()) - set[str]().union(*named.values())
+    rest = "train" if "train" not in named or "validation" in named else "validation"
+    named[rest] = named.get(rest, set()) | left
+    train = named["train"] or keys - known
+    wanted = {"validation": set(), "test": set(), **named, "train": train}
+    parts = {
+        part: found
+        for part in SPLITS
+        if (found := tuple(picture for key, picture in pictures if key in wanted[part]))
+    }
+    problems = [
+        Problem(picture.name, IGNORED, "in no list")
+        for key, picture in pictures
+        if key not in known | train
+    ]
+    for name, listed in lists.items():
+        if missing := sorted(listed - keys):
+            why = f"{len(missing):,} of its {len(listed):,} images, such as {missing[0]}"
+            problems.append(Problem(f"list {name}", NO_IMAGE, why))
+    if "train" not in parts:
+        return {"all": tuple(picture for _, picture in pictures)}, problems
+    return parts, problems
 
 
 def identify(paths: Iterable[Path]) -> dict[Path, str]:

@@ -9,7 +9,7 @@ there is none, the one in `filename`.
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.sax.saxutils import escape
 
@@ -24,13 +24,13 @@ from labs.detection.data.formats.folders import (
     part_of,
     short_name,
     split_by_folder,
+    split_by_lists,
     walk,
 )
 from labs.detection.records import (
     BAD_BOX,
     BAD_IMAGE,
     BAD_LABELS,
-    IGNORED,
     NO_IMAGE,
     NO_LABELS,
     OTHER_SIZE,
@@ -103,8 +103,11 @@ def read(root: Path) -> Annotated:
         )
         problems += wrong
         pictures.append(Picture(path, name, *size, boxes))
-    parts, left_out = _listed(root, pictures) or split_by_folder(pictures)
-    return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out))
+    stems = [(PurePosixPath(picture.name).stem, picture) for picture in pictures]
+    lists = _lists(files, {stem for stem, _ in stems})
+    parts, left_out = split_by_lists(lists, stems) if lists else split_by_folder(pictures)
+    said = f"{_LISTS.as_posix()} ({', '.join(lists)})" if lists else ""
+    return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out), said)
 
 
 def _parse(file: Path) -> tuple[ElementTree.Element, list[int]]:
@@ -151,31 +154,31 @@ def _written_size(tree: ElementTree.Element) -> tuple[int, int]:
     return height, width
 
 
-def _listed(
-    root: Path, pictures: Sequence[Picture]
-) -> tuple[dict[str, tuple[Picture, ...]], list[Problem]] | None:
-    """Return the splits of ImageSets/Main, with the images that are in none of its lists."""
-    lists = {root / _LISTS / f"{name}.txt": part for name, part in PARTS.items()}
-    stems = {part: _stems(read_text(path)) for path, part in lists.items() if path.is_file()}
-    if "train" not in stems:
-        return None
-    parts = {
-        part: tuple(picture for picture in pictures if PurePosixPath(picture.name).stem in names)
-        for part, names in stems.items()
-    }
-    known = set().union(*stems.values())
-    left_out = [
-        Problem(picture.name, IGNORED, f"in no list of {_LISTS}")
-        for picture in pictures
-        if PurePosixPath(picture.name).stem not in known
-    ]
-    return parts, left_out
+def _lists(files: Sequence[Path], known: Container[str]) -> dict[str, set[str]]:
+    """Return the names of images in the lists of splits, by the list's name.
+
+    They are in `ImageSets/Main`, or else in `ImageSets`, of the folder or of one below it, as those
+    of several years are. `known` are the names of images without their suffixes.
+    """
+    for folders in (_LISTS.parts, _LISTS.parts[:1]):
+        lists: dict[str, set[str]] = {}
+        for file in files:
+            name = file.stem.casefold()
+            fits = file.suffix.lower() == ".txt" and name in (*PARTS, "trainval")
+            if fits and file.parent.parts[-len(folders) :] == folders:
+                lines = filter(None, map(str.strip, read_text(file).splitlines()))
+                lists.setdefault(name, set()).update(_stem(line, known) for line in lines)
+        if any(lists.values()):
+            return {name: stems for name, stems in lists.items() if stems}
+    return {}
 
 
-def _stems(text: str) -> set[str]:
-    """Return the names of images in a list, with or without the -1, 0 or 1 behind each."""
-    lines = [unicodedata.normalize("NFC", line.strip()) for line in text.splitlines()]
-    return {name for line in lines if line for name in (line, re.sub(r"\s+(-1|0|1)$", "", line))}
+def _stem(line: str, known: Container[str]) -> str:
+    """Return the image of a line: behind folders, with or without a suffix and -1, 0 or 1."""
+    path = PurePosixPath(unicodedata.normalize("NFC", line).replace("\\", "/"))
+    bare = PurePosixPath(re.sub(r"\s+(-1|0|1)$", "", path.name))
+    names = (path.name, path.stem, bare.name, bare.stem)
+    return next((name for name in names if name in known), bare.name)
 
 
 def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:

@@ -4,6 +4,9 @@ A line is `class x y width height`, the center and the size as shares of the ima
 set for segmentation, `class x y x y ...` with at least three points, of which the box is taken. The
 label file of `images/a.jpg` is `labels/a.txt`, or else `a.txt` beside it.
 
+Without a YAML, splits are those of darknet's `.data` file and the lists that it names, or else of
+lists called `train.txt`, `valid.txt` and `test.txt`, or else of folders.
+
 The YAML is read by a safe loader, and nothing that it says is executed or fetched: `download` is
 ignored. Nothing outside of its folder is read.
 """
@@ -11,7 +14,7 @@ ignored. Nothing outside of its folder is read.
 import math
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import yaml
 from common.errors import DataError
 from common.files import write_text
 from common.images.decode import photo_size
-from common.images.folders import relative_name
+from common.images.folders import PARTS, relative_name
 from common.io.tables import read_text
 from common.suggest import suggest
 from labs.detection.data.formats.folders import (
@@ -28,6 +31,7 @@ from labs.detection.data.formats.folders import (
     image_folder,
     is_image,
     split_by_folder,
+    split_by_lists,
     walk,
 )
 from labs.detection.records import (
@@ -56,18 +60,21 @@ _KEYS = {
     "validation": "validation",
     "test": "test",
 }
-_NAMES = ("classes.txt", "obj.names")  # where labeling tools keep the names of the classes
+# Where labeling tools keep the names of the classes.
+_NAMES = ("classes.txt", "obj.names", "_darknet.labels")
 _NO_PATH = (OSError, RuntimeError, ValueError)  # too long, a loop of links, a NUL
 _MOST_CLASSES = 10_000  # where they have no names: a stray number must not make billions
 
 
 def read(path: Path) -> Annotated:
-    """Read a YAML with what it names, or a folder without one.
+    """Read a YAML or a `.data` file with what it names, or a folder without one.
 
     Raises:
-        DataError: the YAML or the list of classes cannot be used.
+        DataError: the file or the list of classes cannot be used.
     """
-    return _read_yaml(path) if path.is_file() else _read_folder(path)
+    if path.is_dir():
+        return _read_folder(path)
+    return _read_darknet(path) if path.suffix.lower() == ".data" else _read_yaml(path)
 
 
 def _read_yaml(path: Path) -> Annotated:
@@ -95,19 +102,93 @@ def _read_yaml(path: Path) -> Annotated:
 def _read_folder(root: Path) -> Annotated:
     """Read images and label files; the classes are those of `classes.txt`, or else numbers."""
     files = list(walk(root))
-    lists = [file for file in files if file.name in _NAMES]
+    names = next((file for file in files if file.name in _NAMES), None)
+    beside = {file.stem.casefold(): file for file in files if file.parent == root}
+    lists = {
+        name: file
+        for name, file in beside.items()
+        if name in (*PARTS, "trainval") and file.suffix == ".txt" and _lists_images(file)
+    }
+    return _read_listed(root, files, names, lists, ", ".join(file.name for file in lists.values()))
+
+
+def _read_listed(
+    root: Path, files: Sequence[Path], names: Path | None, lists: Mapping[str, Path], about: str
+) -> Annotated:
+    """Read images and label files, split by lists of images if there are any, or else by folders.
+
+    Args:
+        root: the folder of the data.
+        files: all that is in it.
+        names: the file of the classes' names.
+        lists: files of images by the split's name, see `split_by_lists`.
+        about: what the lists are called.
+    """
     problems: list[Problem] = []
-    classes: tuple[str, ...] | None = None
-    if lists:
-        lines = [line.strip() for line in read_text(lists[0]).splitlines()]
-        classes = check_names([line for line in lines if line], lists[0])
+    classes = check_names(_lines(names), names) if names else None
     images = [file for file in files if is_image(file)]
     pictures = list(_pictures(images, root, len(classes) if classes else None, problems))
     highest = max((box.label for picture in pictures for box in picture.boxes), default=-1)
-    parts, left_out = split_by_folder(pictures)
+    if lists:
+        keys = [(picture.name, picture) for picture in pictures]
+        known = {key for key, _ in keys}
+        listed = {
+            name: {_end_of(line, known) or line for line in _lines(file)}
+            for name, file in lists.items()
+        }
+        parts, left_out = split_by_lists(listed, keys)
+    else:
+        parts, left_out = split_by_folder(pictures)
     classes = classes or tuple(map(str, range(highest + 1)))
     problems += _without_image(parts, root)
-    return Annotated("yolo", root, classes, parts, (*problems, *left_out))
+    return Annotated("yolo", root, classes, parts, (*problems, *left_out), about)
+
+
+# Darknet's files
+
+
+def _read_darknet(path: Path) -> Annotated:
+    """Read what darknet's `.data` file names; paths in it are often those of another folder.
+
+    Raises:
+        DataError: it has no `train`, or one of its files is not here.
+    """
+    root, files = path.parent, list(walk(path.parent))
+    pairs = (line.partition("=") for line in _lines(path) if not line.startswith("#"))
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    if not values.get("train"):
+        raise DataError(f"{path} lacks the line 'train = FILE', the list of the training images")
+    here = {relative_name(file, root): file for file in files}
+
+    def find(key: str) -> Path:
+        name = _end_of(values[key], here)
+        if name is None:
+            raise DataError(
+                f"{path}: {key!r} is {values[key]}, and there is no such file in {root}"
+            )
+        return here[name]
+
+    lists = {key: find(key) for key in _KEYS if values.get(key)}
+    names = find("names") if values.get("names") else None
+    about = f"{path.name} ({', '.join(lists)})"
+    return _read_listed(root, files, names, lists, about)
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def _lists_images(path: Path) -> bool:
+    """Tell a list of images from labels and from other texts, by its first line."""
+    lines = _lines(path)
+    return bool(lines) and is_image(Path(lines[0]))
+
+
+def _end_of(path: str, known: Container[str]) -> str | None:
+    """Return the longest end of a path that is known: it may have been written for another disk."""
+    pieces = unicodedata.normalize("NFC", path.replace("\\", "/")).split("/")
+    ends = ("/".join(pieces[at:]) for at in range(len(pieces)))
+    return next((end for end in ends if end in known), None)
 
 
 # The YAML
