@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from common.errors import InputError
 from common.options.config import TrainingConfig, build
 from common.options.terminal import Display
+from common.runs.commands import show_results
 from common.runs.conclude import conclusion_of
 from common.runs.job import Job, Suited
 from common.training.batches import close
@@ -203,6 +204,16 @@ def test_what_suits_the_data_is_chosen_said_and_kept(kind, tmp_path):
     kept = replace(job.config, run_dir=TrainingConfig.run_dir)  # which a run does not keep
     assert Longer.reopen(job.run.path).config == kept
     assert job.run.read("chosen") == {"reasons": ["7 updates: because"]}
+
+
+def test_baselines_that_saw_a_part_say_of_how_many(trained, capsys, monkeypatch):
+    job, _, metrics = trained
+    show_results(job, metrics)
+    assert "The baselines learned from" not in capsys.readouterr().out
+    monkeypatch.setattr(type(conclusion_of(job)), "seen_by_baselines", lambda conclusion: 7)
+    show_results(job, metrics)
+    said = capsys.readouterr().out
+    assert f"learned from 7 of the {job.card.counts['train']:,} training samples" in said
 
 
 def test_a_report_is_written_again(trained):

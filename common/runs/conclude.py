@@ -45,6 +45,10 @@ class Conclusion(ABC, Generic[J]):
         """Return what the report says of how the baselines were made."""
         return ""
 
+    def seen_by_baselines(self) -> int:
+        """Return how many training samples the baselines learn from: all, or what goes in."""
+        return int(self.job.card.counts.get("train", 0))
+
     def measure(
         self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions
     ) -> dict[str, Any]:

@@ -29,7 +29,7 @@ ABOUT_DENOISING = (
     "images, keeps as many components as the network has latents, and its values below 0 and above "
     "1 are made 0 and 1."
 )
-_NUMBERS = 60_000_000  # pixels that PCA is fitted on, at most
+_NUMBERS = 250_000_000  # pixels that PCA is fitted on, at most
 _TRIED = 80_000  # pixels on which each setting of a filter is tried, about
 
 
@@ -40,12 +40,18 @@ def fit_pca(train: ImageSet, size: int, side: int | None = None) -> Any:
     """
     from sklearn.decomposition import PCA as Decomposition
 
-    pixels = train.images.shape[1] * min(side or train.images.shape[2], train.images.shape[2]) ** 2
-    most = max(size, _NUMBERS // pixels)
+    channels, shown = train.images.shape[1:3]
+    pixels = channels * min(side or shown, shown) ** 2
+    most = count_seen(len(train), pixels, size)
     if len(train) > most:
         train = train.select(sample_rows(train.targets, most, seed=0))
     components = min(size, len(train), pixels)
     return Decomposition(components, random_state=0).fit(pixel_rows(train, side))
+
+
+def count_seen(images: int, pixels: int, size: int) -> int:
+    """Return how many training images of so many pixels PCA is fitted on."""
+    return min(images, max(size, _NUMBERS // pixels))
 
 
 def compression(splits: Mapping[str, ImageSet], size: int) -> dict[str, dict[str, Array]]:

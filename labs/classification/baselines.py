@@ -1,7 +1,7 @@
 """Honest baselines: what one gets without a network, on the same splits.
 
-They see the raw pixels, shrunk to at most 32 x 32, of at most 5,000 training images, without
-augmentation. What they have to choose (neighbors, strength of the penalty) is chosen on the
+They see the raw pixels, shrunk to at most 32 x 32, of all training images that go into a gigabyte,
+without augmentation. What they have to choose (neighbors, strength of the penalty) is chosen on the
 validation split.
 """
 
@@ -15,7 +15,8 @@ from common.images.folders import ImageSet
 from common.images.load import pixel_rows
 from common.training.splits import sample_rows
 
-SIDE, ROWS = 32, 5000
+SIDE = 32
+_NUMBERS = 250_000_000  # pixels that they see at most: a gigabyte of 32-bit numbers
 NEIGHBORS = "k-nearest neighbors"
 _NEIGHBORS = (1, 3, 5)
 _PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 / alpha for ridge
@@ -46,7 +47,13 @@ def nearest_neighbors(splits: Mapping[str, ImageSet]) -> Any:
 def sampled(splits: Mapping[str, ImageSet]) -> ImageSet:
     """Return the training images that baselines see."""
     train = splits["train"]
-    return train if len(train) <= ROWS else train.select(sample_rows(train.targets, ROWS, seed=0))
+    most = count_seen(len(train), train.images.shape[1], train.images.shape[2])
+    return train if most == len(train) else train.select(sample_rows(train.targets, most, seed=0))
+
+
+def count_seen(images: int, channels: int, side: int) -> int:
+    """Return how many training images of that size the baselines see."""
+    return min(images, _NUMBERS // (channels * min(side, SIDE) ** 2))
 
 
 def pixels(part: ImageSet) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:

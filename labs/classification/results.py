@@ -92,11 +92,18 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         """Return what nearest neighbors and a linear model say of the pixels."""
         return baselines.predictions(splits, self.job.config.numeric)
 
+    def seen_by_baselines(self) -> int:
+        """Return how many training images go into memory as rows of numbers."""
+        card = self.job.card
+        return baselines.count_seen(card.counts["train"], card.channels, card.image_size)
+
     def about_baselines(self) -> str:
         """Say what they see."""
+        images, seen = self.job.card.counts["train"], self.seen_by_baselines()
+        which = f"all {images:,}" if seen == images else f"{seen:,} of the {images:,}"
         return (
-            f"Baselines see raw pixels, at most {baselines.SIDE} x {baselines.SIDE} of them, of at "
-            f"most {baselines.ROWS:,} training images, without augmentation."
+            f"Baselines see raw pixels, at most {baselines.SIDE} x {baselines.SIDE} of them, of "
+            f"{which} training images, without augmentation."
         )
 
     def sections(
