@@ -348,6 +348,53 @@ class _File(NamedTuple):
     label: _Label
 
 
+@dataclass(frozen=True)
+class ListedImages:
+    """The files of a set, of which none has been opened."""
+
+    files: tuple[_File, ...]
+    skipped: tuple[tuple[str, str], ...]  # as in `FoundImages`
+    source: str  # likewise
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)  # likewise
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a split that there are, or `all`."""
+        return tuple(dict.fromkeys(file.part for file in self.files)) or ("all",)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the labels are numbers."""
+        return any(isinstance(file.label, float) for file in self.files)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, by their numbers."""
+        if self.labels:
+            return combinations(self.labels)
+        return tuple(sorted({file.label for file in self.files if isinstance(file.label, str)}))
+
+    def targets(self, files: Sequence[_File]) -> Tensor:
+        """Return the class numbers, or the numbers, of some of the files."""
+        known: Iterable[_Label] = self.classes
+        if self.labels:
+            known = itertools.product(*self.labels.values())
+        numbers: dict[_Label, int] = {None: 0, **{label: row for row, label in enumerate(known)}}
+        return torch.tensor(
+            [numbers.get(file.label, file.label) for file in files],
+            dtype=torch.float32 if self.numeric else torch.int64,
+        )
+
+    def chosen(self, choose: Callable[[Tensor, int], Tensor]) -> tuple[_File, ...]:
+        """Return some files of each part: the rows that `choose` gives, see `decode_listed`."""
+        found: list[_File] = []
+        for part in self.parts:
+            files = [file for file in self.files if file.part == part]
+            places = choose(self.targets(files), len(self.files)).tolist()
+            found += [files[place] for place in places]
+        return tuple(found)
+
+
 def load_folder(
     path: Path | str,
     image_size: int,
@@ -356,7 +403,15 @@ def load_folder(
     classes: Classes = "required",
     to_learn: bool = True,
 ) -> FoundImages:
-    """Load images from one folder per class.
+    """Load images from one folder per class, see `list_folder` and `decode_listed`."""
+    listed = list_folder(path, classes, to_learn)
+    return decode_listed(listed, image_size, channels, decoding, to_learn)
+
+
+def list_folder(
+    path: Path | str, classes: Classes = "required", to_learn: bool = True
+) -> ListedImages:
+    """Find the images in one folder per class.
 
     The class folders stand directly in the folder, or below train/, validation/ (val/, valid/) and
     test/. Where classes are optional, images may stand there instead, in no class folder. Hidden
@@ -365,9 +420,6 @@ def load_folder(
 
     Args:
         path: the folder.
-        image_size: height and width of the result in pixels; see `common.images.decode.decode`.
-        channels: 1 (grey), 3 (RGB), or None for what the images are.
-        decoding: where pixels are kept; see `common.images.decode.read_files`.
         classes: `required`, or `optional`: images without any class folder are a set without
             classes.
         to_learn: every class needs enough images in every part; what is only to be measured may
@@ -375,16 +427,14 @@ def load_folder(
 
     Raises:
         DataError: the folder is missing or laid out otherwise, classes differ between parts, or a
-            class has too few readable images: 3 to be split, or 1 in each part. What the names
-            show is said before anything is decoded, all of it at once.
-        SaveError: the cache cannot be written.
+            class has too few images: 3 to be split, or 1 in each part. All that the names show is
+            said at once.
     """
     root = _existing(Path(path), Path.is_dir, "folder")
     source = f"folder {root.name}"
     parts = _find_parts(root, to_learn)
     if classes == "optional" and not any(_folders(folder) for folder in parts.values()):
-        files = _unlabeled(root, parts, to_learn)
-        return _load(files, (), image_size, channels, decoding, source, to_learn)
+        return ListedImages(tuple(_unlabeled(root, parts, to_learn)), (), source)
     problems: list[str] = []
     files = []
     counts: dict[str, dict[str, int]] = {}
@@ -409,7 +459,7 @@ def load_folder(
     problems += _too_few(counts, "images", to_learn)
     if problems:
         raise DataError(_listed(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems))
-    return _load(files, skipped, image_size, channels, decoding, source, to_learn)
+    return ListedImages(tuple(files), tuple(skipped), source)
 
 
 def _unlabeled(root: Path, parts: Mapping[str, Path], to_learn: bool) -> list[_File]:
@@ -435,26 +485,33 @@ def load_csv(
     decoding: Decoding = "auto",
     to_learn: bool = True,
 ) -> FoundImages:
-    """Load the images that a table names, one per row.
+    """Load the images that a table names, see `list_csv` and `decode_listed`."""
+    listed = list_csv(path, path_column, label_columns, numeric, to_learn)
+    return decode_listed(listed, image_size, channels, decoding, to_learn)
+
+
+def list_csv(
+    path: Path | str,
+    path_column: str = "path",
+    label_columns: Sequence[str] = ("label",),
+    numeric: bool = False,
+    to_learn: bool = True,
+) -> ListedImages:
+    """Find the images that a table names, one per row.
 
     Args:
         path: a CSV, TSV or JSONL (see `common.io.tables.read_table`) whose first row names the
             columns; image paths are relative to its folder.
-        image_size: see `load_folder`.
-        channels: see `load_folder`.
         path_column: the column with the image's path.
         label_columns: the column with the class or the number; or several with classes, whose
             combinations are then the classes, see `FoundImages.labels`.
         numeric: labels are numbers to be predicted, not classes.
-        decoding: see `load_folder`.
-        to_learn: see `load_folder`.
+        to_learn: see `list_folder`.
 
     Raises:
         DataError: the file or a column is missing, rows lack a label or an image file, a number is
-            not finite, an image has two labels (all bad rows are counted at once), or a class has
-            fewer than 3 readable images. Of several columns, one has a single class, or there are
-            more than 1,000 combinations.
-        SaveError: the cache cannot be written.
+            not finite, or an image has two labels (all bad rows are counted at once). Of several
+            columns, one has a single class, or there are more than 1,000 combinations.
     """
     table = _existing(Path(path), Path.is_file, "CSV file")
     problems: dict[str, list[str]] = defaultdict(list)
@@ -493,8 +550,7 @@ def load_csv(
         summary = f"{table} has rows that cannot be used; correct or remove them"
         raise DataError(_listed(summary, listed))
     labels = _columns_classes(table, files, several, to_learn) if several else {}
-    source = f"table {table.name}"
-    return _load(files, skipped, image_size, channels, decoding, source, to_learn, labels)
+    return ListedImages(tuple(files), tuple(skipped), f"table {table.name}", labels)
 
 
 def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
@@ -506,7 +562,7 @@ def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
     Args:
         path: an .npz or .npy, or a folder or archive with IDX files or CIFAR-10's batches; see
             `common.images.arrays.read_arrays`.
-        to_learn: see `load_folder`.
+        to_learn: see `list_folder`.
 
     Raises:
         DataError: the path holds nothing of the kind, what it holds is damaged or cannot be images
@@ -555,55 +611,59 @@ def _image_sets(found: Arrays, targets: Mapping[str, Tensor], source: str) -> di
     return sets
 
 
-def _load(
-    files: Sequence[_File],
-    skipped: Sequence[tuple[str, str]],
+def decode_listed(
+    listed: ListedImages,
     image_size: int,
-    channels: int | None,
-    decoding: Decoding,
-    source: str,
-    to_learn: bool,
-    labels: Mapping[str, tuple[str, ...]] | None = None,
+    channels: int | None = None,
+    decoding: Decoding = "auto",
+    to_learn: bool = True,
+    chosen: Callable[[Tensor, int], Tensor] | None = None,
 ) -> FoundImages:
-    labels = dict(labels or {})
+    """Decode the files of a set.
+
+    Args:
+        listed: the set.
+        image_size: height and width of the result in pixels; see `common.images.decode.decode`.
+        channels: 1 (grey), 3 (RGB), or None for what the images are.
+        decoding: where pixels are kept; see `common.images.decode.read_files`.
+        to_learn: see `list_folder`.
+        chosen: returns the rows of a part to take, from its targets and the number of all files;
+            None takes all.
+
+    Raises:
+        DataError: a class has too few readable images: 3 to be split, or 1 in each part.
+        SaveError: the cache cannot be written.
+    """
+    files = listed.files if chosen is None else listed.chosen(chosen)
     names, paths = [file.name for file in files], [file.path for file in files]
     images, reasons = read_files(names, paths, image_size, channels, decoding)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
-    left_out = (*skipped, *unreadable)
-    parts = list(dict.fromkeys(file.part for file in files)) or ["all"]
-    kinds = sorted({kind for file in files for kind in _kinds(file.label, labels)}) or [_TOGETHER]
+    left_out = (*listed.skipped, *unreadable)
+    parts, labels, classes = listed.parts, listed.labels, listed.classes
+    kinds = sorted({kind for file in listed.files for kind in _kinds(file.label, labels)})
+    kinds = kinds or [_TOGETHER]
     counts = {part: dict.fromkeys(kinds, 0) for part in parts}
     for file in readable:
         for kind in _kinds(file.label, labels):
             counts[file.part][kind] += 1
     if problems := _too_few(counts, "readable images", to_learn):
         problems = _cut(problems) + [f"left out: {name}: {why}" for name, why in unreadable[:5]]
-        summary = f"{source} has too few images: add some or remove the class"
+        summary = f"{listed.source} has too few images: add some or remove the class"
         if all(_number(str(kind)) is not None for kind in kinds):
             summary += "; classification predicts numbers with --loss mse"
         raise DataError(_listed(summary, problems))
 
-    classes = tuple(sorted({file.label for file in files if isinstance(file.label, str)}))
-    known: Iterable[_Label] = classes
-    if labels:
-        classes, known = combinations(labels), itertools.product(*labels.values())
-    numbers: dict[_Label, int] = {None: 0, **{label: place for place, label in enumerate(known)}}
-    numeric = any(isinstance(file.label, float) for file in files)
-    targets = torch.tensor(
-        [numbers.get(file.label, file.label) for file in readable],
-        dtype=torch.float32 if numeric else torch.int64,
-    )
-    whole = ImageSet(images, targets, tuple(file.name for file in readable))
+    whole = ImageSet(images, listed.targets(readable), tuple(file.name for file in readable))
     sets = {parts[0]: whole}
     if len(parts) > 1:  # a single one needs no second copy of its images
         of_part = np.array([file.part for file in readable])
         rows = {part: torch.from_numpy(np.flatnonzero(of_part == part)) for part in parts}
         sets = {part: whole.select(rows[part]) for part in parts}
-    source += f": {len(readable):,} images"
+    source = f"{listed.source}: {len(listed.files) - len(unreadable):,} images"
     source += f" in {_sizes(labels) or len(classes)} classes" if classes else ""
     source += f", {len(left_out):,} left out" if left_out else ""
-    return FoundImages(sets, classes, left_out, source, labels)
+    return FoundImages(sets, classes, left_out, source, dict(labels))
 
 
 def _kinds(label: _Label, columns: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,6 @@ def load(
     least = max(least, _DEFAULT_SIZE if color else 1)
     found = _find(config, 3 if color else None, numeric, classes, least)
     parts = found.parts
-    if config.limit is not None:
-        total = sum(map(len, parts.values()))
-        parts = {
-            name: part.select(
-                sample_rows(part.targets, config.limit * len(part) // total, config.split_seed)
-            )
-            for name, part in parts.items()
-        }
     total = sum(map(len, parts.values()))
     splits = _split(parts, config.split_seed, combined=bool(found.labels))
     if choose is not None:
@@ -139,6 +132,7 @@ def labelled(
         dataclasses.replace(config, image_size=card.image_size),
         f"--data {config.data}",
     )
+    config = dataclasses.replace(config, limit=None)
     found = _find(config, card.channels, numeric, classes, 1, to_learn=False)
     say_skipped(found.skipped, say)
     parts = list(found.parts.values())
@@ -165,6 +159,40 @@ def _find(
     least: int,
     to_learn: bool = True,
 ) -> folders.FoundImages:
+    """Find a config's images, of which no more are decoded than it takes."""
+    listed = find_files(config, numeric, classes, to_learn)
+    if listed is None:
+        found = find_arrays(config, to_learn)
+        if config.limit is not None:
+            total = sum(map(len, found.parts.values()))
+            rows = {
+                name: _limited(config, part.targets, total) for name, part in found.parts.items()
+            }
+            parts = {name: part.select(rows[name]) for name, part in found.parts.items()}
+            found = dataclasses.replace(found, parts=parts)
+        return _fitted(found, config, channels, numeric, least)
+    size = config.image_size or max(_DEFAULT_SIZE, least)
+    decoding: Any = config.decoding
+    chosen = None if config.limit is None else partial(_limited, config)
+    return folders.decode_listed(listed, size, channels, decoding, to_learn, chosen)
+
+
+def _limited(config: ImageConfig, targets: Tensor, total: int) -> Tensor:
+    """Return the rows of a part that `limit` takes, of so many images in all parts."""
+    assert config.limit is not None
+    return sample_rows(targets, config.limit * len(targets) // total, config.split_seed)
+
+
+def find_files(
+    config: ImageConfig, numeric: bool, classes: folders.Classes, to_learn: bool = True
+) -> folders.ListedImages | None:
+    """List the files that a config names; None where its images are in no files of their own.
+
+    The arguments are those of `load` and `folders.list_folder`.
+
+    Raises:
+        DataError: there is no such set, folder or table, or it cannot be used.
+    """
     path = Path(config.data).expanduser()
     named = config.data in IMAGE_SETS
     if not named and not path.exists():
@@ -173,21 +201,25 @@ def _find(
             f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
             f"{suggest(config.data, IMAGE_SETS)}"
         )
-    arrays = not named and holds_arrays(path)
-    if len(config.label_column) > 1 and (named or arrays or path.is_dir()):
+    arrays = named or holds_arrays(path)
+    if len(config.label_column) > 1 and (arrays or path.is_dir()):
         raise DataError(
             f"--label-column {','.join(config.label_column)}: only a table has several columns of "
             f"labels, and --data {config.data} is none"
         )
-    if named or arrays:
-        found = folders.load_arrays(path, to_learn) if arrays else _load_named(config)
-        return _fitted(found, config, channels, numeric, least)
-    size = config.image_size or max(_DEFAULT_SIZE, least)
-    decoding: Any = config.decoding
+    if arrays:
+        return None
     if path.is_dir():
-        return folders.load_folder(path, size, channels, decoding, classes, to_learn)
+        return folders.list_folder(path, classes, to_learn)
     columns = config.path_column, config.label_column
-    return folders.load_csv(path, size, channels, *columns, numeric, decoding, to_learn)
+    return folders.list_csv(path, *columns, numeric, to_learn)
+
+
+def find_arrays(config: ImageConfig, to_learn: bool = True) -> folders.FoundImages:
+    """Load a config's images that are in no files of their own: a known set, or arrays."""
+    if config.data in IMAGE_SETS:
+        return _load_named(config)
+    return folders.load_arrays(Path(config.data).expanduser(), to_learn)
 
 
 def _load_named(config: ImageConfig) -> folders.FoundImages:

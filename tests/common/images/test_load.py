@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from common.errors import DataError
-from common.images import folders
+from common.images import decode, folders
 from common.images import load as image_data
 from common.images.folders import ImageSet
 from common.images.load import joined, load, pixel_rows
 from common.options.config import IMAGE_SETS, ImageConfig
+from common.training.splits import sample_rows
 
 
 @pytest.fixture
@@ -48,6 +50,31 @@ def test_scaling_some_at_a_time_changes_nothing(arrays, monkeypatch):
     whole = load(ImageConfig(data=str(arrays), image_size=7))[0]["train"].images
     monkeypatch.setattr(image_data, "_CHUNK", 5)
     assert torch.equal(load(ImageConfig(data=str(arrays), image_size=7))[0]["train"].images, whole)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Write 40 grey pictures of two classes, each of its own grey; return the folder."""
+    for row in range(40):
+        path = tmp_path / "사진" / "ab"[row % 2] / f"{row:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (12, 12), row).save(path)
+    return tmp_path / "사진"
+
+
+def test_no_more_files_are_decoded_than_the_limit_takes(folder, monkeypatch):
+    whole = folders.load_folder(folder, 64).parts["all"]
+    opened = []
+    real = decode._square
+    monkeypatch.setattr(
+        decode, "_square", lambda path, *options: opened.append(path) or real(path, *options)
+    )
+    splits, card = load(ImageConfig(data=str(folder), limit=10))
+    assert len(opened) == len(set(opened)) == sum(card.counts.values()) == 10
+    assert card.source == "folder 사진: 40 images in 2 classes, 10 of them used"
+    # They are those that were taken of the decoded images before.
+    rows = sample_rows(whole.targets, 10, 0)
+    assert sorted(joined(list(splits.values())).names) == [whole.names[row] for row in rows]
 
 
 def test_classes_that_are_numbers_can_be_predicted_as_such(arrays):
