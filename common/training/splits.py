@@ -1,5 +1,8 @@
 """Which rows are for training, validation and test, and which of them are repeated or thinned."""
 
+from collections.abc import Hashable, Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -8,7 +11,10 @@ from common.errors import DataError
 
 
 def split_rows(
-    targets: Tensor, seed: int, validation: float = 0.1, test: float = 0.2
+    targets: Tensor,
+    seed: int,
+    validation: float = 0.1,
+    test: float = 0.2,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Split rows at random, each class by itself where targets are classes.
 
@@ -38,6 +44,100 @@ def split_rows(
             part.append(piece)
     train, middle, last = (torch.cat(part).sort().values for part in parts)
     return train, middle, last
+
+
+def number_groups(*keys: Sequence[Hashable]) -> Tensor:
+    """Number the groups of rows, (N,) int64; rows that share a value of any key are one group.
+
+    Args:
+        keys: of each row a value, such as the person it is of; None is shared by none.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, values = [], []
+    nodes: dict[tuple[int, Hashable], int] = {}
+    for place, column in enumerate(keys):
+        for row, value in enumerate(column):
+            if value is not None:
+                rows.append(row)
+                values.append(nodes.setdefault((place, value), len(nodes)))
+    number = len(keys[0])
+    links = (np.ones(len(rows), bool), (rows, [number + value for value in values]))
+    graph = coo_array(links, shape=(number + len(nodes),) * 2)
+    return torch.from_numpy(connected_components(graph, directed=False)[1][:number]).long()
+
+
+def split_groups(
+    targets: Tensor, groups: Tensor, seed: int, validation: float = 0.1, test: float = 0.2
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Split rows at random, as `split_rows` does, and keep those of a group in one part.
+
+    Groups are drawn from the largest to the smallest; the chance of a part is the share of such
+    rows that it still lacks. So the fractions are met as nearly as the sizes of groups allow. Where
+    no group has two rows, the split is that of `split_rows`.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
+        groups: (N,) int64, what each row belongs to, such as a person; see `number_groups`.
+        seed: names the split.
+        validation: the fraction for validation.
+        test: the fraction for the test.
+
+    Returns:
+        Sorted row numbers for training, validation and test.
+
+    Raises:
+        DataError: a class is in too few groups for each part to have some of it.
+    """
+    _, numbers, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) == len(groups):
+        return split_rows(targets, seed, validation, test)
+    held, generator = (validation, test), seeding.generator(seed, seeding.ORDER)
+    classes = torch.zeros_like(numbers) if targets.is_floating_point() else targets
+    labels = torch.unique(classes, return_inverse=True)[1]
+    counts = np.zeros((len(sizes), int(labels.max()) + 1))
+    np.add.at(counts, (numbers.numpy(), labels.numpy()), 1)
+
+    total = counts.sum(0)
+    wanted = np.array([[max(1, round(part * n)) if part else 0 for n in total] for part in held])
+    lacking = np.vstack([total - wanted.sum(0), wanted])
+    order = torch.randperm(len(sizes), generator=generator)
+    order = order[sizes[order].argsort(descending=True, stable=True)]
+    draws = torch.rand(len(sizes), generator=generator).numpy()
+    parts = torch.zeros(len(sizes), dtype=torch.int64)
+    several = order[sizes[order] > 1].tolist()
+    for group in several:
+        share = counts[group] / total  # rows of a rare class count more, so that all parts get some
+        lack = lacking.clip(0) @ share
+        fits = lack * (lacking >= counts[group])[:, share > 0].all(1)
+        chances = next(each for each in (fits, lack, np.eye(3)[0]) if each.any())
+        ends = chances.cumsum() / chances.sum()
+        parts[group] = part = int((ends[:-1] <= draws[group]).sum())
+        lacking[part] -= counts[group]
+
+    single = order[len(several) :]
+    label_of = torch.from_numpy(counts.argmax(1))
+    for label in range(len(total)):
+        rows = single[label_of[single] == label]
+        for part in (1, 2):
+            number = int(lacking[part, label].clip(0))
+            parts[rows[:number]], rows = part, rows[number:]
+    placed = parts[numbers]
+    _check_classes(labels, placed, 1 + sum(map(bool, held)))
+    train, middle, last = ((placed == part).nonzero().flatten() for part in range(3))
+    return train, middle, last
+
+
+def _check_classes(labels: Tensor, placed: Tensor, parts: int) -> None:
+    """Refuse a split in which a part has no row of a class."""
+    for label in range(int(labels.max()) + 1):
+        if len(set(placed[labels == label].tolist())) < parts:
+            raise DataError(
+                f"the {int((labels == label).sum()):,} samples of a class are in too few groups "
+                "for training, validation and test to have one each; give another split seed, or "
+                "more groups"
+            )
 
 
 def sample_rows(targets: Tensor, number: int, seed: int, at_least: int = 3) -> Tensor:

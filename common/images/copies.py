@@ -1,0 +1,75 @@
+"""Images that are copies of one another, or nearly: they belong on one side of a split.
+
+Images in memory are compared by small grey pictures of them, which scaling and saving again as JPEG
+hardly change. Files that are only decoded when they are asked for are compared byte by byte.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from common.images.decode import ImageFiles
+from common.images.folders import ImageSet
+
+_SIDE = 16  # pixels of the small pictures
+_ALIKE = 0.995  # their correlation, from which on they count as one picture
+_FLAT = 4.0  # grey levels of deviation, below which a picture has nothing to compare
+_MOST = 20_000  # images of which each is compared with each
+_CHUNK = 2000
+
+
+def number_copies(images: ImageSet) -> list[int]:
+    """Return for each image the number of the first that it is a copy of, or nearly; (N,).
+
+    An image without a copy has its own number.
+    """
+    pixels = images.images
+    if isinstance(pixels, ImageFiles):
+        return _numbers_of_equal(_digest_files(pixels))
+    equal = _numbers_of_equal([image.numpy().tobytes() for image in pixels])
+    if len(pixels) > _MOST:
+        return equal
+    for first, second in _alike(_thumbnails(pixels)):
+        equal[second] = min(equal[second], equal[first])
+    return equal
+
+
+def _numbers_of_equal(keys: Sequence[Hashable]) -> list[int]:
+    first: dict[Hashable, int] = {}
+    return [first.setdefault(key, number) for number, key in enumerate(keys)]
+
+
+def _digest_files(images: ImageFiles) -> list[Hashable]:
+    """Return what tells files apart; only those that share their size are read."""
+    sizes = [path.stat().st_size for path in images.paths]
+    shared = {size for size, number in Counter(sizes).items() if number > 1}
+    return [
+        (size, hashlib.sha256(path.read_bytes()).digest() if size in shared else None)
+        for size, path in zip(sizes, images.paths, strict=True)
+    ]
+
+
+def _thumbnails(pixels: Tensor) -> Tensor:
+    """Return small grey pictures, (N, _SIDE * _SIDE), of mean 0 and length 1; flat ones are 0."""
+    rows = []
+    for piece in torch.split(pixels, _CHUNK):
+        grey = piece.float().mean(1, keepdim=True)
+        small = functional.interpolate(grey, (_SIDE, _SIDE), mode="area").flatten(1)
+        small = small - small.mean(1, keepdim=True)
+        flat = small.std(1, keepdim=True) < _FLAT
+        rows.append(functional.normalize(small).masked_fill(flat, 0.0))
+    return torch.cat(rows)
+
+
+def _alike(thumbnails: Tensor) -> Iterator[tuple[int, int]]:
+    """Yield pairs of row numbers whose pictures are alike, the smaller number first."""
+    for start in range(0, len(thumbnails), _CHUNK):
+        piece = thumbnails[start : start + _CHUNK]
+        first, second = (piece @ thumbnails.T > _ALIKE).nonzero(as_tuple=True)
+        for one, other in zip((first + start).tolist(), second.tolist(), strict=True):
+            if one < other:
+                yield one, other
