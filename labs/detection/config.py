@@ -33,8 +33,8 @@ class DetectionConfig(TrainingConfig):
     )
     image_size: int | None = data_option(
         None,
-        "height and width in pixels that the network sees, a multiple of 32; 128 for scenes, else "
-        "640, when not given",
+        "height and width in pixels that the network sees, a multiple of 32; when not given, "
+        "128 for scenes, else by the sizes of photos and boxes, or 640",
         at_least=32,
     )
     limit: int | None = data_option(
@@ -63,6 +63,13 @@ class DetectionConfig(TrainingConfig):
         "or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo)",
     )
     anchors: int = model_option(5, "anchor boxes of tiny-yolo and lite0-yolo", at_least=1)
+
+    layer_decay: float = training_option(
+        1.0,
+        "each layer's learning rate, as a share of that of the next layer towards the head",
+        above=0,
+        at_most=1,
+    )
 
     epochs: int = shared("epochs", 6)
     batch_size: int = training_option(32, "images in one update", at_least=1)
@@ -145,13 +152,14 @@ _TORCHVISION = {"batch_size": 8, "learning_rate": 5e-4, "ema": 0.998}
 # 137 photos of raccoons at 256 pixels: benchmarks/own_boxes.py
 _LITE0 = {
     "weights": LITE0,
-    "batch_size": 8,
+    "batch_size": 16,
     "learning_rate": 1e-3,
+    "layer_decay": 0.9,
     "augment": ("affine", "hflip", "hsv"),
 }
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "lite0-yolo": {"model": "lite0-yolo", "epochs": 20, **_LITE0},
+    "lite0-yolo": {"model": "lite0-yolo", **_LITE0},
     "yolo11n": {"model": "yolo11n", "epochs": 20, **_ULTRALYTICS},
     "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
     "faster-rcnn": {"model": "faster-rcnn", "epochs": 6, **_TORCHVISION},

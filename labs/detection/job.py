@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from common import training
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches
 from common.training.sequences import Padded, Ragged
 from common.training.summary import summarize
@@ -33,6 +33,14 @@ class Detector(Job[DetectionConfig, Card]):
     config_type = DetectionConfig
     card_type = Card
     conclusion = "labs.detection.results:DetectionResults"
+    optimizer_options = ("layer_decay",)
+
+    @classmethod
+    def suited(cls, config: DetectionConfig) -> Suited[DetectionConfig]:
+        """Return the config with what suits a user's photos."""
+        from labs.detection.data import suited
+
+        return suited.suited(config)
 
     @classmethod
     def load(cls, config: DetectionConfig, card: Card | None = None) -> tuple[Splits, Card]:
