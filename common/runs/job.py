@@ -226,10 +226,8 @@ class Job(ABC, Generic[C, K]):
             InputError: the device, the data, the model or the name cannot be had.
         """
         job, splits = cls.check(config)
-        data = Path(getattr(config, "data", "")).stem
-        stem = (
-            f"{config.stem}-{data}" if cls.verb == "train" else f"{cls.verb}-{config.stem}-{data}"
-        )
+        name = f"{job.config.stem}-{Path(getattr(config, 'data', '')).stem}"
+        stem = name if cls.verb == "train" else f"{cls.verb}-{name}"
         job.create(Path(config.run_dir), config.name, stem, command)
         return job, splits
 

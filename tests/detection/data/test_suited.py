@@ -106,11 +106,14 @@ def test_what_is_not_installed_is_not_chosen(tmp_path, monkeypatch):
 
 
 def test_a_job_begins_with_what_was_chosen(tmp_path):
-    options = {"data": str(photos(tmp_path)), "total_updates": "4", "workers": "0"}
+    options = {"data": str(photos(tmp_path)), "total_updates": "4", "augment": "none"}
     job, splits = Detector.check(build(DetectionConfig, ("options", options)))
     assert job.config.model == "lite0-yolo"
     assert (len(splits["train"]), job.config.batch_size) == (9, 8)
     assert (job.config.epochs, job.config.total_updates) == (4, None)
     assert job.reasons
+    config = build(DetectionConfig, ("options", {**options, "run_dir": str(tmp_path / "runs")}))
+    started, _ = Detector.start(config, [])
+    assert started.run.path.name == f"lite0-yolo-{tmp_path.stem}-1"
     rates = [group["lr"] for group in job.optimizer().param_groups]
     assert rates[0] == job.config.learning_rate > rates[-1] > 0
