@@ -62,10 +62,7 @@ def read_table(
             quote that is never closed, or has no row that can be used.
     """
     path = Path(path)
-    if path.suffix.lower() not in _READERS:
-        raise DataError(
-            f"{path}: expected a table that ends in {', '.join(_READERS)}; export it as one of them"
-        )
+    _check_suffix(path)
     wanted: list[str | int] = [_clean(n) if isinstance(n, str) else n for n in columns]
     text = read_text(path)
     rows: list[list[str]] = []
@@ -84,6 +81,29 @@ def read_table(
         left_out = f"; {len(skipped):,} were left out{listed}" if skipped else ", it is empty"
         raise DataError(f"{path} has no row that can be used{left_out}")
     return Table(tuple(map(list, zip(*rows, strict=True))), lines, tuple(skipped))
+
+
+def read_cells(path: Path | str) -> list[list[str]]:
+    """Return all cells of a table, for a look at what its columns hold; see `read_table`.
+
+    The first row comes first: it may be names of columns or data already. Of JSON lines it is the
+    keys of the first object. Rows with another number of cells are left out.
+
+    Raises:
+        DataError: the file cannot be read, or has another suffix or encoding.
+    """
+    path = Path(path)
+    _check_suffix(path)
+    text = read_text(path)
+    if path.suffix.lower() in _JSON_LINES:
+        objects = [each for line in text.split("\n") if isinstance(each := _object(line), dict)]
+        names = list(objects[0]) if objects else []
+        rows = [[str(values.get(name) or "") for name in names] for values in objects]
+        return [names, *rows]
+    rows = []
+    with contextlib.suppress(csv.Error):  # it is said where the table is read
+        rows += filter(any, _csv_rows(text, quotes=path.suffix.lower() == ".csv"))
+    return [[_clean(cell) for cell in row] for row in rows if len(row) == len(rows[0])]
 
 
 def read_text(path: Path) -> str:
@@ -154,17 +174,29 @@ def _not_text(path: Path, why: str) -> DataError:
     )
 
 
-def _separated(
-    path: Path, text: str, columns: Sequence[str | int], *, quotes: bool
-) -> Iterator[_Row]:
-    """Yield the rows of a CSV (with quotes) or a TSV (without)."""
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() not in _READERS:
+        raise DataError(
+            f"{path}: expected a table that ends in {', '.join(_READERS)}; export it as one of them"
+        )
+
+
+def _csv_rows(text: str, *, quotes: bool) -> Any:
+    """Return a reader of the rows of a CSV (with quotes) or a TSV (without)."""
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(
+    return csv.reader(
         io.StringIO(text, newline=""),
         delimiter="," if quotes else "\t",
         quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         strict=True,
     )
+
+
+def _separated(
+    path: Path, text: str, columns: Sequence[str | int], *, quotes: bool
+) -> Iterator[_Row]:
+    """Yield the rows of a CSV (with quotes) or a TSV (without)."""
+    reader = _csv_rows(text, quotes=quotes)
     line, header = 1, None
     try:
         if isinstance(columns[0], str):
@@ -268,8 +300,9 @@ def _clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
+_JSON_LINES = (".jsonl", ".ndjson")
 _READERS: dict[str, Callable[[Path, str, Sequence[str | int]], Iterator[_Row]]] = {
     ".csv": partial(_separated, quotes=True),
     **dict.fromkeys((".tsv", ".tab", ".txt"), partial(_separated, quotes=False)),
-    **dict.fromkeys((".jsonl", ".ndjson"), _json_lines),
+    **dict.fromkeys(_JSON_LINES, _json_lines),
 }

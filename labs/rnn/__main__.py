@@ -17,7 +17,7 @@ FILE = click.option(
     help="Texts from a table's column, or from the lines of any other text file.",
 )
 COLUMN = click.option(
-    "--text-column", default="text", show_default=True, help="The column of a table."
+    "--text-column", help="The column of a table; that of the run's own texts when not given."
 )
 BEAM = click.option(
     "--beam",
@@ -129,7 +129,7 @@ def predict(
     run: Path,
     inputs: tuple[str, ...],
     file: Path | None,
-    text_column: str,
+    text_column: str | None,
     beam: int | None,
     form: str,
     output: Path | None,
@@ -153,7 +153,8 @@ def predict(
     else:
         from labs.rnn.inputs import read_texts
 
-        texts = read_texts(inputs, file, text_column)
+        own = getattr(job.config, "text_column" if kind.verb == "sentiment" else "source_column")
+        texts = read_texts(inputs, file, text_column or own)
         records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
     commands.show_records(f"{job.config.title} of {run}", records, form, output)
 

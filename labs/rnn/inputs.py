@@ -8,6 +8,7 @@ import click
 
 from common.io.tables import decode, read_table, read_text
 from common.options.terminal import note
+from labs.rnn.columns import as_columns
 
 _STDIN = Path("standard input")
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
@@ -28,7 +29,7 @@ def read_texts(arguments: Sequence[str], file: Path | None, column: str) -> list
     if arguments and list(arguments) != ["-"]:
         return list(arguments)
     if file is not None and file.suffix.lower() in _TABLES:
-        table = read_table(file, [column])
+        table = read_table(file, as_columns([column]))
         for place, reason in table.skipped:
             note(f"skipped {place}: {reason}")
         return table.columns[0]

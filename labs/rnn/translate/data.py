@@ -29,6 +29,7 @@ from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
 from common.suggest import suggest
 from common.training.sequences import Ragged
+from labs.rnn.columns import as_columns
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.translate.models import EOS
@@ -200,12 +201,10 @@ def _read(config: TranslateConfig) -> tuple[list[Pair], Skipped]:
     if not path.exists():
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; "
-            f"sets: {', '.join(DATA)}{suggest(config.data, DATA)}"
+            f"sets: {', '.join(DATA)}{suggest(path.name, DATA)}"
         )
     names = (config.source_column, config.target_column)
-    by_number = all(name.isdecimal() for name in names)
-    columns: Any = [int(name) for name in names] if by_number else names
-    table = read_table(path, columns)
+    table = read_table(path, as_columns(names))
     return list(zip(*table.columns, strict=True)), table.skipped
 
 
