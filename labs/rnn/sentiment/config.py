@@ -32,8 +32,25 @@ class SentimentConfig(TrainingConfig):
     data_dir: str | None = data_option(
         None, "folder with a download's files, where they are there already"
     )
-    text_column: str = data_option("text", "column of a table that holds the texts")
-    label_column: str = data_option("label", "column of a table that holds the labels")
+    validation: str | None = data_option(
+        None, "a table of its own for validation; a tenth of the texts when not given"
+    )
+    test: str | None = data_option(
+        None, "a table of its own for the test, as published; a fifth of the texts when not given"
+    )
+    text_column: str = data_option(
+        "text",
+        "column of a table that holds the texts: its name, or its number from 1 on where the first "
+        "row has data already; guessed when not given",
+    )
+    label_column: str = data_option(
+        "label", "column of a table that holds the labels, likewise; guessed when not given"
+    )
+    group_column: str | None = data_option(
+        None,
+        "column of a table that says what a text belongs to, such as a person or a movie: what "
+        "belongs together stays in one split",
+    )
     classes: int = data_option(
         2, "of the tweets: 2 (negative, positive) or 3 (neutral too)", at_least=2, at_most=3
     )
@@ -80,13 +97,15 @@ class SentimentConfig(TrainingConfig):
         at_least=1,
     )
     n_grams: bool = model_option(
-        True, "beside them, a linear model on hashed n-grams of words and characters"
+        True,
+        "beside them, a linear model on hashed n-grams of words and characters, fitted as a whole; "
+        "validation chooses how much it counts",
     )
     word_dropout: float = model_option(
         0.2, "share of words that are taken as unknown", at_least=0, below=1
     )
     gram_dropout: float = model_option(
-        0.3, "share of n-grams that are left out", at_least=0, below=1
+        0.3, "of --encoding n-gram-bag: share of n-grams that are left out", at_least=0, below=1
     )
     orthogonal: bool = model_option(
         True, "start from orthogonal recurrent matrices, and forget gates that are open"
@@ -116,7 +135,13 @@ class SentimentConfig(TrainingConfig):
         """Whether the model sees n-grams."""
         return self.n_grams or self.encoding == "n-gram-bag"
 
-    paths: ClassVar = {"data": (*EMBEDDED, *DOWNLOADS), "data_dir": (), "vectors": ("glove",)}
+    paths: ClassVar = {
+        "data": (*EMBEDDED, *DOWNLOADS),
+        "data_dir": (),
+        "validation": (),
+        "test": (),
+        "vectors": ("glove",),
+    }
 
     @property
     def title(self) -> str:

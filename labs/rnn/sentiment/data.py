@@ -22,7 +22,8 @@ from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import Table, decode, read_table
 from common.suggest import suggest
 from common.training.sequences import Ragged
-from common.training.splits import sample_rows, split_rows
+from common.training.splits import number_groups, sample_rows, split_groups, split_rows
+from labs.rnn.columns import as_columns
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.words import Words, cut, encode_splits, unknown_rate
@@ -62,6 +63,7 @@ class Texts:
 
     texts: list[str]  # in NFC
     targets: Tensor  # int64 class numbers, of shape (N,)
+    groups: list[Any] | None = None  # what each belongs to, such as a person; None is nothing
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -69,14 +71,17 @@ class Texts:
 
     def select(self, rows: Tensor) -> "Texts":
         """Return the given rows (int64), in that order."""
-        return Texts([self.texts[row] for row in rows.tolist()], self.targets[rows])
+        texts = [self.texts[row] for row in rows.tolist()]
+        groups = self.groups and [self.groups[row] for row in rows.tolist()]
+        return Texts(texts, self.targets[rows], groups)
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """What a loader found."""
 
-    parts: dict[str, Texts]  # `{"all": ...}`, to be split; or `train` and `test`
+    parts: dict[str, Texts]
+    """`{"all": ...}`, to be split; or `train` and those of `validation` and `test` there are."""
     classes: tuple[str, ...]  # the names of the classes
     source: str  # one line that says what this is
     removed: dict[str, int] = field(default_factory=dict)  # texts left out on purpose, by reason
@@ -84,11 +89,17 @@ class Corpus:
 
 
 @dataclass(frozen=True, eq=False)
-class Split(Texts):
+class Split:
     """Texts with their classes and the numbers of their tokens."""
 
+    texts: list[str]  # in NFC
+    targets: Tensor  # int64 class numbers, of shape (N,)
     encoded: Ragged  # N sequences of at most `max_length` tokens
     grams: Ragged  # N sequences of n-grams; all empty where the model does not see them
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.texts)
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,24 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         DataError: there is no such set or table, or it cannot be used.
     """
     found = _find(config)
+    if config.data not in NAMES or config.validation or config.test:
+        found = _apart(_with_files(found, config))
     parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
     whole = parts.get("all") or parts["train"]
-    rows = split_rows(whole.targets, config.split_seed, test=0.0 if "test" in parts else 0.2)
+    held = {
+        name: 0.0 if name in parts else share
+        for name, share in (("validation", 0.1), ("test", 0.2))
+    }
+    if whole.groups is None:
+        rows = split_rows(whole.targets, config.split_seed, **held)
+    else:
+        rows = split_groups(whole.targets, torch.tensor(whole.groups), config.split_seed, **held)
     train, validation, test = map(whole.select, rows)
-    splits = {"train": train, "validation": validation, "test": parts.get("test", test)}
+    splits = {
+        "train": train,
+        "validation": parts.get("validation", validation),
+        "test": parts.get("test", test),
+    }
     words, encoded = encode_splits(
         {name: split.texts for name, split in splits.items()},
         config.tokenizer,
@@ -183,10 +207,71 @@ def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
     if not path.is_file():
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; embedded: "
-            f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}"
-            + suggest(config.data, NAMES)
+            f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}" + suggest(path.name, NAMES)
         )
-    return read_corpus(path, config.text_column, config.label_column, to_learn)
+    return read_corpus(path, config.text_column, config.label_column, config.group_column, to_learn)
+
+
+def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
+    """Put the user's own validation and test files in the place of those parts.
+
+    Raises:
+        DataError: a file cannot be read, or has classes that the training texts lack.
+    """
+    parts, source, skipped = dict(found.parts), found.source, found.skipped
+    for name, file in (("validation", config.validation), ("test", config.test)):
+        if file is None:
+            continue
+        path = Path(file).expanduser()
+        columns = (config.text_column, config.label_column, config.group_column)
+        given = read_corpus(path, *columns, to_learn=False)
+        numbers = torch.tensor(class_numbers(given.classes, found.classes, f"--{name} {file}"))
+        part = given.parts["all"]
+        parts[name] = Texts(part.texts, numbers[part.targets], part.groups)
+        source += f"; {name}: {path.name}, {len(part):,} texts"
+        skipped += given.skipped
+    if "all" in parts and len(parts) > 1:
+        parts["train"] = parts.pop("all")
+    return Corpus(parts, found.classes, source, found.removed, skipped)
+
+
+def _apart(found: Corpus) -> Corpus:
+    """Number the groups of all parts, and take out of training what validation or test has.
+
+    Near-copies of a text (`same_text`) are of its group. The test part stays as it is; validation
+    loses what the test part has, and training what either has.
+
+    Raises:
+        DataError: nothing is left to train on.
+    """
+    texts = [text for part in found.parts.values() for text in part.texts]
+    named = [name for part in found.parts.values() for name in part.groups or [None] * len(part)]
+    plain = [same_text(text) or None for text in texts]
+    numbers = number_groups(plain, named).tolist()
+    known = Counter(filter(None, plain))
+    copies = known.total() - len(known)
+    source = found.source
+    if copies:
+        source += f"; {copies:,} are near-copies of another, and stay in its split"
+    left = iter(numbers)
+    parts = {
+        name: Texts(part.texts, part.targets, [next(left) for _ in part.texts])
+        for name, part in found.parts.items()
+    }
+    removed = dict(found.removed)
+    seen: set[int] = set()
+    for name in ("test", "validation", "train"):
+        if (part := parts.get(name)) is None:
+            continue
+        kept = torch.tensor([number not in seen for number in part.groups or ()])
+        if gone := len(part) - int(kept.sum()):
+            removed[f"of {name}, since validation or test has their like"] = gone
+            source += f"; {gone:,} left out of {name}, since validation or test has their like"
+            parts[name] = part.select(kept.nonzero().flatten())
+        if not len(parts[name]):
+            raise DataError(f"no text is left for {name}: validation or test has them all")
+        seen |= set(part.groups or ())
+    return Corpus(parts, found.classes, source, removed, found.skipped)
 
 
 def _limited(part: Texts, config: SentimentConfig, parts: Mapping[str, Texts]) -> Texts:
@@ -320,18 +405,32 @@ _DOWNLOADS: dict[str, Callable[[Path], Corpus]] = {"imdb": _imdb, "nsmc": _nsmc}
 
 
 def read_corpus(
-    path: Path, text_column: str = "text", label_column: str = "label", to_learn: bool = True
+    path: Path,
+    text_column: str = "text",
+    label_column: str = "label",
+    group_column: str | None = None,
+    to_learn: bool = True,
 ) -> Corpus:
     """Read a table (see `common.io.tables.read_table`) with a text and a label in each row.
 
+    Columns are named by the first row, or by their numbers from 1 on where that has data already.
     Labels are names, or whole numbers ("1" and "1.0" are the same class then). To learn from it,
     there must be two classes and enough texts of each; else any will do.
+
+    Args:
+        path: the table.
+        text_column: holds the texts.
+        label_column: holds the labels.
+        group_column: holds what each text belongs to, such as a person; None for nothing.
+        to_learn: whether it is to be learned from.
 
     Raises:
         DataError: the table cannot be read, its labels are fractions, there is only one class, or
             a class has too few texts to be split.
     """
-    table = read_table(path, [text_column, label_column])
+    names = [text_column, label_column, *([group_column] if group_column else [])]
+    columns = as_columns(names)
+    table = read_table(path, columns, gaps=columns[2:])
     labels = _labels(path, table)
     counts = Counter(labels)
     numeric = all(_number(label) is not None for label in counts)
@@ -353,12 +452,14 @@ def read_corpus(
             f"another --label-column{''.join(listed)}"
         )
     numbers = {label: number for number, label in enumerate(classes)}
-    texts = Texts(table.columns[0], torch.tensor([numbers[label] for label in labels]))
+    targets = torch.tensor([numbers[label] for label in labels])
+    groups = [name or None for name in table.columns[2]] if group_column else None
     left_out = f", {len(table.skipped):,} left out" if table.skipped else ""
+    of_groups = f" and {len(set(groups) - {None}):,} groups" if groups else ""
     return Corpus(
-        {"all": texts},
+        {"all": Texts(table.columns[0], targets, groups)},
         classes,
-        f"table {path.name}: {len(texts):,} texts in {len(classes)} classes{left_out}",
+        f"table {path.name}: {len(labels):,} texts in {len(classes)} classes{of_groups}{left_out}",
         skipped=table.skipped,
     )
 

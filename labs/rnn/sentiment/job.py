@@ -1,23 +1,25 @@
 """The job that tells what a text feels, or whichever classes its labels name."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from common import training
 from common.metrics.main_metric import BALANCED_ACCURACY, MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training import losses
 from common.training.batches import Batches
 from common.training.sequences import Ragged
-from labs.rnn.sentiment import data, models
+from labs.rnn.sentiment import data, models, ngrams
 from labs.rnn.sentiment.config import SentimentConfig
-from labs.rnn.sentiment.task import Answers, Parts
+from labs.rnn.sentiment.suit import suit_texts
+from labs.rnn.sentiment.task import Answers, Logits, Parts
 from labs.rnn.vectors import Vectors, load_vectors
 from labs.rnn.words import Words, cut
 
@@ -32,6 +34,11 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     config_type = SentimentConfig
     card_type = data.Card
     conclusion = "labs.rnn.sentiment.results:SentimentResults"
+
+    @classmethod
+    def suited(cls, config: SentimentConfig) -> Suited[SentimentConfig]:
+        """Choose columns, tokens, members and updates for a user's own table."""
+        return suit_texts(config)
 
     @classmethod
     def load(
@@ -66,16 +73,60 @@ class Sentiment(Job[SentimentConfig, data.Card]):
                 weight = member.embedding.weight.data
                 weight[found.known] = found.values[found.known].to(weight)
 
+    @contextlib.contextmanager
+    def prepare(self, splits: Splits, say: Say) -> Iterator[Prepared]:
+        """Fit the linear model on n-grams before the networks train, and weigh it afterwards."""
+        if self.mixes:
+            train, validation = (
+                ngrams.Labelled(splits[name].grams, splits[name].targets)
+                for name in ("train", "validation")
+            )
+            model: Any = self.model
+            model.bag.put(*ngrams.fit(train, validation, self._class_weights(splits), say))
+        with super().prepare(splits, say) as prepared:
+            yield prepared
+        if self.mixes:
+            self._choose_share(splits)
+
+    def _choose_share(self, splits: Splits) -> None:
+        """Choose on validation how much the n-grams count beside the networks, and keep it."""
+        validation, model = splits["validation"], cast(models.Classifier, self.model)
+        logits = self._infer(Logits(), (validation.encoded, validation.grams))["outputs"]
+
+        def answer(share: float) -> Tensor:
+            model.share = share
+            return model.answer(logits)
+
+        share = ngrams.choose_share(answer, validation.targets, self._class_weights(splits))
+        self.run.write("parts", {"n_grams": share})
+        self._take_share()
+
+    def _take_share(self) -> None:
+        """Let the n-grams count as much as was chosen, where it was."""
+        run = getattr(self, "run", None)  # a job that is only checked has none yet
+        if self.mixes and run and (run.path / "parts.json").is_file():
+            cast(models.Classifier, self.model).share = run.read("parts")["n_grams"]
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a linear model on n-grams stands beside networks."""
+        model: Any = self.model
+        return model.bag is not None and bool(len(model.members))
+
+    def _class_weights(self, splits: Splits) -> Tensor | None:
+        """Return how much a text of each class counts, (C,); without `train` all count the same."""
+        if self.config.class_weights != "balanced" or "train" not in splits:
+            return None
+        return losses.balanced_class_weights(splits["train"].targets, len(self.card.classes))
+
     def task(self, splits: Splits) -> training.Task:
         """Return cross-entropy on the classes, which may weigh the same in all.
 
         The weights come from `train`; without it, for outputs alone, there are none.
         """
-        weights = None
-        if self.config.class_weights == "balanced" and "train" in splits:
-            targets = splits["train"].targets
-            weights = losses.balanced_class_weights(targets, len(self.card.classes))
-            weights = self.compute.move(weights)
+        self._take_share()
+        weights = self._class_weights(splits)
+        weights = None if weights is None else self.compute.move(weights)
         loss = losses.build("cross-entropy", weights, self.config.label_smoothing)
         return Parts(loss, weights, f"validation/{self.main_metric.name}")
 
@@ -121,9 +172,12 @@ class Sentiment(Job[SentimentConfig, data.Card]):
 
     def answers(self, inputs: Sequence[str]) -> Outputs:
         """Return logits (N, C) of any texts."""
+        self._take_share()
         grams = data.grams_of(self.config, list(inputs))
-        batches = self._batches((self.encode(list(inputs)), grams))
-        return training.infer(self.model, Answers(), batches, self.compute)
+        return self._infer(Answers(), (self.encode(list(inputs)), grams))
+
+    def _infer(self, what: Answers, columns: Sequence[Any]) -> Outputs:
+        return training.infer(self.model, what, self._batches(columns), self.compute)
 
     def labelled(self, path: Path, say: Say) -> data.Split:
         """Return a user's table of texts as a split, in the run's classes and vocabulary."""

@@ -6,7 +6,7 @@ each with an answer of its own: logits are (B, parts, classes), and `Classifier.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.ngrams import ROWS
 from labs.rnn.words import PAD, UNKNOWN
 
-_BAG_SHARE = 2 / 3  # of the answer, beside networks; chosen on folds of the development texts
+BAG_SHARE = 2 / 3  # of the answer, beside networks, until a better one is found
 _BAG_SCALE = 3.0  # Adam's steps have one size for all weights; those of n-grams then count thrice
 
 
@@ -86,10 +86,12 @@ class Member(nn.Module):
 class NGramBag(nn.Module):
     """A linear model on a text's n-grams: each adds its own logits; their order is lost.
 
-    It begins with zeros. The sum is divided by the root of the number of n-grams, so that texts of
-    all lengths have logits of about one size. A share `dropout` of the n-grams is left out while
-    training.
+    It begins with zeros. An n-gram counts 1, or what `put` gives, and the sum is divided by the
+    root of the sum of the squares of these, so that texts of all lengths have logits of about one
+    size. A share `dropout` of the n-grams is left out while training.
     """
+
+    counts: Tensor
 
     def __init__(self, classes: int, dropout: float = 0.0):
         super().__init__()
@@ -97,6 +99,12 @@ class NGramBag(nn.Module):
         self.bag = nn.EmbeddingBag(ROWS, classes, mode="sum", padding_idx=PAD)
         nn.init.zeros_(self.bag.weight)
         self.bias = nn.Parameter(torch.zeros(classes))
+        self.register_buffer("counts", torch.ones(ROWS))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is fitted as a whole, not trained by gradients."""
+        return not self.bias.requires_grad
 
     def forward(self, grams: Padded) -> Tensor:
         """Return logits (B, classes)."""
@@ -104,9 +112,27 @@ class NGramBag(nn.Module):
         if self.training and self.dropout:
             gone = torch.rand(values.shape, device=values.device) < self.dropout
             values = values.masked_fill(gone, PAD)
-        count = (values != PAD).sum(1, keepdim=True).clamp(min=1)
-        logits: Tensor = self.bag(values) * (_BAG_SCALE / count.sqrt()) + self.bias
+        squares = self.counts[values].square().masked_fill(values == PAD, 0)
+        norm = squares.sum(1, keepdim=True).clamp(min=1).sqrt()
+        logits: Tensor = self.bag(values) * (_BAG_SCALE / norm) + self.bias
         return logits
+
+    @torch.no_grad()
+    def put(self, weights: Tensor, bias: Tensor, counts: Tensor) -> None:
+        """Take the weights of a linear model on TF-IDF.
+
+        Args:
+            weights: (ROWS, classes), of n-grams that count 1.
+            bias: (classes,).
+            counts: (ROWS,) how much each n-gram counts, at least 1.
+        """
+        self.counts.copy_(counts)
+        self.bag.weight.copy_(weights * counts[:, None] / _BAG_SCALE)
+        self.bias.copy_(bias)
+
+    def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:
+        state.setdefault(f"{prefix}counts", torch.ones(ROWS))  # of runs before there were weights
+        super()._load_from_state_dict(state, prefix, *args)
 
 
 class Classifier(nn.Module):
@@ -116,23 +142,26 @@ class Classifier(nn.Module):
     places, so their mean errs less (Hansen and Salamon 1990, "Neural network ensembles"). The
     n-grams are the wide part of Cheng et al. 2016, "Wide & deep learning for recommender systems";
     here each part learns by its own loss, not by that of the sum.
+
+    Attributes:
+        share: the weight of the n-grams in the answer, from 0 to 1; it is chosen after training.
     """
 
     def __init__(self, members: Sequence[Member], bag: NGramBag | None):
         super().__init__()
-        self.members, self.bag = nn.ModuleList(members), bag
+        self.members, self.bag, self.share = nn.ModuleList(members), bag, BAG_SHARE
 
     def forward(self, text: Text) -> Tensor:
-        """Return the logits of each part, (B, parts, classes)."""
+        """Return the logits of each part, (B, parts, classes); in training, of those that learn."""
         parts = [member(text.tokens) for member in self.members]
-        if self.bag is not None:
+        if self.bag is not None and not (self.training and self.bag.fitted):
             parts.append(self.bag(text.grams))
         return torch.stack(parts, 1)
 
     def answer(self, logits: Tensor) -> Tensor:
         """Return log-probabilities, up to a constant, (B, classes), from the logits of all parts.
 
-        That of networks is the mean of theirs; n-grams count twice as much as all networks.
+        That of networks is the mean of theirs; n-grams have their share beside it.
         """
         each = logits.float().log_softmax(-1)
         networks, bag = each[:, : len(self.members)], each[:, -1]
@@ -140,7 +169,7 @@ class Classifier(nn.Module):
             return networks.mean(1)
         if not len(self.members):
             return bag
-        return (1 - _BAG_SHARE) * networks.mean(1) + _BAG_SHARE * bag
+        return (1 - self.share) * networks.mean(1) + self.share * bag
 
 
 class OneHot(nn.Module):
@@ -161,6 +190,8 @@ def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
     bag = NGramBag(classes, config.gram_dropout) if config.reads_grams else None
     if config.encoding == "n-gram-bag":
         return Classifier([], bag)
+    if bag is not None:
+        bag.requires_grad_(False)  # it is fitted as a whole
     one_hot = config.encoding == "one-hot"
     size = words if one_hot else config.embedding_size
     members = [

@@ -1,12 +1,19 @@
-"""The n-grams of a text: its words, pairs of words, and the character n-grams of its words."""
+"""The n-grams of a text: its words, pairs of words, and the character n-grams of its words.
+
+The linear model on them is fitted as a whole, and then counts so much beside the networks.
+"""
 
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from common.files import replace_surrogates
+from common.metrics.metrics import Array
 from common.training.sequences import Ragged
 
 _WORD_ROWS, _CHARACTER_ROWS = 2**18, 2**19
@@ -17,6 +24,12 @@ ROWS = 1 + _WORD_ROWS + _CHARACTER_ROWS
 TOKENS = r"\w+|[^\w\s]"
 
 _LONGEST = 20_000  # characters of a text that are read: one row sets the width of its whole batch
+
+
+_STRENGTHS = (1, 3, 10, 30, 100)  # scikit-learn's C, the inverse of the penalty
+_TOLERANCE = 1e-3
+_TEMPERATURES = torch.logspace(-0.6, 0.6, 25)
+_SHARES = (1 / 3, 1 / 2, 2 / 3, 4 / 5, 9 / 10, 1.0)
 
 
 def normalize(text: str) -> str:
@@ -51,3 +64,108 @@ def ngrams(texts: Sequence[str]) -> Ragged:
     found = sparse.hstack([words.transform(texts), characters.transform(texts)], format="csr")
     values = torch.from_numpy(found.indices.astype("int32")) + 1
     return Ragged(values, torch.from_numpy(found.indptr.astype("int64")))
+
+
+class Labelled(NamedTuple):
+    """N-grams of texts, with their classes (N,)."""
+
+    grams: Ragged
+    targets: Tensor
+
+
+class Linear(NamedTuple):
+    """A linear model on TF-IDF of n-grams."""
+
+    weights: Tensor  # (ROWS, classes)
+    bias: Tensor  # (classes,)
+    counts: Tensor  # (ROWS,) how much each n-gram counts: its inverse document frequency
+
+
+def fit(
+    train: Labelled, validation: Labelled, class_weights: Tensor | None, say: Callable[[str], None]
+) -> Linear:
+    """Fit a logistic regression, of each class against the others, on all training texts.
+
+    The strength of its penalty, and the temperature of its logits (Guo et al. 2017, "On
+    calibration of modern neural networks"), are those of the lowest loss on validation.
+
+    Args:
+        train: what it learns from.
+        validation: what it is chosen by.
+        class_weights: (C,) how much a text of each class counts; None where all count the same.
+        say: called with a line that says what is done, as it may take a while.
+    """
+    say(f"fitting the linear model on the n-grams of {len(train.targets):,} texts")
+    inputs = _occurrences(train.grams)
+    found = np.asarray(inputs.sum(0)).ravel()
+    counts = np.log((1 + len(train.targets)) / (1 + found)) + 1
+    classes = int(max(train.targets.max(), validation.targets.max())) + 1
+    classes = classes if class_weights is None else len(class_weights)
+    inputs, known = (_weighed(each, counts) for each in (inputs, _occurrences(validation.grams)))
+    best: tuple[float, Linear] | None = None
+    for weights, bias in _candidates(inputs, train.targets.numpy(), classes, class_weights):
+        logits = torch.from_numpy(known @ weights + bias).float()
+        losses = [
+            F.cross_entropy(logits / temperature, validation.targets, class_weights)
+            for temperature in _TEMPERATURES
+        ]
+        loss, place = torch.stack(losses).min(0)
+        if best is None or loss < best[0]:
+            scale = float(_TEMPERATURES[place])
+            tensors = (torch.from_numpy(each) for each in (weights / scale, bias / scale, counts))
+            best = float(loss), Linear._make(each.float() for each in tensors)
+    assert best is not None
+    return best[1]
+
+
+def choose_share(
+    answer: Callable[[float], Tensor], targets: Tensor, class_weights: Tensor | None
+) -> float:
+    """Return the share of the n-grams in the answer whose loss is the lowest.
+
+    Args:
+        answer: gives log-probabilities, up to a constant, (N, C), for a share.
+        targets: (N,) classes.
+        class_weights: (C,) how much a text of each class counts; None where all count the same.
+    """
+    return min(
+        _SHARES, key=lambda share: float(F.cross_entropy(answer(share), targets, class_weights))
+    )
+
+
+def _candidates(
+    inputs: Any, targets: Array, classes: int, class_weights: Tensor | None
+) -> Iterator[tuple[Array, Array]]:
+    """Yield weights (ROWS, C) and biases (C,) of logits, for each strength of the penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    weigh = np.ones(classes) if class_weights is None else class_weights.cpu().numpy()
+    each = weigh[targets]
+    for strength in _STRENGTHS:
+        rows = []
+        for one in range(classes) if classes > 2 else (1,):
+            model = LogisticRegression(
+                C=strength, solver="liblinear", dual=True, tol=_TOLERANCE, random_state=0
+            )
+            model.fit(inputs, targets == one, sample_weight=each)
+            rows.append((model.coef_[0], model.intercept_[0]))
+        weights, bias = (np.stack(part, -1) for part in zip(*rows, strict=True))
+        if classes == 2:  # one model tells both, by half its logit each
+            weights, bias = (np.concatenate([-each, each], -1) / 2 for each in (weights, bias))
+        yield weights, bias
+
+
+def _occurrences(grams: Ragged) -> Any:
+    """Return which n-grams occur in which texts, sparse (N, ROWS)."""
+    from scipy import sparse
+
+    ones = np.ones(len(grams.values), np.float64)
+    place = (grams.values.numpy(), grams.starts.numpy())
+    return sparse.csr_matrix((ones, *place), shape=(len(grams), ROWS))
+
+
+def _weighed(occurrences: Any, counts: Sequence[float] | Array) -> Any:
+    """Return TF-IDF of unit length for each text."""
+    from sklearn.preprocessing import normalize
+
+    return normalize(occurrences.multiply(counts).tocsr())

@@ -18,6 +18,14 @@ class Answers:
         return {"outputs": cast(Classifier, model).answer(logits)}
 
 
+class Logits(Answers):
+    """Collects what each part of a model answers."""
+
+    def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Collect the logits of each part, (B, parts, C)."""
+        return {"outputs": model(Text(*batch[:2]))}
+
+
 class Parts(Classification):
     """One class per text; the model gives logits of several parts, (B, parts, classes)."""
 

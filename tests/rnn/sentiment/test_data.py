@@ -291,3 +291,56 @@ def test_a_missing_column_and_a_missing_table(tmp_path):
         load(config(data=str(path)))
     with pytest.raises(DataError, match="embedded: tweets; downloads: imdb, nsmc; did you mean"):
         load(config(data="tweet"))
+
+
+# Splits of the user's own
+
+
+def sides(splits, of):
+    """Return the splits that each group has texts in."""
+    found = {}
+    for name, split in splits.items():
+        for text in split.texts:
+            found.setdefault(of(text), set()).add(name)
+    return found
+
+
+def test_copies_and_groups_stay_on_one_side(tmp_path):
+    rows = [
+        (f"{word} {'GREAT' if row % 2 else 'great'} {row // 2}", row // 2 % 2, f"p{row % 30}")
+        for row in range(240)
+        for word in [f"film{row // 2}"]
+    ]
+    path = tmp_path / "a.csv"
+    lines = [f"{text},{label},{person}\n" for text, label, person in rows]
+    path.write_text("text,label,person\n" + "".join(lines), encoding="utf-8")
+    person = {text: who for text, _, who in rows}
+
+    splits, card = load(config(data=str(path)))
+    assert "120 are near-copies of another" in card.source
+    assert all(len(where) == 1 for where in sides(splits, same_text).values())
+    assert card.copies == 0
+
+    splits, card = load(config(data=str(path), group_column="person"))
+    assert all(len(where) == 1 for where in sides(splits, person.__getitem__).values())
+    assert "30 groups" in card.source
+    assert set(card.counts) == {"train", "validation", "test"}
+
+
+def test_a_test_file_of_the_user_is_the_test_and_training_loses_its_copies(tmp_path):
+    train = table(tmp_path / "train.csv", [f"text {n},{'ab'[n % 2]}" for n in range(60)])
+    mine = ["TEXT 3,b", "something else,a"]
+    test = table(tmp_path / "test.csv", mine)
+    splits, card = load(config(data=str(train), test=str(test)))
+    assert splits["test"].texts == ["TEXT 3", "something else"]
+    assert splits["test"].targets.tolist() == [1, 0]
+    assert "text 3" not in splits["train"].texts + splits["validation"].texts
+    assert "test: test.csv, 2 texts" in card.source
+    assert "1 left out of train" in card.source
+    assert card.counts["train"] + card.counts["validation"] == 59
+
+    both = {"test": str(test), "validation": str(test)}
+    with pytest.raises(DataError, match="no text is left for validation"):
+        load(config(data=str(train), **both))
+    with pytest.raises(DataError, match="does not know the class c"):
+        load(config(data=str(train), test=str(table(tmp_path / "odd.csv", ["x,c"]))))

@@ -27,7 +27,18 @@ FILLER = (
 )
 
 SMALL = (
-    *("--epochs", "12", "--batch-size", "8", "--embedding-size", "16", "--hidden-size", "8"),
+    *(
+        "--tokenizer",
+        "basic_english",
+        "--epochs",
+        "12",
+        "--batch-size",
+        "8",
+        "--embedding-size",
+        "16",
+        "--hidden-size",
+        "8",
+    ),
     *(
         "--members",
         "1",
@@ -468,3 +479,24 @@ def test_frozen_vectors_are_compared_with_words_that_are_learned(
     metrics = json.loads((tmp_path / "rnn" / "vectors" / "metrics.json").read_text())
     parameters = {title: found["parameters"] for title, found in metrics["compared"].items()}
     assert parameters["words"] == parameters["pretrained"] > parameters["pretrained-frozen"]
+
+
+def test_a_table_with_columns_of_its_own_is_read_without_a_word(lab, reviews, tmp_path):
+    """Trains on columns that only their contents tell; the run then asks for the same ones."""
+    rows = list(csv.reader(reviews.read_text(encoding="utf-8").splitlines()))[1:]
+    table = tmp_path / "r.tsv"
+    lines = [f"{number}\t{text}\t{label}" for number, (text, label) in enumerate(rows)]
+    table.write_text("\n".join(["no\twhat\twhich", *lines]), encoding="utf-8")
+    short = ("--embedding-size", "4", "--hidden-size", "4", "--members", "1", "--epochs", "1")
+    words = ("sentiment", "--data", table, *short, "--run-dir", tmp_path, "--name", "r")
+    result = lab(*words)
+    assert result.code == 0, result.err
+    assert "chosen: column 'what' of r.tsv holds the texts" in result.err
+    assert "chosen: column 'which' of r.tsv holds the labels" in result.err
+    assert "chosen: subwords: " in result.err  # half of the letters are Korean
+    run = tmp_path / "rnn" / "r"
+    table.write_text("what\n정말 좋아요\n\n", encoding="utf-8")
+    asked = records(lab("predict", run, "--file", table, "--format", "json"))
+    assert [row["text"] for row in asked] == ["정말 좋아요"]
+    missing = lab("predict", run, "--file", table, "--text-column", "wat")
+    assert "did you mean what?" in missing.err

@@ -67,6 +67,9 @@ def test_every_parameter_gets_a_gradient_and_padding_none(options, texts):
     model = model_of(**options)
     model(together(texts, 20)).sum().backward()
     gradients = {name: p.grad for name, p in model.named_parameters()}
+    if model.members:  # n-grams beside networks are fitted as a whole
+        assert gradients.pop("bag.bag.weight", None) is None
+        assert gradients.pop("bag.bias", None) is None
     silent = {name for name, grad in gradients.items() if grad is None or not grad.any()}
     assert not {name for name in silent if "bias" not in name}
     for name, gradient in gradients.items():
@@ -90,6 +93,17 @@ def test_a_bag_adds_up_what_its_n_grams_say():
     torch.testing.assert_close(logits, expected)
 
 
+def test_n_grams_that_count_more_have_their_share_of_the_length():
+    bag = NGramBag(2)
+    counts = torch.ones(len(bag.counts))
+    counts[5], counts[6] = 3.0, 4.0
+    weights = torch.zeros(len(counts), 2)
+    weights[5], weights[6] = torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])
+    bag.put(weights, torch.tensor([0.5, 0.0]), counts)
+    expected = torch.tensor([[0.6 - 0.8 + 0.5, 1.2 + 0.8]])  # 3 and 4 have the length 5
+    torch.testing.assert_close(bag(padded([torch.tensor([5, 6])], 4)), expected)
+
+
 def test_members_differ_and_their_mean_is_the_answer(texts):
     model = model_of(members=3, n_grams=False)
     with torch.no_grad():
@@ -99,13 +113,15 @@ def test_members_differ_and_their_mean_is_the_answer(texts):
     torch.testing.assert_close(model.answer(logits).softmax(-1), chances)
 
 
-def test_n_grams_count_twice_as_much_as_all_networks(texts):
+def test_n_grams_count_twice_as_much_as_all_networks_until_a_share_is_chosen(texts):
     model = model_of(members=2)
     nn.init.normal_(model.bag.bag.weight)
     with torch.no_grad():
         logits = model(together(texts, 12))
     one, other, bag = logits.log_softmax(-1).unbind(1)
     torch.testing.assert_close(model.answer(logits), ((one + other) / 2 + 2 * bag) / 3)
+    model.share = 1.0
+    assert torch.equal(model.answer(logits), bag)
     alone = model_of(encoding="n-gram-bag")
     assert torch.equal(alone.answer(logits[:, 2:]), bag)
 
