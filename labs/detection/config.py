@@ -105,7 +105,8 @@ class DetectionConfig(TrainingConfig):
             yield "--test: goes with --data; the scenes have test scenes of their own"
         if self.image_size is not None and self.image_size % 32:
             yield f"--image-size {self.image_size}: expected a multiple of 32"
-        if self.weights == LITE0 and self.model != "lite0-yolo":
+        chosen = self.data != "scenes" and "model" not in self.given  # by the data
+        if self.weights == LITE0 and self.model != "lite0-yolo" and not chosen:
             yield f"--weights {LITE0}: they are for --model lite0-yolo, not for {self.model}"
         yield from self._problems_of_task()
         for name in (spec.partition(":")[0] for spec in self.augment):

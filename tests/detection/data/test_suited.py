@@ -1,5 +1,6 @@
 """What is chosen for a user's photos, and that nothing is chosen over what they gave."""
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -56,6 +57,10 @@ def test_what_was_given_stays(tmp_path):
     assert (config.model, config.image_size, config.augment) == ("tiny-yolo", None, ())
     recipe = (f"{RECIPE}yolo11n", RECIPES["yolo11n"])
     config = build(DetectionConfig, recipe, ("options", {"data": str(tmp_path)}))
+    found, [reason] = suited(config)
+    assert found == dataclasses.replace(config, image_size=256)
+    assert reason.startswith("256 pixels: the photos have 640")
+    config = build(DetectionConfig, recipe, ("options", {"data": str(tmp_path), "weights": "x.pt"}))
     assert suited(config) == (config, [])
 
 
@@ -77,6 +82,7 @@ def test_small_grey_images_keep_tiny_yolo_at_their_own_size(tmp_path):
     config, reasons = chosen(photos(tmp_path, (90, 60), mode="L"))
     assert (config.model, config.image_size, config.augment) == ("tiny-yolo", 96, ())
     assert "grey" in reasons[0]
+    assert chosen(tmp_path, weights="efficientnet-lite0").config.model == "lite0-yolo"
     (tmp_path / "large").mkdir()
     assert chosen(photos(tmp_path / "large", mode="L")).config.model == "lite0-yolo"
 
