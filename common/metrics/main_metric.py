@@ -35,6 +35,12 @@ class MainMetric:
         """Write a value of the metric; with `+` for a sign, also that of positive ones."""
         return "-" if value != value else f"{value:{sign}.{self.decimals}f}"
 
+    def interval_text(self, interval: Sequence[float], sign: str = "") -> str:
+        """Write an interval of the metric, or of a lead."""
+        if not metrics.is_known(interval):
+            return "unknown"
+        return " to ".join(self.text(end, sign) for end in interval)
+
     def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
         """Return the metric of some predictions, and under `NAME_interval` its interval."""
         return self._measured(self.statistics(predictions, targets))
@@ -125,27 +131,21 @@ class MainMetric:
             model: its name.
         """
         test = found["test"]
-        low, high = test[f"{self.name}_interval"]
+        interval = self.interval_text(test[f"{self.name}_interval"])
         figure = (
             f"{model} has a test {self.label} of {self.text(test[self.name])} "
-            f"(95 % interval {self.text(low)} to {self.text(high)})."
+            f"(95 % interval {interval})."
         )
         if not found["baselines"]:  # a member of a comparison is compared with the others
             return figure
         best_name, best = min(found["baselines"].items(), key=lambda entry: entry[1]["lead"])
-        low_lead, high_lead = best["lead_interval"]
-        if low_lead > 0:
-            judgment = f"{model} beats it"
-        elif high_lead < 0:
-            judgment = f"{model} does not beat it: it is worse"
-        else:
-            judgment = f"{model} does not beat it: the interval holds 0"
+        lead, interval = self.text(best["lead"], "+"), best["lead_interval"]
         of_both = self._mcnemar(best, best_name, model) if "mcnemar_p" in best else ""
         return (
             f"{figure} "
             f"The best baseline, {best_name}, has {self.text(best[self.name])}; "
-            f"the lead over it is {self.text(best['lead'], '+')} "
-            f"({self.text(low_lead, '+')} to {self.text(high_lead, '+')}), so {judgment}.{of_both}"
+            f"the lead over it is {lead} ({self.interval_text(interval, '+')}), so "
+            f"{_judgment(interval, model)}.{of_both}"
         )
 
     def _mcnemar(self, best: Mapping[str, Any], name: str, model: str) -> str:
@@ -159,12 +159,24 @@ class MainMetric:
             f"{name} alone: McNemar's test gives p = {best['mcnemar_p']:.2g}, which {points}."
         )
         low, high = best["lead_interval"]
-        agrees = low > 0 if mine > theirs else high < 0
-        if shown and not agrees and self.name != "accuracy":
+        agrees = not shown or (low > 0 if mine > theirs else high < 0)
+        if not agrees and self.name != "accuracy":
             said += (
                 f" The two disagree: {self.label} weighs each class alike, accuracy each sample."
             )
         return said
+
+
+def _judgment(interval: Sequence[float], model: str) -> str:
+    """Say what the interval of a model's lead shows."""
+    if not metrics.is_known(interval):
+        return f"whether {model} beats it is not known: the test split is too small to tell"
+    low, high = interval
+    if low > 0:
+        return f"{model} beats it"
+    if high < 0:
+        return f"{model} does not beat it: it is worse"
+    return f"{model} does not beat it: the interval holds 0"
 
 
 def _correct(predictions: Array, targets: Array) -> Array:

@@ -222,6 +222,11 @@ def ranking(hits: Array, k: int = 10) -> Array:
 # --- intervals and tests ------------------------------------------------------------------------
 
 
+def is_known(interval: Sequence[float | None]) -> bool:
+    """Say whether an interval has ends: NaN is none, nor is what JSON makes of it."""
+    return all(end is not None and end == end for end in interval)
+
+
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """Return Wilson's score interval (1927) of a proportion; NaN for both when trials is 0."""
     from scipy.stats import binomtest
@@ -267,7 +272,8 @@ def bootstrap(
 
     Rows are drawn with replacement, the same rows from each array. `metric` runs once per
     resample: where the metric is a mean, pass the rows' values and `mean`, which is fast. The
-    interval is NaN when the metric is NaN on a resample. Rows that follow each other in time and
+    interval is NaN when the metric is NaN on a resample, and of a single row or block, which can
+    only be drawn again as it is. Rows that follow each other in time and
     depend on their neighbors are drawn in blocks (the moving block bootstrap, Künsch 1989, "The
     jackknife and the bootstrap for general stationary observations").
 
@@ -277,15 +283,17 @@ def bootstrap(
         seed: the same seed gives the same interval.
         resamples: how many times rows are drawn.
         confidence: the share of the resamples inside the interval.
-        block: rows in a block; at most all of them are taken.
+        block: rows in a block.
     """
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
         given = [len(array) for array in arrays]
         raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
     (rows,) = lengths
+    if rows <= block:
+        return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    draws = _draws(generator, rows, min(block, rows), resamples)
+    draws = _draws(generator, rows, block, resamples)
     values = np.concatenate([_of_draws(metric, arrays, drawn) for drawn in draws])
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])

@@ -80,7 +80,16 @@ def figure_text(value: Any) -> str:
 def lead_text(difference: float, interval: Sequence[float]) -> str:
     """Write a difference with its interval, such as `+0.0167 (+0.0080 to +0.0270)`."""
     low, high = interval
+    if not (low == low and high == high):
+        return f"{difference:+.4f} (interval unknown)"
     return f"{difference:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def interval_text(interval: Sequence[Any]) -> str:
+    """Write an interval for a table, such as `0.8123 to 0.8456`."""
+    if any(end is None or end != end for end in interval):
+        return "unknown"
+    return " to ".join(map(figure_text, interval))
 
 
 class Display:

@@ -195,7 +195,7 @@ def evaluate(job: "Job[Any, Any]", split: str, data: Path | None) -> None:
     rows = [
         [
             figure,
-            f"{terminal.figure_text(value[0])} to {terminal.figure_text(value[1])}"
+            terminal.interval_text(value)
             if isinstance(value, list)
             else terminal.figure_text(value),
         ]

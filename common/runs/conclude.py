@@ -146,7 +146,8 @@ class Conclusion(ABC, Generic[J]):
 
     def table(self, figures: Mapping[str, Any]) -> list[list[str]]:
         """Return a row for the network and each baseline: name, validation, test, interval."""
-        name, text = self.job.main_metric.name, self.job.main_metric.text
+        metric = self.job.main_metric
+        name, text = metric.name, metric.text
         network = f"{self.job.config.title} (epoch {figures['best_epoch']})"
         entries = [
             (network, figures["validation"][name], figures["test"]),
@@ -156,7 +157,7 @@ class Conclusion(ABC, Generic[J]):
             ),
         ]
         return [
-            [title, text(validation), text(values[name]), " to ".join(map(text, interval))]
+            [title, text(validation), text(values[name]), metric.interval_text(interval)]
             for title, validation, values in entries
             for interval in [values[f"{name}_interval"]]
         ]

@@ -61,7 +61,8 @@ def _by_heart(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]
 
 def _nothing_learned(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]:
     for name, values in figures["baselines"].items():
-        if name in CONSTANT and not values["lead_interval"][0] > 0:
+        low, _ = values["lead_interval"]
+        if name in CONSTANT and not (low is not None and low > 0):
             yield (
                 f'It is not shown to know more than "{name}", which always says the same: look at '
                 "the learning curves, and try another --learning-rate, or train longer."

@@ -50,11 +50,10 @@ def result(
     columns = [main_metric.label, "validation", "test", "95 % interval", "network's lead"]
     rows = [[*row, ""] for row in table]
     for row, values in zip(rows[1:], figures["baselines"].values(), strict=True):
-        low, high = values["lead_interval"]
         lead = main_metric.text(values["lead"], "+")
-        row[-1] = f"{lead} ({main_metric.text(low, '+')} to {main_metric.text(high, '+')})"
+        row[-1] = f"{lead} ({main_metric.interval_text(values['lead_interval'], '+')})"
     entries = [
-        Bar(name, values[main_metric.name], tuple(values[f"{main_metric.name}_interval"]))
+        _bar(name, values[main_metric.name], values[f"{main_metric.name}_interval"])
         for name, values in [(job.config.title, test), *figures["baselines"].items()]
         if name not in CONSTANT  # so far off that it would squeeze the axis
     ]
@@ -89,6 +88,11 @@ def _describe_looks(job: "Job[Any, Any]") -> str:
         f"the run was made longer, so that the test split was looked at {len(before) + 1} times "
         f"({looks}, and now): whoever goes on because of it finds a figure that is too good."
     )
+
+
+def _bar(name: str, value: float, interval: Sequence[float]) -> Bar:
+    low, high = interval
+    return Bar(name, value, (low, high) if metrics.is_known(interval) else None)
 
 
 def learning(

@@ -58,6 +58,19 @@ def test_the_lead_in_an_error_is_positive_where_the_network_errs_less():
     assert found["mean"]["lead"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("nothing", [float("nan"), None])
+def test_of_a_single_sample_nobody_knows_who_is_better(nothing):
+    """NaN, which metrics.json holds as null."""
+    right, one = both([1.0]), both([1.5])
+    found = MAE.compare(right, {"other": one}, right)
+    test = MAE.measure(right["test"], right["test"])
+    assert np.isnan([*test["mae_interval"], *found["other"]["lead_interval"]]).all()
+    test["mae_interval"] = found["other"]["lead_interval"] = [nothing, nothing]
+    text = MAE.verdict({"test": test, "baselines": found}, "net")
+    assert "(95 % interval unknown)" in text
+    assert "+0.5000 (unknown), so whether net beats it is not known" in text
+
+
 def test_balanced_accuracy_is_scikit_learns():
     generator = np.random.default_rng(0)
     targets = generator.choice([0, 1, 3], 200, p=[0.8, 0.15, 0.05])

@@ -261,7 +261,7 @@ def test_bootstrap_of_a_mean_is_near_the_normal_interval():
     assert low < narrow[0] < narrow[1] < high
 
 
-@pytest.mark.parametrize(("rows", "block"), [(1, 1), (20, 1), (21, 4), (3, 3), (1003, 7)])
+@pytest.mark.parametrize(("rows", "block"), [(2, 1), (20, 1), (21, 4), (1003, 7)])
 def test_bootstrap_draws_blocks_one_after_the_other(rows, block, monkeypatch):
     """Also where one call draws for several resamples."""
     monkeypatch.setattr(metrics, "_DRAWN", 5000)
@@ -285,8 +285,16 @@ def test_bootstrap_draws_the_same_rows_of_every_array():
     assert distance == (0, 0)
 
 
-def test_bootstrap_of_one_row_and_of_wrong_lengths():
-    assert metrics.bootstrap(np.mean, np.array([3.0])) == (3, 3)
+@pytest.mark.parametrize(("rows", "block"), [(1, 1), (3, 3), (3, 5)])
+def test_bootstrap_of_a_single_block_knows_no_interval(rows, block):
+    interval = metrics.bootstrap(np.mean, np.arange(float(rows)), block=block)
+    assert np.isnan(interval).all()
+    assert not metrics.is_known(interval)
+    assert not metrics.is_known([None, None])
+    assert metrics.is_known((0.0, 1.0))
+
+
+def test_bootstrap_of_wrong_lengths():
     for arrays in ((), (np.ones(0),), (np.ones(2), np.ones(3))):
         with pytest.raises(ValueError, match="arrays of one length"):
             metrics.bootstrap(np.mean, *arrays)
