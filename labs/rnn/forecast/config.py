@@ -40,10 +40,10 @@ class ForecastConfig(TrainingConfig):
         "what a step is: calendar (a date without a row is a gap) or rows (whatever lies between)",
         choices=("calendar", "rows"),
     )
-    fill: int = data_option(
-        5,
+    fill: int | None = data_option(
+        None,
         "most missing values in a row for which the value before stands in; longer gaps are "
-        "refused",
+        "refused; 5, or one in a hundred dates, when not given",
         at_least=0,
     )
     limit: int | None = data_option(

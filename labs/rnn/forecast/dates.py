@@ -1,6 +1,7 @@
 """Dates as people write them, how far they lie apart, and which come next."""
 
 import itertools
+import re
 import unicodedata
 from calendar import monthrange
 from collections.abc import Callable, Sequence
@@ -19,6 +20,10 @@ _DAYS = (
     "%Y. %m. %d.",
     "%Y년 %m월 %d일",
     "%d.%m.%Y",
+    "%b-%d-%Y",
+    "%d-%b-%Y",
+    "%m-%d-%Y",
+    "%d-%m-%Y",
     "%d %b %Y",
     "%b %d, %Y",
     "%m/%d/%Y",
@@ -27,6 +32,9 @@ _DAYS = (
 _TIMES = ("", " %H:%M", " %H:%M:%S")
 _MONTHS = ("%Y-%m", "%Y/%m", "%Y.%m", "%Y년 %m월", "%b %Y", "%Y")
 _FORMATS = (*(day + time for day, time in itertools.product(_DAYS, _TIMES)), *_MONTHS)
+
+_QUARTER = re.compile(r"(?P<year>\d{4})(?: ?-? ?Q|년 ?)(?P<quarter>[1-4])(?:분기)?", re.IGNORECASE)
+_QUARTER_FIRST = re.compile(r"Q(?P<quarter>[1-4])[ -]?(?P<year>\d{4})", re.IGNORECASE)
 
 _DAY = 24 * 3600  # seconds
 _WEEK = 7  # days
@@ -105,6 +113,7 @@ def read(texts: Sequence[str]) -> Array:
     texts = [unicodedata.normalize("NFC", text).strip() for text in texts]
     readers: list[Callable[[str], datetime]] = [datetime.fromisoformat]
     readers += [partial(_strptime, form) for form in _FORMATS]
+    readers.append(_quarter)
     furthest, found = Unreadable(0, f"expected a date, given {texts[0]!r}"), []
     for reader in readers:
         try:
@@ -120,6 +129,14 @@ def read(texts: Sequence[str]) -> Array:
 
 def _strptime(form: str, text: str) -> datetime:
     return datetime.strptime(text, form)
+
+
+def _quarter(text: str) -> datetime:
+    """Read `2024Q1`, `2024-Q1`, `Q1 2024` or `2024년 1분기` as the first day of the quarter."""
+    found = _QUARTER.fullmatch(text) or _QUARTER_FIRST.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return datetime(int(found["year"]), 3 * int(found["quarter"]) - 2, 1)
 
 
 def _all(texts: Sequence[str], reader: Callable[[str], datetime]) -> Array:

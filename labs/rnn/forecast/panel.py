@@ -22,6 +22,7 @@ from labs.rnn.forecast.dates import Spacing
 Note = tuple[str, str]
 
 _MISSING = ("", "-", "--", "na", "n/a", "nan", "null", "none", "결측")
+_FILL = 5  # missing values in a row that are filled in any table
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _DATE_NAMES = ("date", "날짜", "일자", "ds", "datetime", "time", "timestamp")
 
@@ -254,10 +255,11 @@ def _clean(
     if len(dates) < 2:
         raise DataError(f"{path}: expected at least two dates, given {len(dates)}")
     spacing = calendar.infer(dates)
+    fill = max(_FILL, len(dates) // 100) if config.fill is None else config.fill
     if config.steps == "calendar":
-        dates, values, places = _on_calendar(dates, values, places, spacing, config.fill, notes)
+        dates, values, places = _on_calendar(dates, values, places, spacing, fill, notes)
     columns = [
-        _filled(name, column, dates, places, config.fill, notes)
+        _filled(name, column, dates, places, fill, notes)
         for name, column in zip(names, values.T, strict=True)
     ]
     there = np.isfinite(columns)

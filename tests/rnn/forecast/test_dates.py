@@ -27,6 +27,9 @@ def axis(*texts):
         ["30/1/2024", "1/2/2024"],
         ["30.01.2024", "01.02.2024"],
         ["Jan 30, 2024", "Feb 1, 2024"],
+        ["Jan-30-2024", "Feb-1-2024"],
+        ["30-Jan-2024", "01-Feb-2024"],
+        ["30-01-2024", "01-02-2024"],
         ["2024-01-30 00:00", "2024-02-01 00:00"],
         ["2024-01-30T09:00:00+09:00", "2024-02-01T00:00:00Z"],
     ],
@@ -39,6 +42,21 @@ def test_months_and_years():
     assert (dates.read(["2024-01", "2024-02"]) == axis("2024-01-01", "2024-02-01")).all()
     assert (dates.read(["2023년 12월"]) == axis("2023-12-01")).all()
     assert (dates.read(["1999", "2000"]) == axis("1999-01-01", "2000-01-01")).all()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2023Q4", "2024Q1"],
+        ["2023-Q4", "2024-Q1"],
+        ["Q4 2023", "Q1 2024"],
+        ["2023년 4분기", "2024년 1분기"],
+    ],
+)
+def test_quarters(texts):
+    found = dates.read(texts)
+    assert (found == axis("2023-10-01", "2024-01-01")).all()
+    assert dates.infer(found) == Spacing("month", 3, 1)
 
 
 @pytest.mark.parametrize(

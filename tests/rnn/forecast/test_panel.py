@@ -165,3 +165,17 @@ def test_the_seasonal_series_repeats_by_its_seed():
     assert (seasonal(1).values == seasonal(1).values).all()
     assert (seasonal(1).values != seasonal(2).values).any()
     assert (seasonal(1).values > 0).all()
+
+
+def test_longer_gaps_are_filled_in_longer_tables(make, table):
+    """One in a hundred dates, where --fill is not given."""
+    cells = [str(row % 7) for row in range(800)]
+    cells[100:108] = [""] * 8
+    dates = np.datetime64("2020-01-01") + np.arange(800)
+    rows = [f"{date},{cell}" for date, cell in zip(dates, cells, strict=True)]
+    path = table("\n".join(["date,x", *rows]))
+    assert "8 missing values" in read(path, make()).notes[0][1]
+    with pytest.raises(DataError, match="8 values missing"):
+        read(path, make(fill="5"))
+    with pytest.raises(DataError, match="8 values missing"):
+        read(table("\n".join(["date,x", *rows[:300]])), make())
