@@ -350,6 +350,8 @@ class Job(ABC, Generic[C, K]):
     def load_best(self) -> None:
         """Put the weights of the best epoch into the model, on the device.
 
+        A job that chooses more after training than the epoch puts that in, too.
+
         Raises:
             RunError: there are none yet, or they are damaged.
         """

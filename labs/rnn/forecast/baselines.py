@@ -6,12 +6,17 @@ works on logarithms, drift and the autoregression do too.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.metrics.metrics import Array
 from labs.rnn.forecast.data import Windows, lags
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
+
+LINE = "linear autoregression"
 PENALTIES = tuple(10.0**power for power in range(-4, 5))
 
 
@@ -24,7 +29,7 @@ def forecasts(splits: Mapping[str, Windows], period: int) -> dict[str, dict[str,
             name: seasonal_naive(part, period) for name, part in parts.items()
         },
         "drift": {name: drift(part) for name, part in parts.items()},
-        "linear autoregression": autoregression(splits),
+        LINE: autoregression(splits),
     }
 
 
@@ -55,21 +60,28 @@ def autoregression(splits: Mapping[str, Windows]) -> dict[str, Array]:
     It sees the windows as the network does, and the penalty is the one with the least MASE on
     validation.
     """
+    line = fit_line(splits)
+    return {name: _on(line, splits[name]) for name in ("validation", "test")}
+
+
+def fit_line(splits: Mapping[str, Windows]) -> "Ridge":
+    """Fit the ridge regression of `autoregression`, in scaled units."""
     from sklearn.linear_model import Ridge
 
     train, validation = splits["train"], splits["validation"]
 
-    def predict(model: Ridge, part: Windows) -> Array:
-        scaled = model.predict(part.inputs.astype(float))
-        return part.unscale(scaled.reshape(part.truth.shape))
-
-    def error(model: Ridge) -> float:
-        error = np.abs(predict(model, validation) - validation.truth) / validation.naive[:, None]
+    def error(line: Ridge) -> float:
+        error = np.abs(_on(line, validation) - validation.truth) / validation.naive[:, None]
         return float(error.mean())
 
     inputs, targets = train.inputs.astype(float), train.targets.astype(float)
-    best = min((Ridge(p, solver="svd").fit(inputs, targets) for p in PENALTIES), key=error)
-    return {name: predict(best, splits[name]) for name in ("validation", "test")}
+    return min((Ridge(p, solver="svd").fit(inputs, targets) for p in PENALTIES), key=error)
+
+
+def _on(line: "Ridge", part: Windows) -> Array:
+    """Return a line's forecasts of a split, (N, H) in units of the series."""
+    scaled = line.predict(part.inputs.astype(float))
+    return part.unscale(scaled.reshape(part.truth.shape))
 
 
 def _at(part: Windows, ahead: Array) -> Array:

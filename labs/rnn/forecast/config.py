@@ -60,6 +60,11 @@ class ForecastConfig(TrainingConfig):
     )
 
     strategy: str = model_option("direct", "how several steps are foretold", choices=STRATEGIES)
+    linear: bool = model_option(
+        False,
+        "begin from the linear autoregression, and let the network learn what it leaves; how much "
+        "of the network is handed out is chosen on validation",
+    )
     cell: str = model_option("gru", "the recurrent cell", choices=("rnn", "lstm", "gru"))
     hidden_size: int = model_option(32, "units of a layer", at_least=1)
     layers: int = model_option(1, "layers on top of each other", at_least=1)
@@ -100,13 +105,19 @@ class ForecastConfig(TrainingConfig):
 
     @property
     def title(self) -> str:
-        """The cell and the strategy."""
-        return f"{self.cell}-{self.strategy}"
+        """The cell and the strategy, after what they begin from."""
+        network = f"{self.cell}-{self.strategy}"
+        return f"linear+{network}" if self.linear else network
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
         if self.quantiles:
             yield from self._problems_of_quantiles()
+        if self.linear and self.strategy == "recursive":
+            yield (
+                "--linear: --strategy recursive foretells each step from the true one before, the "
+                "linear autoregression from the window; choose direct or encoder-decoder"
+            )
         if self.dropout and self.layers == 1:
             yield "--dropout: acts between layers; needs --layers 2 or more"
 

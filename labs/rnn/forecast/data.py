@@ -23,6 +23,7 @@ from labs.rnn.forecast.panel import Panel, find
 
 _VALIDATION, _TEST = 0.1, 0.2  # shares of the dates
 _LONGEST_PERIOD = 400
+_HIGH = 1_000  # naive errors; float32 tells 16,000 places between neighbors of them
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,21 @@ def unscale(scaled: Array, offsets: Array, factors: Array, log: bool) -> Array:
     return np.asarray(np.exp(values) if log else values)
 
 
+def levels(centers: Array, naive: Array, log: bool) -> Array:
+    """Return what to take off the values of each series before they become float32, (K,).
+
+    float32 has 24 bits: at 200,000,000 it knows steps of 16 alone. So of series that are far from 0
+    for how much they change, the center is taken off in float64; of others, nothing.
+
+    Args:
+        centers: of the series, see `Scaling`, (K,).
+        naive: the mean absolute change from one training value to the next, (K,).
+        log: whether the centers are logarithms.
+    """
+    middles = np.exp(centers) if log else centers
+    return np.asarray(np.where(np.abs(middles) > _HIGH * naive, middles, 0.0))
+
+
 def by_origin(values: Array, origins: Array, series: Array, count: int) -> Array:
     """Arrange values (N, ...) of origins (N,) and series (N,) as (origins, count, ...)."""
     rows, places = np.unique(origins, return_inverse=True)
@@ -112,6 +128,7 @@ class Windows:
     offsets: Array  # (N,), see `Scaling`
     factors: Array  # (N,), see `Scaling`
     naive: Array  # (N,) the mean absolute change from one training value of the series to the next
+    levels: Array  # (N,), see `levels`
     log: bool  # whether the scale is logarithmic
 
     def __len__(self) -> int:
@@ -127,8 +144,12 @@ class Windows:
         return by_origin(values, self.origins, self.series, len(self.panel.names))
 
 
-def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
+def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Windows], Card]:
     """Load a config's series as windows for `train`, `validation` and `test`, with their card.
+
+    Args:
+        config: names the series.
+        card: of a run that is there, to split them as it did.
 
     Raises:
         DataError: there is no such file, it cannot be read, or it is too short.
@@ -137,7 +158,9 @@ def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
     if config.limit is not None and config.limit < len(panel.dates):
         panel = replace(panel, source=f"{panel.source}, the last {config.limit:,} dates of it")
         panel = panel.last(config.limit)
-    bounds = _bounds(len(panel.dates), config.horizon)
+    written = calendar.to_iso(panel.dates)
+    known = None if card is None else _places_of(card, written)
+    bounds = known or split_places(len(written), config.horizon)
     panel = _usable(panel, bounds[1], config)
     period = _period(panel, bounds[1], config)
     scaling = Scaling.fit(panel, bounds[1], config)
@@ -150,7 +173,6 @@ def load(config: ForecastConfig) -> tuple[dict[str, Windows], Card]:
                 f"{panel.source}: no {name} window of {config.window} values has its "
                 f"{config.horizon} targets there; give longer series, or a smaller --horizon"
             )
-    written = calendar.to_iso(panel.dates)
     ends = [panel.span(series)[1] for series in range(len(panel.names))]
     return splits, Card(
         source=panel.source,
@@ -213,11 +235,22 @@ def _known(panel: Panel, names: Sequence[str], data: str, say: Callable[[str], N
     return replace(panel, names=tuple(names), values=values)
 
 
-def _bounds(dates: int, horizon: int) -> tuple[int, int, int, int]:
-    """Return the places at which training begins, validation begins, test begins, and all ends."""
-    test = max(horizon, round(_TEST * dates))
-    validation = max(horizon, round(_VALIDATION * dates))
+def split_places(dates: int, horizon: int) -> tuple[int, int, int, int]:
+    """Return the places at which training begins, validation begins, test begins, and all ends.
+
+    Validation and test have two horizons or more: else all of their windows would share targets.
+    """
+    test = max(2 * horizon, round(_TEST * dates))
+    validation = max(2 * horizon, round(_VALIDATION * dates))
     return 0, max(0, dates - test - validation), max(0, dates - test), dates
+
+
+def _places_of(card: Card, written: Sequence[str]) -> tuple[int, int, int, int] | None:
+    """Return where a run has split these dates; None where they are others."""
+    begins = [card.spans[name][0] for name in ("validation", "test")]
+    if not set(begins) <= set(written):
+        return None
+    return 0, written.index(begins[0]), written.index(begins[1]), len(written)
 
 
 def _usable(panel: Panel, end: int, config: ForecastConfig) -> Panel:
@@ -326,6 +359,7 @@ def _windows(
         offsets=offsets,
         factors=factors,
         naive=naive[series],
+        levels=levels(scaling.centers, naive, scaling.log)[series],
         log=scaling.log,
     )
 

@@ -1,20 +1,29 @@
 """The job `forecast`: the next values of series, from a window of those before."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from common import training
 from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.metrics.metrics import Array, paired_difference
+from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training.batches import Batches
 from labs.rnn.forecast import metrics, task
+from labs.rnn.forecast.baselines import LINE, fit_line
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, load
-from labs.rnn.forecast.models import Forecaster
+from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, levels, load
+from labs.rnn.forecast.models import AfterLine, Forecaster
+from labs.rnn.forecast.panel import find, is_path
+from labs.rnn.forecast.suited import suit
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the network, the smallest first
+_CHOICE = "share"
 
 
 class Forecast(Job[ForecastConfig, Card]):
@@ -33,10 +42,17 @@ class Forecast(Job[ForecastConfig, Card]):
 
     @classmethod
     def load(cls, config: ForecastConfig, card: Card | None = None) -> tuple[Splits, Card]:
-        """Load the config's series as windows."""
-        return load(config)
+        """Load the config's series as windows; of a run that is there, split as they were."""
+        return load(config, card)
 
-    def build_model(self) -> Forecaster:
+    @classmethod
+    def suited(cls, config: ForecastConfig) -> Suited[ForecastConfig]:
+        """Choose season, window, horizon, scale, model and budget for a user's own series."""
+        if not is_path(config.data):
+            return Suited(config)
+        return Suited(*suit(config, find(config)))
+
+    def build_model(self) -> Forecaster | AfterLine:
         """Return the config's forecaster."""
         return task.build_model(self.config)
 
@@ -53,6 +69,77 @@ class Forecast(Job[ForecastConfig, Card]):
         weights = sum(p.numel() for p in self.model.parameters() if p.ndim > 1)
         return weights * (self.config.micro_batch or self.config.batch_size)
 
+    def warm_start(self, splits: Splits, say: Say) -> None:
+        """Give the model its linear autoregression, where it begins from one."""
+        if isinstance(self.model, AfterLine):
+            self.model.draw(fit_line(splits))
+
+    @contextlib.contextmanager
+    def prepare(self, splits: Splits, say: Say) -> Iterator[Prepared]:
+        """Yield what the model trains with; then choose how much of the network is handed out."""
+        with super().prepare(splits, say) as prepared:
+            yield prepared
+        if isinstance(self.model, AfterLine):
+            self._choose_share(self.model, splits["validation"])
+            say(f"handed out, as chosen on validation: {self.handed_out}")
+
+    def load_best(self) -> None:
+        """Put the weights of the best epoch into the model, and the share that was chosen."""
+        super().load_best()
+        if isinstance(self.model, AfterLine) and (self.run.path / f"{_CHOICE}.json").is_file():
+            self.model.share.fill_(self.run.read(_CHOICE)["share"])
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What `train` found of each share of the network, and took."""
+        found: dict[str, Any] = self.run.read(_CHOICE)
+        return found
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the linear autoregression alone makes the forecasts."""
+        return isinstance(self.model, AfterLine) and float(self.model.share) == 0
+
+    @property
+    def handed_out(self) -> str:
+        """What makes the forecasts: the network, the linear autoregression, or both."""
+        if not isinstance(self.model, AfterLine):
+            return self.config.title
+        share = float(self.model.share)
+        if share == 0:
+            return LINE
+        part = "" if share == 1 else f"{share:g} of "
+        return f"{LINE} + {part}{self.config.cell}-{self.config.strategy}"
+
+    def _choose_share(self, model: AfterLine, validation: Windows) -> None:
+        """Take the share with the least MASE on validation; 0 where that may be chance.
+
+        It may be where the 95 % interval of the lead over the line alone holds 0, or is not known.
+        """
+        targets, errors = self.targets(validation), dict[float, Array]()
+        for share in SHARES:
+            model.share.fill_(share)
+            outputs = self.predict_splits({"validation": validation}, ["validation"])
+            errors[share] = self.main_metric.statistics(self.decide(outputs["validation"]), targets)
+        mase = {share: self.main_metric.compute(rows) for share, rows in errors.items()}
+        best = min(mase, key=mase.__getitem__)
+        lead = paired_difference(
+            self.main_metric.compute,
+            errors[0],
+            errors[best],
+            block=metrics.block_length(len(targets), self.config.horizon),
+        )
+        share = best if lead.low > 0 else 0.0
+        model.share.fill_(share)
+        choice = {
+            "share": share,
+            "best": best,
+            "lead": lead.difference,
+            "lead_interval": [lead.low, lead.high],
+            "validation_mase": {f"{each:g}": value for each, value in mase.items()},
+        }
+        self.run.write(_CHOICE, choice)
+
     @property
     def main_metric(self) -> MainMetric:
         """The mean absolute scaled error."""
@@ -65,13 +152,21 @@ class Forecast(Job[ForecastConfig, Card]):
         return metrics.block_length(origins, self.config.horizon)
 
     def arrange(self, outputs: Outputs) -> dict[str, Array]:
-        """Return what the task collected, (N, ...), as float64 (origins, K, ...)."""
+        """Return what the task collected, (N, ...), as float64 (origins, K, ...).
+
+        Forecasts and truth are then in units of the series.
+        """
         origins, series = outputs["place"].numpy().T
-        return {
+        found = {
             name: by_origin(values.numpy(), origins, series, len(self.card.names))
             for name, values in outputs.items()
             if name != "place"
         }
+        centers, naive = np.array(self.card.centers), np.array(self.card.naive)
+        level = levels(centers, naive, self.config.log)[:, None]
+        found["truth"] += level
+        found["forecasts"] += level[..., None]
+        return found
 
     def decide(self, outputs: Outputs) -> Array:
         """Return the scaled forecasts (origins, K, H)."""

@@ -26,10 +26,13 @@ def _means(rows: Array) -> Array:
 _mean = metrics.OfDraws(_means)
 
 
-def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
+def errors(
+    forecasts: Array, truth: Array, naive: Array, level: Array | float = 0.0
+) -> dict[str, Array]:
     """Return what each forecast adds to each figure, all of one shape, such as (N, H).
 
-    Forecasts and truth are in units of the series; `naive` broadcasts to their shape.
+    Forecasts and truth are in units of the series, relative to a level; `naive` and `level`
+    broadcast to their shape.
 
     - `mae`: the absolute error, in units of the series.
     - `mse`: its square.
@@ -40,7 +43,7 @@ def errors(forecasts: Array, truth: Array, naive: Array) -> dict[str, Array]:
       both are 0.
     """
     error = np.abs(forecasts - truth)
-    size = np.abs(forecasts) + np.abs(truth)
+    size = np.abs(forecasts + level) + np.abs(truth + level)
     smape = 200 * np.divide(error, size, out=np.zeros_like(error), where=size != 0)
     return {"mae": error, "mse": error**2, "mase": error / naive, "smape": smape}
 
@@ -81,8 +84,11 @@ def block_length(origins: int, horizon: int) -> int:
     Forecasts of H steps from neighboring origins share targets over H - 1 origins, so a block must
     be longer than that; and it grows with the third root of the sample (Künsch 1989, "The jackknife
     and the bootstrap for general stationary observations"). At most a third of the origins: fewer
-    blocks say nothing about the spread.
+    blocks say nothing about the spread. Where all windows share targets, they are a single block,
+    of which the bootstrap knows no interval.
     """
+    if origins <= horizon:
+        return origins
     return max(1, min(max(2 * horizon, round(math.cbrt(origins))), origins // 3))
 
 

@@ -9,13 +9,16 @@ quantiles of a normal distribution.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from labs.rnn.cells import State
 from labs.rnn.recurrent import Recurrent, truncated
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
 
 
 class Forecaster(nn.Module, ABC):
@@ -149,6 +152,45 @@ class EncoderDecoder(Forecaster):
         _, state = self.read(windows)
         states, state = self.decoder(windows[:, -1:, None], state=state)
         return self.roll(self.decoder, states[:, 0], state, windows[:, -1])
+
+
+class AfterLine(nn.Module):
+    """A linear autoregression, and a share of what a network adds to it.
+
+    forecast = line(window) + share * (network(window) - last value)
+
+    Of several outputs, the share is that of the median's change; the other quantiles keep their
+    distance from the median. The network's change begins at 0, and with it the forecast at the
+    line, which training leaves as it is.
+
+    Args:
+        network: foretells all steps at once.
+        window: values that it sees, W.
+    """
+
+    weight: Tensor  # (H, W)
+    bias: Tensor  # (H,)
+    share: Tensor  # (), from 0 to 1
+
+    def __init__(self, network: Forecaster, window: int):
+        super().__init__()
+        self.network = network
+        self.register_buffer("weight", torch.zeros(network.horizon, window))
+        self.register_buffer("bias", torch.zeros(network.horizon))
+        self.register_buffer("share", torch.ones(()), persistent=False)
+
+    def draw(self, line: "Ridge") -> None:
+        """Take over a regression of scaled targets on scaled windows."""
+        self.weight.copy_(torch.from_numpy(line.coef_.reshape(self.weight.shape)))
+        self.bias.copy_(torch.from_numpy(line.intercept_.reshape(self.bias.shape)))
+
+    def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return forecasts (B, H, outputs) of windows (B, W)."""
+        line = nn.functional.linear(windows, self.weight, self.bias)[..., None]
+        change = self.network(windows, targets) - windows[:, -1, None, None]
+        middle = change[..., self.network.middle, None]
+        forecasts: Tensor = line + self.share * middle + (change - middle)
+        return forecasts
 
 
 MODELS: dict[str, type[Forecaster]] = {

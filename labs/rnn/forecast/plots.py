@@ -92,7 +92,7 @@ def by_step(
             style = {"color": _OTHERS[place], "lw": 1.6, "linestyle": _DASHES[place]}
             style["marker"] = "." if len(ahead) == 1 else ""
         axes.plot(ahead, values, label=name, **style)
-    low, high = np.transpose(interval)
+    low, high = np.array(interval, float).T  # NaN where it is not known
     axes.fill_between(np.arange(1, len(low) + 1), low, high, color=BLUE, alpha=0.2, lw=0)
     axes.set(xlabel="steps ahead", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

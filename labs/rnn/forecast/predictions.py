@@ -38,7 +38,8 @@ def predict(
 
     Returns:
         A record of `date`, `series` and `forecast` for each of the H next values of each series,
-        with `low` and `high` (the outermost quantiles) where the run has quantiles.
+        with `low` and `high` (the outermost quantiles) where the run has quantiles, and `by`, what
+        made it, where the run chose that on validation.
 
     Raises:
         DataError: the table cannot be used, or no series is as long as the window.
@@ -53,8 +54,9 @@ def predict(
     inputs = torch.from_numpy(scale(windows, offsets, factors, config.log))
     scaled = job.answers(inputs)["forecasts"].numpy()
     values = unscale(scaled, offsets, factors, config.log)
+    by = {"by": job.handed_out} if config.linear else {}
     return [
-        _record(date, each.name, outputs, config.middle)
+        {**_record(date, each.name, outputs, config.middle), **by}
         for each, rows in zip(series, values, strict=True)
         for date, outputs in zip(
             calendar.to_iso(each.spacing.after(each.end, config.horizon)), rows, strict=True

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.metrics.metrics import Array
-from common.options.terminal import figure_text
+from common.metrics.metrics import Array, is_known
+from common.options.terminal import figure_text, interval_text
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
 from common.runs.job import Outputs
@@ -25,9 +25,12 @@ _NAMES = {"mase": "MASE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE, %"}
 def against_persistence(job: "Forecast", figures: Mapping[str, Any]) -> str:
     """Say plainly whether the network is nearer to the truth than "nothing changes"."""
     values = figures["baselines"]["persistence"]
-    low, high = values["lead_interval"]
-    lead = f"{values['lead']:+.4f} MASE ({low:+.4f} to {high:+.4f})"
-    if low > 0:
+    interval = values["lead_interval"]
+    known = is_known(interval)
+    lead = f"{values['lead']:+.4f} MASE ({job.main_metric.interval_text(interval, '+')})"
+    if not known:
+        return f"Over persistence, which says that nothing changes, its lead is {lead}."
+    if interval[0] > 0:
         return f"It beats persistence, which says that nothing changes, by {lead}."
     why = (
         "For prices that is the expected result: what is known of tomorrow is in today's price."
@@ -35,6 +38,20 @@ def against_persistence(job: "Forecast", figures: Mapping[str, Any]) -> str:
         else "Nothing in the window tells this network more than the last value does."
     )
     return f"It does not beat persistence, which says that nothing changes (lead {lead}). {why}"
+
+
+def handed_out(figures: Mapping[str, Any]) -> str:
+    """Say what makes the forecasts, and why."""
+    choice = figures["choice"]
+    if choice["best"] == 0:
+        why = "the network lowers its validation MASE by nothing"
+    else:
+        interval = choice["lead_interval"]
+        span = "unknown" if not is_known(interval) else "{:+.4f} to {:+.4f}".format(*interval)
+        why = f"with the network, validation MASE is lower by {choice['lead']:.4f} ({span})"
+        if choice["share"] == 0:
+            why += ", which may be chance"
+    return f"Handed out is the {figures['handed_out']}: {why}."
 
 
 def sections(
@@ -47,6 +64,7 @@ def sections(
     """Return what the report says of this job alone; see `Conclusion.sections`."""
     forecasts, truth = job.arrange(outputs)["forecasts"], test.by_origin(test.truth)
     return [
+        *_choice(job, figures),
         _forecasts(job, forecasts, test, save_picture),
         _all_figures(figures),
         _steps(figures, save_picture),
@@ -55,6 +73,19 @@ def sections(
         *_coverage(job, forecasts, truth, figures, save_picture),
         _data(job),
     ]
+
+
+def _choice(job: "Forecast", figures: Mapping[str, Any]) -> Iterator[Section]:
+    if not job.config.linear:
+        return
+    text = (
+        "The model is the linear autoregression and a share of what a network adds to it, which "
+        "learned from what the line leaves. The share is the one with the least validation MASE, "
+        f"but 0 where the gain may be chance. {handed_out(figures)}"
+    )
+    mase = figures["choice"]["validation_mase"]
+    rows = [[share, figure_text(value)] for share, value in mase.items()]
+    yield Section("What is handed out", text, Table(["share", "validation MASE"], rows))
 
 
 def _forecasts(
@@ -84,7 +115,7 @@ def _all_figures(figures: Mapping[str, Any]) -> Section:
             "": label,
             "validation": figures["validation"][name],
             "test": figures["test"][name],
-            "95 % interval": " to ".join(map(figure_text, figures["test"][f"{name}_interval"])),
+            "95 % interval": interval_text(figures["test"][f"{name}_interval"]),
         }
         for name, label in _NAMES.items()
     ]
@@ -99,12 +130,11 @@ def _all_figures(figures: Mapping[str, Any]) -> Section:
 def _steps(figures: Mapping[str, Any], save_picture: PictureSaver) -> Section:
     steps, others = figures["steps"], dict(list(figures["steps_mase"].items())[1:])
     rows = []
-    for step, (low, high) in enumerate(steps["mase_interval"]):
+    for step, interval in enumerate(steps["mase_interval"]):
         shown = [steps[name][step] for name in _NAMES]
         against = [values[step] for values in others.values()]
-        interval = f"{figure_text(low)} to {figure_text(high)}"
         texts = list(map(figure_text, [*shown, *against]))
-        rows.append([str(step + 1), texts[0], interval, *texts[1:]])
+        rows.append([str(step + 1), texts[0], interval_text(interval), *texts[1:]])
     columns = ["steps ahead", "MASE", "95 % interval", *list(_NAMES.values())[1:]]
     columns += [f"MASE of {name}" for name in others]
     picture = plots.by_step(figures["steps_mase"], steps["mase_interval"], "test MASE")
@@ -171,12 +201,16 @@ def _coverage(
     if not levels:
         return
     test, wanted = figures["test"], levels[-1] - levels[0]
-    low, high = test["coverage_interval"]
-    held = "which holds" if low <= wanted <= high else "which does not hold"
+    interval = test["coverage_interval"]
+    span = "95 % interval unknown"
+    if is_known(interval):
+        low, high = interval
+        held = "which holds" if low <= wanted <= high else "which does not hold"
+        span = f"95 % interval {low:.1%} to {high:.1%}, {held} the {wanted:.0%}"
     text = (
         f"Between the quantiles {levels[0]:g} and {levels[-1]:g} should lie {wanted:.0%} of what "
-        f"came; on the test part {test['coverage']:.1%} does (95 % interval {low:.1%} to "
-        f"{high:.1%}, {held} the {wanted:.0%}). The mean width is {test['width']:.2f} naive errors."
+        f"came; on the test part {test['coverage']:.1%} does ({span}). The "
+        f"mean width is {test['width']:.2f} naive errors."
     )
     picture = plots.coverage(metrics.shares_below(forecasts, truth), levels)
     caption = "The share of the truth below each quantile; dashed, where it should be."

@@ -10,6 +10,7 @@ from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits
 from labs.rnn.forecast import baselines, metrics, report
+from labs.rnn.forecast.baselines import LINE
 from labs.rnn.forecast.data import Windows
 from labs.rnn.forecast.job import Forecast
 
@@ -61,6 +62,9 @@ class ForecastResults(Conclusion[Forecast]):
         `steps` holds those of the network, `steps_mase` the MASE of the network and each baseline.
         """
         job = self.job
+        if job.is_line:  # to the bit; float32 and float64 would differ in the eighth digit
+            itself = {name: job.decide(outputs[name]) for name in ("validation", "test")}
+            baselines = {**baselines, LINE: itself}
         test, truth = job.arrange(outputs["test"]), splits["test"].by_origin(splits["test"].truth)
         middle, naive = test["forecasts"][..., job.config.middle], np.array(job.card.naive)
         steps = metrics.by_step(middle, truth, naive, job.block)
@@ -71,13 +75,31 @@ class ForecastResults(Conclusion[Forecast]):
         }
         return {
             **super().measure(outputs, splits, baselines),
+            **({"handed_out": job.handed_out, "choice": job.choice} if job.config.linear else {}),
             "steps": steps,
             "steps_mase": {job.config.title: steps["mase"], **others},
         }
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
-        """Say what came out, and plainly whether the network beats persistence."""
-        return f"{super().verdict(figures)} {report.against_persistence(self.job, figures)}"
+        """Say what is handed out, what came out, and plainly whether it beats persistence."""
+        against_persistence = report.against_persistence(self.job, figures)
+        if not self.job.config.linear:
+            return f"{super().verdict(figures)} {against_persistence}"
+        name = figures["handed_out"]
+        if name == LINE:
+            others = {key: each for key, each in figures["baselines"].items() if key != LINE}
+            figures = {**figures, "baselines": others}
+        verdict = self.job.main_metric.verdict(figures, f"the {name}")
+        return (
+            f"{report.handed_out(figures)} {verdict[0].upper()}{verdict[1:]} {against_persistence}"
+        )
+
+    def table(self, figures: Mapping[str, Any]) -> list[list[str]]:
+        """Return the rows of `Conclusion.table`; the first says what is handed out."""
+        first, *others = super().table(figures)
+        if self.job.config.linear:
+            first = [f"handed out: {figures['handed_out']}", *first[1:]]
+        return [first, *others]
 
     def sections(
         self,

@@ -13,7 +13,7 @@ from common.training.compute import Compute
 from labs.rnn.forecast import metrics
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Windows
-from labs.rnn.forecast.models import MODELS, Forecaster
+from labs.rnn.forecast.models import MODELS, AfterLine, Forecaster
 
 EVALUATION_BATCH = 512
 
@@ -22,7 +22,8 @@ class Forecasting(Task):
     """The next H values of windows (B, W).
 
     A batch is (windows, targets, truth, scale, place): scaled values, the targets in their own
-    units (B, H), (offset, factor, naive error) of each window (B, 3), and its (origin, series).
+    units (B, H), (offset, factor, naive error, level) of each window (B, 4), and its (origin,
+    series). Truth and offset are relative to the level, see `data.levels`.
     """
 
     def __init__(self, config: ForecastConfig):
@@ -47,16 +48,20 @@ class Forecasting(Task):
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect forecasts (B, H, outputs) in units of the series, and what to compare them with.
 
-        Their loss goes with them, (B,), as it is without looking at the targets.
+        Both are relative to the level, (B, 1). Their loss goes with them, (B,), as it is without
+        looking at the targets.
         """
         windows, targets, truth, scale, place = batch
         scaled = forecast(model, windows)
-        offset, factor, naive = scale[:, :, None, None].unbind(1)
+        offset, factor, naive, level = scale[:, :, None, None].unbind(1)
         values = scaled * factor + offset
+        if self._log:
+            values = torch.where(level > 0, level * values.expm1(), values.exp())
         return {
-            "forecasts": values.exp() if self._log else values,
+            "forecasts": values,
             "truth": truth,
             "naive": naive[:, 0],
+            "level": level[:, 0],
             "place": place,
             "loss": self._losses(scaled, targets).mean(1),
         }
@@ -68,7 +73,12 @@ class Forecasting(Task):
             raise NonFiniteError(
                 "the forecasts became NaN or infinite. Try a lower --learning-rate or --clip 0.5."
             )
-        parts = metrics.errors(forecasts, outputs["truth"].numpy(), outputs["naive"].numpy())
+        parts = metrics.errors(
+            forecasts,
+            outputs["truth"].numpy(),
+            outputs["naive"].numpy(),
+            outputs["level"].numpy(),
+        )
         means = {name: float(values.mean()) for name, values in parts.items()}
         return {"loss": float(outputs["loss"].mean()), "rmse": means.pop("mse") ** 0.5, **means}
 
@@ -91,9 +101,9 @@ class Answers:
         return {"forecasts": forecast(model, *batch)}
 
 
-def build_model(config: ForecastConfig) -> Forecaster:
+def build_model(config: ForecastConfig) -> Forecaster | AfterLine:
     """Return the config's model, with weights from torch's default generator."""
-    return MODELS[config.strategy](
+    network = MODELS[config.strategy](
         config.cell,
         config.hidden_size,
         config.horizon,
@@ -102,17 +112,20 @@ def build_model(config: ForecastConfig) -> Forecaster:
         levels=config.levels,
         truncate=config.truncate,
     )
+    return AfterLine(network, config.window) if config.linear else network
 
 
 def batches(
     config: ForecastConfig, split: Windows, compute: Compute, *, training: bool = False
 ) -> Batches:
     """Return a split as the loop takes it."""
-    scale = np.stack([split.offsets, split.factors, split.naive], 1)
+    levels = split.levels
+    bases = np.log(levels, where=levels > 0, out=np.zeros(len(split))) if split.log else levels
+    scale = np.stack([split.offsets - bases, split.factors, split.naive, levels], 1)
     columns = [
         torch.from_numpy(split.inputs),
         torch.from_numpy(split.targets),
-        torch.from_numpy(split.truth).float(),
+        torch.from_numpy(split.truth - levels[:, None]).float(),
         torch.from_numpy(scale).float(),
         torch.from_numpy(np.stack([split.origins, split.series], 1)),
     ]

@@ -162,13 +162,13 @@ def test_series_of_which_nothing_can_be_learned_are_named(panel, make):
 @pytest.mark.parametrize(
     ("values", "options", "match"),
     [
-        (np.arange(30.0), {}, r"s0 cannot be used: it has 19 values .* needs at least 35"),
+        (np.arange(30.0), {}, r"s0 cannot be used: it has 10 values .* needs at least 35"),
         (np.arange(4.0), {"window": "2", "horizon": "1"}, "training part"),
         (np.zeros(99), {}, "it stays at 0"),
         (np.minimum(np.arange(99.0), 7), {}, "it stays at 7"),
         (np.arange(99.0), {"log": "yes"}, "s0 is 0 at 2024-01-01, and --log needs values above 0"),
         (np.arange(99.0), {"period": "80"}, "--period 80: the shortest series has 69 values"),
-        (walks(100, 1), {"limit": "40"}, "has 27 values in the training part"),
+        (walks(100, 1), {"limit": "40"}, "has 20 values in the training part"),
     ],
 )
 def test_data_that_is_too_little(panel, make, values, options, match):

@@ -1,5 +1,6 @@
 """The job from start to report, and what a run then foretells."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -16,7 +17,18 @@ def measured(job, splits):
     return results.measure(job.predict_splits(splits), splits, results.baselines(splits))
 
 
-SMALL = {"window": "7", "horizon": "3", "epochs": "2", "hidden_size": "4"}
+ARRAYS = (
+    "series",
+    "origins",
+    "inputs",
+    "targets",
+    "truth",
+    "offsets",
+    "factors",
+    "naive",
+    "levels",
+)
+SMALL = {"window": "7", "horizon": "3", "epochs": "2", "hidden_size": "4", "linear": "no"}
 
 
 class Silent:
@@ -230,3 +242,102 @@ def test_logarithms_of_another_series_that_once_was_zero(make, tmp_path, table):
     assert len(predict(job, table(f"date,x\n{rows}\n", "known.csv"))) == 3
     with pytest.raises(DataError, match="other has values of 0 or less; this run works on log"):
         predict(job, table(f"date,other\n{rows}\n", "other.csv"))
+
+
+# --- a line, and what a network adds to it --------------------------------------------------------
+
+
+def walk(folder, rows=150):
+    """Write a random walk, of which nobody knows more than its last value; returns its path."""
+    dates = np.datetime64("2024-01-01") + np.arange(rows)
+    values = 50 + np.random.default_rng(0).standard_normal(rows).cumsum()
+    lines = ["date,x", *(f"{date},{value:.4f}" for date, value in zip(dates, values, strict=True))]
+    path = folder / "walk.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_line_itself_is_handed_out_where_the_network_adds_nothing(make, tmp_path):
+    options = {**SMALL, "linear": "yes", "data": str(walk(tmp_path))}
+    job, splits = train(make(**options, run_dir=str(tmp_path)))
+    figures = measured(job, splits)
+    assert job.is_line
+    line = figures["baselines"]["linear autoregression"]
+    assert (figures["handed_out"], line["lead"]) == ("linear autoregression", 0)
+    guesses = ForecastResults(job).baselines(splits)["linear autoregression"]["test"]
+    errors = np.abs(guesses - job.targets(splits["test"]))
+    assert line["mase"] == pytest.approx(errors.mean(), rel=1e-5)
+    verdict = ForecastResults(job).verdict(figures)
+    assert verdict.startswith("Handed out is the linear autoregression: ")
+    assert "The linear autoregression has a test MASE of" in verdict
+    opened = Forecast.open_trained(job.run.path)
+    assert opened.handed_out == "linear autoregression"
+    assert predict(opened) == predict(job)
+    assert {record["by"] for record in predict(opened)} == {"linear autoregression"}
+
+
+def test_the_network_is_handed_out_where_it_knows_more(make, tmp_path):
+    """Each value is the logistic map of the one before, of which a line knows nothing."""
+    values = [0.3]
+    while len(values) < 400:
+        values.append(3.99 * values[-1] * (1 - values[-1]))
+    rows = [f"{2000 + place // 12}-{place % 12 + 1:02},{x:.6f}" for place, x in enumerate(values)]
+    (tmp_path / "map.csv").write_text("\n".join(["date,x", *rows]))
+    options = {"window": "4", "horizon": "1", "epochs": "8", "learning_rate": "0.02"}
+    options |= {"linear": "yes", "data": str(tmp_path / "map.csv"), "run_dir": str(tmp_path)}
+    job, splits = train(make(**options))
+    figures = measured(job, splits)
+    assert job.handed_out.startswith("linear autoregression + ")
+    assert figures["baselines"]["linear autoregression"]["lead_interval"][0] > 0
+    assert figures["choice"]["lead_interval"][0] > 0
+    opened = Forecast.open_trained(job.run.path)
+    assert predict(opened) == predict(job)
+    assert predict(opened)[0]["by"] == job.handed_out
+    assert job.handed_out in ForecastResults(opened).verdict(figures)
+
+
+def test_a_line_does_not_go_with_teacher_forcing(make):
+    with pytest.raises(ConfigError, match="--linear"):
+        make(linear="yes", strategy="recursive")
+
+
+def test_far_from_0_the_same_wave_has_the_same_error(make, tmp_path):
+    """float32 would know steps of 16 alone at 2e8."""
+    found = []
+    for level in (0, 200_000_000):
+        dates = np.datetime64("2024-01-01") + np.arange(200)
+        values = level + np.sin(np.arange(200) / 3) + 0.1 * np.cos(np.arange(200) ** 2)
+        rows = [f"{date},{x:.6f}" for date, x in zip(dates, values, strict=True)]
+        (tmp_path / "wave.csv").write_text("\n".join(["date,x", *rows]))
+        job, splits = train(make(**SMALL, data=str(tmp_path / "wave.csv"), run_dir=str(tmp_path)))
+        test = measured(job, splits)["test"]
+        assert job.run.history[-1]["validation/mase"] == pytest.approx(
+            measured(job, splits)["validation"]["mase"], rel=1e-4
+        )
+        found.append(test["mase"])
+        forecast = predict(job)[0]["forecast"] - level
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert abs(forecast) < 2
+
+
+def test_of_a_single_test_window_nothing_is_known(make, tmp_path):
+    options = {**SMALL, "window": "3", "horizon": "9", "data": str(waves(tmp_path, rows=60))}
+    job, splits = train(make(**options, run_dir=str(tmp_path), limit="50"))
+    one = splits["test"]
+    assert len(one) <= 10
+    job.card.counts["test"] = 1
+    only = {name: getattr(one, name)[:1] for name in ARRAYS}
+    splits = {**splits, "test": dataclasses.replace(one, **only)}
+    verdict = ForecastResults(job).verdict(measured(job, splits))
+    assert "(95 % interval unknown)" in verdict
+    assert "is not known" in verdict
+    assert "beats persistence" not in verdict
+
+
+def test_a_run_is_split_as_it_was(make, tmp_path):
+    """Also when a later version would split in other places."""
+    job, splits = train(make(**SMALL, data=str(waves(tmp_path)), run_dir=str(tmp_path)))
+    spans = {**job.card.spans, "test": ("2024-04-20", "2024-04-29")}
+    spans["validation"] = ("2024-04-10", "2024-04-19")
+    job.card = dataclasses.replace(job.card, spans=spans)
+    assert len(job.load_splits()["test"]) == 8 != len(splits["test"])

@@ -10,7 +10,7 @@ from common.errors import NonFiniteError
 from common.training import When, optim
 from common.training.compute import Compute
 from labs.rnn.forecast import data, task
-from labs.rnn.forecast.models import MODELS
+from labs.rnn.forecast.models import MODELS, AfterLine
 
 WHEN = When(0, 0, torch.Generator())
 
@@ -165,3 +165,31 @@ def test_forecasts_that_are_no_numbers(make):
     }
     with pytest.raises(NonFiniteError, match="learning-rate"):
         task.Forecasting(make()).figures(outputs)
+
+
+def test_a_network_after_a_line_begins_at_the_line():
+    model = AfterLine(MODELS["direct"]("gru", 8, 4), 7)
+    model.weight.normal_()
+    model.bias.normal_()
+    windows = torch.randn(5, 7)
+    line = windows @ model.weight.T + model.bias
+    torch.testing.assert_close(model(windows)[..., 0], line)
+    nn.init.normal_(model.network.head.weight)
+    moved = model(windows)
+    model.share.fill_(0.5)
+    torch.testing.assert_close(model(windows), (moved + line[..., None]) / 2)
+    model.share.zero_()
+    assert (model(windows)[..., 0] == line).all()
+    model(windows).sum().backward()
+    assert {"weight", "bias"} <= set(model.state_dict())
+    assert "weight" not in dict(model.named_parameters())
+
+
+def test_quantiles_keep_their_distance_whatever_the_share():
+    model = AfterLine(build("direct", levels=(0.1, 0.5, 0.9)), 7)
+    windows = torch.randn(5, 7)
+    whole = model(windows)
+    model.share.zero_()
+    line = model(windows)
+    torch.testing.assert_close(whole - whole[..., 1:2], line - line[..., 1:2])
+    assert (line[..., 1] == 0).all()
