@@ -30,6 +30,17 @@ class TranslateConfig(TrainingConfig):
     target_column: str = data_option(
         "target", "column of a table that holds the translations, likewise"
     )
+    validation: str | None = data_option(
+        None, "a table of its own for validation; a tenth of the pairs when not given"
+    )
+    test: str | None = data_option(
+        None, "a table of its own for the test, as published; a fifth of the pairs when not given"
+    )
+    group_column: str | None = data_option(
+        None,
+        "column of a table that says what a pair belongs to, such as a document: what belongs "
+        "together stays in one split",
+    )
     data_dir: str | None = data_option(
         None, "folder of files downloaded before; the cache when not given"
     )
@@ -103,7 +114,7 @@ class TranslateConfig(TrainingConfig):
         at_least=0,
     )
 
-    paths: ClassVar = {"data": DATA, "data_dir": ()}
+    paths: ClassVar = {"data": DATA, "data_dir": (), "validation": (), "test": ()}
 
     @property
     def title(self) -> str:
@@ -112,6 +123,8 @@ class TranslateConfig(TrainingConfig):
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
+        if self.data in DATA and (self.validation or self.test):
+            yield f"--validation, --test: go with a table of your own, not with --data {self.data}"
         columns = (self.source_column, self.target_column)
         given = f"--source-column {columns[0]}, --target-column {columns[1]}"
         if columns[0] == columns[1]:

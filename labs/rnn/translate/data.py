@@ -11,11 +11,12 @@ import json
 import random
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, combinations_with_replacement
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -29,6 +30,7 @@ from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
 from common.suggest import suggest
 from common.training.sequences import Ragged
+from common.training.splits import number_groups
 from labs.rnn.columns import as_columns
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
@@ -138,8 +140,8 @@ def labelled(
         DataError: there is no such set or table, or it cannot be used.
     """
     if is_path(config.data):
-        pairs, left_out = _read(config)
-        found = Pairs(config.data, {"all": pairs}, left_out)
+        table = _read(config.data, config)
+        found = Pairs(config.data, {"all": [pair for pair, _ in table.rows]}, table.skipped)
     else:
         found = _SETS[config.data](config)
     found = _without_long(found, config.max_length)
@@ -192,20 +194,66 @@ def is_path(data: str) -> bool:
 def _find(config: TranslateConfig) -> Pairs:
     if not is_path(config.data):
         return _SETS[config.data](config)
-    return _grouped(f"pairs of {Path(config.data).name}", *_read(config), config)
+    return _own(config)
 
 
-def _read(config: TranslateConfig) -> tuple[list[Pair], Skipped]:
+def _own(config: TranslateConfig) -> Pairs:
+    """Split the pairs of a user's table, or take the parts that have files of their own.
+
+    What validation or test has, by the source or by the group, is left out of what comes before.
+    """
+    files = {"test": config.test, "validation": config.validation, "train": config.data}
+    tables = {name: _read(file, config) for name, file in files.items() if file is not None}
+    rows = [row for table in tables.values() for row in table.rows]
+    texts, groups = [same_text(pair[0]) for pair, _ in rows], [group for _, group in rows]
+    numbers = iter(number_groups(texts, groups).tolist())
+
+    source = f"pairs of {Path(config.data).name}"
+    skipped: Skipped = ()
+    parts: dict[str, dict[Pair, int]] = {}
+    seen: set[int] = set()
+    for name, table in tables.items():
+        numbered = [(pair, next(numbers)) for pair, _ in table.rows]
+        left = [(pair, number) for pair, number in numbered if number not in seen]
+        alike = len(numbered) - len(left)
+        parts[name] = dict(left)
+        seen |= set(parts[name].values())
+        skipped += (
+            *table.skipped,
+            *_count(alike, f"left out of {name}: validation or test has their like"),
+            *_count(len(left) - len(parts[name]), "repeated"),
+        )
+        if name != "train":
+            source += f"; {name}: {Path(str(files[name])).name}, {len(parts[name]):,} pairs"
+    train = parts.pop("train")
+    given = {name: list(part) for name, part in parts.items()}
+    return _split(source, train, skipped, config, given)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The pairs of a table, with what each belongs to, or None."""
+
+    rows: list[tuple[Pair, str | None]]
+    skipped: Skipped
+
+
+def _read(file: str, config: TranslateConfig) -> _Table:
     """Read the pairs of a table, and say which of its rows cannot be used."""
-    path = Path(config.data).expanduser()
+    path = Path(file).expanduser()
     if not path.exists():
         raise DataError(
-            f"--data {config.data}: no such table, and no set of that name; "
+            f"{file}: no such table, and no set of that name; "
             f"sets: {', '.join(DATA)}{suggest(path.name, DATA)}"
         )
-    names = (config.source_column, config.target_column)
-    table = read_table(path, as_columns(names))
-    return list(zip(*table.columns, strict=True)), table.skipped
+    names = [config.source_column, config.target_column]
+    columns = as_columns([*names, *([config.group_column] if config.group_column else [])])
+    table = read_table(path, columns, gaps=columns[2:])
+    pairs = zip(*table.columns[:2], strict=True)
+    groups = table.columns[2] if config.group_column else [""] * len(table)
+    return _Table(
+        [(pair, group or None) for pair, group in zip(pairs, groups, strict=True)], table.skipped
+    )
 
 
 def _dates(config: TranslateConfig) -> Pairs:
@@ -312,24 +360,44 @@ def _grouped(
     source: str, pairs: Sequence[Pair], skipped: Skipped, config: TranslateConfig
 ) -> Pairs:
     """Split pairs at random, those with the same source text together; drop repeated ones."""
-    distinct = list(dict.fromkeys(pairs))
-    groups: dict[str, list[Pair]] = {}
-    for pair in distinct:
-        groups.setdefault(same_text(pair[0]), []).append(pair)
-    if len(groups) < len(NAMES):
+    distinct = {pair: same_text(pair[0]) for pair in pairs}
+    skipped += _count(len(pairs) - len(distinct), "repeated")
+    return _split(source, distinct, skipped, config)
+
+
+def _split(
+    source: str,
+    pairs: Mapping[Pair, Hashable],
+    skipped: Skipped,
+    config: TranslateConfig,
+    given: Mapping[str, list[Pair]] = MappingProxyType({}),
+) -> Pairs:
+    """Split pairs at random, those of a group together.
+
+    Args:
+        source: says what they are.
+        pairs: the group of each.
+        skipped: what was left out.
+        config: its seed names the split.
+        given: the parts that are there already.
+    """
+    groups: dict[Hashable, list[Pair]] = {}
+    for pair, group in pairs.items():
+        groups.setdefault(group, []).append(pair)
+    if len(groups) < len(NAMES) - len(given):
         raise DataError(
             f"--data {config.data}: {len(groups)} different source text(s); training, validation "
             "and test need one each"
         )
     drawn = list(groups.values())
     _draws(config).shuffle(drawn)
-    held = [max(1, round(share * len(drawn))) for share in _SHARES[1:]]
+    held = [
+        0 if name in given else max(1, round(share * len(drawn)))
+        for name, share in zip(NAMES[1:], _SHARES[1:], strict=True)
+    ]
     parts = _cut(drawn, [len(drawn) - sum(held), *held])
-    return Pairs(
-        source,
-        {name: [pair for group in part for pair in group] for name, part in parts.items()},
-        (*skipped, *_count(len(pairs) - len(distinct), "repeated")),
-    )
+    found = {name: [pair for group in part for pair in group] for name, part in parts.items()}
+    return Pairs(source, {**found, **given}, skipped)
 
 
 def _cut(items: Sequence[T], sizes: Sequence[int]) -> dict[str, list[T]]:

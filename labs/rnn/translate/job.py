@@ -13,13 +13,14 @@ from torch import nn
 from common import training
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import measures
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import Card, Split, encode, labelled, load
 from labs.rnn.translate.models import Translator
+from labs.rnn.translate.suit import suit_pairs
 from labs.rnn.translate.task import Translation, Writing
 from labs.rnn.words import Words
 
@@ -34,6 +35,11 @@ class Translate(Job[TranslateConfig, Card]):
     config_type = TranslateConfig
     card_type = Card
     conclusion = "labs.rnn.translate.results:TranslationResults"
+
+    @classmethod
+    def suited(cls, config: TranslateConfig) -> Suited[TranslateConfig]:
+        """Choose columns, tokens and updates for a user's own table."""
+        return suit_pairs(config)
 
     @classmethod
     def load(cls, config: TranslateConfig, card: Card | None = None) -> tuple[Splits, Card]:

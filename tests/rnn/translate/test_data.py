@@ -272,3 +272,27 @@ def test_the_card_survives_json():
         card.longest,
     )
     assert card.longest == 4  # 198 and the end
+
+
+# --- parts of the user's own ---------------------------------------------------------------------
+
+
+def test_a_test_file_of_the_user_is_the_test_and_training_loses_its_sources(tmp_path):
+    lines = ["source\ttarget", *(f"number {n}\tzahl {n}" for n in range(40))]
+    path = write(tmp_path / "a.tsv", lines)
+    test = write(tmp_path / "t.tsv", ["source\ttarget", "Number 3!\tdrei", "nothing\tnichts"])
+    splits, card = load(TranslateConfig(data=path, test=test))
+    assert texts(splits, "test") == [("Number 3!", "drei"), ("nothing", "nichts")]
+    assert "number 3" not in [*splits["train"].sources, *splits["validation"].sources]
+    assert len(splits["train"]) + len(splits["validation"]) == 39
+    assert ("1 pair", "left out of train: validation or test has their like") in card.skipped
+    assert card.source == "pairs of a.tsv; test: t.tsv, 2 pairs"
+
+
+def test_pairs_of_a_document_stay_together(tmp_path):
+    lines = ["source\ttarget\tbook", *(f"number {n}\tzahl {n}\tb{n % 10}" for n in range(60))]
+    path = write(tmp_path / "a.tsv", lines)
+    splits, _ = load(TranslateConfig(data=path, group_column="book"))
+    books = [{int(source.split()[1]) % 10 for source in splits[name].sources} for name in splits]
+    assert sorted(map(len, books)) == [1, 2, 7]
+    assert set.union(*books) == set(range(10))

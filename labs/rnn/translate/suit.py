@@ -1,0 +1,67 @@
+"""What suits a user's table of pairs: its columns, the tokens, how long to train."""
+
+import dataclasses
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from common.io.tables import read_table
+from common.options import budget
+from common.runs.job import Suited
+from labs.rnn.columns import as_columns, guess_pairs
+from labs.rnn.translate.config import DATA, TranslateConfig
+
+_BATCH = 32
+_DROPOUT = 0.3
+_UPDATES = 2500
+_MINUTES = 8  # of training; writing the translations and the report takes about two
+_TOKENS_PER_SECOND = 7_000  # of source and target, on one core
+_TRAINING = 0.7  # of the pairs
+_PAIRS_OF_A_TOKEN = 2.5  # as few make the subwords of a small set words that hardly come again
+_FEWEST, _MOST = 500, 8000  # subwords
+
+
+def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
+    """Choose what is not given; sets that are known by name stay as they are.
+
+    Raises:
+        DataError: the table cannot be read, or has a single column.
+    """
+    path = Path(config.data).expanduser()
+    if config.data in DATA or not path.is_file():
+        return Suited(config)
+    reasons: list[str] = []
+    changes: dict[str, Any] = {}
+    if not {"source_column", "target_column"} & config.given:
+        source, target, reasons = guess_pairs(path)
+        changes = {"source_column": source, "target_column": target}
+        config = dataclasses.replace(config, **changes)
+    table = read_table(path, as_columns([config.source_column, config.target_column]))
+    count = min(len(table), config.limit or len(table))
+    samples = max(1, round(count * _TRAINING))
+
+    chosen: dict[str, Any] = {}
+    if "tokenizer" not in config.given:
+        chosen["tokenizer"] = "subwords"
+        if "max_words" not in config.given:
+            words = round(samples / _PAIRS_OF_A_TOKEN / 100) * 100
+            chosen["max_words"] = min(_MOST, max(_FEWEST, words))
+        reasons.append(
+            f"subwords, {chosen.get('max_words') or config.max_words or _MOST:,} of each side: "
+            "sentences are far shorter in them than in characters"
+        )
+    if "dropout" not in config.given:
+        chosen["dropout"] = _DROPOUT
+        reasons.append(f"dropout {_DROPOUT}: sentences that people wrote are never many")
+    if "batch_size" not in config.given:
+        chosen["batch_size"] = _BATCH
+    config = dataclasses.replace(config, **chosen)
+
+    letters = fmean(
+        len(source) + len(target) for source, target in zip(*table.columns, strict=True)
+    )
+    tokens = letters / (1 if config.tokenizer in ("characters", "jamo") else 2.5)
+    speed = _TOKENS_PER_SECOND / max(1.0, tokens)
+    needs = budget.Needs(_UPDATES, int(speed * 60 * _MINUTES), speed)
+    length, why = budget.suit(config, samples, needs)
+    return Suited(dataclasses.replace(config, **length), [*reasons, *why])
