@@ -146,6 +146,11 @@ class Forecast(Job[ForecastConfig, Card]):
         return metrics.main_metric(self.block)
 
     @property
+    def _levels(self) -> Array:
+        """What the task's forecasts and truth of each series are relative to, (K,)."""
+        return levels(np.array(self.card.centers), np.array(self.card.naive), self.config.log)
+
+    @property
     def block(self) -> int:
         """Neighboring origins that the bootstrap draws together."""
         origins = self.card.counts["test"] // len(self.card.names)
@@ -162,16 +167,16 @@ class Forecast(Job[ForecastConfig, Card]):
             for name, values in outputs.items()
             if name != "place"
         }
-        centers, naive = np.array(self.card.centers), np.array(self.card.naive)
-        level = levels(centers, naive, self.config.log)[:, None]
-        found["truth"] += level
-        found["forecasts"] += level[..., None]
+        found["truth"] += self._levels[:, None]
+        found["forecasts"] += self._levels[:, None, None]
         return found
 
     def decide(self, outputs: Outputs) -> Array:
         """Return the scaled forecasts (origins, K, H)."""
         found = self.arrange(outputs)
-        return np.asarray(found["forecasts"][..., self.config.middle] / found["naive"])
+        level = self._levels[:, None]
+        moved = found["forecasts"][..., self.config.middle] - level
+        return np.asarray(moved / found["naive"] + level / np.array(self.card.naive)[:, None])
 
     def targets(self, split: Windows) -> Array:
         """Return the scaled truth (origins, K, H)."""

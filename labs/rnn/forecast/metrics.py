@@ -17,6 +17,8 @@ from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 
+_TOO_FEW = 4  # origins, to say how much figures of others would differ
+
 
 def _means(rows: Array) -> Array:
     totals, counts = rows.sum(1).T
@@ -84,10 +86,10 @@ def block_length(origins: int, horizon: int) -> int:
     Forecasts of H steps from neighboring origins share targets over H - 1 origins, so a block must
     be longer than that; and it grows with the third root of the sample (Künsch 1989, "The jackknife
     and the bootstrap for general stationary observations"). At most a third of the origins: fewer
-    blocks say nothing about the spread. Where all windows share targets, they are a single block,
-    of which the bootstrap knows no interval.
+    blocks say nothing about the spread. Where all windows share targets, or there are hardly any,
+    they are a single block, of which the bootstrap knows no interval.
     """
-    if origins <= horizon:
+    if origins <= max(horizon, _TOO_FEW):
         return origins
     return max(1, min(max(2 * horizon, round(math.cbrt(origins))), origins // 3))
 

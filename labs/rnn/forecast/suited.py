@@ -25,7 +25,7 @@ _LONG_WINDOW = 200  # two seasons are seen up to here
 _RATE, _UPDATES = 5e-3, 2_000
 _PATIENT_UPDATES, _PATIENCE = 500, range(5, 120)  # without progress; in epochs, from and to
 _MOST_STEPS = 60_000_000  # of the recurrence, in all updates together
-_SPEED = 150_000  # steps of the recurrence in a second
+_SPEED, _OF_A_BATCH = 150_000, 0.005  # steps of the recurrence in a second; seconds beside them
 _GROWS = 1.5  # how many times the lowest level the highest must be to tell how the spread follows
 
 
@@ -61,11 +61,19 @@ def suit(config: ForecastConfig, panel: Panel) -> tuple[ForecastConfig, Reasons]
         choose("linear", (True, "the network begins from the linear autoregression"))
     choose("learning_rate", (_RATE, f"a learning rate of {_RATE:g}: it did best on many series"))
     windows = max(1, sum(len(column) - window - horizon + 1 for column in columns))
-    needs = budget.Needs(_UPDATES, _MOST_STEPS // window, _SPEED / window)
-    changes, more = budget.suit(config, windows, needs)
+    changes, more = budget.suit(config, windows, _needs(config, windows))
     config, reasons = replace(config, **changes), reasons + more
     choose("patience", _patience(windows, config.batch_size))
     return config, reasons
+
+
+def _needs(config: ForecastConfig, windows: int) -> budget.Needs:
+    """Return what the network needs to learn, and what it takes: for each step, and each batch."""
+    batch = config.batch_size
+    if "batch_size" not in config.given:
+        batch = budget.choose_batch(windows, batch)
+    seconds = config.window / _SPEED + _OF_A_BATCH / batch  # of a sample
+    return budget.Needs(_UPDATES, _MOST_STEPS // config.window, 1 / seconds)
 
 
 def _patience(windows: int, batch_size: int) -> tuple[int, str]:

@@ -310,11 +310,11 @@ def test_far_from_0_the_same_wave_has_the_same_error(make, tmp_path):
         rows = [f"{date},{x:.6f}" for date, x in zip(dates, values, strict=True)]
         (tmp_path / "wave.csv").write_text("\n".join(["date,x", *rows]))
         job, splits = train(make(**SMALL, data=str(tmp_path / "wave.csv"), run_dir=str(tmp_path)))
-        test = measured(job, splits)["test"]
-        assert job.run.history[-1]["validation/mase"] == pytest.approx(
-            measured(job, splits)["validation"]["mase"], rel=1e-4
-        )
-        found.append(test["mase"])
+        figures = measured(job, splits)
+        last = job.run.history[-1]["validation/mase"]
+        assert last == pytest.approx(figures["validation"]["mase"], rel=1e-4)
+        leads = [each["lead"] for each in figures["baselines"].values()]
+        found.append([figures["test"]["mase"], *leads])
         forecast = predict(job)[0]["forecast"] - level
     assert found[0] == pytest.approx(found[1], rel=1e-4)
     assert abs(forecast) < 2

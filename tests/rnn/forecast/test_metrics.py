@@ -90,7 +90,7 @@ def test_the_lead_over_oneself_is_nothing():
 
 @pytest.mark.parametrize(
     ("origins", "horizon", "block"),
-    [(205, 5, 10), (1000, 1, 10), (50, 24, 16), (2, 5, 2), (6, 5, 2)],
+    [(205, 5, 10), (1000, 1, 10), (50, 24, 16), (2, 5, 2), (6, 5, 2), (4, 1, 4)],
 )
 def test_block_length(origins, horizon, block):
     assert metrics.block_length(origins, horizon) == block
