@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 from torch import Tensor, nn
 
 from common import seeding, training
+from common.allocator import keep_freed_blocks
 from common.card import DataCard
 from common.errors import RunError
 from common.files import write_text
@@ -92,6 +93,7 @@ class Job(ABC, Generic[C, K]):
         self.config, self.compute, self.card = config, compute, card
         self.model = self.initial_model()
         if compute.device.type == "cpu":
+            keep_freed_blocks()
             set_threads(config.threads, 0 if config.threads else self.work())
 
     # --- what a kind of job says ----------------------------------------------------------------
