@@ -34,12 +34,10 @@ from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
 from common.suggest import suggest
 
-PARTS = {  # what folders of a split are called
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
+PARTS = {  # what folders of a split are called, in any case
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg

@@ -28,6 +28,7 @@ from common.training.splits import sample_rows, split_rows
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
 _EVALUATION_BATCH = 256
+FRACTIONS = {"validation": 0.1, "test": 0.2}  # that are cut from what there is
 _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
 
 
@@ -79,6 +80,8 @@ def load(
     """
     least = max(least, _DEFAULT_SIZE if color else 1)
     found = _find(config, 3 if color else None, numeric, classes, least)
+    if config.test is not None:
+        found = _with_test(config, found, numeric)
     parts = found.parts
     total = sum(map(len, parts.values()))
     splits = _split(parts, config.split_seed, combined=bool(found.labels))
@@ -104,6 +107,40 @@ def load(
         target_std=target_std,
     )
     return splits, card
+
+
+def _with_test(
+    config: ImageConfig, found: folders.FoundImages, numeric: bool
+) -> folders.FoundImages:
+    """Return a set with the images that the config names as its test split."""
+    option = f"--test {config.test}"
+    if "test" in found.parts:
+        raise DataError(f"{option}: --data {config.data} has a test split already; drop one")
+    assert config.test is not None
+    if not Path(config.test).expanduser().exists():
+        raise DataError(f"{option}: no such folder or file")
+    images = (found.parts.get("all") or found.parts["train"]).images
+    wanted = dataclasses.replace(config, data=config.test, image_size=images.shape[2], limit=None)
+    classes: folders.Classes = "required" if found.classes else "optional"
+    try:
+        given = _find(wanted, images.shape[1], numeric, classes, 1, to_learn=False)
+    except DataError as error:
+        raise DataError(str(error).replace(f"--data {config.test}", option)) from error
+    test = joined(list(given.parts.values()))
+    if found.classes:
+        for column, names in given.labels.items():
+            class_numbers(names, found.labels[column], f"{option}, column {column!r}")
+        numbers = torch.tensor(class_numbers(given.classes, found.classes, option))
+        test = dataclasses.replace(test, targets=numbers[test.targets])
+    elif not numeric:
+        test = dataclasses.replace(test, targets=torch.zeros_like(test.targets))
+    train = {"train" if name == "all" else name: part for name, part in found.parts.items()}
+    return dataclasses.replace(
+        found,
+        parts={**train, "test": test},
+        skipped=(*found.skipped, *given.skipped),
+        source=f"{found.source}, {len(test):,} of {Path(config.test).name} to test",
+    )
 
 
 def labelled(
@@ -135,8 +172,7 @@ def labelled(
     config = dataclasses.replace(config, limit=None)
     found = _find(config, card.channels, numeric, classes, 1, to_learn=False)
     say_skipped(found.skipped, say)
-    parts = list(found.parts.values())
-    whole = parts[0] if len(parts) == 1 else joined(parts)
+    whole = joined(list(found.parts.values()))
     if numeric:
         return whole
     if classes == "optional" and not (found.classes and {*found.classes} <= {*card.classes}):
@@ -199,7 +235,7 @@ def find_files(
         raise DataError(
             f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
             f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
-            f"{suggest(config.data, IMAGE_SETS)}"
+            f"{suggest(path.name, IMAGE_SETS)}"
         )
     arrays = named or holds_arrays(path)
     if len(config.label_column) > 1 and (arrays or path.is_dir()):
@@ -290,17 +326,16 @@ def _split(parts: dict[str, ImageSet], seed: int, combined: bool) -> dict[str, I
     as if they were of the most frequent combination.
     """
     whole = parts.get("all") or parts["train"]
-    fractions = {"validation": 0.1, "test": 0.2}
-    missing = {name: 0.0 if name in parts else fraction for name, fraction in fractions.items()}
+    missing = {name: 0.0 if name in parts else fraction for name, fraction in FRACTIONS.items()}
     targets = whole.targets
     if combined:
         counts = torch.bincount(targets)
         targets = torch.where(counts[targets] < 3, counts.argmax(), targets)
     rows = split_rows(targets, seed, **missing)
     cut = {
-        name: whole.select(piece) for name, piece in zip(("train", *fractions), rows, strict=True)
+        name: whole.select(piece) for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
     }
-    return {name: parts[name] if name in fractions and name in parts else cut[name] for name in cut}
+    return {name: parts[name] if name in FRACTIONS and name in parts else cut[name] for name in cut}
 
 
 def _statistics(train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -380,6 +415,8 @@ def batching(config: ImageConfig, *, training: bool) -> dict[str, Any]:
 
 def joined(parts: Sequence[ImageSet]) -> ImageSet:
     """Return the splits of one set as one again."""
+    if len(parts) == 1:
+        return parts[0]
     targets = torch.cat([part.targets for part in parts])
     names = tuple(name for part in parts for name in part.names)
     return ImageSet(_joined([part.images for part in parts]), targets, names)

@@ -186,6 +186,9 @@ class ImageConfig(TrainingConfig):
         "an embedded set (mnist5k, digits), one to download (mnist, fashion-mnist, cifar10), a "
         "folder with one folder per class, a CSV, or files of arrays (.npz, IDX, CIFAR)",
     )
+    test: str | None = data_option(
+        None, "the test split, a folder, table or arrays of its own, where the data has none"
+    )
     data_dir: str | None = data_option(
         None, "folder of files downloaded before; the cache when not given"
     )
@@ -215,7 +218,7 @@ class ImageConfig(TrainingConfig):
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
-    paths: ClassVar = {"data": IMAGE_SETS, "data_dir": ()}
+    paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": ()}
 
     def located(self) -> Self:
         """Make the paths of policies absolute, too."""
@@ -223,6 +226,8 @@ class ImageConfig(TrainingConfig):
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
+        if self.test is not None and self.data in IMAGE_SETS:
+            yield f"--test: goes with images of your own; {self.data} has test images"
         names = {unicodedata.normalize("NFC", name) for name in self.label_column}
         if not 0 < len(self.label_column) == len(names):
             yield "--label-column: expected different columns, such as mask,gender,age"

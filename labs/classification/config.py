@@ -23,6 +23,7 @@ LOSSES = ("cross-entropy", "mse", "mae")
 IMBALANCE = ("none", "class-weights", "sampler", "focal", "augment-rare")
 HEADS = ("shared", "separate", "joint")
 TRANSFERS = ("scratch", "feature-extraction", "fine-tune", "gradual")
+AUTO, DEFAULT_MODEL = "auto", "lenet5"
 RUN = "run:"  # before the folder of a run that weights come from
 _FREEZE = "freeze:"
 
@@ -40,9 +41,10 @@ class ClassificationConfig(ImageConfig):
     more_augmentations: ClassVar = ("policy",)
 
     model: str = model_option(
-        "lenet5",
-        "from linear to vgg19 and resnet56, or any torchvision classifier; see `summary`",
-        choices=tuple(MODELS),
+        DEFAULT_MODEL,
+        "from linear to vgg19 and resnet56, or any torchvision classifier, see `summary`; auto is "
+        "what suits the images, and what images of your own get when it is not given",
+        choices=(AUTO, *MODELS),
     )
     loss: str = model_option(
         "cross-entropy", "what is minimized; mse and mae predict a number", choices=LOSSES

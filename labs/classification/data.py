@@ -65,7 +65,8 @@ def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str],
 
 
 def _refuse_folder_of_numbers(config: ClassificationConfig) -> None:
-    if config.numeric and Path(config.data).expanduser().is_dir():
+    given = [config.data, *filter(None, [config.test])]
+    if config.numeric and any(Path(data).expanduser().is_dir() for data in given):
         raise DataError(
             f"--loss {config.loss} predicts numbers; give a CSV with a column of them, not a folder"
         )

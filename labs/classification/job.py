@@ -16,14 +16,14 @@ from common.images.folders import ImageSet
 from common.images.load import ImageCard
 from common.metrics.main_metric import ACCURACY, MAE, MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Prepared, Say, Splits
+from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training.batches import Updates
 from common.training.summary import summarize
 from common.training.task import Answers, Classification
 from labs.classification import distillation, task
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import labelled, load
-from labs.classification.models import heads
+from labs.classification.models import heads, suited
 from labs.classification.transfer import frozen_features, source_runs
 from labs.classification.transfer import weights as transfer
 
@@ -36,6 +36,11 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
     optimizer_options = ("layer_decay",)
+
+    @classmethod
+    def suited(cls, config: ClassificationConfig) -> Suited[ClassificationConfig]:
+        """Choose the model, the size and the updates for a user's images."""
+        return suited.suited(config)
 
     @classmethod
     def load(

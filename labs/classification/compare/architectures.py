@@ -57,8 +57,8 @@ class Comparison(ImageComparison[CompareArchitecturesConfig]):
     )
     by_validation = True
 
-    def __init__(self, run: Run, config: CompareArchitecturesConfig):
-        super().__init__(run, config)
+    def __init__(self, run: Run, config: CompareArchitecturesConfig, reasons: Sequence[str] = ()):
+        super().__init__(run, config, reasons)
         self._outcomes: dict[str, dict[str, Array]] = {}  # of changed images, by the model
 
     @classmethod

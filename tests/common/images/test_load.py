@@ -9,6 +9,7 @@ from common.errors import DataError
 from common.images import decode, folders
 from common.images import load as image_data
 from common.images.folders import ImageSet
+from common.images.glance import glance
 from common.images.load import joined, load, pixel_rows
 from common.options.config import IMAGE_SETS, ImageConfig
 from common.training.splits import sample_rows
@@ -75,6 +76,47 @@ def test_no_more_files_are_decoded_than_the_limit_takes(folder, monkeypatch):
     # They are those that were taken of the decoded images before.
     rows = sample_rows(whole.targets, 10, 0)
     assert sorted(joined(list(splits.values())).names) == [whole.names[row] for row in rows]
+
+
+def test_a_test_split_of_its_own(folder, tmp_path):
+    for name, grey in (("b/1.png", 201), ("b/2.png", 202)):  # of one class of the two
+        path = tmp_path / "시험" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (30, 30), grey).save(path)
+    config = ImageConfig(data=str(folder), test=str(tmp_path / "시험"), image_size=8)
+    splits, card = load(config)
+    assert card.counts == {"train": 36, "validation": 4, "test": 2}
+    assert splits["test"].targets.tolist() == [1, 1]
+    assert splits["test"].images[:, 0, 0, 0].tolist() == [201, 202]
+    assert glance(config, numeric=False).train == 36
+
+
+def test_a_test_split_that_cannot_be(folder, arrays, tmp_path):
+    wrong = {
+        "no such folder or file": (folder, tmp_path / "없다"),
+        "the class c": (folder, tmp_path / "other"),
+        "has a test split already": (arrays, folder),
+    }
+    (tmp_path / "other" / "c").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(tmp_path / "other" / "c" / "1.png")
+    for text, (data, test) in wrong.items():
+        with pytest.raises(DataError, match="--test") as caught:
+            load(ImageConfig(data=str(data), test=str(test)))
+        assert text in str(caught.value)
+    [problem] = ImageConfig(test="x").problems()
+    assert problem == "--test: goes with images of your own; mnist5k has test images"
+
+
+def test_folders_are_parts_by_what_people_call_them(folder):
+    parts = ("Training", "VALID", "Testing")
+    for name in "ab":
+        for row, path in enumerate(sorted((folder / name).iterdir())):
+            moved = folder / parts[row % 3] / name / path.name
+            moved.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(moved)
+        (folder / name).rmdir()
+    _, card = load(ImageConfig(data=str(folder)))
+    assert card.counts == {"train": 14, "validation": 14, "test": 12}
 
 
 def test_classes_that_are_numbers_can_be_predicted_as_such(arrays):

@@ -1,0 +1,129 @@
+"""A look at a user's images before they are decoded: how many, how large, grey or color."""
+
+import contextlib
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from common.errors import DataError
+from common.images import folders
+from common.images.decode import decode, photo_size
+from common.images.load import FRACTIONS, find_arrays, find_files
+from common.options.config import ImageConfig
+
+_SAMPLE = 64  # images that are looked at
+_SMALL = 32  # pixels of a side at which colors are looked for
+_COLORFUL = 4.0  # levels of 255 between the channels of a pixel, on average; scanners give fewer
+_LEAST_COLORFUL = 0.1  # share of images
+_ALIKE = 1.1  # the widest shape over the narrowest
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a look at images shows."""
+
+    parts: tuple[str, ...]  # of the split that the user brings, or `all`
+    total: int  # images that are used, of all parts
+    train: int  # about so many of them to learn from
+    classes: int  # 0 for numbers, and where there are none
+    arrays: bool  # whether they are in no files of their own, but in arrays of one size
+    side: int  # pixels of the shorter side, of a typical image
+    color: bool  # whether there are colors; grey photos may be kept as color ones
+    lost: float  # share of a typical image that is outside the square in its center
+    alike: bool  # whether all are about as wide for their height
+
+    def split(self) -> list[str]:
+        """Say how images are split that come in parts."""
+        if self.parts == ("all",):
+            return []
+        missing = {"validation": "a tenth of train", "test": "a fifth of it"}
+        cut = [f"{part} is {what}" for part, what in missing.items() if part not in self.parts]
+        return [f"the split that the data has: {', '.join(self.parts)}" + "; ".join(["", *cut])]
+
+
+def glance(config: ImageConfig, *, numeric: bool, classes: folders.Classes = "required") -> Glance:
+    """Look at a sample of a config's images, the same one every time.
+
+    The arguments are those of `common.images.load.load`.
+
+    Raises:
+        DataError: there is no such set, folder or table, or it cannot be used.
+    """
+    listed = find_files(config, numeric, classes)
+    if listed is None:
+        return _of_arrays(find_arrays(config), config, numeric)
+    counts = dict.fromkeys(listed.parts, 0)
+    for file in listed.files:
+        counts[file.part] += 1
+    total, train = _counted(config, counts)
+    paths = [listed.files[row].path for row in _spread(len(listed.files))]
+    sizes = {path: size for path in paths if not isinstance(size := photo_size(path), str)}
+    # What is wrong with files is said when all are decoded.
+    shapes = list(sizes.values()) or [(_SMALL, _SMALL)]
+    widths = sorted(width / height for height, width in shapes)
+    return Glance(
+        parts=_parts(config, listed.parts),
+        total=total,
+        train=train,
+        classes=len(listed.classes),
+        arrays=False,
+        side=round(statistics.median(map(min, shapes))),
+        color=_has_color(_decoded(sizes)),
+        lost=statistics.median(1 - min(shape) / max(shape) for shape in shapes),
+        alike=widths[-1] <= _ALIKE * widths[0],
+    )
+
+
+def _of_arrays(found: folders.FoundImages, config: ImageConfig, numeric: bool) -> Glance:
+    counts = {name: len(part) for name, part in found.parts.items()}
+    total, train = _counted(config, counts)
+    images = next(iter(found.parts.values())).images
+    return Glance(
+        parts=_parts(config, counts),
+        total=total,
+        train=train,
+        classes=0 if numeric else len(found.classes),
+        arrays=True,
+        side=images.shape[2],
+        color=_has_color([images[row] for row in _spread(len(images))]),
+        lost=0.0,
+        alike=True,
+    )
+
+
+def _decoded(paths: Iterable[Path]) -> list[Tensor]:
+    images = []
+    for path in paths:
+        with contextlib.suppress(DataError):
+            images.append(decode(path, _SMALL, 3))
+    return images
+
+
+def _has_color(images: Sequence[Tensor]) -> bool:
+    """Say whether some of the images, (C, H, W), have more than greys."""
+    spread = [(image.amax(0).int() - image.amin(0).int()).float().mean() for image in images]
+    colorful = sum(float(levels) > _COLORFUL for levels in spread)
+    return colorful > _LEAST_COLORFUL * len(images)
+
+
+def _spread(number: int) -> list[int]:
+    """Return at most `_SAMPLE` rows, from all over."""
+    return list(range(0, number, -(-number // _SAMPLE)))
+
+
+def _parts(config: ImageConfig, there: Iterable[str]) -> tuple[str, ...]:
+    named = tuple(there)
+    return (*named, "test") if config.test is not None and named != ("all",) else named
+
+
+def _counted(config: ImageConfig, counts: dict[str, int]) -> tuple[int, int]:
+    """Return how many images there are, and how many to learn from, about."""
+    total = sum(counts.values())
+    used = total if config.limit is None else min(total, config.limit)
+    there = {*counts, *(() if config.test is None else ("test",))}
+    share = 1 - sum(fraction for part, fraction in FRACTIONS.items() if part not in there)
+    whole = counts.get("all") or counts.get("train", 0)
+    return used, max(1, round(share * whole * used / total))

@@ -1,0 +1,175 @@
+"""Which network suits a user's images, at which size, and how long it needs to learn them.
+
+Photos begin with what a network has learned of ImageNet. Fewer than 500 give a new classifier its
+examples but not a whole network: with 5 photos a class of ten classes of CIFAR-10, a classifier on
+frozen features has a test accuracy of 0.55 and the network trained as a whole 0.43 (128 pixels);
+with 140 a class it is the other way round. Small grey images are digits and letters, more like
+those of MNIST than photos.
+"""
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from common.images.glance import Glance, glance
+from common.options.budget import Needs, suit
+from common.options.config import IMAGE_SETS, options_of
+from common.runs.job import Suited
+from common.training.summary import summarize
+from labs.classification.config import AUTO, DEFAULT_MODEL, ClassificationConfig
+from labs.classification.models import build
+from labs.classification.models.catalogue import MODELS, PACKAGED
+
+_PHOTO = PACKAGED[0]
+_SIZES = (224, 192, 160, 128)  # pixels that its weights know
+_SMALLER = (96, 64)  # where there are too many images for these
+
+_SMALLEST_PHOTO = 20  # pixels of the shorter side, in color; smaller are icons and the like
+_SMALLEST_GREY_PHOTO = 64  # without colors: smaller are digits and letters
+_FEW = 500  # training images
+
+_SECONDS = 400  # of ten minutes, for what trains; the rest measures it
+_PASS = 0.32e-6  # seconds that a pixel of a photo takes on two cores: through the network,
+_LEARN = 1.05e-6  # and with the gradients of all its weights; 10 and 17 ms at 128 pixels
+_EPOCHS = 8  # that fine-tuning should have: else images are smaller
+_FEWEST_EPOCHS = 2
+
+# Of 60 epochs on 3,500 images of mnist5k; and what a multiply-add takes, and an image beside that.
+_UPDATES, _ROUNDS = 3300, 20
+_MULTIPLY_ADD, _IMAGE = 4e-11, 1.5e-4  # seconds
+
+
+def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
+    """Return a config with what suits its images; see `common.runs.job.Job.suited`.
+
+    Raises:
+        DataError: there is no such set, folder or table, or it cannot be used.
+    """
+    if config.data in IMAGE_SETS:
+        usual = dataclasses.replace(config, model=DEFAULT_MODEL)
+        return Suited(usual if config.model == AUTO else config)
+    chosen = _Chosen(config)
+    images = glance(config, numeric=config.numeric)
+    chosen.reasons += images.split()
+    if "model" not in chosen.given:
+        _choose_model(chosen, images)
+    train = images.train
+    if config.per_class is not None and images.classes:
+        train = min(train, config.per_class * images.classes)
+    changes, reasons = suit(chosen.config, train, _needs(chosen.config, images, train))
+    chosen.take(**changes)
+    return Suited(chosen.config, (*chosen.reasons, *reasons))
+
+
+class _Chosen:
+    """A config in the making: what was given stays."""
+
+    def __init__(self, config: ClassificationConfig):
+        own = {
+            field.name
+            for field in options_of(type(config))
+            if getattr(config, field.name) != field.default
+        }
+        self.given = config.given | own - {"epochs", "batch_size"}
+        if config.model == AUTO:
+            self.given -= {"model"}
+        self.config = dataclasses.replace(config, given=self.given)
+        self.reasons: list[str] = []
+
+    def take(self, reason: str | None = None, **values: Any) -> None:
+        """Take values for what is not given, and say why if there is any."""
+        free = {name: value for name, value in values.items() if name not in self.given}
+        if free and reason:
+            self.reasons.append(reason)
+        self.config = dataclasses.replace(self.config, **free)
+
+
+def is_photos(images: Glance) -> bool:
+    """Say whether a network that knows photos has seen the like of these images."""
+    return images.side > (_SMALLEST_PHOTO if images.color else _SMALLEST_GREY_PHOTO)
+
+
+def _choose_model(chosen: _Chosen, images: Glance) -> None:
+    if is_photos(images) and not {"weights", "transfer", "teacher"} & chosen.given:
+        _choose_transfer(chosen, images)
+        return
+    side = max(images.side, MODELS[DEFAULT_MODEL].smallest)
+    kind = "color" if images.color else "grey"
+    chosen.take(
+        f"{DEFAULT_MODEL}: {kind} images of {images.side} pixels are small", model=DEFAULT_MODEL
+    )
+    if images.side <= _SMALLEST_GREY_PHOTO:
+        chosen.take(f"{side} pixels: their own size", image_size=side)
+
+
+def _choose_transfer(chosen: _Chosen, images: Glance) -> None:
+    kind = "in color" if images.color else "in grey"
+    chosen.take(
+        f"{_PHOTO} with ImageNet's weights: images {kind} of {images.side} pixels are photos",
+        model=_PHOTO,
+        weights=_PHOTO,
+        channels_last=True,
+    )
+    size = _size_to_learn(images)
+    if images.train < _FEW or size is None:
+        size = _size_to_pass(images)
+        number = "few" if images.train < _FEW else "too many for more"
+        chosen.take(
+            f"its classifier alone trains, at {size} pixels: {images.train:,} training images are "
+            f"{number}",
+            transfer="feature-extraction",
+            image_size=size,
+            augment=(),
+            learning_rate=3e-3,
+        )
+        return
+    chosen.take(
+        f"all of it trains, at {size} pixels: as large as ten minutes allow",
+        transfer="fine-tune",
+        image_size=size,
+        learning_rate=1e-3,
+        batch_size=32,
+    )
+    chosen.take("images are mirrored at random, as photos can be", augment=("hflip",))
+
+
+def _size_to_learn(images: Glance) -> int | None:
+    """Return the pixels at which the whole network can learn in time, if there are any."""
+    largest = max(_SIZES[-1], 2 * images.side)  # larger would be blown up
+    for size in _SIZES:
+        if size <= largest and _EPOCHS * images.train * _LEARN * size**2 <= _SECONDS:
+            return size
+    for size in (_SIZES[-1], *_SMALLER):
+        if _FEWEST_EPOCHS * images.train * _LEARN * size**2 <= _SECONDS:
+            return size
+    return None
+
+
+def _size_to_pass(images: Glance) -> int:
+    """Return the pixels at which all images go through the network once in time."""
+    sizes = (*_SIZES, *_SMALLER)
+    return next((s for s in sizes if images.total * _PASS * s**2 <= _SECONDS), sizes[-1])
+
+
+def _needs(config: ClassificationConfig, images: Glance, train: int) -> Needs:
+    """Return what a model needs, from what it computes."""
+    if config.model != _PHOTO or config.weights is None:
+        rate = 1 / (_IMAGE + _MULTIPLY_ADD * _multiply_adds(config, images))
+        updates = max(_UPDATES, _ROUNDS * train // config.batch_size)
+        return Needs(updates, round(_SECONDS * rate), rate)
+    size = config.image_size or _SIZES[-1]
+    if config.transfer_mode == "feature-extraction" and not config.augment:
+        return Needs(1500, 10**7, 10**4)
+    rate = 1 / (_LEARN * size**2)
+    return Needs(max(600, 10 * train // config.batch_size), round(_SECONDS * rate), rate)
+
+
+def _multiply_adds(config: ClassificationConfig, images: Glance) -> int:
+    """Return the multiply-adds of one image, in a model of about the size."""
+    family = MODELS[config.model]
+    size = config.image_size or max(family.smallest, min(images.side, 64) if images.arrays else 64)
+    channels = 3 if images.color or family.needs_color else 1
+    with torch.device("meta" if family.tried else "cpu"):
+        model = build.build(config.model, channels, size, max(2, images.classes))
+    return summarize(model, (channels, size, size)).multiply_adds
