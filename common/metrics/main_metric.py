@@ -33,7 +33,7 @@ class MainMetric:
 
     def text(self, value: float, sign: str = "") -> str:
         """Write a value of the metric; with `+` for a sign, also that of positive ones."""
-        return "-" if value != value else f"{value:{sign}.{self.decimals}f}"
+        return "-" if value != value else f"{value + 0.0:{sign}.{self.decimals}f}"  # -0.0 is 0
 
     def interval_text(self, interval: Sequence[float], sign: str = "") -> str:
         """Write an interval of the metric, or of a lead."""

@@ -45,8 +45,8 @@ class ForecastResults(Conclusion[Forecast]):
         job, config = self.job, self.job.config
         return (
             "Persistence says that nothing changes; the seasonal one, that the last season comes "
-            f"again (its {job.card.period} values were "
-            f"{'given' if config.period else 'chosen on training'}); drift goes on along the "
+            f"again (of {job.card.period} values"
+            f"{'' if config.period else ', chosen on training'}); drift goes on along the "
             f"line from the first {'logarithm' if config.log else 'value'} to the last one "
             "known; the linear autoregression is a ridge regression on the same windows, its "
             "penalty chosen on validation. Forecasts are made at every origin of the test part. "
