@@ -49,8 +49,8 @@ _PHOTO_CHUNK = 32  # likewise, of whole photos
 _CACHE_VERSION = 1  # to be raised when `decode` gives other pixels than before
 
 
-def decode(path: Path, image_size: int, channels: int) -> Tensor:
-    """Decode an image file to the square in its centre, scaled with antialiased bilinear filtering.
+def decode(path: Path, image_size: int, channels: int, fit: str = "crop") -> Tensor:
+    """Decode an image file to a square, scaled with antialiased bilinear filtering.
 
     EXIF orientation is applied and transparency laid over white. 16-bit grey is scaled to 8 bits
     (65535 is white), as is floating point from 0 to 1. Of an animation the first picture is taken.
@@ -59,6 +59,8 @@ def decode(path: Path, image_size: int, channels: int) -> Tensor:
         path: the file.
         image_size: height and width of the result in pixels.
         channels: 1 (grey) or 3 (RGB).
+        fit: the square in the center (crop), the whole with black beside it (pad), or the whole,
+            its sides made equal (stretch).
 
     Returns:
         uint8 of shape (channels, image_size, image_size).
@@ -67,7 +69,7 @@ def decode(path: Path, image_size: int, channels: int) -> Tensor:
         DataError: the file is missing, damaged, not an image, larger than PIL's limit against
             decompression bombs, or has values that would turn into plain black or white.
     """
-    return torch.from_numpy(_read(_square, path, image_size, channels))
+    return torch.from_numpy(_read(_square, path, image_size, channels, fit))
 
 
 def photo(path: Path) -> Tensor:
@@ -103,7 +105,7 @@ def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T |
             yield from results
 
 
-def _read(read: Callable[..., T], path: Path, *options: int) -> T:
+def _read(read: Callable[..., T], path: Path, *options: int | str) -> T:
     """Return what `read` makes of a file, or raise DataError."""
     with _quiet():
         result = _try(read, path, *options)
@@ -112,7 +114,7 @@ def _read(read: Callable[..., T], path: Path, *options: int) -> T:
     return result
 
 
-def _try(read: Callable[..., T], path: Path, *options: int) -> T | str:
+def _try(read: Callable[..., T], path: Path, *options: int | str) -> T | str:
     """Return what `read` makes of a file, or the reason why it cannot be read."""
     try:
         return read(path, *options)
@@ -135,7 +137,7 @@ def _whole(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _square(path: Path, image_size: int, channels: int) -> Pixels:
+def _square(path: Path, image_size: int, channels: int, fit: str = "crop") -> Pixels:
     with Image.open(path) as file:
         # Decodes a JPEG at half, a quarter or an eighth of its size where that is still twice what
         # is needed: 7 times as fast for a photo of 12 megapixels. Sides that are not a multiple
@@ -143,9 +145,16 @@ def _square(path: Path, image_size: int, channels: int) -> Pixels:
         file.draft(None, (2 * image_size, 2 * image_size))
         upright = ImageOps.exif_transpose(file)
     flat = _flatten(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
-    square = ImageOps.fit(flat, (image_size, image_size), Image.Resampling.BILINEAR)
+    square = _FITS[fit](flat, (image_size, image_size), Image.Resampling.BILINEAR)
     pixels = np.array(square).reshape(image_size, image_size, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+_FITS: dict[str, Callable[..., Image.Image]] = {
+    "crop": ImageOps.fit,
+    "pad": ImageOps.pad,
+    "stretch": Image.Image.resize,
+}
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -203,6 +212,7 @@ class ImageFiles:
     channels: int  # 1 (grey) or 3 (RGB)
     cache: Path | None = None  # a `.npy` file with decoded images, or None to decode the files
     rows: tuple[int, ...] = ()  # for each path its row in the cache; empty without a cache
+    fit: str = "crop"  # see `decode`
 
     @property
     def shape(self) -> torch.Size:
@@ -219,7 +229,7 @@ class ImageFiles:
             DataError: the file can no longer be read.
         """
         if self.cache is None:
-            return decode(self.paths[row], self.image_size, self.channels)
+            return decode(self.paths[row], self.image_size, self.channels, self.fit)
         return torch.from_numpy(np.array(_open_cache(self.cache)[self.rows[row]]))
 
     def select(self, rows: Tensor) -> "ImageFiles":
@@ -241,6 +251,7 @@ def read_files(
     image_size: int,
     channels: int | None = None,
     decoding: Decoding = "auto",
+    fit: str = "crop",
 ) -> tuple[Tensor | ImageFiles, list[str | None]]:
     """Decode many files, each as `decode` does.
 
@@ -252,6 +263,7 @@ def read_files(
         decoding: `memory` keeps all pixels; `cache` keeps them in a file in `cache_dir()`, reused
             as long as the images do not change; `stream` decodes again in every epoch; `auto` is
             `memory` up to 1 GiB of pixels and `stream` above.
+        fit: see `decode`.
 
     Returns:
         The readable images; and for each file the reason why it is not among them, or None.
@@ -259,7 +271,7 @@ def read_files(
     Raises:
         SaveError: the cache cannot be written.
     """
-    stem = cache_dir() / _key(names, paths, image_size, channels)
+    stem = cache_dir() / _key(names, paths, image_size, channels, fit)
     manifest, cache = stem.with_suffix(".json"), stem.with_suffix(".npy")
     report = _recall(manifest, paths, image_size)
     actual = report.channels if report else channels or _common_channels(paths)
@@ -267,40 +279,45 @@ def read_files(
     if decoding == "auto":
         decoding = "memory" if math.prod(shape) <= _MEMORY_LIMIT else "stream"
 
+    options = image_size, actual, fit
     if decoding == "memory":
         pixels = np.empty(shape, np.uint8)
-        reasons = _decode_all(paths, image_size, actual, pixels.__setitem__)
+        reasons = _decode_all(paths, options, pixels.__setitem__)
     elif report and (decoding == "stream" or _is_whole(cache, shape)):
         reasons = report.reasons
     elif decoding == "cache":
-        reasons = _fill_cache(cache, shape, paths)
+        reasons = _fill_cache(cache, paths, options)
     else:
-        reasons = _decode_all(paths, image_size, actual, lambda row, picture: None)
+        reasons = _decode_all(paths, options, lambda row, picture: None)
 
     kept = [row for row, why in enumerate(reasons) if why is None]
     readable = tuple(paths[row] for row in kept)
     if channels is None and len(kept) < len(paths) and actual != _common_channels(readable):
         # Only files that are left out had color.
-        return read_files(names, paths, image_size, 1, decoding)
+        return read_files(names, paths, image_size, 1, decoding, fit)
     _remember(manifest, _Report(actual, reasons))
     if decoding == "memory":
         return torch.from_numpy(pixels if len(kept) == len(paths) else pixels[kept]), reasons
     if decoding == "cache":
-        return ImageFiles(readable, image_size, actual, cache, tuple(kept)), reasons
-    return ImageFiles(readable, image_size, actual), reasons
+        return ImageFiles(readable, image_size, actual, cache, tuple(kept), fit), reasons
+    return ImageFiles(readable, image_size, actual, fit=fit), reasons
+
+
+_Options = tuple[int, int, str]  # of `decode`: image_size, channels, fit
 
 
 def _decode_all(
-    paths: Sequence[Path], image_size: int, channels: int, put: Callable[[int, Pixels], Any]
+    paths: Sequence[Path], options: _Options, put: Callable[[int, Pixels], Any]
 ) -> list[str | None]:
     """Give every decoded file, or black in place of an unreadable one, to `put`, in order."""
+    image_size, channels, _ = options
     black = np.zeros((channels, image_size, image_size), np.uint8)
     reasons: list[str | None] = []
     # The filters of warnings belong to the process, so they are set once around all threads.
     with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), _CHUNK):
             chunk = paths[start : start + _CHUNK]
-            for result in pool.map(lambda path: _try(_square, path, image_size, channels), chunk):
+            for result in pool.map(lambda path: _try(_square, path, *options), chunk):
                 put(len(reasons), black if isinstance(result, str) else result)
                 reasons.append(result if isinstance(result, str) else None)
     return reasons
@@ -316,14 +333,16 @@ def _common_channels(paths: Iterable[Path]) -> int:
     return 1
 
 
-def _fill_cache(cache: Path, shape: tuple[int, ...], paths: Sequence[Path]) -> list[str | None]:
+def _fill_cache(cache: Path, paths: Sequence[Path], options: _Options) -> list[str | None]:
+    image_size, channels, _ = options
+    shape = len(paths), channels, image_size, image_size
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     try:
         # Not written through a memory map: on a full disk that would kill the process.
         with replacing(cache) as file:
             np.lib.format.write_array_header_1_0(file, header)
             reasons = _decode_all(
-                paths, shape[2], shape[1], lambda row, picture: file.write(picture.tobytes())
+                paths, options, lambda row, picture: file.write(picture.tobytes())
             )
     except SaveError as error:
         raise SaveError(
@@ -347,14 +366,17 @@ def _is_whole(cache: Path, shape: tuple[int, ...]) -> bool:
     return False
 
 
-def _key(names: Sequence[str], paths: Sequence[Path], image_size: int, channels: int | None) -> str:
+def _key(
+    names: Sequence[str], paths: Sequence[Path], image_size: int, channels: int | None, fit: str
+) -> str:
     """Name what the decoded pixels depend on: the files, the size, the channels, the decoder."""
     stats = []
     for name, path in zip(names, paths, strict=True):
         with contextlib.suppress(OSError):
             stat = path.stat()
             stats.append((name, stat.st_size, stat.st_mtime_ns))
-    key = [_CACHE_VERSION, PIL.__version__, image_size, channels, len(paths), stats]
+    cut = [] if fit == "crop" else [fit]  # the key of a crop is that of before there were others
+    key = [_CACHE_VERSION, PIL.__version__, image_size, channels, *cut, len(paths), stats]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 

@@ -616,6 +616,7 @@ def decode_listed(
     decoding: Decoding = "auto",
     to_learn: bool = True,
     chosen: Callable[[Tensor, int], Tensor] | None = None,
+    fit: str = "crop",
 ) -> FoundImages:
     """Decode the files of a set.
 
@@ -627,6 +628,7 @@ def decode_listed(
         to_learn: see `list_folder`.
         chosen: returns the rows of a part to take, from its targets and the number of all files;
             None takes all.
+        fit: how images become squares; see `common.images.decode.decode`.
 
     Raises:
         DataError: a class has too few readable images: 3 to be split, or 1 in each part.
@@ -634,7 +636,7 @@ def decode_listed(
     """
     files = listed.files if chosen is None else listed.chosen(chosen)
     names, paths = [file.name for file in files], [file.path for file in files]
-    images, reasons = read_files(names, paths, image_size, channels, decoding)
+    images, reasons = read_files(names, paths, image_size, channels, decoding, fit)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
     left_out = (*listed.skipped, *unreadable)

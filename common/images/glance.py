@@ -18,6 +18,7 @@ _SAMPLE = 64  # images that are looked at
 _SMALL = 32  # pixels of a side at which colors are looked for
 _COLORFUL = 4.0  # levels of 255 between the channels of a pixel, on average; scanners give fewer
 _LEAST_COLORFUL = 0.1  # share of images
+_LITTLE = 0.1  # share of an image that may be lost
 _ALIKE = 1.1  # the widest shape over the narrowest
 
 
@@ -34,6 +35,15 @@ class Glance:
     color: bool  # whether there are colors; grey photos may be kept as color ones
     lost: float  # share of a typical image that is outside the square in its center
     alike: bool  # whether all are about as wide for their height
+
+    def fit(self) -> tuple[str, str]:
+        """Return how such images become squares, and why."""
+        lost = f"the square in the center would lose {100 * self.lost:.0f} % of a typical image"
+        if self.lost <= _LITTLE:
+            return "crop", f"the square in the center is taken: it loses {100 * self.lost:.0f} %"
+        if self.alike:
+            return "stretch", f"whole images, their sides made equal: {lost}, and all are as wide"
+        return "pad", f"whole images with black beside them: {lost}, and their shapes differ"
 
     def split(self) -> list[str]:
         """Say how images are split that come in parts."""

@@ -14,7 +14,11 @@ _CHUNK = 256  # images decoded at a time
 
 
 def read_images(
-    paths: Sequence[Path], image_size: int, channels: int, say: Callable[[str], None]
+    paths: Sequence[Path],
+    image_size: int,
+    channels: int,
+    say: Callable[[str], None],
+    fit: str = "crop",
 ) -> Iterator[tuple[list[str], Tensor]]:
     """Yield names and images, uint8 (n, C, S, S), some at a time.
 
@@ -23,6 +27,7 @@ def read_images(
         image_size: height and width of the result in pixels; see `decode`.
         channels: 1 (grey) or 3 (RGB).
         say: called with a line for each unreadable image.
+        fit: as the run fits images into squares, see `decode`.
 
     Raises:
         DataError: a path is missing, a folder has no images, or no image can be read.
@@ -33,7 +38,7 @@ def read_images(
         names, pixels = [], []
         for file in files[start : start + _CHUNK]:
             try:
-                pixels.append(decode(file, image_size, channels))
+                pixels.append(decode(file, image_size, channels, fit))
                 names.append(printable(file))
             except DataError as error:
                 say(f"skipped: {error}")

@@ -210,7 +210,7 @@ def _find(
     size = config.image_size or max(_DEFAULT_SIZE, least)
     decoding: Any = config.decoding
     chosen = None if config.limit is None else partial(_limited, config)
-    return folders.decode_listed(listed, size, channels, decoding, to_learn, chosen)
+    return folders.decode_listed(listed, size, channels, decoding, to_learn, chosen, config.fit)
 
 
 def _limited(config: ImageConfig, targets: Tensor, total: int) -> Tensor:

@@ -22,6 +22,7 @@ from common.suggest import suggest
 
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
+FITS = ("crop", "pad", "stretch")
 DECODING = ("auto", "memory", "cache", "stream")
 AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
 IMAGE_SETS = ("mnist5k", "digits", "mnist", "fashion-mnist", "cifar10")  # known by name
@@ -202,6 +203,13 @@ class ImageConfig(TrainingConfig):
         None,
         "height and width in pixels; when not given, a set's own, or 64 for photos",
         at_least=1,
+    )
+    fit: str = data_option(
+        "crop",
+        "how photos become squares: the square in the center (crop), the whole with black beside "
+        "it (pad), or with its sides made equal (stretch); for photos of your own, what loses "
+        "little",
+        choices=FITS,
     )
     limit: int | None = data_option(
         None, "samples to use of the whole set, for a short trial", at_least=10

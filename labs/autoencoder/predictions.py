@@ -37,7 +37,8 @@ def predict(
     """
     number = _class_number(job, class_name)
     records: list[dict[str, Any]] = []
-    for names, images in read_images(paths, job.card.image_size, job.card.channels, say):
+    size, channels = job.card.image_size, job.card.channels
+    for names, images in read_images(paths, size, channels, say, job.config.fit):
         classes = None if number is None else torch.full((len(images),), number)
         answers = job.answers(images, classes)
         outputs, errors = answers["outputs"], answers["squared_error"]

@@ -40,7 +40,7 @@ def predict(
         DataError: a path is missing, or no image can be read.
     """
     size, channels = job.card.image_size, job.card.channels
-    chunks = read_images(paths, size, channels, say)
+    chunks = read_images(paths, size, channels, say, job.config.fit)
     return [each for names, pixels in chunks for each in _predict(job, names, pixels, top)]
 
 

@@ -39,17 +39,18 @@ def resolve(material: Material, references: Sequence[str]) -> Referred:
     test = material.splits["test"]
     rows = [int(text) if text.isdecimal() else None for text in references]
     _check(material, references, rows)
-    card = material.job.card
+    card, fit = material.job.card, material.job.config.fit
     found = [
-        _file(text, card) if row is None else _row(test, row, card)
+        _file(text, card, fit) if row is None else _row(test, row, card)
         for text, row in zip(references, rows, strict=True)
     ]
     names, images, classes = zip(*found, strict=True)
     return Referred(names, torch.stack(images), torch.tensor(classes))
 
 
-def _file(text: str, card: ImageCard) -> tuple[str, Tensor, int]:
-    return printable(text), decode(Path(text), card.image_size, card.channels), _UNKNOWN
+def _file(text: str, card: ImageCard, fit: str) -> tuple[str, Tensor, int]:
+    image = decode(Path(text), card.image_size, card.channels, fit)
+    return printable(text), image, _UNKNOWN
 
 
 def _row(test: ImageSet, row: int, card: ImageCard) -> tuple[str, Tensor, int]:

@@ -157,7 +157,7 @@ def _pixels(config: ClassificationConfig, card: ImageCard, split: ImageSet, row:
     if not isinstance(images, ImageFiles):
         return images[row]
     if config.image_size is not None:
-        return decode(images.paths[row], config.image_size, card.channels)
+        return decode(images.paths[row], config.image_size, card.channels, config.fit)
     return photo(images.paths[row])[: card.channels]  # where all are grey, its channels are equal
 
 

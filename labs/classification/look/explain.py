@@ -88,7 +88,7 @@ def _sample(job: ClassifyImages, test: ImageSet, named: str) -> Sample:
                 f"or a file; a file of that name is ./{named}"
             )
         return _row(test, row)
-    image = decode(Path(named), job.card.image_size, job.card.channels)
+    image = decode(Path(named), job.card.image_size, job.card.channels, job.config.fit)
     return Sample(printable(named), image, None)
 
 

@@ -52,6 +52,8 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
     chosen = _Chosen(config)
     images = glance(config, numeric=config.numeric)
     chosen.reasons += images.split()
+    fit, why = images.fit()
+    chosen.take(why if images.lost else None, fit=fit)
     if "model" not in chosen.given:
         _choose_model(chosen, images)
     train = images.train

@@ -10,7 +10,7 @@ from common.runs.folder import Run, open_run
 from labs.classification.config import ClassificationConfig
 
 _SPLIT = ("data", "test", "path_column", "label_column", "limit", "split_seed")
-_HARMLESS = ("decoding", "per_class", "imbalanced")  # leave the split of the images as it is
+_HARMLESS = ("decoding", "fit", "per_class", "imbalanced")  # leave the split of the images as it is
 
 
 class Source(NamedTuple):

@@ -205,3 +205,21 @@ def test_photos_come_in_order_or_with_the_reason(tmp_path, monkeypatch):
     assert widths[:3] + widths[4:-1] == list(range(1, 11))
     assert isinstance(widths[3], str)
     assert widths[-1] == "more than 89,478,485 pixels"
+
+
+@pytest.mark.parametrize(
+    ("fit", "expected"),
+    [
+        ("crop", [[0, 0, 0, 0]] * 4),
+        ("pad", [[0, 0, 0, 0], [255, 0, 0, 255], [255, 0, 0, 255], [0, 0, 0, 0]]),
+        ("stretch", [[255, 0, 0, 255]] * 4),
+    ],
+)
+def test_how_a_wide_photo_becomes_a_square(fit, expected, tmp_path):
+    pixels = np.zeros((12, 24), np.uint8)
+    pixels[:, :6] = pixels[:, 18:] = 255
+    path = tmp_path / "넓다.png"
+    Image.fromarray(pixels).save(path)
+    square = decode(path, 12, 1, fit)[0]
+    assert square[1::3, 1::3].tolist() == expected
+    assert torch.equal(decoding.read_files(["a"], [path], 12, fit=fit)[0][0, 0], square)

@@ -170,7 +170,8 @@ def _encoded(material: Material, paths: Sequence[Path]) -> tuple[list[str], Arra
     job = material.job
     names: list[str] = []
     latents: list[Array] = []
-    for some, images in read_images(paths, job.card.image_size, job.card.channels, note):
+    size, channels = job.card.image_size, job.card.channels
+    for some, images in read_images(paths, size, channels, note, job.config.fit):
         names += some
         latents.append(job.encode(job.prepared(images)).numpy())
     return names, np.concatenate(latents)
