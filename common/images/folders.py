@@ -407,7 +407,7 @@ def load_folder(
 
 
 def list_folder(
-    path: Path | str, classes: Classes = "required", to_learn: bool = True
+    path: Path | str, classes: Classes = "required", to_learn: bool = True, nested: bool = False
 ) -> ListedImages:
     """Find the images in one folder per class.
 
@@ -422,6 +422,7 @@ def list_folder(
             classes.
         to_learn: every class needs enough images in every part; what is only to be measured may
             have any of the parts, and any number of images of any classes.
+        nested: images may lie in folders inside a class folder, such as one of each person.
 
     Raises:
         DataError: the folder is missing or laid out otherwise, classes differ between parts, or a
@@ -443,13 +444,17 @@ def list_folder(
         skipped += [(name, "not in a class folder") for name in loose]
         for class_folder in _folders(folder):
             label = _text(class_folder.name)
-            paths = _image_files(class_folder)
+            paths, inner = _image_files(class_folder), _folders(class_folder)
+            if nested:
+                paths += [path for each in inner for path in _image_files(each)]
+            else:
+                problems += [
+                    f"{relative_name(each, root)}/ is a folder inside a class folder; "
+                    "--group-column folder would keep its images together"
+                    for each in inner
+                ]
             counts[part][label] = counts[part].get(label, 0) + len(paths)
             found += [_File(part, relative_name(path, root), path, label) for path in paths]
-            problems += [
-                f"{relative_name(nested, root)}/ is a folder inside a class folder"
-                for nested in _folders(class_folder)
-            ]
         files += sorted(found)
         if not counts[part]:
             raise DataError(f"no class folders in {folder}; {LAYOUT.format(root.name)}")

@@ -1,7 +1,7 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,15 @@ from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, folders, policies
 from common.images.arrays import holds_arrays
+from common.images.copies import number_copies
 from common.images.decode import ImageFiles
 from common.images.folders import ImageSet
+from common.io.tables import read_table
 from common.options.config import IMAGE_SETS, ImageConfig
 from common.suggest import suggest
 from common.training.batches import Batches
 from common.training.compute import Compute
-from common.training.splits import sample_rows, split_rows
+from common.training.splits import number_groups, sample_rows, split_groups
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
@@ -84,7 +86,8 @@ def load(
         found = _with_test(config, found, numeric)
     parts = found.parts
     total = sum(map(len, parts.values()))
-    splits = _split(parts, config.split_seed, combined=bool(found.labels))
+    groups, repeated = _groups(config, parts.get("all") or parts["train"])
+    splits = _split(parts, config.split_seed, combined=bool(found.labels), groups=groups)
     if choose is not None:
         kept = choose(splits["train"].targets, len(found.classes))
         splits["train"] = splits["train"].select(kept)
@@ -92,7 +95,7 @@ def load(
     mean, std = _statistics(train)
     target_mean, target_std = _spread(train.targets) if numeric else (0.0, 1.0)
     card = ImageCard(
-        source=found.source if config.limit is None else f"{found.source}, {total:,} of them used",
+        source=", ".join(_sources(config, found, splits, total, repeated)),
         classes=found.classes,
         labels=found.labels,
         channels=train.images.shape[1],
@@ -246,7 +249,7 @@ def find_files(
     if arrays:
         return None
     if path.is_dir():
-        return folders.list_folder(path, classes, to_learn)
+        return folders.list_folder(path, classes, to_learn, nested=config.group_column is not None)
     columns = config.path_column, config.label_column
     return folders.list_csv(path, *columns, numeric, to_learn)
 
@@ -319,8 +322,64 @@ def _numbers(classes: Sequence[str]) -> Tensor:
         ) from error
 
 
-def _split(parts: dict[str, ImageSet], seed: int, combined: bool) -> dict[str, ImageSet]:
-    """Cut the parts that are missing out of the one that there is.
+def _sources(
+    config: ImageConfig,
+    found: folders.FoundImages,
+    splits: Mapping[str, ImageSet],
+    total: int,
+    repeated: int,
+) -> Iterator[str]:
+    """Yield what the data is, how much of it is used, and what is there more than once."""
+    yield found.source
+    if config.limit is not None:
+        yield f"{total:,} of them used"
+    if repeated:
+        yield f"{repeated:,} of them copies of others, or nearly, which stay on one side"
+    if "test" in found.parts and config.data not in IMAGE_SETS:
+        train = splits["train"]
+        copies = number_copies(joined([train, splits["test"]]))[len(train) :]
+        if shared := sum(first < len(train) for first in copies):
+            yield f"{shared:,} test images copies of training images, or nearly"
+
+
+def _groups(config: ImageConfig, whole: ImageSet) -> tuple[Tensor | None, int]:
+    """Return which images are not to be parted, (N,), and how many are copies of others.
+
+    Sets that are known by name have neither groups nor copies.
+    """
+    if config.data in IMAGE_SETS:
+        return None, 0
+    copies = number_copies(whole)
+    keys: list[Sequence[Hashable]] = [copies]
+    if config.group_column is not None:
+        keys.append(_read_groups(config, whole.names))
+    return number_groups(*keys), sum(first != row for row, first in enumerate(copies))
+
+
+def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
+    """Return the group of each image, by the column of the table or by its folder."""
+    path, column = Path(config.data).expanduser(), config.group_column
+    assert column is not None
+    if path.is_dir():
+        if column != "folder":
+            raise DataError(
+                f"--group-column {column}: --data {config.data} is a folder, which has no columns; "
+                "give folder for the images of one folder to stay together"
+            )
+        return [str(Path(name).parent) for name in names]
+    table = read_table(path, [config.path_column, column])
+    groups = dict(zip(*table.columns, strict=True))
+    if missing := [name for name in names if name not in groups]:
+        raise DataError(
+            f"--group-column {column}: {len(missing):,} images have no group, such as {missing[0]}"
+        )
+    return [groups[name] for name in names]
+
+
+def _split(
+    parts: dict[str, ImageSet], seed: int, combined: bool, groups: Tensor | None
+) -> dict[str, ImageSet]:
+    """Cut the parts that are missing out of the one that there is, no group in two.
 
     Classes that are combinations may be too rare for each part to have one; such images are split
     as if they were of the most frequent combination.
@@ -331,7 +390,9 @@ def _split(parts: dict[str, ImageSet], seed: int, combined: bool) -> dict[str, I
     if combined:
         counts = torch.bincount(targets)
         targets = torch.where(counts[targets] < 3, counts.argmax(), targets)
-    rows = split_rows(targets, seed, **missing)
+    if groups is None:
+        groups = torch.arange(len(targets))
+    rows = split_groups(targets, groups, seed, **missing)
     cut = {
         name: whole.select(piece) for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
     }

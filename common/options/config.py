@@ -199,6 +199,11 @@ class ImageConfig(TrainingConfig):
         "column of a CSV that holds the labels; several, with commas between, are learned at once, "
         "and the classes are their combinations",
     )
+    group_column: str | None = data_option(
+        None,
+        "column of a CSV that says which images belong together, such as those of a person; of a "
+        "folder, `folder` for those that lie in one: they never stand on both sides of a split",
+    )
     image_size: int | None = data_option(
         None,
         "height and width in pixels; when not given, a set's own, or 64 for photos",

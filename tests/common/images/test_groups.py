@@ -1,0 +1,93 @@
+"""Images that belong together never stand on both sides of a split, whether users say so or not."""
+
+import csv
+import shutil
+
+import pytest
+
+from common.errors import DataError
+from common.images.load import load
+from common.options.config import ImageConfig
+
+
+def sides(splits):
+    return {name: set(part.names) for name, part in splits.items()}
+
+
+@pytest.fixture
+def people(paint, tmp_path):
+    """Write 4 pictures of each of 20 people, half of them in each class; return the folder."""
+    folder = tmp_path / "사람"
+    for person in range(20):
+        for number in range(4):
+            level = 10 * person % 190
+            paint(folder / "ab"[person % 2] / f"p{person:02}" / f"{person}-{number}.png", level)
+    return folder
+
+
+def table(folder, path):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "사람"])
+        for image in sorted(folder.rglob("*.png")):
+            name = image.relative_to(path.parent)
+            rows.writerow([name, image.parts[-3], image.parent.name])
+    return path
+
+
+def people_on(splits):
+    return [
+        {name.rpartition("/")[2].split("-")[0] for name in part} for part in sides(splits).values()
+    ]
+
+
+def apart(sets):
+    train, validation, test = sets
+    return train.isdisjoint(validation | test) and validation.isdisjoint(test)
+
+
+def test_a_column_keeps_people_on_one_side(people, tmp_path):
+    path = table(people, tmp_path / "table.csv")
+    assert not apart(people_on(load(ImageConfig(data=str(path)))[0]))
+    splits, card = load(ImageConfig(data=str(path), group_column="사람"))
+    assert apart(people_on(splits))
+    assert sum(card.counts.values()) == 80
+
+
+def test_a_folder_keeps_its_images_on_one_side(people):
+    splits, _ = load(ImageConfig(data=str(people), group_column="folder"))
+    assert apart(people_on(splits))
+
+
+def test_copies_stay_on_one_side_and_are_counted(people):
+    for number in range(3):  # of 20 images, three more copies
+        for row in range(20):
+            first = people / "ab"[row % 2] / f"p{row:02}" / f"{row}-0.png"
+            shutil.copy(first, first.with_name(f"{row}-copy{number}.png"))
+    splits, card = load(ImageConfig(data=str(table(people, people.with_suffix(".csv")))))
+    assert "60 of them copies of others, or nearly, which stay on one side" in card.source
+    of_copies = [
+        {name for name in part if "-0" in name or "copy" in name} for part in sides(splits).values()
+    ]
+    assert apart([{name.rpartition("/")[2].split("-")[0] for name in part} for part in of_copies])
+
+
+def test_copies_in_a_test_split_of_the_users_are_counted(people, tmp_path):
+    test = tmp_path / "test"
+    for name in "ab":
+        (test / name).mkdir(parents=True)
+        shutil.copy(next((people / name).rglob("*.png")), test / name / "1.png")
+    _, card = load(ImageConfig(data=str(people), test=str(test), group_column="folder"))
+    assert "test images copies of training images, or nearly" in card.source
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [("person", "is a folder, which has no columns; give folder"), ("folder", "in too few groups")],
+)
+def test_groups_that_cannot_be_had_are_refused(paint, tmp_path, column, expected):
+    for name in "ab":  # a folder is a class: nothing can be held back
+        for number in range(5):
+            paint(tmp_path / "x" / name / f"{number}.png", 100 * number % 200)
+    with pytest.raises(DataError, match=expected):
+        load(ImageConfig(data=str(tmp_path / "x"), group_column=column))
