@@ -86,8 +86,7 @@ def load(
         found = _with_test(config, found, numeric)
     parts = found.parts
     total = sum(map(len, parts.values()))
-    groups, repeated = _groups(config, parts.get("all") or parts["train"])
-    splits = _split(parts, config.split_seed, combined=bool(found.labels), groups=groups)
+    splits, copies = _split_apart(config, parts, combined=bool(found.labels))
     if choose is not None:
         kept = choose(splits["train"].targets, len(found.classes))
         splits["train"] = splits["train"].select(kept)
@@ -95,7 +94,7 @@ def load(
     mean, std = _statistics(train)
     target_mean, target_std = _spread(train.targets) if numeric else (0.0, 1.0)
     card = ImageCard(
-        source=", ".join(_sources(config, found, splits, total, repeated)),
+        source=", ".join(_sources(config, found, splits, total, copies)),
         classes=found.classes,
         labels=found.labels,
         channels=train.images.shape[1],
@@ -327,33 +326,44 @@ def _sources(
     found: folders.FoundImages,
     splits: Mapping[str, ImageSet],
     total: int,
-    repeated: int,
+    copies: str,
 ) -> Iterator[str]:
     """Yield what the data is, how much of it is used, and what is there more than once."""
     yield found.source
     if config.limit is not None:
         yield f"{total:,} of them used"
-    if repeated:
-        yield f"{repeated:,} of them copies of others, or nearly, which stay on one side"
+    if copies:
+        yield copies
     if "test" in found.parts and config.data not in IMAGE_SETS:
         train = splits["train"]
-        copies = number_copies(joined([train, splits["test"]]))[len(train) :]
-        if shared := sum(first < len(train) for first in copies):
+        numbers = number_copies(joined([train, splits["test"]]))[len(train) :]
+        if shared := sum(first < len(train) for first in numbers):
             yield f"{shared:,} test images copies of training images, or nearly"
 
 
-def _groups(config: ImageConfig, whole: ImageSet) -> tuple[Tensor | None, int]:
-    """Return which images are not to be parted, (N,), and how many are copies of others.
+def _split_apart(
+    config: ImageConfig, parts: dict[str, ImageSet], combined: bool
+) -> tuple[dict[str, ImageSet], str]:
+    """Split images so that groups and copies stay on one side, and say how many copies there are.
 
-    Sets that are known by name have neither groups nor copies.
+    Sets that are known by name have neither.
     """
+    whole, split = parts.get("all") or parts["train"], partial(_split, parts, config.split_seed)
     if config.data in IMAGE_SETS:
-        return None, 0
+        return split(combined, torch.arange(len(whole))), ""
     copies = number_copies(whole)
+    repeated = sum(first != row for row, first in enumerate(copies))
+    said = f"{repeated:,} of them copies of others, or nearly, which" if repeated else ""
     keys: list[Sequence[Hashable]] = [copies]
     if config.group_column is not None:
         keys.append(_read_groups(config, whole.names))
-    return number_groups(*keys), sum(first != row for row, first in enumerate(copies))
+    try:
+        return split(combined, number_groups(*keys)), said and f"{said} stay on one side"
+    except DataError:
+        if config.group_column is not None or not repeated:
+            raise
+        # A class that is little but copies is rather split than refused.
+        return split(combined, torch.arange(len(whole))), f"{said} stand on both sides"
 
 
 def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
@@ -377,7 +387,7 @@ def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
 
 
 def _split(
-    parts: dict[str, ImageSet], seed: int, combined: bool, groups: Tensor | None
+    parts: dict[str, ImageSet], seed: int, combined: bool, groups: Tensor
 ) -> dict[str, ImageSet]:
     """Cut the parts that are missing out of the one that there is, no group in two.
 
@@ -390,8 +400,6 @@ def _split(
     if combined:
         counts = torch.bincount(targets)
         targets = torch.where(counts[targets] < 3, counts.argmax(), targets)
-    if groups is None:
-        groups = torch.arange(len(targets))
     rows = split_groups(targets, groups, seed, **missing)
     cut = {
         name: whole.select(piece) for name, piece in zip(("train", *FRACTIONS), rows, strict=True)

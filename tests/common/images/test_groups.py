@@ -91,3 +91,13 @@ def test_groups_that_cannot_be_had_are_refused(paint, tmp_path, column, expected
             paint(tmp_path / "x" / name / f"{number}.png", 100 * number % 200)
     with pytest.raises(DataError, match=expected):
         load(ImageConfig(data=str(tmp_path / "x"), group_column=column))
+
+
+def test_a_class_of_copies_alone_is_split_and_that_is_said(paint, tmp_path):
+    for number in range(6):
+        paint(tmp_path / "x" / "a" / f"{number}.png", 30 * number)
+        paint(tmp_path / "x" / "b" / "0.png", 100)
+        if number:
+            shutil.copy(tmp_path / "x" / "b" / "0.png", tmp_path / "x" / "b" / f"{number}.png")
+    _, card = load(ImageConfig(data=str(tmp_path / "x")))
+    assert "5 of them copies of others, or nearly, which stand on both sides" in card.source
