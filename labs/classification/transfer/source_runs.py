@@ -9,7 +9,7 @@ from common.options.config import build, flag, read_toml
 from common.runs.folder import Run, open_run
 from labs.classification.config import ClassificationConfig
 
-_SPLIT = ("data", "test", "path_column", "label_column", "limit", "split_seed")
+_SPLIT = ("data", "test", "path_column", "label_column", "group_column", "limit", "split_seed")
 _HARMLESS = ("decoding", "fit", "per_class", "imbalanced")  # leave the split of the images as it is
 
 
