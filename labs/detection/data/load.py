@@ -218,8 +218,8 @@ def _scaled(boxes: Ragged, factor: float) -> Ragged:
 # Files
 
 
-def read(config: DetectionConfig) -> Annotated:
-    """Read what the user's files say of their images, of which none is decoded.
+def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
+    """Read and split what the user's files say of their images, of which none is decoded.
 
     Raises:
         DataError: there is no such data, or it cannot be used.
@@ -230,23 +230,24 @@ def read(config: DetectionConfig) -> Annotated:
             f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, "
             f"darknet's .data, a COCO JSON or a folder{suggest(path.name, [SCENES])}"
         )
-    return formats.read(path)
+    found = formats.read(path)
+    test, problems = _test_pictures(config, found.classes)
+    parts, copies, about = split(found, config.split_seed, test)
+    about += f" ({Path(config.test).name})" if config.test else ""
+    return found, Split(parts, (*problems, *copies), about)
 
 
 def _files(config: DetectionConfig) -> _Found:
     """Read the user's images and boxes, split them, and decode every image once."""
-    found = read(config)
+    found, (parts, left_out, about) = read(config)
     segment = config.task == "segment"
     about_masks = _about_outlines(found) if segment else ""
-    test, of_test = _test_pictures(config, found.classes)
-    parts, copies, about = split(found, config.split_seed, test)
-    about += f" ({Path(config.test).name})" if config.test else ""
     if config.limit is not None:
         share = config.limit / sum(map(len, parts.values()))
         parts = {name: _some(part, share, config.split_seed) for name, part in parts.items()}
     size = config.image_size or _FILE_SIZE
     in_memory = _fits(sum(map(len, parts.values())), size)
-    skipped = [*_problems(found), *of_test, *copies]
+    skipped = [*_problems(found), *left_out]
     splits = {}
     digest = hashlib.sha256(json.dumps([size, found.classes]).encode())
     for name, part in parts.items():

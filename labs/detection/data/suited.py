@@ -1,13 +1,13 @@
 """What fits a user's photos: the detector, the pixels it sees, its anchors, and how long it trains.
 
-Each choice follows from the files alone: how many photos there are, how large they and their boxes
-are, and whether they have color.
+Each choice follows from the training files alone: how many photos there are, how large they and
+their boxes are, and whether they have color.
 """
 
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -19,9 +19,9 @@ from common.options.budget import Needs, choose_batch, suit
 from common.runs.job import Suited
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import RECIPES, DetectionConfig
-from labs.detection.data.load import FRACTIONS, SCENES, read
+from labs.detection.data.load import SCENES, read
 from labs.detection.names import GRIDS, LITE0
-from labs.detection.records import Annotated, Picture
+from labs.detection.records import Picture
 
 LITE = "lite0-yolo"
 
@@ -48,7 +48,7 @@ _MINUTES = 8  # of training, at most
 class _Look(NamedTuple):
     """What a look at the files tells."""
 
-    train: int  # images to train with, about
+    train: int  # images to train with
     side: int  # median of the longer sides of images, in pixels
     sizes: torch.Tensor  # (N, 2) width and height of boxes, of an image whose longer side is 1
     grey: bool  # small and without color
@@ -59,7 +59,12 @@ def suited(config: DetectionConfig) -> Suited[DetectionConfig]:
     """Return the config with what suits a user's photos, and why; see `Job.suited`."""
     if config.data == SCENES or config.task == "segment":
         return Suited(config)
-    look = _look(config, read(config))
+    if not config.given:  # made in Python: what is not a default was given
+        default = dataclasses.asdict(DetectionConfig())
+        given = (name for name in default if getattr(config, name) != default[name])
+        config = dataclasses.replace(config, given=frozenset(given))
+    found, (parts, *_) = read(config)
+    look = _look(config, parts["train"], found.classes, sum(map(len, parts.values())))
     reasons: list[str] = []
     for choose in (_model, _augment, _image_size, _anchors, _length):
         changes, why = choose(config, look)
@@ -70,12 +75,11 @@ def suited(config: DetectionConfig) -> Suited[DetectionConfig]:
     return Suited(config, reasons)
 
 
-def _look(config: DetectionConfig, found: Annotated) -> _Look:
-    pictures = found.pictures
-    missing = sum(part for name, part in FRACTIONS.items() if not found.parts.get(name))
-    train = len(found.parts.get("all") or found.parts["train"]) * (1 - missing)
-    if config.limit is not None:
-        train *= min(1, config.limit / len(pictures))
+def _look(
+    config: DetectionConfig, pictures: Sequence[Picture], classes: tuple[str, ...], total: int
+) -> _Look:
+    """Look at the training images; there are so many in all splits, of which a limit takes some."""
+    train = len(pictures) * min(1, (config.limit or total) / total)
     side = int(np.median([max(picture.height, picture.width) for picture in pictures]))
     boxes = [
         ((box.x2 - box.x1) / longer, (box.y2 - box.y1) / longer)
@@ -85,10 +89,10 @@ def _look(config: DetectionConfig, found: Annotated) -> _Look:
         if not box.crowd
     ]
     grey = side <= _SMALL and _are_grey(pictures)
-    return _Look(round(train), side, torch.tensor(boxes).reshape(-1, 2), grey, found.classes)
+    return _Look(round(train), side, torch.tensor(boxes).reshape(-1, 2), grey, classes)
 
 
-def _are_grey(pictures: list[Picture]) -> bool:
+def _are_grey(pictures: Sequence[Picture]) -> bool:
     """Say whether the pixels of some images have no color."""
     some = pictures[:: max(1, len(pictures) // _LOOKED_AT)]
     paths = (picture.path for picture in some)

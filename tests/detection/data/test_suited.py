@@ -37,7 +37,7 @@ def test_few_photos_get_the_network_that_has_learned_to_see(tmp_path):
     assert config.layer_decay < 1
     assert config.total_updates >= 200
     assert config.problems() == []
-    assert "for 8 training photos" in reasons[0]
+    assert "for 9 training photos" in reasons[0]
     assert len(reasons) >= 5
 
 
