@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from machine import describe
 
+from labs.rnn.forecast.panel import seasonal
+
 # Thousands of passengers a month, 1949 to 1960 (Box and Jenkins 1976, "Time series analysis").
 AIRLINE = """
 112 118 132 129 121 135 148 148 136 119 104 118 115 126 141 135 125 149 170 170 158 133 114 140
@@ -45,6 +47,7 @@ def series() -> dict[str, tuple[str, object]]:
         "random walk": ("B", 100 + draw.standard_normal(1_000).cumsum()),
         "noise": ("D", 50 + draw.standard_normal(500)),
         "Mackey-Glass": ("min", _mackey_glass(draw, 3_000)),
+        "the seasonal series": ("2h", seasonal(0).values),
         "the wave at 100": ("h", _season(np.random.default_rng(7), 1_500, 24, level=100)),
         "the wave at 2e8": ("h", _season(np.random.default_rng(7), 1_500, 24, level=2e8)),
         "30,000 hours": ("h", _load(draw, 30_000)),
@@ -126,10 +129,10 @@ def show(name: str, path: Path, options: list[str], folder: Path) -> None:
     chosen = found.get("handed_out", "network")
     print(f"\n{name}: test MASE {found['test']['mase']:.4f}, {chosen}, {seconds:.0f} s")
     for baseline, values in found["baselines"].items():
-        print(
-            f"  {baseline:24}{values['mase']:>9.4f}  lead {values['lead']:+.4f}"
-            f" {values['lead_interval']}"
-        )
+        low, high = values["lead_interval"]
+        interval = "unknown" if low is None else f"{low:+.4f} to {high:+.4f}"
+        lead = f"lead {values['lead'] + 0.0:+.4f} ({interval})"
+        print(f"  {baseline:24}{values['mase']:>9.4f}  {lead}")
     sys.stdout.flush()
 
 
