@@ -1,5 +1,6 @@
 """The network compared with baselines on the same samples, with intervals."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -211,6 +212,38 @@ BALANCED_ACCURACY = MainMetric(
     OfDraws(_mean_recall),
     classes=True,
 )
+
+
+def balanced_accuracy_of_groups(groups: Array, classes: int) -> MainMetric:
+    """Return balanced accuracy whose bootstrap draws whole groups, of which samples depend.
+
+    Its statistics are (G, classes, 2): how many samples of each class a group has, and how many of
+    them are right (the cluster bootstrap, Davison and Hinkley 1997, section 3.8).
+
+    Args:
+        groups: (N,) the group of each sample that will be measured.
+        classes: how many there are.
+    """
+    names, numbers = np.unique(groups, return_inverse=True)
+
+    def count(predictions: Array, targets: Array) -> Array:
+        places, size = numbers * classes + targets, len(names) * classes
+        right = np.bincount(places, predictions == targets, size)
+        counts = np.stack([np.bincount(places, minlength=size), right], -1)
+        return counts.reshape(len(names), classes, 2)
+
+    return dataclasses.replace(
+        BALANCED_ACCURACY, statistics=count, compute=OfDraws(_mean_recall_of_counts)
+    )
+
+
+def _mean_recall_of_counts(counts: Array) -> Array:
+    """Return the mean over classes of the recall of rows (..., G, C, 2), without absent ones."""
+    total, right = np.moveaxis(counts.sum(-3), -1, 0)
+    recalls = np.divide(right, total, out=np.zeros(total.shape), where=total > 0)
+    return np.asarray(recalls.sum(-1) / (total > 0).sum(-1))
+
+
 MAE = MainMetric(
     "mae", "mean absolute error", _absolute_error, metrics.mean, larger_is_better=False
 )

@@ -96,6 +96,7 @@ class Split:
     targets: Tensor  # int64 class numbers, of shape (N,)
     encoded: Ragged  # N sequences of at most `max_length` tokens
     grams: Ragged  # N sequences of n-grams; all empty where the model does not see them
+    groups: Tensor | None = None  # (N,) int64, what each belongs to, where the user said so
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -163,7 +164,13 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         copies=_copies(splits["train"].texts, splits["test"].texts),
     )
     return {
-        name: Split(split.texts, split.targets, short[name][0], grams_of(config, split.texts))
+        name: Split(
+            split.texts,
+            split.targets,
+            short[name][0],
+            grams_of(config, split.texts),
+            torch.tensor(split.groups) if config.group_column and split.groups else None,
+        )
         for name, split in splits.items()
     }, card
 

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, mean_absolute_error
 
-from common.metrics.main_metric import ACCURACY, BALANCED_ACCURACY, MAE, MainMetric
+from common.metrics.main_metric import (
+    ACCURACY,
+    BALANCED_ACCURACY,
+    MAE,
+    MainMetric,
+    balanced_accuracy_of_groups,
+)
 
 
 def both(values):
@@ -109,3 +115,20 @@ def test_the_verdict_is_about_the_best_baseline(lead, interval, judgment):
     text = ACCURACY.verdict({"test": test, "baselines": {"worse": worse, "best": best}}, "net")
     assert "The best baseline, best, has 0.5000" in text
     assert text.endswith(judgment)
+
+
+def test_samples_of_a_group_are_drawn_together():
+    generator = np.random.default_rng(0)
+    targets = generator.integers(0, 3, 400)
+    right = np.repeat(generator.random(40) < 0.7, 10)  # a group is right or wrong as a whole
+    guesses = np.where(right, targets, (targets + 1) % 3)
+    groups = np.repeat(np.arange(40), 10)
+    alone = balanced_accuracy_of_groups(np.arange(400), 3).measure(guesses, targets)
+    usual = BALANCED_ACCURACY.measure(guesses, targets)
+    interval = "balanced_accuracy_interval"
+    assert alone["balanced_accuracy"] == pytest.approx(usual["balanced_accuracy"])
+    assert alone[interval] == pytest.approx(usual[interval])
+    whole = balanced_accuracy_of_groups(groups, 3).measure(guesses, targets)
+    assert whole["balanced_accuracy"] == usual["balanced_accuracy"]
+    widths = [np.diff(each[interval])[0] for each in (usual, whole)]
+    assert widths[1] > 2 * widths[0]
