@@ -82,7 +82,10 @@ class Sentiment(Job[SentimentConfig, data.Card]):
                 for name in ("train", "validation")
             )
             model: Any = self.model
-            model.bag.put(*ngrams.fit(train, validation, self._class_weights(splits), say))
+            rarity, ratios = ngrams.fit(train, validation, self._class_weights(splits), say)
+            model.bag.put(*rarity)
+            if model.ratios is not None:
+                model.ratios.put(*ratios)
         with super().prepare(splits, say) as prepared:
             yield prepared
         if self.mixes:

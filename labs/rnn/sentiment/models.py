@@ -19,6 +19,7 @@ from labs.rnn.sentiment.ngrams import ROWS
 from labs.rnn.words import PAD, UNKNOWN
 
 BAG_SHARE = 2 / 3  # of the answer, beside networks, until a better one is found
+_TINY = 1e-12
 _BAG_SCALE = 3.0  # Adam's steps have one size for all weights; those of n-grams then count thrice
 
 
@@ -113,18 +114,18 @@ class NGramBag(nn.Module):
             gone = torch.rand(values.shape, device=values.device) < self.dropout
             values = values.masked_fill(gone, PAD)
         squares = self.counts[values].square().masked_fill(values == PAD, 0)
-        norm = squares.sum(1, keepdim=True).clamp(min=1).sqrt()
+        norm = squares.sum(1, keepdim=True).clamp(min=_TINY).sqrt()
         logits: Tensor = self.bag(values) * (_BAG_SCALE / norm) + self.bias
         return logits
 
     @torch.no_grad()
     def put(self, weights: Tensor, bias: Tensor, counts: Tensor) -> None:
-        """Take the weights of a linear model on TF-IDF.
+        """Take the weights of a linear model.
 
         Args:
             weights: (ROWS, classes), of n-grams that count 1.
             bias: (classes,).
-            counts: (ROWS,) how much each n-gram counts, at least 1.
+            counts: (ROWS,) how much each n-gram counts.
         """
         self.counts.copy_(counts)
         self.bag.weight.copy_(weights * counts[:, None] / _BAG_SCALE)
@@ -144,18 +145,24 @@ class Classifier(nn.Module):
     here each part learns by its own loss, not by that of the sum.
 
     Attributes:
+        bag: n-grams that count by their rarity.
+        ratios: n-grams that count by how unequally classes have them.
         share: the weight of the n-grams in the answer, from 0 to 1; it is chosen after training.
     """
 
-    def __init__(self, members: Sequence[Member], bag: NGramBag | None):
+    def __init__(
+        self, members: Sequence[Member], bag: NGramBag | None, ratios: NGramBag | None = None
+    ):
         super().__init__()
-        self.members, self.bag, self.share = nn.ModuleList(members), bag, BAG_SHARE
+        self.members, self.share = nn.ModuleList(members), BAG_SHARE
+        self.bag, self.ratios = bag, ratios
 
     def forward(self, text: Text) -> Tensor:
         """Return the logits of each part, (B, parts, classes); in training, of those that learn."""
         parts = [member(text.tokens) for member in self.members]
-        if self.bag is not None and not (self.training and self.bag.fitted):
-            parts.append(self.bag(text.grams))
+        for bag in (self.bag, self.ratios):
+            if bag is not None and not (self.training and bag.fitted):
+                parts.append(bag(text.grams))
         return torch.stack(parts, 1)
 
     def answer(self, logits: Tensor) -> Tensor:
@@ -164,12 +171,17 @@ class Classifier(nn.Module):
         That of networks is the mean of theirs; n-grams have their share beside it.
         """
         each = logits.float().log_softmax(-1)
-        networks, bag = each[:, : len(self.members)], each[:, -1]
+        networks, bags = each[:, : len(self.members)], each[:, len(self.members) :]
         if self.bag is None:
             return networks.mean(1)
         if not len(self.members):
-            return bag
-        return (1 - self.share) * networks.mean(1) + self.share * bag
+            return bags.mean(1)
+        return (1 - self.share) * networks.mean(1) + self.share * bags.mean(1)
+
+    def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:
+        if f"{prefix}ratios.bias" not in state:  # runs before there were two of them
+            self.ratios = None
+        super()._load_from_state_dict(state, prefix, *args)
 
 
 class OneHot(nn.Module):
@@ -190,8 +202,10 @@ def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
     bag = NGramBag(classes, config.gram_dropout) if config.reads_grams else None
     if config.encoding == "n-gram-bag":
         return Classifier([], bag)
-    if bag is not None:
-        bag.requires_grad_(False)  # it is fitted as a whole
+    ratios = None
+    if bag is not None:  # both are fitted as a whole
+        bag.requires_grad_(False)
+        ratios = NGramBag(classes).requires_grad_(False)
     one_hot = config.encoding == "one-hot"
     size = words if one_hot else config.embedding_size
     members = [
@@ -214,7 +228,7 @@ def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
         )
         for _ in range(config.members)
     ]
-    return Classifier(members, bag)
+    return Classifier(members, bag, ratios)
 
 
 def _embedding(words: int, size: int, frozen: bool) -> nn.Embedding:

@@ -55,7 +55,7 @@ def test_padding_changes_no_answer(options, texts):
         alone = torch.cat([model(together([text], max(1, len(text)))) for text in texts])
         among = model(together(texts, 12))
         more = model(together(texts, 50))
-    parts = len(model.members) + (model.bag is not None)
+    parts = len(model.members) + sum(bag is not None for bag in (model.bag, model.ratios))
     assert among.shape == (5, parts, 3)
     assert among.isfinite().all()
     torch.testing.assert_close(among, alone, atol=1e-5, rtol=0)
@@ -70,6 +70,7 @@ def test_every_parameter_gets_a_gradient_and_padding_none(options, texts):
     if model.members:  # n-grams beside networks are fitted as a whole
         assert gradients.pop("bag.bag.weight", None) is None
         assert gradients.pop("bag.bias", None) is None
+        assert gradients.pop("ratios.bag.weight", None) is None
     silent = {name for name, grad in gradients.items() if grad is None or not grad.any()}
     assert not {name for name in silent if "bias" not in name}
     for name, gradient in gradients.items():
@@ -118,12 +119,13 @@ def test_n_grams_count_twice_as_much_as_all_networks_until_a_share_is_chosen(tex
     nn.init.normal_(model.bag.bag.weight)
     with torch.no_grad():
         logits = model(together(texts, 12))
-    one, other, bag = logits.log_softmax(-1).unbind(1)
+    one, other, *bags = logits.log_softmax(-1).unbind(1)
+    bag = sum(bags) / 2
     torch.testing.assert_close(model.answer(logits), ((one + other) / 2 + 2 * bag) / 3)
     model.share = 1.0
     assert torch.equal(model.answer(logits), bag)
     alone = model_of(encoding="n-gram-bag")
-    assert torch.equal(alone.answer(logits[:, 2:]), bag)
+    assert torch.equal(alone.answer(logits[:, 2:3]), bags[0])
 
 
 def test_dropout_of_words_and_n_grams_is_for_training_alone(texts):
