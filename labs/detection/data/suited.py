@@ -26,6 +26,7 @@ from labs.detection.records import Picture
 LITE = "lite0-yolo"
 
 _SMALL = 160  # pixels of the longer side, up to which grey images are drawings, scans and the like
+_MANY = 5_000  # images that need no random changes
 _LOOKED_AT = 20  # images that are decoded to see whether they are grey
 _CELL = 16  # pixels of the cells of lite0-yolo, and of a middle grid of other detectors
 _CELLS = 2  # that a small box is to be wide
@@ -126,22 +127,23 @@ def _model(config: DetectionConfig, look: _Look) -> _Choice:
 
 
 def _augment(config: DetectionConfig, look: _Look) -> _Choice:
-    """Choose the random changes of images that the classes bear."""
-    if config.model != LITE or "model" in config.given:
+    """Choose the random changes of images that the classes bear, unless there are many images."""
+    grid = config.model == LITE or (config.model == "tiny-yolo" and look.grey)
+    if not grid or "model" in config.given or look.train >= _MANY:
         return {}, []
     if find_spec("ultralytics") is None:
         return {"augment": ("color:0.2",)}, [
             "random colors alone: random sizes and mirror images need ultralytics, which is not "
             "installed"
         ]
-    specs: tuple[str, ...] = RECIPES[LITE]["augment"]
+    specs = ("affine", "hflip") if look.grey else RECIPES[LITE]["augment"]
+    changes = "random sizes and places" if look.grey else "random sizes, places and colors"
     sided = next((name for name in look.classes if _is_sided(name)), None)
     if sided is None:
-        return {"augment": specs}, [
-            "random sizes, places, colors and mirror images: photos are few"
-        ]
+        why = f"{look.train:,} training photos are few"
+        return {"augment": specs}, [f"{changes}, and mirror images: {why}"]
     return {"augment": tuple(spec for spec in specs if spec != "hflip")}, [
-        f"random sizes, places and colors, but no mirror images: {sided} would be another class"
+        f"{changes}, but no mirror images: {sided} would be another class"
     ]
 
 

@@ -80,7 +80,11 @@ def test_the_size_follows_from_boxes_and_photos(tmp_path, size, box, pixels):
 
 def test_small_grey_images_keep_tiny_yolo_at_their_own_size(tmp_path):
     config, reasons = chosen(photos(tmp_path, (90, 60), mode="L"))
-    assert (config.model, config.image_size, config.augment) == ("tiny-yolo", 96, ())
+    assert (config.model, config.image_size, config.augment) == (
+        "tiny-yolo",
+        96,
+        ("affine", "hflip"),
+    )
     assert "grey" in reasons[0]
     assert chosen(tmp_path, weights="efficientnet-lite0").config.model == "lite0-yolo"
     (tmp_path / "large").mkdir()
