@@ -9,18 +9,26 @@ from torch import Tensor
 
 from common.images import load as image_data
 from common.images.folders import ImageSet
+from common.images.glance import Glance, glance
 from common.images.load import ImageCard
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.options.budget import Needs, suit
+from common.options.config import IMAGE_SETS
+from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches
-from common.training.summary import summarize
-from labs.autoencoder import results, task
+from common.training.summary import samples_per_second, summarize
+from labs.autoencoder import models, results, task
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import labelled, load
 from labs.autoencoder.models import Autoencoder
 
 _CHUNK = 256  # rows computed at a time
+
+# Of a user's images.
+_LARGEST = 64  # pixels; smaller ones keep their size
+_UPDATES, _EPOCHS = 2200, 15  # the former are 40 epochs of the 3,500 images of mnist5k
+_SECONDS = 400  # of ten minutes, for what trains; the rest measures it
 
 
 class Compression(Job[AutoencoderConfig, ImageCard]):
@@ -31,6 +39,23 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.autoencoder.report:AutoencoderResults"
     model: Autoencoder
+
+    @classmethod
+    def suited(cls, config: AutoencoderConfig) -> Suited[AutoencoderConfig]:
+        """Choose the size, the fit and the updates for a user's images."""
+        if config.data in IMAGE_SETS:
+            return Suited(config)
+        images = glance(config, numeric=False, classes="optional")
+        reasons = images.split()
+        if "image_size" not in config.given and not images.arrays and images.side < _LARGEST:
+            reasons.append(f"{images.side} pixels: their own size")
+            config = dataclasses.replace(config, image_size=images.side)
+        if "fit" not in config.given and images.lost:
+            fit, why = images.fit()
+            reasons.append(why)
+            config = dataclasses.replace(config, fit=fit)
+        changes, more = suit(config, images.train, _needs(config, images))
+        return Suited(dataclasses.replace(config, **changes), (*reasons, *more))
 
     @classmethod
     def load(
@@ -130,6 +155,26 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
                 given = None if classes is None else move(classes[here])
                 found.append(function(move(rows[here]), given).float().cpu())
         return torch.cat(found)
+
+
+def _needs(config: AutoencoderConfig, images: Glance) -> Needs:
+    """Return how long a model learns, from what it computes."""
+    channels = 3 if images.color else 1
+    size = config.image_size or (images.side if images.arrays else _LARGEST)
+    with torch.device("meta"):
+        model = models.build(
+            config.model,
+            architecture=config.architecture,
+            channels=channels,
+            image_size=size,
+            classes=images.classes,
+            latent_size=config.latent_size,
+            depth=config.depth,
+            width=config.width,
+        )
+    rate = samples_per_second(model, (channels, size, size))
+    updates = max(_UPDATES, _EPOCHS * images.train // config.batch_size)
+    return Needs(updates, round(_SECONDS * rate), rate)
 
 
 def to_uint8(images: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ import unicodedata
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from common.errors import ConfigError, DataError
 from common.images.load import ImageCard
 from common.options.config import build
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.data import load
+from labs.autoencoder.job import Compression
 from labs.autoencoder.names import VIEWS
 
 SMALL = (
@@ -252,3 +254,18 @@ def test_limit_takes_a_share_of_each_class():
     rest = counts[:3] + counts[4:]
     assert max(rest) - min(rest) <= 1
     assert ", 100 of them used, without 3" in card.source
+
+
+def test_what_suits_images_of_ones_own(tmp_path):
+    """Small ones keep their size, and a few are trained on for as many updates as many."""
+    for row in range(30):
+        path = tmp_path / "얼굴" / f"{row}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (20, 40), 8 * row).save(path)
+    config, reasons = Compression.suited(
+        build(AutoencoderConfig, ("options", {"data": str(tmp_path / "얼굴"), "batch_size": "16"}))
+    )
+    assert (config.image_size, config.fit) == (20, "stretch")
+    assert (config.batch_size, config.total_updates) == (16, 2200)
+    assert "50 %" in " ".join(reasons)
+    assert Compression.suited(AutoencoderConfig()).config == AutoencoderConfig()

@@ -16,7 +16,7 @@ from common.images.glance import Glance, glance
 from common.options.budget import Needs, suit
 from common.options.config import IMAGE_SETS, options_of
 from common.runs.job import Suited
-from common.training.summary import summarize
+from common.training.summary import samples_per_second
 from labs.classification.config import AUTO, DEFAULT_MODEL, ClassificationConfig
 from labs.classification.models import build
 from labs.classification.models.catalogue import MODELS, PACKAGED
@@ -35,9 +35,7 @@ _LEARN = 1.05e-6  # and with the gradients of all its weights; 10 and 17 ms at 1
 _EPOCHS = 8  # that fine-tuning should have: else images are smaller
 _FEWEST_EPOCHS = 2
 
-# Of 60 epochs on 3,500 images of mnist5k; and what a multiply-add takes, and an image beside that.
-_UPDATES, _ROUNDS = 3300, 20
-_MULTIPLY_ADD, _IMAGE = 4e-11, 1.5e-4  # seconds
+_UPDATES, _ROUNDS = 3300, 20  # 60 epochs of the 3,500 images of mnist5k; epochs of more images
 
 
 def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
@@ -157,7 +155,7 @@ def _size_to_pass(images: Glance) -> int:
 def _needs(config: ClassificationConfig, images: Glance, train: int) -> Needs:
     """Return what a model needs, from what it computes."""
     if config.model != _PHOTO or config.weights is None:
-        rate = 1 / (_IMAGE + _MULTIPLY_ADD * _multiply_adds(config, images))
+        rate = _rate(config, images)
         updates = max(_UPDATES, _ROUNDS * train // config.batch_size)
         return Needs(updates, round(_SECONDS * rate), rate)
     size = config.image_size or _SIZES[-1]
@@ -167,11 +165,11 @@ def _needs(config: ClassificationConfig, images: Glance, train: int) -> Needs:
     return Needs(max(600, 10 * train // config.batch_size), round(_SECONDS * rate), rate)
 
 
-def _multiply_adds(config: ClassificationConfig, images: Glance) -> int:
-    """Return the multiply-adds of one image, in a model of about the size."""
+def _rate(config: ClassificationConfig, images: Glance) -> float:
+    """Return about how many images a second a model of the size learns from."""
     family = MODELS[config.model]
-    size = config.image_size or max(family.smallest, min(images.side, 64) if images.arrays else 64)
+    size = config.image_size or max(family.smallest, images.side if images.arrays else 64)
     channels = 3 if images.color or family.needs_color else 1
     with torch.device("meta" if family.tried else "cpu"):
         model = build.build(config.model, channels, size, max(2, images.classes))
-    return summarize(model, (channels, size, size)).multiply_adds
+    return samples_per_second(model, (channels, size, size))
