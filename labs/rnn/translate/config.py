@@ -25,7 +25,7 @@ class TranslateConfig(TrainingConfig):
     source_column: str = data_option(
         "source",
         "column of a table that holds what is translated: its name, or its number from 1 on where "
-        "the first row has data already",
+        "the first row has data already; guessed when not given",
     )
     target_column: str = data_option(
         "target", "column of a table that holds the translations, likewise"
