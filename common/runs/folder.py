@@ -7,6 +7,7 @@ history.jsonl        a row per epoch
 best.safetensors     the weights of the best epoch
 checkpoints/         what a resume needs
 metrics.json         the figures at the end; a run that has it is finished
+share.json           of a model of two parts, what validation chose of the one
 lengthened.json      of a run that was finished before: where it went on, with the figures then
 figures/, report.html
 """

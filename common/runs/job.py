@@ -352,12 +352,15 @@ class Job(ABC, Generic[C, K]):
     def load_best(self) -> None:
         """Put the weights of the best epoch into the model, on the device.
 
-        A job that chooses more after training than the epoch puts that in, too.
+        A model of two parts has the share that was chosen after training, where one was.
 
         Raises:
             RunError: there are none yet, or they are damaged.
         """
         load_weights(self.run.best, self.model)
+        if (self.run.path / "share.json").is_file():
+            model: Any = self.model
+            model.share.fill_(self.run.read("share")["share"])
         self.compute.place(self.model)
 
     # --- train ----------------------------------------------------------------------------------

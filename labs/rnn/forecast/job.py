@@ -83,12 +83,6 @@ class Forecast(Job[ForecastConfig, Card]):
             self._choose_share(self.model, splits["validation"])
             say(f"handed out, as chosen on validation: {self.handed_out}")
 
-    def load_best(self) -> None:
-        """Put the weights of the best epoch into the model, and the share that was chosen."""
-        super().load_best()
-        if isinstance(self.model, AfterLine) and (self.run.path / f"{_CHOICE}.json").is_file():
-            self.model.share.fill_(self.run.read(_CHOICE)["share"])
-
     @property
     def choice(self) -> dict[str, Any]:
         """What `train` found of each share of the network, and took."""
