@@ -111,9 +111,14 @@ def _choose_transfer(chosen: _Chosen, images: Glance) -> None:
         weights=_PHOTO,
         channels_last=True,
     )
+    if not chosen.config.numeric:
+        chosen.take(
+            "the epoch of the lowest validation loss is kept: of few images the accuracy is coarse",
+            monitor="validation/loss",
+        )
     size = _size_to_learn(images)
     if images.train < _FEW or size is None:
-        size = _size_to_pass(images)
+        size = chosen.config.image_size or _size_to_pass(images)
         number = "few" if images.train < _FEW else "too many for more"
         chosen.take(
             f"its classifier alone trains, at {size} pixels: {images.train:,} training images are "
@@ -124,8 +129,12 @@ def _choose_transfer(chosen: _Chosen, images: Glance) -> None:
             learning_rate=3e-3,
         )
         return
+    why = ""
+    if chosen.config.image_size is None:
+        why = ": as large as ten minutes allow"
+    size = chosen.config.image_size or size
     chosen.take(
-        f"all of it trains, at {size} pixels: as large as ten minutes allow",
+        f"all of it trains, at {size} pixels{why}",
         transfer="fine-tune",
         image_size=size,
         learning_rate=1e-3,

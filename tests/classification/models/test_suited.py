@@ -80,6 +80,7 @@ def test_few_photos_and_very_many_train_a_classifier_alone(seen, train, size):
     chosen, _ = seen({"train": train, "total": train})
     assert (chosen.transfer, chosen.image_size) == ("feature-extraction", size)
     assert chosen.augment == ()
+    assert chosen.monitor == "validation/loss"
 
 
 @pytest.mark.parametrize("values", [{"color": False, "side": 28}, {"side": 16}])
