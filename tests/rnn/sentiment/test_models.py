@@ -10,7 +10,7 @@ from common.options.config import build as build_config
 from common.training.sequences import Padded
 from labs.rnn.sentiment.config import CELLS, ENCODINGS, POOLS, SentimentConfig
 from labs.rnn.sentiment.models import NGramBag, OneHot, Text, build
-from labs.rnn.sentiment.ngrams import ROWS, ngrams
+from labs.rnn.sentiment.ngrams import ROWS, Labelled, choose_share, fit, ngrams
 
 WORDS = 40
 
@@ -203,3 +203,23 @@ def test_truncation_keeps_the_answer_and_cuts_the_gradient_in_training_alone():
 def test_options_that_contradict_each_other(options, problem):
     with pytest.raises(ConfigError, match=problem):
         build_config(SentimentConfig, ("options", options))
+
+
+def test_linear_models_on_n_grams_are_fitted_as_a_whole():
+    words = ("great", "awful", "plain")
+    texts = [f"{word} film {number}" for number in range(12) for word in words]
+    targets = torch.arange(3).repeat(12)
+    said = []
+    part = Labelled(ngrams(texts), targets)
+    fitted = fit(part, Labelled(part.grams.select(range(6)), targets[:6]), None, said.append)
+    assert said == ["fitting linear models on the n-grams of 36 texts"]
+    for found in fitted:
+        bag = NGramBag(3).eval()
+        bag.put(*found)
+        grams = ngrams([f"{word} story" for word in words])
+        logits = bag(Padded.of([grams[row].long() for row in range(3)]))
+        assert logits.argmax(1).tolist() == [0, 1, 2]
+    uniform, sure = torch.zeros(4, 2), torch.tensor([[0.0, 9.0]]).expand(4, 2)
+    right = torch.ones(4, dtype=torch.int64)
+    assert choose_share(lambda share: share * sure + (1 - share) * uniform, right, None) == 1
+    assert choose_share(lambda share: share * uniform + (1 - share) * sure, right, None) < 0.4
