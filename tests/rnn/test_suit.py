@@ -1,0 +1,52 @@
+"""What is chosen for a user's own texts and pairs, and that nothing goes over what is given."""
+
+from common.options.config import build
+from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.suit import suit_texts
+from labs.rnn.translate.config import TranslateConfig
+from labs.rnn.translate.suit import suit_pairs
+
+
+def table(path, header, rows):
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    return str(path)
+
+
+def test_tokens_follow_the_script_and_updates_the_number_of_texts(tmp_path):
+    korean = [f"영화가 {n}번 좋았다,{n % 2}" for n in range(400)]
+    path = table(tmp_path / "a.csv", "내용,라벨", korean)
+    config, reasons = suit_texts(build(SentimentConfig, ("options", {"data": path})))
+    assert (config.text_column, config.label_column) == ("내용", "라벨")
+    assert (config.tokenizer, config.batch_size, config.total_updates) == ("subwords", 16, 500)
+    assert any(reason.startswith("subwords: 100%") for reason in reasons)
+
+    given = {"data": path, "tokenizer": "jamo", "epochs": "2", "batch_size": "64"}
+    config, _ = suit_texts(build(SentimentConfig, ("options", given)))
+    assert (config.tokenizer, config.epochs, config.total_updates) == ("jamo", 2, None)
+    assert config.batch_size == 64
+
+    english = table(tmp_path / "b.csv", "text,label", [f"a film {n},{n % 2}" for n in range(9)])
+    assert suit_texts(SentimentConfig(data=english)).config.tokenizer == "basic_english"
+
+
+def test_many_long_texts_get_fewer_networks(tmp_path):
+    rows = [f"{'word ' * 300}{n},{n % 2}" for n in range(9000)]
+    path = table(tmp_path / "a.csv", "text,label", rows)
+    config, reasons = suit_texts(SentimentConfig(data=path))
+    assert config.members < SentimentConfig.members
+    assert any("side by side" in reason for reason in reasons)
+
+
+def test_pairs_without_names_of_columns_get_subwords(tmp_path):
+    rows = [f"number {n}\tzahl {n}" for n in range(1, 2000)]
+    path = table(tmp_path / "a.txt", "number 0\tzahl 0", rows)
+    config, reasons = suit_pairs(TranslateConfig(data=path))
+    assert (config.source_column, config.target_column) == ("1", "2")
+    assert (config.tokenizer, config.max_words, config.batch_size) == ("subwords", 600, 32)
+    assert config.total_updates == 2500
+    assert any("first two columns" in reason for reason in reasons)
+
+
+def test_what_is_known_by_name_stays_as_it_is():
+    for suit, config in ((suit_texts, SentimentConfig()), (suit_pairs, TranslateConfig())):
+        assert suit(config) == (config, ())
