@@ -316,4 +316,4 @@ def test_summary_refuses_what_it_cannot_build(lab):
 
 def test_summary_and_train_know_the_same_models():
     [field] = [f for f in ClassificationConfig.__dataclass_fields__.values() if f.name == "model"]
-    assert field.metadata["choices"] == tuple(MODELS)
+    assert field.metadata["choices"] == ("auto", *MODELS)

@@ -19,7 +19,7 @@ def material(classes=("가", "b"), conditional=False):
         job=SimpleNamespace(
             card=SimpleNamespace(image_size=4, channels=1, classes=classes),
             model=SimpleNamespace(conditional=conditional),
-            config=SimpleNamespace(model="conditional-vae"),
+            config=SimpleNamespace(model="conditional-vae", fit="crop"),
         ),
     )
 
