@@ -29,7 +29,7 @@ from common.training.splits import number_groups, sample_rows, split_groups
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
-_EVALUATION_BATCH = 256
+_EVALUATED = 256 * 64**2  # pixels of a side, squared, that are evaluated at a time
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # that are cut from what there is
 _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
 
@@ -462,20 +462,26 @@ def batches(
         prepare=prepare,
         compute=compute,
         workers=config.workers,
-        **batching(config, training=training),
+        **batching(config, split.images.shape[2], training=training),
         **options,
     )
 
 
 def unlabelled(images: Tensor, prepare: augment.Pipeline, compute: Compute) -> Batches:
     """Return uint8 images (N, C, S, S) of which nothing is known as the loop takes them."""
-    return Batches((images,), _EVALUATION_BATCH, prepare=prepare, compute=compute)
+    size = _evaluation_batch(images.shape[2])
+    return Batches((images,), size, prepare=prepare, compute=compute)
 
 
-def batching(config: ImageConfig, *, training: bool) -> dict[str, Any]:
-    """Return how a split is cut into batches: arguments of `Batches`."""
+def _evaluation_batch(side: int) -> int:
+    """Return how many images are evaluated at a time: fewer of large ones, to bound the memory."""
+    return max(8, min(256, _EVALUATED // side**2))
+
+
+def batching(config: ImageConfig, side: int, *, training: bool) -> dict[str, Any]:
+    """Return how a split of images of a side in pixels is cut: options of `Batches`."""
     return {
-        "batch_size": config.batch_size if training else _EVALUATION_BATCH,
+        "batch_size": config.batch_size if training else _evaluation_batch(side),
         "training": training,
         "micro_batch": config.micro_batch if training else None,
         "seed": config.seed,

@@ -106,7 +106,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
             config, split, task.augmentation(config, self.card), self.compute
         )
         drawn = task.sampling(config, split.targets) if training else {}
-        options = {**image_data.batching(config, training=training), **drawn}
+        options = {**image_data.batching(config, 1, training=training), **drawn}
         return frozen_features.Features(self.model, head, images, self.compute, **options)
 
     def _finish(self) -> Callable[[Any], Any]:
