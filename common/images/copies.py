@@ -19,7 +19,8 @@ _SIDE = 16  # pixels of the small pictures
 _ALIKE = 0.995  # their correlation, from which on they count as one picture
 _FLAT = 4.0  # grey levels of deviation, below which a picture has nothing to compare
 _MOST = 20_000  # images of which each is compared with each
-_CHUNK = 2000
+_CHUNK = 2000  # images compared with all others at a time
+_SHRUNK = 128  # images shrunk at a time
 
 
 def number_copies(images: ImageSet) -> list[int]:
@@ -30,7 +31,9 @@ def number_copies(images: ImageSet) -> list[int]:
     pixels = images.images
     if isinstance(pixels, ImageFiles):
         return _numbers_of_equal(_digest_files(pixels))
-    equal = _numbers_of_equal([image.numpy().tobytes() for image in pixels])
+    equal = _numbers_of_equal(
+        [hashlib.sha256(image.numpy().tobytes()).digest() for image in pixels]
+    )
     if len(pixels) > _MOST:
         return equal
     for first, second in _alike(_thumbnails(pixels)):
@@ -56,7 +59,7 @@ def _digest_files(images: ImageFiles) -> list[Hashable]:
 def _thumbnails(pixels: Tensor) -> Tensor:
     """Return small grey pictures, (N, _SIDE * _SIDE), of mean 0 and length 1; flat ones are 0."""
     rows = []
-    for piece in torch.split(pixels, _CHUNK):
+    for piece in torch.split(pixels, _SHRUNK):
         grey = piece.float().mean(1, keepdim=True)
         small = functional.interpolate(grey, (_SIDE, _SIDE), mode="area").flatten(1)
         small = small - small.mean(1, keepdim=True)
