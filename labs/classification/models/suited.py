@@ -3,7 +3,7 @@
 Photos begin with what a network has learned of ImageNet. A few thousand give a new classifier its
 examples, but hardly a whole network in ten minutes. Of ten classes of CIFAR-10 with 5 photos a
 class, a classifier on frozen features has a test accuracy of 0.55 and the network trained as a
-whole 0.43 (128 pixels). With 180 a class the classifier has 0.763 (224 pixels) after two minutes;
+whole 0.43 (128 pixels). With 180 a class the classifier has 0.754 (224 pixels) after two minutes;
 the whole network had 0.745 after eight (128 pixels; it was stopped before its end). Small grey
 images are digits and letters, more like those of MNIST than photos.
 """
