@@ -53,7 +53,7 @@ def test_a_figure_holds_for_new_groups_only_where_groups_stay_together(lab, tmp_
         split = job.labelled(new, print)
         outputs = job.predict_splits({"data": split}, ["data"])["data"]
         found = job.main_metric.measure(job.decide(outputs), job.targets(split))
-        true[name] = found["balanced_accuracy"]
-    low, high = shown["together"]
-    assert low < true["together"] < high
-    assert true["apart"] < shown["apart"][0] - 0.1  # it promised far too much
+        true[name] = found["balanced_accuracy_interval"]  # 700 new tweets are a sample, too
+    assert shown["together"][0] < true["together"][1]
+    assert true["together"][0] < shown["together"][1]
+    assert true["apart"][1] < shown["apart"][0] - 0.1  # it promised far too much
