@@ -197,9 +197,7 @@ def _mean_recall(rows: Array) -> Array:
     places = 2 * (rows[..., 0] + classes * np.arange(len(rows))[:, None]) + rows[..., 1]
     counts = np.bincount(places.ravel(), minlength=2 * classes * len(rows))
     wrong, right = np.moveaxis(counts.reshape(len(rows), classes, 2), 2, 0)
-    seen = wrong + right
-    recalls = np.divide(right, seen, out=np.zeros(seen.shape), where=seen > 0)
-    return np.asarray(recalls.sum(1) / (seen > 0).sum(1))
+    return _mean_share(right, wrong + right)
 
 
 ACCURACY = MainMetric(
@@ -240,6 +238,11 @@ def balanced_accuracy_of_groups(groups: Array, classes: int) -> MainMetric:
 def _mean_recall_of_counts(counts: Array) -> Array:
     """Return the mean over classes of the recall of rows (..., G, C, 2), without absent ones."""
     total, right = np.moveaxis(counts.sum(-3), -1, 0)
+    return _mean_share(right, total)
+
+
+def _mean_share(right: Array, total: Array) -> Array:
+    """Return the mean over classes (..., C) of the share that is right, without absent ones."""
     recalls = np.divide(right, total, out=np.zeros(total.shape), where=total > 0)
     return np.asarray(recalls.sum(-1) / (total > 0).sum(-1))
 

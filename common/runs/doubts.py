@@ -1,9 +1,10 @@
 """Signs that a run was too short, learned by heart, or learned nothing: said beside its result."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from common.history import best_row
+from common.history import Row, best_row
+from common.metrics.main_metric import MainMetric
 
 if TYPE_CHECKING:
     from common.runs.job import Job
@@ -22,11 +23,12 @@ def list_doubts(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[str]:
         job: the run.
         figures: what metrics.json holds.
     """
-    return [*_too_short(job), *_by_heart(job, figures), *_nothing_learned(job, figures)]
+    rows = job.run.history
+    return [*_too_short(job, rows), *_by_heart(rows, figures), *_nothing_learned(figures)]
 
 
-def _too_short(job: "Job[Any, Any]") -> Iterator[str]:
-    rows, samples = job.run.history, job.card.counts.get("train", 0)
+def _too_short(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
+    samples = job.card.counts.get("train", 0)
     updates = len(rows) * -(-samples // job.config.batch_size)
     longer = (
         f"go on with python -m labs.{job.lab} {job.verb} --resume {job.run.path} "
@@ -34,23 +36,23 @@ def _too_short(job: "Job[Any, Any]") -> Iterator[str]:
     )
     if updates < _FEW_UPDATES:
         yield f"It was trained for {updates} updates only, which is few: {longer}."
-    elif _improves(job):
+    elif _improves(job.main_metric, rows):
         yield f"Validation was still improving when training ended: {longer}."
 
 
-def _improves(job: "Job[Any, Any]") -> bool:
-    rows, name = job.run.history, f"validation/{job.main_metric.name}"
+def _improves(main_metric: MainMetric, rows: Sequence[Row]) -> bool:
+    name = f"validation/{main_metric.name}"
     if len(rows) < 3 or name not in rows[0]:
         return False
-    mode = "max" if job.main_metric.larger_is_better else "min"
+    mode = "max" if main_metric.larger_is_better else "min"
     early, best = (best_row(part, name, mode) for part in (rows[: 2 * len(rows) // 3], rows))
     if early is None or best is None:
         return False
     return bool(abs(best[name] - early[name]) > _STILL_IMPROVING * abs(best[name] - rows[0][name]))
 
 
-def _by_heart(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]:
-    losses = [row.get("validation/loss", float("nan")) for row in job.run.history]
+def _by_heart(rows: Sequence[Row], figures: Mapping[str, Any]) -> Iterator[str]:
+    losses = [row.get("validation/loss", float("nan")) for row in rows]
     if losses[-1] > _RISEN * min(losses):
         yield (
             f"Validation loss rose from {min(losses):.4g} to {losses[-1]:.4g} while training went "
@@ -59,7 +61,7 @@ def _by_heart(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]
         )
 
 
-def _nothing_learned(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> Iterator[str]:
+def _nothing_learned(figures: Mapping[str, Any]) -> Iterator[str]:
     for name, values in figures["baselines"].items():
         low, _ = values["lead_interval"]
         if name in CONSTANT and not (low is not None and low > 0):
