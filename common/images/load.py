@@ -237,7 +237,7 @@ def find_files(
         raise DataError(
             f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
             f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
-            f"{suggest(path.name, IMAGE_SETS)}"
+            f"{suggest(config.data, IMAGE_SETS)}"
         )
     arrays = named or holds_arrays(path)
     if len(config.label_column) > 1 and (arrays or path.is_dir()):

@@ -242,9 +242,9 @@ class Job(ABC, Generic[C, K]):
                 monitored metric cannot be had.
         """
         compute = _compute(config)
-        config, reasons = cls.suited(config.located())
+        config, reasons = cls.suited(config)  # with the user's own words, for the messages
         splits, card = cls.load(config)
-        job = cls(config, compute, card)
+        job = cls(config.located(), compute, card)
         job.reasons = reasons
         job._count_epochs(splits)
         job.optimizer()

@@ -214,7 +214,8 @@ def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
     if not path.is_file():
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; embedded: "
-            f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}" + suggest(path.name, NAMES)
+            f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}"
+            + suggest(config.data, NAMES)
         )
     return read_corpus(path, config.text_column, config.label_column, config.group_column, to_learn)
 

@@ -244,7 +244,7 @@ def _read(file: str, config: TranslateConfig) -> _Table:
     if not path.exists():
         raise DataError(
             f"{file}: no such table, and no set of that name; "
-            f"sets: {', '.join(DATA)}{suggest(path.name, DATA)}"
+            f"sets: {', '.join(DATA)}{suggest(config.data, DATA)}"
         )
     names = [config.source_column, config.target_column]
     columns = as_columns([*names, *([config.group_column] if config.group_column else [])])
