@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from common.images.decode import ImageFiles
 from common.images.folders import ImageSet
+from common.training.splits import number_linked
 
 _SIDE = 16  # pixels of the small pictures
 _ALIKE = 0.995  # their correlation, from which on they count as one picture
@@ -26,7 +27,7 @@ _SHRUNK = 128  # images shrunk at a time
 def number_copies(images: ImageSet) -> list[int]:
     """Return for each image the number of the first that it is a copy of, or nearly; (N,).
 
-    An image without a copy has its own number.
+    An image without a copy has its own number. A copy of a copy is one of the first, too.
     """
     pixels = images.images
     if isinstance(pixels, ImageFiles):
@@ -36,9 +37,8 @@ def number_copies(images: ImageSet) -> list[int]:
     )
     if len(pixels) > _MOST:
         return equal
-    for first, second in _alike(_thumbnails(pixels)):
-        equal[second] = min(equal[second], equal[first])
-    return equal
+    links = [*enumerate(equal), *_alike(_thumbnails(pixels))]
+    return _numbers_of_equal(number_linked(len(equal), links).tolist())
 
 
 def _numbers_of_equal(keys: Sequence[Hashable]) -> list[int]:

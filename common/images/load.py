@@ -1,7 +1,7 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -85,7 +85,7 @@ def load(
     if config.test is not None:
         found = _with_test(config, found, numeric)
     parts = found.parts
-    total = sum(map(len, parts.values()))
+    used = [f"{sum(map(len, parts.values())):,} of them used"] if config.limit is not None else []
     splits, copies = _split_apart(config, parts, combined=bool(found.labels))
     if choose is not None:
         kept = choose(splits["train"].targets, len(found.classes))
@@ -94,7 +94,7 @@ def load(
     mean, std = _statistics(train)
     target_mean, target_std = _spread(train.targets) if numeric else (0.0, 1.0)
     card = ImageCard(
-        source=", ".join(_sources(config, found, splits, total, copies)),
+        source=", ".join([found.source, *used, *copies]),
         classes=found.classes,
         labels=found.labels,
         channels=train.images.shape[1],
@@ -321,49 +321,36 @@ def _numbers(classes: Sequence[str]) -> Tensor:
         ) from error
 
 
-def _sources(
-    config: ImageConfig,
-    found: folders.FoundImages,
-    splits: Mapping[str, ImageSet],
-    total: int,
-    copies: str,
-) -> Iterator[str]:
-    """Yield what the data is, how much of it is used, and what is there more than once."""
-    yield found.source
-    if config.limit is not None:
-        yield f"{total:,} of them used"
-    if copies:
-        yield copies
-    if "test" in found.parts and config.data not in IMAGE_SETS:
-        train = splits["train"]
-        numbers = number_copies(joined([train, splits["test"]]))[len(train) :]
-        if shared := sum(first < len(train) for first in numbers):
-            yield f"{shared:,} test images copies of training images, or nearly"
-
-
 def _split_apart(
     config: ImageConfig, parts: dict[str, ImageSet], combined: bool
-) -> tuple[dict[str, ImageSet], str]:
+) -> tuple[dict[str, ImageSet], list[str]]:
     """Split images so that groups and copies stay on one side, and say how many copies there are.
 
     Sets that are known by name have neither.
     """
     whole, split = parts.get("all") or parts["train"], partial(_split, parts, config.split_seed)
     if config.data in IMAGE_SETS:
-        return split(combined, torch.arange(len(whole))), ""
-    copies = number_copies(whole)
+        return split(combined, torch.arange(len(whole))), []
+    tested = [part for name, part in parts.items() if name == "test"]
+    numbers = number_copies(joined([whole, *tested]))
+    copies, of_test = numbers[: len(whole)], numbers[len(whole) :]
     repeated = sum(first != row for row, first in enumerate(copies))
-    said = f"{repeated:,} of them copies of others, or nearly, which" if repeated else ""
+    shared = sum(first < len(whole) for first in of_test)
+    between = [f"{shared:,} test images copies of training images, or nearly"] if shared else []
     keys: list[Sequence[Hashable]] = [copies]
     if config.group_column is not None:
         keys.append(_read_groups(config, whole.names))
     try:
-        return split(combined, number_groups(*keys)), said and f"{said} stay on one side"
+        splits, where = split(combined, number_groups(*keys)), "stay on one side"
     except DataError:
         if config.group_column is not None or not repeated:
             raise
         # A class that is little but copies is rather split than refused.
-        return split(combined, torch.arange(len(whole))), f"{said} stand on both sides"
+        splits, where = split(combined, torch.arange(len(whole))), "stand on both sides"
+    within = (
+        [f"{repeated:,} of them copies of others, or nearly, which {where}"] if repeated else []
+    )
+    return splits, [*within, *between]
 
 
 def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:

@@ -52,20 +52,24 @@ def number_groups(*keys: Sequence[Hashable]) -> Tensor:
     Args:
         keys: of each row a value, such as the person it is of; None is shared by none.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    rows, values = [], []
+    number = len(keys[0])
+    links: list[tuple[int, int]] = []
     nodes: dict[tuple[int, Hashable], int] = {}
     for place, column in enumerate(keys):
         for row, value in enumerate(column):
             if value is not None:
-                rows.append(row)
-                values.append(nodes.setdefault((place, value), len(nodes)))
-    number = len(keys[0])
-    links = (np.ones(len(rows), bool), (rows, [number + value for value in values]))
-    graph = coo_array(links, shape=(number + len(nodes),) * 2)
-    return torch.from_numpy(connected_components(graph, directed=False)[1][:number]).long()
+                links.append((row, number + nodes.setdefault((place, value), len(nodes))))
+    return number_linked(number + len(nodes), links)[:number]
+
+
+def number_linked(number: int, links: Sequence[tuple[int, int]]) -> Tensor:
+    """Number the groups of so many rows, (N,) int64; linked rows, also by others, are one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = np.array(links, np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), bool), tuple(ends)), shape=(number, number))
+    return torch.from_numpy(connected_components(graph, directed=False)[1]).long()
 
 
 def split_groups(

@@ -51,6 +51,12 @@ def test_copies_are_found_also_saved_again(photos):
     assert found == [*range(len(photos)), 1, 7, 22, 0, 1]
 
 
+def test_copies_of_one_image_are_of_one_group_whichever_comes_first(photos, monkeypatch):
+    links = [(0, 2), (1, 2)]  # the third is like both, which are not like each other
+    monkeypatch.setattr(copies, "_alike", lambda thumbnails: iter(links))
+    assert copies.number_copies(images(photos[:4])) == [0, 0, 0, 3]
+
+
 def test_flat_images_are_copies_only_where_they_are_equal():
     flat = torch.stack([torch.full((1, 20, 20), level, dtype=torch.uint8) for level in (9, 10, 9)])
     assert copies.number_copies(images(flat)) == [0, 1, 0]
