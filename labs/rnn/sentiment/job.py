@@ -97,18 +97,12 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         logits = self._infer(Logits(), (validation.encoded, validation.grams))["outputs"]
 
         def answer(share: float) -> Tensor:
-            model.share = share
+            model.share.fill_(share)
             return model.answer(logits)
 
         share = ngrams.choose_share(answer, validation.targets, self._class_weights(splits))
-        self.run.write("parts", {"n_grams": share})
-        self._take_share()
-
-    def _take_share(self) -> None:
-        """Let the n-grams count as much as was chosen, where it was."""
-        run = getattr(self, "run", None)  # a job that is only checked has none yet
-        if self.mixes and run and (run.path / "parts.json").is_file():
-            cast(models.Classifier, self.model).share = run.read("parts")["n_grams"]
+        model.share.fill_(share)
+        self.run.write("share", {"share": share})
 
     @property
     def mixes(self) -> bool:
@@ -127,7 +121,6 @@ class Sentiment(Job[SentimentConfig, data.Card]):
 
         The weights come from `train`; without it, for outputs alone, there are none.
         """
-        self._take_share()
         weights = self._class_weights(splits)
         weights = None if weights is None else self.compute.move(weights)
         loss = losses.build("cross-entropy", weights, self.config.label_smoothing)
@@ -175,7 +168,6 @@ class Sentiment(Job[SentimentConfig, data.Card]):
 
     def answers(self, inputs: Sequence[str]) -> Outputs:
         """Return logits (N, C) of any texts."""
-        self._take_share()
         grams = data.grams_of(self.config, list(inputs))
         return self._infer(Answers(), (self.encode(list(inputs)), grams))
 

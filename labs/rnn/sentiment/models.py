@@ -150,12 +150,15 @@ class Classifier(nn.Module):
         share: the weight of the n-grams in the answer, from 0 to 1; it is chosen after training.
     """
 
+    share: Tensor
+
     def __init__(
         self, members: Sequence[Member], bag: NGramBag | None, ratios: NGramBag | None = None
     ):
         super().__init__()
-        self.members, self.share = nn.ModuleList(members), BAG_SHARE
+        self.members = nn.ModuleList(members)
         self.bag, self.ratios = bag, ratios
+        self.register_buffer("share", torch.tensor(BAG_SHARE), persistent=False)
 
     def forward(self, text: Text) -> Tensor:
         """Return the logits of each part, (B, parts, classes); in training, of those that learn."""
@@ -176,7 +179,8 @@ class Classifier(nn.Module):
             return networks.mean(1)
         if not len(self.members):
             return bags.mean(1)
-        return (1 - self.share) * networks.mean(1) + self.share * bags.mean(1)
+        share = self.share.to(logits.device)
+        return (1 - share) * networks.mean(1) + share * bags.mean(1)
 
     def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:
         if f"{prefix}ratios.bias" not in state:  # runs before there were two of them

@@ -122,7 +122,7 @@ def test_n_grams_count_twice_as_much_as_all_networks_until_a_share_is_chosen(tex
     one, other, *bags = logits.log_softmax(-1).unbind(1)
     bag = sum(bags) / 2
     torch.testing.assert_close(model.answer(logits), ((one + other) / 2 + 2 * bag) / 3)
-    model.share = 1.0
+    model.share.fill_(1.0)
     assert torch.equal(model.answer(logits), bag)
     alone = model_of(encoding="n-gram-bag")
     assert torch.equal(alone.answer(logits[:, 2:3]), bags[0])
