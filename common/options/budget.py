@@ -5,9 +5,12 @@ epoch. So what is fixed is updates, and the batches and the epochs follow from t
 What is chosen depends on the data and the config alone, never on how fast this machine is.
 """
 
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from common.options.config import TrainingConfig
+from common.options.config import TrainingConfig, options_of
+
+C = TypeVar("C", bound=TrainingConfig)
 
 _SMALLEST_BATCH = 8
 _UPDATES_OF_AN_EPOCH = 16  # at least so many, where batches need not be smaller than that
@@ -19,6 +22,38 @@ class Needs(NamedTuple):
     updates: int  # with the default number of epochs; a recipe of half as many gets half of them
     most_samples: int  # that it sees in all, where the data would allow more
     samples_per_second: float  # that it learns from, on two cores, to say how long it will take
+
+
+class Choices(Generic[C]):
+    """A config in the making, for a user's data: what was given stays, what is chosen is said.
+
+    Of a config that was made in Python, what is not a default counts as given.
+
+    Attributes:
+        config: with what was chosen so far.
+        reasons: a sentence for each choice.
+    """
+
+    def __init__(self, config: C):
+        own = (
+            field.name
+            for field in options_of(type(config))
+            if getattr(config, field.name) != field.default
+        )
+        self.config = config if config.given else dataclasses.replace(config, given=frozenset(own))
+        self.reasons: list[str] = []
+
+    def take(self, *reasons: str, **values: Any) -> None:
+        """Take values for what is not given; the reasons are said if there is any of them."""
+        free = {name: value for name, value in values.items() if name not in self.config.given}
+        if free:
+            self.reasons += reasons
+            self.config = dataclasses.replace(self.config, **free)
+
+    def train_for(self, samples: int, needs: Needs) -> None:
+        """Choose batches and updates, see `suit`."""
+        changes, reasons = suit(self.config, samples, needs)
+        self.take(*reasons, **changes)
 
 
 def suit(config: TrainingConfig, samples: int, needs: Needs) -> tuple[dict[str, Any], list[str]]:

@@ -13,7 +13,7 @@ from common.images.glance import Glance, glance
 from common.images.load import ImageCard
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.options.budget import Needs, suit
+from common.options.budget import Choices, Needs
 from common.options.config import IMAGE_SETS
 from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches
@@ -46,16 +46,15 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         if config.data in IMAGE_SETS:
             return Suited(config)
         images = glance(config, numeric=False, classes="optional")
-        reasons = images.split()
-        if "image_size" not in config.given and not images.arrays and images.side < _LARGEST:
-            reasons.append(f"{images.side} pixels: their own size")
-            config = dataclasses.replace(config, image_size=images.side)
-        if "fit" not in config.given and images.lost:
+        chosen = Choices(config)
+        chosen.reasons += images.split()
+        if not images.arrays and images.side < _LARGEST:
+            chosen.take(f"{images.side} pixels: their own size", image_size=images.side)
+        if images.lost:
             fit, why = images.fit()
-            reasons.append(why)
-            config = dataclasses.replace(config, fit=fit)
-        changes, more = suit(config, images.train, _needs(config, images))
-        return Suited(dataclasses.replace(config, **changes), (*reasons, *more))
+            chosen.take(why, fit=fit)
+        chosen.train_for(images.train, _needs(chosen.config, images))
+        return Suited(chosen.config, chosen.reasons)
 
     @classmethod
     def load(

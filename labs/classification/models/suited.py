@@ -9,13 +9,12 @@ images are digits and letters, more like those of MNIST than photos.
 """
 
 import dataclasses
-from typing import Any
 
 import torch
 
 from common.images.glance import Glance, glance
-from common.options.budget import Needs, suit
-from common.options.config import IMAGE_SETS, options_of
+from common.options.budget import Choices, Needs
+from common.options.config import IMAGE_SETS
 from common.runs.job import Suited
 from common.training.summary import samples_per_second
 from labs.classification.config import AUTO, DEFAULT_MODEL, ClassificationConfig
@@ -49,42 +48,21 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
     if config.data in IMAGE_SETS:
         usual = dataclasses.replace(config, model=DEFAULT_MODEL)
         return Suited(usual if config.model == AUTO else config)
-    chosen = _Chosen(config)
+    chosen = Choices(config)
+    if config.model == AUTO:
+        given = chosen.config.given - {"model"}
+        chosen.config = dataclasses.replace(chosen.config, given=given)
     images = glance(config, numeric=config.numeric)
     chosen.reasons += images.split()
     fit, why = images.fit()
-    chosen.take(why if images.lost else None, fit=fit)
-    if "model" not in chosen.given:
+    chosen.take(*([why] if images.lost else []), fit=fit)
+    if "model" not in chosen.config.given:
         _choose_model(chosen, images)
     train = images.train
     if config.per_class is not None and images.classes:
         train = min(train, config.per_class * images.classes)
-    changes, reasons = suit(chosen.config, train, _needs(chosen.config, images, train))
-    chosen.take(**changes)
-    return Suited(chosen.config, (*chosen.reasons, *reasons))
-
-
-class _Chosen:
-    """A config in the making: what was given stays."""
-
-    def __init__(self, config: ClassificationConfig):
-        own = {
-            field.name
-            for field in options_of(type(config))
-            if getattr(config, field.name) != field.default
-        }
-        self.given = config.given | own - {"epochs", "batch_size"}
-        if config.model == AUTO:
-            self.given -= {"model"}
-        self.config = dataclasses.replace(config, given=self.given)
-        self.reasons: list[str] = []
-
-    def take(self, reason: str | None = None, **values: Any) -> None:
-        """Take values for what is not given, and say why if there is any."""
-        free = {name: value for name, value in values.items() if name not in self.given}
-        if free and reason:
-            self.reasons.append(reason)
-        self.config = dataclasses.replace(self.config, **free)
+    chosen.train_for(train, _needs(chosen.config, images, train))
+    return Suited(chosen.config, chosen.reasons)
 
 
 def is_photos(images: Glance) -> bool:
@@ -92,8 +70,8 @@ def is_photos(images: Glance) -> bool:
     return images.side > (_SMALLEST_PHOTO if images.color else _SMALLEST_GREY_PHOTO)
 
 
-def _choose_model(chosen: _Chosen, images: Glance) -> None:
-    if is_photos(images) and not {"weights", "transfer", "teacher"} & chosen.given:
+def _choose_model(chosen: Choices[ClassificationConfig], images: Glance) -> None:
+    if is_photos(images) and not {"weights", "transfer", "teacher"} & chosen.config.given:
         _choose_transfer(chosen, images)
         return
     side = max(images.side, MODELS[DEFAULT_MODEL].smallest)
@@ -105,7 +83,7 @@ def _choose_model(chosen: _Chosen, images: Glance) -> None:
         chosen.take(f"{side} pixels: their own size", image_size=side)
 
 
-def _choose_transfer(chosen: _Chosen, images: Glance) -> None:
+def _choose_transfer(chosen: Choices[ClassificationConfig], images: Glance) -> None:
     kind = "in color" if images.color else "in grey"
     chosen.take(
         f"{_PHOTO} with ImageNet's weights: images {kind} of {images.side} pixels are photos",

@@ -4,7 +4,6 @@ Each choice follows from the training files alone: how many photos there are, ho
 their boxes are, and whether they have color.
 """
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from common.images import decode
-from common.options.budget import Needs, choose_batch, suit
+from common.options.budget import Choices, Needs, choose_batch, suit
 from common.runs.job import Suited
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import RECIPES, DetectionConfig
@@ -60,20 +59,13 @@ def suited(config: DetectionConfig) -> Suited[DetectionConfig]:
     """Return the config with what suits a user's photos, and why; see `Job.suited`."""
     if config.data == SCENES or config.task == "segment":
         return Suited(config)
-    if not config.given:  # made in Python: what is not a default was given
-        default = dataclasses.asdict(DetectionConfig())
-        given = (name for name in default if getattr(config, name) != default[name])
-        config = dataclasses.replace(config, given=frozenset(given))
+    chosen = Choices(config)
     found, (parts, *_) = read(config)
     look = _look(config, parts["train"], found.classes, sum(map(len, parts.values())))
-    reasons: list[str] = []
     for choose in (_model, _augment, _image_size, _anchors, _length):
-        changes, why = choose(config, look)
-        free = {name: value for name, value in changes.items() if name not in config.given}
-        if free:
-            config = dataclasses.replace(config, **free)
-            reasons += why
-    return Suited(config, reasons)
+        changes, reasons = choose(chosen.config, look)
+        chosen.take(*reasons, **changes)
+    return Suited(chosen.config, chosen.reasons)
 
 
 def _look(

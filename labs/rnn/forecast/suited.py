@@ -3,7 +3,6 @@
 All is chosen from the training part. What was chosen is said, each with its reason.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,19 +37,16 @@ def suit(config: ForecastConfig, panel: Panel) -> tuple[ForecastConfig, Reasons]
     """
     if config.limit is not None:
         panel = panel.last(config.limit)
-    rows, reasons = len(panel.dates), []
-    longest = config.horizon if "horizon" in config.given else rows // _SHARE
+    chosen, rows = budget.Choices(config), len(panel.dates)
+    longest = config.horizon if "horizon" in chosen.config.given else rows // _SHARE
     train = panel.values[: split_places(rows, longest)[1]]
     columns = [column[np.isfinite(column)] for column in train.T]
     columns = [column for column in columns if len(column) > 2]
 
     def choose(name: str, found: tuple[Any, str]) -> Any:
-        nonlocal config
-        if name not in config.given:
-            value, reason = found
-            config = replace(config, **{name: value})
-            reasons.append(reason)
-        return getattr(config, name)
+        value, reason = found
+        chosen.take(reason, **{name: value})
+        return getattr(chosen.config, name)
 
     season = choose("period", _season(panel.spacing, columns)) or 0
     horizon = choose("horizon", _horizon(season, rows))
@@ -62,10 +58,9 @@ def suit(config: ForecastConfig, panel: Panel) -> tuple[ForecastConfig, Reasons]
     why = "no other did clearly better on series of many kinds"
     choose("learning_rate", (_RATE, f"a learning rate of {_RATE:g}: {why}"))
     windows = max(1, sum(len(column) - window - horizon + 1 for column in columns))
-    changes, more = budget.suit(config, windows, _needs(config, windows))
-    config, reasons = replace(config, **changes), reasons + more
-    choose("patience", _patience(windows, config.batch_size))
-    return config, reasons
+    chosen.train_for(windows, _needs(chosen.config, windows))
+    choose("patience", _patience(windows, chosen.config.batch_size))
+    return chosen.config, chosen.reasons
 
 
 def _needs(config: ForecastConfig, windows: int) -> budget.Needs:

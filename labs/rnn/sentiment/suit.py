@@ -1,11 +1,9 @@
 """What suits a user's table of texts: its columns, the tokens, how many networks, how long."""
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from common.io.tables import read_table
 from common.options import budget
@@ -34,61 +32,56 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
     path = Path(config.data).expanduser()
     if config.data in (*EMBEDDED, *DOWNLOADS) or not path.is_file():
         return Suited(config)
+    chosen = budget.Choices(config)
     given = {
-        name: getattr(config, name) if name in config.given else None
+        name: getattr(config, name) if name in chosen.config.given else None
         for name in ("text_column", "label_column")
     }
     text_column, label_column, reasons = guess_labelled(path, **given)
-    changes: dict[str, Any] = {"text_column": text_column, "label_column": label_column}
+    chosen.reasons += reasons
+    chosen.take(text_column=text_column, label_column=label_column)
     texts = read_table(path, as_columns([text_column])).columns[0]
     texts = texts[: config.limit]
-    more, why = _suit_tokens(config, texts)
-    changes |= more
-    reasons += why
-    config = dataclasses.replace(config, **changes)
-    more, why = _suit_length(config, texts)
-    return Suited(dataclasses.replace(config, **more), [*reasons, *why])
+    _suit_tokens(chosen, texts)
+    _suit_length(chosen, texts)
+    return Suited(chosen.config, chosen.reasons)
 
 
-def _suit_tokens(config: SentimentConfig, texts: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _suit_tokens(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:
     """Choose subwords where words are no units that come again."""
+    config = chosen.config
     if {"tokenizer", "vectors"} & config.given or config.encoding == "one-hot":
-        return {}, []
+        return
     share = joined_share(texts[:: max(1, len(texts) // _LOOKED_AT)])
     if share < _MOSTLY:
-        return {}, []
-    changes: dict[str, Any] = {"tokenizer": "subwords"}
-    if "max_words" not in config.given:
-        changes["max_words"] = 2000
-    return changes, [
+        return
+    chosen.take(
         f"subwords: {share:.0%} of the letters are of a script such as Korean, where words cut at "
-        "spaces differ with each particle"
-    ]
+        "spaces differ with each particle",
+        tokenizer="subwords",
+        max_words=2000,
+    )
 
 
-def _suit_length(config: SentimentConfig, texts: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _suit_length(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:
     """Choose batches, updates and how many networks there are time for."""
-    samples = max(1, round(len(texts) * _TRAINING))
-    changes: dict[str, Any] = {}
-    reasons: list[str] = []
+    config, samples = chosen.config, max(1, round(len(texts) * _TRAINING))
     if config.encoding == "n-gram-bag":
         speed = 2000.0
     else:
-        tokens = max(1.0, _mean_tokens(config, texts))
-        of_one = _TOKENS_PER_SECOND / tokens
+        of_one = _TOKENS_PER_SECOND / max(1.0, _mean_tokens(config, texts))
         affordable = of_one * _MINUTES * 60 / (_EPOCHS * samples)
-        if "members" not in config.given and affordable < config.members:
-            changes["members"] = members = max(1, int(affordable))
+        if affordable < config.members:
+            members = max(1, int(affordable))
             named = f"{members} networks" if members > 1 else "one network"
-            reasons.append(
+            chosen.take(
                 f"{named} side by side, not {config.members}: more of them would not see "
-                f"{samples:,} texts {_EPOCHS} times in {_MINUTES} minutes"
+                f"{samples:,} texts {_EPOCHS} times in {_MINUTES} minutes",
+                members=members,
             )
-        speed = of_one / changes.get("members", config.members)
+        speed = of_one / chosen.config.members
     updates = max(_UPDATES, _EPOCHS * samples // config.batch_size)
-    needs = budget.Needs(updates, int(speed * 60 * _MINUTES), speed)
-    more, why = budget.suit(config, samples, needs)
-    return changes | more, reasons + why
+    chosen.train_for(samples, budget.Needs(updates, int(speed * 60 * _MINUTES), speed))
 
 
 def joined_share(texts: Sequence[str]) -> float:

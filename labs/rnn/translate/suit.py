@@ -1,9 +1,7 @@
 """What suits a user's table of pairs: its columns, the tokens, how long to train."""
 
-import dataclasses
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from common.io.tables import read_table
 from common.options import budget
@@ -30,38 +28,30 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
     path = Path(config.data).expanduser()
     if config.data in DATA or not path.is_file():
         return Suited(config)
-    reasons: list[str] = []
-    changes: dict[str, Any] = {}
-    if not {"source_column", "target_column"} & config.given:
+    chosen = budget.Choices(config)
+    if not {"source_column", "target_column"} & chosen.config.given:
         source, target, reasons = guess_pairs(path)
-        changes = {"source_column": source, "target_column": target}
-        config = dataclasses.replace(config, **changes)
+        chosen.take(*reasons, source_column=source, target_column=target)
+    config = chosen.config
     table = read_table(path, as_columns([config.source_column, config.target_column]))
     count = min(len(table), config.limit or len(table))
     samples = max(1, round(count * _TRAINING))
 
-    chosen: dict[str, Any] = {}
     if "tokenizer" not in config.given:
-        chosen["tokenizer"] = "subwords"
-        if "max_words" not in config.given:
-            words = round(samples / _PAIRS_OF_A_TOKEN / 100) * 100
-            chosen["max_words"] = min(_MOST, max(_FEWEST, words))
-        reasons.append(
-            f"subwords, {chosen.get('max_words') or config.max_words or _MOST:,} of each side: "
+        words = round(samples / _PAIRS_OF_A_TOKEN / 100) * 100
+        chosen.take(tokenizer="subwords", max_words=min(_MOST, max(_FEWEST, words)))
+        chosen.reasons.append(
+            f"subwords, {chosen.config.max_words or _MOST:,} of each side: "
             "sentences are far shorter in them than in characters"
         )
-    if "dropout" not in config.given:
-        chosen["dropout"] = _DROPOUT
-        reasons.append(f"dropout {_DROPOUT}: sentences that people wrote are never many")
-    if "batch_size" not in config.given:
-        chosen["batch_size"] = _BATCH
-    config = dataclasses.replace(config, **chosen)
+    chosen.take(f"dropout {_DROPOUT}: sentences that people wrote are never many", dropout=_DROPOUT)
+    chosen.take(batch_size=_BATCH)
 
     letters = fmean(
         len(source) + len(target) for source, target in zip(*table.columns, strict=True)
     )
-    tokens = letters / (1 if config.tokenizer in ("characters", "jamo") else 2.5)
+    tokens = letters / (1 if chosen.config.tokenizer in ("characters", "jamo") else 2.5)
     speed = _TOKENS_PER_SECOND / max(1.0, tokens)
     needs = budget.Needs(_UPDATES, int(speed * 60 * _MINUTES), speed)
-    length, why = budget.suit(config, samples, needs)
-    return Suited(dataclasses.replace(config, **length), [*reasons, *why])
+    chosen.train_for(samples, needs)
+    return Suited(chosen.config, chosen.reasons)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.options.budget import Needs, choose_batch, suit
+from common.options.budget import Choices, Needs, choose_batch, suit
 from common.options.config import TrainingConfig
 
 NEEDS = Needs(updates=1000, most_samples=100_000, samples_per_second=50)
@@ -52,3 +52,18 @@ def test_what_is_given_is_left_alone():
 def test_the_minutes_are_said():
     assert "about 5 minutes" in suit(CONFIG, 5000, NEEDS._replace(updates=234))[1][-1]
     assert "about 20 s" in suit(CONFIG, 160, NEEDS._replace(updates=125))[1][-1]
+
+
+def test_choices_leave_what_was_given_and_say_the_others():
+    chosen = Choices(replace(CONFIG, given=frozenset({"optimizer"})))
+    chosen.take("sgd: because", optimizer="sgd")
+    chosen.take("slower: because", optimizer="sgd", learning_rate=1e-4)
+    assert (chosen.config.optimizer, chosen.config.learning_rate) == ("adamw", 1e-4)
+    assert chosen.reasons == ["slower: because"]
+
+
+def test_a_config_made_in_python_keeps_what_it_says():
+    chosen = Choices(TrainingConfig(epochs=2))
+    chosen.train_for(160, NEEDS)
+    assert (chosen.config.epochs, chosen.config.total_updates) == (2, None)
+    assert chosen.config.batch_size == 8
