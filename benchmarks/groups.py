@@ -22,7 +22,7 @@ from machine import describe
 from PIL import Image
 from torchvision.transforms import v2
 
-from common.images.folders import load_embedded
+from common.images.known import load_embedded
 from common.options.config import build
 from common.runs.conclude import conclusion_of
 from labs.classification.config import ClassificationConfig

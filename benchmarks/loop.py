@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common import seeding
-from common.images import folders
+from common.images import known
 from common.training import Task, When, epochs, optim
 from common.training.batches import Batches
 from labs.classification.models import build as models
@@ -106,7 +106,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(describe())
     print(f"{'CPU µs a step':28} {'by hand':>9} {'loop':>9} {'ratio':>7} {'more':>9}")
-    part = folders.load_embedded("mnist5k").parts["all"]
+    part = known.load_embedded("mnist5k").parts["all"]
     inputs, targets = part.images.float() / 255, part.targets
     times = compare(lambda: models.build("lenet5", 1, 28, 10), inputs, targets, 1, 40)
     report("LeNet-5, batch 64", *times)

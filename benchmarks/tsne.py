@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from common.images.folders import load_embedded
+from common.images.known import load_embedded
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views.map import trust, tsne
 from labs.autoencoder.views.material import Material

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.images.decode import ImageFiles
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.training.splits import number_linked
 
 _SIDE = 16  # pixels of the small pictures

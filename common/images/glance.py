@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from common.errors import DataError
-from common.images import folders
 from common.images.decode import decode, photo_size
 from common.images.load import FRACTIONS, find_arrays, find_files
+from common.images.sets import Classes, FoundImages
 from common.options.config import ImageConfig
 
 _SAMPLE = 64  # images that are looked at
@@ -54,7 +54,7 @@ class Glance:
         return [f"the split that the data has: {', '.join(self.parts)}" + "; ".join(["", *cut])]
 
 
-def glance(config: ImageConfig, *, numeric: bool, classes: folders.Classes = "required") -> Glance:
+def glance(config: ImageConfig, *, numeric: bool, classes: Classes = "required") -> Glance:
     """Look at a sample of a config's images, the same one every time.
 
     The arguments are those of `common.images.load.load`.
@@ -87,7 +87,7 @@ def glance(config: ImageConfig, *, numeric: bool, classes: folders.Classes = "re
     )
 
 
-def _of_arrays(found: folders.FoundImages, config: ImageConfig, numeric: bool) -> Glance:
+def _of_arrays(found: FoundImages, config: ImageConfig, numeric: bool) -> Glance:
     counts = {name: len(part) for name, part in found.parts.items()}
     total, train = _counted(config, counts)
     images = next(iter(found.parts.values())).images

@@ -15,11 +15,14 @@ from torch.nn import functional
 
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
-from common.images import augment, folders, policies
+from common.images import augment, known, policies
 from common.images.arrays import holds_arrays
 from common.images.copies import number_copies
 from common.images.decode import ImageFiles
-from common.images.folders import ImageSet
+from common.images.folders import list_folder
+from common.images.listed import ListedImages, decode_listed
+from common.images.sets import Classes, FoundImages, ImageSet, fingerprint
+from common.images.tables import list_csv
 from common.io.tables import read_table
 from common.options.config import IMAGE_SETS, ImageConfig
 from common.suggest import suggest
@@ -46,7 +49,7 @@ class ImageCard(DataCard):
     copies: int | None
     """Test images that are pixel for pixel also in the training split; None when not looked for."""
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """With several label columns, the classes of each; see `folders.FoundImages.labels`."""
+    """With several label columns, the classes of each; see `FoundImages.labels`."""
     target_mean: float = 0.0
     """Of the training split's numeric targets; a network gives a number's distance from it, in
     deviations."""
@@ -62,7 +65,7 @@ def load(
     *,
     color: bool = False,
     numeric: bool = False,
-    classes: folders.Classes = "required",
+    classes: Classes = "required",
     choose: Callable[[Tensor, int], Tensor] | None = None,
     least: int = 1,
 ) -> tuple[dict[str, ImageSet], ImageCard]:
@@ -104,16 +107,14 @@ def load(
         counts={name: len(part) for name, part in splits.items()},
         copies=_copies(train, splits["test"]),
         skipped=found.skipped,
-        fingerprint=folders.fingerprint(*splits.values()),
+        fingerprint=fingerprint(*splits.values()),
         target_mean=target_mean,
         target_std=target_std,
     )
     return splits, card
 
 
-def _with_test(
-    config: ImageConfig, found: folders.FoundImages, numeric: bool
-) -> folders.FoundImages:
+def _with_test(config: ImageConfig, found: FoundImages, numeric: bool) -> FoundImages:
     """Return a set with the images that the config names as its test split."""
     option = f"--test {config.test}"
     if "test" in found.parts:
@@ -123,7 +124,7 @@ def _with_test(
         raise DataError(f"{option}: no such folder or file")
     images = (found.parts.get("all") or found.parts["train"]).images
     wanted = dataclasses.replace(config, data=config.test, image_size=images.shape[2], limit=None)
-    classes: folders.Classes = "required" if found.classes else "optional"
+    classes: Classes = "required" if found.classes else "optional"
     try:
         given = _find(wanted, images.shape[1], numeric, classes, 1, to_learn=False)
     except DataError as error:
@@ -151,7 +152,7 @@ def labelled(
     say: Callable[[str], None],
     *,
     numeric: bool = False,
-    classes: folders.Classes = "required",
+    classes: Classes = "required",
 ) -> ImageSet:
     """Load all of a config's images, of whichever parts, as a run sees images and classes.
 
@@ -193,10 +194,10 @@ def _find(
     config: ImageConfig,
     channels: int | None,
     numeric: bool,
-    classes: folders.Classes,
+    classes: Classes,
     least: int,
     to_learn: bool = True,
-) -> folders.FoundImages:
+) -> FoundImages:
     """Find a config's images, of which no more are decoded than it takes."""
     listed = find_files(config, numeric, classes, to_learn)
     if listed is None:
@@ -212,7 +213,7 @@ def _find(
     size = config.image_size or max(_DEFAULT_SIZE, least)
     decoding: Any = config.decoding
     chosen = None if config.limit is None else partial(_limited, config)
-    return folders.decode_listed(listed, size, channels, decoding, to_learn, chosen, config.fit)
+    return decode_listed(listed, size, channels, decoding, to_learn, chosen, config.fit)
 
 
 def _limited(config: ImageConfig, targets: Tensor, total: int) -> Tensor:
@@ -222,11 +223,11 @@ def _limited(config: ImageConfig, targets: Tensor, total: int) -> Tensor:
 
 
 def find_files(
-    config: ImageConfig, numeric: bool, classes: folders.Classes, to_learn: bool = True
-) -> folders.ListedImages | None:
+    config: ImageConfig, numeric: bool, classes: Classes, to_learn: bool = True
+) -> ListedImages | None:
     """List the files that a config names; None where its images are in no files of their own.
 
-    The arguments are those of `load` and `folders.list_folder`.
+    The arguments are those of `load` and `common.images.folders.list_folder`.
 
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
@@ -236,7 +237,7 @@ def find_files(
     if not named and not path.exists():
         raise DataError(
             f"--data {config.data}: no such folder or file, and no set of that name; embedded: "
-            f"{', '.join(folders.EMBEDDED)}; to download: {', '.join(folders.DOWNLOADS)}"
+            f"{', '.join(known.EMBEDDED)}; to download: {', '.join(known.DOWNLOADS)}"
             f"{suggest(config.data, IMAGE_SETS)}"
         )
     arrays = named or holds_arrays(path)
@@ -248,31 +249,31 @@ def find_files(
     if arrays:
         return None
     if path.is_dir():
-        return folders.list_folder(path, classes, to_learn, nested=config.group_column is not None)
+        return list_folder(path, classes, to_learn, nested=config.group_column is not None)
     columns = config.path_column, config.label_column
-    return folders.list_csv(path, *columns, numeric, to_learn)
+    return list_csv(path, *columns, numeric, to_learn)
 
 
-def find_arrays(config: ImageConfig, to_learn: bool = True) -> folders.FoundImages:
+def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:
     """Load a config's images that are in no files of their own: a known set, or arrays."""
     if config.data in IMAGE_SETS:
         return _load_named(config)
-    return folders.load_arrays(Path(config.data).expanduser(), to_learn)
+    return known.load_arrays(Path(config.data).expanduser(), to_learn)
 
 
-def _load_named(config: ImageConfig) -> folders.FoundImages:
-    if config.data in folders.EMBEDDED:
-        return folders.load_embedded(config.data)
-    return folders.load_download(config.data, Path(config.data_dir) if config.data_dir else None)
+def _load_named(config: ImageConfig) -> FoundImages:
+    if config.data in known.EMBEDDED:
+        return known.load_embedded(config.data)
+    return known.load_download(config.data, Path(config.data_dir) if config.data_dir else None)
 
 
 def _fitted(
-    found: folders.FoundImages,
+    found: FoundImages,
     config: ImageConfig,
     channels: int | None,
     numeric: bool,
     least: int,
-) -> folders.FoundImages:
+) -> FoundImages:
     """Return a set of tensors scaled and colored as asked, numeric where classes are numbers."""
     values = _numbers(found.classes) if numeric else None
     parts = {}

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from common import seeding
 from common.errors import ConfigError, DataError
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.options.config import POLICIES, POLICY
 from common.suggest import suggest
 from common.training.batches import Place

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from common.images.folders import ImageSet
 from common.images.load import pixel_rows
+from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.training.splits import sample_rows
 from labs.autoencoder import filters

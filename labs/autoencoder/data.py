@@ -9,8 +9,8 @@ import torch
 
 from common.errors import ConfigError, DataError
 from common.images import load as image_data
-from common.images.folders import Classes, ImageSet
 from common.images.load import ImageCard
+from common.images.sets import Classes, ImageSet
 from common.suggest import suggest
 from labs.autoencoder.config import AutoencoderConfig
 

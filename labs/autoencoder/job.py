@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from common.images import load as image_data
-from common.images.folders import ImageSet
 from common.images.glance import Glance, glance
 from common.images.load import ImageCard
+from common.images.sets import ImageSet
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options.budget import Choices, Needs

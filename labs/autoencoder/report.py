@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.images.folders import ImageSet
 from common.images.load import pixel_rows
+from common.images.sets import ImageSet
 from common.training.splits import sample_rows
 
 SIDE = 32

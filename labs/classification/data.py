@@ -7,8 +7,8 @@ from pathlib import Path
 
 from common.errors import DataError
 from common.images import load as image_data
-from common.images.folders import ImageSet
 from common.images.load import ImageCard
+from common.images.sets import ImageSet
 from common.training.splits import thinned_rows
 from labs.classification.config import ClassificationConfig
 from labs.classification.models.catalogue import MODELS

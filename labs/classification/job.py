@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from common import training
 from common.images import load as image_data
 from common.images import policies
-from common.images.folders import ImageSet
 from common.images.load import ImageCard
+from common.images.sets import ImageSet
 from common.metrics.main_metric import ACCURACY, MAE, MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited

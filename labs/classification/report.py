@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.report import plots

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array

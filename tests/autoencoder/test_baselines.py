@@ -7,8 +7,8 @@ import torch
 from scipy import ndimage
 from sklearn.decomposition import PCA
 
-from common.images.folders import ImageSet
 from common.images.load import pixel_rows
+from common.images.sets import ImageSet
 from labs.autoencoder import baselines, filters
 from labs.autoencoder.noise import parse
 from labs.autoencoder.results import psnr

@@ -14,8 +14,9 @@ from torch import nn
 from common import seeding
 from common.errors import ConfigError, DataError, NonFiniteError
 from common.images import augment
-from common.images.folders import ImageFiles, ImageSet
+from common.images.decode import ImageFiles
 from common.images.load import ImageCard, pixel_rows
+from common.images.sets import ImageSet
 from common.options import config as configs
 from common.options.config import build
 from common.training import When, losses

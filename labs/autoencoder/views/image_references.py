@@ -9,9 +9,9 @@ from torch import Tensor
 
 from common.errors import ConfigError, DataError
 from common.images.decode import decode
-from common.images.folders import ImageSet
 from common.images.inputs import printable
 from common.images.load import ImageCard
+from common.images.sets import ImageSet
 from labs.autoencoder.views.material import Material
 
 _UNKNOWN = -1  # for the number of a class

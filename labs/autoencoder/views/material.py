@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from common.errors import ConfigError, DataError
-from common.images.folders import ImageSet
 from common.images.load import joined, pixel_rows
+from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import PictureSaver, Section

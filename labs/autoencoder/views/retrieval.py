@@ -13,8 +13,8 @@ import torch
 from matplotlib.figure import Figure
 
 from common.errors import ConfigError, DataError
-from common.images.folders import ImageSet
 from common.images.load import pixel_rows
+from common.images.sets import ImageSet
 from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.report.html import Section, Table

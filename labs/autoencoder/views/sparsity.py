@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from common.images.folders import ImageSet
 from common.images.load import pixel_rows
+from common.images.sets import ImageSet
 from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.report.html import Section, Table

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from common.errors import ConfigError
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.options.terminal import figure_text

@@ -19,8 +19,9 @@ from common.errors import ConfigError, DataError, Stopped
 from common.files import new_folder
 from common.images import policies
 from common.images.decode import ImageFiles, decode, photo
-from common.images.folders import ImageSet, relative_name
+from common.images.folders import relative_name
 from common.images.load import ImageCard
+from common.images.sets import ImageSet
 from common.options import terminal
 from labs.classification.augmentation.preview import Feed
 from labs.classification.config import ClassificationConfig

@@ -20,8 +20,8 @@ from common import seeding
 from common.images import augment, policies
 from common.images import load as image_data
 from common.images.augment import Transform
-from common.images.folders import ImageSet
 from common.images.load import ImageCard
+from common.images.sets import ImageSet
 from common.options import terminal
 from common.options.config import POLICY
 from common.report import plots

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import NonFiniteError
 from common.images.augment import Affine
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics.main_metric import ACCURACY
 from common.metrics.metrics import Array
 from common.options import terminal

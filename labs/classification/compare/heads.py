@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics import metrics as figures
 from common.options import terminal
 from common.report.html import PictureSaver, Section, Table

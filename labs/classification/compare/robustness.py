@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from common.images.augment import Affine
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.training.splits import sample_rows

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from common.errors import ConfigError, DataError
 from common.images.decode import decode
-from common.images.folders import ImageSet
 from common.images.inputs import printable
+from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section, Table
 from common.runs.job import Splits

@@ -25,7 +25,7 @@ from torch import Tensor
 from common import seeding
 from common.errors import SaveError
 from common.files import cache_dir, replacing
-from common.images.folders import load_embedded
+from common.images.known import load_embedded
 from common.training.sequences import Ragged
 from common.training.splits import split_rows
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from common.errors import ConfigError, DataError
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from labs.autoencoder.views.image_references import resolve
 
 NAMES = ("가.png", "b.png", "c.png")

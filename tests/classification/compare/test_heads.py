@@ -15,8 +15,9 @@ from torch import nn
 from torch.nn import functional
 
 from common.errors import ConfigError, DataError
-from common.images.folders import combinations, load_csv
+from common.images.listed import combinations
 from common.images.load import ImageCard
+from common.images.tables import load_csv
 from common.options.config import build
 from common.training import checkpoint, weights
 from common.training.splits import sample_rows

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 from labs.classification.compare import robustness
 from labs.classification.compare.robustness import AS_IS, CHANGES, changed
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from common.images import copies
 from common.images.decode import read_files
-from common.images.folders import ImageSet
+from common.images.sets import ImageSet
 
 
 def images(pixels):

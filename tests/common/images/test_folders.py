@@ -14,17 +14,12 @@ from sklearn.datasets import load_digits, load_sample_images
 from torch.utils.data import DataLoader
 
 from common.errors import DataError, SaveError
-from common.images import folders
+from common.images import known, sets
 from common.images.decode import ImageFiles, _open_cache, _try, decode
-from common.images.folders import (
-    DOWNLOADS,
-    fingerprint,
-    load_arrays,
-    load_csv,
-    load_download,
-    load_embedded,
-    load_folder,
-)
+from common.images.folders import load_folder
+from common.images.known import DOWNLOADS, load_arrays, load_download, load_embedded
+from common.images.sets import fingerprint
+from common.images.tables import load_csv
 from common.io.fetch import DownloadError
 
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
@@ -732,7 +727,7 @@ def offline(monkeypatch):
     def fail(*_, **__):
         pytest.fail("it was downloaded")
 
-    monkeypatch.setattr(folders, "fetch_all", fail)
+    monkeypatch.setattr(known, "fetch_all", fail)
 
 
 @pytest.mark.parametrize("pack", [False, True])
@@ -784,7 +779,7 @@ def test_what_is_missing_is_downloaded_to_where_it_belongs(small, tmp_path, cach
         calls.append((folder, [remote.name for remote in remotes]))
         write(folder, small["mnist"], pack=True)
 
-    monkeypatch.setattr(folders, "fetch_all", fetch_all)
+    monkeypatch.setattr(known, "fetch_all", fetch_all)
     write(tmp_path / "data" / "FashionMNIST" / "raw", small["fashion-mnist"])
     train = {name: data for name, data in small["mnist"].items() if "train" in name}
     for folder in (None, tmp_path / "data", write(tmp_path / "half", train, pack=True)):
@@ -817,7 +812,7 @@ def test_the_archive_of_cifar_is_unpacked_into_the_cache(small, tmp_path, monkey
         with tarfile.open(folder / remotes[0].name, "w:gz") as archive:
             archive.add(cifar(tmp_path / "made", 20), "cifar-10-batches-bin")
 
-    monkeypatch.setattr(folders, "fetch_all", fetch_all)
+    monkeypatch.setattr(known, "fetch_all", fetch_all)
     for _ in range(2):
         assert len(load_download("cifar10", tmp_path / "data").parts["train"]) == 100
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar-10-binary.tar.gz"]
@@ -871,7 +866,7 @@ def test_the_fingerprint_changes_with_the_data(tmp_path, decoding):
     prints.append(fingerprint(first, first))
     changed = first.targets.clone()
     changed[0] = 1
-    prints.append(fingerprint(folders.ImageSet(first.images, changed, first.names)))
+    prints.append(fingerprint(sets.ImageSet(first.images, changed, first.names)))
     paint(root / "cat" / "0.jpg", 9, size=(20, 20))
     prints.append(fingerprint(load()))
     assert len(set(prints)) == 5

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from common.errors import DataError
-from common.images import decode, folders
+from common.images import decode, folders, known
 from common.images import load as image_data
-from common.images.folders import ImageSet
 from common.images.glance import glance
 from common.images.load import joined, load, pixel_rows
+from common.images.sets import ImageSet
 from common.options.config import IMAGE_SETS, ImageConfig
 from common.training.splits import sample_rows
 
@@ -145,15 +145,15 @@ def test_a_downloaded_set_is_taken_from_the_folder_that_is_given(monkeypatch, ar
 
     def load_download(name, folder):
         asked.append((name, folder))
-        return folders.load_arrays(arrays)
+        return known.load_arrays(arrays)
 
-    monkeypatch.setattr(folders, "load_download", load_download)
+    monkeypatch.setattr(known, "load_download", load_download)
     assert load(ImageConfig(data="mnist", data_dir=str(tmp_path)))[1].counts["test"] == 9
     assert asked == [("mnist", tmp_path)]
 
 
 def test_names_of_sets_are_no_paths():
-    assert set(IMAGE_SETS) == {*folders.EMBEDDED, *folders.DOWNLOADS}
+    assert set(IMAGE_SETS) == {*known.EMBEDDED, *known.DOWNLOADS}
 
 
 def test_what_is_not_there_is_told_with_the_nearest_name():

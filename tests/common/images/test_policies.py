@@ -12,8 +12,8 @@ from torchvision.transforms import v2
 
 from common.errors import ConfigError, DataError
 from common.images import policies
-from common.images.folders import ImageSet
 from common.images.policies import Albumentations, Changed, Torchvision
+from common.images.sets import ImageSet
 from common.options import config
 from common.options.config import ImageConfig
 from common.training.batches import Batches, Place

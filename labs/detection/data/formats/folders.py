@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from common.errors import DataError
 from common.files import fold_name, sha256_of
 from common.images.decode import SUFFIXES
-from common.images.folders import PARTS, relative_name
+from common.images.folders import relative_name
+from common.images.sets import PARTS
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
 
 _WORDS = {**PARTS, "trainval": "train"}

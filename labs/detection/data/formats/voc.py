@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape
 from common.errors import DataError
 from common.files import write_text
 from common.images.decode import photo_size
-from common.images.folders import PARTS, relative_name
+from common.images.folders import relative_name
+from common.images.sets import PARTS
 from common.io.tables import read_text
 from labs.detection.data.formats.folders import (
     Finder,

@@ -23,7 +23,8 @@ import yaml
 from common.errors import DataError
 from common.files import write_text
 from common.images.decode import photo_size
-from common.images.folders import PARTS, relative_name
+from common.images.folders import relative_name
+from common.images.sets import PARTS
 from common.io.tables import read_text
 from common.suggest import suggest
 from labs.detection.data.formats.folders import (

@@ -1,0 +1,79 @@
+"""Sets of images: in memory or in files, with their targets, and what a loader found."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from common.images.decode import ImageFiles
+
+PARTS = {  # what folders of a split are called, in any case
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+Classes = Literal["required", "optional"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet(Dataset[tuple[Tensor, Tensor]]):
+    """Images with their targets."""
+
+    images: Tensor | ImageFiles  # uint8 of shape (N, C, H, W), or files to be decoded
+    targets: Tensor  # (N,): int64 class numbers (zeros where there are none), or float32 values
+    names: tuple[str, ...]  # one per image, the file relative to its folder or "mnist5k/123"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        """Return one image, uint8 of shape (C, H, W), and its target: what a DataLoader reads."""
+        return self.images[row], self.targets[row]
+
+    def select(self, rows: Tensor) -> "ImageSet":
+        """Return the given rows (int64), in that order."""
+        images = self.images
+        return ImageSet(
+            images.select(rows) if isinstance(images, ImageFiles) else images[rows],
+            self.targets[rows],
+            tuple(self.names[row] for row in rows.tolist()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FoundImages:
+    """What a loader found."""
+
+    parts: dict[str, ImageSet]
+    """`{"all": ...}`, to be split; or `train` and, where there are any, `validation` and `test`."""
+    classes: tuple[str, ...]  # by their numbers; () for numeric targets, and for images alone
+    skipped: tuple[tuple[str, str], ...]  # (name, reason) of each file that was left out
+    source: str  # one line that says what this is
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """With several label columns, the classes of each by the column's name. `classes` are then all
+    their combinations, such as mask/female/old, those of the last column counting fastest; there
+    may be some without any image."""
+
+
+def fingerprint(*sets: ImageSet) -> str:
+    """Return a SHA-256 (hex) that changes when the data does.
+
+    Images in memory count with their pixels; files with their name, their size in bytes and the
+    shape they are decoded to. Targets count in both cases.
+    """
+    digest = hashlib.sha256()
+    for part in sets:
+        targets = part.targets.cpu().numpy()
+        digest.update(f"{tuple(part.images.shape)} {targets.dtype}".encode())
+        digest.update(targets.tobytes())
+        if isinstance(part.images, ImageFiles):
+            sizes = [path.stat().st_size for path in part.images.paths]
+            digest.update(json.dumps([part.names, sizes]).encode())
+        else:
+            digest.update(np.ascontiguousarray(part.images.cpu().numpy()).data)
+    return digest.hexdigest()
