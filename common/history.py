@@ -6,6 +6,7 @@ that was never stopped.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,8 +15,15 @@ from common.suggest import suggest
 
 Row = Mapping[str, Any]
 
-# Figures whose smaller values are better; all others grow.
-_ERRORS = ("loss", "error", "mae", "mse", "rmse", "mase", "smape", "kl")
+# Words of figures whose smaller values are better; all others grow. A word may end in one of the
+# long ones: `logloss`, `crossentropy`.
+_ERRORS = (
+    *("mae", "mse", "rmse", "mape", "smape", "wape", "mase", "msle", "rmsle", "errors", "losses"),
+    *("nll", "kl", "kld", "ce", "bce", "brier", "crps", "pinball", "ece", "deviance", "cost"),
+    *("wer", "cer", "ter", "eer", "ppl", "bpc", "bpd", "fid", "lpips"),
+)
+_LONG_ERRORS = ("loss", "error", "entropy", "perplexity")
+_WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
 
 class Progress(NamedTuple):
@@ -29,9 +37,14 @@ class Progress(NamedTuple):
 
 
 def better_direction(figure: str) -> str:
-    """Return `min` or `max`, the direction in which a figure like `validation/f1` is better."""
-    words = figure.rpartition("/")[2].split("_")
-    return "min" if any(word in _ERRORS for word in words) else "max"
+    """Return `min` or `max`, the direction in which a figure like `validation/f1` is better.
+
+    What is negated turns round: `neg_log_loss` grows, `negative_log_likelihood` falls.
+    """
+    words = [word.lower() for word in _WORD.findall(figure.rpartition("/")[2])]
+    falls = any(word in _ERRORS or word.endswith(_LONG_ERRORS) for word in words)
+    negated = any(word in ("neg", "negative") for word in words)
+    return "min" if falls != negated else "max"
 
 
 def is_better(value: float, best: float, mode: str) -> bool:

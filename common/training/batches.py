@@ -6,8 +6,10 @@ on the batch size, on the number of workers, or on whether the run was resumed. 
 length are put into batches with others of about their length, so that little of a batch is padding.
 """
 
+import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -17,7 +19,7 @@ from torch.utils.data import Dataset as MapDataset
 from typing_extensions import override
 
 from common import seeding
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.signals import noted
 from common.training.compute import Compute
 from common.training.sequences import Padded, Ragged, bucketed
@@ -97,6 +99,8 @@ class Batches:
         weights: Tensor | None = None,
         repeats: Tensor | None = None,
     ):
+        if batch_size < 1 or (micro_batch is not None and micro_batch < 1):
+            raise ConfigError("a batch needs 1 sample or more")
         self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
         self._training, self._seed, self._prepare = training, seed, prepare
         self._compute = compute or Compute()
@@ -106,6 +110,7 @@ class Batches:
             self._reader = _Loader(data, self._compute, workers)
             self.samples = len(data)  # type: ignore[arg-type]
         else:
+            _check_columns(data)
             self._reader = _Memory(data, self._compute)
             self.samples = len(data[0])
             ragged = [column.lengths for column in data if isinstance(column, Ragged)]
@@ -113,6 +118,9 @@ class Batches:
                 self._lengths = torch.stack(ragged).amax(0)
         if not self.samples:
             raise DataError("a split has no samples")
+        for name, column in (("lengths", self._lengths), ("weights", weights)):
+            if column is not None and len(column) != self.samples:
+                raise DataError(f"{name}: {len(column):,} for {self.samples:,} samples")
         assert weights is None or repeats is None
         self._repeats = repeats if training else None
         once = torch.arange(self.samples)
@@ -184,7 +192,9 @@ class Batches:
 
 
 class Repeated:
-    """Any iterable of batches, such as a list or a `DataLoader`, taken once an epoch.
+    """Any iterable of batches, such as a list or a `DataLoader`, gone through once an epoch.
+
+    One that does not know its length is gone through once more, to count its batches.
 
     torch's default generator is keyed by the epoch and the batch before each is read, so a
     `DataLoader` that shuffles by it, and a data set that draws from it, give the same batches each
@@ -195,7 +205,19 @@ class Repeated:
         self._batches, self._compute, self._seed = batches, compute, seed
 
     def __len__(self) -> int:
-        return len(self._batches)  # type: ignore[arg-type]
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
+        try:
+            return len(self._batches)  # type: ignore[arg-type]
+        except TypeError:  # also of a DataLoader over what does not know it
+            if isinstance(self._batches, Iterator):
+                raise DataError(
+                    "the training split is an iterator, which gives its batches only once; give a "
+                    "list of them, or an object that can be gone through in every epoch"
+                ) from None
+        return sum(1 for _ in self.updates(0))
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
         """Yield each batch as an update of its own."""
@@ -219,17 +241,66 @@ def close(*splits: Updates) -> None:
 
 
 def batch_size(batch: Any) -> int:
-    """Return the number of samples in a batch: the rows of its first tensor."""
-    first = batch[0] if isinstance(batch, tuple) else batch  # the usual batch, quickly
-    return len(first if isinstance(first, Tensor) else next(_tensors(batch)))
+    """Return the number of samples in a batch: the rows of its first tensor.
+
+    Raises:
+        DataError: there is none.
+    """
+    first = batch[0] if isinstance(batch, tuple) and batch else batch  # the usual batch, quickly
+    if isinstance(first, Tensor) and first.ndim:
+        return len(first)
+    for _, tensor in _tensors(batch):
+        if tensor.ndim:
+            return len(tensor)
+    raise DataError(
+        f"a batch, {type(batch).__name__}, holds no tensor whose rows are its samples; make it of "
+        "tensors: alone, or in tuples, lists, mappings or dataclasses"
+    )
 
 
-def _tensors(batch: Any) -> Iterator[Tensor]:
+def name_not_finite(batches: Iterable[Any]) -> str | None:
+    """Say which tensor of an update's batches is first NaN or infinite; None where none is."""
+    for batch in batches:
+        for name, tensor in _tensors(batch):
+            wrong = ~tensor.isfinite()
+            if wrong.any():
+                place = wrong.nonzero()[0].tolist()
+                at = f" (first in its sample {place[0] + 1})" if place else ""
+                return (
+                    f"{int(wrong.sum()):,} of the {tensor.numel():,} numbers of batch{name} are "
+                    f"NaN or infinite{at}; mend or leave out such samples."
+                )
+    return None
+
+
+def _tensors(batch: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield a batch's tensors and how they are reached, such as `[0]` or `.images`."""
     if isinstance(batch, Tensor):
-        yield batch
-    elif isinstance(batch, tuple | list | dict):
-        for value in batch.values() if isinstance(batch, dict) else batch:
-            yield from _tensors(value)
+        yield name, batch
+        return
+    parts: Iterable[tuple[str, Any]] = ()
+    if isinstance(batch, Mapping):
+        parts = ((f"{name}[{key!r}]", value) for key, value in batch.items())
+    elif isinstance(batch, tuple | list) and not hasattr(batch, "_fields"):
+        parts = ((f"{name}[{place}]", value) for place, value in enumerate(batch))
+    elif hasattr(batch, "_fields") or dataclasses.is_dataclass(batch):
+        fields = getattr(batch, "_fields", None) or [f.name for f in dataclasses.fields(batch)]
+        parts = ((f"{name}.{field}", getattr(batch, field)) for field in fields)
+    for deeper, value in parts:
+        yield from _tensors(value, deeper)
+
+
+def _check_columns(columns: Sequence[Any]) -> None:
+    """Refuse what are no columns with a row for each sample."""
+    for column in columns:
+        if not isinstance(column, Ragged) and not (isinstance(column, Tensor) and column.ndim):
+            raise DataError(
+                f"a column of a split is {type(column).__name__}; expected a tensor with a row for "
+                "each sample (torch.as_tensor makes one), or Ragged sequences"
+            )
+    if len({len(column) for column in columns}) != 1:
+        rows = ", ".join(f"{len(column):,}" for column in columns) or "none"
+        raise DataError(f"the columns of a split need one length; they have {rows} rows")
 
 
 def spans(size: int, length: int) -> list[tuple[int, int]]:

@@ -5,8 +5,10 @@ loop has one path for every device and precision.
 """
 
 import contextlib
+import copy
+import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -82,7 +84,11 @@ class Compute:
         return model
 
     def move(self, batch: Any) -> Any:
-        """Move a batch to the device: a tensor, or (named) tuples, lists and dicts of tensors."""
+        """Move a batch to the device.
+
+        A tensor, what has a `to` of its own, or (named) tuples, lists, mappings and dataclasses of
+        such; all else stays as it is.
+        """
         if isinstance(batch, Tensor):
             images = batch.ndim == 4 and self.memory_format is torch.channels_last
             layout = torch.channels_last if images else torch.preserve_format
@@ -92,6 +98,17 @@ class Compute:
         if isinstance(batch, tuple | list):
             values = [self.move(value) for value in batch]
             return type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values)
+        if hasattr(batch, "to"):
+            return batch.to(self.device)
+        if isinstance(batch, MutableMapping):
+            moved = copy.copy(batch)
+            moved.update({key: self.move(value) for key, value in batch.items()})
+            return moved
+        if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+            same = copy.copy(batch)
+            for field in dataclasses.fields(batch):  # also of a frozen one
+                object.__setattr__(same, field.name, self.move(getattr(batch, field.name)))
+            return same
         return batch
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -128,6 +145,9 @@ class Compute:
     def unscale(self, parameters: Sequence[Tensor], losses: Sequence[Tensor]) -> Tensor:
         """Divide the gradients by the loss scale, in place, and look whether all is finite.
 
+        Raises:
+            ConfigError: a gradient is sparse.
+
         Returns:
             A scalar on the device: 1.0 if any gradient or loss is NaN or infinite (the step must
             not be applied), else 0.0. Nothing waits for it. Where no loss scale can adapt, 1.0
@@ -138,6 +158,11 @@ class Compute:
         # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs
         # ten times this.
         tensors = [p.grad for p in parameters if p.grad is not None]
+        if any(gradient.is_sparse for gradient in tensors):
+            raise ConfigError(
+                "the gradient of a parameter is sparse, which this loop does not take; make the "
+                "embedding with sparse=False"
+            )
         tensors += [loss.clone() for loss in losses] if self.scaling else losses
         torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
         return found.clone()

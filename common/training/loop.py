@@ -8,19 +8,20 @@ There are no callbacks: what a caller wants to do after an epoch it does in the 
 """
 
 import contextlib
+import math
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from common import seeding
-from common.errors import Stopped
+from common.errors import ConfigError, DataError, NonFiniteError, Stopped
 from common.history import Progress, Row, best_row, better_direction, epochs_since_best
 from common.signals import noted
 from common.training import optim
-from common.training.batches import Batches, Updates, as_updates, batch_size
+from common.training.batches import Batches, Updates, as_updates, batch_size, name_not_finite
 from common.training.checkpoint import Memory
 from common.training.compute import Compute
 from common.training.means import Means, Part, shares
@@ -137,11 +138,13 @@ def epochs(
         NonFiniteError: a loss or gradient became NaN or infinite; the weights are those before that
             step.
         Stopped: SIGINT or SIGTERM came, and the run was saved.
-        ConfigError: no epoch reports the monitored metric.
+        ConfigError: no epoch reports the monitored metric, or the optimizer or mode is of no use.
+        DataError: a split has no batches, or gives them only once.
     """
     compute, checkpoint = compute or Compute(), checkpoint or Memory()
     monitor, mode = monitored(task, validation, monitor, mode)
     train = as_updates(train, compute, seed)
+    _check(train, validation, optimizer)
     compute.place(model)
     compute.reset()
     optimizer = optimizer or optim.build("adamw", model)
@@ -150,7 +153,7 @@ def epochs(
     if average:
         parts["average"] = average.model
     position = checkpoint.restore(parts)
-    means = Means(position.sums, scaling=compute.scaling)
+    means = Means(position.sums, compute.scaling, lambda *place: _find_not_finite(train, *place))
 
     def save() -> None:
         means.fetch()
@@ -293,6 +296,8 @@ def infer(
         for batches in as_updates(split, compute).updates(0):
             between()
             collected += [task.outputs(model, batch) for batch in batches]
+    if not collected:
+        raise DataError("the split to evaluate has no batches")
     joined = {name: torch.cat([part[name] for part in collected]).cpu() for name in collected[0]}
     if isinstance(split, Batches):
         places = split.rows.argsort()
@@ -308,15 +313,61 @@ def evaluate(
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Return the task's metrics over a split; the arguments are those of `infer`."""
-    return task.figures(infer(model, task, split, compute, between))
+    outputs = infer(model, task, split, compute, between)
+    try:
+        figures = task.figures(outputs)
+    except NonFiniteError:
+        _blame_data(split, compute)
+        raise
+    if not all(map(math.isfinite, figures.values())):
+        _blame_data(split, compute)
+    return figures
+
+
+def _blame_data(split: Split, compute: Compute | None) -> None:
+    """Raise a NonFiniteError if the data that was evaluated holds what is not finite."""
+    for number, batches in enumerate(as_updates(split, compute or Compute()).updates(0), 1):
+        if wrong := name_not_finite(batches):
+            raise NonFiniteError(f"batch {number} cannot be evaluated: {wrong}") from None
 
 
 def monitored(
     task: Task, validation: object | None, monitor: str | None, mode: str | None
 ) -> tuple[str, str]:
-    """Return the metric that picks the best epoch and its direction, where they are not given."""
+    """Return the metric that picks the best epoch and its direction, where they are not given.
+
+    Raises:
+        ConfigError: the direction is none.
+    """
+    if mode not in (None, "min", "max"):
+        raise ConfigError(
+            f"mode {mode!r}: expected 'min' or 'max', or None to go by the name of the metric"
+        )
     monitor = monitor or (task.monitor if validation is not None else "train/loss")
     return monitor, mode or better_direction(monitor)
+
+
+def _check(train: Updates, validation: Split | None, optimizer: optim.AnyOptimizer | None) -> None:
+    """Refuse what training would stumble over."""
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise ConfigError(
+            "LBFGS computes the loss several times in a step, and this loop once; take another "
+            "optimizer, such as optim.build('adamw', model)"
+        )
+    if isinstance(validation, Iterator):
+        raise DataError(
+            "the validation split is an iterator, which gives its batches only once; give a list "
+            "of them, or an object that can be gone through in every epoch"
+        )
+    if not len(train):
+        raise DataError("the training split has no batches: nothing can be learned from it")
+    if isinstance(validation, Sequence) and not len(validation):
+        raise DataError("the validation split has no batches; leave it out to train without one")
+
+
+def _find_not_finite(train: Updates, epoch: int, update: int) -> str | None:
+    """Say what is not finite in an update's batches, None where all is."""
+    return name_not_finite(next(train.updates(epoch, update), []))
 
 
 class _Clock:

@@ -1,6 +1,6 @@
 """The weighted means of an epoch's losses, kept without waiting for the device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -38,11 +38,18 @@ class Means:
         sums: for each part, the sum of weighted means and the sum of weights so far; kept up to
             date in place.
         scaling: whether a skipped step is ordinary, because a loss scale adapts.
+        look: says what is not finite in the batches of a place (epoch, update), both from 0; None
+            where all of it is.
     """
 
-    def __init__(self, sums: dict[str, list[float]], scaling: bool = False):
+    def __init__(
+        self,
+        sums: dict[str, list[float]],
+        scaling: bool = False,
+        look: Callable[[int, int], str | None] = lambda epoch, update: None,
+    ):
         self.sums = sums
-        self._scaling = scaling
+        self._scaling, self._look = scaling, look
         self._skips = 0  # in a row
         self._waiting: list[tuple[tuple[int, int], list[Part], Tensor]] = []
 
@@ -65,15 +72,22 @@ class Means:
             for part in step_parts:
                 mean, weight = next(values)
                 if mean - mean != 0:  # NaN or infinite
-                    raise NonFiniteError(_message(f"{part.name} is {mean}", place))
+                    raise NonFiniteError(self._message(f"{part.name} is {mean}", place))
                 pair = self.sums.setdefault(part.name, [0.0, 0.0])
                 pair[0] += mean * weight
                 pair[1] += weight
             self._skips = self._skips + 1 if skipped else 0
             if self._skips > (_MOST_SKIPS if self._scaling else 0):
-                raise NonFiniteError(_message("the gradient is not finite", place))
+                raise NonFiniteError(self._message("the gradient is not finite", place))
         by_name = {name: total / weight for name, (total, weight) in self.sums.items()}
         return {**by_name, "loss": sum(by_name.values())}
+
+    def _message(self, what: str, place: tuple[int, int]) -> str:
+        epoch, update = place
+        where = f"{what} in epoch {epoch + 1}, batch {update + 1}; that step was not applied."
+        if wrong := self._look(*place):
+            return f"{where} The data is why: {wrong}"
+        return f"{where} Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
 
 
 def _numbers(values: Sequence[Any]) -> list[float]:
@@ -81,11 +95,3 @@ def _numbers(values: Sequence[Any]) -> list[float]:
     tensors = [value.float() for value in values if isinstance(value, Tensor)]
     fetched = iter(torch.stack(tensors).tolist() if tensors else [])
     return [next(fetched) if isinstance(value, Tensor) else value for value in values]
-
-
-def _message(what: str, place: tuple[int, int]) -> str:
-    epoch, update = place
-    return (
-        f"{what} in epoch {epoch + 1}, batch {update + 1}; that step was not applied. "
-        "Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
-    )

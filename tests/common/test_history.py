@@ -12,12 +12,47 @@ def history(*values):
     return [{"epoch": n, "validation/loss": value} for n, value in enumerate(values, 1)]
 
 
-@pytest.mark.parametrize("figure", ["train/loss", "validation/mse", "validation/log_loss", "kl"])
+@pytest.mark.parametrize(
+    "figure",
+    [
+        *("train/loss", "validation/mse", "validation/log_loss", "kl", "validation/perplexity"),
+        *(
+            "nll",
+            "val_nll",
+            "wer",
+            "test-WER",
+            "cer",
+            "mape",
+            "smape",
+            "rmsle",
+            "rmse",
+            "RMSE",
+            "mae",
+        ),
+        *("logloss", "LogLoss", "brier", "brier_score", "error", "top1error", "error_rate", "ppl"),
+        *("cross_entropy", "crossentropy", "negative_log_likelihood", "mean_absolute_error", "fid"),
+    ],
+)
 def test_errors_get_better_downwards(figure):
     assert better_direction(figure) == "min"
 
 
-@pytest.mark.parametrize("figure", ["validation/accuracy", "validation/map50_95", "r2", "bleu"])
+@pytest.mark.parametrize(
+    "figure",
+    [
+        *(
+            "validation/accuracy",
+            "validation/map50_95",
+            "r2",
+            "bleu",
+            "mAP",
+            "f1",
+            "mean_iou",
+            "chrf",
+        ),
+        *("auroc", "balanced_accuracy", "top5_accuracy", "log_likelihood", "neg_log_loss", "psnr"),
+    ],
+)
 def test_other_figures_get_better_upwards(figure):
     assert better_direction(figure) == "max"
 
