@@ -1,31 +1,48 @@
-"""The text tables that users have: CSV, TSV and JSON lines, in UTF-8, UTF-16 or cp949.
+"""The tables that users have: CSV, TSV, JSON, workbooks and Parquet, also compressed.
 
 A row that cannot be used is left out and listed with its place and the reason, so that nothing is
-lost without a word; where the whole file cannot be what was meant, there is one error.
+lost without a word; where the whole file cannot be what was meant, there is one error. How a file
+was read, where that was not certain, is a sentence in `Table.notes`.
 """
 
+import bz2
 import contextlib
 import csv
+import gzip
 import io
-import json
+import lzma
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
+from common.io import delimited, sheets
+from common.io.encodings import decode
+from common.io.sheets import Row
+from common.options.config import TableForm
 from common.suggest import suggest
 
-_MOST_DAMAGED = 0.1  # share of lines; a file with more of them is in some other encoding
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
-_DAMAGED = re.compile("[\0\ud800-\udfff]")
-_CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f]+")
+__all__ = ["Table", "TableForm", "decode", "read_cells", "read_table", "read_text"]
 
-# A row as it was read: the number of its first line, and its cells or why it has none.
-_Row = tuple[int, list[str] | str]
+AS_FOUND = TableForm()
+_DAMAGED = re.compile("[\0\ud800-\udfff]")
+_USUAL = 100  # different values of a column that tell a row from a text
+
+_SEPARATED = {".csv": ",", **dict.fromkeys((".tsv", ".tab", ".txt"), "\t")}
+_JSON_LINES = (".jsonl", ".ndjson")
+_WORKBOOKS = (".xlsx", ".xlsm")
+SUFFIXES = (*_SEPARATED, *_JSON_LINES, ".json", *_WORKBOOKS, ".parquet")
+_COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    ".xz": lzma.decompress,
+}
 
 
 @dataclass(frozen=True)
@@ -35,183 +52,331 @@ class Table:
     columns: tuple[list[str], ...]
     """The cells of each column that was asked for, in that order; in NFC, without white space
     around them."""
-    lines: list[int]  # for each row the line of the file that it begins in, from 1 on
+    lines: list[int]
+    """For each row the line of the file that it begins in, from 1 on; of a workbook its row, of
+    Parquet and a JSON array its number."""
     skipped: tuple[tuple[str, str], ...]  # ("file:line", reason) of each row that was left out
+    notes: tuple[
+        str, ...
+    ] = ()  # how the file was read, where that was not certain: a sentence each
 
     def __len__(self) -> int:
         return len(self.lines)
 
 
+@dataclass
+class _Opened:
+    """A table's rows as they are in the file."""
+
+    rows: Iterator[Row]
+    notes: list[str]
+    named: bool = False  # whether the first row is the columns' names, whatever is asked for
+    clean: bool = False  # whether all text is in NFC, without damaged characters
+    delimiter: str = ","
+    width: int | None = None  # cells of most rows, where no header is asked for
+    spread: dict[int, list[str]] = field(default_factory=dict)
+    """Rows over several lines, by the number of the first; filled while they are read."""
+
+
 def read_table(
-    path: Path | str, columns: Sequence[str] | Sequence[int], *, gaps: Collection[str | int] = ()
+    path: Path | str,
+    columns: Sequence[str] | Sequence[int],
+    *,
+    gaps: Collection[str | int] = (),
+    form: TableForm = AS_FOUND,
 ) -> Table:
     """Read columns of a table.
 
-    The suffix says how rows are written: `.csv` with commas and quotes (RFC 4180); `.tsv`, `.tab`
-    and `.txt` with tabs, quotes being ordinary characters; `.jsonl` and `.ndjson` with a JSON
-    object per line. Lines without any text are no rows.
+    The suffix says what it is: `.csv`, `.tsv`, `.tab` or `.txt` with what stands between cells
+    found out; `.jsonl`, `.ndjson` with a JSON object per line; `.json` with an array of them;
+    `.xlsx`; `.parquet`; each also as .gz, .bz2, .xz, or alone in a .zip. Lines without any text are
+    no rows.
 
     Args:
-        path: the file; see `read_text` for its encoding.
-        columns: their names, which the first row gives (in JSON the keys); or their numbers from 1
-            on, for a file whose first row has data already.
+        path: the file; see `common.io.encodings` for its encoding.
+        columns: their names, which the first row with any text gives (in JSON the keys); or their
+            numbers from 1 on, for a file whose first row has data already.
         gaps: those of the columns whose cells may be empty; elsewhere that leaves a row out.
+        form: what is known of how it is written.
 
     Raises:
-        DataError: the file cannot be read, has another suffix or encoding, lacks a column, has a
-            quote that is never closed, or has no row that can be used.
+        DataError: the file cannot be read, has another suffix, an encoding that is not certain,
+            lacks a column, has a quote that is never closed, or has no row that can be used.
     """
     path = Path(path)
-    _check_suffix(path)
     wanted: list[str | int] = [_clean(n) if isinstance(n, str) else n for n in columns]
-    text = read_text(path)
-    rows: list[list[str]] = []
+    opened = _open(path, form, wanted)
+    sieve = _Sieve(path, opened, wanted, gaps)
+    found: list[list[str]] = [[] for _ in wanted]
     lines: list[int] = []
     skipped: list[tuple[str, str]] = []
-    for line, found in _READERS[path.suffix.lower()](path, text, wanted):
-        cells = [] if isinstance(found, str) else [_clean(cell) for cell in found]
-        reason = found if isinstance(found, str) else _wrong(cells, wanted, gaps)
-        if reason:
-            skipped.append((f"{path.name}:{line}", reason))
-        else:
-            rows.append(cells)
+    for line, row in opened.rows:
+        taken = sieve.take(row)
+        if isinstance(taken, str):
+            skipped.append((f"{path.name}:{line}", taken))
+        elif taken is not None:
             lines.append(line)
-    if not rows:
+            for column, cell in zip(found, taken, strict=True):
+                column.append(cell)
+    if opened.spread:
+        skipped += _take_out_swallowed(path, opened, sieve, found, lines)
+    if not lines:
         listed = "".join(f"\n  {place}: {reason}" for place, reason in skipped[:5])
         left_out = f"; {len(skipped):,} were left out{listed}" if skipped else ", it is empty"
         raise DataError(f"{path} has no row that can be used{left_out}")
-    return Table(tuple(map(list, zip(*rows, strict=True))), lines, tuple(skipped))
+    return Table(tuple(found), lines, tuple(skipped), tuple(opened.notes))
 
 
-def read_cells(path: Path | str) -> list[list[str]]:
+class _Sieve:
+    """Takes the cells that are asked for from rows, or says why they are not to be trusted."""
+
+    def __init__(
+        self, path: Path, opened: _Opened, wanted: Sequence[str | int], gaps: Collection[str | int]
+    ):
+        header: list[str] | None = None
+        if opened.named or isinstance(wanted[0], str):
+            header = [_clean(cell or "") for cell in _first_row(opened.rows)]
+        self.names = wanted
+        self.numbers = _numbers(path, header, wanted)
+        self.header = header
+        self.width = len(header) if header else opened.width or max(self.numbers) + 1
+        self.gaps = [name in gaps for name in wanted]
+        self.clean = opened.clean
+
+    def take(self, row: Sequence[str | None] | str) -> list[str] | str | None:
+        """Return the cells, why they are not to be trusted, or None for a row without any text."""
+        if isinstance(row, str):
+            return row
+        if len(row) != self.width and (reason := self._misfit(row)):
+            return reason if any(map(_has_text, row)) else None
+        cells = [row[number] for number in self.numbers]
+        if self.clean:
+            usual = [cell.strip() for cell in cells if cell is not None]
+            if all(usual):
+                return usual
+        if not any(map(_has_text, row)):
+            return None
+        return self._checked(cells)
+
+    def _misfit(self, row: Sequence[str | None]) -> str | None:
+        """Say what is wrong with the number of cells: a delimiter in a text, or one lost."""
+        too_few = len(row) <= max(self.numbers)
+        if not too_few and not any(map(_has_text, row[self.width :])):
+            return None
+        needed = f"needed {max(self.numbers) + 1}" if too_few else f"expected {self.width}"
+        expected = f"expected {self.width}" if self.header else needed
+        return f"{len(row)} cell{'' if len(row) == 1 else 's'}, {expected}"
+
+    def _checked(self, found: Sequence[str | None]) -> list[str] | str:
+        """Return cells, clean, or what is wrong with one of them."""
+        cells = []
+        for name, cell, may_be_empty in zip(self.names, found, self.gaps, strict=True):
+            label = f"column {name}" if isinstance(name, int) else repr(name)
+            if cell is None:
+                return f"{label} is neither text nor a number"
+            if damage := _DAMAGED.search(cell):
+                what = "a NUL byte" if damage[0] == "\0" else "bytes that are no character"
+                return f"{label} has {what}"
+            cells.append(_clean(cell))
+            if not cells[-1] and not may_be_empty:
+                return f"{label} is empty"
+        return cells
+
+
+def read_cells(path: Path | str, form: TableForm = AS_FOUND) -> list[list[str]]:
     """Return all cells of a table, for a look at what its columns hold; see `read_table`.
 
-    The first row comes first: it may be names of columns or data already. Of JSON lines it is the
-    keys of the first object. Rows with another number of cells are left out.
+    The first row comes first: it may be names of columns or data already; of JSON and Parquet it is
+    the names. Rows with another number of cells are left out.
 
     Raises:
         DataError: the file cannot be read, or has another suffix or encoding.
     """
-    path = Path(path)
-    _check_suffix(path)
-    text = read_text(path)
-    if path.suffix.lower() in _JSON_LINES:
-        objects = [each for line in text.split("\n") if isinstance(each := _object(line), dict)]
-        names = list(objects[0]) if objects else []
-        rows = [[str(values.get(name) or "") for name in names] for values in objects]
-        return [names, *rows]
-    rows = []
-    with contextlib.suppress(csv.Error):  # it is said where the table is read
-        rows += filter(any, _csv_rows(text, quotes=path.suffix.lower() == ".csv"))
-    return [[_clean(cell) for cell in row] for row in rows if len(row) == len(rows[0])]
+    rows: list[list[str]] = []
+    with contextlib.suppress(_NotCSV):  # it is said where the table is read
+        for _, row in _open(Path(path), form).rows:
+            if not isinstance(row, str) and (rows or any(map(_has_text, row))):
+                rows.append([_clean(cell or "") for cell in row])
+    return [row for row in rows if len(row) == len(rows[0]) and any(row)]
 
 
-def read_text(path: Path) -> str:
-    """Read a text file; see `decode`.
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """Read a text file; see `common.io.encodings.decode`.
 
     Raises:
-        DataError: the file cannot be read, or is not text.
+        DataError: the file cannot be read, is not text, or its encoding is not certain.
     """
+    return decode(_read_bytes(path), path, encoding).text
+
+
+class _NotCSV(DataError):
+    """A quote is never closed, or has text behind it."""
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _open(path: Path, form: TableForm, wanted: Sequence[str | int] = ()) -> _Opened:
+    """Open a table; `wanted` are the columns that will be asked for."""
+    suffix, data = _unpacked(path)
+    if suffix in _WORKBOOKS:
+        return _Opened(*sheets.read_workbook(data, path, form.sheet))
+    if suffix == ".parquet":
+        return _Opened(sheets.read_parquet(data, path), [], named=True)
+    decoded = decode(data, path, form.encoding)
+    del data
+    notes = [note] if (note := decoded.note(path)) else []
+    if suffix == ".json":
+        return _Opened(sheets.read_json(decoded.text, path), notes, named=True)
+    if suffix in _JSON_LINES:
+        return _Opened(sheets.read_json_lines(decoded.text, path), notes, named=True)
+    return _open_separated(path, decoded.text, _SEPARATED[suffix], form, wanted, notes)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read {path}: {reason}") from error
-    return decode(data, path)
 
 
-def decode(data: bytes, path: Path) -> str:
-    """Read text in UTF-8 (with or without BOM), UTF-16 (with BOM) or cp949.
-
-    Where some bytes are of no encoding, the text is read in the one of UTF-8 and cp949 that fails
-    in fewer lines, and these bytes become lone surrogates (Python's "surrogateescape").
-
-    Args:
-        data: the bytes.
-        path: where they are from, for the message.
-
-    Raises:
-        DataError: more than a tenth of the lines are in no encoding, or it is not text at all.
-    """
-    if data.startswith(_UTF_16):
-        with contextlib.suppress(UnicodeDecodeError):
-            return data.decode("utf-16")
-        raise _not_text(path, "it begins as UTF-16, but is not")
-    for encoding in ("utf-8-sig", "cp949"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return _checked(path, data.decode(encoding))
-    lines = data.split(b"\n")
-    utf_8, cp949 = (_damaged(lines, encoding) for encoding in ("utf-8", "cp949"))
-    encoding, damaged = ("cp949", cp949) if len(cp949) < len(utf_8) else ("utf-8-sig", utf_8)
-    if len(damaged) > max(1, _MOST_DAMAGED * len(lines)):
-        raise _not_text(path, f"{len(damaged):,} lines are neither, the first is {damaged[0]}")
-    return _checked(path, data.decode(encoding, "surrogateescape"))
+def _unpacked(path: Path) -> tuple[str, bytes]:
+    """Return the suffix and the bytes of a file, or of what is packed in it."""
+    packing = path.suffix.lower()
+    if packing == ".zip":
+        return _member(path)
+    if packing not in _COMPRESSED:
+        _check_suffix(path, packing)
+        return packing, _read_bytes(path)
+    suffix = Path(path.stem).suffix.lower()
+    _check_suffix(path, suffix)
+    try:
+        return suffix, _COMPRESSED[packing](_read_bytes(path))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{path}: cannot be unpacked: {error}") from error
 
 
-def _damaged(lines: Sequence[bytes], encoding: str) -> list[int]:
-    """Return the numbers of the lines, from 1 on, that are not in an encoding."""
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            line.decode(encoding)
-        except UnicodeDecodeError:
-            found.append(number)
-    return found
+def _member(path: Path) -> tuple[str, bytes]:
+    """Return the one table in an archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(_read_bytes(path))) as archive:
+            names = [
+                name
+                for name in archive.namelist()
+                if Path(name).suffix.lower() in SUFFIXES and not name.startswith("__MACOSX/")
+            ]
+            if len(names) != 1:
+                listed = f": {', '.join(names[:5])}" if names else ""
+                raise DataError(
+                    f"{path}: expected one table in it, found {len(names)}{listed}; unpack it, and "
+                    "name the table"
+                )
+            return Path(names[0]).suffix.lower(), archive.read(names[0])
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be unpacked: {error}") from error
 
 
-def _checked(path: Path, text: str) -> str:
-    """Refuse what decodes without being text, as archives and UTF-16 without a BOM do."""
-    controls = sum(1 for _ in _CONTROL.finditer(text))
-    if controls > max(10, _MOST_DAMAGED * len(text)):
-        raise _not_text(path, f"it has {controls:,} control characters")
-    return text
-
-
-def _not_text(path: Path, why: str) -> DataError:
-    return DataError(
-        f"{path}: expected text in UTF-8, UTF-16 with a byte order mark, or cp949; {why}; save it "
-        "as UTF-8"
-    )
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix.lower() not in _READERS:
+def _check_suffix(path: Path, suffix: str) -> None:
+    if suffix not in SUFFIXES:
         raise DataError(
-            f"{path}: expected a table that ends in {', '.join(_READERS)}; export it as one of them"
+            f"{path}: expected a table that ends in {', '.join(SUFFIXES)}; export it as one of them"
         )
 
 
-def _csv_rows(text: str, *, quotes: bool) -> Any:
-    """Return a reader of the rows of a CSV (with quotes) or a TSV (without)."""
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    return csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter="," if quotes else "\t",
-        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
-        strict=True,
+# --- text with delimiters -------------------------------------------------------------------------
+
+
+def _open_separated(
+    path: Path,
+    text: str,
+    usual: str,
+    form: TableForm,
+    wanted: Sequence[str | int],
+    notes: list[str],
+) -> _Opened:
+    text, hint = delimited.without_hint(text)
+    names = [name for name in wanted if isinstance(name, str)]
+    delimiter = _given_delimiter(form.delimiter) or hint
+    delimiter = delimiter or delimited.find_delimiter(text, usual, names)
+    if delimiter != usual and form.delimiter is None:
+        between = delimited.DELIMITERS.get(delimiter, repr(delimiter))
+        notes.append(f"{path.name} is cut at {between} (--delimiter names another)")
+    quotes = delimited.has_quotes(text, delimiter)
+    if delimiter == "\t" and quotes is not None:
+        meaning = "stand around whole cells" if quotes else "are ordinary characters"
+        notes.append(f"quotes in {path.name} {meaning}")
+    opened = _Opened(
+        iter(()),
+        notes,
+        clean=unicodedata.is_normalized("NFC", text) and not _DAMAGED.search(text),
+        delimiter=delimiter,
     )
+    if wanted and not names:
+        with contextlib.suppress(csv.Error):  # it is said with its line as the rows are read
+            opened.width = delimited.expected_width(text, delimiter, quotes=bool(quotes))
+    opened.rows = _separated(path, text, delimiter, bool(quotes), opened.spread)
+    return opened
+
+
+def _given_delimiter(given: str | None) -> str | None:
+    delimiter = delimited.NAMES.get(given or "", given)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise DataError(
+            f"--delimiter {given}: expected one character, or one of {', '.join(delimited.NAMES)}"
+        )
+    return delimiter
 
 
 def _separated(
-    path: Path, text: str, columns: Sequence[str | int], *, quotes: bool
-) -> Iterator[_Row]:
-    """Yield the rows of a CSV (with quotes) or a TSV (without)."""
-    reader = _csv_rows(text, quotes=quotes)
-    line, header = 1, None
+    path: Path, text: str, delimiter: str, quotes: bool, spread: dict[int, list[str]]
+) -> Iterator[Row]:
+    """Yield the rows of a text with their first lines; keep those that go over several."""
+    reader: Any = delimited.rows(text, delimiter, quotes=quotes)
+    line = 1
     try:
-        if isinstance(columns[0], str):
-            header = [_clean(cell) for cell in next(reader, [])]
-        numbers = _numbers(path, header, columns)
-        line = reader.line_num + 1
         for row in reader:
-            if any(map(str.strip, row)):
-                yield line, _cells(row, numbers, header)
+            if reader.line_num > line:
+                spread[line] = row
+            yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
+        raise _NotCSV(
             f"{path}:{line}: the row that begins here is not CSV: {error}; a quote inside of a "
             'cell is written "", and the cell between quotes'
         ) from error
+
+
+def _take_out_swallowed(
+    path: Path, opened: _Opened, sieve: _Sieve, found: list[list[str]], lines: list[int]
+) -> list[tuple[str, str]]:
+    """Take out the rows whose quote closed too late, so that rows behind it became their text."""
+    usual: dict[int, Collection[str]] = {}
+    for number, column in zip(sieve.numbers, found, strict=True):
+        counts = Counter(column)
+        if len(counts) <= min(_USUAL, len(column) // 2):
+            usual[number] = counts.keys()
+    wrong = {
+        line
+        for line, row in opened.spread.items()
+        if delimited.covers_rows(row, opened.delimiter, usual, sieve.width)
+    }
+    for place in reversed(range(len(lines))):
+        if lines[place] in wrong:
+            del lines[place]
+            for column in found:
+                del column[place]
+    reason = 'a quote that opens here closes lines later, over rows; write a quote in a cell as ""'
+    return [(f"{path.name}:{line}", reason) for line in sorted(wrong)]
+
+
+# --- columns and cells ----------------------------------------------------------------------------
+
+
+def _first_row(rows: Iterator[Row]) -> Sequence[str | None]:
+    """Return the first row with any text in it."""
+    found = (row for _, row in rows if not isinstance(row, str) and any(map(_has_text, row)))
+    return next(found, ())
 
 
 def _numbers(path: Path, header: Sequence[str] | None, columns: Sequence[str | int]) -> list[int]:
@@ -226,83 +391,16 @@ def _numbers(path: Path, header: Sequence[str] | None, columns: Sequence[str | i
 
 
 def _check_columns(path: Path, known: Sequence[str], columns: Sequence[str | int]) -> None:
-    missing = [str(name) for name in columns if name not in known]
+    missing = [str(name) for name in columns if str(name) not in known]
     if missing:
         listed = ", ".join(name or "(no name)" for name in known) or "none, it is empty"
         lines = [f"\n  no column {name!r}{suggest(name, known)}" for name in missing]
         raise DataError(f"{path} has these columns: {listed}" + "".join(lines))
 
 
-def _cells(
-    row: Sequence[str], numbers: Sequence[int], header: Sequence[str] | None
-) -> list[str] | str:
-    """Return the cells asked for, or why they are not to be trusted: a separator in a text."""
-    too_few = len(row) <= max(numbers)
-    too_many = header is not None and any(map(str.strip, row[len(header) :]))
-    if too_few or too_many:
-        expected = f"expected {len(header)}" if header else f"needed {max(numbers) + 1}"
-        return f"{len(row)} cell{'' if len(row) == 1 else 's'}, {expected}"
-    return [row[number] for number in numbers]
-
-
-def _json_lines(path: Path, text: str, columns: Sequence[str | int]) -> Iterator[_Row]:
-    """Yield the rows of a file with a JSON object per line."""
-    found = [
-        (number, _object(line)) for number, line in enumerate(text.split("\n"), 1) if line.strip()
-    ]
-    objects = [values for _, values in found if isinstance(values, dict)]
-    known = list(dict.fromkeys(key for values in objects for key in values))
-    if objects or not found:
-        _check_columns(path, known, columns)
-    for number, values in found:
-        yield number, values if isinstance(values, str) else _values(values, columns)
-
-
-def _object(line: str) -> dict[str, Any] | str:
-    """Return a line's object, its numbers as they are written, or why there is none."""
-    try:
-        values = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        return f"not JSON: {error}"
-    if not isinstance(values, dict):
-        return "not a JSON object"
-    return {_clean(key): value for key, value in values.items()}
-
-
-def _values(values: dict[str, Any], columns: Sequence[str | int]) -> list[str] | str:
-    cells = []
-    for name in columns:
-        value = values.get(str(name))
-        if isinstance(value, dict | list):
-            return f"{name!r} is neither text nor a number"
-        if isinstance(value, bool):
-            value = str(value).lower()
-        cells.append("" if value is None else value)
-    return cells
-
-
-def _wrong(
-    cells: Sequence[str], columns: Sequence[str | int], gaps: Collection[str | int]
-) -> str | None:
-    """Return why a row cannot be used, None if it can."""
-    for name, cell in zip(columns, cells, strict=True):
-        label = f"column {name}" if isinstance(name, int) else repr(name)
-        damage = _DAMAGED.search(cell)
-        if damage:
-            what = "a NUL byte" if damage[0] == "\0" else "bytes that are no character"
-            return f"{label} has {what}"
-        if not cell and name not in gaps:
-            return f"{label} is empty"
-    return None
+def _has_text(cell: str | None) -> bool:
+    return cell is None or bool(cell.strip())
 
 
 def _clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
-
-
-_JSON_LINES = (".jsonl", ".ndjson")
-_READERS: dict[str, Callable[[Path, str, Sequence[str | int]], Iterator[_Row]]] = {
-    ".csv": partial(_separated, quotes=True),
-    **dict.fromkeys((".tsv", ".tab", ".txt"), partial(_separated, quotes=False)),
-    **dict.fromkeys(_JSON_LINES, _json_lines),
-}

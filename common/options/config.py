@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, get_args, get_type_hints
 
 from common.errors import ConfigError
 from common.suggest import suggest
@@ -176,6 +176,36 @@ class TrainingConfig:
             yield "--total-updates: goes in place of --epochs; give one of them"
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             yield "--nesterov: needs --optimizer sgd with --momentum above 0"
+
+
+class TableForm(NamedTuple):
+    """How a user's table is written; what is None is found out, and said."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True)
+class TableConfig(TrainingConfig):
+    """The options of jobs that read users' tables, as `common.io.tables` does."""
+
+    file_encoding: str | None = data_option(
+        None, "of a table or a text, such as cp949 or latin-1; found out when not given"
+    )
+    delimiter: str | None = data_option(
+        None,
+        "between the cells of a table: comma, tab, semicolon, bar, or the character itself; found "
+        "out when not given",
+    )
+    sheet: str | None = data_option(
+        None, "of a workbook: its name, or its number from 1 on; the first when not given"
+    )
+
+    @property
+    def form(self) -> TableForm:
+        """How the tables are written."""
+        return TableForm(self.file_encoding, self.delimiter, self.sheet)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,168 @@
+"""Rows of text with a delimiter between cells: which delimiter, and what quotes mean.
+
+The csv module reads them, not pandas: a row with a cell too many or too few is to be named with its
+line, where pandas knows no lines and takes cells over the header's for an index.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+NAMES = {"comma": ",", "tab": "\t", "\\t": "\t", "semicolon": ";", "bar": "|", "pipe": "|"}
+
+_PEEK = 1 << 16  # characters in which the delimiter is looked for
+_ROWS = 500  # of them, likewise
+_EXCEL = re.compile(r"\ufeff?sep=(.)\r?\n")  # a first line with which Excel names the delimiter
+_LINE_END = re.compile("\r\n|\r|\n")
+_QUOTED = re.compile(r'(?:^|[\t\r\n])[ ]*"')
+
+
+def rows(text: str, delimiter: str, *, quotes: bool) -> Iterator[list[str]]:
+    """Return a csv reader, which has the number of lines read so far as `line_num`.
+
+    With quotes it raises csv.Error at one that is never closed, or that has text behind it.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        strict=True,
+    )
+
+
+def without_hint(text: str) -> tuple[str, str | None]:
+    """Return a text without Excel's `sep=;`, and the delimiter that it names."""
+    found = _EXCEL.match(text)
+    return (text, None) if found is None else ("\n" + text[found.end() :], found[1])
+
+
+def find_delimiter(text: str, usual: str, names: Sequence[str] = ()) -> str:
+    """Return what stands between the cells: what cuts the most rows into the same number.
+
+    Args:
+        text: of the table.
+        usual: what its suffix promises; it wins a draw, and where nothing cuts the first row.
+        names: columns that the first row is known to have.
+    """
+    shares = {}
+    for delimiter in dict.fromkeys([usual, *DELIMITERS]):
+        found = _first_rows(text, delimiter)
+        header = [cell.strip() for cell in found[0]] if found else []
+        if len(header) < 2:
+            continue
+        width, often = Counter(map(len, found)).most_common(1)[0]
+        if width > 1:
+            shares[delimiter] = (set(names) <= set(header), often / len(found))
+    return max(shares, key=lambda one: shares[one]) if shares else usual
+
+
+def _first_rows(text: str, delimiter: str) -> list[list[str]]:
+    """Return the first rows with any text in them, as far as they can be read."""
+    found: list[list[str]] = []
+    peek = text[:_PEEK]
+    try:
+        for row in rows(peek, delimiter, quotes=delimiter != "\t"):
+            if any(map(str.strip, row)):
+                found.append(row)
+            if len(found) > _ROWS:
+                break
+    except csv.Error:  # the table's reader says where, or the cut went through a quoted cell
+        pass
+    return found[:-1] if len(text) > _PEEK and len(found) > 1 else found
+
+
+def has_quotes(text: str, delimiter: str) -> bool | None:
+    """Say whether quotes around cells are CSV's, so that a cell may hold lines and delimiters.
+
+    In tables with tabs they are often ordinary characters (NSMC's reviews). They are CSV's where
+    each cell that begins with one also ends with one, and needs it: for a tab, a comma, a line's
+    end or a quote in it, or since its whole column has them.
+
+    Returns:
+        None where no cell begins with a quote.
+    """
+    if delimiter != "\t":
+        return True
+    if not _QUOTED.search(text):
+        return None
+    plain = Counter(map(len, filter(any, rows(text, delimiter, quotes=False))))
+    try:
+        quoted, several_lines = _count_rows(text, delimiter)
+    except csv.Error:
+        return False
+    if several_lines:
+        return len(plain) > 1 and _share(quoted) > _share(plain)
+    return _all_need_quotes(rows(text, delimiter, quotes=False))
+
+
+def _count_rows(text: str, delimiter: str) -> tuple[Counter[int], bool]:
+    """Return how many rows have how many cells, and whether one spans lines."""
+    counts: Counter[int] = Counter()
+    several_lines, line = False, 0
+    reader = rows(text, delimiter, quotes=True)
+    for row in reader:
+        number: int = reader.line_num  # type: ignore[attr-defined]
+        counts[len(row)] += any(row)
+        several_lines |= number > line + 1
+        line = number
+    return counts, several_lines
+
+
+def _share(counts: Counter[int]) -> float:
+    """Return the share of the most frequent number of cells."""
+    return max(counts.values()) / max(1, counts.total())
+
+
+def _all_need_quotes(plain: Iterable[list[str]]) -> bool:
+    """Say whether each cell in quotes has to be, or its column has quotes from top to bottom."""
+    total, quoted, needless = 0, Counter[int](), set[int]()
+    for row in islice(plain, 1, None):
+        total += any(row)
+        for column, cell in enumerate(row):
+            if cell.startswith('"'):
+                quoted[column] += 1
+                if not {'"', ","} & set(cell[1:-1]):
+                    needless.add(column)
+    return all(quoted[column] == total for column in needless)
+
+
+def expected_width(text: str, delimiter: str, *, quotes: bool) -> int:
+    """Return how many cells most rows have; of several such numbers, the largest."""
+    counts = Counter(map(len, filter(any, rows(text, delimiter, quotes=quotes))))
+    return max(counts, key=lambda width: (counts[width], width), default=0)
+
+
+def covers_rows(
+    row: Sequence[str], delimiter: str, usual: Mapping[int, Collection[str]], width: int
+) -> bool:
+    """Say whether a cell over several lines looks as if its quote had closed too late.
+
+    Then its lines are rows themselves: cut at the delimiter they have the width of a row, and a
+    value that other rows have in that column.
+
+    Args:
+        row: its cells.
+        delimiter: between cells.
+        usual: for columns that have few values, again and again, these values.
+        width: how many cells a row has.
+    """
+    for column, cell in enumerate(row):
+        first, *inner = (line.split(delimiter) for line in _LINE_END.split(cell))
+        if not inner:
+            continue
+        parts = [(column, first), *((0, line) for line in inner[:-1])]
+        for start, pieces in parts:
+            values = {start + place: piece.strip(' "') for place, piece in enumerate(pieces)}
+            among = any(
+                values[at] in known
+                for at, known in usual.items()
+                if at in values and at != (column if start else None)
+            )
+            if len(pieces) > 1 and start + len(pieces) == width and among:
+                return True
+    return False

@@ -1,0 +1,393 @@
+"""The encoding of a user's text: found where the bytes tell, asked for where they do not.
+
+Bytes that are valid UTF-8 are UTF-8: no other text looks like it by chance. Most other bytes are
+valid in several encodings at once, so each reading is scored by how ordinary what it gives is:
+frequent syllables of Hangul, frequent Han characters, kana, or Latin words with a few accents and
+curly quotes. The one that is clearly the best is taken, and said; else there is one error with a
+sample of each, and the user chooses.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import DataError
+from common.suggest import suggest
+
+OPTION = "--file-encoding"  # by which users choose
+UTF_8 = "UTF-8"
+_NAMES = {  # as the error lists them: Python's codec, a superset of what is commonly called so
+    UTF_8: "utf-8-sig",
+    "UTF-16": "utf-16",
+    "cp949": "cp949",
+    "Windows-1252": "cp1252",
+    "GB18030": "gb18030",
+    "Big5": "big5hkscs",
+    "Shift-JIS": "cp932",
+    "EUC-JP": "euc_jp",
+}
+_SUPERSETS = {  # of a codec's name: what files that claim it hold in truth
+    "utf-8": UTF_8,
+    "euc_kr": "cp949",
+    "iso8859-1": "Windows-1252",
+    "gb2312": "GB18030",
+    "gbk": "GB18030",
+    "big5": "Big5",
+    "shift_jis": "Shift-JIS",
+}
+_MARKS = {  # at the beginning of a file
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins as the mark of UTF-16 does
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+_OF_ONE_BYTE = (
+    *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
+    *("iso8859_2", "iso8859_5", "iso8859_7", "iso8859_9", "koi8_r", "cp866", "cp437", "cp850"),
+    *("mac_roman", "cp874"),
+)
+
+_MOST_DAMAGED = 0.1  # share of the lines that may hold bytes of no encoding
+_MOST_CONTROLS = 0.1  # share of characters; more is no text
+_SAMPLED = 400  # lines whose readings are scored
+_CLEAR = 0.6  # score of a reading that is taken
+_APART = 0.25  # how far the next best must be behind it
+_POSSIBLE = 0.2  # score of a reading that is worth showing
+_SHOWN = 24  # characters of a sample
+_PEEK = 1 << 16  # bytes in which UTF-16 without a mark is looked for
+
+_CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f]")
+_SURROGATE = re.compile("[\udc80-\udcff]")
+_NOT_ASCII = re.compile("[^\0-\x7f]")
+
+# From films, conversations and interfaces: 96 % of the syllables in such texts.
+_HANGUL = frozenset(
+    "이다는고지가화영하어아에도나기은한을의보만리로서게라요그니들인있해시재스무데정없사미대를마말면내자네거진수음점주야우감전으연었너좋안장상것작여생오드했적까톰일제간부같짜봤더모"
+    "과최동중건난구와않신소성려개할본랑러았런평때운밌되세각비히분배공치람잘실던유래용습걸알저남국터못토조르싶레독물심루명함겠느왜봐디애원바반볼입금임처듯두편쓰든프타많였막력역당문선노"
+    "악트위예버좀살별준년단뭐줄웃번렇울현워냥름속완관망불코질린결포직설매추참끝억박긴극메션경체계발차품냐후출눈절학된식교잼방행날죽피길강잔님테합군넘호파답른크청릴액따회집깝누먹얼몰언"
+    "엔머받빠허괜돈판초달친족럽티뭔근란김외민천찮올져슨증순멋낌키온짱즈움캐겨새렸또엄특필약갈목카씨슬복형양록존류열귀표맞등며돌색왔럼졸급충글녀닌맨웠산혼론끼통뻔희몇담꼭슴격쳐술케종"
+    "태힘엇능뿐찍브혀흥법밋황림낮책될죠릭봉잡탄났훈욕늘높굿졌놀쁘놓줘씬쉬병딩싸떨쉽짓밖찾믿삼베솔투송싫떠랜범쟁석퍼클빨변큼확환패백써앞접손떻뜻껴갑창딱께엉승향팅잠즐뒤립둘블권업홍"
+    "픈꺼랐갔맛침광폭즘철깨굴찬잊커끔겁킬돼링잇삶짐왕쾌큰깊괴벽월읽험채곤죄척놈꿈플빼얘꾸빈벌섭딴견객큐궁훨락떤먼휴짝봄팬욱텐긍닭곰꽃옷컵밥빵쌀흰검붉푸층"
+)
+# In simplified, traditional and Japanese forms.
+_HAN = frozenset(
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样"
+    "理心她本前开但因只从想实日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内"
+    "信表化老给世位次度门任常先海通教儿原东声提立及比员解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件计管期市直德资命山金指克"
+    "许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运笑男爱电"
+    "影片看喜欢吗吧谢服务质量很差买快棒推荐钱酒店房间吃味餐厅猫狗鸟车花树鱼红绿蓝黄黑早晚晴雨雪风火木土春夏秋冬"
+    "這個們來為國說時會對過發後裡種經麼現沒動還進樣開從實軍無與長機關點業將兩間問並應戰頭體見產給門兒東聲員處義幾認條氣題爾別變總電數報結務場計資許統區隊決馬書則聽卻達強難權設記類"
+    "據邊張該規萬覺術領確傳師觀讓識帶導爭運愛歡嗎謝買錢餐廳貓鳥車樹魚紅綠藍黃風片質服推薦"
+    "時出会円見聞読駅気町校車犬猫鳥魚花木林森川山海空雨雪電話学生先週毎何今朝昼夜食飲買店高安新古白黒赤青"
+)
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc]")
+
+
+class Decoded(NamedTuple):
+    """A text, and the encoding that it was read in."""
+
+    text: str  # bytes that are of no encoding are lone surrogates ("surrogateescape")
+    encoding: str  # as people call it
+    given: bool = False  # whether the user named it
+
+    def note(self, path: Path) -> str | None:
+        """Return a sentence that says how the file was read, None for UTF-8."""
+        if self.given or self.encoding == UTF_8:
+            return None
+        return f"{path.name} is read as {self.encoding} ({OPTION} names another)"
+
+
+@dataclass(frozen=True)
+class _Reading:
+    encoding: str
+    text: str  # of the sampled lines
+    score: float  # from 0 to 1: how ordinary it is
+
+
+def decode(data: bytes, path: Path, encoding: str | None = None) -> Decoded:
+    """Read bytes as text.
+
+    Args:
+        data: the bytes.
+        path: where they are from, for the message.
+        encoding: the user's word for it, such as cp949 or latin-1; found out when None.
+
+    Raises:
+        DataError: the encoding that was given is unknown, or the bytes are not in it; the bytes do
+            not tell their encoding; or they are no text.
+    """
+    if encoding is not None:
+        return _decode_given(data, path, encoding)
+    found = _marked(data, path) or _utf_16(data) or _utf_8(data)
+    found = found or _most_ordinary(data, path)
+    _check_text(found.text, path)
+    return found
+
+
+def _decode_given(data: bytes, path: Path, encoding: str) -> Decoded:
+    known = {name.casefold(): name for name in _NAMES}
+    try:
+        codec = codecs.lookup(encoding).name
+    except LookupError as error:
+        codec = _NAMES.get(known.get(encoding.casefold(), ""), "")
+        if not codec:
+            listed = ", ".join(_NAMES)
+            hint = suggest(encoding, list(_NAMES))
+            raise DataError(
+                f"{OPTION} {encoding}: no such encoding{hint}; usual ones are {listed}"
+            ) from error
+    name = _SUPERSETS.get(codec, encoding)
+    codec = _NAMES.get(name, codec)
+    try:
+        return Decoded(data.decode(codec), name, given=True)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}:{line}: has bytes that are not {name}, which {OPTION} names; give another, or "
+            "leave it away"
+        ) from error
+    except (LookupError, UnicodeError, AssertionError) as error:  # a codec that is not of text
+        raise DataError(f"{path}: cannot be read as {OPTION} {encoding}: {error}") from error
+
+
+def _marked(data: bytes, path: Path) -> Decoded | None:
+    """Read what begins with a byte order mark."""
+    for mark, codec in _MARKS.items():
+        if data.startswith(mark):
+            name = codec.removesuffix("-sig").upper()
+            try:
+                return Decoded(data.decode(codec), name)
+            except UnicodeDecodeError as error:
+                if name == UTF_8:
+                    return _damaged_utf_8(data)
+                if codec == "utf-32":  # the mark of UTF-16, and a NUL
+                    continue
+                raise DataError(
+                    f"{path}: begins as {name}, but is not: {error.reason}; save it as UTF-8"
+                ) from error
+    return None
+
+
+def _utf_16(data: bytes) -> Decoded | None:
+    """Read UTF-16 without a mark: the high bytes of ASCII are NUL, at odd or at even places."""
+    start = data[:_PEEK]
+    low, high = start[::2].count(0), start[1::2].count(0)
+    if len(data) % 2 or max(low, high) <= max(len(start) // 50, 9 * min(low, high)):
+        return None
+    try:
+        text = data.decode("utf-16-le" if high > low else "utf-16-be")
+    except UnicodeDecodeError:
+        return None
+    return Decoded(text, "UTF-16") if not _CONTROL.search(text[:_PEEK]) else None
+
+
+def _utf_8(data: bytes) -> Decoded | None:
+    try:
+        return Decoded(data.decode("utf-8"), UTF_8)
+    except UnicodeDecodeError:
+        return _damaged_utf_8(data)
+
+
+def _damaged_utf_8(data: bytes) -> Decoded | None:
+    """Read UTF-8 in which few bytes are none: what is no character stays so, for rows to say."""
+    sample = _sampled(data)
+    if sum(map(_is_utf_8, sample)) < len(sample) / 2:
+        return None
+    text = data.decode("utf-8-sig", "surrogateescape")
+    damaged = len(_SURROGATE.findall(text))
+    sound = len(_NOT_ASCII.findall(text)) - damaged
+    lines = text.count("\n") + 1
+    hurt = sum(1 for line in text.split("\n") if _SURROGATE.search(line))
+    few = hurt <= max(1, _MOST_DAMAGED * lines)
+    return Decoded(text, UTF_8) if sound > damaged and few else None
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _sampled(data: bytes) -> list[bytes]:
+    """Return lines that are not ASCII, of many some from everywhere."""
+    lines = [line for line in dict.fromkeys(data.split(b"\n")) if not line.isascii()]
+    return lines[:: max(1, len(lines) // _SAMPLED)]
+
+
+def _most_ordinary(data: bytes, path: Path) -> Decoded:
+    """Read bytes that are not UTF-8 in the encoding that makes ordinary text of them."""
+    lines = _sampled(data)
+    readings = sorted(_readings(lines), key=lambda reading: -reading.score)
+    best, *others = [*readings, _Reading("", "", 0.0)]
+    if best.score >= _CLEAR and best.score - max([o.score for o in others] or [0.0]) >= _APART:
+        text = data.decode(_NAMES[best.encoding], "surrogateescape")
+        damaged = sum(1 for line in text.split("\n") if _SURROGATE.search(line))
+        if damaged <= max(1, _MOST_DAMAGED * (text.count("\n") + 1)):
+            return Decoded(text, best.encoding)
+    raise _undecided(data, path, lines, [each for each in readings if each.score >= _POSSIBLE])
+
+
+def _readings(lines: Sequence[bytes]) -> Iterator[_Reading]:
+    """Yield the readings of lines that are possible, with their scores."""
+    for name, score in _SCORES.items():
+        decoded = [line.decode(_NAMES[name], "surrogateescape") for line in lines]
+        sound = [text for text in decoded if not _SURROGATE.search(text)]
+        share = len(sound) / len(lines)
+        if share >= 1 - _MOST_DAMAGED:
+            text = "\n".join(sound)
+            yield _Reading(name, text, share * score(text))
+
+
+def _undecided(
+    data: bytes, path: Path, lines: Sequence[bytes], readings: Sequence[_Reading]
+) -> DataError:
+    """Say in which ways a file could be read, with a sample of each."""
+    line = next(iter(lines), b"")
+    samples = {reading.encoding: _sample(line, _NAMES[reading.encoding]) for reading in readings}
+    for codec in _guesses(b"\n".join(lines)):
+        samples.setdefault(codec, _sample(line, codec))
+    number = data.count(b"\n", 0, data.find(line)) + 1
+    shown = "; ".join(f"as {name} {sample!r}" for name, sample in samples.items() if sample)
+    if not shown or _CONTROL.search(data[:_PEEK].decode("latin-1")):
+        return DataError(
+            f"{path}: expected text in UTF-8, or another encoding that its letters tell, and line "
+            f"{number} is in none; save it as UTF-8"
+        )
+    return DataError(
+        f"{path}:{number}: the encoding is not certain: {shown}; name the right one with {OPTION}, "
+        "or save the file as UTF-8"
+    )
+
+
+def _sample(line: bytes, codec: str) -> str:
+    """Return a reading of what stands around the first byte of a line that is not ASCII."""
+    text = line.decode(codec, "replace").strip()
+    first = _NOT_ASCII.search(text)
+    start = max(0, first.start() - _SHOWN // 2) if first else 0
+    return text[start : start + _SHOWN]
+
+
+def _guesses(data: bytes) -> list[str]:
+    """Return the codecs of one byte a letter that charset-normalizer holds for likely."""
+    import charset_normalizer  # only where our own scores do not tell
+
+    found = charset_normalizer.from_bytes(data, cp_isolation=list(_OF_ONE_BYTE))
+    return [match.encoding for match in found][:4]
+
+
+def _check_text(text: str, path: Path) -> None:
+    """Refuse what decodes without being text, as archives do."""
+    controls = len(_CONTROL.findall(text))
+    if controls > max(10, _MOST_CONTROLS * len(text)):
+        raise DataError(
+            f"{path}: expected text, and it has {controls:,} control characters; save it as UTF-8"
+        )
+
+
+# --- how ordinary a reading is --------------------------------------------------------------------
+
+_WORD = re.compile(r"[^\W\d_]+")
+_LETTERS = re.compile("[A-Za-z]")
+_INSIDE = re.compile(r"[a-z][^\0-\x7f]$|[a-z][^\0-\x7f][a-z]")
+_FEWEST = 4  # letters that tell the languages apart whose sets fill the same bytes
+
+
+def _korean(text: str) -> float:
+    return _mean(text, _ordinary_hangul)
+
+
+@lru_cache(1 << 14)
+def _ordinary_hangul(character: str) -> float:
+    if character in _HANGUL:
+        return 1.0
+    return 0.5 if "ㄱ" <= character <= "힣" and _in(character, "euc_kr") else 0.0
+
+
+def _chinese(text: str) -> float:
+    return _mean(text, lambda character: _ordinary_han(character, "gb2312", 0xD7), _FEWEST)
+
+
+def _chinese_traditional(text: str) -> float:
+    return _mean(text, lambda character: _ordinary_han(character, "big5", 0xC6), _FEWEST)
+
+
+def _japanese(text: str) -> float:
+    """Score kana and frequent characters; without kana it is hardly Japanese."""
+
+    def ordinary(character: str) -> float:
+        return 1.0 if _KANA.match(character) else _ordinary_han(character, "euc_jp", 0xCF)
+
+    score = _mean(text, ordinary, _FEWEST)
+    return score if _KANA.search(text) else score / 2
+
+
+@lru_cache(1 << 14)
+def _ordinary_han(character: str, codec: str, last: int) -> float:
+    """Score a Han character: frequent, of the set's first level (lead bytes to `last`), or rare."""
+    if character in _HAN:
+        return 1.0
+    return 0.5 if "一" <= character <= "鿿" and _in(character, codec, last) else 0.0
+
+
+def _in(character: str, codec: str, last: int = 0xFF) -> bool:
+    try:
+        return character.encode(codec)[0] <= last
+    except UnicodeEncodeError:
+        return False
+
+
+def _mean(text: str, ordinary: Callable[[str], float], fewest: int = 1) -> float:
+    """Return the mean score of the letters that are not ASCII, each word counted once.
+
+    Those inside of a Latin word count nothing: no script that fills two bytes stands there. Left
+    out are words of one letter repeated, as Koreans laugh and cry; of fewer than `fewest` different
+    letters the score is half.
+    """
+    words = {word for word in _WORD.findall(text) if len(word) == 1 or len(set(word)) > 1}
+    scores: list[float] = []
+    for word in words:
+        inside = _INSIDE.search(word)
+        scores += [0.0 if inside else ordinary(letter) for letter in _NOT_ASCII.findall(word)]
+    enough = len(set(_NOT_ASCII.findall("".join(words)))) >= fewest
+    return sum(scores) / len(scores) * (1 if enough else 0.5) if scores else 0.0
+
+
+_ACCENTED = "àáâãäåæçèéêëìíîïñòóôõöøùúûüÿßœšžÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽŸ"
+_ODD = re.compile(
+    # Letters of Turkish, Polish and others in their places; a capital or a sign inside of a word.
+    "[þÞðÐýÝ]|[a-z][ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽŸ]|[ÂÃâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹Œ‘“”•–—˜™š›œžŸ]"
+    "|[A-Za-z][‚ƒ„†‡ˆ“”˜›¡-§¨©ª«¬¯±²³µ¶¹º»¼½¾¿][A-Za-zà-ÿ]|[‚ƒ¢£¤¥¦§¨¬¯±²³¶¸¹¼½¾÷×][À-ÿ]"
+    "|[¤¦¨¬¯²³¶¸¹][A-Za-z]"
+    f"|(?<![A-Za-z])[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+(?![A-Za-z])|[{_ACCENTED}]{{4}}"
+    "|(?<![A-Za-z])[¡-¿]{2,}[À-ÿ]?(?![A-Za-z])|[\x81\x8d\x8f\x90\x9d]"
+)
+_TOKEN = re.compile(r"\S+")
+
+
+def _western(text: str) -> float:
+    """Score Latin words: few letters have accents, and what stands beside them is usual."""
+    tokens = [token for token in set(_TOKEN.findall(text)) if _NOT_ASCII.search(token)]
+    odd = sum(1 for token in tokens if _ODD.search(token))
+    letters, others = len(_LETTERS.findall(text)), len(_NOT_ASCII.findall(text))
+    hungarian = set("õû") & set(text) and set("öü") & set(text)  # whose letters these places are
+    if not tokens or others > letters or hungarian:
+        return 0.0
+    return (1 - odd / len(tokens)) ** 2
+
+
+_SCORES: dict[str, Callable[[str], float]] = {
+    "cp949": _korean,
+    "GB18030": _chinese,
+    "Big5": _chinese_traditional,
+    "Shift-JIS": _japanese,
+    "EUC-JP": _japanese,
+    "Windows-1252": _western,
+}

@@ -1,0 +1,192 @@
+"""Tables that are no text of rows: workbooks, Parquet, and JSON."""
+
+import datetime
+import io
+import json
+import math
+import numbers
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import DataError
+from common.suggest import suggest
+
+# The number of a row, as people count, and its cells, None where a value is neither text nor a
+# number; or why there are none.
+Row = tuple[int, Sequence[str | None] | str]
+
+
+def read_workbook(data: bytes, path: Path, sheet: str | None) -> tuple[Iterator[Row], list[str]]:
+    """Return the rows of a sheet of an .xlsx, and what is to be said of the choice.
+
+    Raises:
+        DataError: it is no workbook, or has no such sheet.
+    """
+    import pandas as pd  # only where a workbook is read
+
+    try:
+        book = pd.ExcelFile(io.BytesIO(data), engine="openpyxl")
+    except Exception as error:  # whatever a file that is none makes openpyxl raise
+        raise DataError(
+            f"{path}: is not a workbook that can be read ({error}); save it as .xlsx without a "
+            "password, or as .csv"
+        ) from error
+    names = [str(name) for name in book.sheet_names]
+    chosen = _sheet(names, path, sheet)
+    notes = []
+    if sheet is None and len(names) > 1:
+        notes = [
+            f"of {path.name} the first sheet of {len(names)} is read, {chosen!r} (--sheet names "
+            "another)"
+        ]
+    frame = book.parse(chosen, header=None, dtype=object, keep_default_na=False, na_filter=False)
+    return _rows(frame.itertuples(index=False, name=None), 1), notes
+
+
+def _sheet(names: Sequence[str], path: Path, sheet: str | None) -> str:
+    if sheet is None:
+        return names[0]
+    wanted = unicodedata.normalize("NFC", sheet).strip()
+    known = {unicodedata.normalize("NFC", name).strip(): name for name in names}
+    known |= {str(number): name for number, name in enumerate(names, 1) if str(number) not in known}
+    if wanted not in known:
+        listed = ", ".join(names)
+        raise DataError(
+            f"{path}: no sheet {sheet!r}{suggest(wanted, names)}; it has these: {listed}"
+        )
+    return known[wanted]
+
+
+def read_parquet(data: bytes, path: Path) -> Iterator[Row]:
+    """Return the names of the columns of a Parquet file, and its rows.
+
+    Raises:
+        DataError: pyarrow is not installed, or it is no Parquet file.
+    """
+    import pandas as pd  # only where Parquet is read
+
+    try:
+        frame = pd.read_parquet(io.BytesIO(data), dtype_backend="numpy_nullable")
+    except ImportError as error:
+        raise DataError(
+            f"{path}: Parquet needs pyarrow, which cannot be imported; install it with pip install "
+            "-e '.[parquet]', or save the table as .csv"
+        ) from error
+    except Exception as error:  # whatever a file that is none makes pyarrow raise
+        raise DataError(f"{path}: is not a Parquet file that can be read ({error})") from error
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    names = [str(name) for name in frame.columns]
+    return _named(names, _rows(frame.itertuples(index=False, name=None), 1))
+
+
+def read_json(text: str, path: Path) -> Iterator[Row]:
+    """Return the keys of a JSON array of objects, and its rows; numbers as they are written.
+
+    Taken are an array of objects, an object that holds a single one, an object of columns as pandas
+    writes it, and a file with an object per line.
+
+    Raises:
+        DataError: it is none of these.
+    """
+    try:
+        found = _loads(text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(_object(text.strip().split("\n", 1)[0]), dict):
+            return read_json_lines(text, path)
+        raise DataError(f"{path}: is not JSON: {error}") from error
+    objects = _objects(found)
+    if objects is None:
+        raise DataError(
+            f"{path}: expected an array of objects, one for each row, such as "
+            '[{"text": "...", "label": "..."}]'
+        )
+    return _of_objects(list(enumerate(objects, 1)))
+
+
+def _objects(found: Any) -> list[Any] | None:
+    """Return what is a row each."""
+    if isinstance(found, dict):
+        arrays = [value for value in found.values() if isinstance(value, list)]
+        objects = [value for value in arrays if value and isinstance(value[0], dict)]
+        if len(objects) == 1:
+            return objects[0]
+        columns = list(found.values())
+        if columns and all(isinstance(column, dict) for column in columns):
+            keys = dict.fromkeys(key for column in columns for key in column)
+            return [{name: column.get(key) for name, column in found.items()} for key in keys]
+        if columns and len(arrays) == len(columns) and len(set(map(len, arrays))) == 1:
+            return [dict(zip(found, values, strict=True)) for values in zip(*arrays, strict=True)]
+        return None
+    return found if isinstance(found, list) and any(isinstance(o, dict) for o in found) else None
+
+
+def read_json_lines(text: str, path: Path) -> Iterator[Row]:
+    """Return the keys of a file with a JSON object per line, and its rows.
+
+    Raises:
+        DataError: no line is an object.
+    """
+    lines = enumerate(text.split("\n"), 1)
+    found = [(number, _object(line)) for number, line in lines if line.strip()]
+    if found and not any(isinstance(values, dict) for _, values in found):
+        [number, reason] = found[0]
+        raise DataError(f"{path}:{number}: {reason}; expected an object in each line")
+    return _of_objects(found)
+
+
+def _of_objects(found: Sequence[tuple[int, Any]]) -> Iterator[Row]:
+    objects = [values for _, values in found if isinstance(values, dict)]
+    names = list(dict.fromkeys(key for values in objects for key in values))
+    yield 0, [unicodedata.normalize("NFC", name).strip() for name in names]
+    for number, values in found:
+        if isinstance(values, dict):
+            yield number, [_written(values.get(name)) for name in names]
+        else:
+            yield number, values if isinstance(values, str) else "not a JSON object"
+
+
+def _object(line: str) -> dict[str, Any] | str:
+    """Return a line's object, or why there is none."""
+    try:
+        values = _loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON: {error}"
+    return values if isinstance(values, dict) else "not a JSON object"
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+
+
+def _named(names: Sequence[str], rows: Iterator[Row]) -> Iterator[Row]:
+    yield 0, names
+    yield from rows
+
+
+def _rows(found: Iterator[tuple[Any, ...]], first: int) -> Iterator[Row]:
+    for number, values in enumerate(found, first):
+        yield number, [_written(value) for value in values]
+
+
+def _written(value: Any) -> str | None:
+    """Return a value as people write it, a missing one as "", None for what is no single value."""
+    if isinstance(value, str):
+        return value
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return ""
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return str(value).lower()
+    if isinstance(value, datetime.datetime):
+        midnight = value.time() == datetime.time() and value.tzinfo is None
+        return value.date().isoformat() if midnight else value.isoformat(" ")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return "" if math.isnan(number) else repr(number).removesuffix(".0")
+    return None
