@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common.images.decode import ImageFiles
+from common.images.files import ImageFiles
 from common.images.sets import ImageSet
 from common.training.splits import number_linked
 

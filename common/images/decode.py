@@ -1,59 +1,84 @@
-"""Image files, decoded: to squares of one size, as whole photos, or by thousands.
+"""Image files, decoded: to a square of one size, or as whole photos.
 
-A set's files are all decoded once before anything else happens, so an unreadable one is found now
-and not in epoch 7. Threads do it: PIL releases the interpreter lock, and on two cores 200 photos
-took 0.25 s in threads, 0.61 s in new processes and 0.37 s one after another. Files are only ever
-read.
+The content says what a file is, not its name. Files are only ever read.
 """
 
 import contextlib
 import functools
-import hashlib
 import itertools
-import json
-import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-from common.errors import DataError, SaveError
-from common.files import cache_dir, replacing, write_json
+from common.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
-Decoding = Literal["auto", "memory", "cache", "stream"]
 T = TypeVar("T")
 
-# HEIC cannot be read without a plug-in; it is listed so that a phone's photos are reported as
-# left out, not overlooked.
 SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe"),
+    *(".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff"),
+    ".webp",
 )
+_OTHERS = (  # whose names say that they are no images; of all other files the content decides
+    *(".cfg", ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".lnk", ".log"),
+    *(".md", ".npy", ".npz", ".py", ".toml", ".tsv", ".txt", ".url", ".xls", ".xlsx", ".xml"),
+    *(".yaml", ".yml", ".zip"),
+)
+_RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
+# Pillow also knows formats that other programs draw (EPS) and that hold no pictures.
+_USUAL_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PPM", "PNG")  # that Pillow has without a search
+_MORE_FORMATS = ("AVIF", "ICO", "JPEG2000", "PCX", "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-_MEMORY_LIMIT = 2**30  # bytes of pixels that `auto` keeps in memory
-_DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-_GREY_MODES = ("1", "L", "LA", "La", *_DEEP_GREY_MODES)
-_CHUNK = 256  # files given to the threads at once: bounds what waits in memory and Ctrl-C's delay
-_PHOTO_CHUNK = 32  # likewise, of whole photos
-_CACHE_VERSION = 1  # to be raised when `decode` gives other pixels than before
+DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+DEEPEST = 2**16 - 1
+DARK = 2**14  # below which 16 bits hold what is dark, or of fewer bits
+_PHOTO_CHUNK = 32  # photos given to the threads at once
 
 
-def decode(path: Path, image_size: int, channels: int, fit: str = "crop") -> Tensor:
+class White(NamedTuple):
+    """The values that are white in files of more than 8 bits; None where none is known.
+
+    What nobody knows of a single file is found for a set by `measure_depths`.
+    """
+
+    whole: float | None = None  # of whole numbers; 65535 when not known, unless a file is dark
+    real: float | None = None  # of floating point; 1 when not known
+    color: float | None = None
+    """Of color, of which Pillow keeps the upper 8 of 16 bits: 65535, or not known."""
+
+
+UNKNOWN = White()
+
+
+def is_candidate(path: Path) -> bool:
+    """Say whether a file may be an image, by its name; its content decides."""
+    return path.suffix.lower() not in _OTHERS
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder is one that systems and editors leave beside the user's own."""
+    return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name == "Thumbs.db"
+
+
+def decode(
+    path: Path, image_size: int, channels: int, fit: str = "crop", white: White = UNKNOWN
+) -> Tensor:
     """Decode an image file to a square, scaled with antialiased bilinear filtering.
 
-    EXIF orientation is applied and transparency laid over white. 16-bit grey is scaled to 8 bits
-    (65535 is white), as is floating point from 0 to 1. Of an animation the first picture is taken.
+    The content says what a file is, not its name. EXIF orientation is applied and transparency laid
+    over white. Grey of more than 8 bits is scaled to 8. Of an animation the first picture is taken.
 
     Args:
         path: the file.
@@ -61,15 +86,16 @@ def decode(path: Path, image_size: int, channels: int, fit: str = "crop") -> Ten
         channels: 1 (grey) or 3 (RGB).
         fit: the square in the center (crop), the whole with black beside it (pad), or the whole,
             its sides made equal (stretch).
+        white: what is white in deeper files.
 
     Returns:
         uint8 of shape (channels, image_size, image_size).
 
     Raises:
         DataError: the file is missing, damaged, not an image, larger than PIL's limit against
-            decompression bombs, or has values that would turn into plain black or white.
+            decompression bombs, or has values that would turn into few levels, black or white.
     """
-    return torch.from_numpy(_read(_square, path, image_size, channels, fit))
+    return torch.from_numpy(_read(square, path, image_size, channels, fit, white))
 
 
 def photo(path: Path) -> Tensor:
@@ -82,8 +108,8 @@ def photo_size(path: Path) -> tuple[int, int] | str:
 
     Or, as a text, the reason why it cannot be read.
     """
-    with _quiet():
-        return _try(_size, path)
+    with quiet():
+        return try_reading(_size, path)
 
 
 def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T | str]:
@@ -94,27 +120,27 @@ def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T |
     """
 
     def changed(path: Path) -> T | str:
-        result = _try(_whole, path)
+        result = try_reading(_whole, path)
         return result if isinstance(result, str) else change(result)
 
     remaining = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(itertools.islice(remaining, _PHOTO_CHUNK)):
-            with _quiet():  # The filters of warnings belong to the process, not to a thread.
+            with quiet():  # The filters of warnings belong to the process, not to a thread.
                 results = list(pool.map(changed, chunk))
             yield from results
 
 
-def _read(read: Callable[..., T], path: Path, *options: int | str) -> T:
+def _read(read: Callable[..., T], path: Path, *options: Any) -> T:
     """Return what `read` makes of a file, or raise DataError."""
-    with _quiet():
-        result = _try(read, path, *options)
+    with quiet():
+        result = try_reading(read, path, *options)
     if isinstance(result, str):
         raise DataError(f"cannot read the image {path}: {result}; replace or remove the file")
     return result
 
 
-def _try(read: Callable[..., T], path: Path, *options: int | str) -> T | str:
+def try_reading(read: Callable[..., T], path: Path, *options: Any) -> T | str:
     """Return what `read` makes of a file, or the reason why it cannot be read."""
     try:
         return read(path, *options)
@@ -122,29 +148,75 @@ def _try(read: Callable[..., T], path: Path, *options: int | str) -> T | str:
         return _reason(path, error)
 
 
+def open_image(path: Path) -> ImageFile:
+    """Open an image file of a format that is a picture by itself.
+
+    Raises:
+        DataError: it is a camera's raw file, or HEIC, which nothing here reads.
+        UnidentifiedImageError: it is no image, or of an unknown format.
+    """
+    if path.suffix.lower() in _RAW:
+        raise DataError("a camera's raw file, of which only a preview could be read")
+    with contextlib.suppress(UnidentifiedImageError):
+        return Image.open(path, formats=_USUAL_FORMATS)
+    Image.init()
+    try:
+        file = Image.open(path, formats=[each for each in _MORE_FORMATS if each in Image.OPEN])
+        file.filename = ""  # or PIL maps the pixels of a TIFF, and scrambles what is to be turned
+        return file
+    except UnidentifiedImageError:
+        if not _is_heif(path):
+            raise
+    _read_heif_too()
+    return Image.open(path, formats=["HEIF"])
+
+
+def _is_heif(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS
+
+
+@functools.cache
+def _read_heif_too() -> None:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise DataError(
+            "HEIC, which needs pillow-heif: install it with pip install pillow-heif, or export the "
+            "photo as JPEG"
+        ) from error
+    pillow_heif.register_heif_opener()
+
+
 def _size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as file:
+    with open_image(path) as file:
         # Of a PNG without it, getexif() would decode the whole.
         exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
-        turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        # Of a TIFF, PIL gives the size as it is when turned.
+        turned = file.format != "TIFF" and exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
         return (file.width, file.height) if turned else (file.height, file.width)
 
 
 def _whole(path: Path) -> Tensor:
-    with Image.open(path) as file:
-        upright = ImageOps.exif_transpose(file)
-    pixels = np.array(_flatten(_eight_bits(upright)).convert("RGB"))
+    with open_image(path) as file:
+        upright = _upright(file, UNKNOWN)
+    pixels = np.array(_flatten(upright).convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _square(path: Path, image_size: int, channels: int, fit: str = "crop") -> Pixels:
-    with Image.open(path) as file:
+def square(
+    path: Path, image_size: int, channels: int, fit: str = "crop", white: White = UNKNOWN
+) -> Pixels:
+    """Do what `decode` does, for threads: raises whatever PIL raises."""
+    """Do what `decode` does, for threads: raises whatever PIL raises."""
+    with open_image(path) as file:
         # Decodes a JPEG at half, a quarter or an eighth of its size where that is still twice what
         # is needed: 7 times as fast for a photo of 12 megapixels. Sides that are not a multiple
         # of 8 shift the result by less than a quarter of its pixel.
         file.draft(None, (2 * image_size, 2 * image_size))
-        upright = ImageOps.exif_transpose(file)
-    flat = _flatten(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
+        upright = _upright(file, white)
+    flat = _flatten(upright).convert("L" if channels == 1 else "RGB")
     square = _FITS[fit](flat, (image_size, image_size), Image.Resampling.BILINEAR)
     pixels = np.array(square).reshape(image_size, image_size, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -157,20 +229,67 @@ _FITS: dict[str, Callable[..., Image.Image]] = {
 }
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale deeper grey to 8 bits; PIL's own conversion would clip it."""
-    if image.mode not in _DEEP_GREY_MODES:
+class Depth(NamedTuple):
+    """How a file keeps its values."""
+
+    kind: str = ""  # the field of `White` that it goes by; "" for 8 bits and fewer
+    bits: int = 0  # of a whole number, as the file says; 0 where it does not
+    inverted: bool = False  # whether 0 is white
+
+
+def find_depth(file: ImageFile) -> Depth:
+    """Say how a file that was opened, and not loaded, keeps its values."""
+    tags = getattr(file, "tag_v2", {})  # of TIFF
+    inverted = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    if file.mode == "F":
+        return Depth("real", 0, inverted)
+    if file.mode in DEEP_GREY_MODES:
+        bits = max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (0,)))
+        return Depth("whole", bits if bits < 16 else 0, inverted)
+    raw = next((tile.args for tile in file.tile), "")  # what the decoder reads
+    raw = raw[0] if isinstance(raw, tuple) and raw else raw
+    return Depth("color") if ";16" in str(raw) else Depth()
+
+
+def _upright(file: ImageFile, white: White) -> Image.Image:
+    """Return a file's picture, turned as EXIF says, with deeper values scaled to 8 bits.
+
+    PIL's own conversion would clip or cut them.
+    """
+    depth = find_depth(file)
+    image = ImageOps.exif_transpose(file)
+    if not depth.kind:
         return image
     values = np.asarray(image).astype(np.float64)
+    scale = _scale(depth.kind, values, white)
+    if depth.kind == "color":
+        return image
+    levels = np.rint(values * (255 / scale)).astype(np.uint8)
+    return Image.fromarray(255 - levels if depth.inverted else levels)
+
+
+def _scale(kind: str, values: npt.NDArray[np.float64], white: White) -> float:
+    """Return the value that is white; refuse what would turn into few levels, or none."""
     if bad := int((~np.isfinite(values)).sum()):
         raise DataError(f"{bad:,} of {values.size:,} pixels are NaN or infinite")
     low, high = values.min(), values.max()
-    white = 1 if image.mode == "F" else 65535
-    if not 0 <= low <= high <= white:
-        raise DataError(f"grey values from {low:g} to {high:g}, expected 0 to {white}")
-    if white > 1 and 0 < high < 256:
-        raise DataError(f"16-bit grey of at most {high:g} is all black, 65535 being white")
-    return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
+    known: float | None = getattr(white, kind)
+    if kind == "color":
+        if known is None and 0 < high < DARK / 256:
+            raise DataError(
+                f"16-bit color of at most {high / 255:.0%} of white: dark, or of fewer bits, of "
+                "which 8 would be lost; save it as 8-bit color, scaled"
+            )
+        return 255
+    most = known or (1 if kind == "real" else DEEPEST)
+    if not 0 <= low <= high <= most:
+        raise DataError(f"grey values from {low:g} to {high:g}, expected 0 to {most:g}")
+    if known is None and kind == "whole" and 0 < high < DARK:
+        raise DataError(
+            f"16-bit grey of at most {high:,.0f}, all black or nearly if {most:,} is white, and "
+            "nothing says what is; save it as 8 bits, scaled"
+        )
+    return most
 
 
 def _flatten(image: Image.Image) -> Image.Image:
@@ -192,213 +311,9 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence PIL's warnings; the one about decompression bombs becomes an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
-
-
-# Many files
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """Images that stay in their files until asked for; DataLoader workers can unpickle them."""
-
-    paths: tuple[Path, ...]  # the files, each verified to be readable
-    image_size: int  # height and width that they are decoded to, in pixels
-    channels: int  # 1 (grey) or 3 (RGB)
-    cache: Path | None = None  # a `.npy` file with decoded images, or None to decode the files
-    rows: tuple[int, ...] = ()  # for each path its row in the cache; empty without a cache
-    fit: str = "crop"  # see `decode`
-
-    @property
-    def shape(self) -> torch.Size:
-        """(N, C, H, W), as that of a tensor."""
-        return torch.Size((len(self.paths), self.channels, self.image_size, self.image_size))
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, row: int) -> Tensor:
-        """Return one image: uint8 of shape (C, H, W).
-
-        Raises:
-            DataError: the file can no longer be read.
-        """
-        if self.cache is None:
-            return decode(self.paths[row], self.image_size, self.channels, self.fit)
-        return torch.from_numpy(np.array(_open_cache(self.cache)[self.rows[row]]))
-
-    def select(self, rows: Tensor) -> "ImageFiles":
-        """Return the images of the given rows (int64), in that order."""
-        order = rows.tolist()
-        paths = tuple(self.paths[row] for row in order)
-        kept = tuple(self.rows[row] for row in order) if self.rows else ()
-        return replace(self, paths=paths, rows=kept)
-
-
-class _Report(NamedTuple):
-    channels: int
-    reasons: list[str | None]  # for each file why it cannot be read; None if it can
-
-
-def read_files(
-    names: Sequence[str],
-    paths: Sequence[Path],
-    image_size: int,
-    channels: int | None = None,
-    decoding: Decoding = "auto",
-    fit: str = "crop",
-) -> tuple[Tensor | ImageFiles, list[str | None]]:
-    """Decode many files, each as `decode` does.
-
-    Args:
-        names: of the files, the same wherever their folder is; a cache knows them by these.
-        paths: the files.
-        image_size: height and width of the result in pixels.
-        channels: 1 (grey), 3 (RGB), or None for 1 if every readable image is grey and else 3.
-        decoding: `memory` keeps all pixels; `cache` keeps them in a file in `cache_dir()`, reused
-            as long as the images do not change; `stream` decodes again in every epoch; `auto` is
-            `memory` up to 1 GiB of pixels and `stream` above.
-        fit: see `decode`.
-
-    Returns:
-        The readable images; and for each file the reason why it is not among them, or None.
-
-    Raises:
-        SaveError: the cache cannot be written.
-    """
-    stem = cache_dir() / _key(names, paths, image_size, channels, fit)
-    manifest, cache = stem.with_suffix(".json"), stem.with_suffix(".npy")
-    report = _recall(manifest, paths, image_size)
-    actual = report.channels if report else channels or _common_channels(paths)
-    shape = (len(paths), actual, image_size, image_size)
-    if decoding == "auto":
-        decoding = "memory" if math.prod(shape) <= _MEMORY_LIMIT else "stream"
-
-    options = image_size, actual, fit
-    if decoding == "memory":
-        pixels = np.empty(shape, np.uint8)
-        reasons = _decode_all(paths, options, pixels.__setitem__)
-    elif report and (decoding == "stream" or _is_whole(cache, shape)):
-        reasons = report.reasons
-    elif decoding == "cache":
-        reasons = _fill_cache(cache, paths, options)
-    else:
-        reasons = _decode_all(paths, options, lambda row, picture: None)
-
-    kept = [row for row, why in enumerate(reasons) if why is None]
-    readable = tuple(paths[row] for row in kept)
-    if channels is None and len(kept) < len(paths) and actual != _common_channels(readable):
-        # Only files that are left out had color.
-        return read_files(names, paths, image_size, 1, decoding, fit)
-    _remember(manifest, _Report(actual, reasons))
-    if decoding == "memory":
-        return torch.from_numpy(pixels if len(kept) == len(paths) else pixels[kept]), reasons
-    if decoding == "cache":
-        return ImageFiles(readable, image_size, actual, cache, tuple(kept), fit), reasons
-    return ImageFiles(readable, image_size, actual, fit=fit), reasons
-
-
-_Options = tuple[int, int, str]  # of `decode`: image_size, channels, fit
-
-
-def _decode_all(
-    paths: Sequence[Path], options: _Options, put: Callable[[int, Pixels], Any]
-) -> list[str | None]:
-    """Give every decoded file, or black in place of an unreadable one, to `put`, in order."""
-    image_size, channels, _ = options
-    black = np.zeros((channels, image_size, image_size), np.uint8)
-    reasons: list[str | None] = []
-    # The filters of warnings belong to the process, so they are set once around all threads.
-    with _quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _CHUNK):
-            chunk = paths[start : start + _CHUNK]
-            for result in pool.map(lambda path: _try(_square, path, *options), chunk):
-                put(len(reasons), black if isinstance(result, str) else result)
-                reasons.append(result if isinstance(result, str) else None)
-    return reasons
-
-
-def _common_channels(paths: Iterable[Path]) -> int:
-    """Return 1 if every file with a readable header is grey, else 3."""
-    with _quiet():
-        for path in paths:
-            with contextlib.suppress(Exception), Image.open(path) as image:
-                if image.mode not in _GREY_MODES:
-                    return 3
-    return 1
-
-
-def _fill_cache(cache: Path, paths: Sequence[Path], options: _Options) -> list[str | None]:
-    image_size, channels, _ = options
-    shape = len(paths), channels, image_size, image_size
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    try:
-        # Not written through a memory map: on a full disk that would kill the process.
-        with replacing(cache) as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            reasons = _decode_all(
-                paths, options, lambda row, picture: file.write(picture.tobytes())
-            )
-    except SaveError as error:
-        raise SaveError(
-            f"could not write the image cache {cache}: {error.__cause__}; free some space, set "
-            "LABS_CACHE to another folder, or choose the decoding 'stream'"
-        ) from error
-    _open_cache.cache_clear()  # The old file, still mapped, may have been a damaged one.
-    return reasons
-
-
-@functools.lru_cache(maxsize=8)
-def _open_cache(cache: Path) -> Pixels:
-    opened: Pixels = np.load(cache, mmap_mode="r", allow_pickle=False)
-    return opened
-
-
-def _is_whole(cache: Path, shape: tuple[int, ...]) -> bool:
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        stored = np.load(cache, mmap_mode="r", allow_pickle=False)
-        return bool(stored.shape == shape and stored.dtype == np.uint8)
-    return False
-
-
-def _key(
-    names: Sequence[str], paths: Sequence[Path], image_size: int, channels: int | None, fit: str
-) -> str:
-    """Name what the decoded pixels depend on: the files, the size, the channels, the decoder."""
-    stats = []
-    for name, path in zip(names, paths, strict=True):
-        with contextlib.suppress(OSError):
-            stat = path.stat()
-            stats.append((name, stat.st_size, stat.st_mtime_ns))
-    cut = [] if fit == "crop" else [fit]  # the key of a crop is that of before there were others
-    key = [_CACHE_VERSION, PIL.__version__, image_size, channels, *cut, len(paths), stats]
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
-
-
-def _remember(manifest: Path, report: _Report) -> None:
-    """Write down, after everything else, what was found; without it no cache is used."""
-    unreadable = {row: why for row, why in enumerate(report.reasons) if why}
-    with contextlib.suppress(SaveError):  # Without it only the next start is slower.
-        write_json(manifest, {"channels": report.channels, "unreadable": unreadable})
-
-
-def _recall(manifest: Path, paths: Sequence[Path], image_size: int) -> _Report | None:
-    """Return what was found before; None if there is nothing, or if it no longer holds."""
-    reasons: list[str | None] = [None] * len(paths)
-    try:
-        value = json.loads(manifest.read_bytes())
-        channels = int(value["channels"])
-        for row, why in value["unreadable"].items():
-            reasons[int(row)] = str(why)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return None
-    # A file may be readable by now though it looks the same: permissions, a disk that was away.
-    unreadable = [path for path, why in zip(paths, reasons, strict=True) if why]
-    with _quiet():
-        again = [_try(_square, path, image_size, channels) for path in unreadable]
-    return _Report(channels, reasons) if all(isinstance(why, str) for why in again) else None

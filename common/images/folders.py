@@ -1,11 +1,16 @@
-"""The user's folders: one for each class, whole or split."""
+"""The user's folders: one for each class, whole or split; and what a trained run is given."""
 
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from common.errors import DataError
-from common.images.decode import SUFFIXES, Decoding
+from common.images.decode import SUFFIXES, UNKNOWN, White, decode, is_candidate, is_hidden
+from common.images.files import Decoding
 from common.images.listed import (
     TOGETHER,
     ListedFile,
@@ -18,6 +23,7 @@ from common.images.listed import (
 )
 from common.images.sets import PARTS, Classes, FoundImages
 
+_CHUNK = 256  # images decoded at a time
 LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg
 or the same below train/ and, if there are any, validation/ and test/:
@@ -44,8 +50,8 @@ def list_folder(
 
     The class folders stand directly in the folder, or below train/, validation/ (val/, valid/) and
     test/. Where classes are optional, images may stand there instead, in no class folder. Hidden
-    files, and files whose suffix is not in `SUFFIXES`, are ignored. Class names are normalized to
-    NFC, so that names from macOS equal those from elsewhere.
+    files are ignored, and so are those whose suffix says that they are no images. Class names are
+    normalized to NFC, so that names from macOS equal those from elsewhere.
 
     Args:
         path: the folder.
@@ -71,7 +77,7 @@ def list_folder(
     skipped = []
     for part, folder in parts.items():
         counts[part], found = {}, []
-        loose = (relative_name(file, root) for file in _image_files(folder))
+        loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
         skipped += [(name, "not in a class folder") for name in loose]
         for class_folder in _folders(folder):
             label = normalize_name(class_folder.name)
@@ -148,12 +154,36 @@ def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
     return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
 
 
+def walk(root: Path) -> Iterator[Path]:
+    """Yield the files below a folder in order, without hidden ones; links to folders are followed.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    seen: set[str] = set()  # or a link to a folder above it would never end
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = sorted(name for name in folders if not is_hidden(name) and real not in seen)
+        if real not in seen:
+            yield from (Path(folder, name) for name in sorted(names) if not is_hidden(name))
+        seen.add(real)
+
+
+def is_image(path: Path) -> bool:
+    """Say whether a file's name is that of an image."""
+    return path.suffix.lower() in SUFFIXES
+
+
 def _visible(folder: Path) -> list[Path]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
-    return [path for path in paths if not path.name.startswith((".", "__MACOSX"))]
+    return [path for path in paths if not is_hidden(path.name)]
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -161,11 +191,68 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    """Return the image files of a folder; broken links too, so that they are reported."""
-    named = (path for path in _visible(folder) if path.suffix.lower() in SUFFIXES)
+    """Return what may be an image in a folder; broken links too, so that they are reported."""
+    named = filter(is_candidate, _visible(folder))
     return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
 
 
 def relative_name(path: Path, root: Path) -> str:
     """Return a file's path below a folder in NFC with slashes: the same on every system."""
     return "/".join(normalize_name(part) for part in path.relative_to(root).parts)
+
+
+# What a trained run is given
+
+
+def read_images(
+    paths: Sequence[Path],
+    image_size: int,
+    channels: int,
+    say: Callable[[str], None],
+    fit: str = "crop",
+    white: White = UNKNOWN,
+) -> Iterator[tuple[list[str], Tensor]]:
+    """Yield names and images, uint8 (n, C, S, S), some at a time.
+
+    Args:
+        paths: files and folders.
+        image_size: height and width of the result in pixels; see `decode`.
+        channels: 1 (grey) or 3 (RGB).
+        say: called with a line for each unreadable image.
+        fit: as the run fits images into squares, see `decode`.
+        white: as the run scaled deeper files, likewise.
+
+    Raises:
+        DataError: a path is missing, a folder has no images, or no image can be read.
+    """
+    files = list(_files(paths))
+    found = 0
+    for start in range(0, len(files), _CHUNK):
+        names, pixels = [], []
+        for file in files[start : start + _CHUNK]:
+            try:
+                pixels.append(decode(file, image_size, channels, fit, white))
+                names.append(printable(file))
+            except DataError as error:
+                say(f"skipped: {error}")
+        found += len(names)
+        if names:
+            yield names, torch.stack(pixels)
+    if not found:
+        raise DataError(f"none of the {len(files)} file(s) is an image that can be read")
+
+
+def printable(path: Path | str) -> str:
+    """Return a path that can be printed: bytes of an old encoding become replacement marks."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    missing = [printable(path) for path in paths if not path.exists()]
+    if missing:
+        raise DataError(f"no such file or folder: {', '.join(missing)}")
+    for path in paths:
+        images = sorted(filter(is_candidate, walk(path))) if path.is_dir() else [path]
+        if not images:
+            raise DataError(f"no images in {path}; expected files such as .jpg and .png")
+        yield from images

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.images.decode import Decoding, read_files
+from common.images.decode import White
+from common.images.files import Decoding, read_files
 from common.images.sets import FoundImages, ImageSet
 from common.suggest import suggest
 
@@ -89,6 +90,7 @@ def decode_listed(
     to_learn: bool = True,
     chosen: Callable[[Tensor, int], Tensor] | None = None,
     fit: str = "crop",
+    white: White | None = None,
 ) -> FoundImages:
     """Decode the files of a set.
 
@@ -101,6 +103,7 @@ def decode_listed(
         chosen: returns the rows of a part to take, from its targets and the number of all files;
             None takes all.
         fit: how images become squares; see `common.images.decode.decode`.
+        white: what is white in deeper files; see `common.images.files.read_files`.
 
     Raises:
         DataError: a class has too few readable images: 3 to be split, or 1 in each part.
@@ -108,7 +111,7 @@ def decode_listed(
     """
     files = listed.files if chosen is None else listed.chosen(chosen)
     names, paths = [file.name for file in files], [file.path for file in files]
-    images, reasons = read_files(names, paths, image_size, channels, decoding, fit)
+    images, reasons, depths = read_files(names, paths, image_size, channels, decoding, fit, white)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
     left_out = (*listed.skipped, *unreadable)
@@ -135,7 +138,8 @@ def decode_listed(
     source = f"{listed.source}: {len(listed.files) - len(unreadable):,} images"
     source += f" in {sizes_text(labels) or len(classes)} classes" if classes else ""
     source += f", {len(left_out):,} left out" if left_out else ""
-    return FoundImages(sets, classes, left_out, source, dict(labels))
+    source = ", ".join([source, *depths.remarks])
+    return FoundImages(sets, classes, left_out, source, dict(labels), depths.white)
 
 
 def _kinds(label: Label, columns: Iterable[str]) -> list[str]:

@@ -18,7 +18,8 @@ from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
 from common.images.arrays import holds_arrays
 from common.images.copies import number_copies
-from common.images.decode import ImageFiles
+from common.images.decode import White
+from common.images.files import ImageFiles
 from common.images.folders import list_folder
 from common.images.listed import ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, fingerprint
@@ -54,6 +55,12 @@ class ImageCard(DataCard):
     """Of the training split's numeric targets; a network gives a number's distance from it, in
     deviations."""
     target_std: float = 1.0  # standard deviation likewise
+    white: tuple[float | None, ...] = ()  # as in `scale`
+
+    @property
+    def scale(self) -> White:
+        """What was white in files of more than 8 bits."""
+        return White(*self.white)
 
     def number(self, output: float) -> float:
         """Return the number that an output of a network stands for."""
@@ -110,6 +117,7 @@ def load(
         fingerprint=fingerprint(*splits.values()),
         target_mean=target_mean,
         target_std=target_std,
+        white=found.white,
     )
     return splits, card
 
@@ -126,7 +134,9 @@ def _with_test(config: ImageConfig, found: FoundImages, numeric: bool) -> FoundI
     wanted = dataclasses.replace(config, data=config.test, image_size=images.shape[2], limit=None)
     classes: Classes = "required" if found.classes else "optional"
     try:
-        given = _find(wanted, images.shape[1], numeric, classes, 1, to_learn=False)
+        given = _find(
+            wanted, images.shape[1], numeric, classes, 1, to_learn=False, white=found.white
+        )
     except DataError as error:
         raise DataError(str(error).replace(f"--data {config.test}", option)) from error
     test = joined(list(given.parts.values()))
@@ -173,7 +183,7 @@ def labelled(
         f"--data {config.data}",
     )
     config = dataclasses.replace(config, limit=None)
-    found = _find(config, card.channels, numeric, classes, 1, to_learn=False)
+    found = _find(config, card.channels, numeric, classes, 1, to_learn=False, white=card.scale)
     say_skipped(found.skipped, say)
     whole = joined(list(found.parts.values()))
     if numeric:
@@ -197,6 +207,7 @@ def _find(
     classes: Classes,
     least: int,
     to_learn: bool = True,
+    white: White | None = None,
 ) -> FoundImages:
     """Find a config's images, of which no more are decoded than it takes."""
     listed = find_files(config, numeric, classes, to_learn)
@@ -213,7 +224,7 @@ def _find(
     size = config.image_size or max(_DEFAULT_SIZE, least)
     decoding: Any = config.decoding
     chosen = None if config.limit is None else partial(_limited, config)
-    return decode_listed(listed, size, channels, decoding, to_learn, chosen, config.fit)
+    return decode_listed(listed, size, channels, decoding, to_learn, chosen, config.fit, white)
 
 
 def _limited(config: ImageConfig, targets: Tensor, total: int) -> Tensor:

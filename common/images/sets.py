@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from common.images.decode import ImageFiles
+from common.images.decode import UNKNOWN, White
+from common.images.files import ImageFiles
 
 PARTS = {  # what folders of a split are called, in any case
     **dict.fromkeys(("train", "training"), "train"),
@@ -58,6 +59,7 @@ class FoundImages:
     """With several label columns, the classes of each by the column's name. `classes` are then all
     their combinations, such as mask/female/old, those of the last column counting fastest; there
     may be some without any image."""
+    white: White = UNKNOWN  # what is white in files of more than 8 bits
 
 
 def fingerprint(*sets: ImageSet) -> str:

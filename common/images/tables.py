@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import DataError
-from common.images.decode import Decoding
+from common.images.files import Decoding
 from common.images.listed import (
     Label,
     ListedFile,

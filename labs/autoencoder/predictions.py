@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.errors import ConfigError
 from common.files import replacing
-from common.images.inputs import read_images
+from common.images.folders import read_images
 from common.suggest import suggest
 from labs.autoencoder.job import Compression, to_uint8
 from labs.autoencoder.plots import pixels
@@ -38,7 +38,7 @@ def predict(
     number = _class_number(job, class_name)
     records: list[dict[str, Any]] = []
     size, channels = job.card.image_size, job.card.channels
-    for names, images in read_images(paths, size, channels, say, job.config.fit):
+    for names, images in read_images(paths, size, channels, say, job.config.fit, job.card.scale):
         classes = None if number is None else torch.full((len(images),), number)
         answers = job.answers(images, classes)
         outputs, errors = answers["outputs"], answers["squared_error"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from common.images.inputs import read_images
+from common.images.folders import read_images
 from common.metrics.metrics import Array
 from common.training.task import probabilities
 from labs.classification.job import ClassifyImages
@@ -40,7 +40,7 @@ def predict(
         DataError: a path is missing, or no image can be read.
     """
     size, channels = job.card.image_size, job.card.channels
-    chunks = read_images(paths, size, channels, say, job.config.fit)
+    chunks = read_images(paths, size, channels, say, job.config.fit, job.card.scale)
     return [each for names, pixels in chunks for each in _predict(job, names, pixels, top)]
 
 

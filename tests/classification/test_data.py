@@ -14,7 +14,7 @@ from torch import nn
 from common import seeding
 from common.errors import ConfigError, DataError, NonFiniteError
 from common.images import augment
-from common.images.decode import ImageFiles
+from common.images.files import ImageFiles
 from common.images.load import ImageCard, pixel_rows
 from common.images.sets import ImageSet
 from common.options import config as configs

@@ -424,10 +424,10 @@ def test_ctrl_c_reaches_the_readers_too_and_nobody_complains(stage, start, photo
     """A terminal sends it to every process of the command."""
     slow = """
 import time
-from common.images import decode as decoding
+from common.images import files
 os.setsid()
-decode = decoding.decode
-decoding.decode = lambda *arguments: (time.sleep(0.03), decode(*arguments))[1]
+decode = files.decode
+files.decode = lambda *arguments: (time.sleep(0.03), decode(*arguments))[1]
 """
     command = start(
         *("train", "--data", photos, "--decoding", "stream", "--workers", "2", "--model", "linear"),

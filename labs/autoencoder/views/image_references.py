@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.errors import ConfigError, DataError
 from common.images.decode import decode
-from common.images.inputs import printable
+from common.images.folders import printable
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
 from labs.autoencoder.views.material import Material
@@ -49,7 +49,7 @@ def resolve(material: Material, references: Sequence[str]) -> Referred:
 
 
 def _file(text: str, card: ImageCard, fit: str) -> tuple[str, Tensor, int]:
-    image = decode(Path(text), card.image_size, card.channels, fit)
+    image = decode(Path(text), card.image_size, card.channels, fit, card.scale)
     return printable(text), image, _UNKNOWN
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from common.errors import ConfigError, DataError, Stopped
 from common.files import new_folder
 from common.images import policies
-from common.images.decode import ImageFiles, decode, photo
+from common.images.decode import decode, photo
+from common.images.files import ImageFiles
 from common.images.folders import relative_name
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
@@ -158,7 +159,7 @@ def _pixels(config: ClassificationConfig, card: ImageCard, split: ImageSet, row:
     if not isinstance(images, ImageFiles):
         return images[row]
     if config.image_size is not None:
-        return decode(images.paths[row], config.image_size, card.channels, config.fit)
+        return decode(images.paths[row], config.image_size, card.channels, config.fit, card.scale)
     return photo(images.paths[row])[: card.channels]  # where all are grey, its channels are equal
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from common.errors import ConfigError, DataError
 from common.images.decode import decode
-from common.images.inputs import printable
+from common.images.folders import printable
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section, Table
@@ -88,7 +88,9 @@ def _sample(job: ClassifyImages, test: ImageSet, named: str) -> Sample:
                 f"or a file; a file of that name is ./{named}"
             )
         return _row(test, row)
-    image = decode(Path(named), job.card.image_size, job.card.channels, job.config.fit)
+    image = decode(
+        Path(named), job.card.image_size, job.card.channels, job.config.fit, job.card.scale
+    )
     return Sample(printable(named), image, None)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.images.decode import ImageFiles
+from common.images.files import ImageFiles
 from common.options.config import build
 from common.runs.comparison import RULE
 from common.training import checkpoint

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from common.images import copies
-from common.images.decode import read_files
+from common.images.files import read_files
 from common.images.sets import ImageSet
 
 
@@ -67,7 +67,7 @@ def test_files_that_are_not_decoded_yet_are_compared_byte_by_byte(paint, tmp_pat
     paint(tmp_path / "b.png", 101)
     (tmp_path / "c.png").write_bytes(first.read_bytes())
     names = ("a.png", "b.png", "c.png")
-    found, _ = read_files(names, [tmp_path / name for name in names], 12, 3, "stream")
+    found = read_files(names, [tmp_path / name for name in names], 12, 3, "stream").images
     assert copies.number_copies(ImageSet(found, torch.zeros(3), names)) == [
         0,
         1,

@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 
 from common.errors import DataError
 from common.images import decode as decoding
+from common.images import files
 from common.images.decode import decode, photo
 
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
@@ -222,4 +223,4 @@ def test_how_a_wide_photo_becomes_a_square(fit, expected, tmp_path):
     Image.fromarray(pixels).save(path)
     square = decode(path, 12, 1, fit)[0]
     assert square[1::3, 1::3].tolist() == expected
-    assert torch.equal(decoding.read_files(["a"], [path], 12, fit=fit)[0][0, 0], square)
+    assert torch.equal(files.read_files(["a"], [path], 12, fit=fit)[0][0, 0], square)

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from common.errors import DataError, SaveError
 from common.images import known, sets
-from common.images.decode import ImageFiles, _open_cache, _try, decode
+from common.images.decode import decode, try_reading
+from common.images.files import ImageFiles, _open_cache
 from common.images.folders import load_folder
 from common.images.known import DOWNLOADS, load_arrays, load_download, load_embedded
 from common.images.sets import fingerprint
@@ -423,7 +424,7 @@ def test_files_are_decoded_in_workers(tmp_path):
 
 def test_auto_is_memory_only_up_to_the_limit(tmp_path, monkeypatch):
     root = make_classes(tmp_path / "pets")
-    monkeypatch.setattr("common.images.decode._MEMORY_LIMIT", 6 * 3 * 8 * 8)
+    monkeypatch.setattr("common.images.files._MEMORY_LIMIT", 6 * 3 * 8 * 8)
     assert isinstance(load_folder(root, 8).parts["all"].images, torch.Tensor)
     assert isinstance(load_folder(root, 9).parts["all"].images, ImageFiles)
 
@@ -434,7 +435,7 @@ def test_what_was_found_is_remembered_until_a_file_changes(tmp_path, monkeypatch
     first = load_folder(root, 8, decoding=decoding).parts["all"]
     pixels = [first.images[row] for row in range(6)]
     with monkeypatch.context() as patch:
-        patch.setattr("common.images.decode._decode_all", refuse)
+        patch.setattr("common.images.files._decode_all", refuse)
         again = load_folder(root, 8, decoding=decoding).parts["all"]
         assert all(again.images[row].equal(pixels[row]) for row in range(6))
         with pytest.raises(pytest.fail.Exception):
@@ -477,7 +478,7 @@ def test_an_interrupted_cache_leaves_nothing(tmp_path, cache, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros((3, 8, 8), np.uint8)
 
-    monkeypatch.setattr("common.images.decode._square", interrupt)
+    monkeypatch.setattr("common.images.files.square", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_folder(root, 8, decoding="cache")
     assert list(cache.iterdir()) == []
@@ -487,9 +488,9 @@ def test_a_file_that_became_readable_is_found(tmp_path, monkeypatch):
     root = make_classes(tmp_path / "pets", number=4)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "common.images.decode._try",
+            "common.images.files.try_reading",
             lambda read, path, *rest: (
-                "Permission denied" if path.name == "1.png" else _try(read, path, *rest)
+                "Permission denied" if path.name == "1.png" else try_reading(read, path, *rest)
             ),
         )
         loaded = load_folder(root, 8, decoding="cache")

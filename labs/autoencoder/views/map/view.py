@@ -8,7 +8,7 @@ import numpy as np
 
 from common.errors import ConfigError, RunError
 from common.files import write_text
-from common.images.inputs import read_images
+from common.images.folders import read_images
 from common.metrics.metrics import Array
 from common.options.terminal import note
 from common.report.html import Section, Table
@@ -171,7 +171,7 @@ def _encoded(material: Material, paths: Sequence[Path]) -> tuple[list[str], Arra
     names: list[str] = []
     latents: list[Array] = []
     size, channels = job.card.image_size, job.card.channels
-    for some, images in read_images(paths, size, channels, note, job.config.fit):
+    for some, images in read_images(paths, size, channels, note, job.config.fit, job.card.scale):
         names += some
         latents.append(job.encode(job.prepared(images)).numpy())
     return names, np.concatenate(latents)

@@ -1,41 +1,20 @@
 """Finding the images of a data set in its folder."""
 
 import itertools
-import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
-from common.errors import DataError
 from common.files import fold_name, sha256_of
-from common.images.decode import SUFFIXES
+from common.images.folders import is_image as is_image
 from common.images.folders import relative_name
+from common.images.folders import walk as walk
 from common.images.sets import PARTS
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
 
 _WORDS = {**PARTS, "trainval": "train"}
 _Parts = dict[str, tuple[Picture, ...]]
-
-
-def walk(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder in order, without hidden ones.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
-
-    for folder, folders, names in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-
-
-def is_image(path: Path) -> bool:
-    """Say whether a file's name is that of an image."""
-    return path.suffix.lower() in SUFFIXES
 
 
 def part_of(pieces: Iterable[str]) -> str:
