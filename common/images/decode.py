@@ -108,8 +108,17 @@ def photo_size(path: Path) -> tuple[int, int] | str:
 
     Or, as a text, the reason why it cannot be read.
     """
+    found = photo_turn(path)
+    return found if isinstance(found, str) else found[:2]
+
+
+def photo_turn(path: Path) -> tuple[int, int, int] | str:
+    """Return height and width of the upright photo, and its EXIF orientation; else `photo_size`.
+
+    The orientation is 1 where the pixels are stored upright, and 5 to 8 where they lie on a side.
+    """
     with quiet():
-        return try_reading(_size, path)
+        return try_reading(_turn, path)
 
 
 def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T | str]:
@@ -189,13 +198,15 @@ def _read_heif_too() -> None:
     pillow_heif.register_heif_opener()
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _turn(path: Path) -> tuple[int, int, int]:
     with open_image(path) as file:
         # Of a PNG without it, getexif() would decode the whole.
         exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
+        turn = exif.get(ExifTags.Base.Orientation, 1)
+        turn = turn if turn in range(1, 9) else 1
         # Of a TIFF, PIL gives the size as it is when turned.
-        turned = file.format != "TIFF" and exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        return (file.width, file.height) if turned else (file.height, file.width)
+        lying = file.format != "TIFF" and turn >= 5
+        return (file.width, file.height, turn) if lying else (file.height, file.width, turn)
 
 
 def _whole(path: Path) -> Tensor:

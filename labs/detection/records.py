@@ -17,6 +17,7 @@ BAD_LABELS = "unreadable labels"
 NO_IMAGE = "labels without image"
 NO_LABELS = "image without labels"
 BAD_BOX = "malformed box"
+BAD_OUTLINE = "malformed outline"
 OUT_OF_RANGE = "box out of range"
 ZERO_AREA = "box of no area"
 DUPLICATE = "duplicate box"
@@ -69,6 +70,7 @@ class Annotated:
     parts: Mapping[str, tuple[Picture, ...]]  # "all", to be split; or "train" and other `SPLITS`
     problems: tuple[Problem, ...]  # what is wrong
     lists: str = ""  # the files that list the splits, where it is not folders that tell them
+    notes: tuple[str, ...] = ()  # what was taken how, and what is not read at all, with counts
 
     @property
     def pictures(self) -> list[Picture]:
@@ -88,6 +90,18 @@ def check_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
         what = f"two classes are called {twice[0]!r}" if twice else "it names no classes"
         raise DataError(f"{path}: {what}; give each class a name of its own")
     return clean
+
+
+def clamp(outline: Sequence[float], picture: Picture) -> tuple[float, ...]:
+    """Return an outline (x, y, x, y, ...) without what is beyond the edges of its image."""
+    sides = picture.width, picture.height
+    return tuple(min(max(value, 0.0), float(sides[at % 2])) for at, value in enumerate(outline))
+
+
+def bounds(outline: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return the upright box around an outline (x, y, x, y, ...): its left, upper, right, lower."""
+    xs, ys = outline[::2], outline[1::2]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def check_boxes(

@@ -109,12 +109,19 @@ def _counts(found: Annotated) -> list[dict[str, Any]]:
 
 def _summary(found: Annotated, problems: list[Problem]) -> str:
     boxes = sum(len(picture.boxes) for picture in found.pictures)
+    kinds_of_boxes = {
+        "with an outline": sum(bool(box.polygons) for each in found.pictures for box in each.boxes),
+        "crowds": sum(box.crowd for picture in found.pictures for box in picture.boxes),
+    }
+    some = ", ".join(f"{number:,} {what}" for what, number in kinds_of_boxes.items() if number)
+    some = f" ({some})" if some else ""
     empty = sum(not picture.boxes for picture in found.pictures)
     parts = ", ".join(f"{part} {len(pictures):,}" for part, pictures in found.parts.items())
     parts += f", by {found.lists}" if found.lists else ""
     kinds = Counter(problem.kind for problem in problems).most_common()
     listed = ": " + ", ".join(f"{number:,} x {kind}" for kind, number in kinds) if kinds else ""
     return (
-        f"{found.form}: {len(found.pictures):,} images ({parts}), {boxes:,} boxes, {empty:,} "
-        f"images without a box; {len(problems):,} problems{listed}; no file was changed"
+        f"{found.form}: {len(found.pictures):,} images ({parts}), {boxes:,} boxes{some}, "
+        f"{empty:,} images without a box; {len(problems):,} problems{listed}"
+        f"{''.join(f'; {note}' for note in found.notes)}; no file was changed"
     )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from common.errors import DataError
 from common.files import fold_name, new_folder
 from labs.detection.data import formats
-from labs.detection.data.formats import FORMS
+from labs.detection.data.formats import FORMS, yolo
 from labs.detection.records import NO_LABELS, Annotated, Picture
 
 
@@ -76,14 +76,23 @@ def _names(pictures: Iterable[Picture]) -> dict[Path, str]:
 def _summary(found: Annotated, target: Path, form: str) -> str:
     boxes = [box for picture in found.pictures for box in picture.boxes]
     crowds = sum(box.crowd for box in boxes) if form == "yolo" else 0
-    outlines = sum(len(box.polygons) > (form == "yolo") for box in boxes) if form != "coco" else 0
+    outlines = sum(
+        bool(box.polygons) and not (form == "yolo" and yolo.outline_of(box, picture))
+        for picture in found.pictures
+        for box in picture.boxes
+        if not (form == "yolo" and box.crowd)
+    )
+    outlines = 0 if form == "coco" else outlines
+    empty = len(set(range(len(found.classes))) - {box.label for box in boxes})
     problems = sum(problem.kind != NO_LABELS for problem in found.problems)
     notes = (
         (crowds, "crowds were left out, which YOLO lacks"),
-        (outlines, f"outlines were left out, which {form} lacks: their boxes are there"),
+        (outlines, f"outlines were left out, which {form} has no place for: their boxes are there"),
+        (empty * (form == "voc"), "classes without a box were left out: VOC has no list of them"),
         (problems, "problems in the source, which `data-check` lists"),
     )
     lost = "".join(f"; {number:,} {what}" for number, what in notes if number)
+    lost += "".join(f"; {note}" for note in found.notes)
     return (
         f"wrote {target} as {form}: {len(found.pictures):,} images, {len(boxes) - crowds:,} boxes, "
         f"{len(found.classes)} {'class' if len(found.classes) == 1 else 'classes'}{lost}"

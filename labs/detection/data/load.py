@@ -231,9 +231,9 @@ def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
             f"darknet's .data, a COCO JSON or a folder{suggest(config.data, [SCENES])}"
         )
     found = formats.read(path)
-    test, problems = _test_pictures(config, found.classes)
+    test, problems, notes = _test_pictures(config, found.classes)
     parts, copies, about = split(found, config.split_seed, test)
-    about += f" ({Path(config.test).name})" if config.test else ""
+    about += f" ({'; '.join((Path(config.test).name, *notes))})" if config.test else ""
     return found, Split(parts, (*problems, *copies), about)
 
 
@@ -261,26 +261,30 @@ def _files(config: DetectionConfig) -> _Found:
             digest.update(repr([box.polygons for each in kept for box in each.boxes]).encode())
         stats = [(picture.name, picture.path.stat().st_size) for picture in kept]
         digest.update(json.dumps([stats, splits[name].boxes.starts.tolist()]).encode())
+    crowds = sum(box.crowd for picture in found.pictures for box in picture.boxes)
+    about_crowds = f"; {crowds:,} are crowds, neither found nor missed" if crowds else ""
     lengths = torch.cat([part.boxes.lengths for part in splits.values()])
     name = Path(config.data).name
     source = (
         f"{_KINDS[found.form]} {name}: {len(lengths):,} images with {int(lengths.sum()):,} "
         f"boxes of {len(found.classes)} class{'' if len(found.classes) == 1 else 'es'}, "
         f"{int((lengths == 0).sum()):,} of them without a box; {about}{about_masks}"
+        f"{about_crowds}"
+        f"{''.join(f'; {note}' for note in found.notes)}"
     )
     return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
 
 
 def _test_pictures(
     config: DetectionConfig, classes: Sequence[str]
-) -> tuple[list[Picture], list[tuple[str, str]]]:
-    """Return the images of `--test`, in the classes of the data, and what is wrong with them.
+) -> tuple[list[Picture], list[tuple[str, str]], tuple[str, ...]]:
+    """Return the images of `--test`, in the classes of the data, what is wrong, and their notes.
 
     Raises:
         DataError: they cannot be had, or have boxes of other classes.
     """
     if config.test is None:
-        return [], []
+        return [], [], ()
     if not Path(config.test).expanduser().exists():
         raise DataError(f"--test {config.test}: no such file or folder; it takes what --data takes")
     found = formats.read(config.test)
@@ -288,7 +292,7 @@ def _test_pictures(
     if not any(picture.boxes for picture in pictures):
         raise DataError(f"--test {config.test}: no image has a box, so there is nothing to measure")
     named = [replace(each, name=f"{found.root.name}/{each.name}") for each in pictures]
-    return named, _problems(found)
+    return named, _problems(found), found.notes
 
 
 def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) -> BoxSet:
@@ -305,6 +309,8 @@ def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) ->
     pictures = _in_classes(found, card.classes, f"--data {config.data}")
     if segment and (about := _about_outlines(found)):
         say(about.removeprefix("; "))
+    for note in found.notes:
+        say(note)
     size = card.image_size
     squares, kept, unreadable = _decoded(pictures, size, _fits(len(pictures), size))
     say_skipped([*_problems(found), *unreadable], say)
@@ -478,6 +484,7 @@ def _about_outlines(found: Annotated) -> str:
             f"{found.root}: none of the {bare:,} objects has an outline, which --task segment "
             "learns masks from; expected polygons, in COCO's segmentation or in lines of YOLO txt "
             "(class x y x y x y ...), or use --task detect"
+            f"{''.join(f'; {note}' for note in found.notes)}"
         )
     return f"; {bare:,} objects without an outline fill their boxes" if bare else ""
 

@@ -58,14 +58,18 @@ def stems(parts):
         ({"test": "gh"}, {"train": "abcdef", "test": "gh"}),
         ({"val": "gh"}, {"train": "abcdef", "validation": "gh"}),
         ({"test": "abcdefgh"}, {"all": "abcdefgh"}),
-        ({"cat_train": "ab"}, {"all": "abcdefgh"}),
+        (
+            {"cat_train": "abc", "dog_train": "cd", "cat_val": "e"},
+            {"train": "abcd", "validation": "e"},
+        ),
+        ({"train": "abcdef", "cat_train": "ab", "layout": "h"}, {"train": "abcdef"}),
     ],
 )
 def test_every_form_of_voc_s_lists(tmp_path, lists, expected):
     found = formats.read(voc(tmp_path, lists))
     assert stems(found.parts) == expected
     said = [name for name in found.lists.partition("(")[2].rstrip(")").split(", ") if name]
-    assert sorted(said) == sorted(set(lists) - {"cat_train"})
+    assert set(said) == {name.rpartition("_")[2] for name in lists} - {"layout"}
 
 
 @pytest.mark.parametrize("form", ["{}.png", "{} 1", "{}.png  -1", "a/{}.png", r"D:\voc\{}.png"])

@@ -1,39 +1,51 @@
 """COCO: a JSON file for each split (Lin et al. 2014).
 
 A box is x, y, width, height in pixels from 0 on. The category ids may have gaps: classes are
-numbered in the order of the ids. `iscrowd` makes a box a crowd.
+numbered in the order of the ids. `iscrowd` makes a box a crowd. Where every object is one, the file
+is from a tool that marks masks so: they are taken as objects, and that is said. Boxes are those of
+`bbox`, whatever `segmentation` holds; an outline that does not lie in its box is refused.
 """
 
 import json
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.errors import DataError
 from common.files import write_text
-from common.images.decode import photo_size
 from common.images.folders import relative_name
 from common.io.tables import read_text
-from labs.detection.data.formats.folders import Finder, part_of, short_name
+from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
+from labs.detection.data.formats.folders import part_of, short_name
+from labs.detection.data.formats.pictures import Pictures
 from labs.detection.records import (
     BAD_BOX,
     BAD_CLASS,
-    BAD_IMAGE,
     BAD_LABELS,
+    BAD_OUTLINE,
     NO_IMAGE,
-    OTHER_SIZE,
     SPLITS,
     Annotated,
     Box,
     Picture,
     Problem,
-    check_boxes,
+    bounds,
     check_names,
+    clamp,
 )
 
 _KEYS = ("images", "annotations", "categories")
+_LOST = {  # what annotations have that boxes and outlines have no place for
+    "masks": "masks as run lengths (RLE) are not read: their boxes are",
+    "key points": "objects have key points, which are left out: their boxes are there",
+    "rotation": "boxes are turned by an angle, which is left out: they are as before the turn",
+}
+_NEAR, _NEAR_SHARE = 2.0, 0.05  # pixels, and share of a box, that its outline may stick out
+_SHARE = 0.1  # of boxes that stick out, from which on they are not x, y, width, height
 
 
 def find(root: Path) -> dict[str, Path]:
@@ -69,7 +81,8 @@ def read(path: Path) -> Annotated:
     if path.is_dir():
         root, files = path, find(path)
     else:
-        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+        root = path.parent
+        root = root.parent if root.name.casefold() == "annotations" else root
         files = {"all": path}
     if "train" not in files:
         if "all" in files and len(files) > 1:
@@ -81,6 +94,8 @@ def read(path: Path) -> Annotated:
             files = dict(zip(["all"], files.values(), strict=False))
     finder = Finder(root)
     problems: list[Problem] = []
+    pictures = Pictures(root, problems)
+    lost: Counter[str] = Counter()
     classes: tuple[str, ...] = ()
     parts = {}
     for part, file in sorted(files.items(), key=lambda item: ("all", *SPLITS).index(item[0])):
@@ -93,8 +108,39 @@ def read(path: Path) -> Annotated:
                 f"{', '.join(classes)}; they must be the same"
             )
         classes = here
-        parts[part] = tuple(_pictures(file, part, content, numbers, finder, problems))
-    return Annotated("coco", root, classes, parts, tuple(problems))
+        source = _Source(file, part_of((*file.relative_to(root).parts[:-1], file.stem)), content)
+        parts[part] = tuple(_pictures(source, numbers, finder, pictures, problems, lost))
+    parts, notes = _without_crowds_alone(parts)
+    notes += [f"{number:,} {_LOST[what]}" for what, number in lost.items()]
+    notes += pictures.notes()
+    return Annotated("coco", root, classes, parts, tuple(problems), notes=tuple(notes))
+
+
+class _Source(NamedTuple):
+    file: Path
+    part: str  # the split that its name tells
+    content: Mapping[str, Any]
+
+
+def _without_crowds_alone(
+    parts: dict[str, tuple[Picture, ...]],
+) -> tuple[dict[str, tuple[Picture, ...]], list[str]]:
+    """Take crowds for objects where there is nothing else, and say so."""
+    boxes = [box for pictures in parts.values() for picture in pictures for box in picture.boxes]
+    crowds = sum(box.crowd for box in boxes)
+    if not crowds or crowds < len(boxes):
+        return parts, []
+    objects = {
+        part: tuple(
+            replace(picture, boxes=tuple(box._replace(crowd=False) for box in picture.boxes))
+            for picture in pictures
+        )
+        for part, pictures in parts.items()
+    }
+    return objects, [
+        f"all {crowds:,} objects have iscrowd 1, as some tools mark masks: they are taken as "
+        "single objects"
+    ]
 
 
 def _content(path: Path) -> Any:
@@ -116,81 +162,136 @@ def _check(path: Path, content: Any) -> None:
 def _classes(path: Path, categories: Sequence[Any]) -> tuple[dict[Any, int], tuple[str, ...]]:
     """Return the number of each category id, and the names."""
     try:
-        names = {category["id"]: str(category["name"]) for category in categories}
+        names = {category["id"]: category["name"] for category in categories}
         ids = sorted(names)
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{path}: each of 'categories' needs an id and a name ({error!r})"
         ) from error
+    for key, name in names.items():
+        if isinstance(name, bool) or not isinstance(name, str | int | float):
+            raise DataError(f"{path}: the category {key} is called {name!r}; expected a text")
     if len(ids) < len(categories):
         raise DataError(f"{path}: two of 'categories' have the same id")
-    return {key: at for at, key in enumerate(ids)}, check_names([names[key] for key in ids], path)
+    classes = check_names([str(names[key]) for key in ids], path)
+    return {key: at for at, key in enumerate(ids)}, classes
 
 
 def _pictures(
-    file: Path,
-    part: str,
-    content: Mapping[str, Any],
+    source: _Source,
     numbers: Mapping[Any, int],
     finder: Finder,
+    pictures: Pictures,
     problems: list[Problem],
+    lost: Counter[str],
 ) -> Iterator[Picture]:
-    """Yield the images of a file; what is wrong goes to the problems.
+    """Yield the images of a file; what is wrong goes to the problems, what is not read to `lost`.
 
     Raises:
-        DataError: two images have the same id.
+        DataError: two images have the same id, or the boxes are not x, y, width, height in pixels.
     """
-    where = relative_name(file, finder.root)
-    boxes = defaultdict(list)
-    for annotation in content["annotations"]:
+    where = relative_name(source.file, finder.root)
+    boxes: dict[Any, list[tuple[str, Box]]] = defaultdict(list)
+    for annotation in source.content["annotations"]:
         identity = annotation.get("id") if isinstance(annotation, dict) else None
         place = f"{where}: annotation {identity}"
         try:
             of, box = _box(annotation, numbers)
         except _UnknownClass as error:
             problems.append(Problem(place, BAD_CLASS, str(error)))
+            continue
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             problems.append(Problem(place, BAD_BOX, _why(error)))
-        else:
-            boxes[of].append((place, box))
-
-    seen: set[Path] = set()
-    called: dict[Any, str] = {}
-    for entry in content["images"]:
+            continue
+        lost.update(_not_read(annotation))
         try:
-            identity, name = entry["id"], str(entry["file_name"])
-            mine = boxes.pop(identity, [])
+            box = box._replace(polygons=_outlines(annotation.get("segmentation"), box))
+        except (TypeError, ValueError, OverflowError) as error:
+            problems.append(Problem(place, BAD_OUTLINE, f"{error}; the box is bbox"))
+        boxes[of].append((place, box))
+    entries = list(_entries(source, where, problems))
+    _check_units(source.file, entries, boxes)
+
+    asked = [Asked(entry["file_name"], source.file, source.part) for entry in entries]
+    seen: set[Path] = set()
+    for entry, path in zip(entries, finder.find_all(asked), strict=True):
+        mine = boxes.pop(entry["id"], [])
+        place = f"{where}: image {entry['id']}"
+        if isinstance(path, str):
+            problems.append(Problem(place, NO_IMAGE, path))
+        elif path in seen:
+            problems.append(Problem(place, BAD_LABELS, f"{entry['file_name']} is listed twice"))
+        else:
+            seen.add(path)
+            picture = pictures.make(path, lambda *_, mine=mine: mine, _size(entry), place)
+            yield from [picture] if picture else []
+    for identity, rest in boxes.items():
+        for place, _ in rest:
+            problems.append(Problem(place, NO_IMAGE, f"image_id {identity} is not in images"))
+
+
+def _entries(source: _Source, where: str, problems: list[Problem]) -> Iterator[Mapping[str, Any]]:
+    """Yield those of `images` that have an id and a name.
+
+    Raises:
+        DataError: two images have the same id.
+    """
+    called: dict[Any, str] = {}
+    for entry in source.content["images"]:
+        try:
+            identity, name = entry["id"], entry["file_name"]
+            hash(identity)
+            if not isinstance(name, str):
+                raise TypeError(f"file_name is {name!r}, expected a text")
         except (KeyError, TypeError) as error:
             problems.append(Problem(where, BAD_LABELS, f"an entry of images: {_why(error)}"))
             continue
         if called.setdefault(identity, name) != name:
             raise DataError(
-                f"{file}: the images {called[identity]} and {name} have the same id {identity}, so "
-                "nobody knows whose boxes are whose; give each an id of its own"
+                f"{source.file}: the images {called[identity]} and {name} have the same id "
+                f"{identity}, so nobody knows whose boxes are whose; give each an id of its own"
             )
-        place = f"{where}: image {identity}"
-        path = finder.find(name, file, part)
-        if path is None:
-            problems.append(Problem(place, NO_IMAGE, name))
-            continue
-        if path in seen:
-            problems.append(Problem(place, BAD_LABELS, f"{name} is listed twice"))
-            continue
-        seen.add(path)
-        size = photo_size(path)
-        if isinstance(size, str):
-            problems.append(Problem(relative_name(path, finder.root), BAD_IMAGE, size))
-            continue
-        written = entry.get("height"), entry.get("width")
-        if all(written) and written != size:
-            detail = "written {1} x {0}, is {3} x {2} pixels".format(*written, *size)
-            problems.append(Problem(place, OTHER_SIZE, detail))
-        kept, wrong = check_boxes(mine, *size)
-        problems += wrong
-        yield Picture(path, relative_name(path, finder.root), *size, kept)
-    for identity, rest in boxes.items():
-        for place, _ in rest:
-            problems.append(Problem(place, NO_IMAGE, f"image_id {identity} is not in images"))
+        yield entry
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the height and width that an entry gives, 0 where it gives none."""
+    values = (entry.get(side) for side in ("height", "width"))
+    height, width = (
+        int(value) if isinstance(value, int | float) and 0 < value < 1e9 else 0 for value in values
+    )
+    return height, width
+
+
+def _check_units(
+    file: Path,
+    entries: Sequence[Mapping[str, Any]],
+    boxes: Mapping[Any, Sequence[tuple[str, Box]]],
+) -> None:
+    """Refuse boxes that are shares of the image, or corners, where COCO has x, y, width, height.
+
+    Raises:
+        DataError: the boxes are so.
+    """
+    every = [box for some in boxes.values() for _, box in some]
+    shares = all(max(map(abs, box[:4])) <= 2 and box.x2 - box.x1 <= 1 for box in every)
+    if shares and any(value % 1 for box in every for value in box[:4]):
+        raise DataError(
+            f"{file}: all {len(every):,} bbox are within 0 to 1, shares of the image; COCO has "
+            "pixels: multiply them by width and height"
+        )
+    sized = [(box, *_size(entry)) for entry in entries for _, box in boxes.get(entry["id"], [])]
+    sized = [each for each in sized if all(each[1:])]
+    out = sum(box.x2 > width + 1 or box.y2 > height + 1 for box, height, width in sized)
+    corners = all(
+        box.x1 < box.x2 - box.x1 <= width + 1 and box.y1 < box.y2 - box.y1 <= height + 1
+        for box, height, width in sized
+    )
+    if corners and len(sized) > 2 and out > _SHARE * len(sized):
+        raise DataError(
+            f"{file}: {out:,} of {len(sized):,} bbox stick out of their images, and all of them "
+            "lie inside as x1, y1, x2, y2; COCO has x, y, width, height: convert them"
+        )
 
 
 class _UnknownClass(ValueError):
@@ -198,24 +299,83 @@ class _UnknownClass(ValueError):
 
 
 def _box(annotation: Any, numbers: Mapping[Any, int]) -> tuple[Any, Box]:
-    """Return the id of the image, and the box.
+    """Return the id of the image, and the box without its outlines.
 
     Raises:
         KeyError, TypeError, ValueError, OverflowError: something is missing, or is no number.
     """
+    if not isinstance(annotation, dict):
+        raise ValueError(f"expected an object with image_id, category_id and bbox: {annotation!r}")
     of, category = annotation["image_id"], annotation["category_id"]
-    x, y, width, height = map(float, annotation["bbox"])
+    values = _numbers(annotation["bbox"], "bbox")
+    if len(values) != 4:
+        raise ValueError(f"bbox has {len(values)} numbers, expected x, y, width, height")
     if category not in numbers:
-        raise _UnknownClass(f"category_id {category} is not in categories")
-    outlines = annotation.get("segmentation")
-    polygons = (
-        tuple(tuple(map(float, outline)) for outline in outlines)
-        if isinstance(outlines, list)
-        else ()  # a crowd's run lengths
-    )
-    crowd = bool(annotation.get("iscrowd", 0))
+        raise _UnknownClass(f"category_id {category!r} is not in categories")
     hash(of)  # a list would be no id
-    return of, Box(x, y, x + width, y + height, numbers[category], crowd, polygons)
+    x, y, width, height = values
+    crowd = annotation.get("iscrowd") in (1, True, "1")
+    return of, Box(x, y, x + width, y + height, numbers[category], crowd)
+
+
+def _numbers(values: Any, what: str) -> list[float]:
+    """Return a list's numbers.
+
+    Raises:
+        ValueError, OverflowError: it is no list, or something in it is no number.
+    """
+    if not isinstance(values, list):
+        raise ValueError(f"{what} is {values!r}, expected a list of numbers")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{what} has {value!r}, which is no number")
+    return [float(value) for value in values]
+
+
+def _outlines(segmentation: Any, box: Box) -> tuple[tuple[float, ...], ...]:
+    """Return the outlines of an object; run lengths have none.
+
+    Some tools write an outline as one flat list, or a box in place of one: what does not lie in the
+    box, or has less than three points, is not an outline.
+
+    Raises:
+        ValueError, OverflowError: they are none.
+    """
+    if segmentation is None or isinstance(segmentation, dict):
+        return ()
+    if not isinstance(segmentation, list):
+        raise ValueError(f"segmentation is {segmentation!r}, expected lists of x, y, x, y, ...")
+    flat = bool(segmentation) and not isinstance(segmentation[0], list)
+    outlines = [segmentation] if flat else [each for each in segmentation if each != []]
+    return tuple(_outline(_numbers(each, "segmentation"), box) for each in outlines)
+
+
+def _outline(values: list[float], box: Box) -> tuple[float, ...]:
+    if len(values) % 2 or len(values) < 6:
+        raise ValueError(
+            f"segmentation has {len(values)} numbers, expected x, y of three points or more"
+        )
+    if not all(map(math.isfinite, values)):
+        raise ValueError("segmentation has what is not a finite number")
+    x1, y1, x2, y2 = bounds(values)
+    beyond = max(box.x1 - x1, box.y1 - y1, x2 - box.x2, y2 - box.y2)
+    side = max(box.x2 - box.x1, box.y2 - box.y1)
+    if beyond > max(_NEAR, _NEAR_SHARE * side):
+        raise ValueError(
+            f"segmentation spans {x1:g} to {x2:g}, {y1:g} to {y2:g}, {beyond:g} pixels beyond bbox"
+        )
+    return tuple(values)
+
+
+def _not_read(annotation: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what an annotation has that nothing here has a place for."""
+    if isinstance(annotation.get("segmentation"), dict):
+        yield "masks"
+    if annotation.get("keypoints"):
+        yield "key points"
+    attributes = annotation.get("attributes")
+    if isinstance(attributes, dict) and attributes.get("rotation") not in (None, 0, "0", "0.0"):
+        yield "rotation"
 
 
 def _why(error: Exception) -> str:
@@ -232,7 +392,7 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
             size = {"height": picture.height, "width": picture.width}
             images.append({"id": identity, "file_name": names[picture.path], **size})
             for box in picture.boxes:
-                values = _annotation(box)
+                values = _annotation(box, picture)
                 annotations.append({"id": len(annotations) + 1, "image_id": identity, **values})
         stem = "instances" if part == "all" else f"instances_{short_name(part)}"
         content = {"images": images, "annotations": annotations, "categories": categories}
@@ -240,12 +400,12 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
         write_text(root / "annotations" / f"{stem}.json", text)
 
 
-def _annotation(box: Box) -> dict[str, Any]:
+def _annotation(box: Box, picture: Picture) -> dict[str, Any]:
     width, height = box.x2 - box.x1, box.y2 - box.y1
     return {
         "category_id": box.label + 1,
         "bbox": [box.x1, box.y1, width, height],
         "area": width * height,
         "iscrowd": int(box.crowd),
-        "segmentation": [list(polygon) for polygon in box.polygons],
+        "segmentation": [list(clamp(polygon, picture)) for polygon in box.polygons],
     }

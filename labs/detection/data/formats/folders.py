@@ -1,14 +1,12 @@
 """Finding the images of a data set in its folder."""
 
-import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
-from common.files import fold_name, sha256_of
+from common.files import sha256_of
 from common.images.folders import is_image as is_image
-from common.images.folders import relative_name
 from common.images.folders import walk as walk
 from common.images.sets import PARTS
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
@@ -66,7 +64,7 @@ def _in_folder(part: str, pictures: Sequence[Picture]) -> tuple[Picture, ...]:
 
 
 def split_by_lists(
-    lists: Mapping[str, Set[str]], pictures: Sequence[tuple[str, Picture]]
+    lists: Mapping[str, Set[str]], pictures: Sequence[Picture]
 ) -> tuple[_Parts, list[Problem]]:
     """Return images by the lists that they stand in, and what is wrong with the lists.
 
@@ -74,10 +72,10 @@ def split_by_lists(
     its own, else `train`. Where no list is for training, the images in no list are.
 
     Args:
-        lists: what images are called, by the list's name: `train`, `trainval`, `val`, `test`.
-        pictures: what each image is called, and the image.
+        lists: the names of images, by the list's name: `train`, `trainval`, `val`, `test`.
+        pictures: the images.
     """
-    keys, known = {key for key, _ in pictures}, set[str]().union(*lists.values())
+    keys, known = {each.name for each in pictures}, set[str]().union(*lists.values())
     named: dict[str, Set[str]] = {PARTS[name]: lists[name] for name in lists if name in PARTS}
     left = lists.get("trainval", set()) - set[str]().union(*named.values())
     rest = "train" if "train" not in named or "validation" in named else "validation"
@@ -87,19 +85,19 @@ def split_by_lists(
     parts = {
         part: found
         for part in SPLITS
-        if (found := tuple(picture for key, picture in pictures if key in wanted[part]))
+        if (found := tuple(picture for picture in pictures if picture.name in wanted[part]))
     }
     problems = [
         Problem(picture.name, IGNORED, "in no list")
-        for key, picture in pictures
-        if key not in known | train
+        for picture in pictures
+        if picture.name not in known | train
     ]
     for name, listed in lists.items():
         if missing := sorted(listed - keys):
             why = f"{len(missing):,} of its {len(listed):,} images, such as {missing[0]}"
             problems.append(Problem(f"list {name}", NO_IMAGE, why))
     if "train" not in parts:
-        return {"all": tuple(picture for _, picture in pictures)}, problems
+        return {"all": tuple(pictures)}, problems
     return parts, problems
 
 
@@ -116,43 +114,3 @@ def identify(paths: Iterable[Path]) -> dict[Path, str]:
         for group in by_size.values()
         for path in group
     }
-
-
-class Finder:
-    """The images below a folder, found by what label files call them.
-
-    Only what is below the folder is ever found, so no label file can lead out of it.
-    """
-
-    def __init__(self, root: Path):
-        self.root = root
-        self._images: dict[str, list[Path]] = defaultdict(list)
-        for path in filter(is_image, walk(root)):
-            name = fold_name(path.name)
-            self._images[name].append(path)
-            self._images[f"{fold_name(path.stem)}.*"].append(path)
-
-    def find(self, name: str, near: Path, part: str = "all") -> Path | None:
-        """Return the image of a name, the suffix of which may be `.*`; None if there is none.
-
-        Of several, the one counts whose folders agree with the name's, that is in the split, and
-        that is nearest to a file.
-        """
-        wanted = PurePosixPath(fold_name(name.replace("\\", "/")))
-        found = self._images.get(wanted.name, [])
-        if len(found) < 2:
-            return found[0] if found else None
-        folders = wanted.parts[:-1]
-
-        def fit(path: Path) -> tuple[int, bool, int]:
-            pieces = PurePosixPath(fold_name(relative_name(path, self.root))).parts[:-1]
-            agreeing = _common(folders[::-1], pieces[::-1])
-            return agreeing, part_of(pieces) == part, _common(path.parts, near.parts)
-
-        return max(found, key=fit)
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return how many pieces two paths have in common at the beginning."""
-    same = (a == b for a, b in zip(one, other, strict=False))
-    return sum(itertools.takewhile(bool, same))

@@ -1,26 +1,28 @@
 """Pascal VOC: an XML file for each image (Everingham et al. 2010).
 
 Pixels are counted from 1 on and the last one belongs to the box: `xmin` 1 and `xmax` 10 are the
-edges 0 and 10 here. `difficult` objects count as crowds: in VOC's evaluation too, to find one or
-not costs nothing. The image of an XML file is the one of its own name, wherever it is; only if
-there is none, the one in `filename`.
+edges 0 and 10 here. Tools that count from 0 tell by a corner at 0, or by fractions in most boxes:
+then the numbers are the edges, of all boxes of the set, and that is said. `difficult` objects count
+as crowds: in VOC's evaluation too, to find one or not costs nothing. The image of an XML file is
+the one of its own name, in a folder that agrees; only if there is none, the one in `filename`.
 """
 
+import codecs
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from common.errors import DataError
 from common.files import write_text
-from common.images.decode import photo_size
 from common.images.folders import relative_name
 from common.images.sets import PARTS
 from common.io.tables import read_text
+from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
-    Finder,
     is_image,
     part_of,
     short_name,
@@ -28,21 +30,23 @@ from labs.detection.data.formats.folders import (
     split_by_lists,
     walk,
 )
+from labs.detection.data.formats.pictures import Pictures
 from labs.detection.records import (
     BAD_BOX,
-    BAD_IMAGE,
     BAD_LABELS,
     NO_IMAGE,
     NO_LABELS,
-    OTHER_SIZE,
     Annotated,
     Box,
     Picture,
     Problem,
-    check_boxes,
 )
 
 _LISTS = Path("ImageSets", "Main")
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# What programs write that declare the narrower encoding.
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
+_LATIN = ("ascii", "cp1252", "iso8859-1", "iso8859-15")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -52,10 +56,41 @@ def read(root: Path) -> Annotated:
     Splits are those of `ImageSets/Main`, or else the folders `train`, `val` and `test`.
     """
     files = list(walk(root))
-    finder = Finder(root)
+    finder = Finder(root, filter(is_image, files))
     problems: list[Problem] = []
-    found: dict[Path, list[tuple[str, str, Box]]] = {}  # for each image place, class and box
-    sizes: dict[Path, tuple[int, int]] = {}
+    pictures = Pictures(root, problems)
+    found, from_zero = _from_zero(_annotations(files, finder, problems))
+    folders = {path.parent for path in found}
+    classes = sorted({name for each in found.values() for _, name, _ in each.objects})
+    numbers = {name: number for number, name in enumerate(classes)}
+    every = []
+    for path in (path for path in files if is_image(path) and path.parent in folders):
+        if path not in found:
+            problems.append(Problem(relative_name(path, root), NO_LABELS, "a background"))
+        file = found.get(path, _File((), (0, 0)))
+        boxes = [(where, box._replace(label=numbers[of])) for where, of, box in file.objects]
+        picture = pictures.make(path, lambda *_, boxes=boxes: boxes, file.size)
+        every += [picture] if picture else []
+    lists = _lists(files, root, every)
+    parts, left_out = split_by_lists(lists, every) if lists else split_by_folder(every)
+    said = f"{_LISTS.as_posix()} ({', '.join(lists)})" if lists else ""
+    notes = pictures.notes()
+    if from_zero:
+        notes.append("pixels are counted from 0, as some boxes tell: xmin, ymin are not lessened")
+    return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out), said, tuple(notes))
+
+
+class _File(NamedTuple):
+    objects: Sequence[tuple[str, str, Box]]  # place, class and box of each
+    size: tuple[int, int]  # height and width that it gives, 0 where it gives none
+
+
+def _annotations(
+    files: Iterable[Path], finder: Finder, problems: list[Problem]
+) -> dict[Path, _File]:
+    """Return what XML files say of each image."""
+    root = finder.root
+    trees, asked = [], []
     for file in (file for file in files if file.suffix.lower() == ".xml"):
         place = relative_name(file, root)
         try:
@@ -63,52 +98,51 @@ def read(root: Path) -> Annotated:
         except DataError as error:
             problems.append(Problem(place, BAD_LABELS, str(error)))
             continue
-        if tree.tag != "annotation":
+        if tree.tag == "annotation":
+            trees.append((place, tree, lines))
+            asked.append(_image_of(file, tree.findtext("filename", "").strip(), finder))
+    found: dict[Path, _File] = {}
+    for (place, tree, lines), path in zip(trees, finder.find_all(asked), strict=True):
+        if isinstance(path, str):
+            problems.append(Problem(place, NO_IMAGE, path))
             continue
-        named = tree.findtext("filename", "").strip()
-        part = part_of(PurePosixPath(place).parts[:-1])
-        path = finder.find(f"{file.stem}.*", file, part) or finder.find(named, file, part)
-        if path is None:
-            problems.append(Problem(place, NO_IMAGE, named or file.stem))
-            continue
-        if path in found:
-            problems.append(Problem(place, BAD_LABELS, f"a second file for {path.name}"))
-            continue
-        found[path] = []
+        objects = []
         for node, line in zip(tree.iter("object"), lines, strict=False):
             try:
-                found[path].append((f"{place}:{line}", *_object(node)))
+                objects.append((f"{place}:{line}", *_object(node)))
             except ValueError as error:
                 problems.append(Problem(f"{place}:{line}", BAD_BOX, str(error)))
-        sizes[path] = _written_size(tree)
+        found[path] = _File(objects, _written_size(tree))
+    return found
 
-    folders = {path.parent for path in found}
-    paths = [path for path in files if is_image(path) and path.parent in folders]
-    classes = sorted({name for boxes in found.values() for _, name, _ in boxes})
-    numbers = {name: number for number, name in enumerate(classes)}
-    pictures = []
-    for path in paths:
-        name = relative_name(path, root)
-        size = photo_size(path)
-        if isinstance(size, str):
-            problems.append(Problem(name, BAD_IMAGE, size))
-            continue
-        if path not in found:
-            problems.append(Problem(name, NO_LABELS, "a background"))
-        elif all(sizes[path]) and sizes[path] != size:
-            detail = "written {1} x {0}, is {3} x {2} pixels".format(*sizes[path], *size)
-            problems.append(Problem(name, OTHER_SIZE, detail))
-        boxes, wrong = check_boxes(
-            ((where, box._replace(label=numbers[of])) for where, of, box in found.get(path, [])),
-            *size,
+
+def _image_of(file: Path, named: str, finder: Finder) -> Asked:
+    """Return what to ask for: the image of an XML file's own name, or else the one it names."""
+    part = part_of(PurePosixPath(relative_name(file, finder.root)).parts[:-1])
+    own = Asked(f"{file.stem}.*", file, part, parallel=True)
+    other = own._replace(name=named.replace("\\", "/").rpartition("/")[2])
+    return other if named and _fails(own, finder) and not _fails(other, finder) else own
+
+
+def _fails(asked: Asked, finder: Finder) -> bool:
+    return isinstance(finder.find(asked), str)
+
+
+def _from_zero(found: dict[Path, _File]) -> tuple[dict[Path, _File], bool]:
+    """Return the files with the edges of their boxes, and whether pixels are counted from 0."""
+    boxes = [box for file in found.values() for *_, box in file.objects]
+    fractions = sum(any(value % 1 for value in box[:4]) for box in boxes)
+    zero = any(0 <= min(box.x1, box.y1) < 1 for box in boxes) or 2 * fractions > len(boxes)
+    less = 0 if zero else 1
+    return {
+        path: file._replace(
+            objects=[
+                (place, name, box._replace(x1=box.x1 - less, y1=box.y1 - less))
+                for place, name, box in file.objects
+            ]
         )
-        problems += wrong
-        pictures.append(Picture(path, name, *size, boxes))
-    stems = [(PurePosixPath(picture.name).stem, picture) for picture in pictures]
-    lists = _lists(files, {stem for stem, _ in stems})
-    parts, left_out = split_by_lists(lists, stems) if lists else split_by_folder(pictures)
-    said = f"{_LISTS.as_posix()} ({', '.join(lists)})" if lists else ""
-    return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out), said)
+        for path, file in found.items()
+    }, zero
 
 
 def _parse(file: Path) -> tuple[ElementTree.Element, list[int]]:
@@ -117,7 +151,7 @@ def _parse(file: Path) -> tuple[ElementTree.Element, list[int]]:
     Raises:
         DataError: it is not XML, or declares entities, which annotations never need.
     """
-    text = read_text(file)
+    text = _text(file)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError("a DOCTYPE, which could make a small file a huge one; remove it")
     # The declared encoding is that of the bytes, and expat knows no cp949: it is text by now.
@@ -130,8 +164,46 @@ def _parse(file: Path) -> tuple[ElementTree.Element, list[int]]:
     return tree, [text.count("\n", 0, start) + 1 for start in starts]
 
 
+def _text(file: Path) -> str:
+    """Read an XML file in the encoding that it declares, where its bytes are in that.
+
+    Raises:
+        DataError: it cannot be read, or declares an encoding that is unknown or not that of its
+            bytes.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read it: {error.strerror}") from error
+    declared = re.match(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([^\"']+)", data)
+    name = declared[1].decode("ascii", "replace").casefold() if declared else "utf-8"
+    if data.startswith(_MARKS) or name.startswith(("utf-16", "utf-8", "utf8", "unicode")):
+        return read_text(file)
+    try:
+        codec = _WIDER.get(codecs.lookup(name).name, name)
+        text = data.decode(codec)
+    except LookupError as error:
+        raise DataError(f"declares the encoding {name}, which is not known") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"declares the encoding {name}, but byte {error.start + 1:,} is not in it; correct the "
+            "declaration or save it as UTF-8"
+        ) from error
+    if codecs.lookup(codec).name in _LATIN and not data.isascii() and _is_utf_8(data):
+        raise DataError(f"declares the encoding {name}, but is in UTF-8; correct the declaration")
+    return text
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _object(node: ElementTree.Element) -> tuple[str, Box]:
-    """Return the class and the box of an object.
+    """Return the class and the box of an object, its corners as they are written.
 
     Raises:
         ValueError: something is missing, or is no number.
@@ -145,7 +217,7 @@ def _object(node: ElementTree.Element) -> tuple[str, Box]:
         raise ValueError(f"{name} without {missing}")
     x1, y1, x2, y2 = (float(str(text)) for text in texts)
     difficult = node.findtext("difficult", "0").strip() == "1"
-    return name, Box(x1 - 1, y1 - 1, x2, y2, 0, difficult)
+    return name, Box(x1, y1, x2, y2, 0, difficult)
 
 
 def _written_size(tree: ElementTree.Element) -> tuple[int, int]:
@@ -155,31 +227,51 @@ def _written_size(tree: ElementTree.Element) -> tuple[int, int]:
     return height, width
 
 
-def _lists(files: Sequence[Path], known: Container[str]) -> dict[str, set[str]]:
+def _lists(files: Sequence[Path], root: Path, pictures: Sequence[Picture]) -> dict[str, set[str]]:
     """Return the names of images in the lists of splits, by the list's name.
 
     They are in `ImageSets/Main`, or else in `ImageSets`, of the folder or of one below it, as those
-    of several years are. `known` are the names of images without their suffixes.
+    of several years are; or else in files of each class, such as `cat_train.txt`, which name the
+    images of all. An image that is not there keeps the name that it has in the list.
     """
+    finder = Finder(root, [picture.path for picture in pictures])
     for folders in (_LISTS.parts, _LISTS.parts[:1]):
-        lists: dict[str, set[str]] = {}
-        for file in files:
-            name = file.stem.casefold()
-            fits = file.suffix.lower() == ".txt" and name in (*PARTS, "trainval")
-            if fits and file.parent.parts[-len(folders) :] == folders:
-                lines = filter(None, map(str.strip, read_text(file).splitlines()))
-                lists.setdefault(name, set()).update(_stem(line, known) for line in lines)
-        if any(lists.values()):
-            return {name: stems for name, stems in lists.items() if stems}
+        here = [
+            file
+            for file in files
+            if file.suffix.lower() == ".txt" and file.parent.parts[-len(folders) :] == folders
+        ]
+        for form in (r"(.+)", r".+_(.+)"):
+            lists: dict[str, set[str]] = {}
+            for file in here:
+                match = re.fullmatch(form, file.stem.casefold())
+                if match and match[1] in (*PARTS, "trainval"):
+                    lists.setdefault(match[1], set()).update(_listed(file, finder))
+            if any(lists.values()):
+                return {name: found for name, found in sorted(lists.items()) if found}
     return {}
 
 
-def _stem(line: str, known: Container[str]) -> str:
+def _listed(file: Path, finder: Finder) -> list[str]:
+    """Return the names of a list's images."""
+    lines = [line.strip() for line in read_text(file).splitlines()]
+    asked = [Asked(_name_in(line, finder), file) for line in lines if line]
+    return [
+        each.name.removesuffix(".*") if isinstance(path, str) else relative_name(path, finder.root)
+        for each, path in zip(asked, finder.find_all(asked), strict=True)
+    ]
+
+
+def _name_in(line: str, finder: Finder) -> str:
     """Return the image of a line: behind folders, with or without a suffix and -1, 0 or 1."""
-    path = PurePosixPath(unicodedata.normalize("NFC", line).replace("\\", "/"))
-    bare = PurePosixPath(re.sub(r"\s+(-1|0|1)$", "", path.name))
-    names = (path.name, path.stem, bare.name, bare.stem)
-    return next((name for name in names if name in known), bare.name)
+    text = unicodedata.normalize("NFC", line).replace("\\", "/")
+    bare = re.sub(r"\s+(-1|0|1)$", "", text)
+    names = (
+        name
+        for each in (text, bare)
+        for name in (f"{each}.*", each, re.sub(r"\.[^./]*$", ".*", each))
+    )
+    return next(filter(finder.knows, names), bare)
 
 
 def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:

@@ -1,57 +1,67 @@
 """YOLO: a text file for each image, and a YAML with the classes and the splits.
 
-A line is `class x y width height`, the center and the size as shares of the image's; or, of a data
-set for segmentation, `class x y x y ...` with at least three points, of which the box is taken. The
-label file of `images/a.jpg` is `labels/a.txt`, or else `a.txt` beside it.
+A line is `class x y width height`, the center and the size as shares of the image's, or what else
+`labs.detection.data.formats.yolo_lines` knows. The label file of `images/a.jpg` is `labels/a.txt`,
+or else `a.txt` beside it.
 
 Without a YAML, splits are those of darknet's `.data` file and the lists that it names, or else of
 lists called `train.txt`, `valid.txt` and `test.txt`, or else of folders.
 
-The YAML is read by a safe loader, and nothing that it says is executed or fetched: `download` is
-ignored. Nothing outside of its folder is read.
+What the YAML says is in `labs.detection.data.formats.data_yaml`; its `download` is ignored.
 """
 
-import math
 import os
 import unicodedata
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from common.errors import DataError
-from common.files import write_text
-from common.images.decode import photo_size
+from common.files import fold_name, write_text
 from common.images.folders import relative_name
 from common.images.sets import PARTS
 from common.io.tables import read_text
-from common.suggest import suggest
+from labs.detection.data.formats.data_yaml import (
+    MOST_CLASSES,
+    NO_PATH,
+    Places,
+    read_classes,
+    read_key_points,
+    read_values,
+)
+from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
-    Finder,
     image_folder,
     is_image,
     split_by_folder,
     split_by_lists,
     walk,
 )
+from labs.detection.data.formats.pictures import Pictures
+from labs.detection.data.formats.yolo_lines import (
+    LineForm,
+    describe,
+    read_line,
+    split_line,
+    tell_form,
+)
 from labs.detection.records import (
-    BAD_BOX,
-    BAD_CLASS,
     BAD_IMAGE,
     BAD_LABELS,
     IGNORED,
     NO_IMAGE,
     NO_LABELS,
-    OUT_OF_RANGE,
     OUTSIDE,
     SPLITS,
     Annotated,
     Box,
     Picture,
     Problem,
-    check_boxes,
+    bounds,
     check_names,
+    clamp,
 )
 
 _KEYS = {
@@ -63,8 +73,8 @@ _KEYS = {
 }
 # Where labeling tools keep the names of the classes.
 _NAMES = ("classes.txt", "obj.names", "_darknet.labels")
-_NO_PATH = (OSError, RuntimeError, ValueError)  # too long, a loop of links, a NUL
-_MOST_CLASSES = 10_000  # where they have no names: a stray number must not make billions
+_IMAGE_FOLDERS = ("images", "jpegimages", "imgs", "img")  # beside which there is `labels`
+_SAME = 0.5  # pixels that the box around an outline may be off to stand for the box
 
 
 def read(path: Path) -> Annotated:
@@ -79,38 +89,49 @@ def read(path: Path) -> Annotated:
 
 
 def _read_yaml(path: Path) -> Annotated:
-    root, values = path.parent, _values(path)
-    classes = _classes(path, values)
+    root, values = path.parent, read_values(path)
+    classes, numbers = read_classes(path, values)
     problems = []
     if "download" in values:
         detail = "download is never executed; get the images yourself where they are missing"
         problems.append(Problem(path.name, IGNORED, detail))
-    base = _inside(path, "path", values.get("path") or ".", root)
-    named_parts = {part: values[key] for key, part in _KEYS.items() if values.get(key)}
-    if "train" not in named_parts:
+    places = Places(path, values)
+    named = {part: (key, values[key]) for key, part in _KEYS.items() if key in values}
+    if "train" not in named:
         raise DataError(f"{path} lacks the key 'train', the folder of the training images")
-    parts: dict[str, tuple[Picture, ...]] = {}
-    for part in SPLITS:
-        if part in named_parts:
-            entries = named_parts[part]
-            files = dict.fromkeys(_listed(path, part, entries, base, problems))
-            parts[part] = tuple(_pictures(list(files), root, len(classes), problems))
-    problems += _without_image(parts, root)
-    # An image in two splits is read twice.
-    return Annotated("yolo", root, classes, parts, tuple(dict.fromkeys(problems)))
+    listed = {
+        part: list(dict.fromkeys(_listed(*named[part], places, problems)))
+        for part in SPLITS
+        if part in named
+    }
+    labels = _Labels(root, list(walk(root)), problems)
+    labels.read(image for images in listed.values() for image in images)
+    labels.check_first(path, min(numbers))
+    made = labels.pictures(numbers, read_key_points(path, values))
+    parts = {
+        part: tuple(made[image] for image in images if image in made)
+        for part, images in listed.items()
+    }
+    problems += labels.left_over()
+    notes = (*places.notes, *labels.notes)
+    return Annotated("yolo", root, classes, parts, tuple(problems), notes=notes)
 
 
 def _read_folder(root: Path) -> Annotated:
     """Read images and label files; the classes are those of `classes.txt`, or else numbers."""
     files = list(walk(root))
-    names = next((file for file in files if file.name in _NAMES), None)
+    names = [file for file in files if file.name in _NAMES]
+    for other in names[1:]:
+        if _lines(other) != _lines(names[0]):
+            raise DataError(f"{root}: {names[0]} and {other} differ; keep the right one")
     beside = {file.stem.casefold(): file for file in files if file.parent == root}
     lists = {
         name: file
         for name, file in beside.items()
         if name in (*PARTS, "trainval") and file.suffix == ".txt" and _lists_images(file)
     }
-    return _read_listed(root, files, names, lists, ", ".join(file.name for file in lists.values()))
+    about = ", ".join(file.name for file in lists.values())
+    return _read_listed(root, files, next(iter(names), None), lists, about)
 
 
 def _read_listed(
@@ -126,23 +147,41 @@ def _read_listed(
         about: what the lists are called.
     """
     problems: list[Problem] = []
-    classes = check_names(_lines(names), names) if names else None
-    images = [file for file in files if is_image(file)]
-    pictures = list(_pictures(images, root, len(classes) if classes else None, problems))
+    classes, numbers = _named_classes(names) if names else ((), MOST_CLASSES)
+    labels = _Labels(root, files, problems)
+    labels.read(_without_links([file for file in files if is_image(file)], labels))
+    pictures = list(labels.pictures(numbers, None).values())
     highest = max((box.label for picture in pictures for box in picture.boxes), default=-1)
     if lists:
-        keys = [(picture.name, picture) for picture in pictures]
-        known = {key for key, _ in keys}
-        listed = {
-            name: {_end_of(line, known) or line for line in _lines(file)}
-            for name, file in lists.items()
-        }
-        parts, left_out = split_by_lists(listed, keys)
+        finder = Finder(root, [picture.path for picture in pictures])
+        listed = {name: _names_in(file, finder) for name, file in lists.items()}
+        parts, left_out = split_by_lists(listed, pictures)
     else:
         parts, left_out = split_by_folder(pictures)
     classes = classes or tuple(map(str, range(highest + 1)))
-    problems += _without_image(parts, root)
-    return Annotated("yolo", root, classes, parts, (*problems, *left_out), about)
+    problems += (*labels.left_over(), *left_out)
+    return Annotated("yolo", root, classes, parts, tuple(problems), about, tuple(labels.notes))
+
+
+def _named_classes(path: Path) -> tuple[tuple[str, ...], dict[int, int]]:
+    """Return the names of a file with one on each line, and the place among them of each number.
+
+    The number of a class is that of its line, from 0 on: an empty line is a number without a name.
+    """
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    numbers = [number for number, line in enumerate(lines) if line]
+    classes = check_names([lines[number] for number in numbers], path)
+    return classes, {number: at for at, number in enumerate(numbers)}
+
+
+def _names_in(file: Path, finder: Finder) -> set[str]:
+    """Return the names of the images in a list; one that is not there is as the list has it."""
+    lines = _lines(file)
+    found = finder.find_all([Asked(line, file) for line in lines])
+    return {
+        line if isinstance(path, str) else relative_name(path, finder.root)
+        for line, path in zip(lines, found, strict=True)
+    }
 
 
 # Darknet's files
@@ -192,235 +231,212 @@ def _end_of(path: str, known: Container[str]) -> str | None:
     return next((end for end in ends if end in known), None)
 
 
-# The YAML
+# What a YAML names
 
 
-def _values(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(read_text(path))
-    except yaml.constructor.ConstructorError as error:
-        raise DataError(
-            f"{path} has a tag that a safe loader refuses, since it could run code: "
-            f"{error.problem}; write plain texts, numbers and lists{_line(error)}"
-        ) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: expected the keys 'train', 'val' and 'names', found none")
-    return values
-
-
-def _line(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark
-    return f" (line {mark.line + 1})" if mark else ""
-
-
-def _classes(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
-    names, number = values.get("names"), values.get("nc")
-    if names is None:
-        if isinstance(number, int) and 0 < number <= _MOST_CLASSES:
-            return tuple(map(str, range(number)))
-        near = suggest("names", [str(key) for key in values])
-        raise DataError(f"{path} lacks the key 'names', the list of the classes{near}")
-    if isinstance(names, dict):
-        numbered = {str(key): name for key, name in names.items()}
-        keys = list(map(str, range(len(names))))
-        if numbered.keys() != set(keys):
-            raise DataError(
-                f"{path}: the keys of 'names' are {', '.join(numbered)}; expected 0 to "
-                f"{len(names) - 1}"
-            )
-        names = [numbered[key] for key in keys]
-    if not isinstance(names, list) or not all(
-        isinstance(name, str | int | float) for name in names
-    ):
-        raise DataError(f"{path}: 'names' must be a list of texts, or texts by their numbers")
-    if isinstance(number, int) and number != len(names):
-        raise DataError(f"{path}: nc is {number}, but there are {len(names)} names")
-    return check_names([str(name) for name in names], path)
-
-
-def _inside(path: Path, key: str, text: Any, base: Path) -> Path:
-    """Return what a text of a YAML names, which is below the YAML's folder.
-
-    Exports often say `../train/images` and mean `train/images`: what leads outside is looked for
-    inside, too.
-
-    Raises:
-        DataError: it is no text, leads out of the folder, or there is no such file or folder.
-    """
-    if not isinstance(text, str):
-        raise DataError(f"{path}: {key!r} must be a path or a list of paths")
-    given = Path(text.replace("\\", "/"))
-    pieces = [piece for piece in given.parts if piece != ".."]
-    folder = path.parent.resolve()
-    try:
-        choices = [(base / choice).resolve() for choice in (given, Path(*pieces))]
-        inside = [choice for choice in choices if choice.is_relative_to(folder)]
-        found = [choice for choice in inside if choice.exists()]
-    except _NO_PATH as error:
-        raise DataError(f"{path}: {key!r} is no path: {error}") from error
-    if found:
-        return path.parent / found[0].relative_to(folder)
-    if choices[0] in inside:
-        raise DataError(f"{path}: {key!r} is {text}, and there is no such file in {path.parent}")
-    raise DataError(
-        f"{path}: {key!r} is {text}, outside of {path.parent}; only images below the folder of "
-        "the YAML are read: move them there, or correct the path"
-    )
-
-
-def _listed(
-    path: Path, key: str, entries: Any, base: Path, problems: list[Problem]
-) -> Iterator[Path]:
+def _listed(key: str, entries: Any, places: Places, problems: list[Problem]) -> Iterator[Path]:
     """Yield the image files that a split's folders and lists name."""
     for entry in entries if isinstance(entries, list) else [entries]:
-        place = _inside(path, key, entry, base)
-        if place.is_dir():
-            yield from filter(is_image, walk(place))
-        elif is_image(place):
-            yield place
-        else:
-            yield from _in_list(path, place, base, problems)
+        for place in places.find(key, entry):
+            if place.is_dir():
+                yield from filter(is_image, walk(place))
+            elif is_image(place):
+                yield place
+            else:
+                yield from _in_list(place, places, problems)
 
 
-def _in_list(path: Path, listing: Path, base: Path, problems: list[Problem]) -> Iterator[Path]:
-    """Yield the images in a text file with one on each line, below its folder or the data's."""
-    root = path.parent.resolve()
-    for number, line in enumerate(read_text(listing).splitlines(), 1):
-        text = line.strip().replace("\\", "/")
-        if not text:
-            continue
-        place = f"{relative_name(listing, path.parent)}:{number}"
+def _in_list(listing: Path, places: Places, problems: list[Problem]) -> Iterator[Path]:
+    """Yield the images in a text file with one on each line, below its folder or the data's.
+
+    Lines that were written for another folder are looked for by the ends of their paths.
+    """
+    root = Path(os.path.normpath(places.root))
+    name = relative_name(listing, places.root)
+    lines = enumerate(read_text(listing).splitlines(), 1)
+    texts = {number: text for number, line in lines if (text := line.strip().replace("\\", "/"))}
+    found: dict[int, Path | None] = {}
+    inside: set[int] = set()
+    for number, text in texts.items():
         try:
-            choices = [folder / text for folder in (base, listing.parent)]
-            inside = [choice for choice in choices if choice.resolve().is_relative_to(root)]
-            found = [choice for choice in inside if choice.is_file()]
-        except _NO_PATH as error:
-            problems.append(Problem(place, BAD_IMAGE, f"no path: {error}"))
+            choices = [
+                Path(os.path.normpath(folder / text)) for folder in (places.base, listing.parent)
+            ]
+            choices = [choice for choice in choices if choice.is_relative_to(root)]
+            inside |= {number} if choices else set()
+            files = [choice for choice in choices if choice.is_file()]
+        except NO_PATH as error:
+            problems.append(Problem(f"{name}:{number}", BAD_IMAGE, f"no path: {error}"))
+            found[number] = None
             continue
-        if found:
-            yield Path(os.path.normpath(found[0]))
-        elif inside:
-            problems.append(Problem(place, BAD_IMAGE, f"there is no {text}"))
+        if files:
+            found[number] = places.root / files[0].relative_to(root)
+    rest = [number for number in texts if number not in found]
+    finder = Finder(places.root) if rest else None
+    ends = finder.find_all([Asked(texts[number], listing) for number in rest]) if finder else []
+    taken = {path for path in found.values() if path}
+    moved = 0
+    for number, path in zip(rest, ends, strict=True):
+        if isinstance(path, str) or path in taken:
+            kind = BAD_IMAGE if number in inside else OUTSIDE
+            problems.append(Problem(f"{name}:{number}", kind, f"there is no {texts[number]}"))
         else:
-            problems.append(Problem(place, OUTSIDE, text))
+            found[number] = path
+            moved += 1
+    if moved:
+        places.notes.append(
+            f"{moved:,} lines of {name} lead elsewhere: their images were found here by the ends "
+            "of their paths"
+        )
+    yield from (image for number in texts if (image := found.get(number)) is not None)
 
 
 # Label files
 
 
-def _pictures(
-    images: Sequence[Path], root: Path, classes: int | None, problems: list[Problem]
-) -> Iterator[Picture]:
-    """Yield images with their boxes; classes are None where nobody says how many there are.
+class _Labels:
+    """The label files of images.
 
-    What is wrong goes to the problems.
+    Args:
+        root: the folder of the data.
+        files: all that is in it.
+        problems: takes what is wrong.
     """
-    for path in images:
-        name = relative_name(path, root)
-        labels = _label_file(path, root)
-        size = photo_size(path)
-        if isinstance(size, str):
-            problems.append(Problem(name, BAD_IMAGE, size))
-            continue
-        if labels is None:
-            problems.append(Problem(name, NO_LABELS, "a background"))
-            yield Picture(path, name, *size, ())
-            continue
-        boxes, wrong = check_boxes(_boxes(labels, root, size, classes, problems), *size)
-        problems += wrong
-        yield Picture(path, name, *size, boxes)
+
+    def __init__(self, root: Path, files: Sequence[Path], problems: list[Problem]):
+        self.notes: list[str] = []
+        self._root, self._problems = root, problems
+        self._images = [file for file in files if is_image(file)]
+        texts = (file for file in files if file.suffix.lower() == ".txt")
+        self._texts = {fold_name(relative_name(file, root)): file for file in texts}
+        self._of: dict[Path, Path | None] = {}  # the label file of each image that was asked for
+        self._lines: dict[Path, list[tuple[str, list[str]]]] = {}  # places and columns, by file
+
+    def of(self, image: Path) -> Path | None:
+        """Return the label file of an image, None where there is none."""
+        pieces = fold_name(relative_name(image, self._root)).split("/")
+        for choice in (_in_labels(pieces), pieces):
+            found = self._texts.get("/".join(choice).rpartition(".")[0] + ".txt")
+            if found is not None:
+                return found
+        real = Path(os.path.realpath(image))
+        if real == image.absolute():
+            return None
+        choices = (Path(*_in_labels(real.parts)).with_suffix(".txt"), real.with_suffix(".txt"))
+        return next((choice for choice in choices if choice.is_file()), None)
+
+    def read(self, images: Iterable[Path]) -> None:
+        """Read the lines of the label files of some images."""
+        for image in dict.fromkeys(images):
+            file = self._of[image] = self.of(image)
+            if file is None or file in self._lines:
+                continue
+            name, self._lines[file] = relative_name(file, self._root), []
+            try:
+                lines = read_text(file).splitlines()
+            except DataError as error:
+                self._problems.append(Problem(name, BAD_LABELS, str(error)))
+                continue
+            self._lines[file] = [
+                (f"{name}:{number}", split_line(line))
+                for number, line in enumerate(lines, 1)
+                if line.strip()
+            ]
+
+    def check_first(self, path: Path, first: int) -> None:
+        """Refuse names of classes that begin later than the numbers of the label files do.
+
+        Raises:
+            DataError: they do.
+        """
+        if not first:
+            return
+        for place, words in (each for lines in self._lines.values() for each in lines):
+            if words[0].isdecimal() and int(words[0]) < first:
+                raise DataError(
+                    f"{path}: the first key of 'names' is {first}, but {place} has class "
+                    f"{words[0]}; number the names as the label files do, from 0 on"
+                )
+
+    def pictures(
+        self, classes: Mapping[int, int] | int, key_points: tuple[int, int] | None
+    ) -> dict[Path, Picture]:
+        """Return the images that were read, with their boxes; see `read_line`."""
+        every = [words for lines in self._lines.values() for _, words in lines]
+        form = tell_form(every, key_points)
+        pictures = Pictures(self._root, self._problems)
+        found = {}
+        for image, labels in self._of.items():
+            if labels is None:
+                name = relative_name(image, self._root)
+                self._problems.append(Problem(name, NO_LABELS, "a background"))
+            lines = self._lines[labels] if labels else []
+            picture = pictures.make(
+                image,
+                lambda *size, lines=lines: list(self._boxes(lines, size, classes, form)),
+            )
+            if picture is not None:
+                found[image] = picture
+        self.notes += (*describe(every, form, key_points is not None), *pictures.notes())
+        return found
+
+    def _boxes(
+        self,
+        lines: Iterable[tuple[str, list[str]]],
+        size: tuple[int, int],
+        classes: Mapping[int, int] | int,
+        form: LineForm,
+    ) -> Iterator[tuple[str, Box]]:
+        for place, words in lines:
+            box = read_line(words, size, classes, form)
+            if isinstance(box, Box):
+                yield place, box
+            else:
+                self._problems.append(Problem(place, *box))
+
+    def left_over(self) -> Iterator[Problem]:
+        """Yield the label files that no image leads to."""
+        used = {os.path.realpath(file) for file in self._of.values() if file}
+        rest = [file for file in self._texts.values() if os.path.realpath(file) not in used]
+        finder = Finder(self._root, self._images)
+        for file in rest:
+            if file.name in _NAMES or not _is_labels(file):
+                continue
+            image = finder.find(Asked(f"{file.stem}.*", file, parallel=True))
+            name = relative_name(file, self._root)
+            if isinstance(image, str):
+                yield Problem(name, NO_IMAGE, image)
+            elif self.of(image) is None:
+                where = relative_name(image, self._root)
+                yield Problem(
+                    name,
+                    NO_IMAGE,
+                    f"{where} would have its labels beside it, or in the "
+                    "folder labels in place of images",
+                )
 
 
-def _label_file(image: Path, root: Path) -> Path | None:
-    """Return the label file of an image, None where there is none."""
-    beside = image.with_suffix(".txt")
-    pieces = list(beside.relative_to(root).parts)
-    folders = [at for at, piece in enumerate(pieces[:-1]) if piece == "images"]
-    if folders:
-        pieces[folders[-1]] = "labels"
-        return _spelled(root.joinpath(*pieces)) or _spelled(beside)
-    return _spelled(beside)
+def _in_labels(pieces: Sequence[str]) -> Sequence[str]:
+    """Return a path with `labels` for the last of its folders that is for images."""
+    folders = [at for at, piece in enumerate(pieces[:-1]) if piece.casefold() in _IMAGE_FOLDERS]
+    return [*pieces[: folders[-1]], "labels", *pieces[folders[-1] + 1 :]] if folders else pieces
 
 
-def _spelled(path: Path) -> Path | None:
-    """Return a file as the disk spells it, in NFC or NFD; None if there is none."""
-    names = (path.name, *(unicodedata.normalize(form, path.name) for form in ("NFC", "NFD")))
-    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
-
-
-def _without_image(parts: Mapping[str, Sequence[Picture]], root: Path) -> Iterator[Problem]:
-    """Yield the label files, beside those that are used, that no image has the name of."""
-    paths = [picture.path for pictures in parts.values() for picture in pictures]
-    used = {labels for path in paths if (labels := _label_file(path, root))}
-    folders = sorted({labels.parent for labels in used})
-    rest = [file for folder in folders for file in sorted(folder.glob("*.txt")) if file not in used]
-    if not rest:
-        return
-    finder = Finder(root)
-    for file in rest:
-        if file.name not in _NAMES and _is_labels(file) and not finder.find(f"{file.stem}.*", file):
-            yield Problem(relative_name(file, root), NO_IMAGE, file.stem)
+def _without_links(images: Sequence[Path], labels: _Labels) -> list[Path]:
+    """Return each image once where links lead to it twice, by the way that has labels."""
+    found: dict[str, Path] = {}
+    for image in images:
+        key = os.path.realpath(image)
+        if key not in found or labels.of(found[key]) is None:
+            found[key] = image
+    return list(found.values())
 
 
 def _is_labels(path: Path) -> bool:
     """Tell label files from lists of images and read-me files, which stand beside images."""
-    words = path.read_bytes()[:200].split()
-    return not words or words[0].isdigit()
-
-
-def _boxes(
-    labels: Path,
-    root: Path,
-    size: tuple[int, int],
-    classes: int | None,
-    problems: list[Problem],
-) -> Iterator[tuple[str, Box]]:
-    """Yield the boxes of a label file with their places."""
-    name = relative_name(labels, root)
-    try:
-        lines = read_text(labels).splitlines()
-    except DataError as error:
-        problems.append(Problem(name, BAD_LABELS, str(error)))
-        return
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        place = f"{name}:{number}"
-        box = _box(line.split(), *size, classes)
-        if isinstance(box, Box):
-            yield place, box
-        else:
-            problems.append(Problem(place, *box))
-
-
-def _box(
-    words: Sequence[str], height: int, width: int, classes: int | None
-) -> Box | tuple[str, str]:
-    """Return the box of a line, or what is wrong with it, as a kind and a detail."""
-    outline = len(words) >= 7 and len(words) % 2 == 1
-    if len(words) != 5 and not outline:
-        return BAD_BOX, f"{len(words)} columns, expected 5: class x y width height"
-    try:
-        label, *values = map(float, words)
-    except ValueError as error:
-        return BAD_BOX, str(error)
-    if not all(map(math.isfinite, (label, *values))):
-        return BAD_BOX, f"not a finite number: {' '.join(words)}"
-    highest = (_MOST_CLASSES if classes is None else classes) - 1
-    if label != int(label) or not 0 <= label <= highest:
-        return BAD_CLASS, f"class {words[0]}, expected 0 to {highest}"
-    wrong = [word for word, value in zip(words[1:], values, strict=True) if not 0 <= value <= 1]
-    if wrong:
-        return OUT_OF_RANGE, f"{', '.join(wrong)}, expected 0 to 1; left out"
-    if outline:
-        xs, ys = [x * width for x in values[::2]], [y * height for y in values[1::2]]
-        points = tuple(value for pair in zip(xs, ys, strict=True) for value in pair)
-        return Box(min(xs), min(ys), max(xs), max(ys), int(label), False, (points,))
-    x, y, w, h = values
-    x, y, w, h = x * width, y * height, w * width, h * height
-    return Box(x - w / 2, y - h / 2, x + w / 2, y + h / 2, int(label))
+    lines = path.read_bytes()[:200].decode("utf-8-sig", "replace").split("\n")
+    words = split_line(lines[0]) if lines[0].strip() else []
+    return not words or words[0].replace(".", "", 1).isdigit()
 
 
 # Writing
@@ -445,11 +461,23 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
 
 def _line_of(box: Box, picture: Picture) -> str:
     width, height = picture.width, picture.height
-    if len(box.polygons) == 1:  # an object in pieces has no line of its own
-        points = box.polygons[0]
-        values = [value / (height if at % 2 else width) for at, value in enumerate(points)]
-        values = [min(max(value, 0.0), 1.0) for value in values]
+    outline = outline_of(box, picture)
+    if outline:
+        values = [value / (height if at % 2 else width) for at, value in enumerate(outline)]
     else:
         x, y = (box.x1 + box.x2) / 2 / width, (box.y1 + box.y2) / 2 / height
         values = [x, y, (box.x2 - box.x1) / width, (box.y2 - box.y1) / height]
     return " ".join([str(box.label), *(f"{value:.8f}" for value in values)])
+
+
+def outline_of(box: Box, picture: Picture) -> tuple[float, ...]:
+    """Return the outline that stands for an object in its line; () where the box does.
+
+    An object in several pieces has no line of its own, and the box around an outline is to be the
+    object's.
+    """
+    if len(box.polygons) != 1:
+        return ()
+    outline = clamp(box.polygons[0], picture)
+    near = all(abs(a - b) <= _SAME for a, b in zip(bounds(outline), box[:4], strict=True))
+    return outline if near else ()

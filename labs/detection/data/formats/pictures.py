@@ -1,0 +1,107 @@
+"""An image with its boxes, as the readers of all formats make it; photos that EXIF turns.
+
+A camera held upright often stores its photo lying, and says in EXIF how to turn it. Some labeling
+tools draw on the turned photo, others on the stored pixels: the written width and height tell
+which, unless they are missing, equal, or the photo is only mirrored or upside down.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from common.images.decode import photo_turn
+from common.images.folders import relative_name
+from labs.detection.records import (
+    BAD_IMAGE,
+    OTHER_SIZE,
+    Box,
+    Picture,
+    Problem,
+    check_boxes,
+)
+
+# For each orientation of EXIF from 5 on, which lay a photo on its side, where a point x, y of the
+# stored pixels is in the upright photo of w x h pixels.
+_TURNS: dict[int, Callable[[float, float, int, int], tuple[float, float]]] = {
+    5: lambda x, y, w, h: (y, x),
+    6: lambda x, y, w, h: (w - y, x),
+    7: lambda x, y, w, h: (w - y, h - x),
+    8: lambda x, y, w, h: (y, h - x),
+}
+
+
+class Pictures:
+    """Makes images with their boxes, and counts those that EXIF turns.
+
+    Args:
+        root: the folder of the data.
+        problems: takes what is wrong.
+    """
+
+    def __init__(self, root: Path, problems: list[Problem]):
+        self._root, self._problems = root, problems
+        self._turned: set[Path] = set()
+        self._unknown: set[Path] = set()
+
+    def make(
+        self,
+        path: Path,
+        boxes: Callable[[int, int], Iterable[tuple[str, Box]]],
+        written: tuple[int, int] = (0, 0),
+        place: str | None = None,
+    ) -> Picture | None:
+        """Return an image with those of its boxes that can be used; None if it cannot be read.
+
+        Args:
+            path: the file.
+            boxes: returns the boxes with their places, for the image's height and width.
+            written: the height and width that the annotations give, 0 where they give none.
+            place: where they give it; the image's name when None.
+        """
+        name = relative_name(path, self._root)
+        found = photo_turn(path)
+        if isinstance(found, str):
+            self._problems.append(Problem(name, BAD_IMAGE, found))
+            return None
+        height, width, turn = found
+        given = list(boxes(height, width))
+        lying = turn in _TURNS and written == (width, height) and height != width
+        if lying:
+            given = [(where, _upright(box, turn, width, height)) for where, box in given]
+            self._turned |= {path} if given else set()
+        elif turn != 1 and given and (turn < 5 or height == width or not all(written)):
+            self._unknown.add(path)
+        if all(written) and written != (height, width) and not lying:
+            detail = "written {1} x {0}, is {3} x {2} pixels".format(*written, height, width)
+            self._problems.append(Problem(place or name, OTHER_SIZE, detail))
+        kept, wrong = check_boxes(given, height, width)
+        self._problems += wrong
+        return Picture(path, name, height, width, kept)
+
+    def notes(self) -> list[str]:
+        """Say of how many photos the boxes were turned, and of how many nobody knows."""
+        found = []
+        if self._turned:
+            found.append(
+                f"{len(self._turned):,} photos that EXIF turns have boxes of the stored pixels, by "
+                "their written width and height: the boxes were turned, too"
+            )
+        if self._unknown:
+            found.append(
+                f"{len(self._unknown):,} photos are turned by EXIF, and no written width and "
+                "height tell whether their boxes are of the turned photo: they are taken so"
+            )
+        return found
+
+
+def _upright(box: Box, turn: int, width: int, height: int) -> Box:
+    """Return a box of the stored pixels as one of the upright photo, width x height pixels."""
+
+    def turned(values: Sequence[float]) -> tuple[float, ...]:
+        points = zip(values[::2], values[1::2], strict=True)
+        return tuple(value for x, y in points for value in _TURNS[turn](x, y, width, height))
+
+    corners = turned(box[:4])
+    x1, x2, y1, y2 = *sorted(corners[::2]), *sorted(corners[1::2])
+    if box.x2 < box.x1 or box.y2 < box.y1:  # what has no area is not to get one
+        x1, x2 = x2, x1
+    return box._replace(x1=x1, y1=y1, x2=x2, y2=y2, polygons=tuple(map(turned, box.polygons)))
