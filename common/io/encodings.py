@@ -110,13 +110,16 @@ class _Reading:
     score: float  # from 0 to 1: how ordinary it is
 
 
-def decode(data: bytes, path: Path, encoding: str | None = None) -> Decoded:
+def decode(
+    data: bytes, path: Path, encoding: str | None = None, *, option: str | None = OPTION
+) -> Decoded:
     """Read bytes as text.
 
     Args:
         data: the bytes.
         path: where they are from, for the message.
         encoding: the user's word for it, such as cp949 or latin-1; found out when None.
+        option: by which the user can give it, None where there is no such option.
 
     Raises:
         DataError: the encoding that was given is unknown, or the bytes are not in it; the bytes do
@@ -125,9 +128,14 @@ def decode(data: bytes, path: Path, encoding: str | None = None) -> Decoded:
     if encoding is not None:
         return _decode_given(data, path, encoding)
     found = _marked(data, path) or _utf_16(data) or _utf_8(data)
-    found = found or _most_ordinary(data, path)
+    found = found or _most_ordinary(data, path, option)
     _check_text(found.text, path)
     return found
+
+
+def is_certain(data: bytes) -> bool:
+    """Say whether bytes tell their encoding by themselves: a mark, UTF-8, UTF-16."""
+    return data.startswith(tuple(_MARKS)) or _is_utf_8(data) or _utf_16(data) is not None
 
 
 def _decode_given(data: bytes, path: Path, encoding: str) -> Decoded:
@@ -222,7 +230,7 @@ def _sampled(data: bytes) -> list[bytes]:
     return lines[:: max(1, len(lines) // _SAMPLED)]
 
 
-def _most_ordinary(data: bytes, path: Path) -> Decoded:
+def _most_ordinary(data: bytes, path: Path, option: str | None) -> Decoded:
     """Read bytes that are not UTF-8 in the encoding that makes ordinary text of them."""
     lines = _sampled(data)
     readings = sorted(_readings(lines), key=lambda reading: -reading.score)
@@ -232,7 +240,8 @@ def _most_ordinary(data: bytes, path: Path) -> Decoded:
         damaged = sum(1 for line in text.split("\n") if _SURROGATE.search(line))
         if damaged <= max(1, _MOST_DAMAGED * (text.count("\n") + 1)):
             return Decoded(text, best.encoding)
-    raise _undecided(data, path, lines, [each for each in readings if each.score >= _POSSIBLE])
+    possible = [each for each in readings if each.score >= _POSSIBLE]
+    raise _undecided(data, path, lines, possible, option)
 
 
 def _readings(lines: Sequence[bytes]) -> Iterator[_Reading]:
@@ -247,7 +256,11 @@ def _readings(lines: Sequence[bytes]) -> Iterator[_Reading]:
 
 
 def _undecided(
-    data: bytes, path: Path, lines: Sequence[bytes], readings: Sequence[_Reading]
+    data: bytes,
+    path: Path,
+    lines: Sequence[bytes],
+    readings: Sequence[_Reading],
+    option: str | None,
 ) -> DataError:
     """Say in which ways a file could be read, with a sample of each."""
     line = next(iter(lines), b"")
@@ -261,9 +274,9 @@ def _undecided(
             f"{path}: expected text in UTF-8, or another encoding that its letters tell, and line "
             f"{number} is in none; save it as UTF-8"
         )
+    choose = f"name the right one with {option}, or " if option else ""
     return DataError(
-        f"{path}:{number}: the encoding is not certain: {shown}; name the right one with {OPTION}, "
-        "or save the file as UTF-8"
+        f"{path}:{number}: the encoding is not certain: {shown}; {choose}save the file as UTF-8"
     )
 
 

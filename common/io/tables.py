@@ -44,6 +44,8 @@ _COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.decompress,
 }
 
+PACKED = (*_COMPRESSED, ".zip")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -142,6 +144,7 @@ class _Sieve:
         self.width = len(header) if header else opened.width or max(self.numbers) + 1
         self.gaps = [name in gaps for name in wanted]
         self.clean = opened.clean
+        self.blank = opened.named  # whether a row without any text counts: it is no empty line
 
     def take(self, row: Sequence[str | None] | str) -> list[str] | str | None:
         """Return the cells, why they are not to be trusted, or None for a row without any text."""
@@ -154,7 +157,7 @@ class _Sieve:
             usual = [cell.strip() for cell in cells if cell is not None]
             if all(usual):
                 return usual
-        if not any(map(_has_text, row)):
+        if not self.blank and not any(map(_has_text, row)):
             return None
         return self._checked(cells)
 
@@ -187,7 +190,8 @@ def read_cells(path: Path | str, form: TableForm = AS_FOUND) -> list[list[str]]:
     """Return all cells of a table, for a look at what its columns hold; see `read_table`.
 
     The first row comes first: it may be names of columns or data already; of JSON and Parquet it is
-    the names. Rows with another number of cells are left out.
+    the names. Rows with another number of cells than the first are left out, or than most rows if
+    few are as the first.
 
     Raises:
         DataError: the file cannot be read, or has another suffix or encoding.
@@ -197,16 +201,33 @@ def read_cells(path: Path | str, form: TableForm = AS_FOUND) -> list[list[str]]:
         for _, row in _open(Path(path), form).rows:
             if not isinstance(row, str) and (rows or any(map(_has_text, row))):
                 rows.append([_clean(cell or "") for cell in row])
-    return [row for row in rows if len(row) == len(rows[0]) and any(row)]
+    widths = Counter(map(len, rows))
+    width = len(rows[0]) if rows else 0
+    if 2 * widths[width] < len(rows):
+        width = widths.most_common(1)[0][0]
+    return [row for row in rows if len(row) == width and any(row)]
 
 
-def read_text(path: Path, encoding: str | None = None) -> str:
-    """Read a text file; see `common.io.encodings.decode`.
+def read_text(path: Path) -> str:
+    """Read a text file for which no option names the encoding; see `common.io.encodings.decode`.
 
     Raises:
         DataError: the file cannot be read, is not text, or its encoding is not certain.
     """
-    return decode(_read_bytes(path), path, encoding).text
+    return decode(read_bytes(path), path, option=None).text
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {path}: {reason}") from error
 
 
 class _NotCSV(DataError):
@@ -233,14 +254,6 @@ def _open(path: Path, form: TableForm, wanted: Sequence[str | int] = ()) -> _Ope
     return _open_separated(path, decoded.text, _SEPARATED[suffix], form, wanted, notes)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read {path}: {reason}") from error
-
-
 def _unpacked(path: Path) -> tuple[str, bytes]:
     """Return the suffix and the bytes of a file, or of what is packed in it."""
     packing = path.suffix.lower()
@@ -248,11 +261,11 @@ def _unpacked(path: Path) -> tuple[str, bytes]:
         return _member(path)
     if packing not in _COMPRESSED:
         _check_suffix(path, packing)
-        return packing, _read_bytes(path)
+        return packing, read_bytes(path)
     suffix = Path(path.stem).suffix.lower()
     _check_suffix(path, suffix)
     try:
-        return suffix, _COMPRESSED[packing](_read_bytes(path))
+        return suffix, _COMPRESSED[packing](read_bytes(path))
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path}: cannot be unpacked: {error}") from error
 
@@ -260,7 +273,7 @@ def _unpacked(path: Path) -> tuple[str, bytes]:
 def _member(path: Path) -> tuple[str, bytes]:
     """Return the one table in an archive."""
     try:
-        with zipfile.ZipFile(io.BytesIO(_read_bytes(path))) as archive:
+        with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
             names = [
                 name
                 for name in archive.namelist()

@@ -207,6 +207,12 @@ class TableConfig(TrainingConfig):
         """How the tables are written."""
         return TableForm(self.file_encoding, self.delimiter, self.sheet)
 
+    def of_file(self, path: Path) -> Self:
+        """Return the config with another file for its data, which may be written otherwise."""
+        form = {"file_encoding": None, "delimiter": None, "sheet": None}
+        changes: dict[str, Any] = {"data": str(path), **form}
+        return dataclasses.replace(self, **changes)
+
 
 @dataclass(frozen=True)
 class ImageConfig(TrainingConfig):

@@ -8,6 +8,7 @@ import click
 
 from common.errors import RunError
 from common.options import terminal
+from common.options.config import TableForm
 from common.runs import commands
 from common.runs.lab import Lab, Verb
 
@@ -18,6 +19,15 @@ FILE = click.option(
 )
 COLUMN = click.option(
     "--text-column", help="The column of a table; that of the run's own texts when not given."
+)
+ENCODING = click.option(
+    "--file-encoding", help="Of --file, such as cp949; found out when not given."
+)
+DELIMITER = click.option(
+    "--delimiter", help="Between the cells of --file; found out when not given."
+)
+SHEET = click.option(
+    "--sheet", help="Of a workbook, its name or its number; the first when not given."
 )
 BEAM = click.option(
     "--beam",
@@ -121,6 +131,9 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
 @click.argument("inputs", nargs=-1)
 @FILE
 @COLUMN
+@ENCODING
+@DELIMITER
+@SHEET
 @BEAM
 @commands.FORM
 @commands.OUTPUT
@@ -130,6 +143,9 @@ def predict(
     inputs: tuple[str, ...],
     file: Path | None,
     text_column: str | None,
+    file_encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None,
     beam: int | None,
     form: str,
     output: Path | None,
@@ -143,6 +159,9 @@ def predict(
     kind = lab.kind_of(run)
     if beam is not None and kind.verb != "translate":
         raise click.UsageError(f"--beam goes with a run of translate, this is one of {kind.verb}")
+    written = TableForm(file_encoding, delimiter, sheet)
+    if kind.verb == "forecast" and any(written):
+        raise click.UsageError("--file-encoding, --delimiter and --sheet go with files of texts")
     job: Any = kind.open_trained(run, device)
     ask = resolve_name(f"labs.rnn.{kind.verb}.predictions:predict")
     if kind.verb == "forecast":
@@ -154,7 +173,7 @@ def predict(
         from labs.rnn.inputs import read_texts
 
         own = getattr(job.config, "text_column" if kind.verb == "sentiment" else "source_column")
-        texts = read_texts(inputs, file, text_column or own)
+        texts = read_texts(inputs, file, text_column or own, written, given=text_column is not None)
         records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
     commands.show_records(f"{job.config.title} of {run}", records, form, output)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
-from common.io.tables import read_cells
+from common.io.tables import AS_FOUND, TableForm, read_cells
 
 TEXTS = (
     *("text", "texts", "sentence", "document", "review", "content", "comment", "tweet", "message"),
@@ -48,6 +48,9 @@ LABELS = (
 SOURCES = ("source", "src", "원문", "en", "eng", "english", "영어", "question", "질문")
 TARGETS = ("target", "tgt", "번역", "번역문", "ko", "kor", "korean", "한국어", "answer", "답변")
 
+_IDS = {"id", "ids", "idx", "index", "uuid", "key", "url", "번호", "아이디", "순번"}  # in names
+_ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole cell
+
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
 _MEMBERS = 3  # rows of each of its values, at the least, on average
 
@@ -71,7 +74,10 @@ def as_columns(names: Sequence[str]) -> Any:
 
 
 def guess_labelled(
-    path: Path, text_column: str | None, label_column: str | None
+    path: Path,
+    text_column: str | None,
+    label_column: str | None,
+    form: TableForm = AS_FOUND,
 ) -> tuple[str, str, list[str]]:
     """Say which columns of a table hold texts and labels.
 
@@ -79,6 +85,7 @@ def guess_labelled(
         path: the table.
         text_column: the column of texts, if the user gave it.
         label_column: the column of labels, likewise.
+        form: what is known of how it is written.
 
     Returns:
         The two columns, and a sentence for each that was guessed.
@@ -86,7 +93,7 @@ def guess_labelled(
     Raises:
         DataError: the table cannot be read, or its columns do not tell.
     """
-    cells = _with_labels(read_cells(path), text_column, label_column)
+    cells = _with_labels(read_cells(path, form), text_column, label_column)
     said = []
     if label_column is None:
         others = [name for name in cells.names if name != text_column]
@@ -103,26 +110,70 @@ def guess_labelled(
     return text_column, label_column, said
 
 
-def guess_pairs(path: Path) -> tuple[str, str, list[str]]:
+def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[str]]:
     """Say which columns of a table hold sources and targets, and how that was guessed.
 
     Raises:
-        DataError: the table cannot be read, or has a single column.
+        DataError: the table cannot be read, or does not have two columns of texts.
     """
-    rows = read_cells(path)
-    header = rows[0] if rows else []
+    rows = read_cells(path, form)
+    header, *body = rows or [[]]
     if len(header) < 2:
         raise DataError(f"{path}: expected two columns or more, sources and their translations")
-    source = _by_name(header, SOURCES)
-    target = _by_name([name for name in header if name != source], TARGETS)
+    columns = list(zip(*body, strict=True)) or [() for _ in header]
+    fits = [
+        name for name, column in zip(header, columns, strict=True) if not _are_ids(name, column)
+    ]
+    source = _by_name(fits, SOURCES)
+    target = _by_name([name for name in fits if name != source], TARGETS)
     if source and target:
         said = f"columns {source!r} and {target!r} of {path.name} hold sources and translations"
         return source, target, [f"{said}, by their names"]
-    said = (
-        f"the first two columns of {path.name} hold sources and translations, from the first row "
-        "on: no names of columns are known in it (--source-column, --target-column)"
-    )
-    return "1", "2", [said]
+    places = [place for place, column in enumerate(zip(*rows, strict=True)) if _are_texts(column)]
+    if len(header) == 2:  # whatever they hold: there are no others
+        places = [0, 1]
+    if len(places) < 2:
+        raise DataError(
+            f"{path}: expected two columns of texts, sources and their translations; name them "
+            f"with --source-column and --target-column; the first row has {', '.join(header)}"
+        )
+    first, second = places[:2]
+    named = len(set(header)) == len(header) and any(map(_names_a_column, header, columns))
+    found = [header[first], header[second]] if named else [str(first + 1), str(second + 1)]
+    where = "first two columns" if places[:2] == [0, 1] else "first two columns with texts"
+    if named:
+        said = f"the {where} of {path.name}, {' and '.join(map(repr, found))}, hold sources and "
+        said += "translations (--source-column, --target-column)"
+    else:
+        said = f"the {where} of {path.name} hold sources and translations, from the first row on: "
+        said += "no names of columns are known in it (--source-column, --target-column)"
+    return found[0], found[1], [said]
+
+
+def _names_a_column(name: str, column: Sequence[str]) -> bool:
+    """Say whether a cell is no value of its column: no number, or in another script."""
+    if not column or not name:
+        return False
+    numeric = all(map(_ID.fullmatch, column)) and not _ID.fullmatch(name)
+    foreign = sum(not cell.isascii() for cell in column) > 0.9 * len(column) and name.isascii()
+    return bool(numeric or foreign)
+
+
+def guess_texts(path: Path, column: str, form: TableForm = AS_FOUND) -> tuple[str, list[str]]:
+    """Say which column of a table holds texts: the one of that name, else by name or content.
+
+    Raises:
+        DataError: the table cannot be read, or its columns do not tell.
+    """
+    rows = read_cells(path, form)
+    header, *body = rows or [[]]
+    if column in header or column.isdecimal():
+        return column, []
+    columns = tuple(zip(*body, strict=True)) or tuple(() for _ in header)
+    found, why = _texts(path, Cells(tuple(header), columns, named=True), header)
+    return found, [
+        f"column {found!r} of {path.name} holds the texts, there is no {column!r}: {why}"
+    ]
 
 
 def _with_labels(rows: Sequence[Sequence[str]], *given: str | None) -> Cells:
@@ -143,9 +194,10 @@ def _with_labels(rows: Sequence[Sequence[str]], *given: str | None) -> Cells:
 
 
 def _labels(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
-    if cells.named and (name := _by_name(names, LABELS)):
+    come_again = [name for name in names if _come_again(cells.column(name))]
+    if cells.named and (name := _by_name(come_again, LABELS)):
         return name, "its name says so"
-    found = [name for name in names if _are_labels(cells.column(name))]
+    found = [name for name in names if _are_labels(cells.column(name)) and not _has_id(name)]
     if len(found) == 1:
         return found[0], f"it has {len(set(cells.column(found[0])))} different values"
     listed = ", ".join(found) if found else "none"
@@ -157,6 +209,7 @@ def _labels(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
 
 
 def _texts(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
+    names = [name for name in names if not _are_ids(name, cells.column(name))]
     if cells.named and (name := _by_name(names, TEXTS)):
         return name, "its name says so"
     written = [name for name in names if _letters(cells.column(name)) > 0]
@@ -166,6 +219,30 @@ def _texts(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
             f"{', '.join(cells.names)}"
         )
     return max(written, key=lambda name: _letters(cells.column(name))), "its texts are the longest"
+
+
+def _has_id(name: str) -> bool:
+    return bool(_words(name) & _IDS)
+
+
+def _are_ids(name: str, column: Sequence[str]) -> bool:
+    """Say whether a column numbers its rows, or names them, rather than holding texts."""
+    cells = [cell for cell in column if cell]
+    coded = sum(bool(_ID.fullmatch(cell)) for cell in cells) > 0.9 * len(cells)
+    return bool(cells) and (coded or (_has_id(name) and not any(" " in cell for cell in cells)))
+
+
+def _are_texts(column: Sequence[str]) -> bool:
+    """Say whether most cells are texts, no numbers and names of rows."""
+    cells = [cell for cell in column if cell]
+    written = sum(any(map(str.isalpha, cell)) for cell in cells)
+    return not _are_ids("", column) and written > 0.5 * len(cells)
+
+
+def _come_again(column: Sequence[str]) -> bool:
+    """Say whether values come more than once, as those of classes do; of few rows, any may."""
+    cells = [cell for cell in column if cell]
+    return len(cells) < 2 * _MEMBERS or len(set(cells)) <= len(cells) // 2
 
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:

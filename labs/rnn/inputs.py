@@ -6,19 +6,42 @@ from pathlib import Path
 
 import click
 
-from common.io.tables import decode, read_table, read_text
+from common.io.encodings import Decoded, decode
+from common.io.tables import (
+    AS_FOUND,
+    PACKED,
+    SUFFIXES,
+    TableForm,
+    read_bytes,
+    read_cells,
+    read_table,
+)
 from common.options.terminal import note
-from labs.rnn.columns import as_columns
+from labs.rnn.columns import as_columns, guess_texts
 
 _STDIN = Path("standard input")
-_TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
 
 
-def read_texts(arguments: Sequence[str], file: Path | None, column: str) -> list[str]:
+def read_texts(
+    arguments: Sequence[str],
+    file: Path | None,
+    column: str,
+    form: TableForm = AS_FOUND,
+    *,
+    given: bool = False,
+) -> list[str]:
     """Return texts: the arguments, a column of a table, or the lines of a file or standard input.
 
-    A single `-` among the arguments stands for standard input. A file is a CSV, TSV or JSONL with
-    that column, or any other text file, of which each line is a text.
+    A single `-` among the arguments stands for standard input. A file is a table with that column,
+    of which every row is kept, the text being empty where it has none; or any other text file, of
+    which each line is a text. Of a .txt the first row tells which of them it is.
+
+    Args:
+        arguments: of the command line.
+        file: the file.
+        column: of a table, as the run's own texts have it.
+        form: what is known of how it is written.
+        given: whether the user named the column for this file.
 
     Raises:
         UsageError: there are texts and a file, or neither.
@@ -28,20 +51,44 @@ def read_texts(arguments: Sequence[str], file: Path | None, column: str) -> list
         raise click.UsageError("give texts or --file, not both")
     if arguments and list(arguments) != ["-"]:
         return list(arguments)
-    if file is not None and file.suffix.lower() in _TABLES:
-        table = read_table(file, as_columns([column]))
-        for place, reason in table.skipped:
-            note(f"skipped {place}: {reason}")
-        return table.columns[0]
+    if file is not None and _is_table(file, column, form, given):
+        return _column(file, column, form, given)
     if file is not None:
-        return _lines(read_text(file), file)
+        return _lines(decode(read_bytes(file), file, form.encoding), file)
     if sys.stdin.isatty():
         raise click.UsageError("give a text, --file, or texts on standard input")
-    return _lines(decode(sys.stdin.buffer.read(), _STDIN), _STDIN)
+    return _lines(decode(sys.stdin.buffer.read(), _STDIN, form.encoding), _STDIN)
 
 
-def _lines(text: str, path: Path) -> list[str]:
-    lines = text.removesuffix("\n").split("\n")
+def _is_table(file: Path, column: str, form: TableForm, given: bool) -> bool:
+    """Say whether a file is a table; a .txt is where its first row tells."""
+    if file.suffix.lower() != ".txt":
+        return file.suffix.lower() in SUFFIXES or file.suffix.lower() in PACKED
+    cells = read_cells(file, form)
+    width = len(cells[0]) if cells else 0
+    if column.isdecimal():
+        return given or width >= int(column) > 1 or (width > 1 and len(cells) > 1)
+    return given or (width > 1 and column in cells[0])
+
+
+def _column(file: Path, column: str, form: TableForm, given: bool) -> list[str]:
+    """Return a column of a table, with what is to be said of it."""
+    reasons: list[str] = []
+    if not given:
+        column, reasons = guess_texts(file, column, form)
+    columns = as_columns([column])
+    table = read_table(file, columns, gaps=columns, form=form)
+    for line in (*table.notes, *reasons):
+        note(line)
+    for place, reason in table.skipped:
+        note(f"skipped {place}: {reason}")
+    return table.columns[0]
+
+
+def _lines(decoded: Decoded, path: Path) -> list[str]:
+    if line := decoded.note(path):
+        note(line)
+    lines = decoded.text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if any("\ud800" <= letter <= "\udfff" for letter in line):
             note(f"{path}:{number}: has bytes that are no character; each is read as one unknown")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from common.options.config import (
-    TrainingConfig,
+    TableConfig,
     data_option,
     model_option,
     option,
@@ -22,7 +22,7 @@ ENCODINGS = ("embedding", "one-hot", "n-gram-bag")
 
 
 @dataclass(frozen=True)
-class SentimentConfig(TrainingConfig):
+class SentimentConfig(TableConfig):
     """What `python -m labs.rnn sentiment` takes."""
 
     data: str = data_option(

@@ -7,8 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
 from common.files import cache_dir
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
-from common.io.tables import Table, decode, read_table
+from common.io.tables import decode, read_table
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import number_groups, sample_rows, split_groups, split_rows
-from labs.rnn.columns import as_columns
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
+from labs.rnn.texts import Corpus, Texts, read_corpus, read_folder
 from labs.rnn.words import Words, cut, encode_splits, unknown_rate
 
 NAMES = (*EMBEDDED, *DOWNLOADS)
@@ -55,37 +54,6 @@ _NSMC_FILES = {
         4_893_335,
     ),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """Texts with their classes."""
-
-    texts: list[str]  # in NFC
-    targets: Tensor  # int64 class numbers, of shape (N,)
-    groups: list[Any] | None = None  # what each belongs to, such as a person; None is nothing
-
-    def __len__(self) -> int:
-        """Return the number of texts."""
-        return len(self.texts)
-
-    def select(self, rows: Tensor) -> "Texts":
-        """Return the given rows (int64), in that order."""
-        texts = [self.texts[row] for row in rows.tolist()]
-        groups = self.groups and [self.groups[row] for row in rows.tolist()]
-        return Texts(texts, self.targets[rows], groups)
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """What a loader found."""
-
-    parts: dict[str, Texts]
-    """`{"all": ...}`, to be split; or `train` and those of `validation` and `test` there are."""
-    classes: tuple[str, ...]  # the names of the classes
-    source: str  # one line that says what this is
-    removed: dict[str, int] = field(default_factory=dict)  # texts left out on purpose, by reason
-    skipped: tuple[tuple[str, str], ...] = ()  # (place, reason) of each text that could not be used
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +155,8 @@ def labelled(
             does not know.
     """
     found = _find(config, to_learn=False)
+    for note in found.notes:
+        say(note)
     say_skipped(found.skipped, say)
     numbers = torch.tensor(class_numbers(found.classes, card.classes, f"--data {config.data}"))
     texts = [text for part in found.parts.values() for text in part.texts]
@@ -211,13 +181,16 @@ def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
         folder = config.data_dir or str(cache_dir() / config.data)
         return _DOWNLOADS[config.data](Path(folder).expanduser())
     path = Path(config.data).expanduser()
+    if path.is_dir():
+        return read_folder(path, config.form, to_learn)
     if not path.is_file():
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; embedded: "
             f"{', '.join(EMBEDDED)}; downloads: {', '.join(DOWNLOADS)}"
             + suggest(config.data, NAMES)
         )
-    return read_corpus(path, config.text_column, config.label_column, config.group_column, to_learn)
+    columns = (config.text_column, config.label_column, config.group_column)
+    return read_corpus(path, *columns, config.form, to_learn)
 
 
 def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
@@ -232,9 +205,14 @@ def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
             continue
         path = Path(file).expanduser()
         columns = (config.text_column, config.label_column, config.group_column)
-        given = read_corpus(path, *columns, to_learn=False)
+        if path.is_dir():
+            given = read_folder(path, config.form, to_learn=False)
+        else:
+            given = read_corpus(path, *columns, config.form, to_learn=False)
         numbers = torch.tensor(class_numbers(given.classes, found.classes, f"--{name} {file}"))
-        part = given.parts["all"]
+        part = given.parts.get("all")
+        if part is None:
+            raise DataError(f"--{name} {file}: has parts of its own; name one of its folders")
         parts[name] = Texts(part.texts, numbers[part.targets], part.groups)
         source += f"; {name}: {path.name}, {len(part):,} texts"
         skipped += given.skipped
@@ -380,7 +358,7 @@ def _reviews(root: Path, part: str, skipped: list[tuple[str, str]]) -> Texts:
         if not paths:
             raise DataError(f"{root / part / label} has no reviews (*.txt); {_INSTEAD}")
         for path in paths:
-            text = unicodedata.normalize("NFC", decode(path.read_bytes(), path))
+            text = unicodedata.normalize("NFC", decode(path.read_bytes(), path, option=None).text)
             if text.strip():
                 texts.append(text.replace("<br />", "\n"))
                 targets.append(target)
@@ -407,90 +385,3 @@ def _nsmc(folder: Path) -> Corpus:
 
 
 _DOWNLOADS: dict[str, Callable[[Path], Corpus]] = {"imdb": _imdb, "nsmc": _nsmc}
-
-
-# The user's own
-
-
-def read_corpus(
-    path: Path,
-    text_column: str = "text",
-    label_column: str = "label",
-    group_column: str | None = None,
-    to_learn: bool = True,
-) -> Corpus:
-    """Read a table (see `common.io.tables.read_table`) with a text and a label in each row.
-
-    Columns are named by the first row, or by their numbers from 1 on where that has data already.
-    Labels are names, or whole numbers ("1" and "1.0" are the same class then). To learn from it,
-    there must be two classes and enough texts of each; else any will do.
-
-    Args:
-        path: the table.
-        text_column: holds the texts.
-        label_column: holds the labels.
-        group_column: holds what each text belongs to, such as a person; None for nothing.
-        to_learn: whether it is to be learned from.
-
-    Raises:
-        DataError: the table cannot be read, its labels are fractions, there is only one class, or
-            a class has too few texts to be split.
-    """
-    names = [text_column, label_column, *([group_column] if group_column else [])]
-    columns = as_columns(names)
-    table = read_table(path, columns, gaps=columns[2:])
-    labels = _labels(path, table)
-    counts = Counter(labels)
-    numeric = all(_number(label) is not None for label in counts)
-    classes = tuple(sorted(counts, key=int) if numeric else sorted(counts))
-    if to_learn and len(classes) < 2:
-        raise DataError(
-            f"{path} has only one class, {classes[0]!r}, in its column {label_column!r}; a "
-            "classifier needs two"
-        )
-    rare = [label for label in classes if to_learn and counts[label] < 3]
-    if rare:
-        listed = [
-            f"\n  {label}: {counts[label]} (line {table.lines[labels.index(label)]})"
-            for label in rare[:5]
-        ]
-        raise DataError(
-            f"{path} has {len(rare):,} of {len(classes):,} classes with fewer than 3 texts, one "
-            "each for training, validation and test; add some or remove these rows, or name "
-            f"another --label-column{''.join(listed)}"
-        )
-    numbers = {label: number for number, label in enumerate(classes)}
-    targets = torch.tensor([numbers[label] for label in labels])
-    groups = [name or None for name in table.columns[2]] if group_column else None
-    left_out = f", {len(table.skipped):,} left out" if table.skipped else ""
-    of_groups = f" and {len(set(groups) - {None}):,} groups" if groups else ""
-    return Corpus(
-        {"all": Texts(table.columns[0], targets, groups)},
-        classes,
-        f"table {path.name}: {len(labels):,} texts in {len(classes)} classes{of_groups}{left_out}",
-        skipped=table.skipped,
-    )
-
-
-def _labels(path: Path, table: Table) -> list[str]:
-    """Return labels as names of classes, whole numbers without a point."""
-    labels = table.columns[1]
-    values = {label: _number(label) for label in set(labels)}
-    if None in values.values():
-        return labels
-    names = {label: f"{value:.0f}" for label, value in values.items()}
-    for line, label in zip(table.lines, labels, strict=True):
-        if values[label] != Decimal(names[label]):
-            raise DataError(
-                f"{path}:{line}: the label {label} is a fraction; sentiment learns classes: write "
-                "names or whole numbers, such as 0 up to a threshold and 1 above it"
-            )
-    return [names[label] for label in labels]
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() and abs(value) < _LARGEST else None

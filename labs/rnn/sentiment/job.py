@@ -1,7 +1,6 @@
 """The job that tells what a text feels, or whichever classes its labels name."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -176,5 +175,5 @@ class Sentiment(Job[SentimentConfig, data.Card]):
 
     def labelled(self, path: Path, say: Say) -> data.Split:
         """Return a user's table of texts as a split, in the run's classes and vocabulary."""
-        config = dataclasses.replace(self.config, data=str(path))
+        config = self.config.of_file(path)
         return data.labelled(config, self.card, self.words, say)

@@ -10,6 +10,7 @@ from common.options import budget
 from common.runs.job import Suited
 from labs.rnn.columns import as_columns, guess_labelled
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
+from labs.rnn.texts import read_folder, read_labels
 
 # Scripts whose words are not apart (Han, Kana, Thai), or carry their particles with them (Hangul).
 _JOINED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -30,21 +31,38 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
         DataError: the table cannot be read, or it does not tell which columns are meant.
     """
     path = Path(config.data).expanduser()
-    if config.data in (*EMBEDDED, *DOWNLOADS) or not path.is_file():
+    if config.data in (*EMBEDDED, *DOWNLOADS) or not path.exists():
         return Suited(config)
     chosen = budget.Choices(config)
-    given = {
-        name: getattr(config, name) if name in chosen.config.given else None
-        for name in ("text_column", "label_column")
-    }
-    text_column, label_column, reasons = guess_labelled(path, **given)
-    chosen.reasons += reasons
-    chosen.take(text_column=text_column, label_column=label_column)
-    texts = read_table(path, as_columns([text_column])).columns[0]
+    if path.is_dir():
+        texts = [
+            text for part in read_folder(path, config.form).parts.values() for text in part.texts
+        ]
+    else:
+        texts = _suit_columns(chosen, path)
     texts = texts[: config.limit]
     _suit_tokens(chosen, texts)
     _suit_length(chosen, texts)
     return Suited(chosen.config, chosen.reasons)
+
+
+def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> list[str]:
+    """Choose the columns, say how the tables are read, and return the texts."""
+    config = chosen.config
+    given = {
+        name: getattr(config, name) if name in chosen.config.given else None
+        for name in ("text_column", "label_column")
+    }
+    text_column, label_column, reasons = guess_labelled(path, **given, form=config.form)
+    chosen.take(text_column=text_column, label_column=label_column)
+    table = read_table(path, as_columns([text_column, label_column]), form=config.form)
+    chosen.reasons += [*table.notes, *reasons, *read_labels(table.columns[1]).notes]
+    for file in filter(None, (config.validation, config.test)):
+        other = Path(file).expanduser()
+        if other.is_file():
+            columns = as_columns([text_column, label_column])
+            chosen.reasons += read_table(other, columns, form=config.form).notes
+    return table.columns[0]
 
 
 def _suit_tokens(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, data_option, model_option, shared, training_option
+from common.options.config import TableConfig, data_option, model_option, shared, training_option
 
 DATA = ("dates", "addition", "interface-ko", "interface-fr", "multi30k")
 CELLS = ("rnn", "lstm", "gru")
@@ -14,7 +14,7 @@ REVERSALS = ("none", "source", "target", "both")
 
 
 @dataclass(frozen=True)
-class TranslateConfig(TrainingConfig):
+class TranslateConfig(TableConfig):
     """What `python -m labs.rnn translate` takes."""
 
     data: str = data_option(

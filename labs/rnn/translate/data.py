@@ -141,6 +141,8 @@ def labelled(
     """
     if is_path(config.data):
         table = _read(config.data, config)
+        for note in table.notes:
+            say(note)
         found = Pairs(config.data, {"all": [pair for pair, _ in table.rows]}, table.skipped)
     else:
         found = _SETS[config.data](config)
@@ -236,6 +238,7 @@ class _Table:
 
     rows: list[tuple[Pair, str | None]]
     skipped: Skipped
+    notes: tuple[str, ...]  # on how it was read
 
 
 def _read(file: str, config: TranslateConfig) -> _Table:
@@ -248,11 +251,13 @@ def _read(file: str, config: TranslateConfig) -> _Table:
         )
     names = [config.source_column, config.target_column]
     columns = as_columns([*names, *([config.group_column] if config.group_column else [])])
-    table = read_table(path, columns, gaps=columns[2:])
+    table = read_table(path, columns, gaps=columns[2:], form=config.form)
     pairs = zip(*table.columns[:2], strict=True)
     groups = table.columns[2] if config.group_column else [""] * len(table)
     return _Table(
-        [(pair, group or None) for pair, group in zip(pairs, groups, strict=True)], table.skipped
+        [(pair, group or None) for pair, group in zip(pairs, groups, strict=True)],
+        table.skipped,
+        table.notes,
     )
 
 
@@ -385,9 +390,10 @@ def _split(
     for pair, group in pairs.items():
         groups.setdefault(group, []).append(pair)
     if len(groups) < len(NAMES) - len(given):
+        left_out = "".join(f"\n  left out {place}: {reason}" for place, reason in skipped[:5])
         raise DataError(
             f"--data {config.data}: {len(groups)} different source text(s); training, validation "
-            "and test need one each"
+            f"and test need one each{left_out}"
         )
     drawn = list(groups.values())
     _draws(config).shuffle(drawn)

@@ -1,6 +1,5 @@
 """The job `translate`: an encoder-decoder on pairs of texts, compared with nearest sources."""
 
-import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
@@ -148,5 +147,5 @@ class Translate(Job[TranslateConfig, Card]):
 
     def labelled(self, path: Path, say: Say) -> Split:
         """Return a user's table of pairs as a split, in the run's vocabularies."""
-        config = dataclasses.replace(self.config, data=str(path))
+        config = self.config.of_file(path)
         return labelled(config, self.source_words, self.target_words, say)

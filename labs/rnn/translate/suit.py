@@ -30,10 +30,15 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
         return Suited(config)
     chosen = budget.Choices(config)
     if not {"source_column", "target_column"} & chosen.config.given:
-        source, target, reasons = guess_pairs(path)
+        source, target, reasons = guess_pairs(path, config.form)
         chosen.take(*reasons, source_column=source, target_column=target)
     config = chosen.config
-    table = read_table(path, as_columns([config.source_column, config.target_column]))
+    columns = as_columns([config.source_column, config.target_column])
+    table = read_table(path, columns, form=config.form)
+    chosen.reasons += table.notes
+    for file in filter(None, (config.validation, config.test)):
+        if (other := Path(file).expanduser()).is_file():
+            chosen.reasons += read_table(other, columns, form=config.form).notes
     count = min(len(table), config.limit or len(table))
     samples = max(1, round(count * _TRAINING))
 

@@ -237,7 +237,6 @@ def test_korean_tables_give_the_same_whatever_wrote_them(tmp_path, encoding, for
         (["1", "0"], ("0", "1")),
         (["1.0", "0"], ("0", "1")),
         (["10", "-2", "9"], ("-2", "9", "10")),
-        (["1", "0", "nan"], ("0", "1", "nan")),
         (["1e300", "1"], ("1", "1e300")),
         (["9007199254740993", "9007199254740992"], ("9007199254740992", "9007199254740993")),
         (["neg", "pos"], ("neg", "pos")),
@@ -277,7 +276,7 @@ def test_json_lines_and_texts_without_any_token(tmp_path):
         (["a,1", "b,1e-3"], r"a\.csv:3: the label 1e-3 is a fraction"),
         (["a,1", "b,1", "c,1.0"], r"only one class, '1', in its column 'label'"),
         ([], "no row that can be used"),
-        ([f"{row},{row % 2}" for row in range(9)] + ["x,5"], r"1 of 3 classes .*\n  5: 1 \(line 1"),
+        (["a,1", "b,1", "c,1", "x,5"], r"only one class, '1'.*\n  a\.csv:5: .*only 1; 3 can"),
     ],
 )
 def test_labels_that_are_no_classes(tmp_path, rows, message):

@@ -1,0 +1,333 @@
+"""The texts with labels that a user has: a table, or a folder with a folder for each class."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from common.errors import DataError
+from common.images.sets import PARTS
+from common.io.encodings import decode, is_certain
+from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
+from labs.rnn.columns import as_columns
+
+_LARGEST = 10**18  # of labels that are taken as numbers
+_FEWEST = 3  # texts of a class, one for each split
+_MISSING = {"nan", "n/a", "na", "<na>", "null", "none", "nat", "-", "?", "."}  # casefolded labels
+_MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts with their classes."""
+
+    texts: list[str]  # in NFC
+    targets: Tensor  # int64 class numbers, of shape (N,)
+    groups: list[Any] | None = None  # what each belongs to, such as a person; None is nothing
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.texts)
+
+    def select(self, rows: Tensor) -> "Texts":
+        """Return the given rows (int64), in that order."""
+        texts = [self.texts[row] for row in rows.tolist()]
+        groups = self.groups and [self.groups[row] for row in rows.tolist()]
+        return Texts(texts, self.targets[rows], groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """What a loader found."""
+
+    parts: dict[str, Texts]
+    """`{"all": ...}`, to be split; or `train` and those of `validation` and `test` there are."""
+    classes: tuple[str, ...]  # the names of the classes
+    source: str  # one line that says what this is
+    removed: dict[str, int] = field(default_factory=dict)  # texts left out on purpose, by reason
+    skipped: tuple[tuple[str, str], ...] = ()  # (place, reason) of each text that could not be used
+    notes: tuple[str, ...] = ()  # sentences on how a user's file was read
+
+
+class Labels(NamedTuple):
+    """Labels as names of classes."""
+
+    names: list[str | None]  # of each row; None where the label is missing
+    numeric: bool  # whether all of them are whole numbers
+    notes: list[str]  # sentences on what was not certain
+
+
+def read_corpus(
+    path: Path,
+    text_column: str = "text",
+    label_column: str = "label",
+    group_column: str | None = None,
+    form: TableForm = AS_FOUND,
+    to_learn: bool = True,
+) -> Corpus:
+    """Read a table (see `common.io.tables.read_table`) with a text and a label in each row.
+
+    Columns are named by the first row, or by their numbers from 1 on where that has data already.
+    For labels see `read_labels`. To learn from it, there must be two classes and enough texts of
+    each; else any will do.
+
+    Args:
+        path: the table.
+        text_column: holds the texts.
+        label_column: holds the labels.
+        group_column: holds what each text belongs to, such as a person; None for nothing.
+        form: what is known of how it is written.
+        to_learn: whether it is to be learned from.
+
+    Raises:
+        DataError: the table cannot be read, its labels are fractions, there is only one class, or
+            a class has too few texts to be split.
+    """
+    names = [text_column, label_column, *([group_column] if group_column else [])]
+    columns = as_columns(names)
+    table = read_table(path, columns, gaps=columns[2:], form=form)
+    places = [f"{path.name}:{line}" for line in table.lines]
+    found = read_labels(table.columns[1], [f"{path}:{line}" for line in table.lines])
+    skipped = list(table.skipped)
+    rows, labels = [], []
+    for row, (text, label) in enumerate(zip(table.columns[0], found.names, strict=True)):
+        if text in _MISSING_TEXTS:
+            skipped.append((places[row], f"the text is {text!r}, a missing value"))
+        elif label is None:
+            written = table.columns[1][row]
+            skipped.append(
+                (places[row], f"the label is {written!r}, a missing value beside numbers")
+            )
+        else:
+            rows.append(row)
+            labels.append(label)
+    if to_learn:
+        rows, labels, rare = _without_rare(rows, labels)
+        skipped += [(places[row], reason) for row, reason in rare]
+    classes = tuple(sorted(set(labels), key=int if found.numeric else str))
+    if len(classes) < (2 if to_learn else 1):
+        raise _too_few(path, classes, f"its column {label_column!r}", skipped)
+    numbers = {label: number for number, label in enumerate(classes)}
+    targets = torch.tensor([numbers[label] for label in labels])
+    groups = [table.columns[2][row] or None for row in rows] if group_column else None
+    left_out = f", {len(skipped):,} left out" if skipped else ""
+    of_groups = f" and {len(set(groups) - {None}):,} groups" if groups else ""
+    return Corpus(
+        {"all": Texts([table.columns[0][row] for row in rows], targets, groups)},
+        classes,
+        f"table {path.name}: {len(labels):,} texts in {len(classes)} classes{of_groups}{left_out}",
+        skipped=tuple(skipped),
+        notes=(*table.notes, *found.notes),
+    )
+
+
+def _without_rare(
+    rows: Sequence[Any], labels: Sequence[str]
+) -> tuple[list[Any], list[str], list[tuple[Any, str]]]:
+    """Leave out the classes with too few texts to be split.
+
+    Returns:
+        The rows and labels that stay, and the rows that do not, with the reason.
+    """
+    counts = Counter(labels)
+    enough = [place for place, label in enumerate(labels) if counts[label] >= _FEWEST]
+    rare = [
+        (rows[place], f"of its class {label!r} there are only {counts[label]}; 3 can be split")
+        for place, label in enumerate(labels)
+        if counts[label] < _FEWEST
+    ]
+    return [rows[place] for place in enough], [labels[place] for place in enough], rare
+
+
+def _too_few(
+    path: Path, classes: Sequence[str], where: str, skipped: Sequence[tuple[str, str]]
+) -> DataError:
+    listed = "".join(f"\n  {place}: {reason}" for place, reason in skipped[:5])
+    left_out = f"; {len(skipped):,} texts were left out{listed}" if skipped else ""
+    if not classes:
+        return DataError(f"{path} has no text with a label{left_out}")
+    return DataError(
+        f"{path} has only one class, {classes[0]!r}, in {where}; a classifier needs two{left_out}"
+    )
+
+
+def read_labels(labels: Sequence[str], places: Sequence[str] = ()) -> Labels:
+    """Read labels as names of classes: words, or whole numbers without a point.
+
+    Where all others are numbers, nan, N/A and their like are missing labels; beside words they are
+    a class of their own. 1 and 1.0 are one class.
+
+    Args:
+        labels: as they are written.
+        places: where, for the message.
+
+    Raises:
+        DataError: labels are numbers, and one is a fraction.
+    """
+    values = {label: _number(label) for label in dict.fromkeys(labels)}
+    words = [label for label, value in values.items() if value is None]
+    missing = [label for label in words if label.casefold() in _MISSING]
+    numeric = len(missing) == len(words) < len(values)
+    written: dict[Decimal, list[str]] = {}
+    for label, value in values.items():
+        if value is not None:
+            written.setdefault(value, []).append(label)
+    if numeric:
+        _refuse_fractions(labels, values, places)
+    names: dict[str, str | None] = {label: label for label in words}
+    notes = []
+    for value, same in written.items():
+        name = f"{value:.0f}" if value == value.to_integral_value() else same[0]
+        names |= dict.fromkeys(same, name if numeric or len(same) > 1 else same[0])
+        if len(same) > 1:
+            notes.append(f"the labels {' and '.join(same)} are one class, {name}")
+    if missing and numeric:
+        names |= dict.fromkeys(missing)
+        number = sum(labels.count(label) for label in missing)
+        notes.append(f"{number:,} labels are missing ({', '.join(missing)}), beside numbers")
+    elif missing:
+        notes.append(f"the label {', '.join(missing)} is a class as others are: they are words")
+    return Labels([names[label] for label in labels], numeric, notes)
+
+
+def _refuse_fractions(
+    labels: Sequence[str], values: dict[str, Decimal | None], places: Sequence[str]
+) -> None:
+    fractions = {
+        label for label, value in values.items() if value and value != value.to_integral_value()
+    }
+    for row, label in enumerate(labels):
+        if label in fractions:
+            raise DataError(
+                f"{places[row] if places else 'a row'}: the label {label} is a fraction; sentiment "
+                "learns classes: write names or whole numbers, such as 0 up to a threshold and 1 "
+                "above it"
+            )
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and abs(value) < _LARGEST else None
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -> Corpus:
+    """Read a folder with a folder of .txt files for each class, perhaps under train/ and test/.
+
+    To learn from it, there must be two classes; those with too few texts are left out.
+
+    Raises:
+        DataError: there are no such folders, test has a class that train lacks, or the encoding of
+            the files is not certain.
+    """
+    parts = _find_parts(root, to_learn)
+    files = {name: _class_files(folder) for name, folder in parts.items()}
+    paths = [path for part in files.values() for path in part]
+    if not paths:
+        raise DataError(
+            f"{root}: expected folders of .txt files, one for each class, such as pos/1.txt"
+        )
+    texts, skipped = _read_files(root, paths, form)
+    found = {
+        name: [(path, label) for path, label in part.items() if path in texts]
+        for name, part in files.items()
+    }
+    if "all" in found and to_learn:
+        rows, labels, rare = _without_rare(*map(list, zip(*found["all"], strict=True)))
+        skipped += [(_name(path, root), reason) for path, reason in rare]
+        found["all"] = list(zip(rows, labels, strict=True))
+    whole = found.get("all", found.get("train", [])) if to_learn else sum(found.values(), [])
+    classes = tuple(sorted({label for _, label in whole}))
+    if len(classes) < (2 if to_learn else 1):
+        raise _too_few(root, classes, "its folders", skipped)
+    parted = {}
+    for name, part in found.items():
+        if more := sorted({label for _, label in part} - set(classes)):
+            raise DataError(f"{root}: {name} has classes that train lacks: {', '.join(more)}")
+        targets = torch.tensor([classes.index(label) for _, label in part], dtype=torch.int64)
+        parted[name] = Texts([texts[path] for path, _ in part], targets)
+    total = sum(map(len, parted.values()))
+    source = f"folder {root.name}: {total:,} texts in {len(classes)} classes"
+    source += f", {len(skipped):,} left out" if skipped else ""
+    return Corpus(parted, classes, source, skipped=tuple(skipped))
+
+
+def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
+    """Return the folders that hold class folders: the root as "all", or train and the others."""
+    folders = _folders(root)
+    named = [folder for folder in folders if folder.name.casefold() in PARTS]
+    if not any(map(_folders, named)):
+        return {"all": root}
+    parts: dict[str, Path] = {}
+    for folder in named:
+        part = PARTS[folder.name.casefold()]
+        if part in parts:
+            raise DataError(f"{root}: {parts[part].name}/ and {folder.name}/ are both for {part}")
+        parts[part] = folder
+    others = [folder.name for folder in folders if folder not in named and _class_files(folder)]
+    if others:
+        raise DataError(f"{root}: {', '.join(others)} beside {', '.join(parts)}: move it elsewhere")
+    if to_learn and "train" not in parts:
+        raise DataError(f"{root}: there is no folder train/ beside {', '.join(parts)}/")
+    return parts
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in _visible(root) if path.is_dir()]
+
+
+def _visible(root: Path) -> list[Path]:
+    try:
+        paths = sorted(root.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot read the folder {root}: {error.strerror}") from error
+    return [path for path in paths if not path.name.startswith((".", "__MACOSX"))]
+
+
+def _class_files(root: Path) -> dict[Path, str]:
+    """Return the files in the class folders of a folder, each with its class."""
+    return {
+        path: unicodedata.normalize("NFC", folder.name)
+        for folder in _folders(root)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    }
+
+
+def _read_files(
+    root: Path, paths: Sequence[Path], form: TableForm
+) -> tuple[dict[Path, str], list[tuple[str, str]]]:
+    """Read files of texts, those that are not UTF-8 in an encoding that suits all of them."""
+    skipped = []
+    data = {}
+    for path in paths:
+        if path.suffix.lower() == ".txt":
+            data[path] = read_bytes(path)
+        else:
+            skipped.append((_name(path, root), "it is no .txt"))
+    unsure = [each for each in data.values() if not is_certain(each)]
+    encoding = form.encoding or (decode(b"\n".join(unsure), root).encoding if unsure else None)
+    texts = {}
+    for path, each in data.items():
+        given = None if form.encoding is None and is_certain(each) else encoding
+        text = unicodedata.normalize("NFC", decode(each, path, given).text).strip()
+        if text:
+            texts[path] = text
+        else:
+            skipped.append((_name(path, root), "it is empty"))
+    return texts, skipped
+
+
+def _name(path: Path, root: Path) -> str:
+    return "/".join(unicodedata.normalize("NFC", part) for part in path.relative_to(root).parts)

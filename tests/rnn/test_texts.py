@@ -1,0 +1,110 @@
+import unicodedata
+
+import pytest
+
+from common.errors import DataError
+from common.options.config import TableForm
+from labs.rnn.texts import read_corpus, read_folder, read_labels
+
+MISSING = ["nan", "NaN", "NAN", "N/A", "n/a", "NA", "<NA>", "null", "NULL", "None", "NaT", "-"]
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("numbers", [["0", "1"], ["0.0", "1.0", "1", "0"], ["1", "2", "10"]])
+def test_beside_numbers_a_label_is_missing_and_named(tmp_path, missing, numbers):
+    labels = [*numbers * 3, missing]
+    rows = [f"text {row},{label}" for row, label in enumerate(labels)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["text,label", *rows]), "utf-8")
+    found = read_corpus(path)
+    assert found.classes == tuple(sorted({str(int(float(label))) for label in numbers}, key=int))
+    assert found.skipped == (
+        (f"a.csv:{len(rows) + 1}", f"the label is {missing!r}, a missing value beside numbers"),
+    )
+    assert any("1 labels are missing" in note for note in found.notes)
+    assert len(found.parts["all"]) == len(labels) - 1
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_beside_words_it_is_a_class_and_that_is_said(missing):
+    found = read_labels(["good", missing, "bad"])
+    assert found.names == ["good", missing, "bad"]
+    assert found.notes == [f"the label {missing} is a class as others are: they are words"]
+
+
+def test_numbers_in_several_spellings_are_one_class_also_beside_words():
+    assert read_labels(["1", "1.0", "01", "2"]).names == ["1", "1", "1", "2"]
+    found = read_labels(["1", "1.0", "2.0", "other"])
+    assert found.names == ["1", "1", "2.0", "other"]
+    assert found.notes == ["the labels 1 and 1.0 are one class, 1"]
+
+
+def test_texts_that_pandas_wrote_as_missing_are_named(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = ["nan,1", "NaN,0", "<NA>,1", "none,1", "not nan,0", "a,0", "b,0", "c,1", "d,1"]
+    path.write_text("\n".join(["text,label", *rows]), "utf-8")
+    found = read_corpus(path)
+    assert found.parts["all"].texts == ["none", "not nan", "a", "b", "c", "d"]
+    assert [place for place, _ in found.skipped] == ["a.csv:2", "a.csv:3", "a.csv:4"]
+
+
+def test_rare_classes_are_left_out_by_name_and_the_others_stay(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{row},{'yes' if row % 2 else 'no'}" for row in range(8)]
+    path.write_text("\n".join(["text,label", *rows, "x,rare", "y,rare"]), "utf-8")
+    found = read_corpus(path)
+    assert (found.classes, len(found.parts["all"])) == (("no", "yes"), 8)
+    reason = "of its class 'rare' there are only 2; 3 can be split"
+    assert found.skipped == (("a.csv:10", reason), ("a.csv:11", reason))
+
+
+def folder(root, files, encoding="utf-8"):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode(encoding))
+    return root
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+def test_a_folder_for_each_class(tmp_path, encoding):
+    classes = ("긍정", "부정")
+    texts = {f"{name}/{row}.txt": f"{name} 영화 {row}\n" for name in classes for row in range(3)}
+    nfd = {unicodedata.normalize("NFD", name): text for name, text in texts.items()}
+    root = folder(tmp_path / "reviews", nfd, encoding)
+    folder(root, {"긍정/empty.txt": "", "긍정/notes.md": "x", "부정/._0.txt": "x", "a.txt": "x"})
+    found = read_folder(root)
+    part = found.parts["all"]
+    names = [found.classes[number] for number in part.targets]
+    read = set(zip(part.texts, names, strict=True))
+    assert read == {(text.strip(), name.split("/")[0]) for name, text in texts.items()}
+    assert found.classes == classes
+    left_out = {"긍정/empty.txt": "it is empty", "긍정/notes.md": "it is no .txt"}
+    assert dict(found.skipped) == left_out
+
+
+def test_folders_of_parts(tmp_path):
+    names = ("Train/pos/1", "Train/pos/2", "Train/neg/1", "test/pos/1", "test/neg/1")
+    root = folder(tmp_path / "a", {f"{name}.txt": name for name in names})
+    found = read_folder(root)
+    assert {name: part.texts for name, part in found.parts.items()} == {
+        "test": ["test/neg/1", "test/pos/1"],
+        "train": ["Train/neg/1", "Train/pos/1", "Train/pos/2"],
+    }
+    folder(root, {"test/odd/1.txt": "x"})
+    with pytest.raises(DataError, match="test has classes that train lacks: odd"):
+        read_folder(root)
+
+
+def test_folders_that_are_none(tmp_path):
+    with pytest.raises(DataError, match=r"expected folders of \.txt files"):
+        read_folder(folder(tmp_path / "a", {"1.txt": "x"}))
+    with pytest.raises(DataError, match="only one class, 'pos', in its folders"):
+        read_folder(folder(tmp_path / "b", {f"pos/{n}.txt": "x" for n in range(3)}))
+    with pytest.raises(DataError, match="no folder train/"):
+        read_folder(folder(tmp_path / "c", {"test/pos/1.txt": "x", "val/pos/1.txt": "x"}))
+    odd = {f"{name}/{n}.txt": "щ это фильм" for name in "ab" for n in range(3)}
+    with pytest.raises(DataError, match="the encoding is not certain"):
+        read_folder(folder(tmp_path / "d", odd, "cp1251"))
+    found = read_folder(tmp_path / "d", TableForm(encoding="cp1251"))
+    assert set(found.parts["all"].texts) == {"щ это фильм"}
