@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,7 +148,9 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
     of_train = found.splits["train"].boxes.values
     corners = of_train[of_train[:, 5] == 0, :4]
     if not len(corners):
-        raise DataError(f"--data {config.data}: no training image has a box; label some objects")
+        raise DataError(
+            f"--data {config.data}: no training image has a box; {_describe_skipped(found.skipped)}"
+        )
     anchors, iou = kmeans_anchors(
         corners[:, 2:] - corners[:, :2], config.anchors, config.split_seed
     )
@@ -163,6 +166,17 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
         anchor_iou=iou,
     )
     return found.splits, card
+
+
+def _describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
+    """Say what is wrong with boxes, with counts and the first place; or to label some objects."""
+    kinds = Counter(why.partition(":")[0] for _, why in skipped)
+    if not kinds:
+        return "label some objects"
+    [(kind, _), *_] = kinds.most_common()
+    place, why = next(each for each in skipped if each[1].startswith(kind))
+    counts = ", ".join(f"{number:,} x {kind}" for kind, number in kinds.most_common())
+    return f"there are {counts}, the first {place}: {why.partition(': ')[2] or why}"
 
 
 class _Found(NamedTuple):

@@ -309,20 +309,31 @@ class _Labels:
         self._images = [file for file in files if is_image(file)]
         texts = (file for file in files if file.suffix.lower() == ".txt")
         self._texts = {fold_name(relative_name(file, root)): file for file in texts}
+        links = (each for each in root.iterdir() if each.is_symlink() and each.is_dir())
+        self._links = {os.path.realpath(link): link.name for link in links}
         self._of: dict[Path, Path | None] = {}  # the label file of each image that was asked for
         self._lines: dict[Path, list[tuple[str, list[str]]]] = {}  # places and columns, by file
 
     def of(self, image: Path) -> Path | None:
         """Return the label file of an image, None where there is none."""
-        pieces = fold_name(relative_name(image, self._root)).split("/")
+        pieces = relative_name(image, self._root).split("/")
         for choice in (_in_labels(pieces), pieces):
-            found = self._texts.get("/".join(choice).rpartition(".")[0] + ".txt")
+            found = self._texts.get(fold_name("/".join(choice)).rpartition(".")[0] + ".txt")
             if found is not None:
                 return found
-        real = Path(os.path.realpath(image))
-        if real == image.absolute():
-            return None
-        choices = (Path(*_in_labels(real.parts)).with_suffix(".txt"), real.with_suffix(".txt"))
+        return self._by_links(image, pieces)
+
+    def _by_links(self, image: Path, pieces: Sequence[str]) -> Path | None:
+        """Return the label file that links lead to: `labels` is one, or `images`, or both are."""
+        ways = [self._root.joinpath(*pieces)]
+        if len(pieces) > 1 and (link := self._links.get(os.path.realpath(self._root / pieces[0]))):
+            ways.append(self._root.joinpath(link, *pieces[1:]))
+        ways.append(Path(os.path.realpath(image)))
+        choices = (
+            choice.with_suffix(".txt")
+            for way in ways
+            for choice in (Path(*_in_labels(way.parts)), way)
+        )
         return next((choice for choice in choices if choice.is_file()), None)
 
     def read(self, images: Iterable[Path]) -> None:
@@ -331,7 +342,8 @@ class _Labels:
             file = self._of[image] = self.of(image)
             if file is None or file in self._lines:
                 continue
-            name, self._lines[file] = relative_name(file, self._root), []
+            own = file.is_relative_to(self._root)
+            name, self._lines[file] = relative_name(file, self._root) if own else str(file), []
             try:
                 lines = read_text(file).splitlines()
             except DataError as error:

@@ -20,6 +20,7 @@ _BOX = 5  # columns
 _LEAST_OUTLINE = 7
 _ROTATED = 9
 _SEVERAL = 3  # lines from which on key points are told from outlines
+_MOST = 0.8  # of them that have their points in their boxes
 _VISIBLE = ("0", "1", "2")
 _EDGE = 0.01  # share of the image that a key point may be beyond its box
 
@@ -67,9 +68,9 @@ def tell_form(lines: Iterable[Sequence[str]], given: tuple[int, int] | None) -> 
     if not rest and all(_are_visible(words[7::3]) for words in long):
         return LineForm(points, 3)
     points, rest = divmod(width - _BOX, 2)
-    if not rest and len(long) >= _SEVERAL and all(map(_are_in_box, long)):
-        return LineForm(points, 2)
-    return LineForm()
+    if rest or len(long) < _SEVERAL or sum(map(_are_in_box, long)) < _MOST * len(long):
+        return LineForm()
+    return LineForm(points, 2)
 
 
 def _are_visible(words: Sequence[str]) -> bool:
@@ -167,10 +168,16 @@ def describe(lines: Sequence[Sequence[str]], form: LineForm, given: bool) -> lis
     scores = sum(len(words) == _BOX + 1 for words in lines) if form.score else 0
     if scores:
         notes.append(f"{scores:,} boxes have a score as a sixth column, which is left out")
-    rotated = sum(len(words) == _ROTATED for words in lines) if not form.points else 0
-    if rotated:
+    outlined = [len(words) for words in lines if len(words) >= _LEAST_OUTLINE and len(words) % 2]
+    rotated = outlined.count(_ROTATED)
+    if rotated and not form.points:
         notes.append(
             f"{rotated:,} objects have four corners (rotated boxes, or outlines): their boxes are "
             "the upright ones around them"
+        )
+    elif len(set(outlined)) == 1 and not form.points and len(outlined) >= _SEVERAL:
+        notes.append(
+            f"all {len(outlined):,} outlines have {outlined[0] // 2} points; were they key points, "
+            "kpt_shape in a data.yaml would say so"
         )
     return notes
