@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from machine import describe
 
-from labs.rnn.forecast.panel import seasonal
+from labs.rnn.forecast.series.embedded import seasonal
 
 # Thousands of passengers a month, 1949 to 1960 (Box and Jenkins 1976, "Time series analysis").
 AIRLINE = """

@@ -28,7 +28,7 @@ from common.io.sheets import Row
 from common.options.config import TableForm
 from common.suggest import suggest
 
-__all__ = ["Table", "TableForm", "decode", "read_cells", "read_table", "read_text"]
+__all__ = ["Table", "TableForm", "decode", "read_cells", "read_names", "read_table", "read_text"]
 
 AS_FOUND = TableForm()
 _DAMAGED = re.compile("[\0\ud800-\udfff]")
@@ -184,6 +184,15 @@ class _Sieve:
             if not cells[-1] and not may_be_empty:
                 return f"{label} is empty"
         return cells
+
+
+def read_names(path: Path | str, form: TableForm = AS_FOUND) -> list[str]:
+    """Return the first row of a table, which has the names of its columns; see `read_table`.
+
+    Raises:
+        DataError: the file cannot be read, or has another suffix or encoding.
+    """
+    return [_clean(cell or "") for cell in _first_row(_open(Path(path), form).rows)]
 
 
 def read_cells(path: Path | str, form: TableForm = AS_FOUND) -> list[list[str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from common.options.config import (
-    TrainingConfig,
+    TableConfig,
     data_option,
     model_option,
     option,
@@ -18,20 +18,34 @@ STRATEGIES = ("direct", "recursive", "encoder-decoder")
 
 
 @dataclass(frozen=True)
-class ForecastConfig(TrainingConfig):
+class ForecastConfig(TableConfig):
     """What `python -m labs.rnn forecast` takes."""
 
     data: str = data_option(
         "google", "embedded series (google, stocks, seasonal), or a table of your own"
     )
     date_column: str | None = data_option(
+        None, "column of a table that holds the dates; found by name and content when not given"
+    )
+    date_order: str | None = data_option(
         None,
-        "column of a table that holds the dates; the one called date, or the first, when not given",
+        "order of day, month and year where all are numbers; found out when not given",
+        choices=("ymd", "dmy", "mdy"),
+    )
+    series_column: tuple[str, ...] = data_option(
+        (),
+        "columns that tell series apart, where a table has rows of one after another; found where "
+        "dates come again when not given",
     )
     value_columns: tuple[str, ...] = data_option(
         (),
         "columns of a table that hold a series each, with commas between; all others when not "
         "given",
+    )
+    decimal: str | None = data_option(
+        None,
+        "mark before the fractions of numbers; found out when not given",
+        choices=("point", "comma"),
     )
     window: int = data_option(30, "values that a forecast sees", at_least=2)
     horizon: int = data_option(5, "values that it foretells", at_least=1)

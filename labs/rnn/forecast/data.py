@@ -17,9 +17,10 @@ import numpy as np
 from common.card import DataCard, say_skipped
 from common.errors import DataError
 from common.metrics.metrics import Array
-from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.panel import Panel, find
+from labs.rnn.forecast.series import spacing as calendar
+from labs.rnn.forecast.series.find import find
+from labs.rnn.forecast.series.panel import Panel
 
 _VALIDATION, _TEST = 0.1, 0.2  # shares of the dates
 _LONGEST_PERIOD = 400

@@ -19,7 +19,7 @@ from labs.rnn.forecast.baselines import LINE, fit_line
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, levels, load
 from labs.rnn.forecast.models import AfterLine, Forecaster
-from labs.rnn.forecast.panel import find, is_path
+from labs.rnn.forecast.series.find import find, is_path
 from labs.rnn.forecast.suited import suit
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the network, the smallest first

@@ -9,11 +9,12 @@ import torch
 
 from common.errors import DataError
 from common.metrics.metrics import Array
-from labs.rnn.forecast import dates as calendar
 from labs.rnn.forecast.data import Scaling, scale, unscale
-from labs.rnn.forecast.dates import Spacing
 from labs.rnn.forecast.job import Forecast
-from labs.rnn.forecast.panel import Panel, read
+from labs.rnn.forecast.series import spacing as calendar
+from labs.rnn.forecast.series.panel import Panel
+from labs.rnn.forecast.series.spacing import Spacing
+from labs.rnn.forecast.series.table import read
 
 
 class Known(NamedTuple):

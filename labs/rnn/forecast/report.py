@@ -12,7 +12,7 @@ from common.runs import sections as common_sections
 from common.runs.job import Outputs
 from labs.rnn.forecast import metrics, plots
 from labs.rnn.forecast.data import Windows
-from labs.rnn.forecast.dates import Spacing
+from labs.rnn.forecast.series.spacing import Spacing
 
 if TYPE_CHECKING:
     from labs.rnn.forecast.job import Forecast

@@ -11,8 +11,8 @@ from common.metrics.metrics import Array
 from common.options import budget
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import split_places
-from labs.rnn.forecast.dates import Spacing
-from labs.rnn.forecast.panel import Panel
+from labs.rnn.forecast.series.panel import Panel
+from labs.rnn.forecast.series.spacing import Spacing
 
 Reasons = list[str]
 
@@ -38,6 +38,8 @@ def suit(config: ForecastConfig, panel: Panel) -> tuple[ForecastConfig, Reasons]
     if config.limit is not None:
         panel = panel.last(config.limit)
     chosen, rows = budget.Choices(config), len(panel.dates)
+    chosen.reasons += panel.said
+    chosen.take(**dict(panel.options))
     longest = config.horizon if "horizon" in chosen.config.given else rows // _SHARE
     train = panel.values[: split_places(rows, longest)[1]]
     columns = [column[np.isfinite(column)] for column in train.T]

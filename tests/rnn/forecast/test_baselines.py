@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from labs.rnn.forecast import baselines, data
-from labs.rnn.forecast.dates import Spacing
-from labs.rnn.forecast.panel import Panel
+from labs.rnn.forecast.series.panel import Panel
+from labs.rnn.forecast.series.spacing import Spacing
 
 
 @pytest.fixture

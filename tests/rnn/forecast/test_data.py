@@ -8,8 +8,8 @@ import pytest
 from common.errors import ConfigError, DataError
 from labs.rnn.forecast import data
 from labs.rnn.forecast.data import Card, Scaling, choose_period, lags, load, scale, unscale
-from labs.rnn.forecast.dates import Spacing
-from labs.rnn.forecast.panel import Panel
+from labs.rnn.forecast.series.panel import Panel
+from labs.rnn.forecast.series.spacing import Spacing
 
 PARTS = ("train", "validation", "test")
 

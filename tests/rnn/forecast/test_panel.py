@@ -1,12 +1,12 @@
 """Tables as people have them: what is mended and said, and what is one clear error."""
 
-import csv
-
 import numpy as np
 import pytest
 
 from common.errors import DataError
-from labs.rnn.forecast.panel import find, read, seasonal
+from labs.rnn.forecast.series.embedded import seasonal
+from labs.rnn.forecast.series.find import find
+from labs.rnn.forecast.series.table import read
 
 DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
 
@@ -39,8 +39,9 @@ def test_columns_are_chosen(table, make):
     assert read(path, make(date_column="when")).names == ("a", "b")
     with pytest.raises(DataError, match="no column 'c'"):
         read(path, make(date_column="when", value_columns="c"))
+    assert read(path, make(value_columns="b")).said[0].startswith("dates are column 'when': year,")
     with pytest.raises(DataError, match="series.csv:2: column 'a': expected a date"):
-        read(path, make(value_columns="b"))
+        read(path, make(date_column="a"))
 
 
 def test_rows_in_any_order_and_twice(table, make):
@@ -125,15 +126,6 @@ def test_dates_without_any_value_at_the_ends_do_not_count(table, make):
     panel = read(table(rows("", 1, 2, 3, "", "")), make())
     assert [str(date) for date in panel.dates.astype("datetime64[D]")] == DAYS[1:4]
     assert panel.span(0) == (0, 3)
-
-
-def test_a_header_of_one_huge_name(table, make):
-    before = csv.field_size_limit(100_000)
-    try:
-        with pytest.raises(DataError, match="short names"):
-            read(table("date," + 200_000 * "x" + "\n2024-01-01,1\n"), make())
-    finally:
-        csv.field_size_limit(before)
 
 
 def test_rows_that_cannot_be_used_are_named(table, make):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from labs.rnn.forecast.dates import Spacing
 from labs.rnn.forecast.job import Forecast
-from labs.rnn.forecast.panel import Panel
+from labs.rnn.forecast.series.panel import Panel
+from labs.rnn.forecast.series.spacing import Spacing
 from labs.rnn.forecast.suited import suit
 
 DAY = Spacing("day", 1)

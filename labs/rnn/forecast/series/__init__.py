@@ -1,0 +1,1 @@
+"""Series as people have them: dates, numbers and tables, read into a panel."""

@@ -1,0 +1,316 @@
+"""Which columns of a table hold its dates, and which tell its series apart."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from common.metrics.metrics import Array
+from labs.rnn.forecast.series import dates, numbers
+from labs.rnn.forecast.series.dates import Dates, Unreadable
+
+Cells = Mapping[str, Sequence[str]]
+
+_DATES = (
+    *("date", "날짜", "일자", "일시", "ds", "datetime", "time", "timestamp", "기준일", "기준일자"),
+    *("측정일시", "시점", "기간", "년월", "연월", "기준년월", "period", "day", "week", "month"),
+    *("quarter", "분기", "datum", "fecha", "yearmonth", "ym", "yyyymm", "yyyymmdd"),
+)
+_YEARS = ("year", "yr", "years", "연도", "년도", "년", "jahr")
+_MONTHS, _DAYS = ("month", "mon", "mo", "mm", "월"), ("day", "dd", "일")
+_QUARTERS = ("quarter", "qtr", "q", "분기")
+_CLOCKS = ("time", "clock", "hour", "hr", "hours", "시", "시간", "시각", "hh")
+_KEYS = (
+    *(
+        "id",
+        "store",
+        "shop",
+        "item",
+        "product",
+        "sku",
+        "family",
+        "region",
+        "station",
+        "code",
+        "key",
+    ),
+    *("series", "name", "symbol", "ticker", "country", "state", "city", "dept", "department"),
+    *(
+        "매장",
+        "점포",
+        "지점",
+        "상품",
+        "품목",
+        "지역",
+        "코드",
+        "번호",
+        "종목",
+        "구분",
+        "시도",
+        "시군구",
+    ),
+)
+_NUMBERED = ("", "index", "idx", "no", "no.", "번호", "순번", "연번", "row", "unnamed: 0")
+_SAMPLE = 50  # cells that show whether a column is of dates
+_ENOUGH_YEARS, _FIRST_YEAR = 3, 1500
+_MOST_KEYS = 8  # columns that are tried as keys
+
+
+class Times(NamedTuple):
+    """The dates of a table."""
+
+    columns: tuple[str, ...]  # that they were put together from
+    rows: list[int]  # that have one
+    read: Dates  # of these rows
+
+
+class Unknown(ValueError):
+    """Columns do not tell what is what; the reason."""
+
+
+class WrongDate(ValueError):
+    """A cell among dates that is none: its column and row, and the reason."""
+
+    def __init__(self, column: str, row: int, reason: str):
+        self.column, self.row, self.reason = column, row, reason
+        super().__init__(f"{column}: {reason}")
+
+
+def find_dates(cells: Cells, given: str | None = None, order: str | None = None) -> Times:
+    """Find and read the dates of a table.
+
+    Digits alone (years, 20200131, seconds since 1970) are dates where the name of their column says
+    so, or where no other column is written as dates are and they alone rise as dates do.
+
+    Args:
+        cells: of each column.
+        given: the column of dates, if it is known.
+        order: see `dates.read`.
+
+    Raises:
+        Unknown: no column is one of dates, or several may be.
+        WrongDate: a cell is none.
+    """
+    if given is not None:
+        return _with_clock(cells, given, order)
+    names = list(cells)
+    called = [name for name in names if _is_called(name, _DATES)]
+    years = [name for name in names if _is_called(name, _YEARS)]
+    for name in called:
+        if _looks_like_dates(cells[name], order):
+            return _with_clock(cells, name, order)
+    if (parts := _by_parts(cells)) is not None:
+        columns, texts = parts
+        return _read(columns, texts, order)
+    for name in years:
+        if _looks_like_dates(cells[name], order, years=True):
+            return _with_clock(cells, name, order)
+    others = [name for name in names if name not in (*called, *years)]
+    for name in others:
+        if not _are_numbers(cells[name]) and _looks_like_dates(cells[name], order):
+            return _with_clock(cells, name, order)
+    rising = [name for name in others if _rises_as_dates(cells[name])]
+    if len(rising) == 1:
+        return _with_clock(cells, rising[0], order)
+    if rising:
+        raise Unknown(f"which column holds the dates, {' or '.join(map(repr, rising))}?")
+    if called:  # the reason why not
+        return _with_clock(cells, called[0], order)
+    raise Unknown(f"no column is written as dates are, of {', '.join(map(repr, names))};")
+
+
+def _is_called(name: str, known: Sequence[str]) -> bool:
+    """Say whether a name is known, or has a word for dates in it."""
+    name = name.casefold().strip()
+    words = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)))
+    dated = known is _DATES and (
+        words & {"date", "datetime", "timestamp"} or name.endswith(("날짜", "일자", "일시", "date"))
+    )
+    return name in known or bool(dated)
+
+
+def _sample(cells: Sequence[str]) -> list[str]:
+    return list(itertools.islice(filter(None, cells), _SAMPLE))
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return all(map(numbers.is_number, _sample(cells)))
+
+
+def _looks_like_dates(cells: Sequence[str], order: str | None, *, years: bool = False) -> bool:
+    """Say whether a column's first cells are dates, at least up to a wrong one."""
+    sample = _sample(cells)
+    if not sample:
+        return False
+    if not years and all(re.fullmatch(r"[12]\d{3}", cell) for cell in sample):
+        return _rises_as_dates(cells)
+    try:
+        dates.read(sample, order)
+    except Unreadable as error:
+        return error.telling or error.row > len(sample) / 2
+    return True
+
+
+def _rises_as_dates(cells: Sequence[str]) -> bool:
+    """Say whether digits are a run of dates: they rise or fall, and years do so evenly."""
+    texts = list(filter(None, cells))
+    if len(texts) < _ENOUGH_YEARS or not all(map(str.isdecimal, texts[:_SAMPLE])):
+        return False
+    try:
+        found = dates.read(texts).values.astype("datetime64[s]").astype(int)
+    except Unreadable:
+        return False
+    steps = np.diff(found)
+    if all(len(text) == 8 for text in texts):  # hardly by chance
+        return True
+    if not ((steps > 0).all() or (steps < 0).all()):
+        return False
+    if len(texts[0]) > 4:
+        return True
+    apart = np.diff([int(text) for text in texts])
+    _, counts = np.unique(apart, return_counts=True)
+    return bool(int(min(texts)) >= _FIRST_YEAR and counts.max() > 0.8 * len(apart))
+
+
+def _read(columns: tuple[str, ...], texts: Sequence[str], order: str | None) -> Times:
+    rows = [row for row, text in enumerate(texts) if text]
+    if not rows:
+        raise Unknown(f"column {columns[0]!r} holds no dates;")
+    try:
+        return Times(columns, rows, dates.read([texts[row] for row in rows], order))
+    except Unreadable as error:
+        raise WrongDate(columns[0], rows[error.row], error.reason) from error
+
+
+def _with_clock(cells: Cells, name: str, order: str | None) -> Times:
+    """Read a column of dates; where days come again and a column of hours is beside it, with it."""
+    times = _read((name,), cells[name], order)
+    values = times.read.values
+    at_midnight = bool((values == values.astype("datetime64[D]")).all())
+    if not at_midnight or len(np.unique(values)) == len(values):
+        return times
+    for other in cells:
+        if other != name and _is_called(other, _CLOCKS) and (clock := _clock(cells[other])):
+            texts = [day and f"{day} {hour}" for day, hour in zip(cells[name], clock, strict=True)]
+            return _read((name, other), texts, order)
+    return times
+
+
+def _clock(cells: Sequence[str]) -> list[str] | None:
+    """Return times of day, or hours, as times; None where a column holds something else."""
+    if all(re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?", cell) for cell in cells):
+        return list(cells)
+    hours = [cell.removesuffix("시") for cell in cells]
+    if all(re.fullmatch(r"\d{1,2}", hour) and int(hour) <= 24 for hour in hours):
+        return [f"{int(hour):02}:00" for hour in hours]
+    return None
+
+
+def _by_parts(cells: Cells) -> tuple[tuple[str, ...], list[str]] | None:
+    """Put dates together from columns of years, months and perhaps days; None without them."""
+    year, month, day, quarter = (
+        next((name for name in cells if name.casefold() in known), None)
+        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS)
+    )
+    if year is None or not all(re.fullmatch(r"[12]\d{3}년?", cell) for cell in cells[year] if cell):
+        return None
+    if month is not None and all(re.fullmatch(r"\d{1,2}월?", c) for c in cells[month] if c):
+        columns = (year, month, day) if day is not None else (year, month)
+        rows = zip(*(cells[name] for name in columns), strict=True)
+        return columns, [
+            "-".join(re.sub(r"\D", "", c) for c in row) if all(row) else "" for row in rows
+        ]
+    if quarter is not None and all(re.fullmatch(r"Q?[1-4]Q?", c) for c in cells[quarter] if c):
+        rows = zip(cells[year], cells[quarter], strict=True)
+        return (year, quarter), [f"{y}-Q{q.strip('Q')}" if y and q else "" for y, q in rows]
+    return None
+
+
+# --- series -------------------------------------------------------------------------------------
+
+
+def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, ...]:
+    """Find the columns that tell series apart, where dates come again; () where they do not.
+
+    They are the fewest columns of names or codes with which no date comes again.
+
+    Args:
+        cells: of each column.
+        times: the dates.
+        values: columns of values that are known.
+
+    Raises:
+        Unknown: several columns would do, and not in the same way.
+    """
+    when = np.unique(times.read.values, return_inverse=True)[1]
+    counts = np.bincount(when)
+    if np.mean(counts > 1) <= 0.5:  # a date that comes again is a mistake, of which is told later
+        return ()
+    names = [
+        name
+        for name in cells
+        if name not in (*times.columns, *values)
+        and (_is_key(name) or not _are_numbers(cells[name]))
+    ]
+    codes = {name: _codes(cells[name], times.rows) for name in names[:_MOST_KEYS]}
+    for size in (1, 2, 3):
+        found: dict[bytes, tuple[str, ...]] = {}
+        for some in itertools.combinations(codes, size):
+            series = _together([codes[name] for name in some])
+            if _tells_apart(when, series):
+                found.setdefault(series.tobytes(), some)
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            listed = " or ".join(" with ".join(map(repr, some)) for some in found.values())
+            raise Unknown(f"dates come again: which column tells the series apart, {listed}?")
+    return ()
+
+
+def _is_key(name: str) -> bool:
+    words = set(re.findall(r"[^\W\d_]+", name.casefold()))
+    return bool(words & set(_KEYS)) or name.casefold().endswith(("id", "코드", "번호"))
+
+
+def _codes(cells: Sequence[str], rows: Sequence[int]) -> Array:
+    import pandas as pd
+
+    kept = cells if len(rows) == len(cells) else [cells[row] for row in rows]
+    return np.asarray(pd.factorize(np.array(kept, object))[0])
+
+
+def _together(codes: Sequence[Array]) -> Array:
+    """Return one number for each combination of several, in order of their first rows."""
+    whole = codes[0]
+    for each in codes[1:]:
+        whole = whole * (each.max() + 1) + each
+    _, first, numbers_ = np.unique(whole, return_index=True, return_inverse=True)
+    return np.asarray(first.argsort().argsort()[numbers_])
+
+
+def _tells_apart(when: Array, series: Array) -> bool:
+    """Say whether dates hardly come again in a series, and series have several of them."""
+    count = int(series.max()) + 1
+    both = np.unique(when * count + series)
+    return bool(count > 1 and len(series) >= 3 * count and len(both) > 0.99 * len(when))
+
+
+def series_of(cells: Cells, keys: Sequence[str], rows: Sequence[int]) -> tuple[Array, list[str]]:
+    """Return the number of each row's series, and the names of the series, by their keys."""
+    if not keys:
+        return np.zeros(len(rows), int), [""]
+    numbers_ = _together([_codes(cells[key], rows) for key in keys])
+    first = np.unique(numbers_, return_index=True)[1]
+    return numbers_, [" ".join(cells[key][rows[at]] for key in keys) for at in first]
+
+
+def is_row_number(name: str, cells: Sequence[str]) -> bool:
+    """Say whether a column only numbers the rows, as programs write it."""
+    if name.casefold() not in _NUMBERED:
+        return False
+    begin = cells[0]
+    return begin in ("0", "1") and all(
+        cell == str(number) for number, cell in enumerate(cells, int(begin))
+    )

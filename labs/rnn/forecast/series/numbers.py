@@ -1,0 +1,258 @@
+"""Numbers as people write them, with a decimal point or with decimal commas.
+
+Which one a cell such as `1,234` has cannot be told from it alone. So its column tells, then the
+table; where both readings stay, there is one error.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from common.metrics.metrics import Array
+
+MARKS = {"point": ".", "comma": ","}
+_MISSING = frozenset(
+    (
+        *("", "-", "--", "---", "–", "—", ".", "..", "...", "…", "?", "*", "(na)", "<na>", "na"),
+        *("n/a", "n.a.", "n.a", "#n/a", "#n/a n/a", "nan", "-nan", "nat", "null", "nil", "none"),
+        *("nm", "nd", "n.d.", "n/d", "missing", "unknown", "not available", "no data", "nodata"),
+        *("#div/0!", "#value!", "#ref!", "#num!", "#null!", "#name?", "1.#ind", "-1.#ind"),
+        *("결측", "결측치", "없음", "미상", "해당없음", "자료없음", "점검중", "통신장애"),
+    )
+)
+# Numbers that stand for missing values, where all others are far from them.
+_STAND_INS = (-99.99, -999.0, -999.9, -999.99, -9999.0, -9999.9, -9999.99, -99999.0)
+_ENOUGH = 20  # other values that show it
+_ENOUGH_CELLS = 4  # cells, so that it is no chance how all are written
+
+_BEFORE = re.compile(r"^([+-]?)\s*(?:US)?([$₩€£¥])\s*")
+_BEHIND = re.compile(r"\s*(%|[$₩€£¥원]|USD|KRW|EUR|JPY|GBP)$")
+_WITH_POINT = "$₩£¥원USDKRWJPYGBP"  # where a comma stands between thousands
+_SAME = str.maketrans(
+    "０１２３４５６７８９％￦＄，．－＋−\u00a0\u202f\u2009’", "0123456789%₩$,.-+-   '"
+)
+_PLAIN, _GROUPED = (
+    {
+        ".": re.compile(ways.format(mark=r"\.", between="[, ']")),
+        ",": re.compile(ways.format(mark=",", between="[. ']")),
+    }
+    for ways in (
+        r"[+-]?(?:[0-9]+(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?",
+        r"[+-]?(?:[1-9][0-9]{{0,2}}(?P<b>{between})[0-9]{{3}}(?:(?P=b)[0-9]{{3}})*)(?:{mark}[0-9]*)?",
+    )
+)
+_INDIAN = re.compile(r"[+-]?[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]*)?")
+_THOUSANDS = {mark: re.compile(rf"[+-]?[1-9][0-9]{{0,2}}[{mark}][0-9]{{3}}") for mark in ".,"}
+
+
+class Wrong(ValueError):
+    """Cells that are no numbers, or of which nobody can tell what they are."""
+
+    def __init__(self, name: str, row: int | None, reason: str):
+        self.name, self.row, self.reason = name, row, reason
+        super().__init__(f"{name}: {reason}")
+
+
+class Numbers(NamedTuple):
+    """Columns of numbers that were read."""
+
+    values: dict[str, Array]  # float64 (T,) of each column, NaN where a value is missing
+    left_out: dict[str, tuple[int | None, str]]  # of other columns the first wrong row, and why
+    said: list[str]  # what was guessed
+    mark: str | None  # point or comma, where there are commas and the cells show it
+
+
+class _Column(NamedTuple):
+    """A column, and what it is with either decimal mark."""
+
+    name: str
+    cells: list[str]  # without signs
+    readings: dict[str, Array]  # of the marks with which all of its cells are numbers
+    sign: str  # what was taken off
+    wrong: tuple[int | None, str] | None  # the first cell that is no number, and why
+
+
+def read(
+    columns: Mapping[str, Sequence[str]],
+    decimal: str | None = None,
+    *,
+    asked: bool = False,
+    korean: bool = False,
+) -> Numbers:
+    """Read columns of numbers; others are left out, with the reason.
+
+    Args:
+        columns: the cells of each.
+        decimal: point or comma; found out when None.
+        asked: whether each of them is asked for, so that none may be left out.
+        korean: whether the table is in Korean, where a comma stands between thousands.
+
+    Raises:
+        Wrong: none is a column of numbers, or one that is asked for is not; or `1,234` may be 1234
+            as well as 1.234.
+    """
+    marks = list(MARKS.values()) if decimal is None else [MARKS[decimal]]
+    looked = [_look(name, cells, marks) for name, cells in columns.items()]
+    left_out = {each.name: each.wrong for each in looked if each.wrong is not None}
+    kept = [each for each in looked if each.wrong is None]
+    some = [name for name, (row, _) in left_out.items() if row is not None]
+    if left_out and (asked or (not kept and some)):
+        name = next(iter(left_out)) if asked else some[0]
+        raise Wrong(name, *left_out[name])
+    decided = {each.name: _decide(each, korean) for each in kept}
+    shown = {mark for mark, evidence in decided.values() if evidence}
+    mark_of_table = next(iter(shown)) if len(shown) == 1 else None
+    values, said = {}, []
+    for each in kept:
+        mark = decided[each.name][0] or mark_of_table
+        values[each.name] = each.readings[mark or _refuse(each)]
+        if each.sign:
+            said.append(f"column {each.name!r} is read without its signs ({each.sign})")
+    example = _say_marks(kept, values)
+    found = next((name for name, mark in MARKS.items() if mark == mark_of_table), None)
+    return Numbers(values, left_out, said + example, found if example else None)
+
+
+def is_number(cell: str) -> bool:
+    """Say whether a cell is a number with a point or a comma."""
+    bare, _ = _bare(cell)
+    return any(_number(bare, mark) is not None for mark in ".,") and not _is_missing(bare)
+
+
+def _look(name: str, cells: Sequence[str], marks: Sequence[str]) -> _Column:
+    taken = {cell: _bare(cell) for cell in dict.fromkeys(cells)}
+    bare = {cell: text for cell, (text, _) in taken.items()}
+    plain = [cell for cell, (text, _) in taken.items() if not _is_missing(text)]
+    signs = {taken[cell][1] for cell in plain}
+    found = [bare[cell] for cell in cells]
+    readings = {}
+    for mark in marks:
+        numbers = {text: _number(text, mark) for text in bare.values()}
+        if None not in numbers.values():
+            readings[mark] = np.array([numbers[text] for text in found], float)
+    wrong: tuple[int | None, str] | None = None
+    if not readings:
+        wrong = _first_wrong(cells, bare, marks)
+    elif not plain:
+        wrong = (None, "it holds no numbers")
+    elif len(signs - {""}) > 1 or ("%" in signs and len(signs) > 1):
+        which = " and ".join(repr(sign or "no sign") for sign in sorted(signs))
+        wrong = (None, f"its numbers have different signs: {which}")
+    return _Column(name, found, readings, "".join(signs), wrong)
+
+
+def _first_wrong(
+    cells: Sequence[str], bare: Mapping[str, str], marks: Sequence[str]
+) -> tuple[int | None, str]:
+    """Return the first row without a number, by the mark that reads most, and the reason."""
+    rows = min(
+        (
+            [n for n, cell in enumerate(cells) if _number(bare[cell], mark) is None]
+            for mark in marks
+        ),
+        key=len,
+    )
+    missing = sum(_is_missing(bare[cell]) for cell in cells)
+    if len(rows) + missing == len(cells) and not re.search("[0-9]", cells[rows[0]]):
+        return None, "it holds no numbers"
+    more = f" ({len(rows) - 1:,} more such cells in the column)" if len(rows) > 1 else ""
+    return rows[0], f"expected a finite number, given {cells[rows[0]]!r}{more}"
+
+
+def _bare(cell: str) -> tuple[str, str]:
+    """Return a cell without a sign of money or percent, and the sign."""
+    text, sign = cell.translate(_SAME).strip(), ""
+    if text[:1].isdigit() and text[-1:].isdigit():  # the usual one
+        return text, sign
+    if text.startswith("(") and text.endswith(")") and text[-2:-1].isdigit():  # as accountants do
+        text = f"-{text[1:-1]}"
+    if found := _BEFORE.search(text):
+        text, sign = found[1] + text[found.end() :], found[2]
+    elif found := _BEHIND.search(text):
+        text, sign = text[: found.start()], found[1]
+    return text, sign
+
+
+def _is_missing(text: str) -> bool:
+    return text.lower() in _MISSING
+
+
+def _number(text: str, mark: str) -> float | None:
+    """Return a number by a decimal mark, NaN where it is missing, None where it is none."""
+    if _is_missing(text):
+        return np.nan
+    if not _PLAIN[mark].fullmatch(text):
+        if not _GROUPED[mark].fullmatch(text) and not (mark == "." and _INDIAN.fullmatch(text)):
+            return None
+        text = re.sub("[ ',.]".replace(mark, ""), "", text)
+    value = float(text.replace(mark, "."))
+    return value if np.isfinite(value) else None
+
+
+def _decide(column: _Column, korean: bool) -> tuple[str | None, bool]:
+    """Return a column's decimal mark, None where nobody can tell, and whether its cells show it.
+
+    - `0,992`, `1.234,5` and `1,234,567` can be read in one way.
+    - Where all marked cells are like `1,234` and others are below 1,000 without a mark, these are
+      thousands: fractions of three digits would have them there too, or sometimes fewer.
+    - `1.234` alone has a point, as programs write it, unless it may be thousands by the same sign.
+    """
+    marked = [cell for cell in column.cells if _is_marked(cell)]
+    if len(column.readings) == 1 or not marked:
+        return next(iter(column.readings)), bool(marked)
+    point, comma = column.readings["."], column.readings[","]
+    if np.array_equal(point, comma, equal_nan=True):
+        return ".", False
+    whole = [cell.lstrip("+-") for cell in column.cells if cell.lstrip("+-").isdigit()]
+    with_all_digits = any(cell.strip("0") for cell in whole) or any(c.endswith("0") for c in marked)
+    grouped = len(whole) > 0 and with_all_digits and all(len(cell) < 4 for cell in whole)
+    grouped = grouped and len(whole) + len(marked) >= _ENOUGH_CELLS
+    if all(map(_THOUSANDS[","].fullmatch, marked)):
+        known = grouped or korean or (column.sign != "" and column.sign in _WITH_POINT)
+        return ("." if known else None), grouped
+    if all(map(_THOUSANDS["."].fullmatch, marked)):
+        return (None if grouped else "."), False
+    return None, False
+
+
+def _refuse(column: _Column) -> str:
+    row = next(n for n, cell in enumerate(column.cells) if _is_marked(cell))
+    ways = " or ".join(f"{column.readings[mark][row]:g}" for mark in ".,")
+    raise Wrong(
+        column.name,
+        row,
+        f"{column.cells[row]!r} may be {ways}; say which with --decimal point or comma",
+    )
+
+
+def _say_marks(columns: Sequence[_Column], values: Mapping[str, Array]) -> list[str]:
+    """Say by an example how cells with a mark were read, where a comma is in them."""
+    for column in columns:
+        for row, cell in enumerate(column.cells):
+            value = values[column.name][row]
+            if _is_marked(cell) and ("," in cell or cell.count(".") > 1):
+                return [f"{cell!r} in column {column.name!r} is {value:.10g}"]
+    return []
+
+
+def _is_marked(cell: str) -> bool:
+    return ("." in cell or "," in cell) and not _is_missing(cell)
+
+
+def without_stand_ins(values: Array) -> tuple[Array, str | None]:
+    """Take a number such as -9999 for a missing value, where all other values are far from it.
+
+    Returns:
+        The values, and a sentence where it was done.
+    """
+    for stand_in in _STAND_INS:
+        here = values == stand_in
+        others = values[np.isfinite(values) & ~here]
+        if not here.any() or len(others) < _ENOUGH:
+            continue
+        if others.min() >= 0 or (here.sum() > 1 and others.min() > stand_in / 10):
+            what = f"{stand_in:g} is taken for a missing value, {here.sum():,} times"
+            return np.where(here, np.nan, values), f"{what}: others are {others.min():g} or more"
+    return values, None

@@ -1,0 +1,193 @@
+"""A user's table of series: a column for each, or rows of one after another."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import DataError
+from common.io import tables
+from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.forecast.series import axis, columns, dates, numbers
+from labs.rnn.forecast.series.columns import Times
+from labs.rnn.forecast.series.panel import Panel
+
+Cells = Mapping[str, Sequence[str]]
+
+_LISTED = 5  # names in a sentence
+
+
+def read(path: Path, config: ForecastConfig) -> Panel:
+    """Read a table with dates and values.
+
+    Rows may be in any order; one that is there twice is taken once. What was guessed (columns, the
+    order of day and month, decimal marks) is in `Panel.said`.
+
+    Raises:
+        DataError: the table cannot be read, lacks a column, holds a date or a number that is none,
+            has one date with different values, a gap longer than `--fill`, or can be read in
+            several ways.
+    """
+    names = _names(path, config)
+    table = tables.read_table(path, names, gaps=names, form=config.form)
+    cells = dict(zip(names, table.columns, strict=True))
+    places = [f"{path.name}:{line}" for line in table.lines]
+    times, keys = _find_columns(path, config, cells, places)
+    dated = set(times.rows)
+    undated = [place for row, place in enumerate(places) if row not in dated]
+    notes = [*table.skipped, *((place, "left out: it has no date") for place in undated)]
+    found = _read_numbers(path, config, cells, places, times, keys)
+    values = {}
+    for name, column in found.values.items():
+        values[name], what = numbers.without_stand_ins(column)
+        notes += [(f"column {name}", what)] if what else []
+    notes += [
+        (f"column {name}", f"left out: {_at(places, times, row)}{why}")
+        for name, (row, why) in found.left_out.items()
+    ]
+    series, of_series = columns.series_of(cells, keys, times.rows)
+    rows = axis.Rows(
+        times.read.values,
+        np.stack(list(values.values()), 1),
+        list(values),
+        series,
+        of_series,
+        [places[row] for row in times.rows],
+    )
+    built = axis.build(
+        rows,
+        fill=config.fill,
+        by_rows=config.steps == "rows",
+        all_needed=bool(config.value_columns) or len(rows.all_names) == 1,
+    )
+    panel = Panel(
+        built.names,
+        built.dates,
+        built.values,
+        built.spacing,
+        f"{path.name}, {built.spacing}",
+        (*notes, *built.notes),
+    )
+    said = (*table.notes, *_say(panel, config, times, keys, of_series, list(values)), *found.said)
+    return replace(panel, said=said, options=tuple(_options(config, times, keys, found).items()))
+
+
+def _names(path: Path, config: ForecastConfig) -> list[str]:
+    """Return the names of a table's columns, one of which may be empty, and those asked for."""
+    header = tables.read_names(path, config.form)
+    names = [name for name in header if name or header.count("") == 1]
+    if len(names) < 2:
+        raise DataError(
+            f"{path}:1: expected a header with a column of dates and one of values or more, given "
+            f"{', '.join(names) or 'none'}"
+        )
+    given = (config.date_column, *config.series_column, *config.value_columns)
+    return [*names, *(name for name in given if name is not None and name not in names)]
+
+
+def _find_columns(
+    path: Path, config: ForecastConfig, cells: Cells, places: Sequence[str]
+) -> tuple[Times, tuple[str, ...]]:
+    """Return the dates, and the columns that tell series apart."""
+    try:
+        times = columns.find_dates(cells, config.date_column, config.date_order)
+        keys = config.series_column or columns.find_keys(cells, times, config.value_columns)
+    except columns.WrongDate as error:
+        raise DataError(f"{places[error.row]}: column {error.column!r}: {error.reason}") from error
+    except columns.Unknown as error:
+        option = "--series-column" if "series" in str(error) else "--date-column"
+        raise DataError(f"{path}: {error} name it with {option}") from error
+    name, *others = times.columns
+    sample = [cells[name][row] for row in times.rows[:_LISTED]]
+    if not others and _are_dates([name, *sample], config.date_order):
+        raise DataError(
+            f"{path}:1: the first row has data, {name!r}, and no names; put a row of names above it"
+        )
+    return times, tuple(keys)
+
+
+def _are_dates(texts: Sequence[str], order: str | None) -> bool:
+    try:
+        dates.read(texts, order)
+    except dates.Unreadable:
+        return False
+    return True
+
+
+def _read_numbers(
+    path: Path,
+    config: ForecastConfig,
+    cells: Cells,
+    places: Sequence[str],
+    times: Times,
+    keys: Sequence[str],
+) -> numbers.Numbers:
+    """Read the columns of values."""
+    names = config.value_columns or [
+        name
+        for name, column in cells.items()
+        if name not in (*times.columns, *keys) and not columns.is_row_number(name, column)
+    ]
+    whole = len(times.rows) == len(places)
+    taken = {
+        name: cells[name] if whole else [cells[name][row] for row in times.rows] for name in names
+    }
+    korean = any("가" <= letter <= "힣" for name in cells for letter in name)
+    try:
+        found = numbers.read(taken, config.decimal, asked=bool(config.value_columns), korean=korean)
+    except numbers.Wrong as error:
+        place = _at(places, times, error.row) or f"{path}: "
+        raise DataError(
+            f"{place}column {error.name!r}: {error.reason}; leave the cell empty where the value "
+            "is not known, or name the columns with --value-columns"
+        ) from error
+    if not found.values:
+        beside = " and ".join(map(repr, (*times.columns, *keys)))
+        raise DataError(
+            f"{path}: no column beside {beside} holds numbers; name some with --value-columns"
+        )
+    return found
+
+
+def _at(places: Sequence[str], times: Times, row: int | None) -> str:
+    return "" if row is None else f"{places[times.rows[row]]}: "
+
+
+def _say(
+    panel: Panel,
+    config: ForecastConfig,
+    times: Times,
+    keys: Sequence[str],
+    series: Sequence[str],
+    values: Sequence[str],
+) -> Iterator[str]:
+    """Say which columns are what, and how dates are written and lie apart."""
+    yield f"dates are {_listed(times.columns)}: {times.read.way}; {panel.spacing}"
+    if keys:
+        yield f"series are told apart by {_listed(keys)}: {len(series):,} of them"
+    if not config.value_columns:
+        yield f"values are {_listed(values)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_LISTED]))
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    if tuple(names) == ("",):
+        return "the column without a name"
+    return f"column{'s' if len(names) > 1 else ''} {shown}{more}"
+
+
+def _options(
+    config: ForecastConfig, times: Times, keys: tuple[str, ...], found: numbers.Numbers
+) -> dict[str, Any]:
+    """Return the options that say what was found, so that the run reads other tables alike."""
+    options: dict[str, Any] = {}
+    if keys and not config.series_column:
+        options["series_column"] = keys
+    if times.read.order is not None and config.date_order is None:
+        options["date_order"] = times.read.order
+    if found.mark is not None and config.decimal is None:
+        options["decimal"] = found.mark
+    return options
