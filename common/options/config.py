@@ -31,7 +31,8 @@ POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
-_LENGTH = {"epochs", "batch_size"}  # of a recipe, which are for the set that it was made for
+_QUICK = f"{RECIPE}quick"  # shortens the default, and is for the set that it was made for
+_LENGTH = {"epochs", "batch_size"}  # of the other recipes, which are for the set, too
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
 
 
@@ -142,6 +143,7 @@ class TrainingConfig:
     """Names of the options that somebody gave: what is chosen for a user's data leaves them alone.
 
     A recipe gives its own too, but for how long it trains: that is a share of what the data needs.
+    That is all that `quick` is about.
     """
 
     paths: ClassVar[Mapping[str, Collection[str]]] = {}
@@ -311,7 +313,7 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     hints = get_type_hints(kind)
     problems, values, wrong, given = [], {}, set(), set[str]()
     for source, layer in layers:
-        given |= layer.keys() - (_LENGTH if source.startswith(RECIPE) else set())
+        given |= _given(source, layer)
         for name, value in layer.items():
             label = flag(name) if source == "options" else f"{source}: {name}"
             if name not in fields:
@@ -328,6 +330,13 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _given(source: str, layer: Mapping[str, Any]) -> set[str]:
+    """Return the names of a layer's values that are not to change with the data."""
+    if source == _QUICK:
+        return set()
+    return set(layer) - (_LENGTH if source.startswith(RECIPE) else set())
 
 
 def options_of(kind: type[Any]) -> list[dataclasses.Field[Any]]:

@@ -1,7 +1,7 @@
 """What is chosen for a user's own texts and pairs, and that nothing goes over what is given."""
 
 from common.options.config import build
-from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.config import RECIPES, SentimentConfig
 from labs.rnn.sentiment.suit import suit_texts
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.suit import suit_pairs
@@ -27,6 +27,17 @@ def test_tokens_follow_the_script_and_updates_the_number_of_texts(tmp_path):
 
     english = table(tmp_path / "b.csv", "text,label", [f"a film {n},{n % 2}" for n in range(9)])
     assert suit_texts(SentimentConfig(data=english)).config.tokenizer == "basic_english"
+
+
+def test_a_quick_run_of_own_texts_is_shorter_and_has_its_n_grams(tmp_path):
+    path = table(tmp_path / "a.csv", "text,label", [f"a film {n},{n % 2}" for n in range(3000)])
+    own = ("options", {"data": path})
+    quick = suit_texts(build(SentimentConfig, ("recipe quick", RECIPES["quick"]), own)).config
+    usual = suit_texts(build(SentimentConfig, own)).config
+    assert (quick.members, quick.n_grams) == (1, True)
+    assert 2 * quick.total_updates == usual.total_updates
+    asked = ("options", {"data": path, "n_grams": False})
+    assert not suit_texts(build(SentimentConfig, asked)).config.n_grams
 
 
 def test_many_long_texts_get_fewer_networks(tmp_path):

@@ -41,6 +41,8 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
     else:
         texts = _suit_columns(chosen, path)
     texts = texts[: config.limit]
+    if not config.n_grams:
+        chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
     _suit_tokens(chosen, texts)
     _suit_length(chosen, texts)
     return Suited(chosen.config, chosen.reasons)

@@ -278,6 +278,7 @@ def test_what_is_given_is_known_but_not_how_long_a_recipe_trains():
     assert build(Toy).given == frozenset()
     assert build(Toy, recipe).given == {"optimizer"}
     assert build(Toy, recipe, ("options", {"epochs": "5"})).given == {"optimizer", "epochs"}
+    assert build(Toy, ("recipe quick", recipe[1])).given == frozenset()
 
 
 def test_every_saved_field_survives_a_file(tmp_path):
