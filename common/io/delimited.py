@@ -95,8 +95,8 @@ def has_quotes(text: str, delimiter: str) -> bool | None:
         quoted, several_lines = _count_rows(text, delimiter)
     except csv.Error:
         return False
-    if several_lines:
-        return len(plain) > 1 and _share(quoted) > _share(plain)
+    if several_lines or _share(quoted) != _share(plain):
+        return _share(quoted) > _share(plain)
     return _all_need_quotes(rows(text, delimiter, quotes=False))
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import numbers
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,17 @@ def read_workbook(data: bytes, path: Path, sheet: str | None) -> tuple[Iterator[
             f"of {path.name} the first sheet of {len(names)} is read, {chosen!r} (--sheet names "
             "another)"
         ]
-    frame = book.parse(chosen, header=None, dtype=object, keep_default_na=False, na_filter=False)
-    return _rows(frame.itertuples(index=False, name=None), 1), notes
+    with warnings.catch_warnings():  # of what a sheet has beside cells, and nobody reads
+        warnings.filterwarnings("ignore", module="openpyxl")
+        frame = pd.read_excel(
+            book,
+            sheet_name=chosen,
+            header=None,
+            dtype=object,
+            keep_default_na=False,
+            na_filter=False,
+        )
+    return _rows(frame), notes
 
 
 def _sheet(names: Sequence[str], path: Path, sheet: str | None) -> str:
@@ -79,7 +89,7 @@ def read_parquet(data: bytes, path: Path) -> Iterator[Row]:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
-    return _named(names, _rows(frame.itertuples(index=False, name=None), 1))
+    return _named(names, _rows(frame))
 
 
 def read_json(text: str, path: Path) -> Iterator[Row]:
@@ -103,7 +113,8 @@ def read_json(text: str, path: Path) -> Iterator[Row]:
             f"{path}: expected an array of objects, one for each row, such as "
             '[{"text": "...", "label": "..."}]'
         )
-    return _of_objects(list(enumerate(objects, 1)))
+    rows = (each if isinstance(each, dict) else "not a JSON object" for each in objects)
+    return _of_objects(list(enumerate(rows, 1)))
 
 
 def _objects(found: Any) -> list[Any] | None:
@@ -137,7 +148,7 @@ def read_json_lines(text: str, path: Path) -> Iterator[Row]:
     return _of_objects(found)
 
 
-def _of_objects(found: Sequence[tuple[int, Any]]) -> Iterator[Row]:
+def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]]) -> Iterator[Row]:
     objects = [values for _, values in found if isinstance(values, dict)]
     names = list(dict.fromkeys(key for values in objects for key in values))
     yield 0, [unicodedata.normalize("NFC", name).strip() for name in names]
@@ -145,7 +156,7 @@ def _of_objects(found: Sequence[tuple[int, Any]]) -> Iterator[Row]:
         if isinstance(values, dict):
             yield number, [_written(values.get(name)) for name in names]
         else:
-            yield number, values if isinstance(values, str) else "not a JSON object"
+            yield number, values
 
 
 def _object(line: str) -> dict[str, Any] | str:
@@ -166,9 +177,25 @@ def _named(names: Sequence[str], rows: Iterator[Row]) -> Iterator[Row]:
     yield from rows
 
 
-def _rows(found: Iterator[tuple[Any, ...]], first: int) -> Iterator[Row]:
-    for number, values in enumerate(found, first):
-        yield number, [_written(value) for value in values]
+def _rows(frame: Any) -> Iterator[Row]:
+    """Yield the rows of a data frame as people write them, numbered from 1 on."""
+    columns = [_column(frame.iloc[:, place].tolist()) for place in range(frame.shape[1])]
+    return enumerate(zip(*columns, strict=True), 1)
+
+
+def _column(values: Sequence[Any]) -> list[str | None]:
+    """Write the values of a column, times of the day where one of them is not midnight."""
+    found = [_written(value) for value in values]
+    times = [
+        cell[10:] for cell, value in zip(found, values, strict=True) if cell and _is_time(value)
+    ]
+    if times and set(times) == {" 00:00:00"}:
+        return [cell and cell.removesuffix(" 00:00:00") for cell in found]
+    return found
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, datetime.datetime)
 
 
 def _written(value: Any) -> str | None:
@@ -179,9 +206,8 @@ def _written(value: Any) -> str | None:
         return ""
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         return str(value).lower()
-    if isinstance(value, datetime.datetime):
-        midnight = value.time() == datetime.time() and value.tzinfo is None
-        return value.date().isoformat() if midnight else value.isoformat(" ")
+    if _is_time(value):
+        return str(value.isoformat(" "))
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, numbers.Integral):
