@@ -62,6 +62,8 @@ class Table:
         str, ...
     ] = ()  # how the file was read, where that was not certain: a sentence each
 
+    delimiter: str = ","  # between cells, where it has any
+
     def __len__(self) -> int:
         return len(self.lines)
 
@@ -126,7 +128,7 @@ def read_table(
         listed = "".join(f"\n  {place}: {reason}" for place, reason in skipped[:5])
         left_out = f"; {len(skipped):,} were left out{listed}" if skipped else ", it is empty"
         raise DataError(f"{path} has no row that can be used{left_out}")
-    return Table(tuple(found), lines, tuple(skipped), tuple(opened.notes))
+    return Table(tuple(found), lines, tuple(skipped), tuple(opened.notes), opened.delimiter)
 
 
 class _Sieve:

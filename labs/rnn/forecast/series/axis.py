@@ -164,7 +164,8 @@ def _on_calendar(
         all_dates[new] = spacing.after(dates[gap], int(steps[gap]) - 1)
         named[new] = [f"{_iso(date)} (no row)" for date in all_dates[new]]
     first = places[int(np.flatnonzero(steps > 1)[0]) + 1]
-    notes.append((first, f"{missing:,} dates have no row ({spacing}), the first before this one"))
+    what = "date has no row" if missing == 1 else "dates have no row, the first before this one"
+    notes.append((first, f"{missing:,} {what} ({spacing})"))
     return all_dates, full, named
 
 

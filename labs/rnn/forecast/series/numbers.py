@@ -47,11 +47,16 @@ _INDIAN = re.compile(r"[+-]?[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]*)?")
 _THOUSANDS = {mark: re.compile(rf"[+-]?[1-9][0-9]{{0,2}}[{mark}][0-9]{{3}}") for mark in ".,"}
 
 
+_HELP = (
+    "leave the cell empty where the value is not known, or name the columns with --value-columns"
+)
+
+
 class Wrong(ValueError):
     """Cells that are no numbers, or of which nobody can tell what they are."""
 
-    def __init__(self, name: str, row: int | None, reason: str):
-        self.name, self.row, self.reason = name, row, reason
+    def __init__(self, name: str, row: int | None, reason: str, help: str = _HELP):  # noqa: A002
+        self.name, self.row, self.reason, self.help = name, row, reason, help
         super().__init__(f"{name}: {reason}")
 
 
@@ -79,7 +84,7 @@ def read(
     decimal: str | None = None,
     *,
     asked: bool = False,
-    korean: bool = False,
+    habit: str | None = None,
 ) -> Numbers:
     """Read columns of numbers; others are left out, with the reason.
 
@@ -87,7 +92,8 @@ def read(
         columns: the cells of each.
         decimal: point or comma; found out when None.
         asked: whether each of them is asked for, so that none may be left out.
-        korean: whether the table is in Korean, where a comma stands between thousands.
+        habit: point or comma, where the rest of the table shows who wrote it: in Korean a comma
+            stands between thousands, and where days are 31.12.2022 a point may.
 
     Raises:
         Wrong: none is a column of numbers, or one that is asked for is not; or `1,234` may be 1234
@@ -101,7 +107,7 @@ def read(
     if left_out and (asked or (not kept and some)):
         name = next(iter(left_out)) if asked else some[0]
         raise Wrong(name, *left_out[name])
-    decided = {each.name: _decide(each, korean) for each in kept}
+    decided = {each.name: _decide(each, habit) for each in kept}
     shown = {mark for mark, evidence in decided.values() if evidence}
     mark_of_table = next(iter(shown)) if len(shown) == 1 else None
     values, said = {}, []
@@ -191,13 +197,14 @@ def _number(text: str, mark: str) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _decide(column: _Column, korean: bool) -> tuple[str | None, bool]:
+def _decide(column: _Column, habit: str | None) -> tuple[str | None, bool]:
     """Return a column's decimal mark, None where nobody can tell, and whether its cells show it.
 
     - `0,992`, `1.234,5` and `1,234,567` can be read in one way.
     - Where all marked cells are like `1,234` and others are below 1,000 without a mark, these are
       thousands: fractions of three digits would have them there too, or sometimes fewer.
-    - `1.234` alone has a point, as programs write it, unless it may be thousands by the same sign.
+    - `1.234` alone has a point, as programs write it, unless it may be thousands by the same sign,
+      or by the habits of who wrote it.
     """
     marked = [cell for cell in column.cells if _is_marked(cell)]
     if len(column.readings) == 1 or not marked:
@@ -207,13 +214,13 @@ def _decide(column: _Column, korean: bool) -> tuple[str | None, bool]:
         return ".", False
     whole = [cell.lstrip("+-") for cell in column.cells if cell.lstrip("+-").isdigit()]
     with_all_digits = any(cell.strip("0") for cell in whole) or any(c.endswith("0") for c in marked)
-    grouped = len(whole) > 0 and with_all_digits and all(len(cell) < 4 for cell in whole)
-    grouped = grouped and len(whole) + len(marked) >= _ENOUGH_CELLS
+    may_be = len(whole) > 0 and with_all_digits and all(len(cell) < 4 for cell in whole)
+    grouped = may_be and len(whole) + len(marked) >= _ENOUGH_CELLS
     if all(map(_THOUSANDS[","].fullmatch, marked)):
-        known = grouped or korean or (column.sign != "" and column.sign in _WITH_POINT)
+        known = grouped or habit == "point" or (column.sign != "" and column.sign in _WITH_POINT)
         return ("." if known else None), grouped
     if all(map(_THOUSANDS["."].fullmatch, marked)):
-        return (None if grouped else "."), False
+        return (None if may_be or habit == "comma" else "."), False
     return None, False
 
 
@@ -223,17 +230,19 @@ def _refuse(column: _Column) -> str:
     raise Wrong(
         column.name,
         row,
-        f"{column.cells[row]!r} may be {ways}; say which with --decimal point or comma",
+        f"{column.cells[row]!r} may be {ways}",
+        "say which with --decimal point or --decimal comma",
     )
 
 
 def _say_marks(columns: Sequence[_Column], values: Mapping[str, Array]) -> list[str]:
-    """Say by an example how cells with a mark were read, where a comma is in them."""
+    """Say by an example how cells were read that have a comma, or could be read otherwise."""
     for column in columns:
         for row, cell in enumerate(column.cells):
-            value = values[column.name][row]
-            if _is_marked(cell) and ("," in cell or cell.count(".") > 1):
-                return [f"{cell!r} in column {column.name!r} is {value:.10g}"]
+            if "," in cell or (len(column.readings) > 1 and "." in cell) or cell.count(".") > 1:
+                value = values[column.name][row]
+                if np.isfinite(value):
+                    return [f"{cell!r} in column {column.name!r} is {value:.10g}"]
     return []
 
 

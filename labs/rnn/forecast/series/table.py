@@ -33,12 +33,14 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     names = _names(path, config)
     table = tables.read_table(path, names, gaps=names, form=config.form)
     cells = dict(zip(names, table.columns, strict=True))
-    places = [f"{path.name}:{line}" for line in table.lines]
+    file = path.name
+    places = [f"{file}:{line}" for line in table.lines]
     times, keys = _find_columns(path, config, cells, places)
     dated = set(times.rows)
     undated = [place for row, place in enumerate(places) if row not in dated]
     notes = [*table.skipped, *((place, "left out: it has no date") for place in undated)]
-    found = _read_numbers(path, config, cells, places, times, keys)
+    habit = _habit(table, times, cells)
+    found = _read_numbers(path, config, cells, places, times, keys, habit)
     values = {}
     for name, column in found.values.items():
         values[name], what = numbers.without_stand_ins(column)
@@ -116,6 +118,20 @@ def _are_dates(texts: Sequence[str], order: str | None) -> bool:
     return True
 
 
+def _habit(table: tables.Table, times: Times, cells: Cells) -> str | None:
+    """Return the decimal mark that is usual where a table comes from, None where nothing shows it.
+
+    Korean has a point. Where semicolons stand between cells, or days are 31.12.2022, there may be
+    commas.
+    """
+    if any("가" <= letter <= "힣" for name in cells for letter in name):
+        return "point"
+    day = cells[times.columns[0]][times.rows[0]]
+    if table.delimiter == ";" or (times.read.order == "dmy" and "." in day):
+        return "comma"
+    return None
+
+
 def _read_numbers(
     path: Path,
     config: ForecastConfig,
@@ -123,6 +139,7 @@ def _read_numbers(
     places: Sequence[str],
     times: Times,
     keys: Sequence[str],
+    habit: str | None,
 ) -> numbers.Numbers:
     """Read the columns of values."""
     names = config.value_columns or [
@@ -134,15 +151,12 @@ def _read_numbers(
     taken = {
         name: cells[name] if whole else [cells[name][row] for row in times.rows] for name in names
     }
-    korean = any("가" <= letter <= "힣" for name in cells for letter in name)
     try:
-        found = numbers.read(taken, config.decimal, asked=bool(config.value_columns), korean=korean)
+        asked = bool(config.value_columns)
+        found = numbers.read(taken, config.decimal, asked=asked, habit=habit)
     except numbers.Wrong as error:
         place = _at(places, times, error.row) or f"{path}: "
-        raise DataError(
-            f"{place}column {error.name!r}: {error.reason}; leave the cell empty where the value "
-            "is not known, or name the columns with --value-columns"
-        ) from error
+        raise DataError(f"{place}column {error.name!r}: {error.reason}; {error.help}") from error
     if not found.values:
         beside = " and ".join(map(repr, (*times.columns, *keys)))
         raise DataError(

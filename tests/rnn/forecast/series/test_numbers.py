@@ -1,0 +1,120 @@
+"""Numbers as people write them: read right, or asked for."""
+
+import numpy as np
+import pytest
+
+from labs.rnn.forecast.series import numbers
+from labs.rnn.forecast.series.numbers import Wrong
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["0,992", "0,996", "1,001"], [0.992, 0.996, 1.001]),
+        (["1,5", "2"], [1.5, 2]),
+        (["1,23", "1,234"], [1.23, 1.234]),
+        (["1.234,5", "12"], [1234.5, 12]),
+        (["1.234.567", "1.234"], [1234567, 1234]),
+        (["-0,5", "+2,5"], [-0.5, 2.5]),
+        (["1,5e3", "2"], [1500, 2]),
+        (["1,234,567", "1,234"], [1234567, 1234]),
+        (["1,234", "1300.5"], [1234, 1300.5]),
+        (["1,234", "950", "2,345", "12,000"], [1234, 950, 2345, 12000]),
+        (["0", "1,234", "2,000", "3,111"], [0, 1234, 2000, 3111]),
+        (["12,34,567", "5"], [1234567, 5]),
+        (["1 234,5", "1\u00a0000"], [1234.5, 1000]),
+        (["1'234.5", "2"], [1234.5, 2]),
+        (["1.234", "2.345"], [1.234, 2.345]),
+        (["0.992", "1.001"], [0.992, 1.001]),
+        (["1e3", "2E-2", ".5", "7."], [1000, 0.02, 0.5, 7]),
+        (["$1,200", "$950.5", "-$3"], [1200, 950.5, -3]),
+        (["₩1,200", "₩1,950"], [1200, 1950]),
+        (["1,200원", "1,950원"], [1200, 1950]),
+        (["12 %", "13.5 %"], [12, 13.5]),
+        (["(1,234.5)", "5"], [-1234.5, 5]),
+        (["−5", "１２"], [-5, 12]),
+        *(
+            ([mark, "1", "2"], [NAN, 1, 2])
+            for mark in ("", "-", ".", "..", "?", "NA", "n/a", "NaN")
+        ),
+        *(([mark, "1", "2"], [NAN, 1, 2]) for mark in ("NM", "null", "#N/A", "None", "ND", "결측")),
+        *(([mark, "1", "2"], [NAN, 1, 2]) for mark in ("#DIV/0!", "—", "*", "missing", "미상")),
+    ],
+)
+def test_a_column_tells_what_its_cells_are(cells, expected):
+    found = numbers.read({"x": cells}).values["x"]
+    assert np.array_equal(found, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "match"),
+    [
+        (["1,234", "2,345"], 0, "'1,234' may be 1234 or 1.234"),
+        (["1,234", "2500"], 0, "may be 1234 or 1.234"),
+        (["1.234", "950", "2.345", "3.100"], 0, "may be 1.234 or 1234"),
+        (["0", "1.000"], 1, "may be 1 or 1000"),
+        (["1", "many", "3"], 1, "given 'many'"),
+        (["1", "5²"], 1, "given '5²'"),
+        (["1", "1_000"], 1, "given '1_000'"),
+        (["inf", "1"], 0, "given 'inf'"),
+        (["1", "0x10"], 1, "given '0x10'"),
+        (["1", "12:30"], 1, "given '12:30'"),
+        (["1,5", "2.5"], 0, "given '1,5'"),
+    ],
+)
+def test_what_is_no_number_or_may_be_two_is_refused(cells, row, match):
+    with pytest.raises(Wrong, match=match) as caught:
+        numbers.read({"x": cells})
+    assert caught.value.row == row
+
+
+def test_a_table_tells_what_a_column_does_not():
+    for other, value, mark in ((["0,5", "1"], 1.234, "comma"), (["0.5", "1"], 1234, "point")):
+        found = numbers.read({"x": ["1,234", "2,345"], "y": other})
+        assert (found.values["x"][0], found.mark) == (value, mark)
+        assert found.said == [f"'1,234' in column 'x' is {value:g}"]
+    assert numbers.read({"x": ["1,234", "2,345"]}, habit="point").values["x"][0] == 1234
+    assert numbers.read({"x": ["1.234", "2.345"]}).said == ["'1.234' in column 'x' is 1.234"]
+    with pytest.raises(Wrong, match=r"'1\.234' may be 1\.234 or 1234"):
+        numbers.read({"x": ["1.234", "2.345"]}, habit="comma")
+
+
+@pytest.mark.parametrize(("decimal", "value"), [("comma", 1.234), ("point", 1234)])
+def test_the_mark_can_be_given(decimal, value):
+    assert numbers.read({"x": ["1,234", "2,345"]}, decimal).values["x"][0] == value
+    with pytest.raises(Wrong, match=r"given '1\.2,3'|given '1,2\.3'"):
+        numbers.read({"x": ["1.2,3" if decimal == "point" else "1,2.3"]}, decimal)
+
+
+def test_columns_of_words_are_left_out_by_name():
+    cells = {"x": ["1", "2"], "weather": ["sun", "rain"], "y": ["3", "oops"], "z": ["$1", "€2"]}
+    found = numbers.read(cells)
+    assert list(found.values) == ["x"]
+    assert found.left_out["weather"] == (None, "it holds no numbers")
+    assert found.left_out["y"] == (1, "expected a finite number, given 'oops'")
+    assert "different signs: '$' and '€'" in found.left_out["z"][1]
+    with pytest.raises(Wrong, match="oops"):
+        numbers.read({"y": cells["y"], "x": cells["x"]}, asked=True)
+
+
+def test_percent_beside_plain_numbers_is_not_mixed():
+    assert "no sign" in numbers.read({"x": ["1"] * 2, "p": ["0.1", "12%"]}).left_out["p"][1]
+
+
+@pytest.mark.parametrize(
+    ("others", "stand_in", "taken"),
+    [
+        (range(30), -9999.0, True),
+        (range(30), -99.99, True),
+        (range(-50, 30), -999.0, False),  # once, among others below 0
+        (range(-500, 500), -999.0, False),  # near others
+        (range(5), -9999.0, False),  # too few to tell
+        (range(30), -98.0, False),
+    ],
+)
+def test_a_number_that_stands_for_missing(others, stand_in, taken):
+    found, said = numbers.without_stand_ins(np.array([*others, stand_in], float))
+    assert np.isnan(found[-1]) == taken == (said is not None)
+    assert np.isfinite(found[:-1]).all()

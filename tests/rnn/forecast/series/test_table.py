@@ -1,0 +1,415 @@
+"""Tables as people have them: what is mended and said, and what is one clear error."""
+
+import numpy as np
+import pytest
+
+from common.errors import DataError
+from labs.rnn.forecast.series.embedded import seasonal
+from labs.rnn.forecast.series.find import find
+from labs.rnn.forecast.series.table import read
+
+DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
+
+
+def rows(*values, dates=DAYS, header="date,x"):
+    return "\n".join([header, *(f"{d},{v}" for d, v in zip(dates, values, strict=False))]) + "\n"
+
+
+def test_a_plain_table(table, make):
+    panel = read(table(rows(1, 2.5, "3e0", 4)), make())
+    assert panel.names == ("x",)
+    assert panel.values[:, 0].tolist() == [1, 2.5, 3, 4]
+    assert str(panel.spacing) == "every day"
+    assert panel.notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+def test_korean_tables_in_any_encoding(table, make, encoding):
+    text = '일자,매출,비고\n2024년 1월 1일,"1,200",맑음\n2024년 1월 2일,1300.5,비\n'
+    panel = read(table(text, encoding=encoding), make())
+    assert panel.names == ("매출",)
+    assert panel.values[:, 0].tolist() == [1200, 1300.5]
+    assert panel.notes == (("column 비고", "left out: it holds no numbers"),)
+
+
+def test_columns_are_chosen(table, make):
+    path = table("a,when,b\n1,2024-01-01,5\n2,2024-01-02,6\n")
+    config = make(date_column="when", value_columns="b")
+    assert read(path, config).names == ("b",)
+    assert read(path, make(date_column="when")).names == ("a", "b")
+    with pytest.raises(DataError, match="no column 'c'"):
+        read(path, make(date_column="when", value_columns="c"))
+    assert read(path, make(value_columns="b")).said[0].startswith("dates are column 'when': year,")
+    with pytest.raises(DataError, match="series.csv:2: column 'a': expected a date"):
+        read(path, make(date_column="a"))
+
+
+def test_rows_in_any_order_and_twice(table, make):
+    text = rows(3, 1, 2, 2, dates=[DAYS[2], DAYS[0], DAYS[1], DAYS[1]])
+    panel = read(table(text), make())
+    assert panel.values[:, 0].tolist() == [1, 2, 3]
+    (place, what), (copy, why) = panel.notes
+    assert place.endswith("series.csv:3")
+    assert "sorted" in what
+    assert copy.endswith("series.csv:5")
+    assert "the same date and values as" in why
+
+
+def test_one_date_with_two_values_is_refused(table, make):
+    text = rows(1, 2, 3, dates=[DAYS[0], DAYS[1], DAYS[1]])
+    with pytest.raises(DataError, match=r"series.csv:4: the date 2024-01-02 again.*series.csv:3"):
+        read(table(text), make())
+
+
+@pytest.mark.parametrize("missing", ["", "NaN", "NA", "-", "null", "결측"])
+def test_missing_values_take_the_one_before(table, make, missing):
+    panel = read(table(rows(1, missing, missing, 4, 5)), make())
+    assert panel.values[:, 0].tolist() == [1, 1, 1, 4, 5]
+    [(place, what)] = panel.notes
+    assert place.endswith("series.csv:3")
+    assert "2 missing values" in what
+
+
+def test_a_filled_value_never_comes_from_the_future(table, make):
+    one = read(table(rows(1, "", 7, 8)), make()).values[:2]
+    other = read(table(rows(1, "", 900, 8)), make()).values[:2]
+    assert (one == other).all()
+
+
+def test_a_long_gap_is_refused_by_file_and_line(table, make):
+    text = rows(1, "", "", "", 5, 6)
+    with pytest.raises(DataError, match=r"series.csv:3: column 'x' has 3 values missing in a row"):
+        read(table(text), make(fill="2"))
+    assert read(table(text), make(fill="3")).values[3, 0] == 1
+
+
+def test_missing_dates(table, make):
+    text = rows(1, 2, 3, 7, 8, dates=[*DAYS[:3], *DAYS[6:8]])
+    panel = read(table(text), make(fill="3"))
+    assert panel.values[:, 0].tolist() == [1, 2, 3, 3, 3, 3, 7, 8]
+    assert np.unique(np.diff(panel.dates)).size == 1
+    assert "3 dates have no row" in panel.notes[0][1]
+    with pytest.raises(
+        DataError, match=r"series.csv:5: 3 dates are missing between 2024-01-03 and"
+    ):
+        read(table(text), make(fill="2"))
+    assert len(read(table(text), make(fill="2", steps="rows")).dates) == 5
+
+
+def test_series_that_begin_late_and_end_early(table, make):
+    text = rows("1,", "2,5", "3,6", ",7", header="date,x,y")
+    panel = read(table(text), make())
+    assert [panel.span(series) for series in (0, 1)] == [(0, 3), (1, 4)]
+    assert [place for place, _ in panel.notes] == ["column x", "column y"]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (rows(1, "many", 3), r"series.csv:3: column 'x': expected a finite number, given 'many'"),
+        (rows(1, "inf", 3), "expected a finite number, given 'inf'"),
+        (rows(1, 2, dates=["2024-01-01", "January"]), r"series.csv:3: column 'date': .*'January'"),
+        (rows("a", "b"), "no column beside 'date' holds numbers"),
+        (rows("", ""), "no column beside 'date' holds numbers"),
+        (rows(1), "expected at least two dates, given 1"),
+        ("date,x\n", "no row that can be used"),
+        ("date\n2024-01-01\n", "expected a header"),
+        ("", "expected a header"),
+    ],
+)
+def test_one_clear_error(table, make, text, match):
+    with pytest.raises(DataError, match=match):
+        read(table(text), make())
+
+
+def test_dates_without_any_value_at_the_ends_do_not_count(table, make):
+    panel = read(table(rows("", 1, 2, 3, "", "")), make())
+    assert [str(date) for date in panel.dates.astype("datetime64[D]")] == DAYS[1:4]
+    assert panel.span(0) == (0, 3)
+
+
+def test_rows_that_cannot_be_used_are_named(table, make):
+    panel = read(table(rows(1, 2, 3) + "2024-01-04\n\0,5\n"), make())
+    assert len(panel.dates) == 3
+    assert [place for place, _ in panel.notes] == ["series.csv:5", "series.csv:6"]
+
+
+def test_no_such_data(make):
+    with pytest.raises(
+        DataError, match="no such file, and no embedded series.*did you mean google"
+    ):
+        find(make(data="gogle"))
+
+
+def test_embedded_series(make):
+    google, stocks = find(make()), find(make(data="stocks"))
+    assert google.values.shape == (1047, 1)
+    assert stocks.values.shape == (390, 10)
+    assert str(stocks.spacing) == "every month"
+    assert stocks.span(stocks.names.index("DELL"))[0] == 320
+    for panel in (google, stocks):
+        for series in range(len(panel.names)):  # no holes inside
+            begin, end = panel.span(series)
+            assert np.isfinite(panel.values[begin:end, series]).all()
+
+
+def test_the_seasonal_series_repeats_by_its_seed():
+    assert (seasonal(1).values == seasonal(1).values).all()
+    assert (seasonal(1).values != seasonal(2).values).any()
+    assert (seasonal(1).values > 0).all()
+
+
+def test_longer_gaps_are_filled_in_longer_tables(make, table):
+    """One in a hundred dates, where --fill is not given."""
+    cells = [str(row % 7) for row in range(800)]
+    cells[100:108] = [""] * 8
+    dates = np.datetime64("2020-01-01") + np.arange(800)
+    rows = [f"{date},{cell}" for date, cell in zip(dates, cells, strict=True)]
+    path = table("\n".join(["date,x", *rows]))
+    assert "8 missing values" in read(path, make()).notes[0][1]
+    with pytest.raises(DataError, match="8 values missing"):
+        read(path, make(fill="5"))
+    with pytest.raises(DataError, match="8 values missing"):
+        read(table("\n".join(["date,x", *rows[:300]])), make())
+
+
+# --- columns as people have them ----------------------------------------------------------------
+
+TWO_MONTHS = [str(date) for date in np.datetime64("2022-01-03") + np.arange(60)]
+WORKDAYS = [date for date in TWO_MONTHS if np.is_busday(date)]
+
+
+def lines(header, rows):
+    return "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "names", "dates"),
+    [
+        (",visitors,sales", lambda n, date: (date, 1002 + n, n * n), ("visitors", "sales"), "''"),
+        (",date,x", lambda n, date: (n, date, n * n), ("x",), "'date'"),
+        ("store_id,day,x", lambda n, date: (1901 + n, date, n * n), ("store_id", "x"), "'day'"),
+        ("visitors,when", lambda n, date: (1500 + n, date), ("visitors",), "'when'"),
+        ("x,Trade Date", lambda n, date: (n * n, date), ("x",), "'Trade Date'"),
+        ("time,date,x", lambda n, date: (f"{n % 24}:00", date, n * n), ("x",), "'date'"),
+        ("year,x", lambda n, date: (1950 + n, n * n), ("x",), "'year'"),
+        ("연도,x", lambda n, date: (1950 + n, n * n), ("x",), "'연도'"),
+        ("jar,x", lambda n, date: (1950 + n, n * n % 7), ("x",), "'jar'"),
+        ("ym,x", lambda n, date: (f"{2000 + n // 12}{n % 12 + 1:02}", n * n), ("x",), "'ym'"),
+        ("a,x", lambda n, date: (date.replace("-", ""), n * n), ("x",), "'a'"),
+        ("a,x", lambda n, date: (1577836800 + 60 * n, n * n), ("x",), "'a'"),
+        ("year,month,x", lambda n, _: (2000 + n // 12, n % 12 + 1, n), ("x",), "'year', 'month'"),
+        ("year,q,x", lambda n, _: (2000 + n // 4, f"Q{n % 4 + 1}", n), ("x",), "'year', 'q'"),
+        (
+            "연도,월,일,x",
+            lambda n, date: (*map(int, date.split("-")), n),
+            ("x",),
+            "'연도', '월', '일'",
+        ),
+        (
+            "Date,Time,x",
+            lambda n, _: (TWO_MONTHS[n // 24], f"{n % 24}:00:00", n),
+            ("x",),
+            "'Date', 'Time'",
+        ),
+        (
+            "날짜,시간,x",
+            lambda n, _: (TWO_MONTHS[n // 24], n % 24 + 1, n),
+            ("x",),
+            "'날짜', '시간'",
+        ),
+    ],
+)
+def test_dates_are_found_by_name_and_content(table, make, header, row, names, dates):
+    panel = read(table(lines(header, (row(n, date) for n, date in enumerate(TWO_MONTHS)))), make())
+    assert panel.names == names
+    assert len(panel.dates) == len(TWO_MONTHS)
+    named = "the column without a name" if dates == "''" else dates
+    assert named in panel.said[0]
+    assert str(panel.spacing) in panel.said[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "match"),
+    [
+        ("store_id,visitors", lambda n, date: (1000 + n * n, n), "no column is written as dates"),
+        ("a,b", lambda n, date: (1900 + n, 2000 + n), "which column holds the dates, 'a' or 'b'"),
+        ("2022-01-02,7", lambda n, date: (date, n), "the first row has data, '2022-01-02'"),
+        (
+            "date,x",
+            lambda n, date: (date if n < 59 else "Total", n),
+            "series.csv:61.*given 'Total'",
+        ),
+        ("date,x", lambda n, date: (f"0{n % 9 + 1}/03/2022", n), "say which with --date-order"),
+    ],
+)
+def test_what_may_be_no_dates_is_refused(table, make, header, row, match):
+    text = lines(header, (row(n, date) for n, date in enumerate(TWO_MONTHS)))
+    with pytest.raises(DataError, match=match):
+        read(table(text), make())
+
+
+def test_an_offset_changes_nothing(table, make):
+    text = lines("Date,x", zip(WORKDAYS, range(99), strict=False))
+    plain = read(table(text), make())
+    for zone in ("+09:00", "-05:00", "Z", " KST"):
+        stamps = [f"{date} 00:00:00{zone}" for date in WORKDAYS]
+        text = lines("Date,x", zip(stamps, range(99), strict=False))
+        panel = read(table(text), make())
+        assert (panel.dates == plain.dates).all()
+        assert panel.spacing == plain.spacing == ("business day", 1, 0)
+        assert panel.notes == ()
+        assert zone.strip() in panel.said[0]
+
+
+def hours_in_berlin(begin, hours):
+    """Return hours around a change of clocks on 27 March or 30 October 2022, with their offsets."""
+    utc = np.datetime64(begin) + np.arange(hours)
+    summer = (utc >= np.datetime64("2022-03-27T01")) & (utc < np.datetime64("2022-10-30T01"))
+    offsets = np.where(summer, 2, 1)
+    times = utc + offsets
+    return [
+        f"{str(t).replace('T', ' ')}:00:00+0{o}:00" for t, o in zip(times, offsets, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("begin", ["2022-03-25T00", "2022-10-28T00"])
+def test_summer_time_does_not_change_the_spacing(table, make, begin):
+    times = hours_in_berlin(begin, 100)
+    panel = read(table(lines("t,x", zip(times, range(100), strict=True))), make())
+    assert str(panel.spacing) == "every hour"
+    assert len(panel.dates) == 100
+    assert "as offsets change" in panel.said[0]
+    days = read(table(lines("t,x", zip(times[::24], range(5), strict=False))), make())
+    assert str(days.spacing) == "every day"
+
+
+def test_an_hour_that_comes_twice_is_refused_with_the_reason(table, make):
+    times = [time[:19] for time in hours_in_berlin("2022-10-28T00", 100)]
+    with pytest.raises(DataError, match="as clocks are put back needs its offset"):
+        read(table(lines("t,x", zip(times, range(100), strict=True))), make())
+
+
+def test_months_without_a_row_are_a_gap_in_business_days(table, make):
+    rows = [(date, n) for n, date in enumerate(WORKDAYS) if not 10 <= n < 30]
+    with pytest.raises(DataError, match=r"20 dates are missing between 2022-01-14 and 2022-02-14"):
+        read(table(lines("date,x", rows)), make())
+    panel = read(table(lines("date,x", rows)), make(fill="20"))
+    assert [str(date)[:10] for date in panel.dates] == WORKDAYS
+    assert panel.values[10:30, 0].tolist() == 20 * [9]
+    holidays = [row for row in rows if row[1] != 5]
+    assert "count as holidays" in str(read(table(lines("date,x", holidays)), make(fill="20")).notes)
+
+
+def test_days_without_business_are_no_gap(table, make):
+    open_days = [date for date in TWO_MONTHS if np.datetime64(date).astype(int) % 7 != 3]  # Sundays
+    panel = read(table(lines("date,x", zip(open_days, range(99), strict=False))), make())
+    assert str(panel.spacing) == ("every Monday, Tuesday, Wednesday, Thursday, Friday, Saturday")
+    assert len(panel.dates) == len(open_days)
+
+
+def test_half_seconds_are_kept(table, make):
+    times = [f"2023-06-28 10:00:{n // 2:02}.{n % 2 * 5}00" for n in range(60)]
+    panel = read(table(lines("timestamp,x", zip(times, range(60), strict=True))), make())
+    assert len(panel.dates) == 60
+    assert str(panel.spacing) == "every 500 milliseconds"
+
+
+# --- rows of one series after another -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_date", [False, True])
+def test_a_series_for_each_store(table, make, by_date):
+    rows = [(date, store, n) for store in ("A", "B") for n, date in enumerate(TWO_MONTHS)]
+    rows = sorted(rows) if by_date else rows
+    panel = read(table(lines("date,store,sales", rows)), make())
+    assert panel.names == ("A", "B")
+    assert (panel.values == np.arange(60)[:, None]).all()
+    assert panel.options == (("series_column", ("store",)),)
+    assert "series are told apart by column 'store': 2 of them" in panel.said
+
+
+def test_several_keys_and_several_values(table, make):
+    rows = [
+        (date, store, item, n, 10 * n)
+        for n, date in enumerate(TWO_MONTHS)
+        for store in (1, 2)
+        for item in (7, 8)
+    ]
+    panel = read(table(lines("date,store_id,item_id,sales,visits", rows)), make())
+    assert panel.names[:2] == ("1 7 sales", "1 7 visits")
+    assert len(panel.names) == 8
+    one = read(
+        table(lines("date,store_id,item_id,sales,visits", rows)), make(value_columns="sales")
+    )
+    assert one.names == ("1 7", "1 8", "2 7", "2 8")
+
+
+def test_keys_that_may_be_two_are_asked_for(table, make):
+    rows = [
+        (date, store, "xyz"[(store + n // 30) % 3], n)
+        for n, date in enumerate(TWO_MONTHS)
+        for store in range(3)
+    ]
+    path = table(lines("date,store,kind,sales", rows))
+    with pytest.raises(DataError, match=r"tells the series apart, 'store' or 'kind'.*--series-col"):
+        read(path, make())
+    assert read(path, make(series_column="store")).names == ("0", "1", "2")
+
+
+def test_series_of_unequal_length_and_one_with_a_gap(table, make):
+    rows = [(date, "A", n) for n, date in enumerate(TWO_MONTHS)]
+    rows += [(date, "B", n) for n, date in enumerate(TWO_MONTHS[:30])]
+    rows += [(date, "C", n) for n, date in enumerate(TWO_MONTHS) if not 20 < n < 40]
+    panel = read(table(lines("date,store,sales", rows)), make())
+    assert panel.names == ("A", "B")
+    assert panel.span(1) == (0, 30)
+    assert any(place == "column C" and "left out" in what for place, what in panel.notes)
+
+
+# --- numbers in tables --------------------------------------------------------------------------
+
+
+def test_words_in_some_of_many_columns(table, make):
+    cells = [[f"{row}.5" for _ in range(400)] for row in range(60)]
+    cells[3][7], cells[5][9], cells[8][9] = "NM", "closed", "closed"
+    header = ",".join(["date", *(f"c{n}" for n in range(400))])
+    text = lines(header, ((date, *row) for date, row in zip(TWO_MONTHS, cells, strict=True)))
+    panel = read(table(text), make())
+    assert len(panel.names) == 399
+    assert "c9" not in panel.names
+    assert panel.values[3, 7] == 2.5
+    what = "left out: series.csv:7: expected a finite number, given 'closed' (1 more such cells"
+    assert panel.notes[0][0] == "column c9"
+    assert panel.notes[0][1].startswith(what)
+
+
+def test_decimal_commas(table, make):
+    text = "Datum;Wert\n" + "".join(f"{day:02}.03.2022;0,{900 + day}\n" for day in range(1, 31))
+    panel = read(table(text), make())
+    assert panel.values[0, 0] == 0.901
+    assert panel.options == (("date_order", "dmy"), ("decimal", "comma"))
+    assert panel.said[-1] == "'0,901' in column 'Wert' is 0.901"
+    text = "day,x\n" + "".join(f'{date},"1,{200 + n}"\n' for n, date in enumerate(TWO_MONTHS))
+    with pytest.raises(DataError, match="'1,200' may be 1200 or 1.2; say which with --decimal"):
+        read(table(text), make())
+    assert read(table(text), make(decimal="comma")).values[1, 0] == 1.201
+    assert read(table(text.replace("day,x", "날짜,매출")), make()).values[1, 0] == 1201
+
+
+def test_a_number_for_missing_values_is_said(table, make):
+    values = [-9999 if n % 20 == 7 else n for n in range(60)]
+    panel = read(table(lines("date,x", zip(TWO_MONTHS, values, strict=True))), make())
+    assert panel.values.min() == 0
+    assert panel.notes[0] == (
+        "column x",
+        "-9999 is taken for a missing value, 3 times: others are 0 or more",
+    )
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_objects_need_no_options(table, make, suffix):
+    objects = [f'{{"date": "{date}", "x": {n}.5}}' for n, date in enumerate(TWO_MONTHS)]
+    text = f"[{','.join(objects)}]" if suffix == "json" else "\n".join(objects)
+    panel = read(table(text, f"series.{suffix}"), make())
+    assert panel.values[:, 0].tolist() == [n + 0.5 for n in range(60)]
