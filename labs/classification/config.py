@@ -22,7 +22,8 @@ from labs.classification.models.catalogue import MODELS, PACKAGED
 LOSSES = ("cross-entropy", "mse", "mae")
 IMBALANCE = ("none", "class-weights", "sampler", "focal", "augment-rare")
 HEADS = ("shared", "separate", "joint")
-TRANSFERS = ("scratch", "feature-extraction", "fine-tune", "gradual")
+HEAD_FIRST = "head-first"
+TRANSFERS = ("scratch", "feature-extraction", "fine-tune", HEAD_FIRST, "gradual")
 AUTO, DEFAULT_MODEL = "auto", "lenet5"
 RUN = "run:"  # before the folder of a run that weights come from
 _FREEZE = "freeze:"
@@ -116,8 +117,9 @@ class ClassificationConfig(ImageConfig):
     transfer: str | None = option(
         None,
         "what trains: scratch, fine-tune (the default with --weights), feature-extraction (the "
-        "head), gradual (one more layer each epoch), freeze:N (all but the first N children), "
-        "freeze:N% (all but the first N % of the layers), freeze:NAME (all but what is named so)",
+        "head), head-first (the head, then all), gradual (one more layer each epoch), freeze:N "
+        "(all but the first N children), freeze:N% (all but the first N % of the layers), "
+        "freeze:NAME (all but what is named so)",
         group="Transfer",
     )
     layer_decay: float = option(
@@ -202,6 +204,8 @@ class ClassificationConfig(ImageConfig):
             yield "--layer-decay: has rates for one network, not for --heads separate; give shared"
         if self.optimizer == "muon":
             yield "--optimizer muon: takes one network, not --heads separate; try adamw"
+        if self.transfer_mode == HEAD_FIRST:
+            yield "--transfer head-first: fits one head, not --heads separate; give fine-tune"
 
     def _teacher_problems(self) -> Iterator[str]:
         for name in ("temperature", "teacher_weight") if self.teacher is None else ():

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from common import training
+from common.errors import ConfigError
 from common.images import load as image_data
 from common.images import policies
 from common.images.load import ImageCard
@@ -21,7 +22,7 @@ from common.training.batches import Updates
 from common.training.summary import summarize
 from common.training.task import Answers, Classification
 from labs.classification import distillation, task
-from labs.classification.config import ClassificationConfig
+from labs.classification.config import HEAD_FIRST, ClassificationConfig
 from labs.classification.data import labelled, load
 from labs.classification.models import heads, suited
 from labs.classification.transfer import frozen_features, source_runs
@@ -72,6 +73,25 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
             if doubt := transfer.doubt(self.config, self.card):
                 say(doubt)
 
+    def _fit_head(self, splits: Splits, say: Say) -> None:
+        """Fit the head to what the network makes of the images before all of it trains."""
+        transfer.freeze(self.model, "feature-extraction")
+        self.compute.place(self.model)
+        head = self._head()
+        if head is None:
+            raise ConfigError(f"--transfer {HEAD_FIRST}: {self.config.model} has no last layer")
+        say("the backbone runs once, and the head is fitted to its features; then all trains")
+        plain = dataclasses.replace(self.config, mixup=0.0, cutmix=0.0)
+        targets = splits["train"].targets
+        of_head = task.build_task(plain, targets, self.card, self.compute)
+        train, validation = (
+            self._features(splits[name], head[0]).columns() for name in ("train", "validation")
+        )
+        with frozen_features.only(self.model, head[0], self._finish()):
+            loss = frozen_features.fit_head(self.model, head[0], of_head, train, validation)
+        say(f"the fitted head has a validation loss of {loss:.4f}")
+        self.model.requires_grad_(True)
+
     def task(self, splits: Splits) -> training.Task:
         """Return the task that the loss asks for."""
         train = splits.get("train")
@@ -89,6 +109,8 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     @contextlib.contextmanager
     def prepare(self, splits: Splits, say: Say) -> Iterator[Prepared]:
         """Have a teacher in the task; keep what a frozen backbone makes of unchanged images."""
+        if self.config.transfer_mode == HEAD_FIRST and not self.run.history:
+            self._fit_head(splits, say)
         if head := self.keepable(len(splits["train"])):
             say(f"the backbone is frozen and runs once; its features are kept for {head}")
             train = self._features(splits["train"], head, training=True)
@@ -99,7 +121,9 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         with super().prepare(splits, say) as prepared:
             yield prepared._replace(task=self._taught(prepared.task, say))
 
-    def _features(self, split: ImageSet, head: str, *, training: bool = False) -> Updates:
+    def _features(
+        self, split: ImageSet, head: str, *, training: bool = False
+    ) -> frozen_features.Features:
         """Return the features that a frozen backbone makes of a split, for its head."""
         config = self.config
         images = image_data.batches(
@@ -135,11 +159,15 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         pipeline = task.augmentation(self.config, self.card)
         if pipeline.columns or self.config.blends:  # no two epochs would see the same images
             return None
-        size = pipeline.output_size(self.card.image_size)
-        found = frozen_features.cut(self.model, (self.card.channels, size, size))
+        found = self._head()
         if found is None or samples * found[1] * 4 > frozen_features.LARGEST:
             return None
         return found[0]
+
+    def _head(self) -> tuple[str, int] | None:
+        """Return the module behind what is frozen, and the size of its features; see `cut`."""
+        size = task.augmentation(self.config, self.card).output_size(self.card.image_size)
+        return frozen_features.cut(self.model, (self.card.channels, size, size))
 
     def work(self) -> int:
         """Count one forward pass over a batch."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from common.options.config import option, shared
 from common.suggest import suggest
-from labs.classification.config import TRANSFERS, ClassificationConfig, transfer_problem
+from labs.classification.config import HEAD_FIRST, TRANSFERS, ClassificationConfig, transfer_problem
 from labs.classification.models.catalogue import MODELS, PACKAGED
 
 SOME_LAYERS = "freeze:50%"  # the mode of transfer that tables call to train some layers
+_COMPARED = tuple(mode for mode in TRANSFERS if mode != HEAD_FIRST)  # it ends as fine-tune does
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class CompareTransferConfig(TrialsConfig):
     """What `compare-transfer` takes."""
 
     modes: tuple[str, ...] = option(
-        TRANSFERS,
+        _COMPARED,
         "of --transfer that are compared, with commas between",
         group="Trials",
     )
@@ -76,7 +77,7 @@ class AdviseConfig(CompareTransferConfig):
         group="Transfer",
         choices=("yes", "no", "estimate"),
     )
-    modes: tuple[str, ...] = shared("modes", (*TRANSFERS, SOME_LAYERS), CompareTransferConfig)
+    modes: tuple[str, ...] = shared("modes", (*_COMPARED, SOME_LAYERS), CompareTransferConfig)
     probe: bool = option(False, "train with each mode, and see which wins", group="Trials")
 
     def _problems(self) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Which network suits a user's images, at which size, and how long it needs to learn them.
 
-Photos begin with what a network has learned of ImageNet. A few thousand give a new classifier its
-examples, but hardly a whole network in ten minutes. Of ten classes of CIFAR-10 with 5 photos a
-class, a classifier on frozen features has a test accuracy of 0.55 and the network trained as a
-whole 0.43 (128 pixels). With 180 a class the classifier has 0.754 (224 pixels) after two minutes;
-the whole network had 0.745 after eight (128 pixels; it was stopped before its end). Small grey
-images are digits and letters, more like those of MNIST than photos.
+Photos begin with what a network has learned of ImageNet. A few hundred give a new classifier its
+examples, but no whole network. Of ten classes of CIFAR-10 with 20 photos a class, a classifier that
+is fitted to frozen features has a validation loss of 1.20 (160 pixels), and training all from there
+ends at 1.27. With 180 a class it has a test accuracy of 0.763, and training all from there 0.784
+after six epochs; without the fitted classifier the loss after two epochs is 0.76, not 0.68. Small
+grey images are digits and letters, more like those of MNIST than photos.
 """
 
 import dataclasses
@@ -17,17 +17,18 @@ from common.options.budget import Choices, Needs
 from common.options.config import IMAGE_SETS
 from common.runs.job import Suited
 from common.training.summary import samples_per_second
-from labs.classification.config import AUTO, DEFAULT_MODEL, ClassificationConfig
+from labs.classification.config import AUTO, DEFAULT_MODEL, HEAD_FIRST, ClassificationConfig
 from labs.classification.models import build
 from labs.classification.models.catalogue import MODELS, PACKAGED
 
 _PHOTO = PACKAGED[0]
 _SIZES = (224, 192, 160, 128)  # pixels that its weights know
 _SMALLER = (96, 64)  # where there are too many images for these
+_BLOWN_UP = 160  # to which photos of any size are enlarged, since larger ones are known better
 
 _SMALLEST_PHOTO = 20  # pixels of the shorter side, in color; smaller are icons and the like
 _SMALLEST_GREY_PHOTO = 64  # without colors: smaller are digits and letters
-_FEW = 5000  # training images
+_FEW = 1000  # training images
 
 _SECONDS = 400  # of ten minutes, for what trains; the rest measures it
 _PASS = 0.32e-6  # seconds that a pixel of a photo takes on two cores: through the network,
@@ -114,8 +115,8 @@ def _choose_transfer(chosen: Choices[ClassificationConfig], images: Glance) -> N
         why = ": as large as ten minutes allow"
     size = chosen.config.image_size or size
     chosen.take(
-        f"all of it trains, at {size} pixels{why}",
-        transfer="fine-tune",
+        f"its classifier is fitted first, then all of it trains, at {size} pixels{why}",
+        transfer=HEAD_FIRST,
         image_size=size,
         learning_rate=1e-3,
         batch_size=32,
@@ -125,7 +126,7 @@ def _choose_transfer(chosen: Choices[ClassificationConfig], images: Glance) -> N
 
 def _size_to_learn(images: Glance) -> int | None:
     """Return the pixels at which the whole network can learn in time, if there are any."""
-    largest = max(_SIZES[-1], 2 * images.side)  # larger would be blown up
+    largest = max(_BLOWN_UP, 2 * images.side)
     for size in _SIZES:
         if size <= largest and _EPOCHS * images.train * _LEARN * size**2 <= _SECONDS:
             return size

@@ -6,6 +6,7 @@ so checkpoints and runs are those of any other training; only its forward pass i
 """
 
 import contextlib
+import copy
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,8 +17,13 @@ from torch import Tensor, nn
 from common.training import layers
 from common.training.batches import Batches
 from common.training.compute import Compute
+from common.training.task import Task, When
+
+Batch = tuple[Tensor, Tensor]
 
 LARGEST = 2**30  # bytes of features that are kept of a split
+_PENALTIES = (0.0, 1e-4, 1e-3, 1e-2)  # of the squared weights of a head that is fitted
+_STEPS = 100  # of L-BFGS
 
 
 def cut(model: nn.Module, shape: tuple[int, ...]) -> tuple[str, int] | None:
@@ -93,11 +99,11 @@ class Features:
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
         """Yield the updates of an epoch, from number `start` on."""
         if self._batches is None:
-            self._batches = Batches(self._columns(), compute=self._compute, **self._options)
+            self._batches = Batches(self.columns(), compute=self._compute, **self._options)
             self._images.close()
         return self._batches.updates(epoch, start)
 
-    def _columns(self) -> tuple[Tensor, Tensor]:
+    def columns(self) -> tuple[Tensor, Tensor]:
         """Return features and targets of all images, in order."""
         training, rows = self._model.training, []
         with self._compute.autocast():
@@ -110,6 +116,52 @@ class Features:
             layers.train(self._model)
         features, targets = (torch.cat(column) for column in zip(*rows, strict=True))
         return features, targets
+
+
+def fit_head(model: nn.Module, name: str, task: Task, train: Batch, validation: Batch) -> float:
+    """Fit the module behind a frozen backbone to features of all samples, by L-BFGS.
+
+    A network that is fine-tuned from there changes its features less than one whose head begins at
+    random (Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform
+    out-of-distribution"). The penalty of the weights is that of the lowest loss on validation.
+
+    Args:
+        model: takes features, see `only`.
+        name: the module; its parameters alone change.
+        task: whose loss it is.
+        train: features (N, ...) and targets (N,).
+        validation: likewise.
+
+    Returns:
+        The loss on validation.
+    """
+    head = model.get_submodule(name)
+    when = When(0, 0, torch.Generator())
+    start, best = copy.deepcopy(head.state_dict()), (float("inf"), head.state_dict())
+    for penalty in _PENALTIES:
+        head.load_state_dict(start)
+        _minimize(head, lambda: sum(task.loss(model, train, when).values()), penalty)
+        with torch.no_grad():
+            loss = float(sum(task.loss(model, validation, when).values()))
+        if loss < best[0]:
+            best = loss, copy.deepcopy(head.state_dict())
+    head.load_state_dict(best[1])
+    return best[0]
+
+
+def _minimize(head: nn.Module, loss: Callable[[], Any], penalty: float) -> None:
+    """Move the parameters of a head to where a loss and their penalty are the lowest."""
+    parameters = list(head.parameters())
+    optimizer = torch.optim.LBFGS(parameters, max_iter=_STEPS, line_search_fn="strong_wolfe")
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        total: Tensor = loss() + penalty * sum(each.square().sum() for each in parameters)
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(step)  # type: ignore[no-untyped-call]
+    optimizer.zero_grad()
 
 
 @torch.no_grad()

@@ -67,12 +67,12 @@ def test_known_sets_keep_the_defaults():
 def test_many_photos_train_the_whole_network_at_a_size_that_ten_minutes_allow(seen):
     chosen, reasons = seen({"train": 6000})
     assert (chosen.model, chosen.weights) == ("efficientnet-lite0", "efficientnet-lite0")
-    assert (chosen.transfer, chosen.image_size) == ("fine-tune", 128)
+    assert (chosen.transfer, chosen.image_size) == ("head-first", 128)
     assert "32 pixels" in reasons[0]
     assert seen({"train": 20_000})[0].image_size == 96
 
 
-@pytest.mark.parametrize(("train", "size"), [(40, 224), (1800, 224), (300_000, 64)])
+@pytest.mark.parametrize(("train", "size"), [(40, 224), (900, 224), (300_000, 64)])
 def test_few_photos_and_very_many_train_a_classifier_alone(seen, train, size):
     chosen, _ = seen({"train": train, "total": train})
     assert (chosen.transfer, chosen.image_size) == ("feature-extraction", size)

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from torch import nn
 from torchvision.models import get_model, resnet50
 
@@ -16,6 +18,7 @@ from common.errors import ConfigError, DataError, RunError
 from common.images import efficientnet_lite
 from common.options.config import build
 from common.training import compute, layers, optim
+from common.training.task import Classification
 from labs.classification import task
 from labs.classification.config import RECIPES, ClassificationConfig
 from labs.classification.job import ClassifyImages
@@ -29,6 +32,7 @@ TINY = {
     **{"epochs": 3, "warmup": 0, "batch_size": 16, "learning_rate": 4e-3, "threads": 1},
 }
 [LITE] = PACKAGED
+ODD = torch.arange(300) % 2 == 1
 SILENT = SimpleNamespace(epoch=lambda *_, **__: None, progress=lambda *_: None)
 
 
@@ -223,7 +227,7 @@ def test_a_gradual_run_leaves_what_is_not_its_turn(start, source):
     assert {name.partition(".")[0] for name in changed(before, job.model)} <= {"f6", "output"}
 
 
-@pytest.mark.parametrize("mode", ["gradual", "feature-extraction"])
+@pytest.mark.parametrize("mode", ["gradual", "feature-extraction", "head-first"])
 def test_a_run_that_was_stopped_goes_on_bitwise(start, source, mode):
     def stop(row, best):
         if row["epoch"] == 2:
@@ -292,6 +296,38 @@ def test_a_cut_model_copies_and_saves_as_the_whole(start, source):
         assert twin(given).equal(twin.output(given))
         assert list(model.state_dict()) == keys == list(twin.state_dict())
     assert model(images).equal(whole)
+
+
+def test_a_head_is_fitted_to_where_scikit_learn_finds_it():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(300, 5, generator=generator)
+    noisy = features[:, 0] + torch.randn(300, generator=generator)
+    train, validation = ((features[rows], (noisy[rows] > 0).long()) for rows in (ODD, ~ODD))
+    model = nn.Sequential(nn.Linear(5, 2, bias=False))
+    frozen_features.fit_head(model, "0", Classification(nn.CrossEntropyLoss()), train, validation)
+    losses, weights = {}, {}
+    for penalty in frozen_features._PENALTIES:
+        strength = 1 / (2 * (penalty or 1e-9) * len(train[1]))  # of a sum, not of a mean
+        known = LogisticRegression(C=strength * 2, fit_intercept=False, max_iter=1000, tol=1e-8)
+        known.fit(train[0].numpy(), train[1].numpy())
+        losses[penalty] = log_loss(validation[1], known.predict_proba(validation[0].numpy()))
+        weights[penalty] = known.coef_[0]
+    best = weights[min(losses, key=losses.get)]
+    own = (model[0].weight[1] - model[0].weight[0]).detach().numpy()
+    assert own == pytest.approx(best, rel=0.01, abs=0.005)
+
+
+def test_the_head_comes_first_and_all_of_it_trains_from_there(start, source):
+    given = {"weights": f"run:{source.path}", "epochs": 1, "learning_rate": 1e-3}
+    first, splits = start(transfer="head-first", **given)
+    said = []
+    first.train(splits, SILENT, said.append)
+    [loss] = [line for line in said if line.startswith("the fitted head has")]
+    assert float(loss.split()[-1]) < 1.5  # of ten classes at random 2.3
+    assert training(first.model) == {name for name, _ in first.model.named_parameters()}
+    plain, splits = start(**given)
+    plain.train(splits, SILENT, lambda text: None)
+    assert first.run.history[0]["validation/loss"] < plain.run.history[0]["validation/loss"]
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
