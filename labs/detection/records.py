@@ -1,6 +1,7 @@
 """What the readers of all formats give, and the writers take."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,9 +83,11 @@ def check_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
     """Return the names of classes in NFC.
 
     Raises:
-        DataError: two are the same, or there is none.
+        DataError: two are the same, one is empty or no text, or there is none.
     """
     clean = tuple(unicodedata.normalize("NFC", name).strip() for name in names)
+    if wrong := [name for name in clean if not name or re.search("[\0\ud800-\udfff]", name)]:
+        raise DataError(f"{path}: a class is called {wrong[0]!r}; give it a name")
     twice = sorted({name for name in clean if clean.count(name) > 1})
     if twice or not clean:
         what = f"two classes are called {twice[0]!r}" if twice else "it names no classes"
@@ -128,7 +131,7 @@ def check_boxes(
         x1, x2 = (min(max(x, 0.0), float(width)) for x in (x1, x2))
         y1, y2 = (min(max(y, 0.0), float(height)) for y in (y1, y2))
         inside = x1 < x2 and y1 < y2
-        if beyond > _TOLERANCE:
+        if beyond > _TOLERANCE or not inside:
             detail = f"{_listed(corners)} in {width} x {height} pixels"
             what = "cut at the edge" if inside else "left out"
             problems.append(Problem(place, OUT_OF_RANGE, f"{detail}, {what}"))

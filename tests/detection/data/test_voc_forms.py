@@ -209,6 +209,20 @@ def test_lists_of_nested_sets_lose_no_image(tmp_path, line):
     assert heights == list(range(9, 24))
 
 
+def test_two_files_of_one_image_are_named(tmp_path):
+    for value, stem in enumerate("ab"):
+        paint(tmp_path / "JPEGImages" / f"{stem}.png", value=value)
+        write(tmp_path / "Annotations" / f"{stem}.xml", xml([("cat", 1, 1, 9, 9)]))
+    write(tmp_path / "old" / "a.xml", xml([("cat", 1, 1, 5, 5)]))
+    assert boxes_of(tmp_path) == {"JPEGImages/a.png": [], "JPEGImages/b.png": [(0, 0, 9, 9)]}
+    kinds = {problem.place: problem.kind for problem in formats.read(tmp_path).problems}
+    assert kinds == {
+        "Annotations/a.xml": records.NO_IMAGE,
+        "old/a.xml": records.NO_IMAGE,
+        "JPEGImages/a.png": records.NO_LABELS,
+    }
+
+
 def test_a_name_in_a_list_that_could_be_two_images_is_named(tmp_path):
     for value, camera in enumerate(("cam1", "cam2")):
         paint(tmp_path / "JPEGImages" / camera / "1.png", value=value)

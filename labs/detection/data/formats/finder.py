@@ -81,7 +81,8 @@ class Finder:
         best: dict[Path, dict[_Rank, set[str]]] = defaultdict(lambda: defaultdict(set))
         for each, result in zip(asked, found, strict=True):
             if not isinstance(result, str):
-                best[result[0]][result[1]].add(fold_name(each.name))
+                file = relative_name(each.near, self.root) if each.parallel else None
+                best[result[0]][result[1]].add(file or fold_name(each.name))
         return [
             result if isinstance(result, str) else self._unless_doubtful(result, best[result[0]])
             for result in found

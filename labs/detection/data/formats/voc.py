@@ -8,6 +8,7 @@ the one of its own name, in a folder that agrees; only if there is none, the one
 """
 
 import codecs
+import math
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
@@ -47,6 +48,7 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # What programs write that declare the narrower encoding.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
 _LATIN = ("ascii", "cp1252", "iso8859-1", "iso8859-15")
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -278,7 +280,16 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
     """Write XML files to `Annotations` and lists of the splits; coordinates are rounded.
 
     The names of images are below `image_folder`.
+
+    Raises:
+        DataError: a class has a name that XML cannot hold, or that is read as another.
     """
+    for name in found.classes:
+        if _NO_XML.search(name) or " ".join(name.split()) != name:
+            raise DataError(
+                f"the class {name!r} has characters or white space that Pascal VOC's XML does not "
+                "keep; rename it in the source, or convert to coco or yolo"
+            )
     for part, pictures in found.parts.items():
         stems = []
         for picture in pictures:
@@ -304,13 +315,15 @@ def _annotation(name: str, picture: Picture, classes: Sequence[str]) -> str:
         <name>{escape(classes[box.label])}</name>
         <difficult>{int(box.crowd)}</difficult>
         <bndbox>
-            <xmin>{round(box.x1) + 1}</xmin>
-            <ymin>{round(box.y1) + 1}</ymin>
-            <xmax>{max(round(box.x1) + 1, round(box.x2))}</xmax>
-            <ymax>{max(round(box.y1) + 1, round(box.y2))}</ymax>
+            <xmin>{x1}</xmin>
+            <ymin>{y1}</ymin>
+            <xmax>{x2}</xmax>
+            <ymax>{y2}</ymax>
         </bndbox>
     </object>"""
         for box in picture.boxes
+        for x1, x2 in [_pixels(box.x1, box.x2, picture.width)]
+        for y1, y2 in [_pixels(box.y1, box.y2, picture.height)]
     )
     return f"""<annotation>
     <folder>JPEGImages</folder>
@@ -322,3 +335,12 @@ def _annotation(name: str, picture: Picture, classes: Sequence[str]) -> str:
     </size>{objects}
 </annotation>
 """
+
+
+def _pixels(start: float, end: float, side: int) -> tuple[int, int]:
+    """Return the first and last pixel of a box, counted from 1, of a side of the image."""
+    first, last = round(start), round(end)
+    if first >= last:  # narrower than a pixel: the one that it lies in
+        first = min(math.floor((start + end) / 2), side - 1)
+        last = first + 1
+    return first + 1, last

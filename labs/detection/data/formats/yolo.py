@@ -311,6 +311,7 @@ class _Labels:
         self._texts = {fold_name(relative_name(file, root)): file for file in texts}
         links = (each for each in root.iterdir() if each.is_symlink() and each.is_dir())
         self._links = {os.path.realpath(link): link.name for link in links}
+        self._folders: dict[Path, str] = {}  # where links lead to
         self._of: dict[Path, Path | None] = {}  # the label file of each image that was asked for
         self._lines: dict[Path, list[tuple[str, list[str]]]] = {}  # places and columns, by file
 
@@ -322,6 +323,14 @@ class _Labels:
             if found is not None:
                 return found
         return self._by_links(image, pieces)
+
+    def real_path(self, path: Path) -> str:
+        """Return where links lead to."""
+        if path.is_symlink():
+            return os.path.realpath(path)
+        if path.parent not in self._folders:
+            self._folders[path.parent] = os.path.realpath(path.parent)
+        return os.path.join(self._folders[path.parent], path.name)
 
     def _by_links(self, image: Path, pieces: Sequence[str]) -> Path | None:
         """Return the label file that links lead to: `labels` is one, or `images`, or both are."""
@@ -408,8 +417,8 @@ class _Labels:
 
     def left_over(self) -> Iterator[Problem]:
         """Yield the label files that no image leads to."""
-        used = {os.path.realpath(file) for file in self._of.values() if file}
-        rest = [file for file in self._texts.values() if os.path.realpath(file) not in used]
+        used = {self.real_path(file) for file in self._of.values() if file}
+        rest = [file for file in self._texts.values() if self.real_path(file) not in used]
         finder = Finder(self._root, self._images)
         for file in rest:
             if file.name in _NAMES or not _is_labels(file):
@@ -438,7 +447,7 @@ def _without_links(images: Sequence[Path], labels: _Labels) -> list[Path]:
     """Return each image once where links lead to it twice, by the way that has labels."""
     found: dict[str, Path] = {}
     for image in images:
-        key = os.path.realpath(image)
+        key = labels.real_path(image)
         if key not in found or labels.of(found[key]) is None:
             found[key] = image
     return list(found.values())
