@@ -33,7 +33,7 @@ SCENES = "scenes"
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
 _FILE_SIZE = 640  # pixels that the network sees of the user's images
 _MEMORY_LIMIT = 2**30  # bytes of images; more are decoded each time they are read
-_KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO"}
+_KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "LabelMe", "csv": "CSV"}
 
 
 @dataclass(frozen=True)

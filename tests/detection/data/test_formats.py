@@ -544,7 +544,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(DataError, match="it is empty"):
         formats.read(tmp_path)
     with pytest.raises(DataError, match=r"expected a .yaml"):
-        formats.read(write(tmp_path / "a.csv", "a,b"))
+        formats.read(write(tmp_path / "a.pdf", "a,b"))
     with pytest.raises(DataError, match="has neither a data.yaml"):
         formats.read(tmp_path)
 

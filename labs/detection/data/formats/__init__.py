@@ -1,4 +1,4 @@
-"""Pascal VOC, COCO and YOLO: read into one kind of record, and written from it.
+"""Pascal VOC, COCO and YOLO, read into one kind of record and written from it; others are read.
 
 Nothing of what is read is ever changed. What is wrong is listed with its file and line; what it
 does:
@@ -15,26 +15,26 @@ from pathlib import Path
 from types import ModuleType
 
 from common.errors import DataError
-from labs.detection.data.formats import coco, voc, yolo
+from labs.detection.data.formats import coco, labelme, table, voc, yolo
 from labs.detection.data.formats.folders import walk
 from labs.detection.records import Annotated
 
-FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}
+FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
 _YAML = (".yaml", ".yml")
 
 
 def read(path: Path | str) -> Annotated:
-    """Read a YOLO data.yaml, a darknet .data, a COCO JSON, or a folder with any of the formats.
+    """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
     In a folder the first of these counts that is there: a YAML, a .data, COCO's JSON, XML files,
-    text files.
+    LabelMe's JSON files, a table with boxes, text files.
 
     Raises:
         DataError: there is no such file or folder, it is in no known format, or has no image.
     """
     path = Path(path).expanduser()
     if not path.exists():
-        raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON or a folder")
+        raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON, a CSV or a folder")
     found = _reader(path).read(_description_of(path) or path)
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
@@ -73,19 +73,27 @@ def _reader(path: Path) -> ModuleType:
             return yolo
         if suffix == ".json":
             return coco
+        if suffix in table.SUFFIXES:
+            return table
         raise DataError(
-            f"{path}: expected a .yaml (YOLO), .data (darknet) or .json (COCO) file, or a folder"
+            f"{path}: expected a .yaml (YOLO), .data (darknet), .json (COCO) or .csv file, or a "
+            "folder"
         )
     if _description_of(path):
         return yolo
     if coco.find(path):
         return coco
-    suffixes = {file.suffix.lower() for file in walk(path)}
+    files = list(walk(path))
+    suffixes = {file.suffix.lower() for file in files}
     if ".xml" in suffixes:
         return voc
+    if any(map(labelme.is_labelme, files)):
+        return labelme
+    if table.find(path):
+        return table
     if ".txt" in suffixes:
         return yolo
     raise DataError(
-        f"{path} has neither a data.yaml, nor COCO's JSON, nor XML or text files with boxes"
-        + ("" if suffixes else "; it is empty")
+        f"{path} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a CSV or text "
+        "files with boxes" + ("" if suffixes else "; it is empty")
     )

@@ -1,0 +1,171 @@
+"""LabelMe: a JSON file for each image, with shapes in pixels; AnyLabeling writes the same.
+
+A rectangle is a box; a polygon is an outline, and the box around it is taken; a circle the box
+around it. Points and lines are no objects with a box, and are named. The image is the one that
+`imagePath` says, beside the file, or the one of the file's own name.
+"""
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from common.errors import DataError
+from common.images.folders import relative_name
+from common.io.tables import read_text
+from labs.detection.data.formats.finder import Asked, Finder
+from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
+from labs.detection.data.formats.pictures import Pictures
+from labs.detection.records import (
+    BAD_BOX,
+    BAD_LABELS,
+    NO_IMAGE,
+    NO_LABELS,
+    Annotated,
+    Box,
+    Problem,
+    bounds,
+    check_names,
+)
+
+_OUTLINED = {"polygon": 3, "rotation": 4}  # shapes by the points that they have at least
+
+
+class _File(NamedTuple):
+    place: str
+    content: Mapping[str, Any]
+    asked: Asked
+
+
+def is_labelme(path: Path) -> bool:
+    """Say whether a file is one of LabelMe's, by its keys."""
+    if path.suffix.lower() != ".json":
+        return False
+    data = path.read_bytes()
+    return b'"shapes"' in data and b'"imagePath"' in data
+
+
+def read(root: Path) -> Annotated:
+    """Read a folder with JSON files and images, beside each other or not."""
+    files = list(walk(root))
+    finder = Finder(root, filter(is_image, files))
+    problems: list[Problem] = []
+    pictures = Pictures(root, problems)
+    said = list(_contents(filter(is_labelme, files), finder, problems))
+    shapes: dict[Path, list[tuple[str, str, Box]]] = {}  # place, class and box, by the image
+    sizes: dict[Path, tuple[int, int]] = {}
+    turned = Counter[str]()
+    for each, path in zip(said, finder.find_all([file.asked for file in said]), strict=True):
+        if isinstance(path, str) or path in shapes:
+            kind = NO_IMAGE if isinstance(path, str) else BAD_LABELS
+            why = path if isinstance(path, str) else f"a second file for {path.name}"
+            problems.append(Problem(each.place, kind, why))
+            continue
+        shapes[path] = list(_shapes(each, problems, turned))
+        sizes[path] = _size(each.content)
+    names = check_names(sorted({name for some in shapes.values() for _, name, _ in some}), root)
+    numbers = {name: number for number, name in enumerate(names)}
+    folders = {path.parent for path in shapes}
+    every = []
+    for path in (path for path in files if is_image(path) and path.parent in folders):
+        if path not in shapes:
+            problems.append(Problem(relative_name(path, root), NO_LABELS, "a background"))
+        some = [(at, box._replace(label=numbers[of])) for at, of, box in shapes.get(path, [])]
+        picture = pictures.make(path, lambda *_, some=some: some, sizes.get(path, (0, 0)))
+        every += [picture] if picture else []
+    parts, left_out = split_by_folder(every)
+    notes = [
+        f"{number:,} {kind}s: their boxes are the upright ones around them"
+        for kind, number in turned.items()
+    ]
+    return Annotated(
+        "labelme", root, names, parts, (*problems, *left_out), notes=(*notes, *pictures.notes())
+    )
+
+
+def _contents(files: Iterable[Path], finder: Finder, problems: list[Problem]) -> Iterable[_File]:
+    for file in files:
+        place = relative_name(file, finder.root)
+        try:
+            content = json.loads(read_text(file))
+        except (DataError, ValueError, RecursionError) as error:
+            problems.append(Problem(place, BAD_LABELS, f"not JSON: {error}"))
+            continue
+        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+            problems.append(Problem(place, BAD_LABELS, "no list of shapes"))
+            continue
+        yield _File(place, content, _image_of(file, content.get("imagePath"), finder))
+
+
+def _image_of(file: Path, named: Any, finder: Finder) -> Asked:
+    """Return what to ask for: the image that `imagePath` names, or the one of the file's name."""
+    part = part_of(PurePosixPath(relative_name(file, finder.root)).parts[:-1])
+    own = Asked(f"{file.stem}.*", file, part, parallel=True)
+    if not isinstance(named, str) or not named:
+        return own
+    asked = own._replace(name=named.replace("\\", "/").rpartition("/")[2])
+    return own if isinstance(finder.find(asked), str) else asked
+
+
+def _size(content: Mapping[str, Any]) -> tuple[int, int]:
+    values = (content.get(key) for key in ("imageHeight", "imageWidth"))
+    height, width = (value if isinstance(value, int) and value > 0 else 0 for value in values)
+    return height, width
+
+
+def _shapes(
+    file: _File, problems: list[Problem], turned: Counter[str]
+) -> Iterable[tuple[str, str, Box]]:
+    """Yield place, class and box of a file's shapes; what is none goes to the problems."""
+    for number, shape in enumerate(file.content["shapes"], 1):
+        place = f"{file.place}: shape {number}"
+        try:
+            name, kind, box = _shape(shape)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            problems.append(Problem(place, BAD_BOX, why))
+            continue
+        turned.update([kind] if kind in ("circle", "rotation") else [])
+        yield place, name, box
+
+
+def _shape(shape: Any) -> tuple[str, str, Box]:
+    """Return class, kind and box of a shape.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: it has none.
+    """
+    if not isinstance(shape, dict):
+        raise ValueError(f"expected an object with label and points: {shape!r}")
+    name, kind, points = shape["label"], shape.get("shape_type") or "polygon", shape["points"]
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"label is {name!r}, expected a text")
+    name = unicodedata.normalize("NFC", name).strip()
+    flat = _flat(points)
+    count = len(flat) // 2
+    if kind == "rectangle" and count in (2, 4):
+        return name, kind, Box(*bounds(flat), 0)
+    if kind == "circle" and count == 2:
+        x, y, edge_x, edge_y = flat
+        radius = ((x - edge_x) ** 2 + (y - edge_y) ** 2) ** 0.5
+        return name, kind, Box(x - radius, y - radius, x + radius, y + radius, 0)
+    if count >= _OUTLINED.get(kind, count + 1):
+        return name, kind, Box(*bounds(flat), 0, False, (flat,))
+    raise ValueError(f"a {kind} of {count} points has no box")
+
+
+def _flat(points: Any) -> tuple[float, ...]:
+    if not isinstance(points, list) or not points:
+        raise ValueError(f"points are {points!r}, expected a list of x, y")
+    flat: list[float] = []
+    for point in points:
+        if not isinstance(point, list) or len(point) != 2 or not all(map(_is_number, point)):
+            raise ValueError(f"a point is {point!r}, expected x, y")
+        flat += map(float, point)
+    return tuple(flat)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

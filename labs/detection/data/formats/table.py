@@ -1,0 +1,305 @@
+"""A table with a box in each row: what programs export, and what competitions hand out.
+
+    filename,width,height,class,xmin,ymin,xmax,ymax          corners in pixels
+    ImageID,LabelName,XMin,XMax,YMin,YMax                    corners as shares, as of Open Images
+    image_id,bbox with "[x, y, width, height]"               left, upper, width, height
+    image,x,y,w,h,label                                      the same in columns of their own
+
+Columns are known by their names, and which they are is said. A row without numbers is an image
+without an object.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import DataError
+from common.io.tables import Table, read_cells, read_table
+from labs.detection.data.formats.finder import Asked, Finder
+from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
+from labs.detection.data.formats.pictures import Pictures
+from labs.detection.records import (
+    BAD_BOX,
+    BAD_LABELS,
+    NO_IMAGE,
+    SPLITS,
+    Annotated,
+    Box,
+    Picture,
+    Problem,
+)
+
+SUFFIXES = (".csv", ".tsv")
+_IMAGE: tuple[str, ...] = (
+    "filename",
+    "imageid",
+    "imagename",
+    "imagepath",
+    "filepath",
+    "image",
+    "file",
+    "path",
+)
+_IMAGE += ("img", "imgid", "imgname", "파일명", "파일", "이미지")
+_CLASS: tuple[str, ...] = (
+    "class",
+    "label",
+    "labelname",
+    "classname",
+    "category",
+    "categoryname",
+    "name",
+    "object",
+)
+_CLASS += ("클래스", "라벨")
+_CORNERS = (
+    *(("xmin", "x1", "left", "x0"), ("ymin", "y1", "top", "y0")),
+    *(("xmax", "x2", "right"), ("ymax", "y2", "bottom")),
+)
+_SIDES = (
+    *(("x", "xmin", "left", "bboxx"), ("y", "ymin", "top", "bboxy")),
+    *(("w", "width", "bboxwidth", "boxwidth"), ("h", "height", "bboxheight", "boxheight")),
+)
+_SIZE = (("height", "imageheight", "imgheight"), ("width", "imagewidth", "imgwidth"))
+_WHOLE = ("bbox", "box", "boundingbox")
+_ONLY = "object"  # the class where no column tells
+
+
+class _Columns(NamedTuple):
+    """The names of a table's columns, as they are written."""
+
+    image: str
+    box: tuple[str, ...]  # four, or one with all of them
+    corners: bool  # the last two are the right and lower edge, not width and height
+    label: str | None
+    size: tuple[str, ...]  # height and width of the image, where they are there
+
+    @property
+    def all(self) -> list[str]:
+        return [self.image, *self.box, *([self.label] if self.label else []), *self.size]
+
+
+class _Row(NamedTuple):
+    place: str
+    label: str
+    values: tuple[float, float, float, float]  # corners, in pixels or as shares
+
+
+def find_columns(header: Sequence[str]) -> _Columns | None:
+    """Return what the columns of a table are, by their names; None where they are not of boxes."""
+    known = {re.sub(r"[\W_]+", "", name).casefold(): name for name in reversed(header)}
+
+    def pick(names: Iterable[str]) -> str | None:
+        return next((known[name] for name in names if name in known), None)
+
+    def all_of(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
+        found = tuple(name for group in groups if (name := pick(group)))
+        return found if len(found) == len(tuple(groups)) else ()
+
+    image, corners = pick(_IMAGE), all_of(_CORNERS)
+    whole = pick(_WHOLE)
+    box = corners or ((whole,) if whole else ()) or all_of(_SIDES)
+    if image is None or not box:
+        return None
+    size = all_of(_SIZE)
+    size = () if set(size) & set(box) else size
+    return _Columns(image, box, bool(corners), pick(_CLASS), size)
+
+
+def find(root: Path) -> dict[str, Path]:
+    """Return the tables with boxes of a folder by their splits; {} where there are none.
+
+    Raises:
+        DataError: two tables are for one split.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(file for file in root.iterdir() if file.suffix.lower() in SUFFIXES):
+        if _columns_of(path) is None:
+            continue
+        part = part_of([path.stem])
+        if part in found:
+            raise DataError(
+                f"{root}: {found[part].name} and {path.name} are both for {part}; name one of them "
+                "as --data"
+            )
+        found[part] = path
+    return found if "all" not in found or len(found) == 1 else {"all": found["all"]}
+
+
+def _columns_of(path: Path) -> _Columns | None:
+    return find_columns(next(iter(read_cells(path)), []))
+
+
+def read(path: Path) -> Annotated:
+    """Read a table, or the tables of a folder.
+
+    Raises:
+        DataError: it has no columns of boxes, or cannot be read.
+    """
+    files = find(path) if path.is_dir() else {"all": path}
+    if len(files) == 1 or "train" not in files:
+        files = {"all": next(iter(files.values()))}
+    root = path if path.is_dir() else path.parent
+    images = list(filter(is_image, walk(root)))
+    if not images and not path.is_dir():
+        root = root.parent
+        images = list(filter(is_image, walk(root)))
+    finder = Finder(root, images)
+    problems: list[Problem] = []
+    notes: list[str] = []
+    tables = {part: _rows(file, problems, notes) for part, file in files.items()}
+    names = sorted({row.label for table in tables.values() for rows in table.rows for row in rows})
+    numbers = {name: number for number, name in enumerate(names)}
+    pictures = Pictures(root, problems)
+    parts: dict[str, tuple[Picture, ...]] = {
+        part: tuple(_pictures(tables[part], numbers, finder, pictures, problems))
+        for part in ("all", *SPLITS)
+        if part in tables
+    }
+    left_out: list[Problem] = []
+    if list(parts) == ["all"]:
+        parts, left_out = split_by_folder(parts["all"])
+    return Annotated(
+        "csv",
+        root,
+        tuple(names),
+        parts,
+        (*problems, *left_out),
+        notes=(*dict.fromkeys(notes), *pictures.notes()),
+    )
+
+
+class _Rows(NamedTuple):
+    file: Path
+    images: tuple[str, ...]  # the names, as the table has them
+    rows: tuple[tuple[_Row, ...], ...]  # of each image
+    sizes: tuple[tuple[int, int], ...]  # likewise: height and width, 0 where they are not there
+    shares: bool  # the corners are shares of the image
+
+
+def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
+    """Return the rows of a table by their images, and say how they were read."""
+    columns = _columns_of(file)
+    if columns is None:
+        raise DataError(
+            f"{file} has no columns of boxes: expected one of images ({', '.join(_IMAGE[:4])}), "
+            "and xmin, ymin, xmax, ymax; or bbox; or x, y, width, height"
+        )
+    table = read_table(file, columns.all, gaps=[each for each in columns.all[1:]])
+    problems += (Problem(place, BAD_LABELS, why) for place, why in table.skipped)
+    notes += table.notes
+    by_image: dict[str, list[_Row]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for place, image, cells, label, size in _cells(table, columns, file):
+        rows = by_image.setdefault(image, [])
+        sizes.setdefault(image, size)
+        if not any(cells):
+            continue  # an image without an object
+        try:
+            values = _corners(cells, columns)
+        except ValueError as error:
+            problems.append(Problem(place, BAD_BOX, str(error)))
+            continue
+        if not label:
+            problems.append(Problem(place, BAD_BOX, f"no text in the column {columns.label}"))
+            continue
+        rows.append(_Row(place, label, values))
+    every = [value for rows in by_image.values() for row in rows for value in row.values]
+    shares = bool(every) and max(every) <= 1.01 and any(value % 1 for value in every)
+    notes.append(_describe(columns, shares))
+    images = tuple(by_image)
+    return _Rows(
+        file,
+        images,
+        tuple(tuple(by_image[image]) for image in images),
+        tuple(sizes[image] for image in images),
+        shares,
+    )
+
+
+def _describe(columns: _Columns, shares: bool) -> str:
+    kind = "left, upper, right, lower edge" if columns.corners else "left, upper, width, height"
+    unit = "as shares of the image" if shares else "in pixels"
+    label = f"the class is {columns.label}" if columns.label else f"all are of one class, {_ONLY}"
+    return f"boxes are {', '.join(columns.box)} ({kind}, {unit}), {label}"
+
+
+def _cells(
+    table: Table, columns: _Columns, file: Path
+) -> Iterator[tuple[str, str, list[str], str, tuple[int, int]]]:
+    """Yield of each row place, image, cells of the box, class, and the image's height and width."""
+    width = len(columns.box)
+    for line, row in zip(table.lines, zip(*table.columns, strict=True), strict=True):
+        image, box, rest = row[0], list(row[1 : 1 + width]), list(row[1 + width :])
+        label = rest.pop(0) if columns.label else _ONLY
+        height, across = (_whole(text) for text in rest) if rest else (0, 0)
+        yield (
+            f"{file.name}:{line}",
+            image,
+            box,
+            unicodedata.normalize("NFC", label).strip(),
+            (height, across),
+        )
+
+
+def _whole(text: str) -> int:
+    return int(float(text)) if re.fullmatch(r"\d{1,9}(\.0*)?", text) else 0
+
+
+def _corners(cells: Sequence[str], columns: _Columns) -> tuple[float, float, float, float]:
+    """Return the edges that a row gives.
+
+    Raises:
+        ValueError: they are no four numbers.
+    """
+    texts = re.split(r"[\s,;]+", cells[0].strip(" []()")) if len(cells) == 1 else list(cells)
+    if len(texts) != 4:
+        raise ValueError(f"{len(texts)} numbers in {cells[0]!r}, expected 4")
+    try:
+        left, upper, third, fourth = map(float, texts)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(texts)}: {error}") from error
+    if columns.corners:
+        return left, upper, third, fourth
+    return left, upper, left + third, upper + fourth
+
+
+def _pictures(
+    table: _Rows,
+    numbers: Mapping[str, int],
+    finder: Finder,
+    pictures: Pictures,
+    problems: list[Problem],
+) -> Iterator[Picture]:
+    named = [image if finder.knows(image) else f"{image}.*" for image in table.images]
+    found = finder.find_all([Asked(name, table.file, part_of([table.file.stem])) for name in named])
+    seen: set[Path] = set()
+    for image, rows, size, path in zip(table.images, table.rows, table.sizes, found, strict=True):
+        if isinstance(path, str) or path in seen:
+            what = f"{len(rows):,} rows of {image}"
+            why = path if isinstance(path, str) else f"{path.name} is another row's too"
+            problems.append(Problem(f"{table.file.name}: {what}", NO_IMAGE, why))
+            continue
+        seen.add(path)
+
+        def boxes(height: int, width: int, rows: Sequence[_Row] = rows) -> list[tuple[str, Box]]:
+            across, down = (width, height) if table.shares else (1, 1)
+            return [
+                (
+                    row.place,
+                    Box(
+                        row.values[0] * across,
+                        row.values[1] * down,
+                        row.values[2] * across,
+                        row.values[3] * down,
+                        numbers[row.label],
+                    ),
+                )
+                for row in rows
+            ]
+
+        picture = pictures.make(path, boxes, size)
+        if picture is not None:
+            yield picture

@@ -1,0 +1,222 @@
+"""Boxes of LabelMe's JSON files and of tables: read right, or refused with the place."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import DataError
+from labs.detection import records
+from labs.detection.config import DetectionConfig
+from labs.detection.data import formats
+from labs.detection.data.check import check
+from labs.detection.data.convert import convert
+from labs.detection.data.load import load
+
+
+def paint(path, size=(100, 50), value=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(value).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def shape(kind="rectangle", points=((10, 20), (40, 40)), label="cat"):
+    return {"label": label, "points": [*map(list, points)], "shape_type": kind, "flags": {}}
+
+
+def labelme(path, shapes, **more):
+    values = {"imagePath": f"{path.stem}.png", "imageHeight": 50, "imageWidth": 100, **more}
+    content = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imageData": None, **values}
+    return write(path, json.dumps(content, ensure_ascii=False))
+
+
+def boxes_of(found):
+    return {
+        picture.path.stem: [(*box[:4], found.classes[box.label]) for box in picture.boxes]
+        for picture in found.pictures
+    }
+
+
+# LabelMe
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (shape(), (10, 20, 40, 40)),
+        (shape(points=((40, 40), (10, 20))), (10, 20, 40, 40)),
+        (shape(points=((40, 20), (10, 40))), (10, 20, 40, 40)),
+        (shape(points=((10, 20), (40, 20), (40, 40), (10, 40))), (10, 20, 40, 40)),
+        (shape("polygon", ((10, 20), (40.5, 25), (20, 41.25))), (10, 20, 40.5, 41.25)),
+        (shape(None, ((10, 20), (40, 25), (20, 41))), (10, 20, 40, 41)),
+        (shape("circle", ((30, 25), (33, 29))), (25, 20, 35, 30)),
+        (shape("rotation", ((30, 10), (40, 20), (30, 30), (20, 20))), (20, 10, 40, 30)),
+    ],
+)
+def test_shapes_of_labelme_become_boxes(tmp_path, one, expected):
+    paint(tmp_path / "set" / "a.png")
+    labelme(tmp_path / "set" / "a.json", [one])
+    found = formats.read(tmp_path / "set")
+    assert found.form == "labelme"
+    assert boxes_of(found) == {"a": [(*expected, "cat")]}
+    assert not found.problems
+    assert bool(found.notes) is (one["shape_type"] in ("circle", "rotation"))
+    assert bool(found.pictures[0].boxes[0].polygons) is (
+        one["shape_type"] in ("polygon", "rotation", None)
+    )
+    convert(tmp_path / "set", tmp_path / "coco", "coco")
+    assert boxes_of(formats.read(tmp_path / "coco")) == boxes_of(found)
+
+
+@pytest.mark.parametrize(
+    ("one", "why"),
+    [
+        (shape("point", ((1, 2),)), "a point of 1 points has no box"),
+        (shape("line", ((1, 2), (3, 4))), "a line of 2 points has no box"),
+        (shape("linestrip", ((1, 2), (3, 4), (5, 6))), "a linestrip of 3 points"),
+        (shape("polygon", ((1, 2), (3, 4))), "a polygon of 2 points"),
+        (shape("mask", ((1, 2), (3, 4))), "a mask of 2 points"),
+        (shape(points=((1, 2), (3, 4), (5, 6))), "a rectangle of 3 points"),
+        (shape(points=()), "points are []"),
+        (shape(points=((1, "x"), (3, 4))), "a point is [1, 'x']"),
+        (shape(points=((1, 2, 3), (3, 4, 5))), "a point is [1, 2, 3]"),
+        (shape(label=""), "label is ''"),
+        (shape(label=None), "label is None"),
+        ({"points": [[1, 2], [3, 4]]}, "'label' is missing"),
+        ("cat", "expected an object"),
+    ],
+)
+def test_a_shape_without_a_box_is_named(tmp_path, one, why):
+    paint(tmp_path / "a.png")
+    labelme(tmp_path / "a.json", [one, shape(label="개")])
+    found = formats.read(tmp_path)
+    [problem] = found.problems
+    assert (problem.place, problem.kind) == ("a.json: shape 1", records.BAD_BOX)
+    assert why in problem.detail
+    assert boxes_of(found) == {"a": [(10, 20, 40, 40, "개")]}
+
+
+def test_the_images_of_labelme(tmp_path):
+    for value, name in enumerate(("cam1/1.png", "cam2/1.png", "cam2/2.png")):
+        paint(tmp_path / name, value=value)
+    labelme(tmp_path / "cam1" / "1.json", [shape(label="one")])
+    labelme(tmp_path / "cam2" / "x.json", [shape(label="two")], imagePath="..\\cam2\\1.png")
+    labelme(tmp_path / "cam1" / "2.json", [shape(label="lost")])  # that of cam2 is another
+    labelme(tmp_path / "cam1" / "y.json", [shape(label="second")], imagePath="1.png")
+    found = formats.read(tmp_path)
+    assert {picture.name: len(picture.boxes) for picture in found.pictures} == {
+        "cam2/1.png": 1,
+        "cam2/2.png": 0,
+    }
+    assert {problem.place: problem.kind for problem in found.problems} == {
+        "cam1/1.json": records.NO_IMAGE,  # two files say that theirs is cam1/1.png
+        "cam1/y.json": records.NO_IMAGE,
+        "cam1/2.json": records.NO_IMAGE,
+        "cam2/2.png": records.NO_LABELS,
+    }
+
+
+# Tables
+
+BOX = (10, 20, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,100,50,cat,10,20,40,40\n",
+            "xmin, ymin, xmax, ymax (left, upper, right, lower edge, in pixels)",
+        ),
+        (
+            "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\na,x,cat,1,0.1,0.4,0.4,0.8\n",
+            "XMin, YMin, XMax, YMax (left, upper, right, lower edge, as shares of the image)",
+        ),
+        ('image_id,label,bbox\na,cat,"[10.0, 20.0, 30.0, 20.0]"\n', "bbox (left, upper, width"),
+        ('image_id;class;bbox\na.png;cat;"10 20 30 20"\n', "bbox (left, upper, width"),
+        ("image\tx\ty\tw\th\tlabel\na.png\t10\t20\t30\t20\tcat\n", "x, y, w, h (left, upper"),
+        ("image_path,x_min,y_min,x_max,y_max,class_name\nimages/a.png,10,20,40,40,cat\n", "x_min"),
+        ("label,Left,Top,Width,Height,file\ncat,10,20,30,20,a\n", "Left, Top, Width, Height"),
+        ("파일명,클래스,x1,y1,x2,y2\na.png,cat,10,20,40,40\n", "x1, y1, x2, y2"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_of_many_forms(tmp_path, text, said, encoding):
+    root = tmp_path / "set"
+    paint(root / "images" / "a.png")
+    path = write(root / ("boxes.tsv" if "\t" in text else "boxes.csv"), text, encoding)
+    for given in (root, path):
+        found = formats.read(given)
+        assert found.form == "csv"
+        assert not found.problems
+        assert boxes_of(found) == {"a": [(*map(pytest.approx, BOX), "cat")]}
+        assert any(said in note and "the class is" in note for note in found.notes)
+    assert said in check(path).summary
+    assert said in convert(path, tmp_path / "yolo", "yolo")
+    assert boxes_of(formats.read(tmp_path / "yolo"))["a"][0][:4] == pytest.approx(BOX, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "why"),
+    [
+        ("a.png,cat,10,20,x,40", records.BAD_BOX, "could not convert"),
+        ("a.png,cat,10,20,,40", records.BAD_BOX, "could not convert"),
+        ("a.png,,10,20,40,40", records.BAD_BOX, "no text in the column class"),
+        ("a.png,cat,40,20,10,40", records.ZERO_AREA, "-30 x 20"),
+        ("a.png,cat,10,20,400,40", records.OUT_OF_RANGE, "cut at the edge"),
+        ("a.png,cat,nan,20,40,40", records.BAD_BOX, "not a finite number"),
+        ("b.png,cat,10,20,40,40", records.NO_IMAGE, "b.png"),
+        ("cam2/a.png,cat,10,20,40,40", records.NO_IMAGE, "cam2/a.png"),
+        (",cat,10,20,40,40", records.BAD_LABELS, ""),
+    ],
+)
+def test_a_row_without_a_box_is_named(tmp_path, row, kind, why):
+    paint(tmp_path / "cam1" / "a.png")
+    path = write(tmp_path / "boxes.csv", f"image,class,x1,y1,x2,y2\na.png,cat,1,2,3,4\n{row}\n")
+    found = formats.read(path)
+    [problem] = found.problems
+    assert problem.kind == kind
+    assert why in problem.detail
+    assert problem.place.startswith("boxes.csv:")
+    assert boxes_of(found)["a"][0] == (1, 2, 3, 4, "cat")
+
+
+def test_rows_without_numbers_are_backgrounds_and_splits_are_tables(tmp_path):
+    header = "image_id,x_min,y_min,x_max,y_max\n"
+    for value, name in enumerate(("train/a", "train/b", "test/c")):
+        paint(tmp_path / f"{name}.png", value=value)
+    write(tmp_path / "train_labels.csv", f"{header}a,10,20,40,40\na,1,2,3,4\nb,,,,\n")
+    write(tmp_path / "test_labels.csv", f"{header}c,10,20,40,40\n")
+    write(tmp_path / "results.csv", "epoch,loss\n1,2\n")
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {
+        "a": [(*BOX, "object"), (1, 2, 3, 4, "object")],
+        "b": [],
+        "c": [(*BOX, "object")],
+    }
+    assert [*found.parts] == ["train", "test"]
+    assert "all are of one class, object" in found.notes[0]
+
+
+def test_a_table_without_boxes_is_one_error(tmp_path):
+    paint(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"labels.csv has no columns of boxes: expected one of ima"):
+        formats.read(write(tmp_path / "labels.csv", "image,label\na.png,cat\n"))
+
+
+def test_training_takes_them(tmp_path):
+    rows = []
+    for value in range(12):
+        paint(tmp_path / f"{value}.png", value=value)
+        rows.append(f"{value}.png,cat,10,20,40,40\n")
+    path = write(tmp_path / "boxes.csv", "".join(["image,class,x1,y1,x2,y2\n", *rows]))
+    _, card = load(DetectionConfig(data=str(path), image_size=32))
+    assert card.source.startswith("CSV boxes.csv: 12 images with 12 boxes of 1 class")
+    assert "boxes are x1, y1, x2, y2 (left, upper, right, lower edge, in pixels)" in card.source
