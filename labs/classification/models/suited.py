@@ -59,6 +59,8 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
     chosen.take(*([why] if images.lost else []), fit=fit)
     if "model" not in chosen.config.given:
         _choose_model(chosen, images)
+    if chosen.config.weights is None:
+        _choose_size(chosen, images)
     train = images.train
     if config.per_class is not None and images.classes:
         train = min(train, config.per_class * images.classes)
@@ -75,13 +77,23 @@ def _choose_model(chosen: Choices[ClassificationConfig], images: Glance) -> None
     if is_photos(images) and not {"weights", "transfer", "teacher"} & chosen.config.given:
         _choose_transfer(chosen, images)
         return
-    side = max(images.side, MODELS[DEFAULT_MODEL].smallest)
     kind = "color" if images.color else "grey"
     chosen.take(
         f"{DEFAULT_MODEL}: {kind} images of {images.side} pixels are small", model=DEFAULT_MODEL
     )
+
+
+def _choose_size(chosen: Choices[ClassificationConfig], images: Glance) -> None:
+    """Keep small images as they are, where the model can take them: no pixels are made up."""
+    smallest = MODELS[chosen.config.model].smallest
+    side = max(images.side, smallest)
+    why = (
+        "their own size"
+        if side == images.side
+        else f"the smallest that {chosen.config.model} takes"
+    )
     if images.side <= _SMALLEST_GREY_PHOTO:
-        chosen.take(f"{side} pixels: their own size", image_size=side)
+        chosen.take(f"{side} pixels: {why}", image_size=side)
 
 
 def _choose_transfer(chosen: Choices[ClassificationConfig], images: Glance) -> None:

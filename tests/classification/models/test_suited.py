@@ -92,7 +92,8 @@ def test_what_is_given_stays(seen):
     assert (chosen.image_size, chosen.learning_rate) == (64, 0.01)
     assert (chosen.epochs, chosen.batch_size, chosen.total_updates) == (3, 7, None)
     chosen, _ = seen(model="mlp")
-    assert (chosen.model, chosen.weights, chosen.image_size) == ("mlp", None, None)
+    assert (chosen.model, chosen.weights, chosen.image_size) == ("mlp", None, 32)
+    assert seen(model="alexnet")[0].image_size == 64
     assert chosen.total_updates is not None
 
 
