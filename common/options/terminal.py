@@ -32,6 +32,21 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+@contextlib.contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Tell the user what is being done and, on a terminal, for how long already."""
+    note(text)
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import Progress as Bar
+    from rich.progress import SpinnerColumn, TimeElapsedColumn
+
+    with Bar(SpinnerColumn(), TimeElapsedColumn(), console=stderr(), transient=True) as bar:
+        bar.add_task(text, total=None)
+        yield
+
+
 def say(text: str) -> None:
     """Print a sentence, broken between words on a terminal."""
     import shutil

@@ -148,10 +148,10 @@ def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
         shown = [f"validation/{job.main_metric.name}", *filter(None, [job.config.monitor])]
         with terminal.display(job.config.epochs, shown) as display:
             job.train(splits, display, terminal.note)
-        terminal.note("measuring on the test split, and the baselines")
-        from common.runs.conclude import conclusion_of
+        with terminal.busy("measuring on the test split, and the baselines"):
+            from common.runs.conclude import conclusion_of
 
-        metrics = conclusion_of(job).conclude(splits, prepared)
+            metrics = conclusion_of(job).conclude(splits, prepared)
     show_results(job, metrics)
 
 

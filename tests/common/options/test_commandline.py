@@ -350,7 +350,7 @@ def test_a_summary_shows_shapes_and_totals(capsys):
 
 PIPE = """
 import click
-from common.options import commandline, terminal
+from common.options import terminal, commandline, terminal
 @click.group(cls=commandline.LabGroup)
 def group(): pass
 @group.command()
@@ -422,3 +422,14 @@ def test_help_loads_nothing_heavy(words):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("Usage: ")
     assert ran.stdout.endswith("\nset()\n")
+
+
+def test_what_takes_long_is_said_and_on_a_terminal_timed(monkeypatch, capsys):
+    with terminal.busy("measuring"):
+        pass
+    assert capsys.readouterr().err == "measuring\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # so rich draws into what pytest captures
+    with terminal.busy("measuring"):
+        pass
+    assert "0:00:00" in capsys.readouterr().err
