@@ -85,6 +85,11 @@ def holds_arrays(path: Path) -> bool:
     return path.suffix.lower() in (".npy", ".npz") or _named(path, _ARCHIVE, _IDX_NAME)
 
 
+def is_archive(path: Path) -> bool:
+    """Say whether a file is a zip or a tar, by its name alone."""
+    return path.is_file() and _named(path, _ARCHIVE)
+
+
 def read_arrays(path: Path, parts: Mapping[str, str]) -> Arrays:
     """Read images, and their labels if there are any.
 
@@ -123,7 +128,7 @@ def _read(path: Path, parts: Mapping[str, str]) -> _Contents:
             values = _read_npy(file, path.stat().st_size, str(path))
         return {"all": {"images": _Found(str(path), values)}}, (), ()
     if _named(path, _ARCHIVE):
-        return _read_folder(_unpacked(path), parts, path)
+        return _read_folder(unpacked(path), parts, path)
     if _named(path, _IDX_NAME):
         raise DataError(f"{path} is one of several files; name the folder that they are in")
     raise DataError(
@@ -149,7 +154,7 @@ def _named(path: Path, *patterns: re.Pattern[str]) -> bool:
 # Folders
 
 
-def _unpacked(archive: Path) -> Path:
+def unpacked(archive: Path) -> Path:
     """Return the folder of what an archive holds; a single folder in it is passed through."""
     folder = unpack(archive, cache_dir() / "unpacked" / sha256_of(archive)[:16])
     inside = [each for each in folder.iterdir() if not each.name.startswith((".", "__MACOSX"))]

@@ -19,6 +19,7 @@ from common.images.listed import (
     find_existing,
     find_too_few,
     join_problems,
+    leave_out_rare,
     normalize_name,
 )
 from common.images.sets import PARTS, Classes, FoundImages
@@ -95,7 +96,17 @@ def list_folder(
         files += sorted(found)
         if not counts[part]:
             raise DataError(f"no class folders in {folder}; {LAYOUT.format(root.name)}")
-    problems += _different_classes(counts) if to_learn else []
+    if to_learn:
+        known = {label for classes in counts.values() for label in classes}
+        files, rare = leave_out_rare(files, (), known)
+        skipped += rare
+        if rare:
+            left = {file.label for file in files}
+            counts = {
+                part: {label: number for label, number in each.items() if label in left}
+                for part, each in counts.items()
+            }
+        problems += _different_classes(counts)
     problems += find_too_few(counts, "images", to_learn)
     if problems:
         raise DataError(

@@ -12,7 +12,7 @@ from common.errors import DataError
 from common.images.decode import decode, photo_size
 from common.images.load import FRACTIONS, find_arrays, find_files
 from common.images.sets import Classes, FoundImages
-from common.options.config import ImageConfig
+from common.options.config import ImageConfig, Kind
 
 _SAMPLE = 64  # images that are looked at
 _SMALL = 32  # pixels of a side at which colors are looked for
@@ -54,7 +54,7 @@ class Glance:
         return [f"the split that the data has: {', '.join(self.parts)}" + "; ".join(["", *cut])]
 
 
-def glance(config: ImageConfig, *, numeric: bool, classes: Classes = "required") -> Glance:
+def glance(config: ImageConfig, kind: Kind = "class", classes: Classes = "required") -> Glance:
     """Look at a sample of a config's images, the same one every time.
 
     The arguments are those of `common.images.load.load`.
@@ -62,9 +62,9 @@ def glance(config: ImageConfig, *, numeric: bool, classes: Classes = "required")
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
     """
-    listed = find_files(config, numeric, classes)
+    listed = find_files(config, kind, classes)
     if listed is None:
-        return _of_arrays(find_arrays(config), config, numeric)
+        return _of_arrays(find_arrays(config), config, kind == "number")
     counts = dict.fromkeys(listed.parts, 0)
     for file in listed.files:
         counts[file.part] += 1

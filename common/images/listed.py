@@ -2,10 +2,12 @@
 
 import contextlib
 import itertools
+import math
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +17,19 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.images.decode import White
-from common.images.files import Decoding, read_files
+from common.images.files import Decoding, ImageFiles, read_files
 from common.images.sets import FoundImages, ImageSet
 from common.suggest import suggest
 
 TOGETHER = "all together"  # stands for the class where there are none
 NEAR = " Did you mean {!r}?"  # after a full stop
 
-Label = str | float | tuple[str, ...] | None
-"""A class, a number, or a class of each of several columns; None where there are no classes."""
+Label = str | float | tuple[str, ...] | frozenset[str] | None
+"""A class, a number, a class of each of several columns, or any number of labels; None where there
+are no classes."""
+
+_LEAST = 3  # images of a class: for train, validation and test
+_MOST_COMBINATIONS = 1000  # of the classes of several columns
 
 
 class ListedFile(NamedTuple):
@@ -59,11 +65,35 @@ class ListedImages:
         """The names of the classes, by their numbers."""
         if self.labels:
             return combinations(self.labels)
+        if self.several:
+            return tuple(sorted(self.learned_labels))
         return tuple(sorted({file.label for file in self.files if isinstance(file.label, str)}))
 
+    @property
+    def several(self) -> bool:
+        """Whether an image has any number of labels."""
+        return any(isinstance(file.label, frozenset) for file in self.files)
+
+    @property
+    def learned_labels(self) -> set[str]:
+        """The labels that enough images have."""
+        return {name for name, number in self.count_labels().items() if number >= _LEAST}
+
+    def count_labels(self) -> Counter[str]:
+        """Return how many images have each of several labels."""
+        labels = (file.label for file in self.files if isinstance(file.label, frozenset))
+        return Counter(itertools.chain.from_iterable(labels))
+
     def targets(self, files: Sequence[ListedFile]) -> Tensor:
-        """Return the class numbers, or the numbers, of some of the files."""
+        """Return the class numbers, or the numbers, of some of the files, (N,).
+
+        Of several labels a row of zeros and ones for each file, (N, C).
+        """
         known: Iterable[Label] = self.classes
+        if self.several:
+            labels = (file.label if isinstance(file.label, frozenset) else () for file in files)
+            rows = [[name in each for name in self.classes] for each in labels]
+            return torch.tensor(rows, dtype=torch.float32).reshape(len(files), -1)
         if self.labels:
             known = itertools.product(*self.labels.values())
         numbers: dict[Label, int] = {None: 0, **{label: row for row, label in enumerate(known)}}
@@ -71,6 +101,26 @@ class ListedImages:
             [numbers.get(file.label, file.label) for file in files],
             dtype=torch.float32 if self.numeric else torch.int64,
         )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known of several labels."""
+        if not self.several:
+            return ()
+        rare = sorted(self.count_labels().keys() - self.learned_labels)
+        few = f"without {len(rare)} labels of fewer than {_LEAST} images: {shorten(rare)}"
+        none = sum(not file.label for file in self.files)
+        return (*([few] if rare else []), *([f"{none:,} without any label"] if none else []))
+
+    def without_rare(self, kept: Sequence[ListedFile]) -> "ListedImages":
+        """Return only the files of the classes that some files have."""
+        kinds = _known_kinds(kept, self.labels)
+        files = [file for file in self.files if kinds.issuperset(_kinds(file.label, self.labels))]
+        labels = {
+            column: tuple(sorted({file.label[place] for file in files}))  # type: ignore[index]
+            for place, column in enumerate(self.labels)
+        }
+        return replace(self, files=tuple(files), labels=labels)
 
     def chosen(self, choose: Callable[[Tensor, int], Tensor]) -> tuple[ListedFile, ...]:
         """Return some files of each part: the rows that `choose` gives, see `decode_listed`."""
@@ -109,37 +159,107 @@ def decode_listed(
         DataError: a class has too few readable images: 3 to be split, or 1 in each part.
         SaveError: the cache cannot be written.
     """
-    files = listed.files if chosen is None else listed.chosen(chosen)
+    total, files = len(listed.files), listed.files if chosen is None else listed.chosen(chosen)
     names, paths = [file.name for file in files], [file.path for file in files]
     images, reasons, depths = read_files(names, paths, image_size, channels, decoding, fit, white)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
+    if to_learn:
+        known = _known_kinds(listed.files, listed.labels)
+        kept, rare = leave_out_rare(readable, listed.labels, known)
+        if rare:
+            left = set(kept)
+            images = _select(images, [row for row, file in enumerate(readable) if file in left])
+            listed, readable = listed.without_rare(kept), kept
+            unreadable += rare
     left_out = (*listed.skipped, *unreadable)
     parts, labels, classes = listed.parts, listed.labels, listed.classes
-    kinds = sorted({kind for file in listed.files for kind in _kinds(file.label, labels)})
-    kinds = kinds or [TOGETHER]
-    counts = {part: dict.fromkeys(kinds, 0) for part in parts}
-    for file in readable:
-        for kind in _kinds(file.label, labels):
-            counts[file.part][kind] += 1
+    counts = _count(readable, labels, parts, _known_kinds(listed.files, labels) or {TOGETHER})
     if problems := find_too_few(counts, "readable images", to_learn):
-        problems = cut(problems) + [f"left out: {name}: {why}" for name, why in unreadable[:5]]
+        problems = cut(problems) + [f"left out: {name}: {why}" for name, why in left_out[:5]]
         summary = f"{listed.source} has too few images: add some or remove the class"
-        if all(read_number(str(kind)) is not None for kind in kinds):
+        if all(read_number(str(kind)) is not None for kind in counts[parts[0]]):
             summary += "; classification predicts numbers with --loss mse"
         raise DataError(join_problems(summary, problems))
-
     whole = ImageSet(images, listed.targets(readable), tuple(file.name for file in readable))
     sets = {parts[0]: whole}
     if len(parts) > 1:  # a single one needs no second copy of its images
         of_part = np.array([file.part for file in readable])
-        rows = {part: torch.from_numpy(np.flatnonzero(of_part == part)) for part in parts}
-        sets = {part: whole.select(rows[part]) for part in parts}
-    source = f"{listed.source}: {len(listed.files) - len(unreadable):,} images"
+        rows_of = {part: torch.from_numpy(np.flatnonzero(of_part == part)) for part in parts}
+        sets = {part: whole.select(rows_of[part]) for part in parts}
+    source = f"{listed.source}: {total - len(unreadable):,} images"
     source += f" in {sizes_text(labels) or len(classes)} classes" if classes else ""
     source += f", {len(left_out):,} left out" if left_out else ""
-    source = ", ".join([source, *depths.remarks])
+    source = ", ".join([source, *listed.remarks, *depths.remarks])
     return FoundImages(sets, classes, left_out, source, dict(labels), depths.white)
+
+
+def leave_out_rare(
+    files: Sequence[ListedFile], columns: Collection[str], known: Iterable[str] = ()
+) -> tuple[list[ListedFile], list[tuple[str, str]]]:
+    """Leave out the files of classes that have too few, unless fewer than two classes remain.
+
+    That is fewer than three to be split; or in train, where another part has none.
+
+    Args:
+        files: all of them.
+        columns: the label columns, where there are several.
+        known: classes of which there may be no file.
+
+    Returns:
+        The files that are kept, and (name, reason) of the others.
+    """
+    kept, left_out = list(files), list[tuple[str, str]]()
+    kinds = {*known, *_known_kinds(files, columns)} - {TOGETHER}
+    parts = dict.fromkeys(file.part for file in files) or ("all",)
+    while kinds:
+        counts = _count(kept, columns, parts, kinds)
+        few = {kind: sum(each[kind] for each in counts.values()) for kind in _rare(counts)}
+        kinds -= few.keys()
+        groups = [f"{column} " for column in columns] or [""]
+        if any(sum(kind.startswith(group) for kind in kinds) < 2 for group in groups):
+            return list(files), []
+        if not few:
+            break
+        left_out += [(kind, "a class without images") for kind in few if not few[kind]]
+        for file in kept:
+            for kind in few.keys() & {*_kinds(file.label, columns)}:
+                left_out.append((file.name, f"class {kind!r} has too few images: {few[kind]}"))
+        kept = [file for file in kept if not few.keys() & {*_kinds(file.label, columns)}]
+    return kept, left_out
+
+
+def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    if "all" in counts:
+        return [kind for kind, number in counts["all"].items() if number < _LEAST]
+    totals = {
+        kind: [each[kind] for each in counts.values()] for kind in next(iter(counts.values()))
+    }
+    return [kind for kind, each in totals.items() if sum(each) < _LEAST and not all(each)]
+
+
+def _known_kinds(files: Iterable[ListedFile], columns: Collection[str]) -> set[str]:
+    return {kind for file in files for kind in _kinds(file.label, columns)}
+
+
+def _count(
+    files: Iterable[ListedFile],
+    columns: Collection[str],
+    parts: Iterable[str],
+    kinds: Iterable[str],
+) -> dict[str, dict[str, int]]:
+    """Return how many files each part has of each class."""
+    counts = {part: dict.fromkeys(sorted(kinds), 0) for part in parts}
+    for file in files:
+        for kind in _kinds(file.label, columns):
+            if kind in counts[file.part]:
+                counts[file.part][kind] += 1
+    return counts
+
+
+def _select(images: Tensor | ImageFiles, rows: Sequence[int]) -> Tensor | ImageFiles:
+    chosen = torch.tensor(rows, dtype=torch.int64)
+    return images.select(chosen) if isinstance(images, ImageFiles) else images[chosen]
 
 
 def _kinds(label: Label, columns: Iterable[str]) -> list[str]:
@@ -147,6 +267,38 @@ def _kinds(label: Label, columns: Iterable[str]) -> list[str]:
     if isinstance(label, tuple):
         return [f"{column} {name}" for column, name in zip(columns, label, strict=True)]
     return [label if isinstance(label, str) else TOGETHER]
+
+
+def combine_columns(
+    table: Path, files: Sequence[ListedFile], columns: Sequence[str], to_learn: bool
+) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each of several label columns.
+
+    Raises:
+        DataError: a column has a single class, or there are too many combinations.
+    """
+    rows = [file.label for file in files if isinstance(file.label, tuple)]
+    found = {
+        column: tuple(sorted({row[place] for row in rows})) for place, column in enumerate(columns)
+    }
+    problems = [
+        f"column {column!r} has only one class, {names[0]!r}: leave it out"
+        for column, names in found.items()
+        if to_learn and len(names) == 1
+    ]
+    number = math.prod(map(len, found.values()))
+    if number > _MOST_COMBINATIONS:
+        problems.append(
+            f"{sizes_text(found)} classes make {number:,} combinations, at most "
+            f"{_MOST_COMBINATIONS:,} are learned: name fewer columns, or put rare labels together"
+        )
+    elif len(set(combinations(found))) < number:
+        problems.append("two combinations would have one name: write labels without a slash")
+    if problems:
+        raise DataError(
+            join_problems(f"{table} has label columns that cannot be learned", problems)
+        )
+    return found
 
 
 def combinations(labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

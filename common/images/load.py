@@ -16,16 +16,18 @@ from torch.nn import functional
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
-from common.images.arrays import holds_arrays
+from common.images.arrays import find_arrays as find_array_folders
+from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import number_copies
-from common.images.decode import White
+from common.images.decode import White, is_hidden
 from common.images.files import ImageFiles
 from common.images.folders import list_folder
 from common.images.listed import ListedImages, decode_listed
-from common.images.sets import Classes, FoundImages, ImageSet, fingerprint
-from common.images.tables import list_csv
+from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
+from common.images.tables.listing import find_columns, list_table
+from common.io.tables import SUFFIXES as TABLES
 from common.io.tables import read_table
-from common.options.config import IMAGE_SETS, ImageConfig
+from common.options.config import IMAGE_SETS, ImageConfig, Kind
 from common.suggest import suggest
 from common.training.batches import Batches
 from common.training.compute import Compute
@@ -71,7 +73,7 @@ def load(
     config: ImageConfig,
     *,
     color: bool = False,
-    numeric: bool = False,
+    kind: Kind = "class",
     classes: Classes = "required",
     choose: Callable[[Tensor, int], Tensor] | None = None,
     least: int = 1,
@@ -81,7 +83,7 @@ def load(
     Args:
         config: names the set.
         color: grey images are made color ones, and when no size is given, of at least 64 pixels.
-        numeric: targets are numbers, not classes.
+        kind: what targets are.
         classes: whether a folder needs class folders, or images that lie in it will do.
         choose: returns the rows to train on, from the targets of all training images and the number
             of classes.
@@ -91,18 +93,18 @@ def load(
         DataError: there is no such set, folder or table, or it cannot be used.
     """
     least = max(least, _DEFAULT_SIZE if color else 1)
-    found = _find(config, 3 if color else None, numeric, classes, least)
+    found = _find(config, 3 if color else None, kind, classes, least)
     if config.test is not None:
-        found = _with_test(config, found, numeric)
+        found = _with_test(config, found, kind)
     parts = found.parts
     used = [f"{sum(map(len, parts.values())):,} of them used"] if config.limit is not None else []
-    splits, copies = _split_apart(config, parts, combined=bool(found.labels))
+    splits, copies = _split_apart(config, parts, combined=bool(found.labels) or kind == "labels")
     if choose is not None:
         kept = choose(splits["train"].targets, len(found.classes))
         splits["train"] = splits["train"].select(kept)
     train = splits["train"]
     mean, std = _statistics(train)
-    target_mean, target_std = _spread(train.targets) if numeric else (0.0, 1.0)
+    target_mean, target_std = _spread(train.targets) if kind == "number" else (0.0, 1.0)
     card = ImageCard(
         source=", ".join([found.source, *used, *copies]),
         classes=found.classes,
@@ -122,7 +124,7 @@ def load(
     return splits, card
 
 
-def _with_test(config: ImageConfig, found: FoundImages, numeric: bool) -> FoundImages:
+def _with_test(config: ImageConfig, found: FoundImages, kind: Kind) -> FoundImages:
     """Return a set with the images that the config names as its test split."""
     option = f"--test {config.test}"
     if "test" in found.parts:
@@ -134,9 +136,7 @@ def _with_test(config: ImageConfig, found: FoundImages, numeric: bool) -> FoundI
     wanted = dataclasses.replace(config, data=config.test, image_size=images.shape[2], limit=None)
     classes: Classes = "required" if found.classes else "optional"
     try:
-        given = _find(
-            wanted, images.shape[1], numeric, classes, 1, to_learn=False, white=found.white
-        )
+        given = _find(wanted, images.shape[1], kind, classes, 1, to_learn=False, white=found.white)
     except DataError as error:
         raise DataError(str(error).replace(f"--data {config.test}", option)) from error
     test = joined(list(given.parts.values()))
@@ -144,8 +144,8 @@ def _with_test(config: ImageConfig, found: FoundImages, numeric: bool) -> FoundI
         for column, names in given.labels.items():
             class_numbers(names, found.labels[column], f"{option}, column {column!r}")
         numbers = torch.tensor(class_numbers(given.classes, found.classes, option))
-        test = dataclasses.replace(test, targets=numbers[test.targets])
-    elif not numeric:
+        test = dataclasses.replace(test, targets=_renumber(test.targets, numbers, found.classes))
+    elif kind != "number":
         test = dataclasses.replace(test, targets=torch.zeros_like(test.targets))
     train = {"train" if name == "all" else name: part for name, part in found.parts.items()}
     return dataclasses.replace(
@@ -161,7 +161,7 @@ def labelled(
     card: ImageCard,
     say: Callable[[str], None],
     *,
-    numeric: bool = False,
+    kind: Kind = "class",
     classes: Classes = "required",
 ) -> ImageSet:
     """Load all of a config's images, of whichever parts, as a run sees images and classes.
@@ -170,7 +170,7 @@ def labelled(
         config: names the set.
         card: of the run, which has the size, the channels and the classes.
         say: called with a line for each image that is left out, and for classes that are.
-        numeric: targets are numbers, not classes.
+        kind: what targets are.
         classes: `required`, or `optional`: images without classes will do, and those of other
             classes are taken as if they had none.
 
@@ -183,10 +183,10 @@ def labelled(
         f"--data {config.data}",
     )
     config = dataclasses.replace(config, limit=None)
-    found = _find(config, card.channels, numeric, classes, 1, to_learn=False, white=card.scale)
+    found = _find(config, card.channels, kind, classes, 1, to_learn=False, white=card.scale)
     say_skipped(found.skipped, say)
     whole = joined(list(found.parts.values()))
-    if numeric:
+    if kind == "number":
         return whole
     if classes == "optional" and not (found.classes and {*found.classes} <= {*card.classes}):
         if found.classes and card.classes:
@@ -197,20 +197,29 @@ def labelled(
     for column, names in found.labels.items():
         class_numbers(names, card.labels[column], f"{source}, column {column!r}")
     numbers = torch.tensor(class_numbers(found.classes, card.classes, source))
-    return dataclasses.replace(whole, targets=numbers[whole.targets])
+    return dataclasses.replace(whole, targets=_renumber(whole.targets, numbers, card.classes))
+
+
+def _renumber(targets: Tensor, numbers: Tensor, classes: Sequence[str]) -> Tensor:
+    """Return targets with the numbers that classes have elsewhere."""
+    if targets.ndim == 1:
+        return numbers[targets]
+    renumbered = torch.zeros(len(targets), len(classes))
+    renumbered[:, numbers] = targets
+    return renumbered
 
 
 def _find(
     config: ImageConfig,
     channels: int | None,
-    numeric: bool,
+    kind: Kind,
     classes: Classes,
     least: int,
     to_learn: bool = True,
     white: White | None = None,
 ) -> FoundImages:
     """Find a config's images, of which no more are decoded than it takes."""
-    listed = find_files(config, numeric, classes, to_learn)
+    listed = find_files(config, kind, classes, to_learn)
     if listed is None:
         found = find_arrays(config, to_learn)
         if config.limit is not None:
@@ -220,7 +229,7 @@ def _find(
             }
             parts = {name: part.select(rows[name]) for name, part in found.parts.items()}
             found = dataclasses.replace(found, parts=parts)
-        return _fitted(found, config, channels, numeric, least)
+        return _fitted(found, config, channels, kind == "number", least)
     size = config.image_size or max(_DEFAULT_SIZE, least)
     decoding: Any = config.decoding
     chosen = None if config.limit is None else partial(_limited, config)
@@ -230,11 +239,13 @@ def _find(
 def _limited(config: ImageConfig, targets: Tensor, total: int) -> Tensor:
     """Return the rows of a part that `limit` takes, of so many images in all parts."""
     assert config.limit is not None
-    return sample_rows(targets, config.limit * len(targets) // total, config.split_seed)
+    return sample_rows(
+        find_strata(targets), config.limit * len(targets) // total, config.split_seed
+    )
 
 
 def find_files(
-    config: ImageConfig, numeric: bool, classes: Classes, to_learn: bool = True
+    config: ImageConfig, kind: Kind, classes: Classes, to_learn: bool = True
 ) -> ListedImages | None:
     """List the files that a config names; None where its images are in no files of their own.
 
@@ -251,18 +262,49 @@ def find_files(
             f"{', '.join(known.EMBEDDED)}; to download: {', '.join(known.DOWNLOADS)}"
             f"{suggest(config.data, IMAGE_SETS)}"
         )
-    arrays = named or holds_arrays(path)
-    if len(config.label_column) > 1 and (arrays or path.is_dir()):
+    found = path if named else locate(path)
+    arrays = named or holds_arrays(found)
+    if len(config.label_column) > 1 and (arrays or found.is_dir()):
         raise DataError(
             f"--label-column {','.join(config.label_column)}: only a table has several columns of "
             f"labels, and --data {config.data} is none"
         )
     if arrays:
         return None
-    if path.is_dir():
-        return list_folder(path, classes, to_learn, nested=config.group_column is not None)
-    columns = config.path_column, config.label_column
-    return list_csv(path, *columns, numeric, to_learn)
+    if found.is_dir():
+        nested = config.group_column is not None
+        listed = list_folder(found, classes, to_learn, nested=nested)
+    else:
+        listed = list_table(found, config, kind, classes, to_learn)
+    if found == path:
+        return listed
+    return dataclasses.replace(listed, source=f"{path.name}, unpacked to {found}: {listed.source}")
+
+
+def locate(path: Path) -> Path:
+    """Return the folder or table that a user's data is in: of an archive, what it holds, unpacked.
+
+    Archives are unpacked into the cache; those that hold arrays are returned as they are.
+
+    Raises:
+        DataError: the archive is damaged or unsafe, or holds several tables.
+        SaveError: the cache cannot be written.
+    """
+    if not is_archive(path):
+        return path
+    folder = unpacked(path)
+    if find_array_folders(folder):
+        return path
+    tables = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in TABLES]
+    classes = [each for each in folder.iterdir() if each.is_dir() and not is_hidden(each.name)]
+    if not tables or len(classes) > 1:
+        return folder
+    if len(tables) > 1:
+        raise DataError(
+            f"{path} holds several tables: {', '.join(each.name for each in tables)}; unpack it, "
+            "and name one of them"
+        )
+    return tables[0]
 
 
 def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:
@@ -367,7 +409,7 @@ def _split_apart(
 
 def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
     """Return the group of each image, by the column of the table or by its folder."""
-    path, column = Path(config.data).expanduser(), config.group_column
+    path, column = locate(Path(config.data).expanduser()), config.group_column
     assert column is not None
     if path.is_dir():
         if column != "folder":
@@ -376,7 +418,8 @@ def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
                 "give folder for the images of one folder to stay together"
             )
         return [str(Path(name).parent) for name in names]
-    table = read_table(path, [config.path_column, column])
+    images = find_columns(path, config, "class", "optional")[0].path
+    table = read_table(path, [images, column], form=config.form)
     groups = dict(zip(*table.columns, strict=True))
     if missing := [name for name in names if name not in groups]:
         raise DataError(
@@ -390,12 +433,12 @@ def _split(
 ) -> dict[str, ImageSet]:
     """Cut the parts that are missing out of the one that there is, no group in two.
 
-    Classes that are combinations may be too rare for each part to have one; such images are split
-    as if they were of the most frequent combination.
+    Classes that are combinations, or labels that are the rarest of few images, may be too rare for
+    each part to have one; such images are split as if they were of the most frequent.
     """
     whole = parts.get("all") or parts["train"]
     missing = {name: 0.0 if name in parts else fraction for name, fraction in FRACTIONS.items()}
-    targets = whole.targets
+    targets = find_strata(whole.targets)
     if combined:
         counts = torch.bincount(targets)
         targets = torch.where(counts[targets] < 3, counts.argmax(), targets)

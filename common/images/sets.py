@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -26,7 +27,9 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
     """Images with their targets."""
 
     images: Tensor | ImageFiles  # uint8 of shape (N, C, H, W), or files to be decoded
-    targets: Tensor  # (N,): int64 class numbers (zeros where there are none), or float32 values
+    targets: Tensor
+    """(N,): int64 class numbers (zeros where there are none), or float32 values; of several labels
+    float32 zeros and ones, (N, C)."""
     names: tuple[str, ...]  # one per image, the file relative to its folder or "mnist5k/123"
 
     def __len__(self) -> int:
@@ -60,6 +63,15 @@ class FoundImages:
     their combinations, such as mask/female/old, those of the last column counting fastest; there
     may be some without any image."""
     white: White = UNKNOWN  # what is white in files of more than 8 bits
+
+
+def find_strata(targets: Tensor) -> Tensor:
+    """Return the class, (N,), by whose share images are drawn and split: of labels the rarest."""
+    if targets.ndim == 1:
+        return targets
+    rarity = torch.where(targets > 0, targets.sum(0), torch.inf)
+    none = targets.sum(1) == 0
+    return torch.where(none, targets.shape[1], rarity.argmin(1))
 
 
 def fingerprint(*sets: ImageSet) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args, get_type_hints
 
 from common.errors import ConfigError
 from common.suggest import suggest
@@ -216,14 +216,19 @@ class TableConfig(TrainingConfig):
         return dataclasses.replace(self, **changes)
 
 
+Kind = Literal["class", "number", "labels"]
+"""What an image shows: one class (or one in each of several columns), a number, or any labels."""
+
+
 @dataclass(frozen=True)
-class ImageConfig(TrainingConfig):
+class ImageConfig(TableConfig):
     """The options of the labs that train on sets of images, as `common.images.load` loads them."""
 
     data: str = data_option(
         "mnist5k",
         "an embedded set (mnist5k, digits), one to download (mnist, fashion-mnist, cifar10), a "
-        "folder with one folder per class, a CSV, or files of arrays (.npz, IDX, CIFAR)",
+        "folder with one folder per class, a table, a zip of them, or files of arrays (.npz, IDX, "
+        "CIFAR)",
     )
     test: str | None = data_option(
         None, "the test split, a folder, table or arrays of its own, where the data has none"
@@ -231,15 +236,20 @@ class ImageConfig(TrainingConfig):
     data_dir: str | None = data_option(
         None, "folder of files downloaded before; the cache when not given"
     )
-    path_column: str = data_option("path", "column of a CSV that holds the image paths")
+    path_column: str = data_option(
+        "path", "column of a table that holds the images' paths or ids; found out when not given"
+    )
     label_column: tuple[str, ...] = data_option(
         ("label",),
-        "column of a CSV that holds the labels; several, with commas between, are learned at once, "
-        "and the classes are their combinations",
+        "column of a table that holds the labels, found out when not given; several, with commas "
+        "between, are learned at once, and the classes are their combinations",
+    )
+    image_dir: str | None = data_option(
+        None, "folder of the images that a table names; the table's own when not given"
     )
     group_column: str | None = data_option(
         None,
-        "column of a CSV that says which images belong together, such as those of a person; of a "
+        "column of a table that says which images belong together, such as those of a person; of a "
         "folder, `folder` for those that lie in one: they never stand on both sides of a split",
     )
     image_size: int | None = data_option(
@@ -269,7 +279,7 @@ class ImageConfig(TrainingConfig):
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
-    paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": ()}
+    paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": ()}
 
     def located(self) -> Self:
         """Make the paths of policies absolute, too."""

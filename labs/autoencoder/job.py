@@ -45,7 +45,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         """Choose the size, the fit and the updates for a user's images."""
         if config.data in IMAGE_SETS:
             return Suited(config)
-        images = glance(config, numeric=False, classes="optional")
+        images = glance(config, classes="optional")
         chosen = Choices(config)
         chosen.reasons += images.split()
         if not images.arrays and images.side < _LARGEST:

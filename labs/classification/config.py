@@ -8,6 +8,7 @@ from common.options.config import (
     POLICIES,
     POLICY,
     ImageConfig,
+    Kind,
     data_option,
     flag,
     located,
@@ -154,6 +155,11 @@ class ClassificationConfig(ImageConfig):
     def numeric(self) -> bool:
         """Whether the targets are numbers, not classes."""
         return self.loss in ("mse", "mae")
+
+    @property
+    def kind(self) -> Kind:
+        """What an image shows."""
+        return "number" if self.numeric else "class"
 
     @property
     def blends(self) -> bool:

@@ -39,7 +39,7 @@ def load(
     splits, card = image_data.load(
         config,
         color=color,
-        numeric=config.numeric,
+        kind=config.kind,
         choose=choose if thinned else None,
         least=family.smallest,
     )
@@ -61,7 +61,7 @@ def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str],
         DataError: they cannot be used, or have classes that the run does not know.
     """
     _refuse_folder_of_numbers(config)
-    return image_data.labelled(config, card, say, numeric=config.numeric)
+    return image_data.labelled(config, card, say, kind=config.kind)
 
 
 def _refuse_folder_of_numbers(config: ClassificationConfig) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError
 from common.images.load import ImageCard
 from common.options.config import build
 from labs.autoencoder.config import AutoencoderConfig
@@ -189,8 +189,15 @@ def test_a_table_names_pictures_and_classes(animals, tmp_path):
     splits, card = load(config(data=table, image_size=8, without="새", **columns))
     assert card.classes == ("강아지", "고양이", "새")
     assert len(splits["anomalies"]) == 2
-    with pytest.raises(DataError, match="path"):
-        load(config(data=table, image_size=8))
+    guessed, same = load(config(data=table, image_size=8, without="새"))
+    assert same.fingerprint == card.fingerprint
+    assert "images from column '그림', labels from '종류'" in same.source
+    without_labels = tmp_path / "그림.csv"
+    without_labels.write_text(
+        "\n".join(["그림,a,b", *(f"{p},1.5,2" for p in animals.rglob("*.png"))])
+    )
+    _, card = load(config(data=without_labels, image_size=8))
+    assert card.classes == ()
 
 
 def arrays(count=40, size=8, labels=True):

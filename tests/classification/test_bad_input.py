@@ -396,12 +396,16 @@ def test_numbers_need_a_table(refused, folder):
 @pytest.mark.parametrize(
     ("text", "words", "expected"),
     [
-        ("file,label\n개/0.png,a\n", [], "no column 'path'"),
-        ("path,lable\n개/0.png,a\n", [], "no column 'label'; did you mean lable?"),
+        ("file,label\n개/0.png,a\n", [], "images from column 'file', labels from 'label'"),
+        ("path,lable,x\n개/0.png,a,b\n", [], "none is called as labels are"),
         ("path,label\n개/0.png,a\n", ["--label-column", "y"], "no column 'y'"),
-        ("path,label\n개/0.png,\n개/1.png,a\n", [], "1 x no label: line 2"),
+        ("path,label\n개/0.png,\n개/1.png,a\n", [], "left out: 표.csv:2: no label"),
         ("path,label\n개/9.png,a\n", [], "1 x no such image file: line 2 (개/9.png)"),
-        ("path,label\n개/0.png,a\n개/0.png,b\n", [], "another label than before"),
+        (
+            "path,label\n개/0.png,a\n개/0.png,b\n",
+            [],
+            "another label elsewhere: line 2 (개/0.png, see line 3)",
+        ),
         ("path,label\n개/0.png,tall\n", ["--loss", "mse"], "not a finite number: line 2 (tall)"),
         ("path,label\n개/0.png,nan\n", ["--loss", "mae"], "not a finite number: line 2 (nan)"),
         ("path,label\n개/0.png,1\n개/1.png,2\n", ["--loss", "mse"], "at least 3 needed"),

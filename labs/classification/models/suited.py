@@ -53,7 +53,7 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
     if config.model == AUTO:
         given = chosen.config.given - {"model"}
         chosen.config = dataclasses.replace(chosen.config, given=given)
-    images = glance(config, numeric=config.numeric)
+    images = glance(config, config.kind)
     chosen.reasons += images.split()
     fit, why = images.fit()
     chosen.take(*([why] if images.lost else []), fit=fit)

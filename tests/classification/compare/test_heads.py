@@ -17,7 +17,7 @@ from torch.nn import functional
 from common.errors import ConfigError, DataError
 from common.images.listed import combinations
 from common.images.load import ImageCard
-from common.images.tables import load_csv
+from common.images.tables.listing import load_csv
 from common.options.config import build
 from common.training import checkpoint, weights
 from common.training.splits import sample_rows

@@ -99,7 +99,7 @@ def test_what_is_given_stays(seen):
 
 def test_a_look_tells_grey_from_color_however_it_is_kept(images):
     looked = {
-        mode: glance(config(data=images(8, (30, 40), mode, mode)), numeric=False)
+        mode: glance(config(data=images(8, (30, 40), mode, mode)))
         for mode in ("L", "grey as color", "color")
     }
     assert [each.color for each in looked.values()] == [False, False, True]

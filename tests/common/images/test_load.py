@@ -88,7 +88,7 @@ def test_a_test_split_of_its_own(folder, tmp_path):
     assert card.counts == {"train": 36, "validation": 4, "test": 2}
     assert splits["test"].targets.tolist() == [1, 1]
     assert splits["test"].images[:, 0, 0, 0].tolist() == [201, 202]
-    assert glance(config, numeric=False).train == 36
+    assert glance(config, kind="class").train == 36
 
 
 def test_a_test_split_that_cannot_be(folder, arrays, tmp_path):
@@ -120,7 +120,7 @@ def test_folders_are_parts_by_what_people_call_them(folder):
 
 
 def test_classes_that_are_numbers_can_be_predicted_as_such(arrays):
-    splits, card = load(ImageConfig(data=str(arrays)), numeric=True)
+    splits, card = load(ImageConfig(data=str(arrays)), kind="number")
     assert card.classes == ()
     assert set(splits["train"].targets.tolist()) == {0.0, 1.0, 2.0}
 
@@ -129,7 +129,7 @@ def test_classes_that_are_none_cannot(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, images=np.zeros((9, 8, 8), np.uint8) + 3, labels=np.array(["a", "b", "c"] * 3))
     with pytest.raises(DataError, match="are no numbers"):
-        load(ImageConfig(data=str(path)), numeric=True)
+        load(ImageConfig(data=str(path)), kind="number")
 
 
 def test_images_without_labels_have_no_classes(tmp_path):

@@ -1,0 +1,225 @@
+"""The image files that a table names, with their labels."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from common.errors import DataError
+from common.images.files import Decoding
+from common.images.listed import (
+    Label,
+    ListedFile,
+    ListedImages,
+    combine_columns,
+    decode_listed,
+    find_existing,
+    join_problems,
+    leave_out_rare,
+    read_number,
+    shorten,
+)
+from common.images.sets import PARTS, Classes, FoundImages
+from common.images.tables.columns import (
+    SEPARATORS,
+    Columns,
+    choose_columns,
+    find_separator,
+    is_one,
+    split_labels,
+)
+from common.images.tables.finder import MISSING, Finder
+from common.io.tables import read_cells, read_table
+from common.options.config import ImageConfig, Kind
+
+_MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
+
+
+class _Labelled(NamedTuple):
+    """What a row's cells say."""
+
+    label: Label
+    problem: str = ""  # what is wrong with it
+    detail: str = ""
+
+
+class _Row(NamedTuple):
+    line: int
+    image: str
+    file: Path | str  # or why there is none
+    labelled: _Labelled
+
+
+def load_csv(
+    path: Path | str,
+    image_size: int,
+    channels: int | None = None,
+    path_column: str = "path",
+    label_columns: Sequence[str] = ("label",),
+    kind: Kind = "class",
+    decoding: Decoding = "auto",
+    to_learn: bool = True,
+) -> FoundImages:
+    """Load the images that a table names, see `list_table` and `decode_listed`."""
+    config = ImageConfig(path_column=path_column, label_column=tuple(label_columns))
+    listed = list_table(path, config, kind, to_learn=to_learn)
+    return decode_listed(listed, image_size, channels, decoding, to_learn)
+
+
+def list_table(
+    path: Path | str,
+    config: ImageConfig,
+    kind: Kind = "class",
+    classes: Classes = "required",
+    to_learn: bool = True,
+) -> ListedImages:
+    """Find the images that a table names, one per row.
+
+    Args:
+        path: a table (see `common.io.tables.read_table`) whose first row names the columns.
+        config: says which columns there are, how the table is written, and where the images are:
+            in the table's folder when it does not. What it does not say is found out.
+        kind: what labels are. Several label columns hold classes, whose combinations are then the
+            classes, see `FoundImages.labels`; with `labels`, they hold zeros and ones.
+        classes: see `common.images.folders.list_folder`.
+        to_learn: likewise.
+
+    Raises:
+        DataError: the file or a column is missing, most rows cannot be used (they are counted by
+            what is wrong), or an image has two labels. Of several columns, one has a single class,
+            or there are more than 1,000 combinations.
+    """
+    table = find_existing(Path(path), Path.is_file, "CSV file")
+    columns, finder = find_columns(table, config, kind, classes)
+    names = [columns.path, *columns.labels]
+    found = read_table(table, names, gaps=names, form=config.form)
+    problems: dict[str, list[str]] = defaultdict(list)
+    for place, reason in found.skipped:
+        problems[reason].append(f"line {place.rpartition(':')[2]}")
+    images, *texts = found.columns
+    labels = _read_labels(columns.labels, texts, len(images), kind)
+    files = finder.find(images, _part_of(table))
+    rows = [_Row(*row) for row in zip(found.lines, images, files, labels, strict=True)]
+    listed, skipped = _take(rows, kind, problems)
+    total = len(listed) + len(found.skipped) + len(skipped)
+    if problems and (not listed or len(listed) < (1 - _MOST_UNUSABLE) * total):
+        lines = [f"{len(lines)} x {what}: {shorten(lines)}" for what, lines in problems.items()]
+        summary = f"{table} has rows that cannot be used, {total - len(listed):,} of {total:,}"
+        missing = not config.image_dir and any(what.startswith(MISSING) for what in problems)
+        hint = "; --image-dir names another folder of the images" if missing else ""
+        raise DataError(join_problems(summary + hint, lines))
+    left_out = [*found.skipped, *((f"{table.name}:{line}", why) for line, why in skipped)]
+    source = ", ".join(filter(None, [f"table {table.name}", columns.said, *found.notes]))
+    several = columns.labels if kind == "class" and len(columns.labels) > 1 else ()
+    if to_learn:
+        listed, rare = leave_out_rare(listed, several)
+        left_out += rare
+    combined = combine_columns(table, listed, several, to_learn) if several else {}
+    return ListedImages(tuple(listed), tuple(left_out), source, combined)
+
+
+def find_columns(
+    table: Path, config: ImageConfig, kind: Kind, classes: Classes
+) -> tuple[Columns, Finder]:
+    """Return which columns of a table are what, and what finds its images; see `list_table`."""
+    folder = table.parent
+    if config.image_dir is not None:
+        folder = find_existing(Path(config.image_dir), Path.is_dir, "folder")
+    finder = Finder(folder)
+    columns = choose_columns(
+        table,
+        read_cells(table, config.form),
+        config.path_column,
+        config.label_column,
+        finder,
+        required=classes == "required",
+        several=kind == "labels",
+    )
+    return columns, finder
+
+
+def _part_of(table: Path) -> str | None:
+    """Return the part of a split that a table's name tells, such as train.csv."""
+    words = re.split("[^a-z]+", table.stem.casefold())
+    return next((PARTS[word] for word in words if word in PARTS), None)
+
+
+def _read_labels(
+    names: Sequence[str], texts: Sequence[Sequence[str]], number: int, kind: Kind
+) -> list[_Labelled]:
+    """Return what the label columns, of these names and cells, say of each row."""
+    if not names:
+        return [_Labelled(None)] * number
+    if kind == "labels" and len(names) == 1:
+        separator = find_separator(texts[0]) or next(
+            (each for each in SEPARATORS if any(each in cell for cell in texts[0])), SEPARATORS[0]
+        )
+        return [_Labelled(frozenset(split_labels(cell, separator))) for cell in texts[0]]
+    read = _read_ones if kind == "labels" else _read_number if kind == "number" else _read_class
+    return [read(names, cells) for cells in zip(*texts, strict=True)]
+
+
+def _read_class(names: Sequence[str], cells: Sequence[str]) -> _Labelled:
+    empty = next((name for name, cell in zip(names, cells, strict=True) if not cell), None)
+    if len(names) == 1:
+        return _Labelled(cells[0], "" if empty is None else "no label")
+    return _Labelled(tuple(cells), "" if empty is None else f"no label in {empty!r}")
+
+
+def _read_number(names: Sequence[str], cells: Sequence[str]) -> _Labelled:
+    value = read_number(cells[0])
+    if value is not None:
+        return _Labelled(value)
+    return _Labelled(
+        None, "a label that is not a finite number" if cells[0] else "no label", cells[0]
+    )
+
+
+def _read_ones(names: Sequence[str], cells: Sequence[str]) -> _Labelled:
+    ones = [is_one(cell) for cell in cells]
+    if None in ones:
+        wrong = ones.index(None)
+        return _Labelled(None, f"neither 0 nor 1 in {names[wrong]!r}", cells[wrong])
+    return _Labelled(frozenset(name for name, one in zip(names, ones, strict=True) if one))
+
+
+def _take(
+    rows: Sequence[_Row], kind: Kind, problems: dict[str, list[str]]
+) -> tuple[list[ListedFile], list[tuple[int, str]]]:
+    """Return the files of rows, and the lines that are left out, with the reasons.
+
+    What is wrong is also put into `problems`. An image has one row, or with several labels a row
+    for each of them; where rows give it different classes, none of them is taken.
+    """
+    taken: dict[Path, list[_Row]] = defaultdict(list)
+    skipped: list[tuple[int, str]] = []
+
+    def leave_out(row: _Row, what: str, detail: str) -> None:
+        problems[what].append(f"line {row.line}" + (f" ({detail})" if detail else ""))
+        skipped.append((row.line, f"{what}: {detail}" if detail else what))
+
+    for row in rows:
+        if row.labelled.problem:
+            leave_out(row, row.labelled.problem, row.labelled.detail)
+        elif isinstance(row.file, str):
+            what, separator, more = row.file.partition("; ")
+            leave_out(row, what, (row.image or "an empty cell") + separator + more)
+        else:
+            taken[row.file.resolve()].append(row)
+    files: list[ListedFile] = []
+    for same in taken.values():
+        first, *others = same
+        label, path = first.labelled.label, Path(first.file)
+        if kind == "labels":
+            label = frozenset(name for row in same for name in cast(Any, row.labelled.label))
+        elif differing := [row for row in others if row.labelled.label != label]:
+            for row in (first, *differing):
+                other = differing[0].line if row is first else first.line
+                leave_out(row, "another label elsewhere", f"{row.image}, see line {other}")
+            continue
+        else:
+            again = f"listed twice, in lines {first.line} and "
+            skipped += [(row.line, again + str(row.line)) for row in others]
+        files.append(ListedFile("all", first.image, path, label))
+    return files, skipped
