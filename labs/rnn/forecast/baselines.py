@@ -5,8 +5,8 @@ training (the period of the season) or validation (the strength of the penalty).
 works on logarithms, drift and the autoregression do too.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LINE = "linear autoregression"
 PENALTIES = tuple(10.0**power for power in range(-4, 5))
+_POWER = 8  # of a validation error, by whose inverse a line is weighed
 
 
 def forecasts(splits: Mapping[str, Windows], period: int) -> dict[str, dict[str, Array]]:
@@ -82,6 +83,61 @@ def _on(line: "Ridge", part: Windows) -> Array:
     """Return a line's forecasts of a split, (N, H) in units of the series."""
     scaled = line.predict(part.inputs.astype(float))
     return part.unscale(scaled.reshape(part.truth.shape))
+
+
+# --- what a network begins from -----------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """A forecast that is linear in the window, of scaled values."""
+
+    weight: Array  # (H, W)
+    bias: Array  # (H,)
+    shares: dict[str, float]  # of what it is a mean of, by name
+
+
+def mix_lines(splits: Mapping[str, Windows], periods: Sequence[int]) -> Line:
+    """Return the weighted mean of the autoregression, of persistence, and of the last seasons.
+
+    Each is weighed by its MASE on validation, raised to the power -8: so one that is clearly worse
+    hardly counts, and where few windows say little, none decides alone (Bates and Granger 1969,
+    "The combination of forecasts"; there the power is -2).
+
+    Args:
+        splits: `train` and `validation`.
+        periods: values in seasons; those that a window does not hold are left out.
+    """
+    validation = splits["validation"]
+    horizon, window = validation.targets.shape[1], validation.inputs.shape[1]
+    ridge = fit_line(splits)
+    lines = {LINE: (ridge.coef_.reshape(horizon, window), ridge.intercept_.reshape(horizon))}
+    lines["persistence"] = _repeat(window, np.zeros(horizon, int))
+    for period in periods:
+        if period <= window:
+            back = lags(horizon, period) - np.arange(1, horizon + 1)
+            lines[f"the last season ({period})"] = _repeat(window, back)
+    errors = {name: _error(weight, bias, validation) for name, (weight, bias) in lines.items()}
+    least = min(errors.values())
+    inverse = {name: (least / error) ** _POWER if error else 1.0 for name, error in errors.items()}
+    shares = {name: value / sum(inverse.values()) for name, value in inverse.items()}
+    return Line(
+        np.asarray(sum(shares[name] * weight for name, (weight, _) in lines.items())),
+        np.asarray(sum(shares[name] * bias for name, (_, bias) in lines.items())),
+        shares,
+    )
+
+
+def _repeat(window: int, back: Array) -> tuple[Array, Array]:
+    """Return the line that says for each step what was so many values before the last one, (H,)."""
+    weight = np.zeros((len(back), window))
+    weight[np.arange(len(back)), window - 1 - back] = 1
+    return weight, np.zeros(len(back))
+
+
+def _error(weight: Array, bias: Array, part: Windows) -> float:
+    """Return the MASE of a line on a split."""
+    forecasts = part.unscale(part.inputs.astype(float) @ weight.T + bias)
+    return float(np.mean(np.abs(forecasts - part.truth) / part.naive[:, None]))
 
 
 def _at(part: Windows, ahead: Array) -> Array:

@@ -60,6 +60,11 @@ class ForecastConfig(TableConfig):
         "refused; 5, or one in a hundred dates, when not given",
         at_least=0,
     )
+    test: str | None = data_option(
+        None,
+        "a table whose series are measured, and of which nothing is learned; the last fifth of the "
+        "dates when not given",
+    )
     limit: int | None = data_option(
         None, "dates to use, the last ones, for a short trial", at_least=10
     )
@@ -76,7 +81,7 @@ class ForecastConfig(TableConfig):
     strategy: str = model_option("direct", "how several steps are foretold", choices=STRATEGIES)
     linear: bool = model_option(
         False,
-        "begin from the linear autoregression, and let the network learn what it leaves; how much "
+        "begin from a mean of linear forecasts, and let the network learn what it leaves; how much "
         "of the network is handed out is chosen on validation",
     )
     cell: str = model_option("gru", "the recurrent cell", choices=("rnn", "lstm", "gru"))
@@ -115,7 +120,7 @@ class ForecastConfig(TableConfig):
         """Which output of the model is the forecast: the median, or the only one."""
         return self.levels.index(0.5) if self.levels else 0
 
-    paths: ClassVar = {"data": EMBEDDED}
+    paths: ClassVar = {"data": EMBEDDED, "test": ()}
 
     @property
     def title(self) -> str:
@@ -125,12 +130,14 @@ class ForecastConfig(TableConfig):
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
+        if self.test is not None and self.data in EMBEDDED:
+            yield f"--test: goes with series of your own; {self.data} is split by time"
         if self.quantiles:
             yield from self._problems_of_quantiles()
         if self.linear and self.strategy == "recursive":
             yield (
                 "--linear: --strategy recursive foretells each step from the true one before, the "
-                "linear autoregression from the window; choose direct or encoder-decoder"
+                "line from the window; choose direct or encoder-decoder"
             )
         if self.dropout and self.layers == 1:
             yield "--dropout: acts between layers; needs --layers 2 or more"

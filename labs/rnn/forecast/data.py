@@ -11,6 +11,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +20,12 @@ from common.errors import DataError
 from common.metrics.metrics import Array
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.series import spacing as calendar
-from labs.rnn.forecast.series.find import find
+from labs.rnn.forecast.series.find import find, find_test
 from labs.rnn.forecast.series.panel import Panel
 
 _VALIDATION, _TEST = 0.1, 0.2  # shares of the dates
 _LONGEST_PERIOD = 400
-_HIGH = 1_000  # naive errors; float32 tells 16,000 places between neighbors of them
+_HIGH = 100  # naive errors; float32 tells 160,000 places between neighbors of them
 
 
 @dataclass(frozen=True)
@@ -160,39 +161,107 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
         panel = replace(panel, source=f"{panel.source}, the last {config.limit:,} dates of it")
         panel = panel.last(config.limit)
     written = calendar.to_iso(panel.dates)
-    known = None if card is None else _places_of(card, written)
-    bounds = known or split_places(len(written), config.horizon)
+    of_its_own = config.test is not None
+    known = None if card is None else _places_of(card, written, test=not of_its_own)
+    bounds = known or split_places(len(written), config.horizon, test=not of_its_own)
     panel = _usable(panel, bounds[1], config)
     period = _period(panel, bounds[1], config)
     scaling = Scaling.fit(panel, bounds[1], config)
     naive = _naive(panel, bounds[1])
-    parts = dict(zip(("train", "validation", "test"), itertools.pairwise(bounds), strict=True))
-    splits = {name: _windows(panel, scaling, naive, part, config) for name, part in parts.items()}
+    parts = {
+        name: _Part(panel, *places, config.window)
+        for name, places in zip(
+            ("train", "validation", "test"), itertools.pairwise(bounds), strict=True
+        )
+    }
+    if (other := find_test(config)) is not None:
+        parts["test"] = _test_part(panel, other, max(config.window, period), config)
+    splits = {name: _windows(part, scaling, naive, config) for name, part in parts.items()}
     for name, windows in splits.items():
         if not len(windows):
             raise DataError(
-                f"{panel.source}: no {name} window of {config.window} values has its "
+                f"{parts[name].panel.source}: no {name} window of {config.window} values has its "
                 f"{config.horizon} targets there; give longer series, or a smaller --horizon"
             )
-    ends = [panel.span(series)[1] for series in range(len(panel.names))]
+    whole = parts["test"].panel if parts["test"].begin else panel  # as far as it is known
+    ends = [whole.span(series)[1] for series in range(len(panel.names))]
     return splits, Card(
-        source=panel.source,
+        source=panel.source if other is None else f"{panel.source}; tested on {other.source}",
         counts={name: len(windows) for name, windows in splits.items()},
-        skipped=panel.notes,
-        fingerprint=_fingerprint(panel),
+        skipped=parts["test"].panel.notes,
+        fingerprint=_fingerprint(panel) + (_fingerprint(parts["test"].panel) if other else ""),
         names=panel.names,
         spacing=(*panel.spacing,),
         centers=tuple(scaling.centers.tolist()),
         factors=tuple(scaling.factors.tolist()),
         naive=tuple(naive.tolist()),
-        ends=tuple(written[end - 1] for end in ends),
+        ends=tuple(calendar.to_iso(whole.dates)[end - 1] for end in ends),
         tails=tuple(
-            tuple(panel.values[end - config.window : end, series].tolist())
+            tuple(whole.values[end - config.window : end, series].tolist())
             for series, end in enumerate(ends)
         ),
         period=period,
-        spans={name: (written[low], written[high - 1]) for name, (low, high) in parts.items()},
+        spans={name: part.span for name, part in parts.items()},
     )
+
+
+class _Part(NamedTuple):
+    """A stretch of an axis of dates, in which targets lie."""
+
+    panel: Panel
+    begin: int
+    end: int
+    least: int  # values of a series that are known before a target
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """Its first and its last date."""
+        written = calendar.to_iso(self.panel.dates)
+        return written[self.begin], written[self.end - 1]
+
+
+def _test_part(panel: Panel, other: Panel, least: int, config: ForecastConfig) -> _Part:
+    """Return the series of `--test`: behind those of `--data` where they go on, else by themselves.
+
+    Raises:
+        DataError: a date is in both, or no series is one of the run's.
+    """
+    both = np.intersect1d(panel.dates, other.dates)
+    if len(both):
+        raise DataError(
+            f"--test {config.test}: {len(both):,} of its dates are in --data too, the first is "
+            f"{calendar.to_iso(both)[0]}; take them out of one, or what is tested was learned"
+        )
+    left_out: list[tuple[str, str]] = []
+    other = _known(
+        other, panel.names, f"--test {config.test}", lambda line: left_out.append(("test", line))
+    )
+    if config.log:
+        _refuse_for_logarithm(other)
+    if other.spacing != panel.spacing:
+        what = f"dates are {other.spacing}, the run learns from {panel.spacing}"
+        left_out.append(("test", what))
+    notes = panel.notes + other.notes + tuple(left_out)
+    if not _goes_on(panel, other):
+        return _Part(replace(other, notes=notes), 0, len(other.dates), least)
+    joined = replace(
+        panel,
+        dates=np.concatenate([panel.dates, other.dates]),
+        values=np.concatenate([panel.values, other.values]),
+        notes=notes,
+    )
+    return _Part(joined, len(panel.dates), len(joined.dates), config.window)
+
+
+def _goes_on(panel: Panel, other: Panel) -> bool:
+    """Say whether series begin where others end."""
+    last, first = panel.dates[-1], other.dates[0]
+    if other.spacing != panel.spacing or first < last:
+        return False
+    there = np.isfinite(other.values).any(0)
+    whole = np.isfinite(panel.values[-1]) & np.isfinite(other.values[0])
+    step = panel.spacing.steps(np.array([last, first]))
+    return bool(step[0] == 1 and whole[there].all())
 
 
 def labelled(config: ForecastConfig, card: Card, say: Callable[[str], None]) -> Windows:
@@ -208,11 +277,12 @@ def labelled(config: ForecastConfig, card: Card, say: Callable[[str], None]) -> 
     spacing = calendar.Spacing(*card.spacing)
     if panel.spacing != spacing:
         say(f"--data {config.data}: dates are {panel.spacing}, the run learned from {spacing}")
-    panel = _known(panel, card.names, config.data, say)
+    panel = _known(panel, card.names, f"--data {config.data}", say)
     if config.log:
         _refuse_for_logarithm(panel)
     scaling = Scaling(config.log, config.difference, np.array(card.centers), np.array(card.factors))
-    windows = _windows(panel, scaling, np.array(card.naive), (0, len(panel.dates)), config)
+    whole = _Part(panel, 0, len(panel.dates), config.window)
+    windows = _windows(whole, scaling, np.array(card.naive), config)
     if not len(windows):
         raise DataError(
             f"--data {config.data}: no series has a window of {config.window} values and "
@@ -221,12 +291,12 @@ def labelled(config: ForecastConfig, card: Card, say: Callable[[str], None]) -> 
     return windows
 
 
-def _known(panel: Panel, names: Sequence[str], data: str, say: Callable[[str], None]) -> Panel:
+def _known(panel: Panel, names: Sequence[str], option: str, say: Callable[[str], None]) -> Panel:
     """Return the series that a run knows, in its order; those that are not there hold no values."""
     there = {name: panel.values[:, series] for series, name in enumerate(panel.names)}
     if not there.keys() & set(names):
         raise DataError(
-            f"--data {data}: none of its series ({', '.join(there)}) is one of the run's: "
+            f"{option}: none of its series ({', '.join(there)}) is one of the run's: "
             f"{', '.join(names)}"
         )
     for name in there.keys() - set(names):
@@ -236,22 +306,31 @@ def _known(panel: Panel, names: Sequence[str], data: str, say: Callable[[str], N
     return replace(panel, names=tuple(names), values=values)
 
 
-def split_places(dates: int, horizon: int) -> tuple[int, int, int, int]:
+def split_places(dates: int, horizon: int, *, test: bool = True) -> tuple[int, int, int, int]:
     """Return the places at which training begins, validation begins, test begins, and all ends.
 
     Validation and test have two horizons or more: else all of their windows would share targets.
+
+    Args:
+        dates: that there are.
+        horizon: steps ahead.
+        test: whether a part is kept for the test; else all but validation is for training.
     """
-    test = max(2 * horizon, round(_TEST * dates))
-    validation = max(2 * horizon, round(_VALIDATION * dates))
-    return 0, max(0, dates - test - validation), max(0, dates - test), dates
+    share = _VALIDATION if test else _VALIDATION / (1 - _TEST)
+    test_dates = max(2 * horizon, round(_TEST * dates)) if test else 0
+    validation = max(2 * horizon, round(share * dates))
+    return 0, max(0, dates - test_dates - validation), max(0, dates - test_dates), dates
 
 
-def _places_of(card: Card, written: Sequence[str]) -> tuple[int, int, int, int] | None:
+def _places_of(
+    card: Card, written: Sequence[str], *, test: bool
+) -> tuple[int, int, int, int] | None:
     """Return where a run has split these dates; None where they are others."""
-    begins = [card.spans[name][0] for name in ("validation", "test")]
+    begins = [card.spans[name][0] for name in ("validation", "test")[: 1 + test]]
     if not set(begins) <= set(written):
         return None
-    return 0, written.index(begins[0]), written.index(begins[1]), len(written)
+    places = [written.index(begin) for begin in begins]
+    return 0, places[0], places[1] if test else len(written), len(written)
 
 
 def _usable(panel: Panel, end: int, config: ForecastConfig) -> Panel:
@@ -335,14 +414,13 @@ def choose_period(values: Array, horizon: int) -> int:
     return next(period for period, error in errors.items() if error <= good)
 
 
-def _windows(
-    panel: Panel, scaling: Scaling, naive: Array, part: tuple[int, int], config: ForecastConfig
-) -> Windows:
+def _windows(part: _Part, scaling: Scaling, naive: Array, config: ForecastConfig) -> Windows:
     """Return the windows whose targets all lie in a part of the axis."""
+    panel = part.panel
     pairs = [
         (origin, series)
         for series in np.flatnonzero(np.isfinite(panel.values).any(0)).tolist()
-        for origin in _origins(panel.span(series), part, config)
+        for origin in _origins(panel.span(series), part, config.horizon)
     ]
     origins, series = np.array(sorted(pairs), int).reshape(-1, 2).T
     before = np.arange(1 - config.window, 1)
@@ -365,9 +443,9 @@ def _windows(
     )
 
 
-def _origins(span: tuple[int, int], part: tuple[int, int], config: ForecastConfig) -> range:
-    first = max(span[0] + config.window, part[0]) - 1
-    return range(first, min(span[1], part[1]) - config.horizon)
+def _origins(span: tuple[int, int], part: _Part, horizon: int) -> range:
+    first = max(span[0] + part.least, part.begin) - 1
+    return range(first, min(span[1], part.end) - horizon)
 
 
 def _fingerprint(panel: Panel) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from common.metrics.metrics import Array, paired_difference
 from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training.batches import Batches
 from labs.rnn.forecast import metrics, task
-from labs.rnn.forecast.baselines import LINE, fit_line
+from labs.rnn.forecast.baselines import LINE, mix_lines
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, levels, load
 from labs.rnn.forecast.models import AfterLine, Forecaster
@@ -23,7 +23,9 @@ from labs.rnn.forecast.series.find import find, is_path
 from labs.rnn.forecast.suited import suit
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the network, the smallest first
+MIX = "mean of linear forecasts"
 _CHOICE = "share"
+_DAY = 24 * 3600  # seconds
 
 
 class Forecast(Job[ForecastConfig, Card]):
@@ -39,6 +41,7 @@ class Forecast(Job[ForecastConfig, Card]):
     config_type = ForecastConfig
     card_type = Card
     conclusion = "labs.rnn.forecast.results:ForecastResults"
+    _shares: Mapping[str, float]  # of what the line is a mean of
 
     @classmethod
     def load(cls, config: ForecastConfig, card: Card | None = None) -> tuple[Splits, Card]:
@@ -70,9 +73,11 @@ class Forecast(Job[ForecastConfig, Card]):
         return weights * (self.config.micro_batch or self.config.batch_size)
 
     def warm_start(self, splits: Splits, say: Say) -> None:
-        """Give the model its linear autoregression, where it begins from one."""
+        """Give the model its line, where it begins from one."""
         if isinstance(self.model, AfterLine):
-            self.model.draw(fit_line(splits))
+            line = mix_lines(splits, self.seasons)
+            self.model.draw(line.weight, line.bias)
+            self._shares = line.shares
 
     @contextlib.contextmanager
     def prepare(self, splits: Splits, say: Say) -> Iterator[Prepared]:
@@ -90,20 +95,32 @@ class Forecast(Job[ForecastConfig, Card]):
         return found
 
     @property
+    def seasons(self) -> list[int]:
+        """How many values the seasons have: that of the card, and of hours in a day a week."""
+        period = self.card.period
+        of_a_day = self.card.spacing[0] == "second" and period * self.card.spacing[1] == _DAY
+        return [period, 7 * period] if of_a_day else [period]
+
+    @property
     def is_line(self) -> bool:
-        """Whether the linear autoregression alone makes the forecasts."""
+        """Whether the line alone makes the forecasts."""
         return isinstance(self.model, AfterLine) and float(self.model.share) == 0
 
     @property
+    def line(self) -> str:
+        """What the network begins from; of runs made before, the linear autoregression alone."""
+        return MIX if "line" in self.choice else LINE
+
+    @property
     def handed_out(self) -> str:
-        """What makes the forecasts: the network, the linear autoregression, or both."""
+        """What makes the forecasts: the network, the line that it begins from, or both."""
         if not isinstance(self.model, AfterLine):
             return self.config.title
         share = float(self.model.share)
         if share == 0:
-            return LINE
+            return self.line
         part = "" if share == 1 else f"{share:g} of "
-        return f"{LINE} + {part}{self.config.cell}-{self.config.strategy}"
+        return f"{self.line} + {part}{self.config.cell}-{self.config.strategy}"
 
     def _choose_share(self, model: AfterLine, validation: Windows) -> None:
         """Take the share with the least MASE on validation; 0 where that may be chance.
@@ -127,6 +144,7 @@ class Forecast(Job[ForecastConfig, Card]):
         model.share.fill_(share)
         choice = {
             "share": share,
+            "line": self._shares,
             "best": best,
             "lead": lead.difference,
             "lead_interval": [lead.low, lead.high],

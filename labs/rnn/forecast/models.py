@@ -9,16 +9,14 @@ quantiles of a normal distribution.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from common.metrics.metrics import Array
 from labs.rnn.cells import State
 from labs.rnn.recurrent import Recurrent, truncated
-
-if TYPE_CHECKING:
-    from sklearn.linear_model import Ridge
 
 
 class Forecaster(nn.Module, ABC):
@@ -155,7 +153,7 @@ class EncoderDecoder(Forecaster):
 
 
 class AfterLine(nn.Module):
-    """A linear autoregression, and a share of what a network adds to it.
+    """A line, and a share of what a network adds to it.
 
     forecast = line(window) + share * (network(window) - last value)
 
@@ -179,10 +177,10 @@ class AfterLine(nn.Module):
         self.register_buffer("bias", torch.zeros(network.horizon))
         self.register_buffer("share", torch.ones(()), persistent=False)
 
-    def draw(self, line: "Ridge") -> None:
-        """Take over a regression of scaled targets on scaled windows."""
-        self.weight.copy_(torch.from_numpy(line.coef_.reshape(self.weight.shape)))
-        self.bias.copy_(torch.from_numpy(line.intercept_.reshape(self.bias.shape)))
+    def draw(self, weight: Array, bias: Array) -> None:
+        """Take over the weight (H, W) and the bias (H,) of a line from scaled windows."""
+        self.weight.copy_(torch.from_numpy(weight))
+        self.bias.copy_(torch.from_numpy(bias))
 
     def forward(self, windows: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return forecasts (B, H, outputs) of windows (B, W)."""

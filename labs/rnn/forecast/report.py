@@ -51,7 +51,10 @@ def handed_out(figures: Mapping[str, Any]) -> str:
         why = f"with the network, validation MASE is lower by {choice['lead']:.4f} ({span})"
         if choice["share"] == 0:
             why += ", which may be chance"
-    return f"Handed out is the {figures['handed_out']}: {why}."
+    shares = choice.get("line", {}).items()
+    parts = [f"{100 * share:.0f} % {name}" for name, share in shares if share > 0.005]
+    of = f" ({', '.join(parts)})" if parts else ""
+    return f"Handed out is the {figures['handed_out']}{of}: {why}."
 
 
 def sections(
@@ -79,9 +82,10 @@ def _choice(job: "Forecast", figures: Mapping[str, Any]) -> Iterator[Section]:
     if not job.config.linear:
         return
     text = (
-        "The model is the linear autoregression and a share of what a network adds to it, which "
-        "learned from what the line leaves. The share is the one with the least validation MASE, "
-        f"but 0 where the gain may be chance. {handed_out(figures)}"
+        "The model is a line and a share of what a network adds to it, which learned from what the "
+        "line leaves. The line is the mean of the linear autoregression, of persistence and of the "
+        "last season, each weighed by its validation MASE. The share is the one with the least "
+        f"validation MASE, but 0 where the gain may be chance. {handed_out(figures)}"
     )
     mase = figures["choice"]["validation_mase"]
     rows = [[share, figure_text(value)] for share, value in mase.items()]

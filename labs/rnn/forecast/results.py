@@ -62,7 +62,7 @@ class ForecastResults(Conclusion[Forecast]):
         `steps` holds those of the network, `steps_mase` the MASE of the network and each baseline.
         """
         job = self.job
-        if job.is_line:  # to the bit; float32 and float64 would differ in the eighth digit
+        if job.handed_out == LINE:  # of a run made before: to the bit, in float32
             itself = {name: job.decide(outputs[name]) for name in ("validation", "test")}
             baselines = {**baselines, LINE: itself}
         test, truth = job.arrange(outputs["test"]), splits["test"].by_origin(splits["test"].truth)

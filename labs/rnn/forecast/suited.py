@@ -41,7 +41,7 @@ def suit(config: ForecastConfig, panel: Panel) -> tuple[ForecastConfig, Reasons]
     chosen.reasons += panel.said
     chosen.take(**dict(panel.options))
     longest = config.horizon if "horizon" in chosen.config.given else rows // _SHARE
-    train = panel.values[: split_places(rows, longest)[1]]
+    train = panel.values[: split_places(rows, longest, test=config.test is None)[1]]
     columns = [column[np.isfinite(column)] for column in train.T]
     columns = [column for column in columns if len(column) > 2]
 
@@ -52,11 +52,12 @@ def suit(config: ForecastConfig, panel: Panel) -> tuple[ForecastConfig, Reasons]
 
     season = choose("period", _season(panel.spacing, columns)) or 0
     horizon = choose("horizon", _horizon(season, rows))
-    window = choose("window", _window(season, horizon, len(train)))
+    week = 7 * season if panel.spacing.unit == "second" and season else 0
+    window = choose("window", _window(season, horizon, len(train), week))
     log = choose("log", _log(panel, columns, season))
     choose("difference", _difference([np.log(c) if log else c for c in columns], season))
     if config.strategy != "recursive":
-        choose("linear", (True, "the network begins from the linear autoregression"))
+        choose("linear", (True, "the network begins from a mean of linear forecasts"))
     why = "no other did clearly better on series of many kinds"
     choose("learning_rate", (_RATE, f"a learning rate of {_RATE:g}: {why}"))
     windows = max(1, sum(len(column) - window - horizon + 1 for column in columns))
@@ -154,13 +155,19 @@ def _horizon(season: int, rows: int) -> tuple[int, str]:
     return horizon, f"a horizon of {horizon}{': one season' if season else ''}"
 
 
-def _window(season: int, horizon: int, train: int) -> tuple[int, str]:
-    """Return two seasons and the value before, or one, or what half of the training part has."""
+def _window(season: int, horizon: int, train: int, week: int = 0) -> tuple[int, str]:
+    """Return two seasons and the value before, or one, or what half of the training part has.
+
+    Of a season of a day it is a week, where the training part has four of them.
+    """
     most = max(2, (train - horizon) // 2)
+    if week and week < _LONG_WINDOW and 4 * week + horizon <= train:
+        return week + 1, f"a window of {week + 1}: a week, and the value before"
     if not season:
         window = min(_WINDOW, most)
         return window, f"a window of {window}"
-    for seasons, longest in ((2, min(most, _LONG_WINDOW)), (1, most)):
+    two_thirds = 2 * (train - horizon) // 3
+    for seasons, longest in ((2, min(most, _LONG_WINDOW)), (1, two_thirds)):
         if seasons * season < longest:
             many = "two seasons" if seasons == 2 else "a season"
             window = seasons * season + 1

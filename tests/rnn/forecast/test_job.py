@@ -262,18 +262,27 @@ def test_the_line_itself_is_handed_out_where_the_network_adds_nothing(make, tmp_
     job, splits = train(make(**options, run_dir=str(tmp_path)))
     figures = measured(job, splits)
     assert job.is_line
-    line = figures["baselines"]["linear autoregression"]
-    assert (figures["handed_out"], line["lead"]) == ("linear autoregression", 0)
-    guesses = ForecastResults(job).baselines(splits)["linear autoregression"]["test"]
-    errors = np.abs(guesses - job.targets(splits["test"]))
-    assert line["mase"] == pytest.approx(errors.mean(), rel=1e-5)
+    name = "mean of linear forecasts"
+    assert figures["handed_out"] == name
+    shares = figures["choice"]["line"]
+    assert list(shares) == ["linear autoregression", "persistence", "the last season (7)"]
+    assert sum(shares.values()) == pytest.approx(1)
+    guesses = ForecastResults(job).baselines(splits)
+    expected = sum(
+        share * guesses[key]["test"]
+        for share, key in zip(
+            shares.values(), [*list(guesses)[3:], *list(guesses)[:2]], strict=True
+        )
+    )
+    errors = np.abs(expected - job.targets(splits["test"]))
+    assert figures["test"]["mase"] == pytest.approx(errors.mean(), rel=1e-4)
     verdict = ForecastResults(job).verdict(figures)
-    assert verdict.startswith("Handed out is the linear autoregression: ")
-    assert "The linear autoregression has a test MASE of" in verdict
+    assert verdict.startswith(f"Handed out is the {name} (")
+    assert f"The {name} has a test MASE of" in verdict
     opened = Forecast.open_trained(job.run.path)
-    assert opened.handed_out == "linear autoregression"
+    assert opened.handed_out == name
     assert predict(opened) == predict(job)
-    assert {record["by"] for record in predict(opened)} == {"linear autoregression"}
+    assert {record["by"] for record in predict(opened)} == {name}
 
 
 def test_the_network_is_handed_out_where_it_knows_more(make, tmp_path):
@@ -287,7 +296,7 @@ def test_the_network_is_handed_out_where_it_knows_more(make, tmp_path):
     options |= {"linear": "yes", "data": str(tmp_path / "map.csv"), "run_dir": str(tmp_path)}
     job, splits = train(make(**options))
     figures = measured(job, splits)
-    assert job.handed_out.startswith("linear autoregression + ")
+    assert job.handed_out.startswith("mean of linear forecasts + ")
     assert figures["baselines"]["linear autoregression"]["lead_interval"][0] > 0
     assert figures["choice"]["lead_interval"][0] > 0
     opened = Forecast.open_trained(job.run.path)

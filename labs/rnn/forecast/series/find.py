@@ -33,6 +33,20 @@ def find(config: ForecastConfig) -> Panel:
     return loaders[config.data](config.split_seed)
 
 
+def find_test(config: ForecastConfig) -> Panel | None:
+    """Return the series that `--test` names, None where it names none.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    if config.test is None:
+        return None
+    path = Path(config.test).expanduser()
+    if not path.is_file():
+        raise DataError(f"--test {config.test}: no such file")
+    return read(path, config)
+
+
 def is_path(data: str) -> bool:
     """Say whether `--data` names a file, not embedded series."""
     return data not in EMBEDDED
