@@ -41,13 +41,16 @@ def without_hint(text: str) -> tuple[str, str | None]:
     return (text, None) if found is None else ("\n" + text[found.end() :], found[1])
 
 
-def find_delimiter(text: str, usual: str, names: Sequence[str] = ()) -> str:
+def find_delimiter(text: str, usual: str, names: Sequence[str] = ()) -> list[str]:
     """Return what stands between the cells: what cuts the most rows into the same number.
 
     Args:
         text: of the table.
         usual: what its suffix promises; it wins a draw, and where nothing cuts the first row.
         names: columns that the first row is known to have.
+
+    Returns:
+        The delimiter, and those that do as well.
     """
     shares = {}
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
@@ -58,7 +61,8 @@ def find_delimiter(text: str, usual: str, names: Sequence[str] = ()) -> str:
         width, often = Counter(map(len, found)).most_common(1)[0]
         if width > 1:
             shares[delimiter] = (set(names) <= set(header), often / len(found))
-    return max(shares, key=lambda one: shares[one]) if shares else usual
+    best = max(shares.values(), default=None)
+    return [delimiter for delimiter, share in shares.items() if share == best] or [usual]
 
 
 def _first_rows(text: str, delimiter: str) -> list[list[str]]:
@@ -139,7 +143,7 @@ def expected_width(text: str, delimiter: str, *, quotes: bool) -> int:
 
 def covers_rows(
     row: Sequence[str], delimiter: str, usual: Mapping[int, Collection[str]], width: int
-) -> bool:
+) -> str | None:
     """Say whether a cell over several lines looks as if its quote had closed too late.
 
     Then its lines are rows themselves: cut at the delimiter they have the width of a row, and a
@@ -150,19 +154,30 @@ def covers_rows(
         delimiter: between cells.
         usual: for columns that have few values, again and again, these values.
         width: how many cells a row has.
+
+    Returns:
+        "certainly", "perhaps" where only the widths fit, or None.
     """
+    answer = None
     for column, cell in enumerate(row):
-        first, *inner = (line.split(delimiter) for line in _LINE_END.split(cell))
-        if not inner:
+        lines = [line.split(delimiter) for line in _LINE_END.split(cell)]
+        if len(lines) == 1:
             continue
-        parts = [(column, first), *((0, line) for line in inner[:-1])]
-        for start, pieces in parts:
-            values = {start + place: piece.strip(' "') for place, piece in enumerate(pieces)}
-            among = any(
-                values[at] in known
-                for at, known in usual.items()
-                if at in values and at != (column if start else None)
-            )
-            if len(pieces) > 1 and start + len(pieces) == width and among:
-                return True
-    return False
+        first, *inner, last = lines
+        whole = [dict(enumerate(pieces)) for pieces in inner if len(pieces) == width]
+        fits = column + len(first) == width and len(last) == column + 1
+        if fits and len(whole) == len(inner) > (1 if width > 2 else 2):
+            return "certainly"
+        begun = {column + place: piece for place, piece in enumerate(first) if place}
+        if column + len(first) == width and begun:
+            whole.append(begun)
+        if any(_has_usual(pieces, usual) for pieces in whole):
+            return "certainly"
+        ends = [column + len(first) == width and begun, column and len(last) == column + 1]
+        if any(ends) and len(whole) >= len(inner):
+            answer = "perhaps"
+    return answer
+
+
+def _has_usual(values: Mapping[int, str], usual: Mapping[int, Collection[str]]) -> bool:
+    return any(values[at].strip(' "') in known for at, known in usual.items() if at in values)

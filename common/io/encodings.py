@@ -39,6 +39,7 @@ _SUPERSETS = {  # of a codec's name: what files that claim it hold in truth
     "big5": "Big5",
     "shift_jis": "Shift-JIS",
 }
+_LATIN = ("Windows-1252",)
 _MARKS = {  # at the beginning of a file
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # begins as the mark of UTF-16 does
@@ -58,6 +59,8 @@ _MOST_CONTROLS = 0.1  # share of characters; more is no text
 _SAMPLED = 400  # lines whose readings are scored
 _CLEAR = 0.6  # score of a reading that is taken
 _APART = 0.25  # how far the next best must be behind it
+_APART_IF_FEW = 0.35  # likewise where few different letters tell
+_FEW, _FEWEST = 12, 4  # of them; with less than the fewest, Chinese is no more likely than Korean
 _POSSIBLE = 0.2  # score of a reading that is worth showing
 _SHOWN = 24  # characters of a sample
 _PEEK = 1 << 16  # bytes in which UTF-16 without a mark is looked for
@@ -106,8 +109,8 @@ class Decoded(NamedTuple):
 @dataclass(frozen=True)
 class _Reading:
     encoding: str
-    text: str  # of the sampled lines
     score: float  # from 0 to 1: how ordinary it is
+    letters: int = 0  # how many different ones are not ASCII
 
 
 def decode(
@@ -234,14 +237,24 @@ def _most_ordinary(data: bytes, path: Path, option: str | None) -> Decoded:
     """Read bytes that are not UTF-8 in the encoding that makes ordinary text of them."""
     lines = _sampled(data)
     readings = sorted(_readings(lines), key=lambda reading: -reading.score)
-    best, *others = [*readings, _Reading("", "", 0.0)]
-    if best.score >= _CLEAR and best.score - max([o.score for o in others] or [0.0]) >= _APART:
+    if _is_clear(readings):
+        best = readings[0]
         text = data.decode(_NAMES[best.encoding], "surrogateescape")
         damaged = sum(1 for line in text.split("\n") if _SURROGATE.search(line))
         if damaged <= max(1, _MOST_DAMAGED * (text.count("\n") + 1)):
             return Decoded(text, best.encoding)
     possible = [each for each in readings if each.score >= _POSSIBLE]
     raise _undecided(data, path, lines, possible, option)
+
+
+def _is_clear(readings: Sequence[_Reading]) -> bool:
+    """Say whether the first of some readings is ordinary, and none beside it nearly so."""
+    if not readings or readings[0].score < _CLEAR:
+        return False
+    best, *others = readings
+    apart = _APART if best.letters >= _FEW or best.encoding in _LATIN else _APART_IF_FEW
+    enough = best.letters >= _FEWEST or best.encoding in ("cp949", *_LATIN)
+    return enough and all(best.score - other.score >= apart for other in others)
 
 
 def _readings(lines: Sequence[bytes]) -> Iterator[_Reading]:
@@ -252,7 +265,8 @@ def _readings(lines: Sequence[bytes]) -> Iterator[_Reading]:
         share = len(sound) / len(lines)
         if share >= 1 - _MOST_DAMAGED:
             text = "\n".join(sound)
-            yield _Reading(name, text, share * score(text))
+            letters = len(set(_NOT_ASCII.findall(text)))
+            yield _Reading(name, share * score(text), letters)
 
 
 def _undecided(
@@ -310,7 +324,6 @@ def _check_text(text: str, path: Path) -> None:
 _WORD = re.compile(r"[^\W\d_]+")
 _LETTERS = re.compile("[A-Za-z]")
 _INSIDE = re.compile(r"[a-z][^\0-\x7f]$|[a-z][^\0-\x7f][a-z]")
-_FEWEST = 4  # letters that tell the languages apart whose sets fill the same bytes
 
 
 def _korean(text: str) -> float:
@@ -325,11 +338,11 @@ def _ordinary_hangul(character: str) -> float:
 
 
 def _chinese(text: str) -> float:
-    return _mean(text, lambda character: _ordinary_han(character, "gb2312", 0xD7), _FEWEST)
+    return _mean(text, lambda character: _ordinary_han(character, "gb2312", 0xD7))
 
 
 def _chinese_traditional(text: str) -> float:
-    return _mean(text, lambda character: _ordinary_han(character, "big5", 0xC6), _FEWEST)
+    return _mean(text, lambda character: _ordinary_han(character, "big5", 0xC6))
 
 
 def _japanese(text: str) -> float:
@@ -338,7 +351,7 @@ def _japanese(text: str) -> float:
     def ordinary(character: str) -> float:
         return 1.0 if _KANA.match(character) else _ordinary_han(character, "euc_jp", 0xCF)
 
-    score = _mean(text, ordinary, _FEWEST)
+    score = _mean(text, ordinary)
     return score if _KANA.search(text) else score / 2
 
 
@@ -357,43 +370,50 @@ def _in(character: str, codec: str, last: int = 0xFF) -> bool:
         return False
 
 
-def _mean(text: str, ordinary: Callable[[str], float], fewest: int = 1) -> float:
+def _mean(text: str, ordinary: Callable[[str], float]) -> float:
     """Return the mean score of the letters that are not ASCII, each word counted once.
 
     Those inside of a Latin word count nothing: no script that fills two bytes stands there. Left
-    out are words of one letter repeated, as Koreans laugh and cry; of fewer than `fewest` different
-    letters the score is half.
+    out are words of one letter repeated, as Koreans laugh and cry.
     """
     words = {word for word in _WORD.findall(text) if len(word) == 1 or len(set(word)) > 1}
     scores: list[float] = []
     for word in words:
         inside = _INSIDE.search(word)
         scores += [0.0 if inside else ordinary(letter) for letter in _NOT_ASCII.findall(word)]
-    enough = len(set(_NOT_ASCII.findall("".join(words)))) >= fewest
-    return sum(scores) / len(scores) * (1 if enough else 0.5) if scores else 0.0
+    return sum(scores) / len(scores) if scores else 0.0
 
 
 _ACCENTED = "àáâãäåæçèéêëìíîïñòóôõöøùúûüÿßœšžÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽŸ"
 _ODD = re.compile(
     # Letters of Turkish, Polish and others in their places; a capital or a sign inside of a word.
-    "[þÞðÐýÝ]|[a-z][ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽŸ]|[ÂÃâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹Œ‘“”•–—˜™š›œžŸ]"
+    "[þÞðÐýÝšžŠŽŸˆ˜]|[a-z][ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽŸ]|[ÂÃâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹Œ‘“”•–—˜™š›œžŸ]"
     "|[A-Za-z][‚ƒ„†‡ˆ“”˜›¡-§¨©ª«¬¯±²³µ¶¹º»¼½¾¿][A-Za-zà-ÿ]|[‚ƒ¢£¤¥¦§¨¬¯±²³¶¸¹¼½¾÷×][À-ÿ]"
-    "|[¤¦¨¬¯²³¶¸¹][A-Za-z]"
+    "|[¤¦¨¬¯²³¶¸¹][A-Za-z]|[A-Za-zà-ÿ][¹‚„]|œ(?![uietdcs])|õ(?!e)"
     f"|(?<![A-Za-z])[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+(?![A-Za-z])|[{_ACCENTED}]{{4}}"
     "|(?<![A-Za-z])[¡-¿]{2,}[À-ÿ]?(?![A-Za-z])|[\x81\x8d\x8f\x90\x9d]"
 )
-_TOKEN = re.compile(r"\S+")
+_TOKEN = re.compile(r'[^\s,;|"]+')
+_WEIGHT = 8  # of an odd word: with one in twenty, a text is hardly in that encoding
+
+
+def _is_odd(token: str) -> bool:
+    """Say whether a word is none of Western Europe's, as when it is cut of another encoding."""
+    alone = not re.search("[A-Za-z0-9]", token) and len(_NOT_ASCII.findall(token)) > 1
+    return bool(_ODD.search(token) or (alone and re.search("[¡-ÿ]", token)))
 
 
 def _western(text: str) -> float:
     """Score Latin words: few letters have accents, and what stands beside them is usual."""
     tokens = [token for token in set(_TOKEN.findall(text)) if _NOT_ASCII.search(token)]
-    odd = sum(1 for token in tokens if _ODD.search(token))
+    odd = sum(map(_is_odd, tokens))
     letters, others = len(_LETTERS.findall(text)), len(_NOT_ASCII.findall(text))
-    hungarian = set("õû") & set(text) and set("öü") & set(text)  # whose letters these places are
+    # In Hungarian, õ and û are in the places of its own letters, among others than French has.
+    german, french = set("öü") & set(text), set("èêàçùîô") & set(text)
+    hungarian = ("õ" in text and german) or ("û" in text and (german or not french))
     if not tokens or others > letters or hungarian:
         return 0.0
-    return (1 - odd / len(tokens)) ** 2
+    return max(0.0, 1 - _WEIGHT * odd / len(tokens))
 
 
 _SCORES: dict[str, Callable[[str], float]] = {

@@ -321,11 +321,14 @@ def _open_separated(
 ) -> _Opened:
     text, hint = delimited.without_hint(text)
     names = [name for name in wanted if isinstance(name, str)]
-    delimiter = _given_delimiter(form.delimiter) or hint
-    delimiter = delimiter or delimited.find_delimiter(text, usual, names)
-    if delimiter != usual and form.delimiter is None:
-        between = delimited.DELIMITERS.get(delimiter, repr(delimiter))
-        notes.append(f"{path.name} is cut at {between} (--delimiter names another)")
+    given = _given_delimiter(form.delimiter) or hint
+    delimiter, *rivals = [given] if given else delimited.find_delimiter(text, usual, names)
+    if form.delimiter is None and (delimiter != usual or rivals):
+        between, *others = (
+            delimited.DELIMITERS.get(one, repr(one)) for one in (delimiter, *rivals)
+        )
+        as_well = f"; {' and '.join(others)} would cut it evenly as well" if others else ""
+        notes.append(f"{path.name} is cut at {between} (--delimiter names another){as_well}")
     quotes = delimited.has_quotes(text, delimiter)
     if delimiter == "\t" and quotes is not None:
         meaning = "stand around whole cells" if quotes else "are ordinary characters"
@@ -378,13 +381,18 @@ def _take_out_swallowed(
     usual: dict[int, Collection[str]] = {}
     for number, column in zip(sieve.numbers, found, strict=True):
         counts = Counter(column)
-        if len(counts) <= min(_USUAL, len(column) // 2):
-            usual[number] = counts.keys()
-    wrong = {
-        line
+        if len(counts) <= _USUAL:
+            usual[number] = counts.keys() - {""}
+    answers = {
+        line: delimited.covers_rows(row, opened.delimiter, usual, sieve.width)
         for line, row in opened.spread.items()
-        if delimited.covers_rows(row, opened.delimiter, usual, sieve.width)
     }
+    wrong = {line for line, answer in answers.items() if answer == "certainly"}
+    if doubtful := [line for line, answer in answers.items() if answer == "perhaps"]:
+        opened.notes.append(
+            f"{path.name}:{doubtful[0]}: the lines of a text in quotes could be rows themselves; "
+            f"see whether the quote closes where it should ({len(doubtful):,} such texts)"
+        )
     for place in reversed(range(len(lines))):
         if lines[place] in wrong:
             del lines[place]
