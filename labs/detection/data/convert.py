@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -84,12 +85,13 @@ def _summary(found: Annotated, target: Path, form: str) -> str:
     )
     outlines = 0 if form == "coco" else outlines
     empty = len(set(range(len(found.classes))) - {box.label for box in boxes})
-    problems = sum(problem.kind != NO_LABELS for problem in found.problems)
+    kinds = Counter(each.kind for each in found.problems if each.kind != NO_LABELS)
+    listed = ", ".join(f"{number:,} x {kind}" for kind, number in kinds.most_common())
     notes = (
         (crowds, "crowds were left out, which YOLO lacks"),
         (outlines, f"outlines were left out, which {form} has no place for: their boxes are there"),
         (empty * (form == "voc"), "classes without a box were left out: VOC has no list of them"),
-        (problems, "problems in the source, which `data-check` lists"),
+        (kinds.total(), f"problems in the source, which `data-check` lists ({listed})"),
     )
     lost = "".join(f"; {number:,} {what}" for number, what in notes if number)
     lost += "".join(f"; {note}" for note in found.notes)

@@ -118,7 +118,9 @@ def test_outlines_and_crowds(tmp_path):
     (root / "boxes.json").write_text(json.dumps(content))
     text = convert(root, tmp_path / "yolo", "yolo")
     assert "1 images, 2 boxes, 1 class; 1 crowds were left out" in text
-    assert text.endswith("1 problems in the source, which `data-check` lists")
+    assert text.endswith(
+        "1 problems in the source, which `data-check` lists (1 x class out of range)"
+    )
     [[picture]] = formats.read(tmp_path / "yolo").parts.values()
     assert [box.polygons for box in picture.boxes] == [(pytest.approx(outline),), ()]
 

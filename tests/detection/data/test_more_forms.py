@@ -211,6 +211,17 @@ def test_a_table_without_boxes_is_one_error(tmp_path):
         formats.read(write(tmp_path / "labels.csv", "image,label\na.png,cat\n"))
 
 
+def test_what_else_is_there_is_said(tmp_path):
+    for value, stem in enumerate("ab"):
+        paint(tmp_path / f"{stem}.png", value=value)
+        write(tmp_path / f"{stem}.txt", "0 0.5 0.5 0.2 0.4\n")
+        labelme(tmp_path / f"{stem}.json", [shape()])
+    write(tmp_path / "boxes.csv", "image,class,x1,y1,x2,y2\na.png,cat,10,20,40,40\n")
+    found = formats.read(tmp_path)
+    assert found.form == "yolo"
+    assert found.notes[-1] == "LabelMe's JSON files and tables are there, too, and are not read"
+
+
 def test_training_takes_them(tmp_path):
     rows = []
     for value in range(12):

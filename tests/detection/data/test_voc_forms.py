@@ -209,6 +209,36 @@ def test_lists_of_nested_sets_lose_no_image(tmp_path, line):
     assert heights == list(range(9, 24))
 
 
+def test_files_that_declare_nothing_tell_their_encoding_together(tmp_path):
+    names = ("고양이", "강아지", "자동차", "신호등", "사람")
+    for value, name in enumerate(names):
+        paint(tmp_path / f"{value}.png", value=value)
+        head = "<?xml version='1.0' encoding='utf-8'?>" if value % 2 else ""
+        write(tmp_path / f"{value}.xml", xml([(name, 1, 1, 9, 9)], head=head), "cp949")
+    found = formats.read(tmp_path)
+    assert not found.problems
+    assert set(found.classes) == set(names)
+    assert found.notes == ("5 XML files are not in UTF-8, and are read as cp949",)
+
+
+def test_lists_beside_the_folders(tmp_path):
+    for value, stem in enumerate("abcd"):
+        paint(tmp_path / "images" / f"{stem}.png", value=value)
+        write(tmp_path / "xml" / f"{stem}.xml", xml([("cat", 1, 1, 9, 9)]))
+    write(tmp_path / "test.txt", "no list of images\n")
+    assert list(formats.read(tmp_path).parts) == ["all"]
+    write(tmp_path / "train.txt", "images/a.png\nimages/b.png\n")
+    write(tmp_path / "val.txt", "c\n")
+    write(tmp_path / "test.txt", "d\n")
+    found = formats.read(tmp_path)
+    assert {part: len(found.parts[part]) for part in found.parts} == {
+        "train": 2,
+        "validation": 1,
+        "test": 1,
+    }
+    assert found.lists == "lists beside the folders (test, train, val)"
+
+
 def test_two_files_of_one_image_are_named(tmp_path):
     for value, stem in enumerate("ab"):
         paint(tmp_path / "JPEGImages" / f"{stem}.png", value=value)

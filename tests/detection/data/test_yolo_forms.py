@@ -308,6 +308,7 @@ def test_an_empty_line_of_classes_txt_is_a_number_without_a_name(tmp_path):
         ("train: Train.txt\nval: valid.txt", None),
         ("path: {root}\ntrain: train/images\nval: {root}/valid/images", False),
         ("path: set\ntrain: train/images\nval: valid/images", False),
+        ("train: train/images\nval: valid/images\nvalid:", False),
         ("path: ~\ntrain: train/images\nval: valid/images", False),
         ("path: D:\\data\\set\ntrain: train\\images\nval: D:\\data\\set\\valid\\images", True),
         ("path: /home/someone/set\ntrain: train/images\nval: valid/images", True),

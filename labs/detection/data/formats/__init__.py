@@ -11,12 +11,14 @@ does:
     size other than written                           the boxes are taken as they are
 """
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from common.errors import DataError
+from common.files import fold_name
 from labs.detection.data.formats import coco, labelme, table, voc, yolo
-from labs.detection.data.formats.folders import walk
+from labs.detection.data.formats.folders import is_image, walk
 from labs.detection.records import Annotated
 
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
@@ -27,7 +29,7 @@ def read(path: Path | str) -> Annotated:
     """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
     In a folder the first of these counts that is there: a YAML, a .data, COCO's JSON, XML files,
-    LabelMe's JSON files, a table with boxes, text files.
+    text files, LabelMe's JSON files, a table with boxes. That there are others, too, is said.
 
     Raises:
         DataError: there is no such file or folder, it is in no known format, or has no image.
@@ -35,17 +37,22 @@ def read(path: Path | str) -> Annotated:
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON, a CSV or a folder")
-    found = _reader(path).read(_description_of(path) or path)
+    described = _description_of(path)
+    (_, reader), *others = [("", _reader_of(described))] if described else _forms(path)
+    found: Annotated = reader.read(described or path)
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
         raise DataError(f"{path} has no image that can be read{listed}")
-    return found  # type: ignore[no-any-return]
+    if others:
+        names = " and ".join(name for name, _ in others)
+        found = replace(found, notes=(*found.notes, f"{names} are there, too, and are not read"))
+    return found
 
 
 def _description_of(path: Path) -> Path | None:
-    """Return the YAML of a folder, or darknet's file, None where there is none."""
+    """Return a file, or the YAML of a folder, or darknet's file; None where there is none."""
     if not path.is_dir():
-        return None
+        return path
     return _yaml_of(path) or _darknet_of(path)
 
 
@@ -66,34 +73,37 @@ def _yaml_of(path: Path) -> Path | None:
     return next(iter(named or found), None)
 
 
-def _reader(path: Path) -> ModuleType:
-    suffix = path.suffix.lower()
-    if path.is_file():
-        if suffix in (*_YAML, ".data"):
-            return yolo
-        if suffix == ".json":
-            return coco
-        if suffix in table.SUFFIXES:
-            return table
-        raise DataError(
-            f"{path}: expected a .yaml (YOLO), .data (darknet), .json (COCO) or .csv file, or a "
-            "folder"
-        )
-    if _description_of(path):
+def _reader_of(file: Path) -> ModuleType:
+    suffix = file.suffix.lower()
+    if suffix in (*_YAML, ".data"):
         return yolo
-    if coco.find(path):
+    if suffix == ".json":
         return coco
-    files = list(walk(path))
-    suffixes = {file.suffix.lower() for file in files}
-    if ".xml" in suffixes:
-        return voc
-    if any(map(labelme.is_labelme, files)):
-        return labelme
-    if table.find(path):
+    if suffix in table.SUFFIXES:
         return table
-    if ".txt" in suffixes:
-        return yolo
     raise DataError(
-        f"{path} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a CSV or text "
-        "files with boxes" + ("" if suffixes else "; it is empty")
+        f"{file}: expected a .yaml (YOLO), .data (darknet), .json (COCO) or .csv file, or a folder"
     )
+
+
+def _forms(root: Path) -> list[tuple[str, ModuleType]]:
+    """Return what label files a folder without a description has, those to be read first."""
+    files = list(walk(root))
+    texts = [file for file in files if file.suffix.lower() == ".txt"]
+    images = {fold_name(file.stem) for file in files if is_image(file)}
+    forms = [
+        ("COCO's JSON files", coco, bool(coco.find(root))),
+        ("XML files", voc, any(file.suffix.lower() == ".xml" for file in files)),
+        ("text files", yolo, any(fold_name(file.stem) in images for file in texts)),
+        ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
+        ("tables", table, bool(table.find(root))),
+    ]
+    found = [(name, reader) for name, reader, there in forms if there]
+    if not found and texts:
+        return [("text files", yolo)]
+    if not found:
+        raise DataError(
+            f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a CSV or "
+            f"text files with boxes{'' if files else '; it is empty'}"
+        )
+    return found

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 from common.errors import DataError
 from common.files import write_text
 from common.images.folders import relative_name
-from common.io.tables import read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
-from labs.detection.data.formats.folders import part_of, short_name
+from labs.detection.data.formats.folders import part_of, read_noted, short_name
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.records import (
     BAD_BOX,
@@ -97,9 +96,10 @@ def read(path: Path) -> Annotated:
     pictures = Pictures(root, problems)
     lost: Counter[str] = Counter()
     classes: tuple[str, ...] = ()
+    notes: list[str] = []
     parts = {}
     for part, file in sorted(files.items(), key=lambda item: ("all", *SPLITS).index(item[0])):
-        content = _content(file)
+        content = _content(file, notes)
         _check(file, content)
         numbers, here = _classes(file, content["categories"])
         if classes and here != classes:
@@ -110,7 +110,8 @@ def read(path: Path) -> Annotated:
         classes = here
         source = _Source(file, part_of((*file.relative_to(root).parts[:-1], file.stem)), content)
         parts[part] = tuple(_pictures(source, numbers, finder, pictures, problems, lost))
-    parts, notes = _without_crowds_alone(parts)
+    parts, said = _without_crowds_alone(parts)
+    notes += said
     notes += [f"{number:,} {_LOST[what]}" for what, number in lost.items()]
     notes += pictures.notes()
     return Annotated("coco", root, classes, parts, tuple(problems), notes=tuple(notes))
@@ -143,9 +144,9 @@ def _without_crowds_alone(
     ]
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, notes: list[str]) -> Any:
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_noted(path, notes))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
 

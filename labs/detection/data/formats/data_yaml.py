@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from common.errors import DataError
-from common.io.tables import read_text
 from common.suggest import suggest
+from labs.detection.data.formats.folders import read_noted
 from labs.detection.records import check_names
 
 MOST_CLASSES = 10_000  # where they have no names: a stray number must not make billions
@@ -53,13 +53,15 @@ def _refuse(loader: Any, suffix: str, node: Any) -> Any:
 _Texts.add_multi_constructor("tag:yaml.org,2002:python/", _refuse)
 
 
-def read_values(path: Path) -> dict[str, Any]:
+def read_values(path: Path, notes: list[str]) -> dict[str, Any]:
     """Return what a YAML says: texts, and lists and dictionaries of them; without empty values.
+
+    An encoding other than UTF-8 goes to the notes.
 
     Raises:
         DataError: it is not YAML, has a key twice or a tag that could run code, or has no keys.
     """
-    text = read_text(path)
+    text = read_noted(path, notes)
     try:
         values = yaml.load(text, _Texts)  # builds texts, lists and dictionaries alone
     except yaml.constructor.ConstructorError as error:
@@ -266,7 +268,8 @@ def spell(path: Path) -> Path | None:
 
 
 def _slashes(text: str) -> str:
-    return text.strip().replace("\\", "/")
+    slashes = text.strip().replace("\\", "/")
+    return os.path.expanduser(slashes) if slashes.startswith("~/") else slashes
 
 
 def _existing(base: Path, text: str) -> Path | None:

@@ -9,10 +9,24 @@ from common.files import sha256_of
 from common.images.folders import is_image as is_image
 from common.images.folders import walk as walk
 from common.images.sets import PARTS
+from common.io.encodings import UTF_8, decode
+from common.io.tables import read_bytes
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
 
 _WORDS = {**PARTS, "trainval": "train"}
 _Parts = dict[str, tuple[Picture, ...]]
+
+
+def read_noted(path: Path, notes: list[str]) -> str:
+    """Read a text file; an encoding other than UTF-8 goes to the notes.
+
+    Raises:
+        DataError: the file cannot be read, is not text, or its encoding is not certain.
+    """
+    decoded = decode(read_bytes(path), path, option=None)
+    if decoded.encoding != UTF_8:
+        notes.append(f"{path.name} is read as {decoded.encoding}")
+    return decoded.text
 
 
 def part_of(pieces: Iterable[str]) -> str:

@@ -21,7 +21,8 @@ from common.errors import DataError
 from common.files import write_text
 from common.images.folders import relative_name
 from common.images.sets import PARTS
-from common.io.tables import read_text
+from common.io.encodings import decode, is_certain
+from common.io.tables import read_bytes, read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
     is_image,
@@ -43,7 +44,7 @@ from labs.detection.records import (
     Problem,
 )
 
-_LISTS = Path("ImageSets", "Main")
+_LISTS = ("lists beside the folders", "ImageSets", "ImageSets/Main")  # by how many folders
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # What programs write that declare the narrower encoding.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
@@ -61,7 +62,8 @@ def read(root: Path) -> Annotated:
     finder = Finder(root, filter(is_image, files))
     problems: list[Problem] = []
     pictures = Pictures(root, problems)
-    found, from_zero = _from_zero(_annotations(files, finder, problems))
+    notes: list[str] = []
+    found, from_zero = _from_zero(_annotations(files, finder, problems, notes))
     folders = {path.parent for path in found}
     classes = sorted({name for each in found.values() for _, name, _ in each.objects})
     numbers = {name: number for number, name in enumerate(classes)}
@@ -73,10 +75,10 @@ def read(root: Path) -> Annotated:
         boxes = [(where, box._replace(label=numbers[of])) for where, of, box in file.objects]
         picture = pictures.make(path, lambda *_, boxes=boxes: boxes, file.size)
         every += [picture] if picture else []
-    lists = _lists(files, root, every)
+    about, lists = _lists(files, root, every)
     parts, left_out = split_by_lists(lists, every) if lists else split_by_folder(every)
-    said = f"{_LISTS.as_posix()} ({', '.join(lists)})" if lists else ""
-    notes = pictures.notes()
+    said = f"{about} ({', '.join(lists)})" if lists else ""
+    notes += pictures.notes()
     if from_zero:
         notes.append("pixels are counted from 0, as some boxes tell: xmin, ymin are not lessened")
     return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out), said, tuple(notes))
@@ -88,15 +90,17 @@ class _File(NamedTuple):
 
 
 def _annotations(
-    files: Iterable[Path], finder: Finder, problems: list[Problem]
+    files: Iterable[Path], finder: Finder, problems: list[Problem], notes: list[str]
 ) -> dict[Path, _File]:
     """Return what XML files say of each image."""
     root = finder.root
     trees, asked = [], []
-    for file in (file for file in files if file.suffix.lower() == ".xml"):
+    data = {file: read_bytes(file) for file in files if file.suffix.lower() == ".xml"}
+    guess = _guess_encoding(data, notes)
+    for file in data:
         place = relative_name(file, root)
         try:
-            tree, lines = _parse(file)
+            tree, lines = _parse(file, data[file], guess)
         except DataError as error:
             problems.append(Problem(place, BAD_LABELS, str(error)))
             continue
@@ -147,13 +151,13 @@ def _from_zero(found: dict[Path, _File]) -> tuple[dict[Path, _File], bool]:
     }, zero
 
 
-def _parse(file: Path) -> tuple[ElementTree.Element, list[int]]:
+def _parse(file: Path, data: bytes, guess: str | None) -> tuple[ElementTree.Element, list[int]]:
     """Return the root of an XML file, and the lines in which its objects begin.
 
     Raises:
         DataError: it is not XML, or declares entities, which annotations never need.
     """
-    text = _text(file)
+    text = _text(file, data, guess)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError("a DOCTYPE, which could make a small file a huge one; remove it")
     # The declared encoding is that of the bytes, and expat knows no cp949: it is text by now.
@@ -166,21 +170,39 @@ def _parse(file: Path) -> tuple[ElementTree.Element, list[int]]:
     return tree, [text.count("\n", 0, start) + 1 for start in starts]
 
 
-def _text(file: Path) -> str:
-    """Read an XML file in the encoding that it declares, where its bytes are in that.
+def _declared(data: bytes) -> str | None:
+    """Return the encoding that an XML file declares; None for Unicode's, which bytes tell best."""
+    found = re.match(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([^\"']+)", data)
+    name = found[1].decode("ascii", "replace").casefold() if found else "utf-8"
+    unicode = name.startswith(("utf-16", "utf-8", "utf8", "unicode"))
+    return None if unicode or data.startswith(_MARKS) else name
+
+
+def _guess_encoding(files: Mapping[Path, bytes], notes: list[str]) -> str | None:
+    """Return the encoding of files that declare none and are not in UTF-8, all of them together.
+
+    A single file has too few letters to tell; None where all of them do not tell either.
+    """
+    some = [data for data in files.values() if _declared(data) is None and not is_certain(data)]
+    if not some:
+        return None
+    try:
+        found = decode(b"\n".join(some), next(iter(files)), option=None).encoding
+    except DataError:
+        return None
+    notes.append(f"{len(some):,} XML files are not in UTF-8, and are read as {found}")
+    return found
+
+
+def _text(file: Path, data: bytes, guess: str | None) -> str:
+    """Read an XML file in the encoding that it declares, or else tells, or else is guessed.
 
     Raises:
-        DataError: it cannot be read, or declares an encoding that is unknown or not that of its
-            bytes.
+        DataError: it declares an encoding that is unknown or not that of its bytes, or tells none.
     """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read it: {error.strerror}") from error
-    declared = re.match(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([^\"']+)", data)
-    name = declared[1].decode("ascii", "replace").casefold() if declared else "utf-8"
-    if data.startswith(_MARKS) or name.startswith(("utf-16", "utf-8", "utf8", "unicode")):
-        return read_text(file)
+    name = _declared(data)
+    if name is None:
+        return decode(data, file, None if is_certain(data) else guess, option=None).text
     try:
         codec = _WIDER.get(codecs.lookup(name).name, name)
         text = data.decode(codec)
@@ -229,29 +251,36 @@ def _written_size(tree: ElementTree.Element) -> tuple[int, int]:
     return height, width
 
 
-def _lists(files: Sequence[Path], root: Path, pictures: Sequence[Picture]) -> dict[str, set[str]]:
-    """Return the names of images in the lists of splits, by the list's name.
+def _lists(
+    files: Sequence[Path], root: Path, pictures: Sequence[Picture]
+) -> tuple[str, dict[str, set[str]]]:
+    """Return where the lists of splits are, and the names of their images by the list's name.
 
     They are in `ImageSets/Main`, or else in `ImageSets`, of the folder or of one below it, as those
-    of several years are; or else in files of each class, such as `cat_train.txt`, which name the
-    images of all. An image that is not there keeps the name that it has in the list.
+    of several years are; or else beside the other folders. Files of each class, as `cat_train.txt`,
+    name the images of all. An image that is not there keeps the name that it has in the list.
     """
+    known = {picture.name for picture in pictures}
     finder = Finder(root, [picture.path for picture in pictures])
-    for folders in (_LISTS.parts, _LISTS.parts[:1]):
-        here = [
-            file
-            for file in files
-            if file.suffix.lower() == ".txt" and file.parent.parts[-len(folders) :] == folders
-        ]
+    texts = [file for file in files if file.suffix.lower() == ".txt"]
+    for folders in (("imagesets", "main"), ("imagesets",), ()):
+        here = [file for file in texts if _is_in(file, folders, root)]
         for form in (r"(.+)", r".+_(.+)"):
             lists: dict[str, set[str]] = {}
             for file in here:
                 match = re.fullmatch(form, file.stem.casefold())
                 if match and match[1] in (*PARTS, "trainval"):
                     lists.setdefault(match[1], set()).update(_listed(file, finder))
-            if any(lists.values()):
-                return {name: found for name, found in sorted(lists.items()) if found}
-    return {}
+            lists = {name: found for name, found in sorted(lists.items()) if found}
+            if lists and (folders or known & set[str]().union(*lists.values())):
+                return _LISTS[len(folders)], lists
+    return "", {}
+
+
+def _is_in(file: Path, folders: tuple[str, ...], root: Path) -> bool:
+    """Say whether a file's last folders are called so; where there are none, it is the root."""
+    parts = tuple(part.casefold() for part in file.parent.parts)
+    return parts[-len(folders) :] == folders if folders else file.parent == root
 
 
 def _listed(file: Path, finder: Finder) -> list[str]:
@@ -298,9 +327,8 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
             text = _annotation(name, picture, found.classes)
             write_text(root / "Annotations" / f"{stems[-1]}.xml", text)
         if part != "all":
-            write_text(
-                root / _LISTS / f"{short_name(part)}.txt", "".join(f"{stem}\n" for stem in stems)
-            )
+            path = root / "ImageSets" / "Main" / f"{short_name(part)}.txt"
+            write_text(path, "".join(f"{stem}\n" for stem in stems))
 
 
 def image_folder(part: str) -> str:

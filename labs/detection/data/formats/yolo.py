@@ -35,6 +35,7 @@ from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
     image_folder,
     is_image,
+    read_noted,
     split_by_folder,
     split_by_lists,
     walk,
@@ -89,7 +90,8 @@ def read(path: Path) -> Annotated:
 
 
 def _read_yaml(path: Path) -> Annotated:
-    root, values = path.parent, read_values(path)
+    notes: list[str] = []
+    root, values = path.parent, read_values(path, notes)
     classes, numbers = read_classes(path, values)
     problems = []
     if "download" in values:
@@ -97,6 +99,8 @@ def _read_yaml(path: Path) -> Annotated:
         problems.append(Problem(path.name, IGNORED, detail))
     places = Places(path, values)
     named = {part: (key, values[key]) for key, part in _KEYS.items() if key in values}
+    if len(named) < sum(key in values for key in _KEYS):
+        raise DataError(f"{path} names the validation images twice; keep one of val and valid")
     if "train" not in named:
         raise DataError(f"{path} lacks the key 'train', the folder of the training images")
     listed = {
@@ -113,8 +117,8 @@ def _read_yaml(path: Path) -> Annotated:
         for part, images in listed.items()
     }
     problems += labels.left_over()
-    notes = (*places.notes, *labels.notes)
-    return Annotated("yolo", root, classes, parts, tuple(problems), notes=notes)
+    notes += (*places.notes, *labels.notes)
+    return Annotated("yolo", root, classes, parts, tuple(problems), notes=tuple(notes))
 
 
 def _read_folder(root: Path) -> Annotated:
@@ -147,8 +151,8 @@ def _read_listed(
         about: what the lists are called.
     """
     problems: list[Problem] = []
-    classes, numbers = _named_classes(names) if names else ((), MOST_CLASSES)
     labels = _Labels(root, files, problems)
+    classes, numbers = _named_classes(names, labels.notes) if names else ((), MOST_CLASSES)
     labels.read(_without_links([file for file in files if is_image(file)], labels))
     pictures = list(labels.pictures(numbers, None).values())
     highest = max((box.label for picture in pictures for box in picture.boxes), default=-1)
@@ -163,12 +167,12 @@ def _read_listed(
     return Annotated("yolo", root, classes, parts, tuple(problems), about, tuple(labels.notes))
 
 
-def _named_classes(path: Path) -> tuple[tuple[str, ...], dict[int, int]]:
+def _named_classes(path: Path, notes: list[str]) -> tuple[tuple[str, ...], dict[int, int]]:
     """Return the names of a file with one on each line, and the place among them of each number.
 
     The number of a class is that of its line, from 0 on: an empty line is a number without a name.
     """
-    lines = [line.strip() for line in read_text(path).splitlines()]
+    lines = [line.strip() for line in read_noted(path, notes).splitlines()]
     numbers = [number for number, line in enumerate(lines) if line]
     classes = check_names([lines[number] for number in numbers], path)
     return classes, {number: at for at, number in enumerate(numbers)}
