@@ -231,7 +231,8 @@ def doctor(run: Path, score: float | None, steps: int, device: str | None) -> No
 def data_check(path: Path, form: str, output: Path | None) -> None:
     """List what is wrong with a data set, changing nothing.
 
-    PATH is a YOLO data.yaml, a COCO JSON, or a folder with Pascal VOC XML or YOLO txt.
+    PATH is a YOLO data.yaml, a COCO JSON, a CSV with boxes, or a folder with Pascal VOC XML, YOLO
+    txt or LabelMe's JSON.
     """
     from labs.detection.data.check import check
 

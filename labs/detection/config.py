@@ -25,8 +25,8 @@ class DetectionConfig(TrainingConfig):
 
     data: str = data_option(
         "scenes",
-        "scenes (composed of MNIST digits), a YOLO data.yaml, darknet's .data, a COCO JSON, or a "
-        "folder of photos with Pascal VOC XML or YOLO txt",
+        "scenes (composed of MNIST digits), a YOLO data.yaml, darknet's .data, a COCO JSON, a CSV "
+        "with boxes, or a folder of photos with Pascal VOC XML, YOLO txt or LabelMe's JSON",
     )
     test: str | None = data_option(
         None, "the test split, in any of these forms, where the data has none or another"

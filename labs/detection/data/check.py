@@ -28,7 +28,7 @@ class Checked(NamedTuple):
 
 
 def check(path: Path | str) -> Checked:
-    """Check a YOLO data.yaml, a COCO JSON, or a folder; every image is decoded.
+    """Check a YOLO data.yaml, a COCO JSON, a table or a folder; every image is decoded.
 
     Raises:
         DataError: it is no data set at all.

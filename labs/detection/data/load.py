@@ -242,7 +242,7 @@ def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
     if not path.exists():
         raise DataError(
             f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, "
-            f"darknet's .data, a COCO JSON or a folder{suggest(config.data, [SCENES])}"
+            f"darknet's .data, a COCO JSON, a CSV or a folder{suggest(config.data, [SCENES])}"
         )
     found = formats.read(path)
     test, problems, notes = _test_pictures(config, found.classes)

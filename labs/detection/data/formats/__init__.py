@@ -7,6 +7,7 @@ does:
     unreadable labels                                 the image counts as a background
     image without labels                              a background
     malformed box, class out of range, box of no area, duplicate box     that box is left out
+    malformed outline                                 the box is there, without it
     box out of range       cut at the edge of the image; left out where a YOLO line is not 0 to 1
     size other than written                           the boxes are taken as they are
 """
