@@ -390,24 +390,34 @@ _ODD = re.compile(
     "[þÞðÐýÝšžŠŽŸˆ˜]|[a-z][ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽŸ]|[ÂÃâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹Œ‘“”•–—˜™š›œžŸ]"
     "|[A-Za-z][‚ƒ„†‡ˆ“”˜›¡-§¨©ª«¬¯±²³µ¶¹º»¼½¾¿][A-Za-zà-ÿ]|[‚ƒ¢£¤¥¦§¨¬¯±²³¶¸¹¼½¾÷×][À-ÿ]"
     "|[¤¦¨¬¯²³¶¸¹][A-Za-z]|[A-Za-zà-ÿ][¹‚„]|œ(?![uietdcs])|õ(?!e)"
-    f"|(?<![A-Za-z])[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+(?![A-Za-z])|[{_ACCENTED}]{{4}}"
-    "|(?<![A-Za-z])[¡-¿]{2,}[À-ÿ]?(?![A-Za-z])|[\x81\x8d\x8f\x90\x9d]"
+    f"|[{_ACCENTED}]{{4}}|[\x81\x8d\x8f\x90\x9d]"
 )
+_ALONE = re.compile(  # a run that no ASCII letter stands beside, as where two bytes are a letter
+    f"(?<![A-Za-z])(?:[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+|[¡-¿]{{2,}}[À-ÿ]?)(?![A-Za-z])"
+)
+_ENGLISH = {
+    *("the", "and", "you", "to", "of", "is", "in", "it", "for", "that", "was", "not", "with"),
+    *("this", "my", "have", "but"),
+}
+_FEW_HIGH = 0.05  # share of an English text's letters
 _TOKEN = re.compile(r'[^\s,;|"]+')
 _WEIGHT = 8  # of an odd word: with one in twenty, a text is hardly in that encoding
 
 
-def _is_odd(token: str) -> bool:
+def _is_odd(token: str, english: bool) -> bool:
     """Say whether a word is none of Western Europe's, as when it is cut of another encoding."""
+    if _ODD.search(token) or english:
+        return bool(_ODD.search(token))
     alone = not re.search("[A-Za-z0-9]", token) and len(_NOT_ASCII.findall(token)) > 1
-    return bool(_ODD.search(token) or (alone and re.search("[¡-ÿ]", token)))
+    return bool(_ALONE.search(token) or (alone and re.search("[¡-ÿ]", token)))
 
 
 def _western(text: str) -> float:
     """Score Latin words: few letters have accents, and what stands beside them is usual."""
     tokens = [token for token in set(_TOKEN.findall(text)) if _NOT_ASCII.search(token)]
-    odd = sum(map(_is_odd, tokens))
     letters, others = len(_LETTERS.findall(text)), len(_NOT_ASCII.findall(text))
+    english = len(_ENGLISH & set(text.lower().split())) > 4 and others < _FEW_HIGH * letters
+    odd = sum(_is_odd(token, english) for token in tokens)
     # In Hungarian, õ and û are in the places of its own letters, among others than French has.
     german, french = set("öü") & set(text), set("èêàçùîô") & set(text)
     hungarian = ("õ" in text and german) or ("û" in text and (german or not french))

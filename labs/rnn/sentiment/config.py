@@ -27,7 +27,8 @@ class SentimentConfig(TableConfig):
 
     data: str = data_option(
         "tweets",
-        "an embedded set (tweets), a download (imdb, nsmc), or a CSV, TSV or JSONL of your own",
+        "an embedded set (tweets), a download (imdb, nsmc), or a table of your own, or a folder of "
+        ".txt files for each class",
     )
     data_dir: str | None = data_option(
         None, "folder with a download's files, where they are there already"

@@ -20,7 +20,7 @@ class TranslateConfig(TableConfig):
     data: str = data_option(
         "dates",
         "dates, addition, interface-ko, interface-fr, multi30k (a download), or a table of pairs "
-        "(.tsv, .txt, .csv, .jsonl)",
+        "(.tsv, .txt, .csv, .jsonl, .json, .xlsx, .parquet)",
     )
     source_column: str = data_option(
         "source",

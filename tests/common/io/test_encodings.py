@@ -18,6 +18,8 @@ LATIN = [
     "text,label\nNão é bom, informações,ruim\nação,boa\n",
     "text,label\nÅka på ön är så kul,bra\nfår,dålig\n",
     "text,label\nWin £1000 now at 25°C,spam\nok,ham\n",
+    "v1,v2\nspam,The offer is for you and this week to be won with it: claim å£100 in the shop\n"
+    "ham,That was not the only thing that Ìï had to do but my friend and I laughed at it\n",
 ]
 OTHERS = [
     ("Это очень хороший фильм,да", "cp1251 koi8-r cp866 iso8859-5"),
