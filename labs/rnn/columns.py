@@ -93,7 +93,10 @@ def guess_labelled(
     Raises:
         DataError: the table cannot be read, or its columns do not tell.
     """
-    cells = _with_labels(read_cells(path, form), text_column, label_column)
+    rows = read_cells(path, form)
+    if not rows:
+        raise DataError(f"{path} is empty: expected a table with texts and labels")
+    cells = _with_labels(rows, text_column, label_column)
     said = []
     if label_column is None:
         others = [name for name in cells.names if name != text_column]
@@ -116,8 +119,7 @@ def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[
     Raises:
         DataError: the table cannot be read, or does not have two columns of texts.
     """
-    rows = read_cells(path, form)
-    header, *body = rows or [[]]
+    header, *body = rows = read_cells(path, form) or [[]]
     if len(header) < 2:
         raise DataError(f"{path}: expected two columns or more, sources and their translations")
     columns = list(zip(*body, strict=True)) or [() for _ in header]
@@ -218,7 +220,11 @@ def _texts(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
             f"{path}: no column has texts; name one with --text-column; the table has "
             f"{', '.join(cells.names)}"
         )
-    return max(written, key=lambda name: _letters(cells.column(name))), "its texts are the longest"
+    varied = [
+        name for name in written if len(set(cells.column(name))) > len(cells.column(name)) / 10
+    ]
+    longest = max(varied or written, key=lambda name: _letters(cells.column(name)))
+    return longest, "its texts are the longest"
 
 
 def _has_id(name: str) -> bool:

@@ -101,9 +101,7 @@ def read_corpus(
             skipped.append((places[row], f"the text is {text!r}, a missing value"))
         elif label is None:
             written = table.columns[1][row]
-            skipped.append(
-                (places[row], f"the label is {written!r}, a missing value beside numbers")
-            )
+            skipped.append((places[row], f"the label is {written!r}, a missing value"))
         else:
             rows.append(row)
             labels.append(label)
@@ -173,7 +171,7 @@ def read_labels(labels: Sequence[str], places: Sequence[str] = ()) -> Labels:
     values = {label: _number(label) for label in dict.fromkeys(labels)}
     words = [label for label, value in values.items() if value is None]
     missing = [label for label in words if label.casefold() in _MISSING]
-    numeric = len(missing) == len(words) < len(values)
+    numeric = len(missing) == len(words)
     written: dict[Decimal, list[str]] = {}
     for label, value in values.items():
         if value is not None:
@@ -190,7 +188,7 @@ def read_labels(labels: Sequence[str], places: Sequence[str] = ()) -> Labels:
     if missing and numeric:
         names |= dict.fromkeys(missing)
         number = sum(labels.count(label) for label in missing)
-        notes.append(f"{number:,} labels are missing ({', '.join(missing)}), beside numbers")
+        notes.append(f"{number:,} labels are missing ({', '.join(missing)})")
     elif missing:
         notes.append(f"the label {', '.join(missing)} is a class as others are: they are words")
     return Labels([names[label] for label in labels], numeric, notes)

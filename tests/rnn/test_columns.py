@@ -62,3 +62,54 @@ def test_pairs_are_known_by_name_or_are_the_first_two_columns(tmp_path):
     assert "first row" in said
     with pytest.raises(DataError, match="two columns"):
         guess_pairs(write(tmp_path / "c.txt", ["alone"]))
+
+
+TABLES = [  # as they are handed out: the header, a row by its number, columns of texts and labels
+    ("id,document,label", lambda n: [9000 + n, f"좋은 영화 {n}", n % 2], ("document", "label")),
+    (",text,label", lambda n: [n, f"a film {n}", n % 2], ("text", "label")),
+    ("v1,v2,,,", lambda n: ["ham" if n % 3 else "spam", f"a text {n}", "", "", ""], ("v2", "v1")),
+    ("review_id,comment_body,stars", lambda n: [f"r{n:05}", f"a b {n}", n % 5], None),
+    ("label_id,text_id,contents", lambda n: [n % 3, n, f"a film {n}"], ("contents", "label_id")),
+    ("app_id,app_name,review_text,score", lambda n: [n % 3, "A", f"a {n}", n % 2], None),
+    ("url,headline,is_odd", lambda n: [f"https://x/{n}", f"the news {n}", n % 2], None),
+    ("label,text,cls", lambda n: [n, f"a film {n}", n % 2], ("text", "cls")),
+    ("번호,문장,감정_대분류", lambda n: [n, f"오늘은 {n}", "기쁨" if n % 2 else "슬픔"], None),
+]
+
+
+@pytest.mark.parametrize(("header", "row", "found"), TABLES)
+def test_ids_are_neither_texts_nor_labels(tmp_path, header, row, found):
+    rows = [list(map(str, row(number))) for number in range(30)]
+    names = header.split(",")
+    path = write(tmp_path / "a.csv", names, *rows)
+    assert guess_labelled(path, None, None)[:2] == (found or tuple(names[-2:]))
+
+
+def test_a_table_of_tweets_without_names(tmp_path):
+    rows = [
+        [str(4 * (n % 2)), str(1467810369 + n), "Mon Apr 06", "NO_QUERY", f"user{n}", f"so {n} bad"]
+        for n in range(30)
+    ]
+    assert guess_labelled(write(tmp_path / "a.csv", *rows), None, None)[:2] == ("6", "1")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "found"),
+    [
+        (None, lambda n: [n, f"hello you {n}", f"안녕 여러분 {n}"], ("2", "3")),
+        ("SID,Sentence,Korean_s", lambda n: [n, f"hello {n} x", f"안녕 {n} 님"], None),
+        ("분류,ID,한국어,영어", lambda n: ["여행", n, f"안녕 {n}", f"hi {n}"], ("영어", "한국어")),
+        ("Q,A,label", lambda n: [f"12시 땡! {n}", f"하루가 또 가네요 {n}", n % 3], ("Q", "A")),
+        ("foo,bar", lambda n: [f"hello {n} x", f"안녕 {n} 님"], ("foo", "bar")),
+    ],
+)
+def test_pairs_are_the_columns_with_texts(tmp_path, header, row, found):
+    rows = [list(map(str, row(number))) for number in range(30)]
+    names = header.split(",") if header else []
+    path = write(tmp_path / "a.csv", *([names] if names else []), *rows)
+    assert guess_pairs(path)[:2] == (found or tuple(names[-2:]))
+
+
+def test_an_empty_table_is_called_empty(tmp_path):
+    with pytest.raises(DataError, match=r"a\.csv is empty"):
+        guess_labelled(write(tmp_path / "a.csv"), None, None)

@@ -19,7 +19,7 @@ def test_beside_numbers_a_label_is_missing_and_named(tmp_path, missing, numbers)
     found = read_corpus(path)
     assert found.classes == tuple(sorted({str(int(float(label))) for label in numbers}, key=int))
     assert found.skipped == (
-        (f"a.csv:{len(rows) + 1}", f"the label is {missing!r}, a missing value beside numbers"),
+        (f"a.csv:{len(rows) + 1}", f"the label is {missing!r}, a missing value"),
     )
     assert any("1 labels are missing" in note for note in found.notes)
     assert len(found.parts["all"]) == len(labels) - 1
@@ -37,6 +37,13 @@ def test_numbers_in_several_spellings_are_one_class_also_beside_words():
     found = read_labels(["1", "1.0", "2.0", "other"])
     assert found.names == ["1", "1", "2.0", "other"]
     assert found.notes == ["the labels 1 and 1.0 are one class, 1"]
+
+
+def test_where_all_labels_are_missing_there_is_no_class(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,nan\nb,NaN\n", "utf-8")
+    with pytest.raises(DataError, match=r"no text with a label; 2 texts were left out\n  a.csv:2"):
+        read_corpus(path)
 
 
 def test_texts_that_pandas_wrote_as_missing_are_named(tmp_path):

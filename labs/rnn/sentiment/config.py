@@ -75,7 +75,8 @@ class SentimentConfig(TableConfig):
 
     encoding: str = model_option(
         "embedding",
-        "how words become numbers; n-gram-bag has no recurrent layer, and no words but n-grams",
+        "how words become numbers; n-gram-bag has no recurrent layer, and no words but n-grams "
+        "(the encoding of a file is --file-encoding)",
         choices=ENCODINGS,
     )
     vectors: str | None = model_option(
