@@ -92,10 +92,10 @@ def _mackey_glass(draw, rows):
     return np.array(values[500::6])[:rows]
 
 
-def write(folder: Path) -> dict[str, Path]:
-    """Write the series as tables; returns the path of each."""
+def write(folder: Path, named: dict[str, tuple[str, object]] | None = None) -> dict[str, Path]:
+    """Write series as tables, those of `series` when None; returns the path of each."""
     paths = {}
-    for name, (spacing, values) in series().items():
+    for name, (spacing, values) in (named or series()).items():
         dates = pd.date_range("1990-01-01", periods=len(values), freq=spacing)
         values = np.asarray(values).reshape(len(values), -1)
         table = pd.DataFrame(values, dates, [f"x{k}" for k in range(values.shape[1])])

@@ -94,7 +94,8 @@ def test_windows_of_the_runs_series_are_scaled_as_in_training(tmp_path):
     rows = (f"{d},{y},1" for d, (_, y) in zip(days, walks, strict=True))
     turned = job.labelled(write(tmp_path / "b.csv", "date,b,c", *rows), said.append)
     assert np.array_equal(turned.truth, found.truth[found.series == 1])
-    assert said == ["left out c: the run does not know this series"]
+    assert said[0].startswith("dates are column 'date': year, month, day")
+    assert said[2:] == ["left out c: the run does not know this series"]
     assert np.isfinite(figures(job, turned)["mase"])
     with pytest.raises(DataError, match=r"none of its series \(c\) is one of the run's: a, b"):
         job.labelled(write(tmp_path / "c.csv", "date,c", *(f"{d},1" for d in days)), print)

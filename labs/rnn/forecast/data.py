@@ -273,6 +273,8 @@ def labelled(config: ForecastConfig, card: Card, say: Callable[[str], None]) -> 
         DataError: there is no such file, it cannot be read, or has no window of the run's series.
     """
     panel = find(config)
+    for line in panel.said:
+        say(line)
     say_skipped(panel.notes, say, "mended or left out")
     spacing = calendar.Spacing(*card.spacing)
     if panel.spacing != spacing:

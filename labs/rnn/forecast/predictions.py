@@ -90,6 +90,8 @@ def _own(job: Forecast) -> list[Known]:
 
 def _of_table(job: Forecast, path: Path, say: Callable[[str], None]) -> list[Known]:
     panel = read(path, job.config)
+    for line in panel.said:
+        say(line)
     for place, what in panel.notes:
         say(f"{place}: {what}")
     found, short = [], []

@@ -329,6 +329,36 @@ def test_far_from_0_the_same_wave_has_the_same_error(make, tmp_path):
     assert abs(forecast) < 2
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"linear": "yes"},
+        {"linear": "yes", "difference": "no", "quantiles": "0.1,0.5,0.9"},
+    ],
+)
+def test_figures_and_verdict_do_not_depend_on_the_level(make, tmp_path, options):
+    steps = np.random.default_rng(0).normal(0, 5, 150).cumsum().round(2)
+    found = []
+    for level in ("1000", "1000000000"):
+        dates = np.datetime64("2024-01-01") + np.arange(150)
+        rows = [f"{date},{int(level) + x:.2f}" for date, x in zip(dates, steps, strict=True)]
+        path = tmp_path / f"walk{level}.csv"
+        path.write_text("\n".join(["date,meter", *rows]))
+        given = {**SMALL, **options, "data": str(path)}
+        job, splits = train(make(**given, run_dir=str(tmp_path)))
+        figures = measured(job, splits)
+        leads = {name: each["lead"] for name, each in figures["baselines"].items()}
+        for name, lead in leads.items():
+            theirs = figures["baselines"][name]["mase"]
+            assert lead == pytest.approx(theirs - figures["test"]["mase"], abs=1e-6)
+        numbers = [figures["test"][name] for name in ("mase", "mae", "rmse")]
+        numbers += [row["validation/mase"] for row in job.run.history]
+        found.append((ForecastResults(job).verdict(figures), [*numbers, *leads.values()]))
+    (verdict, one), (other_verdict, other) = found
+    assert one == pytest.approx(other, abs=2e-4)
+    assert verdict == other_verdict
+
+
 def test_of_a_single_test_window_nothing_is_known(make, tmp_path):
     options = {**SMALL, "window": "3", "horizon": "9", "data": str(waves(tmp_path, rows=60))}
     job, splits = train(make(**options, run_dir=str(tmp_path), limit="50"))

@@ -202,7 +202,7 @@ SETTINGS = {
 }
 
 
-@settings(max_examples=60, **SETTINGS)
+@settings(max_examples=40, **SETTINGS)
 @given(tables())
 def test_some_tables_are_read_as_written(make, path, table):
     check(make, path, table)
