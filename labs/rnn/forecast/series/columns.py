@@ -52,7 +52,7 @@ _KEYS = (
         "시군구",
     ),
 )
-_NUMBERED = ("", "index", "idx", "no", "no.", "번호", "순번", "연번", "row", "unnamed: 0")
+_NUMBERED = ("", "id", "index", "idx", "no", "no.", "번호", "순번", "연번", "row", "unnamed: 0")
 _SAMPLE = 50  # cells that show whether a column is of dates
 _ENOUGH_YEARS, _FIRST_YEAR = 3, 1500
 _MOST_KEYS = 8  # columns that are tried as keys

@@ -135,7 +135,7 @@ _FORMS: tuple[_Form, ...] = tuple(
         ("week", rf"{_Y}[- ]?W{_W}(?:-?(?P<weekday>[1-7]))?"),
         ("week", rf"{_Y}년\s*{_W}주차?"),
         ("ordinal", rf"{_Y}-(?P<j>\d{{3}})"),
-        ("year", r"(?P<y>[12]\d{3})년?"),
+        ("year", r"(?P<y>[12]\d{3})(?:년|\.0)?"),
     )
 )
 # Ways that leave open which number is what, unless other rows show it, or `order` says it.
