@@ -24,7 +24,7 @@ from common.images.files import ImageFiles
 from common.images.folders import list_folder
 from common.images.listed import ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
-from common.images.tables.listing import find_columns, list_table
+from common.images.tables.listing import find_columns, find_several_labels, list_table
 from common.io.tables import SUFFIXES as TABLES
 from common.io.tables import read_table
 from common.options.config import IMAGE_SETS, ImageConfig, Kind
@@ -279,6 +279,18 @@ def find_files(
     if found == path:
         return listed
     return dataclasses.replace(listed, source=f"{path.name}, unpacked to {found}: {listed.source}")
+
+
+def find_several(path: Path, config: ImageConfig) -> str | None:
+    """Say how data show that their images have several labels each; None where they do not.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if not path.exists() or holds_arrays(path) and not is_archive(path):
+        return None
+    table = locate(path)
+    return None if table.is_dir() or is_archive(table) else find_several_labels(table, config)
 
 
 def locate(path: Path) -> Path:

@@ -247,6 +247,20 @@ def _mean_share(right: Array, total: Array) -> Array:
     return np.asarray(recalls.sum(-1) / (total > 0).sum(-1))
 
 
+def _hits(predictions: Array, targets: Array) -> Array:
+    """Return how many labels of each sample are said and true, said, and true, (N, 3)."""
+    return np.stack([(predictions & targets).sum(1), predictions.sum(1), targets.sum(1)], 1).astype(
+        np.int64
+    )
+
+
+def _f1_of_hits(rows: Array) -> Array:
+    hits, said, true = np.moveaxis(rows.sum(-2), -1, 0)
+    return np.asarray(2 * hits / np.maximum(1, said + true))
+
+
+F1_MICRO = MainMetric("f1_micro", "micro F1", _hits, OfDraws(_f1_of_hits))
+
 MAE = MainMetric(
     "mae", "mean absolute error", _absolute_error, metrics.mean, larger_is_better=False
 )

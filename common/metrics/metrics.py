@@ -8,6 +8,7 @@ Wrong input raises ValueError: no rows, different lengths, NaN or infinite value
 row is named), classes out of range.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -119,6 +120,44 @@ def per_class(
         }
         for name, precision, recall, f1, support in zip(classes, *columns, strict=True)
     ]
+
+
+def several_labels(probabilities: Array, decided: Array, targets: Array) -> dict[str, float]:
+    """Return the metrics of a classifier that gives any number of labels.
+
+    - `f1_micro`: 2 hits / (labels said + true labels), over all samples and classes.
+    - `f1`, `precision`, `recall`: macro means over the classes that occur in `targets`.
+    - `map`: the mean of their average precisions, which no threshold has a part in.
+    - `exact_match`: the share of samples whose labels are all right.
+    - `log_loss`: the mean binary cross-entropy in nats, of samples and classes.
+
+    Args:
+        probabilities: (N, C), each in [0, 1].
+        decided: (N,) rows of truth values, (N, C): which labels are said.
+        targets: likewise, which are true.
+    """
+    from sklearn.metrics import average_precision_score
+
+    decided, targets = decided.astype(bool), targets.astype(bool)
+    there = targets.any(0)
+    hits, said, true = (decided & targets).sum(0), decided.sum(0), targets.sum(0)
+    clipped = probabilities.clip(2e-16, 1 - 2e-16)
+    loss = -np.where(targets, np.log(clipped), np.log1p(-clipped)).mean()
+    average = [
+        average_precision_score(targets[:, each], probabilities[:, each])
+        for each in np.flatnonzero(there)
+    ]
+    shares = {"f1": (2 * hits, said + true), "precision": (hits, said), "recall": (hits, true)}
+    return {
+        "f1_micro": float(2 * hits.sum() / max(1, said.sum() + true.sum())),
+        **{
+            name: float((top / np.maximum(1, whole))[there].mean()) if there.any() else math.nan
+            for name, (top, whole) in shares.items()
+        },
+        "map": float(np.mean(average)) if average else math.nan,
+        "exact_match": float((decided == targets).all(1).mean()),
+        "log_loss": float(loss),
+    }
 
 
 def confusion(predictions: Array, targets: Array, classes: int) -> Array:

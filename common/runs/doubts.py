@@ -9,7 +9,8 @@ from common.metrics.main_metric import MainMetric
 if TYPE_CHECKING:
     from common.runs.job import Job
 
-CONSTANT = ("majority class", "mean", "mean image")  # the baselines that always say the same
+CONSTANT = ("majority class", "class frequencies", "mean", "mean image")
+"""The baselines that always say the same."""
 
 _FEW_UPDATES = 200
 _STILL_IMPROVING = 0.1  # share of the whole gain that came in the last third of the epochs

@@ -17,7 +17,7 @@ from common.errors import ConfigError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-LOSSES = ("cross-entropy", "focal", "mse", "mae")
+LOSSES = ("cross-entropy", "focal", "binary-cross-entropy", "mse", "mae")
 
 
 def build(
@@ -30,6 +30,8 @@ def build(
 
     - `cross-entropy`, `focal`: outputs are logits (N, C), targets class numbers (N,); the mean is
       weighed by the class weights of the targets.
+    - `binary-cross-entropy`: outputs are logits (N, C), targets zeros and ones (N, C), for any
+      number of labels; the mean is over all elements.
     - `mse`, `mae`: outputs and targets of one shape, or outputs (N, 1) for targets (N,); the mean
       is over all elements. Any other pair of shapes raises ValueError, and is never broadcast.
 
@@ -37,8 +39,8 @@ def build(
         name: one of LOSSES.
         class_weights: (C,), above 0, on the device of the outputs; classification only. With a
             weight of 0 a batch could have the mean 0 / 0.
-        label_smoothing: the share, in [0, 1), of the target spread evenly over the classes;
-            classification only.
+        label_smoothing: the share, in [0, 1), of the target spread evenly over the classes, or
+            over 0 and 1; classification only.
         gamma: focusing exponent of the focal loss, at least 0; other losses do not read it.
 
     Raises:
@@ -51,6 +53,7 @@ def build(
             F.cross_entropy, weight=class_weights, label_smoothing=label_smoothing
         ),
         "focal": partial(focal, gamma=gamma, weight=class_weights, label_smoothing=label_smoothing),
+        "binary-cross-entropy": partial(_binary, label_smoothing=label_smoothing),
         "mse": partial(_elementwise, F.mse_loss),
         "mae": partial(_elementwise, F.l1_loss),
     }
@@ -157,6 +160,12 @@ def _focused(log_p: Tensor, gamma: float) -> Tensor:
     # The gradient of x^gamma at 0 is infinite for gamma < 1; p can round to 1, so keep x above 0.
     distance = (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny)
     return -(distance**gamma) * log_p
+
+
+def _binary(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(
+        logits, targets * (1 - label_smoothing) + label_smoothing / 2
+    )
 
 
 def _elementwise(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -156,9 +156,10 @@ class Classification(Task):
         return {"loss": found.pop("log_loss"), **found}
 
 
-def probabilities(logits: Tensor) -> Array:
-    """Return the softmax of logits (N, C), in float64."""
-    return logits.double().softmax(1).numpy()
+def probabilities(logits: Tensor, several: bool = False) -> Array:
+    """Return the softmax of logits (N, C), in float64; of several labels, each by itself."""
+    values = logits.double()
+    return (values.sigmoid() if several else values.softmax(1)).numpy()
 
 
 def check_finite(outputs: Tensor) -> None:

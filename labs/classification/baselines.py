@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from common.images.load import pixel_rows
-from common.images.sets import ImageSet
+from common.images.sets import ImageSet, find_strata
+from common.options.config import Kind
 from common.training.splits import sample_rows
+from labs.classification.several_labels import choose_thresholds
 
 SIDE = 32
 _NUMBERS = 250_000_000  # pixels that they see at most: a gigabyte of 32-bit numbers
@@ -23,32 +25,40 @@ _PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 /
 
 
 def predictions(
-    splits: Mapping[str, ImageSet], numeric: bool
+    splits: Mapping[str, ImageSet], kind: Kind = "class"
 ) -> dict[str, dict[str, npt.NDArray[Any]]]:
-    """Fit each baseline and let it predict classes, or numbers where the targets are numeric.
+    """Fit each baseline and let it predict classes, numbers, or which labels there are, (N, C).
+
+    For labels they are fitted to zeros and ones, and say a label from a threshold on that is chosen
+    as the network's is.
 
     Returns:
         For each baseline's name, its predictions for `validation` and `test`.
     """
     data = {name: pixels(part) for name, part in {**splits, "train": sampled(splits)}.items()}
     found = {}
-    for name, candidates in _candidates(numeric, _neighbors(data)).items():
-        best = _best(candidates, data, numeric)
+    for name, candidates in _candidates(kind, _neighbors(data)).items():
+        best = _best(candidates, data, kind)
         found[name] = {split: best.predict(data[split][0]) for split in ("validation", "test")}
+        if kind == "labels":
+            thresholds = choose_thresholds(found[name]["validation"], data["validation"][1])
+            found[name] = {split: each >= thresholds for split, each in found[name].items()}
     return found
 
 
 def nearest_neighbors(splits: Mapping[str, ImageSet]) -> Any:
     """Return scikit-learn's nearest neighbors, with the k that is best on the validation split."""
     data = {"train": pixels(sampled(splits)), "validation": pixels(splits["validation"])}
-    return _best(_candidates(False, _neighbors(data))[NEIGHBORS], data, numeric=False)
+    return _best(_candidates("class", _neighbors(data))[NEIGHBORS], data, "class")
 
 
 def sampled(splits: Mapping[str, ImageSet]) -> ImageSet:
     """Return the training images that baselines see."""
     train = splits["train"]
     most = count_seen(len(train), train.images.shape[1], train.images.shape[2])
-    return train if most == len(train) else train.select(sample_rows(train.targets, most, seed=0))
+    if most == len(train):
+        return train
+    return train.select(sample_rows(find_strata(train.targets), most, seed=0))
 
 
 def count_seen(images: int, channels: int, side: int) -> int:
@@ -65,25 +75,28 @@ def _neighbors(data: Mapping[str, Any]) -> list[int]:
     return [k for k in _NEIGHBORS if k <= len(data["train"][1])]
 
 
-def _best(candidates: Iterable[Any], data: Mapping[str, Any], numeric: bool) -> Any:
+def _best(candidates: Iterable[Any], data: Mapping[str, Any], kind: Kind) -> Any:
     """Return the candidate, fitted, that is best on the validation split."""
     inputs, known = data["validation"]
 
     def quality(model: Any) -> float:
         guesses = model.predict(inputs)
-        return float(-np.abs(guesses - known).mean() if numeric else (guesses == known).mean())
+        return float(
+            (guesses == known).mean() if kind == "class" else -np.abs(guesses - known).mean()
+        )
 
     return max([model.fit(*data["train"]) for model in candidates], key=quality)
 
 
-def _candidates(numeric: bool, neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
-    """Return what can be fitted of each baseline, for numbers or for classes."""
+def _candidates(kind: Kind, neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:
+    """Return what can be fitted of each baseline, for classes, numbers or labels."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    numeric = kind != "class"
     nearest = KNeighborsRegressor if numeric else KNeighborsClassifier
     linear = (
         Ridge(1 / penalty) if numeric else LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
@@ -91,7 +104,9 @@ def _candidates(numeric: bool, neighbors: Sequence[int]) -> dict[str, Iterator[A
     )
     simple = DummyRegressor() if numeric else DummyClassifier(strategy="most_frequent")
     return {
-        "mean" if numeric else "majority class": iter([simple]),
+        {"class": "majority class", "labels": "class frequencies", "number": "mean"}[kind]: iter(
+            [simple]
+        ),
         NEIGHBORS: (nearest(k) for k in neighbors),
         f"{'linear' if numeric else 'logistic'} regression": (
             make_pipeline(StandardScaler(), model) for model in linear

@@ -20,7 +20,8 @@ from common.options.config import (
 from common.suggest import suggest
 from labs.classification.models.catalogue import MODELS, PACKAGED
 
-LOSSES = ("cross-entropy", "mse", "mae")
+SEVERAL = "binary-cross-entropy"
+LOSSES = ("cross-entropy", SEVERAL, "mse", "mae")
 IMBALANCE = ("none", "class-weights", "sampler", "focal", "augment-rare")
 HEADS = ("shared", "separate", "joint")
 HEAD_FIRST = "head-first"
@@ -49,7 +50,10 @@ class ClassificationConfig(ImageConfig):
         choices=(AUTO, *MODELS),
     )
     loss: str = model_option(
-        "cross-entropy", "what is minimized; mse and mae predict a number", choices=LOSSES
+        "cross-entropy",
+        "what is minimized; binary-cross-entropy is for any number of labels an image, mse and mae "
+        "predict a number",
+        choices=LOSSES,
     )
     label_smoothing: float = model_option(
         0.05, "share of a target spread over all classes", at_least=0, below=1
@@ -159,7 +163,12 @@ class ClassificationConfig(ImageConfig):
     @property
     def kind(self) -> Kind:
         """What an image shows."""
-        return "number" if self.numeric else "class"
+        return "number" if self.numeric else "labels" if self.several else "class"
+
+    @property
+    def several(self) -> bool:
+        """Whether an image has any number of labels."""
+        return self.loss == SEVERAL
 
     @property
     def blends(self) -> bool:
@@ -181,14 +190,15 @@ class ClassificationConfig(ImageConfig):
         yield from self._teacher_problems()
 
     def _numeric_problems(self) -> Iterator[str]:
-        if not self.numeric:
+        if not self.numeric and not self.several:
             return
+        why = "numbers have no classes" if self.numeric else "an image has no single class"
         of_classes = {
-            "imbalance": "numbers have no classes",
+            "imbalance": why,
             "mixup": "blends classes",
             "cutmix": "blends classes",
-            "per_class": "numbers have no classes",
-            "imbalanced": "numbers have no classes",
+            "per_class": why,
+            "imbalanced": why,
             "teacher": "distillation is of classes",
         }
         for name, why in of_classes.items():
@@ -196,7 +206,7 @@ class ClassificationConfig(ImageConfig):
                 yield f"{flag(name)}: {why}; drop it or --loss {self.loss}"
 
     def _heads_problems(self) -> Iterator[str]:
-        several = len(self.label_column) > 1
+        several = len(self.label_column) > 1 and not self.several
         if several and self.numeric:
             yield f"--label-column: --loss {self.loss} predicts one number; give one column"
         if not several and self.heads != "shared":

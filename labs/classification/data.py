@@ -7,8 +7,10 @@ from pathlib import Path
 
 from common.errors import DataError
 from common.images import load as image_data
+from common.images.arrays import holds_arrays
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
+from common.options.config import IMAGE_SETS
 from common.training.splits import thinned_rows
 from labs.classification.config import ClassificationConfig
 from labs.classification.models.catalogue import MODELS
@@ -26,7 +28,7 @@ def load(
     Raises:
         DataError: there is no such set, folder or table, or it cannot be used.
     """
-    _refuse_folder_of_numbers(config)
+    refuse_data(config)
     family = MODELS[config.model]
     color = family.needs_color
     if wanted is not None:
@@ -46,7 +48,7 @@ def load(
     card = replace(card, source=", ".join([card.source, *thinned]))
     if wanted is not None and len(wanted.mean) == card.channels:
         card = replace(card, mean=wanted.mean, std=wanted.std)
-    if not config.numeric and len(card.classes) < 2:
+    if not config.numeric and len(card.classes) < (1 if config.several else 2):
         known = f"only one class, {card.classes[0]!r}" if card.classes else "no classes"
         raise DataError(f"--data {config.data}: {known}; a classifier needs two")
     return splits, card
@@ -60,16 +62,27 @@ def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str],
     Raises:
         DataError: they cannot be used, or have classes that the run does not know.
     """
-    _refuse_folder_of_numbers(config)
+    refuse_data(config)
     return image_data.labelled(config, card, say, kind=config.kind)
 
 
-def _refuse_folder_of_numbers(config: ClassificationConfig) -> None:
+def refuse_data(config: ClassificationConfig) -> None:
+    """Refuse data that cannot say numbers, or several labels, by what they are alone.
+
+    Raises:
+        DataError: they cannot.
+    """
     given = [config.data, *filter(None, [config.test])]
-    if config.numeric and any(Path(data).expanduser().is_dir() for data in given):
-        raise DataError(
-            f"--loss {config.loss} predicts numbers; give a CSV with a column of them, not a folder"
-        )
+    if config.kind == "class":
+        return
+    what = "numbers; give a CSV with a column of them"
+    if config.several:
+        what = "several labels; give a table with a column of them, or one of zeros and ones each"
+    found = [Path(data).expanduser() for data in given]
+    if any(each.is_dir() for each in found):
+        raise DataError(f"--loss {config.loss} predicts {what}, not a folder")
+    if config.several and (config.data in IMAGE_SETS or any(map(holds_arrays, found))):
+        raise DataError(f"--loss {config.loss} predicts {what}, not {config.data}")
 
 
 def _thinned(config: ClassificationConfig) -> list[str]:

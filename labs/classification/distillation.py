@@ -147,9 +147,10 @@ def find(config: ClassificationConfig, card: ImageCard) -> Source:
     run, theirs = source.run, source.card.classes
     if not run.finished:
         raise RunError(f"{said}: the run is not finished; go on with train --resume {run.path}")
-    if source.config.numeric:
+    if source.config.kind != "class":
+        what = "numbers" if source.config.numeric else "several labels"
         raise ConfigError(
-            f"{said}: predicts numbers (--loss {source.config.loss}); a teacher knows the classes "
+            f"{said}: predicts {what} (--loss {source.config.loss}); a teacher knows the classes "
             f"of {config.data}"
         )
     if set(theirs) != set(card.classes):

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from common import training
@@ -15,13 +16,13 @@ from common.images import load as image_data
 from common.images import policies
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
-from common.metrics.main_metric import ACCURACY, MAE, MainMetric
+from common.metrics.main_metric import ACCURACY, F1_MICRO, MAE, MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training.batches import Updates
 from common.training.summary import summarize
-from common.training.task import Answers, Classification
-from labs.classification import distillation, task
+from common.training.task import Answers, Classification, probabilities
+from labs.classification import distillation, several_labels, task
 from labs.classification.config import HEAD_FIRST, ClassificationConfig
 from labs.classification.data import labelled, load
 from labs.classification.models import heads, suited
@@ -37,6 +38,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
     optimizer_options = ("layer_decay",)
+    _thresholds: Array | None = None
 
     @classmethod
     def suited(cls, config: ClassificationConfig) -> Suited[ClassificationConfig]:
@@ -177,17 +179,33 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
 
     @property
     def main_metric(self) -> MainMetric:
-        """Accuracy, or the mean absolute error of numbers."""
-        return MAE if self.config.numeric else ACCURACY
+        """Accuracy, the micro F1 of several labels, or the mean absolute error of numbers."""
+        return {"class": ACCURACY, "labels": F1_MICRO, "number": MAE}[self.config.kind]
+
+    @property
+    def thresholds(self) -> Array:
+        """The probability of each label, (C,), from which on it is said: chosen on validation."""
+        if self._thresholds is not None:
+            return self._thresholds
+        known = self.run.read("metrics")["thresholds"] if self.run.finished else {}
+        return np.array([known.get(name, 0.5) for name in self.card.classes])
+
+    def choose_thresholds(self, outputs: Outputs, validation: ImageSet) -> None:
+        """Choose the thresholds by what the network says of the validation split."""
+        shares = probabilities(outputs["outputs"], several=True)
+        self._thresholds = several_labels.choose_thresholds(shares, self.targets(validation))
 
     def decide(self, outputs: Outputs) -> Array:
-        """Return classes or numbers, (N,)."""
+        """Return classes or numbers, (N,), or which labels are said, (N, C)."""
+        if self.config.several:
+            said: Array = probabilities(outputs["outputs"], several=True) >= self.thresholds
+            return said
         return task.decide(outputs["outputs"], self.config.numeric)
 
     def targets(self, split: ImageSet) -> Array:
-        """Return classes or numbers, (N,)."""
+        """Return classes or numbers, (N,), or which labels are true, (N, C)."""
         targets: Array = split.targets.numpy()
-        return targets
+        return targets > 0 if self.config.several else targets
 
     def answers(self, inputs: Tensor) -> Outputs:
         """Return logits (N, C), or numbers (N,), of uint8 images (N, C, S, S)."""

@@ -40,7 +40,7 @@ def mistakes(
         f"true {names[targets[row]]} → {names[predictions[row]]} ({share:.2f})"
         for row, share in zip(wrong[order], confidence[order], strict=True)
     ]
-    pictures = np.stack([_picture(images[int(row)]) for row in wrong[order]])
+    pictures = np.stack([picture(images[int(row)]) for row in wrong[order]])
     title = f"Most confident mistakes: {len(order)} of {len(wrong):,}, in {len(targets):,} images"
     return image_grid(pictures, captions, title=title)
 
@@ -81,7 +81,8 @@ def _unit(values: Array, largest: Any) -> Array:
     return np.asarray(0.5 + 0.5 * values / np.maximum(largest, np.finfo(np.float64).tiny))
 
 
-def _picture(image: Any) -> Array:
+def picture(image: Any) -> Array:
+    """Return an image (1 or 3, H, W) as matplotlib takes it."""
     pixels = np.asarray(image)
     return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
 

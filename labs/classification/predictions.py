@@ -21,7 +21,8 @@ class Prediction:
     """What is said of one image.
 
     With several label columns `guesses` are combinations, and `labels` the most probable class of
-    each by itself, with its probability.
+    each by itself, with its probability. Of any number of labels, `guesses` are those that are
+    said, and may be none.
     """
 
     path: str
@@ -62,7 +63,8 @@ def render(found: Sequence[Prediction], form: str) -> str:
         return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", delimiter="," if form == "csv" else "\t")
-    value_name = "probability" if found[0].guesses[0][0] else "value"
+    numeric = bool(found[0].guesses) and not found[0].guesses[0][0]
+    value_name = "value" if numeric else "probability"
     columns = [name for column in found[0].labels for name in (column, f"{column} probability")]
     writer.writerow(["path", "rank", "class", value_name, *columns])
     for each in found:
@@ -71,18 +73,24 @@ def render(found: Sequence[Prediction], form: str) -> str:
             [each.path, rank, name, f"{value:.6g}", *own]
             for rank, (name, value) in enumerate(each.guesses, 1)
         )
+        if not each.guesses:  # no label is said
+            writer.writerow([each.path, 0, "", ""])
     return text.getvalue()
 
 
 def table(found: Sequence[Prediction]) -> tuple[str, list[str], list[list[str]]]:
     """Return the title, columns and rows of a table with a line per image."""
     columns = ["image", *found[0].labels]
-    columns += [f"{rank}." for rank in range(1, len(found[0].guesses) + 1)]
+    most = max(1, *(len(each.guesses) for each in found))
+    columns += [f"{rank}." for rank in range(1, most + 1)]
     rows = [
         [
             each.path,
             *(f"{name} {value:.3f}".strip() for name, value in each.labels.values()),
             *(f"{name} {value:.3f}".strip() for name, value in each.guesses),
+            *["none" if not each.guesses and not rank else "" for rank in range(most)][
+                len(each.guesses) :
+            ],
         ]
         for each in found
     ]
@@ -102,6 +110,8 @@ def _predict(
             Prediction(name, (("", value),))
             for name, value in zip(names, outputs.tolist(), strict=True)
         ]
+    if job.config.several:
+        return _said(job, names, probabilities(outputs, several=True))
     shares, known = probabilities(outputs), job.card.labels
     guesses = _best(shares, job.card.classes, top)
     columns = {
@@ -112,6 +122,16 @@ def _predict(
         Prediction(name, guesses[row], {column: best[row] for column, best in columns.items()})
         for row, name in enumerate(names)
     ]
+
+
+def _said(job: ClassifyImages, names: Sequence[str], shares: Array) -> list[Prediction]:
+    """Return the labels from their thresholds on, the most probable first."""
+    said, classes = shares >= job.thresholds, job.card.classes
+    found = []
+    for name, row, mine in zip(names, shares, said, strict=True):
+        order = [label for label in (-row).argsort(kind="stable").tolist() if mine[label]]
+        found.append(Prediction(name, tuple((classes[each], float(row[each])) for each in order)))
+    return found
 
 
 def _best(shares: Array, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:

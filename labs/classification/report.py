@@ -18,7 +18,7 @@ from common.runs import views
 from common.runs.conclude import conclusion_of
 from common.runs.job import Splits
 from common.training.task import probabilities
-from labs.classification import label_columns, task
+from labs.classification import label_columns, several_labels, task
 from labs.classification import plots as lab_plots
 from labs.classification.models.lenet import LocallyConnected
 
@@ -40,7 +40,7 @@ def sections(
     The best weights are in the model; outputs are logits (N, C), or numbers (N,), of the test
     split.
     """
-    errors = _numbers if job.config.numeric else _classes
+    errors = {"class": _classes, "labels": _labels, "number": _numbers}[job.config.kind]
     made = [section for view in VIEWS if (section := views.recall(job.run, view))]
     return [
         *errors(job, outputs, test, save_picture),
@@ -83,6 +83,13 @@ def _classes(
         pictures=(save_picture("mistakes", "Wrong, and most certain of it.", grid),),
     )
     yield common_sections.calibration(shares, targets, save_picture)
+
+
+def _labels(
+    job: "ClassifyImages", outputs: Tensor, test: ImageSet, save_picture: PictureSaver
+) -> Iterator[Section]:
+    shares = probabilities(outputs, several=True)
+    return several_labels.sections(job.card.classes, shares, test, job.thresholds, save_picture)
 
 
 def _names(job: "ClassifyImages", cells: int) -> Sequence[str]:

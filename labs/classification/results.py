@@ -9,11 +9,11 @@ from common.images.sets import ImageSet
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.report.html import PictureSaver, Section
+from common.report.html import PictureSaver, Section, Table
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits
 from common.training.task import probabilities
-from labs.classification import agreement, baselines, label_columns, report, task
+from labs.classification import agreement, baselines, label_columns, report, several_labels, task
 from labs.classification.job import ClassifyImages
 from labs.classification.transfer import weights as transfer
 
@@ -38,6 +38,11 @@ class ClassificationResults(Conclusion[ClassifyImages]):
     def figures(self, outputs: Outputs, split: ImageSet) -> dict[str, Any]:
         """Return all figures of a split."""
         job = self.job
+        if job.config.several:
+            targets, said = job.targets(split), job.decide(outputs)
+            shares = probabilities(outputs["outputs"], several=True)
+            known = metrics.several_labels(shares, said, targets)
+            return {**known, **job.main_metric.measure(said, targets)}
         return figures(outputs["outputs"], job.targets(split), job.main_metric)
 
     def columns(
@@ -59,7 +64,14 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         self, outputs: Outputs, split: ImageSet, save_picture: PictureSaver
     ) -> list[Section]:
         """Return the figures of each label column, where there are several."""
-        if not self.job.card.labels:
+        job = self.job
+        if job.config.several:
+            shares = probabilities(outputs["outputs"], several=True)
+            found = several_labels.records(
+                job.card.classes, shares, job.decide(outputs), job.targets(split), job.thresholds
+            )
+            return [Section("Each label", table=Table.of(found))]
+        if not job.card.labels:
             return []
         table = label_columns.table(self.columns(outputs, split))
         return [Section("Each label column", table=table)]
@@ -68,8 +80,13 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions
     ) -> dict[str, Any]:
         """Return what metrics.json holds, with the teacher if there was one."""
-        found = super().measure(outputs, splits, baselines)
         job = self.job
+        if job.config.several:
+            job.choose_thresholds(outputs["validation"], splits["validation"])
+        found = super().measure(outputs, splits, baselines)
+        if job.config.several:
+            thresholds = job.thresholds.tolist()
+            found["thresholds"] = dict(zip(job.card.classes, thresholds, strict=True))
         if job.card.labels:
             for name in ("validation", "test"):
                 found[name]["labels"] = self.columns(outputs[name], splits[name], splits["train"])
@@ -90,7 +107,7 @@ class ClassificationResults(Conclusion[ClassifyImages]):
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what nearest neighbors and a linear model say of the pixels."""
-        return baselines.predictions(splits, self.job.config.numeric)
+        return baselines.predictions(splits, self.job.config.kind)
 
     def seen_by_baselines(self) -> int:
         """Return how many training images go into memory as rows of numbers."""

@@ -13,7 +13,7 @@ from common.training import Task, When, losses
 from common.training.compute import Compute
 from common.training.mixing import Mixing
 from common.training.splits import repeated_rows
-from common.training.task import Classification, check_finite
+from common.training.task import Classification, check_finite, probabilities
 from labs.classification.config import ClassificationConfig
 from labs.classification.models import build as models
 from labs.classification.models import heads
@@ -48,6 +48,17 @@ class Regression(Task):
         return {"loss": figures["mse"], **figures}
 
 
+class SeveralLabels(Classification):
+    """Any number of labels per image; the loss is one of (logits, zeros and ones), both (B, C)."""
+
+    def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Return the metrics of `several_labels`, a label being said from 0.5 on."""
+        check_finite(outputs["outputs"])
+        shares = probabilities(outputs["outputs"], several=True)
+        found = metrics.several_labels(shares, shares >= 0.5, outputs["targets"].numpy())
+        return {"loss": found.pop("log_loss"), **found}
+
+
 class Thawing(Task):
     """A task in which the head trains first, and one more layer before it in each epoch."""
 
@@ -59,6 +70,10 @@ class Thawing(Task):
 
 class ThawingClassification(Thawing, Classification):
     """Classification with `--transfer gradual`."""
+
+
+class ThawingSeveralLabels(Thawing, SeveralLabels):
+    """Several labels with `--transfer gradual`."""
 
 
 class ThawingRegression(Thawing, Regression):
@@ -106,6 +121,11 @@ def build_task(
     gradual = config.transfer_mode == "gradual"
     if config.numeric:
         return (ThawingRegression if gradual else Regression)(losses.build(config.loss), card)
+    if config.several:
+        loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
+        several = ThawingSeveralLabels if gradual else SeveralLabels
+        auxiliary = MODELS[config.model].auxiliary
+        return several(loss, monitor="validation/map", auxiliary=auxiliary)
     weights = None
     if config.imbalance == "class-weights" and targets is not None:
         weights = compute.move(losses.balanced_class_weights(targets, len(card.classes)))

@@ -55,7 +55,7 @@ def _lighten(patch):
     )
     majority = {"majority class": iter([DummyClassifier(strategy="most_frequent")])}
     mean = {"mean": iter([DummyRegressor()])}
-    patch.setattr(baselines, "_candidates", lambda numeric, _: mean if numeric else majority)
+    patch.setattr(baselines, "_candidates", lambda kind, _: majority if kind == "class" else mean)
 
 
 @pytest.fixture

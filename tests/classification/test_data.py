@@ -267,7 +267,7 @@ def picture_sets(targets, noise=8, size=8, seed=0):
 def test_baselines_find_what_is_easy_and_the_majority_only_the_majority():
     labels = [0, 1, 2] * 10
     sets = picture_sets({"train": [0, *labels], "validation": labels, "test": [2, 1, 0, 0]})
-    found = baselines.predictions(sets, numeric=False)
+    found = baselines.predictions(sets)
     assert list(found) == ["majority class", "k-nearest neighbors", "logistic regression"]
     for name in ("k-nearest neighbors", "logistic regression"):
         assert found[name]["test"].tolist() == [2, 1, 0, 0]
@@ -278,7 +278,7 @@ def test_baselines_find_what_is_easy_and_the_majority_only_the_majority():
 def test_baselines_of_numbers():
     labels = [0.0, 1.0, 2.0, 3.0] * 5
     sets = picture_sets({"train": labels, "validation": labels, "test": [2.0, 0.0]}, noise=1)
-    found = baselines.predictions(sets, numeric=True)
+    found = baselines.predictions(sets, "number")
     assert list(found) == ["mean", "k-nearest neighbors", "linear regression"]
     assert found["mean"]["test"] == pytest.approx([1.5, 1.5])
     assert found["k-nearest neighbors"]["test"] == pytest.approx([2, 0])
@@ -291,7 +291,7 @@ def test_baselines_manage_with_the_fewest_pictures(numeric):
     parts = ("train", "validation", "test")
     for sizes in ([2, 2, 2], [1, 1, 1]) if numeric else ([2, 2, 2],):
         sets = picture_sets({p: targets[:n] for p, n in zip(parts, sizes, strict=True)})
-        found = baselines.predictions(sets, numeric)
+        found = baselines.predictions(sets, "number" if numeric else "class")
         assert len(found) == 3
         assert all(len(each["test"]) == sizes[2] for each in found.values())
 
@@ -303,7 +303,7 @@ def test_baselines_choose_on_validation():
     wrong = sets["train"].targets.clone()
     wrong[0] = 1
     train = ImageSet(sets["train"].images, wrong, sets["train"].names)
-    found = baselines.predictions({**sets, "train": train}, numeric=False)
+    found = baselines.predictions({**sets, "train": train})
     assert found["k-nearest neighbors"]["validation"].tolist() == [0] * 6
     assert found["k-nearest neighbors"]["test"].tolist() == [0] * 6
 

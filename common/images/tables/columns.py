@@ -127,6 +127,8 @@ def find_separator(cells: Collection[str]) -> str | None:
             continue
         cells_of = Counter(part for each in parts.values() for part in set(each))
         alone = any(len(each) == 1 for each in parts.values())
+        if separator == "," and all(re.fullmatch(r"\d+(,\d+)?", cell) for cell in parts):
+            continue  # decimal commas
         if separator == "|" or (alone and min(cells_of.values()) > 1):
             return separator
     return None

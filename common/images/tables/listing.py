@@ -22,6 +22,7 @@ from common.images.listed import (
 )
 from common.images.sets import PARTS, Classes, FoundImages
 from common.images.tables.columns import (
+    LABEL,
     SEPARATORS,
     Columns,
     choose_columns,
@@ -33,6 +34,7 @@ from common.images.tables.finder import MISSING, Finder
 from common.io.tables import read_cells, read_table
 from common.options.config import ImageConfig, Kind
 
+_DIFFERENT = "another label elsewhere"
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
 
@@ -108,9 +110,14 @@ def list_table(
         summary = f"{table} has rows that cannot be used, {total - len(listed):,} of {total:,}"
         missing = not config.image_dir and any(what.startswith(MISSING) for what in problems)
         hint = "; --image-dir names another folder of the images" if missing else ""
+        if _DIFFERENT in problems:
+            hint += "; --loss binary-cross-entropy takes a row for each label of an image"
         raise DataError(join_problems(summary + hint, lines))
     left_out = [*found.skipped, *((f"{table.name}:{line}", why) for line, why in skipped)]
-    source = ", ".join(filter(None, [f"table {table.name}", columns.said, *found.notes]))
+    notes = [columns.said, *found.notes]
+    if kind == "class" and len(texts) == 1 and find_separator(texts[0]):
+        notes.append("several labels in a cell taken for one class")
+    source = ", ".join(filter(None, [f"table {table.name}", *notes]))
     several = columns.labels if kind == "class" and len(columns.labels) > 1 else ()
     if to_learn:
         listed, rare = leave_out_rare(listed, several)
@@ -137,6 +144,25 @@ def find_columns(
         several=kind == "labels",
     )
     return columns, finder
+
+
+def find_several_labels(table: Path, config: ImageConfig) -> str | None:
+    """Say how a table shows that its images have several labels, if it does."""
+    columns, _ = find_columns(table, config, "labels", "optional")
+    cells = read_cells(table, config.form)
+    if len(columns.labels) == 1:
+        place = cells[0].index(columns.labels[0])
+        separator = find_separator([row[place] for row in cells[1:]])
+        if separator is None:
+            return None
+        between = "spaces" if separator == " " else f"'{separator}'"
+        return (
+            f"{between} stand between several labels of an image in column {columns.labels[0]!r} "
+            "(--loss cross-entropy takes each combination for a class)"
+        )
+    if len(columns.labels) < 2 or config.label_column != LABEL:
+        return None
+    return f"{len(columns.labels)} columns of zeros and ones say which labels an image has"
 
 
 def _part_of(table: Path) -> str | None:
@@ -216,7 +242,7 @@ def _take(
         elif differing := [row for row in others if row.labelled.label != label]:
             for row in (first, *differing):
                 other = differing[0].line if row is first else first.line
-                leave_out(row, "another label elsewhere", f"{row.image}, see line {other}")
+                leave_out(row, _DIFFERENT, f"{row.image}, see line {other}")
             continue
         else:
             again = f"listed twice, in lines {first.line} and "

@@ -71,8 +71,8 @@ def refuse(config: ClassificationConfig, out: Path) -> None:
     problems = []
     if not config.augment:
         problems.append("--write: needs --augment, such as affine,hflip")
-    if config.numeric:
-        problems.append(f"--loss {config.loss}: folders tell classes, not numbers")
+    if config.kind != "class":
+        problems.append(f"--loss {config.loss}: folders tell one class of each image")
     if len(config.label_column) > 1:
         problems.append("--label-column: folders tell one label; give one column")
     if config.blends:

@@ -235,7 +235,9 @@ def _blended(
 
 
 def label(card: ImageCard, target: Tensor) -> str:
-    """Return what an image shows: the name of its class, or a number."""
+    """Return what an image shows: the name of its class, or of its labels, or a number."""
+    if target.ndim:
+        return ", ".join(card.classes[each] for each in target.nonzero()[:, 0].tolist()) or "none"
     return card.classes[int(target)] if card.classes else f"{float(target):g}"
 
 

@@ -24,8 +24,8 @@ class TrialsConfig(ClassificationConfig):
     )
 
     def _numeric_problems(self) -> Iterator[str]:
-        if self.numeric:
-            yield f"--loss {self.loss}: comparisons take classes, not numbers"
+        if self.kind != "class":
+            yield f"--loss {self.loss}: comparisons take images of one class each; drop it"
 
 
 @dataclass(frozen=True)

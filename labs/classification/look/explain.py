@@ -67,6 +67,8 @@ def choose(job: ClassifyImages, splits: Splits, named: Sequence[str]) -> list[Sa
     Raises:
         DataError: there is no such row, a file cannot be read, or there are no mistakes.
     """
+    if job.config.several:
+        raise ConfigError("explain: shows what speaks for one class, and this run gives several")
     test: ImageSet = splits["test"]
     if named:
         return [_sample(job, test, each) for each in named]

@@ -9,15 +9,24 @@ grey images are digits and letters, more like those of MNIST than photos.
 """
 
 import dataclasses
+from pathlib import Path
 
 import torch
 
 from common.images.glance import Glance, glance
+from common.images.load import find_several
 from common.options.budget import Choices, Needs
 from common.options.config import IMAGE_SETS
 from common.runs.job import Suited
 from common.training.summary import samples_per_second
-from labs.classification.config import AUTO, DEFAULT_MODEL, HEAD_FIRST, ClassificationConfig
+from labs.classification.config import (
+    AUTO,
+    DEFAULT_MODEL,
+    HEAD_FIRST,
+    SEVERAL,
+    ClassificationConfig,
+)
+from labs.classification.data import refuse_data
 from labs.classification.models import build
 from labs.classification.models.catalogue import MODELS, PACKAGED
 
@@ -49,11 +58,13 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
     if config.data in IMAGE_SETS:
         usual = dataclasses.replace(config, model=DEFAULT_MODEL)
         return Suited(usual if config.model == AUTO else config)
+    refuse_data(config)
     chosen = Choices(config)
     if config.model == AUTO:
         given = chosen.config.given - {"model"}
         chosen.config = dataclasses.replace(chosen.config, given=given)
-    images = glance(config, config.kind)
+    _choose_labels(chosen)
+    images = glance(chosen.config, chosen.config.kind)
     chosen.reasons += images.split()
     fit, why = images.fit()
     chosen.take(*([why] if images.lost else []), fit=fit)
@@ -66,6 +77,15 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
         train = min(train, config.per_class * images.classes)
     chosen.train_for(train, _needs(chosen.config, images, train))
     return Suited(chosen.config, chosen.reasons)
+
+
+def _choose_labels(chosen: Choices[ClassificationConfig]) -> None:
+    """Let images have any number of labels where their table says so."""
+    config = chosen.config
+    if "loss" in config.given:
+        return
+    if why := find_several(Path(config.data).expanduser(), config):
+        chosen.take(f"{SEVERAL}: {why}", loss=SEVERAL)
 
 
 def is_photos(images: Glance) -> bool:

@@ -438,7 +438,7 @@ def test_nothing_is_overwritten(lab, photos, tmp_path):
     ("words", "expected"),
     [
         ((), "--write: needs --augment"),
-        (("--augment", "hflip", "--loss", "mse"), "folders tell classes, not numbers"),
+        (("--augment", "hflip", "--loss", "mse"), "folders tell one class of each image"),
         (("--augment", "hflip", "--mixup", "1"), "a blend has two classes"),
         (("--augment", "hflip", "--label-column", "a,b"), "folders tell one label"),
         (("--augment", "crop:50"), "crop:50 needs images of at least 50"),
