@@ -156,7 +156,7 @@ def covers_rows(
         width: how many cells a row has.
 
     Returns:
-        "certainly", "perhaps" where only the widths fit, or None.
+        "certainly", "perhaps" where only some of it fits, or None.
     """
     answer = None
     for column, cell in enumerate(row):
@@ -165,19 +165,17 @@ def covers_rows(
             continue
         first, *inner, last = lines
         whole = [dict(enumerate(pieces)) for pieces in inner if len(pieces) == width]
-        fits = column + len(first) == width and len(last) == column + 1
-        if fits and len(whole) == len(inner) > (1 if width > 2 else 2):
-            return "certainly"
+        begins, ends = column + len(first) == width, len(last) == column + 1
         begun = {column + place: piece for place, piece in enumerate(first) if place}
-        if column + len(first) == width and begun:
-            whole.append(begun)
-        if any(_has_usual(pieces, usual) for pieces in whole):
+        like_others = any(_has_usual(pieces, usual) for pieces in [*whole, *[begun] * begins])
+        complete = len(whole) == len(inner)
+        many = len(inner) > (1 if width > 2 else 2)
+        if begins and ends and complete and (like_others or many):
             return "certainly"
-        ends = [column + len(first) == width and begun, column and len(last) == column + 1]
-        if any(ends) and len(whole) >= len(inner):
+        if like_others or (complete and ((ends and column) or (begins and begun))):
             answer = "perhaps"
     return answer
 
 
 def _has_usual(values: Mapping[int, str], usual: Mapping[int, Collection[str]]) -> bool:
-    return any(values[at].strip(' "') in known for at, known in usual.items() if at in values)
+    return any(values[at].strip('"') in known for at, known in usual.items() if at in values)

@@ -92,6 +92,18 @@ def test_texts_over_lines_with_commas_are_whole(tmp_path):
     assert (table.lines, table.skipped) == ([2, 4, 7, 8], ())
 
 
+def test_lines_of_a_text_that_could_be_rows_are_said_and_kept(tmp_path):
+    body = '"Overall, good\nand, fine",good\n"It was\nbad, and dull",bad\nx,good\ny,bad\n'
+    table = read_table(write(tmp_path / "a.csv", f"text,label\n{body}"), ["text", "label"])
+    assert table.columns[0] == ["Overall, good\nand, fine", "It was\nbad, and dull", "x", "y"]
+    assert table.skipped == ()
+    swapped = 'good,"Overall\nand, fine"\nbad,"It was\ndull"\ngood,x\n'
+    table = read_table(write(tmp_path / "b.csv", f"label,text\n{swapped}"), ["text", "label"])
+    assert table.columns[0] == ["Overall\nand, fine", "It was\ndull", "x"]
+    [note] = table.notes
+    assert note.startswith("b.csv:2: the lines of a text in quotes could be rows themselves")
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "wrong"),
     [
