@@ -16,6 +16,7 @@ SPLITS = ("train", "validation", "test")
 BAD_IMAGE = "unreadable image"
 BAD_LABELS = "unreadable labels"
 NO_IMAGE = "labels without image"
+TWO_IMAGES = "labels of two images"
 NO_LABELS = "image without labels"
 BAD_BOX = "malformed box"
 BAD_OUTLINE = "malformed outline"

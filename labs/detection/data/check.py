@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.files import replace_surrogates
 from common.images import decode, folders
 from labs.detection.data import formats
 from labs.detection.data.formats.folders import identify, is_image, walk
@@ -41,7 +42,10 @@ def check(path: Path | str) -> Checked:
         *_unused(found),
         *_empty_classes(found),
     ]
-    rows = [{"problem": kind, "place": place, "detail": why} for place, kind, why in problems]
+    rows = [
+        {"problem": kind, "place": replace_surrogates(place), "detail": replace_surrogates(why)}
+        for place, kind, why in problems
+    ]
     rows.sort(key=lambda row: (row["problem"], row["place"]))
     return Checked(rows, _counts(found), _summary(found, problems))
 

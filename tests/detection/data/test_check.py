@@ -100,6 +100,17 @@ def test_images_that_no_json_lists_are_told(tmp_path):
     ]
 
 
+def test_names_in_no_encoding_can_be_printed(tmp_path):
+    paint(tmp_path / "a.png")
+    content = {
+        "images": [{"id": 1, "file_name": "\ud800.png"}, {"id": 2, "file_name": "a.png"}],
+        "annotations": [{"id": 1, "image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    [row] = check(write(tmp_path / "boxes.json", json.dumps(content))).problems
+    assert row["detail"].encode("utf-8") == b"?.png"
+
+
 def test_a_set_without_problems(tmp_path):
     paint(tmp_path / "a.png")
     write(tmp_path / "a.txt", "0 0.5 0.5 0.2 0.2")

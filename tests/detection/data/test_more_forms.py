@@ -144,6 +144,8 @@ BOX = (10, 20, 40, 40)
         ("image\tx\ty\tw\th\tlabel\na.png\t10\t20\t30\t20\tcat\n", "x, y, w, h (left, upper"),
         ("image_path,x_min,y_min,x_max,y_max,class_name\nimages/a.png,10,20,40,40,cat\n", "x_min"),
         ("label,Left,Top,Width,Height,file\ncat,10,20,30,20,a\n", "Left, Top, Width, Height"),
+        ("image,cx,cy,w,h,label\na.png,25,30,30,20,cat\n", "cx, cy, w, h (center, width, height"),
+        ("image,x_center,y_center,width,height,label\na.png,.25,.6,.3,.4,cat\n", "as shares"),
         ("파일명,클래스,x1,y1,x2,y2\na.png,cat,10,20,40,40\n", "x1, y1, x2, y2"),
     ],
 )
@@ -203,6 +205,13 @@ def test_rows_without_numbers_are_backgrounds_and_splits_are_tables(tmp_path):
     }
     assert [*found.parts] == ["train", "test"]
     assert "all are of one class, object" in found.notes[0]
+
+
+def test_centers_are_not_taken_for_corners(tmp_path):
+    paint(tmp_path / "a.png")
+    text = "image,class,x,y,width,height\na,cat,0.5,0.5,0.2,0.2\na,cat,0.8,0.7,0.4,0.4\n"
+    with pytest.raises(DataError, match="boxes.csv: boxes stick out .* none does with centers"):
+        formats.read(write(tmp_path / "boxes.csv", text))
 
 
 def test_a_table_without_boxes_is_one_error(tmp_path):

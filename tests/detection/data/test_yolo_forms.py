@@ -196,6 +196,14 @@ def test_labels_that_no_image_leads_to_are_named(tmp_path):
     }
 
 
+def test_labels_of_two_images_are_named(tmp_path):
+    for value, suffix in enumerate(("png", "jpg")):
+        paint(tmp_path / "images" / f"a.{suffix}", value=value)
+    write(tmp_path / "labels" / "a.txt", "1 0.5 0.5 0.2 0.4")
+    [problem] = formats.read(tmp_path).problems
+    assert problem == ("labels/a.txt", records.TWO_IMAGES, "images/a.jpg and images/a.png")
+
+
 @pytest.mark.parametrize("yaml", [True, False])
 @pytest.mark.parametrize(
     ("links", "real"),

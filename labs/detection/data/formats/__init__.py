@@ -6,6 +6,7 @@ does:
     unreadable image, labels without image, path outside of the folder   left out
     unreadable labels                                 the image counts as a background
     image without labels                              a background
+    labels of two images, as a.jpg and a.png          both have the boxes
     malformed box, class out of range, box of no area, duplicate box     that box is left out
     malformed outline                                 the box is there, without it
     box out of range       cut at the edge of the image; left out where a YOLO line is not 0 to 1
@@ -17,10 +18,10 @@ from pathlib import Path
 from types import ModuleType
 
 from common.errors import DataError
-from common.files import fold_name
+from common.files import fold_name, replace_surrogates
 from labs.detection.data.formats import coco, labelme, table, voc, yolo
 from labs.detection.data.formats.folders import is_image, walk
-from labs.detection.records import Annotated
+from labs.detection.records import Annotated, Problem
 
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
 _YAML = (".yaml", ".yml")
@@ -41,6 +42,8 @@ def read(path: Path | str) -> Annotated:
     described = _description_of(path)
     (_, reader), *others = [("", _reader_of(described))] if described else _forms(path)
     found: Annotated = reader.read(described or path)
+    problems = tuple(Problem(*map(replace_surrogates, each)) for each in found.problems)
+    found = replace(found, problems=problems)  # names of files may be in no encoding
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
         raise DataError(f"{path} has no image that can be read{listed}")

@@ -63,7 +63,14 @@ _SIDES = (
     *(("w", "width", "bboxwidth", "boxwidth"), ("h", "height", "bboxheight", "boxheight")),
 )
 _SIZE = (("height", "imageheight", "imgheight"), ("width", "imagewidth", "imgwidth"))
+_CENTERS = (("xcenter", "centerx", "cx", "xc"), ("ycenter", "centery", "cy", "yc"), *_SIDES[2:])
+_KINDS = {  # what the four numbers are
+    "corners": "left, upper, right, lower edge",
+    "sides": "left, upper, width, height",
+    "centers": "center, width, height",
+}
 _WHOLE = ("bbox", "box", "boundingbox")
+_SHARES = 2.0  # what no edge in shares is beyond, also where a box sticks out of its image
 _ONLY = "object"  # the class where no column tells
 
 
@@ -72,7 +79,7 @@ class _Columns(NamedTuple):
 
     image: str
     box: tuple[str, ...]  # four, or one with all of them
-    corners: bool  # the last two are the right and lower edge, not width and height
+    kind: str  # one of `_KINDS`
     label: str | None
     size: tuple[str, ...]  # height and width of the image, where they are there
 
@@ -98,14 +105,19 @@ def find_columns(header: Sequence[str]) -> _Columns | None:
         found = tuple(name for group in groups if (name := pick(group)))
         return found if len(found) == len(tuple(groups)) else ()
 
-    image, corners = pick(_IMAGE), all_of(_CORNERS)
-    whole = pick(_WHOLE)
-    box = corners or ((whole,) if whole else ()) or all_of(_SIDES)
-    if image is None or not box:
+    image, whole = pick(_IMAGE), pick(_WHOLE)
+    choices = {
+        "corners": all_of(_CORNERS),
+        "sides": (whole,) if whole else all_of(_SIDES),
+        "centers": all_of(_CENTERS),
+    }
+    kind = next((kind for kind, names in choices.items() if names), "")
+    if image is None or not kind:
         return None
+    box = choices[kind]
     size = all_of(_SIZE)
     size = () if set(size) & set(box) else size
-    return _Columns(image, box, bool(corners), pick(_CLASS), size)
+    return _Columns(image, box, kind, pick(_CLASS), size)
 
 
 def find(root: Path) -> dict[str, Path]:
@@ -189,7 +201,7 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
         )
     table = read_table(file, columns.all, gaps=[each for each in columns.all[1:]])
     problems += (Problem(place, BAD_LABELS, why) for place, why in table.skipped)
-    notes += table.notes
+    notes += (note.partition(" (--")[0] for note in table.notes)  # an option that is not here
     by_image: dict[str, list[_Row]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for place, image, cells, label, size in _cells(table, columns, file):
@@ -207,8 +219,16 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
             continue
         rows.append(_Row(place, label, values))
     every = [value for rows in by_image.values() for row in rows for value in row.values]
-    shares = bool(every) and max(every) <= 1.01 and any(value % 1 for value in every)
+    shares = bool(every) and max(every) <= _SHARES and any(value % 1 for value in every)
     notes.append(_describe(columns, shares))
+    if columns.kind == "sides" and _are_centers(
+        [row.values for some in by_image.values() for row in some]
+    ):
+        raise DataError(
+            f"{file}: boxes stick out of their images with {', '.join(columns.box)} as left, "
+            "upper, width, height, and none does with centers; if they are that, call the columns "
+            "x_center, y_center, width, height"
+        )
     images = tuple(by_image)
     return _Rows(
         file,
@@ -219,8 +239,19 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
     )
 
 
+def _are_centers(boxes: Sequence[tuple[float, float, float, float]]) -> bool:
+    """Say whether boxes in shares stick out, and would not if their left and upper were centers."""
+    out = any(1.01 < max(right, lower) <= _SHARES for *_, right, lower in boxes)
+    return out and all(
+        left - (right - left) / 2 >= -0.01
+        and upper - (lower - upper) / 2 >= -0.01
+        and max((left + right) / 2, (upper + lower) / 2) <= 1.01
+        for left, upper, right, lower in boxes
+    )
+
+
 def _describe(columns: _Columns, shares: bool) -> str:
-    kind = "left, upper, right, lower edge" if columns.corners else "left, upper, width, height"
+    kind = _KINDS[columns.kind]
     unit = "as shares of the image" if shares else "in pixels"
     label = f"the class is {columns.label}" if columns.label else f"all are of one class, {_ONLY}"
     return f"boxes are {', '.join(columns.box)} ({kind}, {unit}), {label}"
@@ -261,8 +292,10 @@ def _corners(cells: Sequence[str], columns: _Columns) -> tuple[float, float, flo
         left, upper, third, fourth = map(float, texts)
     except ValueError as error:
         raise ValueError(f"{', '.join(texts)}: {error}") from error
-    if columns.corners:
+    if columns.kind == "corners":
         return left, upper, third, fourth
+    if columns.kind == "centers":
+        left, upper = left - third / 2, upper - fourth / 2
     return left, upper, left + third, upper + fourth
 
 

@@ -12,6 +12,7 @@ What the YAML says is in `labs.detection.data.formats.data_yaml`; its `download`
 
 import os
 import unicodedata
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ from labs.detection.records import (
     NO_LABELS,
     OUTSIDE,
     SPLITS,
+    TWO_IMAGES,
     Annotated,
     Box,
     Picture,
@@ -391,6 +393,10 @@ class _Labels:
         form = tell_form(every, key_points)
         pictures = Pictures(self._root, self._problems)
         found = {}
+        for file, images in self._shared().items():
+            name = self._lines[file][0][0].rpartition(":")[0] if self._lines[file] else ""
+            listed = " and ".join(relative_name(image, self._root) for image in images)
+            self._problems += [Problem(name, TWO_IMAGES, listed)] if name else []
         for image, labels in self._of.items():
             if labels is None:
                 name = relative_name(image, self._root)
@@ -404,6 +410,14 @@ class _Labels:
                 found[image] = picture
         self.notes += (*describe(every, form, key_points is not None), *pictures.notes())
         return found
+
+    def _shared(self) -> dict[Path, list[Path]]:
+        """Return the label files that several images have, such as `a.jpg` and `a.png`."""
+        images = defaultdict(list)
+        for image, labels in self._of.items():
+            if labels is not None:
+                images[labels].append(image)
+        return {labels: some for labels, some in images.items() if len(some) > 1}
 
     def _boxes(
         self,
