@@ -327,7 +327,7 @@ def outlined(root, count=12, bare=0):
 def test_outlines_of_files_become_masks(tmp_path, monkeypatch):
     config = outlined(tmp_path, bare=2)
     splits, card = load.load(config)
-    assert "2 objects without an outline fill their boxes" in card.source
+    assert "2 objects without an outline fill their boxes, in " in card.source
     areas = torch.cat([part.instances.flatten(1).sum(1) for part in splits.values()]).sort().values
     box = 64 / 60 * 20 * 64 / 60 * 20
     assert areas[-2:].float().div(box).sub(1).abs().max() < 0.1

@@ -19,7 +19,8 @@ def convert(
     """Write a data set in another format, with its splits; the source is only read.
 
     Boxes keep their place to half a pixel in VOC, whose coordinates are whole, and to 1e-6 of the
-    image elsewhere. VOC has no outlines, and YOLO no crowds and no objects in several pieces.
+    image elsewhere. VOC has no outlines, and YOLO no crowds and no objects in several pieces;
+    beside an outline, a box of YOLO has its four corners for one.
 
     Args:
         source: as `formats.read` takes it.
@@ -84,12 +85,20 @@ def _summary(found: Annotated, target: Path, form: str) -> str:
         if not (form == "yolo" and box.crowd)
     )
     outlines = 0 if form == "coco" else outlines
+    mixed = sum(
+        not yolo.outline_of(box, picture)
+        for picture in found.pictures
+        if form == "yolo" and yolo.are_mixed(picture)
+        for box in picture.boxes
+        if not box.crowd
+    )
     empty = len(set(range(len(found.classes))) - {box.label for box in boxes})
     kinds = Counter(each.kind for each in found.problems if each.kind != NO_LABELS)
     listed = ", ".join(f"{number:,} x {kind}" for kind, number in kinds.most_common())
     notes = (
         (crowds, "crowds were left out, which YOLO lacks"),
         (outlines, f"outlines were left out, which {form} has no place for: their boxes are there"),
+        (mixed, "boxes beside outlines have their four corners for one"),
         (empty * (form == "voc"), "classes without a box were left out: VOC has no list of them"),
         (kinds.total(), f"problems in the source, which `data-check` lists ({listed})"),
     )

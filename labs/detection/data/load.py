@@ -33,6 +33,7 @@ SCENES = "scenes"
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
 _FILE_SIZE = 640  # pixels that the network sees of the user's images
 _MEMORY_LIMIT = 2**30  # bytes of images; more are decoded each time they are read
+_NAMED = 5  # images in a line
 _KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "LabelMe", "csv": "CSV"}
 
 
@@ -491,16 +492,26 @@ def _about_outlines(found: Annotated) -> str:
     Raises:
         DataError: none has.
     """
-    boxes = [box for picture in found.pictures for box in picture.boxes]
-    bare = sum(not masks.outlines(box) for box in boxes)
-    if boxes and bare == len(boxes):
+    total = sum(len(picture.boxes) for picture in found.pictures)
+    bare = [
+        picture.name
+        for picture in found.pictures
+        for box in picture.boxes
+        if not masks.outlines(box)
+    ]
+    if bare and len(bare) == total:
         raise DataError(
-            f"{found.root}: none of the {bare:,} objects has an outline, which --task segment "
+            f"{found.root}: none of the {total:,} objects has an outline, which --task segment "
             "learns masks from; expected polygons, in COCO's segmentation or in lines of YOLO txt "
             "(class x y x y x y ...), or use --task detect"
             f"{''.join(f'; {note}' for note in found.notes)}"
         )
-    return f"; {bare:,} objects without an outline fill their boxes" if bare else ""
+    if not bare:
+        return ""
+    places = list(dict.fromkeys(bare))
+    more = f" and {len(places) - _NAMED:,} more images" if len(places) > _NAMED else ""
+    listed = f"{', '.join(places[:_NAMED])}{more}"
+    return f"; {len(bare):,} objects without an outline fill their boxes, in {listed}"
 
 
 def _box_set(squares: Tensor | None, part: Sequence[Picture], size: int, segment: bool) -> BoxSet:

@@ -116,7 +116,8 @@ def expect(box, form):
 def compare(before, after, form, said):
     """Check what was read against what was written; `said` tells what is missing."""
     said = " ".join((said, *after.notes))
-    lost = {word: word in said for word in ("crowds", "outlines", "key points", "iscrowd 1")}
+    words = ("crowds", "outlines", "key points", "iscrowd 1", "four corners")
+    lost = {word: word in said for word in words}
     named = len(after.problems) - len(before.problems)
     pictures = {each.path.name: each for each in after.pictures}
     if "all" not in before.parts:
@@ -142,7 +143,12 @@ def compare(before, after, form, said):
                 if not where:
                     assert after.problems or lost["key points"], (box, found, form)
                     continue
-                same = [each for each in where if len(each.polygons) == len(best.polygons)]
+                same = [
+                    each
+                    for each in where
+                    if len(each.polygons) == len(best.polygons)
+                    or (lost["four corners"] and len(each.polygons[0]) == 8)
+                ]
                 assert same or after.problems, (best, where)
                 found.remove((same or where)[0])
                 if len(best.polygons) < len(box.polygons):

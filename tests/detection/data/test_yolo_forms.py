@@ -1,5 +1,6 @@
 """YOLO's label files and YAML as tools write them: read right, or refused with the place."""
 
+import itertools
 import os
 import unicodedata
 
@@ -13,6 +14,7 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data import formats
 from labs.detection.data.check import check
 from labs.detection.data.convert import convert
+from labs.detection.data.formats.yolo_lines import describe, tell_form
 from labs.detection.data.load import load
 
 BOX = (40, 15, 60, 35)  # of "0.5 0.5 0.2 0.4" in 100 x 50 pixels
@@ -127,6 +129,9 @@ def test_pose_labels_are_boxes_and_never_outlines(tmp_path, points, numbers, sai
     lines = lines or "".join(pose(17, numbers, v) for v in ("2.0", "1.000", "0"))
     path = make(tmp_path / "set", {"a": lines, "b": ""}, yaml)
     found = formats.read(path)
+    if points == 1 and numbers == 2 and not said:  # or triangles: nobody can know, and it is said
+        assert "were they key points, kpt_shape in a data.yaml would say so" in found.notes[0]
+        return
     boxes = boxes_of(found)["a"]
     assert [box[:5] for box in boxes] == [near((*BOX, 1))]  # the others are duplicates
     assert not any(box.polygons for box in boxes)
@@ -135,6 +140,49 @@ def test_pose_labels_are_boxes_and_never_outlines(tmp_path, points, numbers, sai
     assert ("as all lines" in note) is not said
     assert note in check(path).summary
     assert note in convert(path, tmp_path / "new", "coco")
+
+
+def ellipses(generator, points):
+    """Draw outlines, as the columns of lines: ellipses of any place and size, and rotated boxes."""
+    for _ in range(generator.integers(3, 12)):
+        x, y = generator.uniform(0.1, 0.9, 2)
+        a, b = generator.uniform(0.01, 1, 2) * min(x, y, 1 - x, 1 - y)
+        turn, first = generator.uniform(0, 2 * np.pi, 2)
+        angles = first + np.arange(points) * 2 * np.pi / points * generator.choice([1, -1])
+        u, v = a * np.cos(angles), b * np.sin(angles)
+        xs = x + u * np.cos(turn) - v * np.sin(turn)
+        ys = y + u * np.sin(turn) + v * np.cos(turn)
+        outline = np.clip(np.stack([xs, ys], 1), 0, 1).ravel()
+        yield ["0", *(f"{value:.6f}" for value in outline)]
+
+
+def poses(generator, points, spread):
+    """Draw boxes with key points, the columns of lines; some points are not seen."""
+    for _ in range(generator.integers(3, 12)):
+        w, h = generator.uniform(0.05, 0.6, 2)
+        x, y = generator.uniform(w / 2, 1 - w / 2), generator.uniform(h / 2, 1 - h / 2)
+        places = generator.uniform(-spread / 2, spread / 2, (points, 2)) * (w, h) + (x, y)
+        places[generator.random(points) < 0.1] = 0
+        yield ["0", *(f"{value:.6f}" for value in (x, y, w, h, *places.ravel()))]
+
+
+def test_outlines_are_told_from_key_points():
+    generator = np.random.default_rng(0)
+    taken = {}
+    for kind, points in itertools.product(("outline", 1.0, 0.3), (4, 5, 7, 9, 17, 23)):
+        sets = [
+            list(
+                ellipses(generator, points) if kind == "outline" else poses(generator, points, kind)
+            )
+            for _ in range(60)
+        ]
+        forms = [tell_form(lines, None) for lines in sets]
+        taken[kind, points] = sum(form.points > 0 for form in forms)
+        assert all(form == (0, 0, False) or form.points == points for form in forms)
+        for lines, form in zip(sets, forms, strict=True):  # whatever they are taken for is said
+            assert describe(lines, form, given=False)
+    assert not any(number for (kind, _), number in taken.items() if kind == "outline")
+    assert all(number > 55 for (kind, points), number in taken.items() if kind != "outline")
 
 
 def test_pose_labels_of_another_shape_are_refused_by_name(tmp_path):

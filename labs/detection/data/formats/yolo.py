@@ -484,12 +484,17 @@ def _is_labels(path: Path) -> bool:
 def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
     """Write label files and `data.yaml`; crowds, which the format lacks, are left out.
 
+    Where one object of an image is an outline, all are: other programs take such a file for
+    outlines alone, and read the center of a box as a corner.
+
     The names of images are below `image_folder`.
     """
     for part, pictures in found.parts.items():
         folder = root / "labels" / image_folder(part).partition("/")[2]
         for picture in pictures:
-            lines = [_line_of(box, picture) for box in picture.boxes if not box.crowd]
+            boxes = [box for box in picture.boxes if not box.crowd]
+            corners = are_mixed(picture)
+            lines = [_line_of(box, picture, corners) for box in boxes]
             path = (folder / names[picture.path]).with_suffix(".txt")
             write_text(path, "".join(f"{line}\n" for line in lines))
     keys = {"all": "train", "validation": "val"}
@@ -498,9 +503,18 @@ def write(root: Path, found: Annotated, names: Mapping[Path, str]) -> None:
     write_text(root / "data.yaml", yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
 
 
-def _line_of(box: Box, picture: Picture) -> str:
+def are_mixed(picture: Picture) -> bool:
+    """Say whether some objects of an image are outlines, and others boxes with corners for one."""
+    outlined = [bool(outline_of(box, picture)) for box in picture.boxes if not box.crowd]
+    return any(outlined) and not all(outlined)
+
+
+def _line_of(box: Box, picture: Picture, corners: bool) -> str:
     width, height = picture.width, picture.height
     outline = outline_of(box, picture)
+    if corners and not outline:
+        x1, y1, x2, y2 = box[:4]
+        outline = (x1, y1, x2, y1, x2, y2, x1, y2)
     if outline:
         values = [value / (height if at % 2 else width) for at, value in enumerate(outline)]
     else:

@@ -20,8 +20,9 @@ _BOX = 5  # columns
 _LEAST_OUTLINE = 7
 _ROTATED = 9
 _SEVERAL = 3  # lines from which on key points are told from outlines
-_MOST = 0.8  # of them that have their points in their boxes
+_MOST = 0.4  # of them that look so: of random outlines fewer than one in a hundred does
 _VISIBLE = ("0", "1", "2")
+_SPREAD = 0.6  # share of its box's sides over which key points are spread; of outlines it is less
 _EDGE = 0.01  # share of the image that a key point may be beyond its box
 
 
@@ -67,27 +68,44 @@ def tell_form(lines: Iterable[Sequence[str]], given: tuple[int, int] | None) -> 
     points, rest = divmod(width - _BOX, 3)
     if not rest and all(_are_visible(words[7::3]) for words in long):
         return LineForm(points, 3)
-    points, rest = divmod(width - _BOX, 2)
-    if rest or len(long) < _SEVERAL or sum(map(_are_in_box, long)) < _MOST * len(long):
-        return LineForm()
-    return LineForm(points, 2)
+    votes = [vote for words in long if (vote := _has_key_points(words)) is not None]
+    if width % 2 and len(votes) >= _SEVERAL and sum(votes) >= _MOST * len(votes):
+        return LineForm((width - _BOX) // 2, 2)
+    return LineForm()
 
 
 def _are_visible(words: Sequence[str]) -> bool:
     return all(re.sub(r"\.0*$", "", word) in _VISIBLE for word in words)
 
 
-def _are_in_box(words: Sequence[str]) -> bool:
-    """Say whether a line has a box inside the image, and all its points in that; 0, 0 is none."""
+def _has_key_points(words: Sequence[str]) -> bool | None:
+    """Say whether a line is rather a box with points in it than an outline; None where none can.
+
+    Of an outline the second point is beside the others, and the first at its edge, so that not all
+    others can be within half of `width, height` around it and spread over most of that.
+    """
     try:
         x, y, w, h, *rest = map(float, words[1:])
+        points = [pair for pair in zip(rest[::2], rest[1::2], strict=True) if any(pair)]
     except ValueError:
-        return False
-    points = [pair for pair in zip(rest[::2], rest[1::2], strict=True) if any(pair)]
-    inside = all(a - b / 2 >= -_EDGE and a + b / 2 <= 1 + _EDGE for a, b in ((x, w), (y, h)))
-    return inside and all(
-        abs(px - x) <= w / 2 + _EDGE and abs(py - y) <= h / 2 + _EDGE for px, py in points
+        return None
+    if len(points) < 2:
+        return None  # 0, 0 is a point that is not seen
+    sides = ((x, w, [px for px, _ in points]), (y, h, [py for _, py in points]))
+    inside = all(
+        middle - side / 2 >= -_EDGE
+        and middle + side / 2 <= 1 + _EDGE
+        and max(abs(each - middle) for each in places) <= side / 2 + _EDGE
+        for middle, side, places in sides
     )
+    spread = all(max(places) - min(places) >= _SPREAD * side for _, side, places in sides)
+    return inside and (spread or any(_is_apart(side, [mid, *rest]) for mid, side, rest in sides))
+
+
+def _is_apart(value: float, others: Sequence[float]) -> bool:
+    """Say whether a value is farther from others than these are from each other."""
+    low, high = min(others), max(others)
+    return max(low - value, value - high) > max(high - low, _EDGE)
 
 
 def _is_share(word: str) -> bool:
