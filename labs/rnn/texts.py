@@ -4,9 +4,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +13,11 @@ from torch import Tensor
 from common.errors import DataError
 from common.images.sets import PARTS
 from common.io.encodings import decode, is_certain
+from common.io.labels import Labels, read_labels
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from labs.rnn.columns import as_columns
 
-_LARGEST = 10**18  # of labels that are taken as numbers
 _FEWEST = 3  # texts of a class, one for each split
-_MISSING = {"nan", "n/a", "na", "<na>", "null", "none", "nat", "-", "?", "."}  # casefolded labels
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
 
 
@@ -55,14 +53,6 @@ class Corpus:
     notes: tuple[str, ...] = ()  # sentences on how a user's file was read
 
 
-class Labels(NamedTuple):
-    """Labels as names of classes."""
-
-    names: list[str | None]  # of each row; None where the label is missing
-    numeric: bool  # whether all of them are whole numbers
-    notes: list[str]  # sentences on what was not certain
-
-
 def read_corpus(
     path: Path,
     text_column: str = "text",
@@ -93,7 +83,8 @@ def read_corpus(
     columns = as_columns(names)
     table = read_table(path, columns, gaps=columns[2:], form=form)
     places = [f"{path.name}:{line}" for line in table.lines]
-    found = read_labels(table.columns[1], [f"{path}:{line}" for line in table.lines])
+    found = read_labels(table.columns[1])
+    _refuse_fractions(found, table.columns[1], [f"{path}:{line}" for line in table.lines])
     skipped = list(table.skipped)
     rows, labels = [], []
     for row, (text, label) in enumerate(zip(table.columns[0], found.names, strict=True)):
@@ -155,66 +146,13 @@ def _too_few(
     )
 
 
-def read_labels(labels: Sequence[str], places: Sequence[str] = ()) -> Labels:
-    """Read labels as names of classes: words, or whole numbers without a point.
-
-    Where all others are numbers, nan, N/A and their like are missing labels; beside words they are
-    a class of their own. 1 and 1.0 are one class.
-
-    Args:
-        labels: as they are written.
-        places: where, for the message.
-
-    Raises:
-        DataError: labels are numbers, and one is a fraction.
-    """
-    values = {label: _number(label) for label in dict.fromkeys(labels)}
-    words = [label for label, value in values.items() if value is None]
-    missing = [label for label in words if label.casefold() in _MISSING]
-    numeric = len(missing) == len(words)
-    written: dict[Decimal, list[str]] = {}
-    for label, value in values.items():
-        if value is not None:
-            written.setdefault(value, []).append(label)
-    if numeric:
-        _refuse_fractions(labels, values, places)
-    names: dict[str, str | None] = {label: label for label in words}
-    notes = []
-    for value, same in written.items():
-        name = f"{value:.0f}" if value == value.to_integral_value() else same[0]
-        names |= dict.fromkeys(same, name if numeric or len(same) > 1 else same[0])
-        if len(same) > 1:
-            notes.append(f"the labels {' and '.join(same)} are one class, {name}")
-    if missing and numeric:
-        names |= dict.fromkeys(missing)
-        number = sum(labels.count(label) for label in missing)
-        notes.append(f"{number:,} labels are missing ({', '.join(missing)})")
-    elif missing:
-        notes.append(f"the label {', '.join(missing)} is a class as others are: they are words")
-    return Labels([names[label] for label in labels], numeric, notes)
-
-
-def _refuse_fractions(
-    labels: Sequence[str], values: dict[str, Decimal | None], places: Sequence[str]
-) -> None:
-    fractions = {
-        label for label, value in values.items() if value and value != value.to_integral_value()
-    }
-    for row, label in enumerate(labels):
-        if label in fractions:
+def _refuse_fractions(found: Labels, labels: Sequence[str], places: Sequence[str]) -> None:
+    for label, place in zip(labels, places, strict=True):
+        if label in found.fractions:
             raise DataError(
-                f"{places[row] if places else 'a row'}: the label {label} is a fraction; sentiment "
-                "learns classes: write names or whole numbers, such as 0 up to a threshold and 1 "
-                "above it"
+                f"{place}: the label {label} is a fraction; sentiment learns classes: write names "
+                "or whole numbers, such as 0 up to a threshold and 1 above it"
             )
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() and abs(value) < _LARGEST else None
 
 
 # --- folders --------------------------------------------------------------------------------------

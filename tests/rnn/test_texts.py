@@ -3,8 +3,9 @@ import unicodedata
 import pytest
 
 from common.errors import DataError
+from common.io.labels import read_labels
 from common.options.config import TableForm
-from labs.rnn.texts import read_corpus, read_folder, read_labels
+from labs.rnn.texts import read_corpus, read_folder
 
 MISSING = ["nan", "NaN", "NAN", "N/A", "n/a", "NA", "<NA>", "null", "NULL", "None", "NaT", "-"]
 

@@ -1,7 +1,7 @@
 """The image files that a table names, with their labels."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -31,6 +31,7 @@ from common.images.tables.columns import (
     split_labels,
 )
 from common.images.tables.finder import MISSING, Finder
+from common.io.labels import read_labels
 from common.io.tables import read_cells, read_table
 from common.options.config import ImageConfig, Kind
 
@@ -115,6 +116,8 @@ def list_table(
         raise DataError(join_problems(summary + hint, lines))
     left_out = [*found.skipped, *((f"{table.name}:{line}", why) for line, why in skipped)]
     notes = [columns.said, *found.notes]
+    if kind == "class" and len(texts) == 1:
+        notes += read_labels([cell for cell in texts[0] if cell]).notes
     if kind == "class" and len(texts) == 1 and find_separator(texts[0]):
         notes.append("several labels in a cell taken for one class")
     source = ", ".join(filter(None, [f"table {table.name}", *notes]))
@@ -182,14 +185,27 @@ def _read_labels(
             (each for each in SEPARATORS if any(each in cell for cell in texts[0])), SEPARATORS[0]
         )
         return [_Labelled(frozenset(split_labels(cell, separator))) for cell in texts[0]]
+    if kind == "class" and len(names) == 1:
+        return _read_classes(texts[0])
     read = _read_ones if kind == "labels" else _read_number if kind == "number" else _read_class
     return [read(names, cells) for cells in zip(*texts, strict=True)]
 
 
+def _read_classes(cells: Sequence[str]) -> list[_Labelled]:
+    """Return the classes as they are written, but for numbers in several spellings."""
+    written = [cell for cell in cells if cell]
+    names = dict(zip(written, read_labels(written).names, strict=True))
+    spellings = Counter(names.values())
+    return [
+        _Labelled(None, "no label", cell)
+        if names.get(cell) is None
+        else _Labelled(cell if spellings[names[cell]] == 1 else names[cell])
+        for cell in cells
+    ]
+
+
 def _read_class(names: Sequence[str], cells: Sequence[str]) -> _Labelled:
     empty = next((name for name, cell in zip(names, cells, strict=True) if not cell), None)
-    if len(names) == 1:
-        return _Labelled(cells[0], "" if empty is None else "no label")
     return _Labelled(tuple(cells), "" if empty is None else f"no label in {empty!r}")
 
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from common.io.labels import read_labels
 from common.io.tables import read_table
 from common.options import budget
 from common.runs.job import Suited
 from labs.rnn.columns import as_columns, guess_labelled
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
-from labs.rnn.texts import read_folder, read_labels
+from labs.rnn.texts import read_folder
 
 # Scripts whose words are not apart (Han, Kana, Thai), or carry their particles with them (Hangul).
 _JOINED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")

@@ -264,6 +264,32 @@ def test_rows_without_their_image_are_named_and_the_others_read(tmp_path):
     )
 
 
+LABELS = {  # labels as they are written, the classes, and what is said
+    "missing": (["0", "1", "nan", "0", "1", ""], ["0", "1", None] * 2, "1 labels are missing"),
+    "two spellings": (["0.0", "1.0", "0", "1", "0", "1"], ["0", "1"] * 3, "are one class"),
+    "as typed": (["01", "02"] * 3, ["01", "02"] * 3, ""),
+    "floats": (["0.0", "1.0"] * 3, ["0.0", "1.0"] * 3, ""),
+    "a word": (["none", "some"] * 3, ["none", "some"] * 3, "is a class as others are"),
+    "Norway": (["no", "yes"] * 3, ["no", "yes"] * 3, ""),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_are_the_classes_that_are_meant(name, tmp_path):
+    written, meant, said = LABELS[name]
+    touch(tmp_path, *(f"{number}.jpg" for number in range(6)))
+    rows = [f"{number}.jpg,{label}" for number, label in enumerate(written)]
+    table = write_table(tmp_path / "t.csv", "path,label", rows)
+    listed = list_table(table, ImageConfig(), to_learn=False)
+    found = dict.fromkeys(range(6))
+    found |= {int(file.path.stem): file.label for file in listed.files}
+    assert list(found.values()) == meant
+    assert [place for place, _ in listed.skipped] == [
+        f"t.csv:{number + 2}" for number, label in enumerate(meant) if label is None
+    ]
+    assert said in listed.source
+
+
 def test_groups_are_read_with_the_columns_that_were_found(tmp_path):
     for number in range(60):
         paint(tmp_path / f"{number}.png", 4 * number)
