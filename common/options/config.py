@@ -209,10 +209,14 @@ class TableConfig(TrainingConfig):
         """How the tables are written."""
         return TableForm(self.file_encoding, self.delimiter, self.sheet)
 
-    def of_file(self, path: Path) -> Self:
+    def of_file(self, path: Path, form: TableForm = TableForm()) -> Self:  # noqa: B008 - a tuple
         """Return the config with another file for its data, which may be written otherwise."""
-        form = {"file_encoding": None, "delimiter": None, "sheet": None}
-        changes: dict[str, Any] = {"data": str(path), **form}
+        changes: dict[str, Any] = {
+            "data": str(path),
+            "file_encoding": form.encoding,
+            "delimiter": form.delimiter,
+            "sheet": form.sheet,
+        }
         return dataclasses.replace(self, **changes)
 
 

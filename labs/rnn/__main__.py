@@ -21,10 +21,10 @@ COLUMN = click.option(
     "--text-column", help="The column of a table; that of the run's own texts when not given."
 )
 ENCODING = click.option(
-    "--file-encoding", help="Of --file, such as cp949; found out when not given."
+    "--file-encoding", help="Of the file, such as cp949; found out when not given."
 )
 DELIMITER = click.option(
-    "--delimiter", help="Between the cells of --file; found out when not given."
+    "--delimiter", help="Between the cells of a table; found out when not given."
 )
 SHEET = click.option(
     "--sheet", help="Of a workbook, its name or its number; the first when not given."
@@ -160,15 +160,13 @@ def predict(
     if beam is not None and kind.verb != "translate":
         raise click.UsageError(f"--beam goes with a run of translate, this is one of {kind.verb}")
     written = TableForm(file_encoding, delimiter, sheet)
-    if kind.verb == "forecast" and any(written):
-        raise click.UsageError("--file-encoding, --delimiter and --sheet go with files of texts")
     job: Any = kind.open_trained(run, device)
     ask = resolve_name(f"labs.rnn.{kind.verb}.predictions:predict")
     if kind.verb == "forecast":
         tables = [*map(Path, inputs), *filter(None, [file])]
         if len(tables) > 1:
             raise click.UsageError("a forecast goes on with one table")
-        records = ask(job, tables[0] if tables else None, terminal.note)
+        records = ask(job, tables[0] if tables else None, terminal.note, written)
     else:
         from labs.rnn.inputs import read_texts
 

@@ -1,7 +1,6 @@
 """The job `forecast`: the next values of series, from a window of those before."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -201,4 +200,4 @@ class Forecast(Job[ForecastConfig, Card]):
 
     def labelled(self, path: Path, say: Say) -> Windows:
         """Return all windows of the run's series in a user's table, scaled as in training."""
-        return labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)
+        return labelled(self.config.of_file(path), self.card, say)

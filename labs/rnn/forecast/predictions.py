@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from common.errors import DataError
+from common.io.tables import AS_FOUND, TableForm
 from common.metrics.metrics import Array
 from labs.rnn.forecast.data import Scaling, scale, unscale
 from labs.rnn.forecast.job import Forecast
@@ -29,7 +30,10 @@ class Known(NamedTuple):
 
 
 def predict(
-    job: Forecast, path: Path | None = None, say: Callable[[str], None] = lambda text: None
+    job: Forecast,
+    path: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    form: TableForm = AS_FOUND,
 ) -> list[dict[str, Any]]:
     """Forecast what follows the end of the run's own series, or of those in a user's table.
 
@@ -45,7 +49,7 @@ def predict(
     Raises:
         DataError: the table cannot be used, or no series is as long as the window.
     """
-    series = _own(job) if path is None else _of_table(job, path, say)
+    series = _own(job) if path is None else _of_table(job, path, say, form)
     config = job.config
     windows = np.stack([each.window for each in series])
     centers = np.array([each.center for each in series])
@@ -88,8 +92,10 @@ def _own(job: Forecast) -> list[Known]:
     ]
 
 
-def _of_table(job: Forecast, path: Path, say: Callable[[str], None]) -> list[Known]:
-    panel = read(path, job.config)
+def _of_table(
+    job: Forecast, path: Path, say: Callable[[str], None], form: TableForm
+) -> list[Known]:
+    panel = read(path, job.config.of_file(path, form))
     for line in panel.said:
         say(line)
     for place, what in panel.notes:
