@@ -366,6 +366,7 @@ def test_wrong_voc_files_are_listed(tmp_path):
         "a.xml:6": records.BAD_BOX,
         "a.xml:9": records.BAD_BOX,
         "b.xml": records.BAD_LABELS,
+        "page.xml": records.IGNORED,
         "b.png": records.NO_LABELS,
         "c.xml": records.BAD_LABELS,
         "c.png": records.NO_LABELS,

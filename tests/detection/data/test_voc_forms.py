@@ -239,6 +239,21 @@ def test_lists_beside_the_folders(tmp_path):
     assert found.lists == "lists beside the folders (test, train, val)"
 
 
+def test_the_folder_that_an_xml_file_names_tells_equal_names_apart(tmp_path):
+    for value, camera in enumerate(("cam1", "cam2")):
+        paint(tmp_path / "JPEGImages" / camera / "1.png", value=value)
+    for number in (1, 2, 3):
+        more = f"<folder>cam{number}</folder><filename>1.png</filename>"
+        text = xml([("cat", 1, 1, 9, 9 + number)], more)
+        write(tmp_path / "Annotations" / f"cam{number}-1.xml", text)
+    assert boxes_of(tmp_path) == {
+        "JPEGImages/cam1/1.png": [(0, 0, 9, 10)],
+        "JPEGImages/cam2/1.png": [(0, 0, 9, 11)],
+    }
+    [problem] = formats.read(tmp_path).problems
+    assert problem[:2] == ("Annotations/cam3-1.xml", records.NO_IMAGE)
+
+
 def test_two_files_of_one_image_are_named(tmp_path):
     for value, stem in enumerate("ab"):
         paint(tmp_path / "JPEGImages" / f"{stem}.png", value=value)

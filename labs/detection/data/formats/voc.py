@@ -36,6 +36,7 @@ from labs.detection.data.formats.pictures import Pictures
 from labs.detection.records import (
     BAD_BOX,
     BAD_LABELS,
+    IGNORED,
     NO_IMAGE,
     NO_LABELS,
     Annotated,
@@ -106,7 +107,9 @@ def _annotations(
             continue
         if tree.tag == "annotation":
             trees.append((place, tree, lines))
-            asked.append(_image_of(file, tree.findtext("filename", "").strip(), finder))
+            asked.append(_image_of(file, tree, finder))
+        else:
+            problems.append(Problem(place, IGNORED, f"<{tree.tag}>, no <annotation> of VOC"))
     found: dict[Path, _File] = {}
     for (place, tree, lines), path in zip(trees, finder.find_all(asked), strict=True):
         if isinstance(path, str):
@@ -122,12 +125,24 @@ def _annotations(
     return found
 
 
-def _image_of(file: Path, named: str, finder: Finder) -> Asked:
-    """Return what to ask for: the image of an XML file's own name, or else the one it names."""
+def _image_of(file: Path, tree: ElementTree.Element, finder: Finder) -> Asked:
+    """Return what to ask for: the image of an XML file's own name, or else the one it names.
+
+    That one is beside the file, or else in a folder that agrees with what the file says.
+    """
     part = part_of(PurePosixPath(relative_name(file, finder.root)).parts[:-1])
     own = Asked(f"{file.stem}.*", file, part, parallel=True)
-    other = own._replace(name=named.replace("\\", "/").rpartition("/")[2])
-    return other if named and _fails(own, finder) and not _fails(other, finder) else own
+    named, folder = (
+        tree.findtext(key, "").strip().replace("\\", "/").rpartition("/")[2]
+        for key in ("filename", "folder")
+    )
+    if not named or not _fails(own, finder):
+        return own
+    if folder and not file.with_name(named).is_file():
+        other = own._replace(name=f"{folder}/{named}", parallel=False)
+    else:
+        other = own._replace(name=named)
+    return own if _fails(other, finder) else other
 
 
 def _fails(asked: Asked, finder: Finder) -> bool:
