@@ -1,0 +1,181 @@
+"""Label files with anything in them: they are read, or refused in a sentence; never a traceback."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from common.errors import DataError
+from labs.detection.data import formats
+from labs.detection.data.check import check
+
+SETTINGS = {
+    "derandomize": True,
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+}
+COCO = {
+    "images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 10}],
+    "annotations": [
+        {
+            "id": 1,
+            "image_id": 1,
+            "category_id": 1,
+            "bbox": [1, 2, 5, 6],
+            "iscrowd": 0,
+            "segmentation": [[1, 2, 6, 2, 6, 8]],
+            "keypoints": [1, 2, 2],
+            "attributes": {"rotation": 0},
+        }
+    ],
+    "categories": [{"id": 1, "name": "cat"}],
+}
+LABELME = {
+    "shapes": [{"label": "cat", "points": [[1, 2], [6, 8]], "shape_type": "rectangle"}],
+    "imagePath": "a.png",
+    "imageHeight": 10,
+    "imageWidth": 20,
+}
+XML = (
+    "<annotation><folder>x</folder><filename>a.png</filename><size><width>20</width>"
+    "<height>10</height></size><object><name>cat</name><difficult>0</difficult><bndbox><xmin>1"
+    "</xmin><ymin>2</ymin><xmax>6</xmax><ymax>8</ymax></bndbox></object></annotation>"
+)
+YAML = "path: .\ntrain: images\nval: images/a.png\nnc: 1\nkpt_shape: [2, 2]\nnames: {0: cat}\n"
+LINE = "0 0.5 0.5 0.2 0.4\n0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n"
+CSV = "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,20,10,cat,1,2,6,8\n"
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+pieces = st.text(max_size=6) | st.sampled_from(
+    [
+        "nan",
+        "inf",
+        "-1",
+        "1e999",
+        "\0",
+        "\ud83d",
+        "..",
+        "/",
+        "*",
+        "[",
+        "~",
+        "'",
+        '"',
+        "\t",
+        "\n",
+        ":",
+    ]
+)
+
+
+def places(value, path=()):
+    """Yield the ways to all values in a value."""
+    yield path
+    items = value.items() if isinstance(value, dict) else ()
+    items = enumerate(value) if isinstance(value, list) else items
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+@st.composite
+def changed(draw, content):
+    """Put another value, or none, in some places of a JSON content."""
+    content = copy.deepcopy(content)
+    for _ in range(draw(st.integers(1, 3))):
+        way = draw(st.sampled_from(list(places(content))))
+        if not way:
+            return draw(values)
+        holder = content
+        for key in way[:-1]:
+            holder = holder[key]
+        if draw(st.booleans()) and isinstance(holder, dict):
+            del holder[way[-1]]
+        else:
+            holder[way[-1]] = draw(values)
+    return content
+
+
+@st.composite
+def spliced(draw, text):
+    """Put pieces into a text, in place of some of it."""
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 6)))
+        text = text[:start] + draw(pieces) + text[end:]
+    return text
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Return a folder with an image."""
+    (tmp_path / "images").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (10, 20, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "images" / "a.png")
+    return tmp_path
+
+
+def look(root, path):
+    """Read and check a data set; nothing but a `DataError` may come of it."""
+    try:
+        found = check(path)
+    except DataError:
+        return
+    assert "boxes" in found.summary
+    for row in found.problems:
+        "".join(row.values()).encode("utf-8")  # can be printed
+    for picture in formats.read(path).pictures:
+        for box in picture.boxes:
+            assert 0 <= box.x1 < box.x2 <= picture.width
+            assert 0 <= box.y1 < box.y2 <= picture.height
+
+
+def write(path, text):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    return path
+
+
+CASES = {
+    "coco": (changed(COCO), lambda root, value: write(root / "a.json", json.dumps(value))),
+    "labelme": (
+        changed(LABELME),
+        lambda root, value: write(root / "a.json", json.dumps(value)).parent,
+    ),
+    "voc": (spliced(XML), lambda root, text: write(root / "a.xml", text).parent),
+    "yaml": (spliced(YAML), lambda root, text: write(root / "data.yaml", text)),
+    "lines": (spliced(LINE), lambda root, text: write(root / "labels" / "a.txt", text).parents[1]),
+    "csv": (spliced(CSV), lambda root, text: write(root / "boxes.csv", text)),
+}
+
+
+def run(kind, root, examples):
+    strategy, put = CASES[kind]
+    if kind == "yaml":
+        write(root / "labels" / "a.txt", LINE)
+
+    @settings(max_examples=examples, **SETTINGS)
+    @given(value=strategy)
+    def each(value):
+        look(root, put(root, value))
+
+    each()
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_any_content_is_read_or_refused(root, kind):
+    run(kind, root, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CASES)
+def test_much_content_is_read_or_refused(root, kind):
+    run(kind, root, 400)
