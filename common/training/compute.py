@@ -158,13 +158,16 @@ class Compute:
         # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs
         # ten times this.
         tensors = [p.grad for p in parameters if p.grad is not None]
-        if any(gradient.is_sparse for gradient in tensors):
+        tensors += [loss.clone() for loss in losses] if self.scaling else losses
+        try:
+            torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
+        except NotImplementedError:
+            if not any(tensor.is_sparse for tensor in tensors):
+                raise
             raise ConfigError(
                 "the gradient of a parameter is sparse, which this loop does not take; make the "
                 "embedding with sparse=False"
-            )
-        tensors += [loss.clone() for loss in losses] if self.scaling else losses
-        torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
+            ) from None
         return found.clone()
 
     def adjust(self, found: Tensor) -> None:

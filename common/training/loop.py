@@ -319,7 +319,7 @@ def evaluate(
     except NonFiniteError:
         _blame_data(split, compute)
         raise
-    if not all(map(math.isfinite, figures.values())):
+    if any(isinstance(each, float) and not math.isfinite(each) for each in figures.values()):
         _blame_data(split, compute)
     return figures
 
@@ -349,10 +349,10 @@ def monitored(
 
 def _check(train: Updates, validation: Split | None, optimizer: optim.AnyOptimizer | None) -> None:
     """Refuse what training would stumble over."""
-    if isinstance(optimizer, torch.optim.LBFGS):
+    if optim.needs_closure(optimizer):
         raise ConfigError(
-            "LBFGS computes the loss several times in a step, and this loop once; take another "
-            "optimizer, such as optim.build('adamw', model)"
+            f"{type(optimizer).__name__} computes the loss several times in a step, and this loop "
+            "once; take another optimizer, such as optim.build('adamw', model)"
         )
     if isinstance(validation, Iterator):
         raise DataError(
@@ -361,8 +361,9 @@ def _check(train: Updates, validation: Split | None, optimizer: optim.AnyOptimiz
         )
     if not len(train):
         raise DataError("the training split has no batches: nothing can be learned from it")
-    if isinstance(validation, Sequence) and not len(validation):
-        raise DataError("the validation split has no batches; leave it out to train without one")
+    with contextlib.suppress(TypeError):  # one that does not know its length
+        if not len(validation):  # type: ignore[arg-type]
+            raise DataError("the validation split has no batches; leave it out to do without one")
 
 
 def _find_not_finite(train: Updates, epoch: int, update: int) -> str | None:

@@ -7,6 +7,7 @@ learning rate. It keeps no state, so a resumed run needs none of it back.
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -137,6 +138,13 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
     first = next((m for m in model.modules() if isinstance(m, kinds)), None)
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
     return [m.weight for m in linears[:-1] if m.weight.requires_grad and m is not first]
+
+
+def needs_closure(optimizer: AnyOptimizer | None) -> bool:
+    """Say whether a step has to compute the loss again, as that of LBFGS."""
+    parts = optimizer.parts if isinstance(optimizer, Together) else [optimizer]
+    parameters = [p for part in parts if part for p in signature(part.step).parameters.values()]
+    return any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
 def step(optimizer: AnyOptimizer, found: Tensor) -> None:

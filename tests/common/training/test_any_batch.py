@@ -105,6 +105,7 @@ def test_batches_of_any_kind_train_alike(batches, take):
         ({"batches": PAIRS, "validation": iter(PAIRS)}, DataError, "gives its batches only once"),
         ({"batches": ["a", "b"]}, DataError, "holds no tensor whose rows are its samples"),
         ({"batches": PAIRS, "mode": "minimum"}, ConfigError, "mode 'minimum': expected 'min' or"),
+        ({"batches": PAIRS, "validation": DataLoader([])}, DataError, "validation split has no"),
         ({"batches": PAIRS, "optimizer": torch.optim.LBFGS}, ConfigError, "LBFGS"),
     ],
 )
