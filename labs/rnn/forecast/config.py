@@ -49,6 +49,11 @@ class ForecastConfig(TableConfig):
     )
     window: int = data_option(30, "values that a forecast sees", at_least=2)
     horizon: int = data_option(5, "values that it foretells", at_least=1)
+    spacing: str | None = data_option(
+        None,
+        "how far the dates of a table lie apart, such as hour, 15 minutes, day, business day or "
+        "month; found out when not given",
+    )
     steps: str = data_option(
         "calendar",
         "what a step is: calendar (a date without a row is a gap) or rows (whatever lies between)",

@@ -8,7 +8,7 @@ import numpy as np
 from common.errors import DataError
 from common.metrics.metrics import Array
 from labs.rnn.forecast.series.panel import Note
-from labs.rnn.forecast.series.spacing import Spacing, infer, steady_clock, to_iso
+from labs.rnn.forecast.series.spacing import Spacing, given, infer, steady_clock, to_iso
 
 _FILL = 5  # missing values in a row that are filled in any table
 
@@ -41,11 +41,14 @@ class Axis(NamedTuple):
     notes: list[Note]
 
 
-def build(rows: Rows, *, fill: int | None, by_rows: bool, all_needed: bool) -> Axis:
+def build(
+    rows: Rows, *, spacing: str | None, fill: int | None, by_rows: bool, all_needed: bool
+) -> Axis:
     """Sort rows, take doubled ones once, give missing dates rows, and fill gaps; say what was done.
 
     Args:
         rows: the table.
+        spacing: of its dates, see `spacing.given`; found out when None.
         fill: most values that are filled in a row; in long tables more than in short ones when
             None.
         by_rows: whether dates without a row are no gap.
@@ -59,10 +62,10 @@ def build(rows: Rows, *, fill: int | None, by_rows: bool, all_needed: bool) -> A
     if len(dates) < 2:
         raise DataError(f"{places[0]}: expected at least two dates, given 1")
     dates = _on_one_clock(dates, places, notes)
-    spacing = infer(dates)
+    apart = _spacing(spacing, dates)
     fill = max(_FILL, len(dates) // 100) if fill is None else fill
     if not by_rows:
-        dates, values, places = _on_calendar(dates, values, places, spacing, fill, notes)
+        dates, values, places = _on_calendar(dates, values, places, apart, fill, notes)
     names, columns, wrong = rows.all_names, [], []
     for name, column in zip(names, values.T, strict=True):
         try:
@@ -84,9 +87,18 @@ def build(rows: Rows, *, fill: int | None, by_rows: bool, all_needed: bool) -> A
         dates[inside],
         np.stack([columns[series][inside] for series in found], 1),
         tuple(names[series] for series in found),
-        spacing,
+        apart,
         notes,
     )
+
+
+def _spacing(text: str | None, dates: Array) -> Spacing:
+    if text is None:
+        return infer(dates)
+    try:
+        return given(text, dates)
+    except ValueError as error:
+        raise DataError(f"--spacing {text}: {error}") from error
 
 
 def _table(rows: Rows, notes: list[Note]) -> tuple[Array, Array, list[str]]:

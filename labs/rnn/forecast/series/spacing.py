@@ -1,5 +1,6 @@
 """How far dates lie apart, and which come next."""
 
+import re
 from calendar import monthrange
 from typing import NamedTuple
 
@@ -13,6 +14,19 @@ _WEEK = 7  # days
 _LONG = 4 * _WEEK  # that show on which days of the week there is nothing
 _CLOCK_CHANGE = 3600 * _SECOND
 _HOLIDAYS = 10  # business days in a row without a row that are no gap: the longest new year's
+
+_UNITS = {  # that people name, each with one of `Spacing` and its size there
+    "month": ("month", 1),
+    "quarter": ("month", 3),
+    "year": ("month", 12),
+    "business day": ("business day", 1),
+    "day": ("day", 1),
+    "week": ("day", 7),
+    "hour": ("second", 3600),
+    "minute": ("second", 60),
+    "second": ("second", 1),
+    "millisecond": ("microsecond", 1000),
+}
 
 FIRST_BUSINESS_DAY, LAST_BUSINESS_DAY = 0, -1  # anchors of months
 _WORKING = (0, 1, 2, 3, 4)  # from Monday
@@ -109,6 +123,46 @@ class Spacing(NamedTuple):
         unit = "us" if self.unit == "microsecond" else np.datetime_data(date.dtype)[0]
         following = date + np.timedelta64(self._size, "us") * steps
         return np.asarray(following.astype(f"datetime64[{unit}]"))
+
+
+def given(text: str, dates: Array) -> Spacing:
+    """Return the spacing that a text such as `15 minutes`, `business day` or `month` says.
+
+    Args:
+        text: a number, perhaps, and a unit.
+        dates: rising, (T,).
+
+    Raises:
+        ValueError: the text is none, or a date does not fit; the reason.
+    """
+    found = re.fullmatch(rf"(?:every )?(?:(\d+) )?({'|'.join(_UNITS)})s?", text.strip())
+    if found is None or found[1] == "0":
+        raise ValueError(f"expected a number and one of {', '.join(_UNITS)}, such as 15 minutes")
+    unit, size = _UNITS[found[2]]
+    spacing = Spacing(unit, size * int(found[1] or 1))
+    if unit == "month":
+        days = dates.astype("datetime64[D]")
+        anchor = int((days - days.astype("datetime64[M]")).astype(int).max()) + 1
+        spacing = spacing._replace(anchor=anchor)
+    on = _on(spacing, dates)
+    if not on.all():
+        raise ValueError(
+            f"{to_iso(dates[~on][:1])[0]} is not {spacing} from {to_iso(dates[:1])[0]}"
+        )
+    return spacing
+
+
+def _on(spacing: Spacing, dates: Array) -> Array:
+    """Say which dates lie whole steps behind the first one, (T,)."""
+    if spacing.days:
+        return np.asarray(np.is_busday(dates.astype("datetime64[D]")))
+    if spacing.unit == "month":
+        months = dates.astype("datetime64[M]")
+        clock = dates - dates.astype("datetime64[D]")
+        right = np.array([_day_of_month(month, spacing.anchor) for month in months])
+        whole = (months - months[0]).astype(int) % spacing.step == 0
+        return np.asarray((right == dates.astype("datetime64[D]")) & whole & (clock == clock[0]))
+    return np.asarray((dates - dates[0]).astype("timedelta64[us]").astype(int) % spacing._size == 0)
 
 
 def infer(dates: Array) -> Spacing:

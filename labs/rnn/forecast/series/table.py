@@ -60,6 +60,7 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     )
     built = axis.build(
         rows,
+        spacing=config.spacing,
         fill=config.fill,
         by_rows=config.steps == "rows",
         all_needed=bool(config.value_columns) or len(rows.all_names) == 1,

@@ -360,6 +360,42 @@ def test_a_day_stays_a_day_where_clocks_change(hour):
     assert (spacing.steady_clock(hours) == hours).all()
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "expected"),
+    [
+        ("hour", axis("2024-01-01T00", "2024-01-01T05"), Spacing("second", 3600)),
+        ("15 minutes", axis("2024-01-01T00", "2024-01-01T05"), Spacing("second", 900)),
+        ("every 2 days", axis("2024-01-01", "2024-01-09"), Spacing("day", 2)),
+        ("week", axis("2024-01-01", "2024-01-22"), Spacing("day", 7)),
+        ("business day", axis("2024-01-01", "2024-01-22"), Spacing("business day", 1)),
+        ("month", axis("2024-01-31", "2024-02-29", "2024-06-30"), Spacing("month", 1, 31)),
+        ("quarter", axis("2024-01-01", "2024-10-01"), Spacing("month", 3, 1)),
+        (
+            "500 milliseconds",
+            axis("2024-01-01T00", "2024-01-01T05"),
+            Spacing("microsecond", 500_000),
+        ),
+    ],
+)
+def test_the_spacing_can_be_given(text, known, expected):
+    assert spacing.given(text, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("fortnight", "expected a number and one of month"),
+        ("0 days", "expected a number"),
+        ("2 days", "2024-01-02 is not every 2 days from 2024-01-01"),
+        ("month", "2024-01-01 is not every month"),
+        ("business day", "2024-01-06 is not every business day"),
+    ],
+)
+def test_a_spacing_that_does_not_fit_is_refused(text, match):
+    with pytest.raises(ValueError, match=match):
+        spacing.given(text, axis("2024-01-01", "2024-01-02", "2024-01-06"))
+
+
 def test_holidays_are_no_gap_and_months_are():
     days = weekdays(0, 1, 2, 3, 4, weeks=40)
     found = spacing.infer(days)
