@@ -98,9 +98,14 @@ class Decoded(NamedTuple):
     text: str  # bytes that are of no encoding are lone surrogates ("surrogateescape")
     encoding: str  # as people call it
     given: bool = False  # whether the user named it
+    doubtful: bool = False  # whether it was named, and the bytes are UTF-8 all the same
 
     def note(self, path: Path) -> str | None:
         """Return a sentence that says how the file was read, None for UTF-8."""
+        if self.doubtful:
+            return (
+                f"{path.name} is read as {self.encoding}, as {OPTION} says; it is valid UTF-8 too"
+            )
         if self.given or self.encoding == UTF_8:
             return None
         return f"{path.name} is read as {self.encoding} ({OPTION} names another)"
@@ -156,7 +161,8 @@ def _decode_given(data: bytes, path: Path, encoding: str) -> Decoded:
     name = _SUPERSETS.get(codec, encoding)
     codec = _NAMES.get(name, codec)
     try:
-        return Decoded(data.decode(codec), name, given=True)
+        doubtful = codec not in ("utf-8", "utf-8-sig") and not data.isascii() and _is_utf_8(data)
+        return Decoded(data.decode(codec), name, given=True, doubtful=doubtful)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(

@@ -1,6 +1,5 @@
 """The job of the lab: to squeeze images into a few numbers, and to give them back."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,7 +118,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
 
     def labelled(self, path: Path, say: Say) -> ImageSet:
         """Return a user's folder, table or arrays as a split; see `data.labelled`."""
-        return labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)
+        return labelled(self.config.of_file(path), self.card, say)
 
     def encode(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the latents (N, L), float32 on the CPU, of images in [0, 1] (N, C, S, S)."""

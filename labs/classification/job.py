@@ -216,4 +216,4 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
 
     def labelled(self, path: Path, say: Say) -> ImageSet:
         """Return a user's folder, table or arrays as a split, in the run's classes."""
-        return labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)
+        return labelled(self.config.of_file(path), self.card, say)

@@ -109,6 +109,13 @@ def test_names_of_smaller_sets_are_read_as_what_such_files_hold(given, right):
     assert decode(text.encode(right), Path("a"), given).text == text
 
 
+def test_what_is_given_goes_over_utf_8_and_that_is_said():
+    found = decode("caf\u00e9".encode(), Path("a.csv"), "latin-1")
+    assert found.text == "caf\u00c3\u00a9"
+    assert "is read as Windows-1252, as --file-encoding says" in found.note(Path("a.csv"))
+    assert decode("caf\u00e9".encode("latin-1"), Path("a"), "latin-1").note(Path("a")) is None
+
+
 def test_a_few_bytes_of_no_encoding_do_not_hide_what_the_others_are():
     for encoding in ("utf-8", "cp949"):
         lines = [f"{number} 참 좋은 영화".encode(encoding) for number in range(30)]
