@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError
+from common.images.arrays import is_archive, unpacked
 from common.images.decode import SUFFIXES, UNKNOWN, White, decode, is_candidate, is_hidden
 from common.images.files import Decoding
 from common.images.listed import (
@@ -226,7 +227,7 @@ def read_images(
     """Yield names and images, uint8 (n, C, S, S), some at a time.
 
     Args:
-        paths: files and folders.
+        paths: files, folders and archives.
         image_size: height and width of the result in pixels; see `decode`.
         channels: 1 (grey) or 3 (RGB).
         say: called with a line for each unreadable image.
@@ -263,7 +264,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     if missing:
         raise DataError(f"no such file or folder: {', '.join(missing)}")
     for path in paths:
-        images = sorted(filter(is_candidate, walk(path))) if path.is_dir() else [path]
+        root = unpacked(path) if is_archive(path) else path
+        images = sorted(filter(is_candidate, walk(root))) if root.is_dir() else [path]
         if not images:
             raise DataError(f"no images in {path}; expected files such as .jpg and .png")
         yield from images

@@ -385,6 +385,8 @@ class Comparison(ABC, Generic[C]):
                 options contradict each other, or its data or model cannot be had.
         """
         config, reasons = cls._suited(cls.located(config))
+        if unsuited := config.problems():  # with what was chosen for the data
+            raise ConfigError(unsuited)
         plan = cls.plan(config).values()
         if problems := dict.fromkeys(each for member in plan for each in member.problems()):
             raise ConfigError(list(problems))

@@ -17,7 +17,16 @@ _COMPARE = "labs.classification.compare"
 _USUAL = "; when not given, as the model was published."
 
 AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and how
-    *("data_dir", "path_column", "label_column", "image_size", "fit", "limit", "augment", "mixup"),
+    *(
+        "data_dir",
+        "path_column",
+        "label_column",
+        "image_dir",
+        "file_encoding",
+        "delimiter",
+        "sheet",
+    ),
+    *("image_size", "fit", "limit", "augment", "mixup"),
     *("cutmix", "batch_size", "loss", "seed", "split_seed"),
 )
 

@@ -217,6 +217,10 @@ def test_comparisons_and_other_data_are_refused(lab, sets, tmp_path):
     root, _ = sets
     with pytest.raises(ConfigError, match="comparisons take images of one class each"):
         build(CompareTransferConfig, ("options", {"loss": SEVERAL, "weights": "download"}))
+    table = root / "bars.csv"
+    words = ("compare-architectures", "--data", table, "--models", "linear", "--seeds", "1")
+    assert "comparisons take images of one class each" in lab(*words, "--run-dir", tmp_path).err
+    assert list(tmp_path.iterdir()) == []
     for data in ("digits", root):
         refused = lab("train", "--data", data, "--loss", SEVERAL, "--run-dir", tmp_path)
         assert "predicts several labels; give a table with a column of them" in refused.err

@@ -105,6 +105,8 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     """
     base = narrow(config, ClassificationConfig, transfer="feature-extraction")
     job, splits = ClassifyImages.check(base)
+    if job.config.several:
+        raise ConfigError("advise: takes images of one class each, and these have several labels")
     images, classes = len(splits["train"]), len(job.card.classes)
     found: dict[str, Any] = {"images": images, "classes": classes}
     found["size"] = "few" if few(images, classes) else "many"

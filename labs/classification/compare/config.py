@@ -25,7 +25,10 @@ class TrialsConfig(ClassificationConfig):
 
     def _numeric_problems(self) -> Iterator[str]:
         if self.kind != "class":
-            yield f"--loss {self.loss}: comparisons take images of one class each; drop it"
+            yield (
+                f"--loss {self.loss}: comparisons take images of one class each; --loss "
+                "cross-entropy takes each combination of labels for a class"
+            )
 
 
 @dataclass(frozen=True)

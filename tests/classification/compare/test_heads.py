@@ -333,7 +333,7 @@ def test_too_many_combinations_are_refused(tmp_path):
 def test_an_image_with_two_answers_is_refused(tmp_path):
     table = write(tmp_path, "path,a,b", ["x,y", "w,z"] * 3)
     table.write_text(table.read_text() + "\n0.png,x,z\n")
-    with pytest.raises(DataError, match=r"another label than before: line 8 \(0.png, see line 2\)"):
+    with pytest.raises(DataError, match=r"another label elsewhere: 0.png, see line 2"):
         load_csv(table, 8, label_columns=["a", "b"])
 
 
