@@ -24,7 +24,9 @@ class TrialsConfig(ClassificationConfig):
     )
 
     def _numeric_problems(self) -> Iterator[str]:
-        if self.kind != "class":
+        if self.numeric:
+            yield f"--loss {self.loss}: comparisons take classes, not numbers"
+        if self.several:
             yield (
                 f"--loss {self.loss}: comparisons take images of one class each; --loss "
                 "cross-entropy takes each combination of labels for a class"
