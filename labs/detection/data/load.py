@@ -34,7 +34,14 @@ FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without thes
 _FILE_SIZE = 640  # pixels that the network sees of the user's images
 _MEMORY_LIMIT = 2**30  # bytes of images; more are decoded each time they are read
 _NAMED = 5  # images in a line
-_KINDS = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "LabelMe", "csv": "CSV"}
+_KINDS = {
+    "voc": "VOC",
+    "coco": "COCO",
+    "yolo": "YOLO",
+    "labelme": "LabelMe",
+    "csv": "CSV",
+    "masks": "masks",
+}
 
 
 @dataclass(frozen=True)
@@ -502,8 +509,8 @@ def _about_outlines(found: Annotated) -> str:
     if bare and len(bare) == total:
         raise DataError(
             f"{found.root}: none of the {total:,} objects has an outline, which --task segment "
-            "learns masks from; expected polygons, in COCO's segmentation or in lines of YOLO txt "
-            "(class x y x y x y ...), or use --task detect"
+            "learns masks from; expected polygons, in COCO's segmentation, in lines of YOLO txt "
+            "(class x y x y x y ...) or of LabelMe, or masks as PNGs, or use --task detect"
             f"{''.join(f'; {note}' for note in found.notes)}"
         )
     if not bare:

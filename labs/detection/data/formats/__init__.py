@@ -19,7 +19,7 @@ from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
-from labs.detection.data.formats import coco, labelme, table, voc, yolo
+from labs.detection.data.formats import coco, labelme, mask_files, table, voc, yolo
 from labs.detection.data.formats.folders import is_image, walk
 from labs.detection.records import Annotated, Problem
 
@@ -31,7 +31,7 @@ def read(path: Path | str) -> Annotated:
     """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
     In a folder the first of these counts that is there: a YAML, a .data, COCO's JSON, XML files,
-    text files, LabelMe's JSON files, a table with boxes. That there are others, too, is said.
+    text files, LabelMe's JSON files, a table with boxes, masks. Where there are others, it is said.
 
     Raises:
         DataError: there is no such file or folder, it is in no known format, or has no image.
@@ -101,13 +101,14 @@ def _forms(root: Path) -> list[tuple[str, ModuleType]]:
         ("text files", yolo, any(fold_name(file.stem) in images for file in texts)),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
         ("tables", table, bool(table.find(root))),
+        ("masks", mask_files, bool(mask_files.find(files, root))),
     ]
     found = [(name, reader) for name, reader, there in forms if there]
     if not found and texts:
         return [("text files", yolo)]
     if not found:
         raise DataError(
-            f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a CSV or "
-            f"text files with boxes{'' if files else '; it is empty'}"
+            f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a CSV, "
+            f"masks or text files with boxes{'' if files else '; it is empty'}"
         )
     return found

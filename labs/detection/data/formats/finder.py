@@ -19,6 +19,8 @@ from labs.detection.data.formats.folders import is_image, part_of, walk
 
 # Words of folders' names that do not tell one camera, place or day from another.
 _PLAIN = {
+    *("", "mask", "masks", "instance", "class", "semantic", "segmentationobject"),
+    "segmentationclass",
     *("image", "images", "img", "imgs", "jpegimages", "jpeg", "jpg", "png", "photo", "photos"),
     *("pic", "pics", "picture", "pictures", "frame", "frames", "raw", "input", "source", "src"),
     *("annotation", "annotations", "annots", "annot", "ann", "anns", "label", "labels", "labeled"),
@@ -38,6 +40,7 @@ class Asked(NamedTuple):
     parallel: bool = False  # the file's own folders are those of the image, but for their kind
 
 
+_KIND = re.compile(r"(images?|masks?|labels?|annotations?)$")  # PedMasks beside PNGImages
 _Rank = tuple[int, ...]
 _VERSION = re.compile(r"v\d+|" + "|".join(rf"{word}\d*" for word in PARTS))
 
@@ -152,8 +155,8 @@ def _telling(folders: Iterable[str]) -> list[str]:
     words = (
         "-".join(
             word
-            for word in re.split(r"[\W_]+", piece)
-            if word and word not in _PLAIN and not _VERSION.fullmatch(word)
+            for each in re.split(r"[\W_]+", piece)
+            if (word := _KIND.sub("", each)) not in _PLAIN and not _VERSION.fullmatch(word)
         )
         for piece in folders
     )
