@@ -16,7 +16,21 @@ Cells = Mapping[str, Sequence[str]]
 _DATES = (
     *("date", "날짜", "일자", "일시", "ds", "datetime", "time", "timestamp", "기준일", "기준일자"),
     *("측정일시", "시점", "기간", "년월", "연월", "기준년월", "period", "day", "week", "month"),
-    *("quarter", "분기", "datum", "fecha", "yearmonth", "ym", "yyyymm", "yyyymmdd"),
+    *(
+        "unix",
+        "unixtime",
+        "epoch",
+        "ts",
+        "t",
+        "quarter",
+        "분기",
+        "datum",
+        "fecha",
+        "yearmonth",
+        "ym",
+        "yyyymm",
+        "yyyymmdd",
+    ),
 )
 _YEARS = ("year", "yr", "years", "연도", "년도", "년", "jahr")
 _MONTHS, _DAYS = ("month", "mon", "mo", "mm", "월"), ("day", "dd", "일")
@@ -53,6 +67,7 @@ _KEYS = (
     ),
 )
 _NUMBERED = ("", "id", "index", "idx", "no", "no.", "번호", "순번", "연번", "row", "unnamed: 0")
+_LISTED = 10  # names in a sentence
 _SAMPLE = 50  # cells that show whether a column is of dates
 _ENOUGH_YEARS, _FIRST_YEAR = 3, 1500
 _MOST_KEYS = 8  # columns that are tried as keys
@@ -118,7 +133,9 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
         raise Unknown(f"which column holds the dates, {' or '.join(map(repr, rising))}?")
     if called:  # the reason why not
         return _with_clock(cells, called[0], order)
-    raise Unknown(f"no column is written as dates are, of {', '.join(map(repr, names))};")
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    listed = ", ".join(map(repr, names[:_LISTED])) + more
+    raise Unknown(f"no column is written as dates are, of {listed};")
 
 
 def _is_called(name: str, known: Sequence[str]) -> bool:
@@ -192,7 +209,8 @@ def _with_clock(cells: Cells, name: str, order: str | None) -> Times:
     if not at_midnight or len(np.unique(values)) == len(values):
         return times
     for other in cells:
-        if other != name and _is_called(other, _CLOCKS) and (clock := _clock(cells[other])):
+        may_be = _is_called(other, _CLOCKS) or ":" in next(filter(None, cells[other]), "")
+        if other != name and may_be and (clock := _clock(cells[other])):
             texts = [day and f"{day} {hour}" for day, hour in zip(cells[name], clock, strict=True)]
             return _read((name, other), texts, order)
     return times

@@ -35,6 +35,7 @@ _WAYS = {
     "week": "ISO weeks, each at its Monday",
     "ordinal": "years and days of the year",
     "year": "years",
+    "span": "spans of days, each at its first",
 }
 _ENOUGH = 5  # dates that show by their rhythm how they are written
 
@@ -135,6 +136,7 @@ _FORMS: tuple[_Form, ...] = tuple(
         ("week", rf"{_Y}[- ]?W{_W}(?:-?(?P<weekday>[1-7]))?"),
         ("week", rf"{_Y}년\s*{_W}주차?"),
         ("ordinal", rf"{_Y}-(?P<j>\d{{3}})"),
+        ("span", rf"{_Y}-{_M}-{_D}(?:/| ~ ?|~)\d{{4}}-\d{{1,2}}-\d{{1,2}}"),
         ("year", r"(?P<y>[12]\d{3})(?:년|\.0)?"),
     )
 )

@@ -262,6 +262,7 @@ def without_stand_ins(values: Array) -> tuple[Array, str | None]:
         if not here.any() or len(others) < _ENOUGH:
             continue
         if others.min() >= 0 or (here.sum() > 1 and others.min() > stand_in / 10):
-            what = f"{stand_in:g} is taken for a missing value, {here.sum():,} times"
+            times = "once" if here.sum() == 1 else f"{here.sum():,} times"
+            what = f"{stand_in:g} is taken for a missing value, {times}"
             return np.where(here, np.nan, values), f"{what}: others are {others.min():g} or more"
     return values, None

@@ -213,6 +213,12 @@ def lines(header, rows):
             "'Date', 'Time'",
         ),
         (
+            "날짜,거래시각,x",
+            lambda n, _: (TWO_MONTHS[n // 24], f"{n % 24:02}:00", n),
+            ("x",),
+            "'날짜', '거래시각'",
+        ),
+        (
             "날짜,시간,x",
             lambda n, _: (TWO_MONTHS[n // 24], n % 24 + 1, n),
             ("x",),
