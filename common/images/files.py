@@ -48,7 +48,8 @@ _CHUNK = 256  # files given to the threads at once: bounds what waits in memory 
 _CACHE_VERSION = 2  # to be raised when `decode` gives other pixels than before
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners have
 _FEWEST = 2**4  # below which whole numbers are labels rather than pixels
-_ANIMATED = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
+_ANIMATED = ("AVIF", "GIF", "TIFF", "WEBP")
+_PNG_BITS = 24  # where a PNG says how many bits a value has
 _SHALLOW = (".bmp", ".dib", ".jfif", ".jpe", ".jpeg", ".jpg")  # of 8 bits, and one picture
 _GREY_MODES = ("1", "L", "LA", "La", *DEEP_GREY_MODES)
 
@@ -63,6 +64,16 @@ class Depths(NamedTuple):
     remarks: tuple[str, ...] = ()  # what is done to files that are no plain 8-bit pictures
 
 
+def _may_be_deeper(path: Path) -> bool:
+    """Say whether a file has to be opened to know: of a PNG, its header has the bits."""
+    suffix = path.suffix.lower()
+    if suffix != ".png":
+        return suffix not in _SHALLOW
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(_PNG_BITS + 1)[_PNG_BITS:] == b"\x10"
+    return False
+
+
 class _Measured(NamedTuple):
     depth: Depth
     low: float
@@ -75,7 +86,7 @@ def measure_depths(paths: Sequence[Path]) -> Depths:
 
     All of them are scaled alike, by the bits that they say or that their largest value needs.
     """
-    deeper = [path for path in paths if path.suffix.lower() not in _SHALLOW]
+    deeper = [path for path in paths if _may_be_deeper(path)]
     found: list[_Measured] = []
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(deeper), _CHUNK):

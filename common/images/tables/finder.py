@@ -38,8 +38,10 @@ class Finder:
 
     def __init__(self, root: Path):
         self.root = root
+        self._own = fold_name(root.resolve().name)
         self._by_name: dict[str, list[tuple[str, ...]]] | None = None
         self._paths: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+        self._pieces: dict[Path, tuple[str, ...]] = {}
 
     def find(self, texts: Sequence[str], part: str | None = None) -> list[Path | str]:
         """Return the file of each name, or why there is none.
@@ -97,7 +99,7 @@ class Finder:
         """Return the file at a path, which leaves no choice."""
         slashed = text.replace("\\", "/")
         composed, decomposed = (unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))
-        for spelling in (text, slashed, composed, decomposed):
+        for spelling in dict.fromkeys((text, slashed, composed, decomposed)):
             with contextlib.suppress(OSError, ValueError):  # too long, or with a NUL inside
                 if (self.root / spelling).is_file():
                     return self.root / spelling
@@ -123,11 +125,10 @@ class Finder:
     ) -> list[tuple[str, ...]]:
         """Return the files that a name ends with: its first folders are elsewhere, or above."""
         from_root = _FROM_ROOT.match(text.replace("\\", "/"))
-        own = fold_name(self.root.resolve().name)
         inside = [
             pieces
             for pieces in fits
-            if _ends_with(wanted, pieces) and (from_root or wanted[-len(pieces) - 1] == own)
+            if _ends_with(wanted, pieces) and (from_root or wanted[-len(pieces) - 1] == self._own)
         ]
         longest = max(map(len, inside), default=0)
         return [pieces for pieces in inside if len(pieces) == longest]
@@ -145,6 +146,7 @@ class Finder:
             for path in itertools.islice(filter(is_candidate, walk(self.root)), _MOST):
                 pieces = tuple(fold_name(relative_name(path, self.root)).split("/"))
                 self._paths[pieces].append(path)
+                self._pieces[path] = pieces
                 if len(self._paths[pieces]) == 1:
                     self._by_name[pieces[-1]].append(pieces)
                     if is_image(path):
@@ -157,6 +159,8 @@ class Finder:
 
     def _pieces_of(self, path: Path) -> tuple[str, ...]:
         """Return what a name has to be to mean a file in full."""
+        if path in self._pieces:
+            return self._pieces[path]
         inside = path.is_relative_to(self.root)
         return _pieces(relative_name(path, self.root) if inside else str(path))
 
