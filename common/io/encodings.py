@@ -59,7 +59,7 @@ _MOST_CONTROLS = 0.1  # share of characters; more is no text
 _SAMPLED = 400  # lines whose readings are scored
 _CLEAR = 0.6  # score of a reading that is taken
 _APART = 0.25  # how far the next best must be behind it
-_APART_IF_FEW = 0.35  # likewise where few different letters tell
+_APART_IF_FEW = 0.3  # likewise where few different letters tell
 _FEW, _FEWEST = 12, 4  # of them; with less than the fewest, Chinese is no more likely than Korean
 _POSSIBLE = 0.2  # score of a reading that is worth showing
 _SHOWN = 24  # characters of a sample
@@ -68,6 +68,7 @@ _PEEK = 1 << 16  # bytes in which UTF-16 without a mark is looked for
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _NOT_ASCII = re.compile("[^\0-\x7f]")
+_USED = re.compile("[^\0-\x7f\u01e1-\u01ff\u0221-\u023f]")
 
 # From films, conversations and interfaces: 96 % of the syllables in such texts.
 _HANGUL = frozenset(
@@ -143,7 +144,7 @@ def decode(
 
 def is_certain(data: bytes) -> bool:
     """Say whether bytes tell their encoding by themselves: a mark, UTF-8, UTF-16."""
-    return data.startswith(tuple(_MARKS)) or _is_utf_8(data) or _utf_16(data) is not None
+    return data.startswith(tuple(_MARKS)) or (_utf_16(data) or _utf_8(data)) is not None
 
 
 def _decode_given(data: bytes, path: Path, encoding: str) -> Decoded:
@@ -206,9 +207,12 @@ def _utf_16(data: bytes) -> Decoded | None:
 
 def _utf_8(data: bytes) -> Decoded | None:
     try:
-        return Decoded(data.decode("utf-8"), UTF_8)
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         return _damaged_utf_8(data)
+    # Letters that no language uses alone, in the places of frequent Hangul: a word or two of it.
+    rare = not text.isascii() and not _USED.search(text)
+    return None if rare else Decoded(text, UTF_8)
 
 
 def _damaged_utf_8(data: bytes) -> Decoded | None:
@@ -258,7 +262,8 @@ def _is_clear(readings: Sequence[_Reading]) -> bool:
     if not readings or readings[0].score < _CLEAR:
         return False
     best, *others = readings
-    apart = _APART if best.letters >= _FEW or best.encoding in _LATIN else _APART_IF_FEW
+    few = _FEWEST + 1 if best.encoding == "cp949" else _FEW
+    apart = _APART if best.letters >= few or best.encoding in _LATIN else _APART_IF_FEW
     enough = best.letters >= _FEWEST or best.encoding in ("cp949", *_LATIN)
     return enough and all(best.score - other.score >= apart for other in others)
 
@@ -401,6 +406,7 @@ _ODD = re.compile(
 _ALONE = re.compile(  # a run that no ASCII letter stands beside, as where two bytes are a letter
     f"(?<![A-Za-z])(?:[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+|[¡-¿]{{2,}}[À-ÿ]?)(?![A-Za-z])"
 )
+_BEFORE = re.compile(r"[”‰±²][^\W\d_]")  # what no word begins with
 _ENGLISH = {
     *("the", "and", "you", "to", "of", "is", "in", "it", "for", "that", "was", "not", "with"),
     *("this", "my", "have", "but"),
@@ -415,7 +421,9 @@ def _is_odd(token: str, english: bool) -> bool:
     if _ODD.search(token) or english:
         return bool(_ODD.search(token))
     alone = not re.search("[A-Za-z0-9]", token) and len(_NOT_ASCII.findall(token)) > 1
-    return bool(_ALONE.search(token) or (alone and re.search("[¡-ÿ]", token)))
+    return bool(
+        _ALONE.search(token) or _BEFORE.search(token) or (alone and re.search("[¡-ÿ]", token))
+    )
 
 
 def _western(text: str) -> float:

@@ -109,6 +109,15 @@ def test_names_of_smaller_sets_are_read_as_what_such_files_hold(given, right):
     assert decode(text.encode(right), Path("a"), given).text == text
 
 
+@pytest.mark.parametrize("word", ["효과", "퓨", "표"])
+def test_a_word_whose_cp949_is_valid_utf_8_by_chance(word):
+    data = f"path,label\n1.jpg,{word}\n".encode("cp949")
+    try:
+        assert word in decode(data, Path("a.csv")).text
+    except DataError as error:
+        assert word in str(error)  # noqa: PT017 - either is right
+
+
 def test_what_is_given_goes_over_utf_8_and_that_is_said():
     found = decode("caf\u00e9".encode(), Path("a.csv"), "latin-1")
     assert found.text == "caf\u00c3\u00a9"
