@@ -103,8 +103,8 @@ def _of_calendar(spacing: Spacing) -> tuple[int, str]:
     match spacing.unit:
         case "month" if 12 % spacing.step == 0:
             return 12 // spacing.step, "a year"
-        case "business day":
-            return 5, "a week"
+        case "business day" | "weekday":
+            return len(spacing.days), "a week"
         case "day" if spacing.step == 1:
             return 7, "a week"
         case "day" if spacing.step == 7:

@@ -33,6 +33,7 @@ def wave(rows, period, growth=0.0, noise=0.1, seed=0):
         (Spacing("day", 7), 400, 52),
         (Spacing("day", 1), 100, 7),
         (Spacing("business day", 1), 100, 5),
+        (Spacing("weekday", 1, 63), 100, 6),
         (Spacing("second", 3600), 400, 24),
         (Spacing("second", 600), 900, 144),
     ],
@@ -112,3 +113,15 @@ def test_of_a_few_values_something_is_chosen(make, rows):
 def test_embedded_series_are_left_as_they_are(make):
     config = make(data="google")
     assert Forecast.suited(config) == (config, ())
+
+
+@pytest.mark.parametrize(("rows", "window"), [(400, 49), (1_000, 169)])
+def test_hours_are_seen_for_a_week_where_there_are_four(make, rows, window):
+    config, _ = suit(make(), panel(wave(rows, 24), Spacing("second", 3600)))
+    assert (config.period, config.horizon, config.window) == (24, 24, window)
+
+
+def test_a_season_may_take_two_thirds_of_the_training_part(make):
+    config, reasons = suit(make(), panel(wave(200, 52), Spacing("day", 7)))
+    assert (config.period, config.window) == (52, 53)
+    assert "a window of 53: a season, and the value before" in reasons

@@ -73,7 +73,7 @@ def read(path: Path, config: ForecastConfig) -> Panel:
         f"{path.name}, {built.spacing}",
         (*notes, *built.notes),
     )
-    said = (*table.notes, *_say(panel, config, times, keys, of_series, list(values)), *found.said)
+    said = (*table.notes, *_say(panel, config, times, keys, of_series, found), *found.said)
     return replace(panel, said=said, options=tuple(_options(config, times, keys, found).items()))
 
 
@@ -176,14 +176,16 @@ def _say(
     times: Times,
     keys: Sequence[str],
     series: Sequence[str],
-    values: Sequence[str],
+    found: numbers.Numbers,
 ) -> Iterator[str]:
     """Say which columns are what, and how dates are written and lie apart."""
     yield f"dates are {_listed(times.columns)}: {times.read.way}; {panel.spacing}"
     if keys:
         yield f"series are told apart by {_listed(keys)}: {len(series):,} of them"
     if not config.value_columns:
-        yield f"values are {_listed(values)}"
+        yield f"values are {_listed(list(found.values))}"
+    if found.left_out:
+        yield f"left out, as they do not hold numbers alone: {_listed(list(found.left_out))}"
 
 
 def _listed(names: Sequence[str]) -> str:
