@@ -115,7 +115,7 @@ def test_embedded_series_are_left_as_they_are(make):
     assert Forecast.suited(config) == (config, ())
 
 
-@pytest.mark.parametrize(("rows", "window"), [(400, 49), (1_000, 169)])
+@pytest.mark.parametrize(("rows", "window"), [(400, 49), (1_500, 169)])
 def test_hours_are_seen_for_a_week_where_there_are_four(make, rows, window):
     config, _ = suit(make(), panel(wave(rows, 24), Spacing("second", 3600)))
     assert (config.period, config.horizon, config.window) == (24, 24, window)
