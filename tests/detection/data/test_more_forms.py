@@ -207,6 +207,28 @@ def test_rows_without_numbers_are_backgrounds_and_splits_are_tables(tmp_path):
     assert "all are of one class, object" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("boxes",), ["all"]),
+        (("train", "val", "test"), ["train", "validation", "test"]),
+        (("labels", "test_labels"), ["train", "test"]),
+        (("val", "test"), None),
+        (("boxes", "train"), None),
+        (("boxes", "labels"), None),
+    ],
+)
+def test_several_tables_are_splits_or_one_error(tmp_path, names, expected):
+    for value, name in enumerate(names):
+        paint(tmp_path / f"{value}.png", value=value)
+        write(tmp_path / f"{name}.csv", f"image,x1,y1,x2,y2\n{value},1,2,3,4\n")
+    if expected:
+        assert list(formats.read(tmp_path).parts) == expected
+        return
+    with pytest.raises(DataError, match="name one of them as --data"):
+        formats.read(tmp_path)
+
+
 def test_centers_are_not_taken_for_corners(tmp_path):
     paint(tmp_path / "a.png")
     text = "image,class,x,y,width,height\na,cat,0.5,0.5,0.2,0.2\na,cat,0.8,0.7,0.4,0.4\n"
@@ -226,6 +248,8 @@ def test_what_else_is_there_is_said(tmp_path):
         write(tmp_path / f"{stem}.txt", "0 0.5 0.5 0.2 0.4\n")
         labelme(tmp_path / f"{stem}.json", [shape()])
     write(tmp_path / "boxes.csv", "image,class,x1,y1,x2,y2\na.png,cat,10,20,40,40\n")
+    write(tmp_path / "more.csv", "image,class,x1,y1,x2,y2\nb.png,cat,10,20,40,40\n")
+    (tmp_path / "damaged.csv").write_bytes(bytes(range(256)))
     found = formats.read(tmp_path)
     assert found.form == "yolo"
     assert found.notes[-1] == "LabelMe's JSON files and tables are there, too, and are not read"

@@ -100,7 +100,7 @@ def _forms(root: Path) -> list[tuple[str, ModuleType]]:
         ("XML files", voc, any(file.suffix.lower() == ".xml" for file in files)),
         ("text files", yolo, any(fold_name(file.stem) in images for file in texts)),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
-        ("tables", table, bool(table.find(root))),
+        ("tables", table, table.has_boxes(root)),
         ("masks", mask_files, bool(mask_files.find(files, root))),
     ]
     found = [(name, reader) for name, reader, there in forms if there]

@@ -9,6 +9,7 @@ Columns are known by their names, and which they are is said. A row without numb
 without an object.
 """
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,7 +125,7 @@ def find(root: Path) -> dict[str, Path]:
     """Return the tables with boxes of a folder by their splits; {} where there are none.
 
     Raises:
-        DataError: two tables are for one split.
+        DataError: two tables are for one split, or none is for training.
     """
     found: dict[str, Path] = {}
     for path in sorted(file for file in root.iterdir() if file.suffix.lower() in SUFFIXES):
@@ -137,7 +138,26 @@ def find(root: Path) -> dict[str, Path]:
                 "as --data"
             )
         found[part] = path
-    return found if "all" not in found or len(found) == 1 else {"all": found["all"]}
+    if len(found) == 1:
+        return {"all": next(iter(found.values()))}
+    if found and "train" not in found and "all" in found:
+        found["train"] = found.pop("all")
+    if found and ("train" not in found or "all" in found):
+        listed = ", ".join(file.name for file in found.values())
+        raise DataError(
+            f"{root} has several tables, {listed}; name one of them as --data, or call them "
+            "train.csv, val.csv and test.csv"
+        )
+    return found
+
+
+def has_boxes(root: Path) -> bool:
+    """Say whether a folder has tables with boxes; what cannot be read is none."""
+    for path in (file for file in root.iterdir() if file.suffix.lower() in SUFFIXES):
+        with contextlib.suppress(DataError):
+            if _columns_of(path) is not None:
+                return True
+    return False
 
 
 def _columns_of(path: Path) -> _Columns | None:
@@ -151,8 +171,6 @@ def read(path: Path) -> Annotated:
         DataError: it has no columns of boxes, or cannot be read.
     """
     files = find(path) if path.is_dir() else {"all": path}
-    if len(files) == 1 or "train" not in files:
-        files = {"all": next(iter(files.values()))}
     root = path if path.is_dir() else path.parent
     images = list(filter(is_image, walk(root)))
     if not images and not path.is_dir():
@@ -199,7 +217,7 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
             f"{file} has no columns of boxes: expected one of images ({', '.join(_IMAGE[:4])}), "
             "and xmin, ymin, xmax, ymax; or bbox; or x, y, width, height"
         )
-    table = read_table(file, columns.all, gaps=[each for each in columns.all[1:]])
+    table = read_table(file, columns.all, gaps=columns.all[1:])
     problems += (Problem(place, BAD_LABELS, why) for place, why in table.skipped)
     notes += (note.partition(" (--")[0] for note in table.notes)  # an option that is not here
     by_image: dict[str, list[_Row]] = {}
@@ -218,12 +236,11 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
             problems.append(Problem(place, BAD_BOX, f"no text in the column {columns.label}"))
             continue
         rows.append(_Row(place, label, values))
-    every = [value for rows in by_image.values() for row in rows for value in row.values]
+    boxes = [row.values for rows in by_image.values() for row in rows]
+    every = [value for box in boxes for value in box]
     shares = bool(every) and max(every) <= _SHARES and any(value % 1 for value in every)
     notes.append(_describe(columns, shares))
-    if columns.kind == "sides" and _are_centers(
-        [row.values for some in by_image.values() for row in some]
-    ):
+    if columns.kind == "sides" and _are_centers(boxes):
         raise DataError(
             f"{file}: boxes stick out of their images with {', '.join(columns.box)} as left, "
             "upper, width, height, and none does with centers; if they are that, call the columns "
