@@ -41,6 +41,7 @@ _USUAL_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PPM", "PNG")  # that Pillow has 
 _MORE_FORMATS = ("AVIF", "ICO", "JPEG2000", "PCX", "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
+_SCALED = ("JPEG2000", "PPM")  # of which Pillow scales what is deeper to 16 bits, as the file says
 DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 DEEPEST = 2**16 - 1
 DARK = 2**14  # below which 16 bits hold what is dark, or of fewer bits
@@ -255,6 +256,8 @@ def find_depth(file: ImageFile) -> Depth:
     if file.mode == "F":
         return Depth("real", 0, inverted)
     if file.mode in DEEP_GREY_MODES:
+        if file.format in _SCALED:
+            return Depth("whole", 16)
         bits = max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (0,)))
         return Depth("whole", bits if bits < 16 else 0, inverted)
     raw = next((tile.args for tile in file.tile), "")  # what the decoder reads
@@ -272,19 +275,20 @@ def _upright(file: ImageFile, white: White) -> Image.Image:
     if not depth.kind:
         return image
     values = np.asarray(image).astype(np.float64)
-    scale = _scale(depth.kind, values, white)
+    scale = _scale(depth, values, white)
     if depth.kind == "color":
         return image
     levels = np.rint(values * (255 / scale)).astype(np.uint8)
     return Image.fromarray(255 - levels if depth.inverted else levels)
 
 
-def _scale(kind: str, values: npt.NDArray[np.float64], white: White) -> float:
+def _scale(depth: Depth, values: npt.NDArray[np.float64], white: White) -> float:
     """Return the value that is white; refuse what would turn into few levels, or none."""
     if bad := int((~np.isfinite(values)).sum()):
         raise DataError(f"{bad:,} of {values.size:,} pixels are NaN or infinite")
     low, high = values.min(), values.max()
-    known: float | None = getattr(white, kind)
+    kind = depth.kind
+    known: float | None = 2**depth.bits - 1 if depth.bits else getattr(white, kind)
     if kind == "color":
         if known is None and 0 < high < DARK / 256:
             raise DataError(

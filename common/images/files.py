@@ -47,6 +47,7 @@ _MEMORY_LIMIT = 2**30  # bytes of pixels that `auto` keeps in memory
 _CHUNK = 256  # files given to the threads at once: bounds what waits in memory and Ctrl-C's delay
 _CACHE_VERSION = 2  # to be raised when `decode` gives other pixels than before
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners have
+_DIM = 16  # times as dark as white, from which on that is said
 _FEWEST = 2**4  # below which whole numbers are labels rather than pixels
 _ANIMATED = ("AVIF", "GIF", "TIFF", "WEBP")
 _PNG_BITS = 24  # where a PNG says how many bits a value has
@@ -84,7 +85,8 @@ class _Measured(NamedTuple):
 def measure_depths(paths: Sequence[Path]) -> Depths:
     """Find what is white in the files of a set, of which the deeper ones are decoded.
 
-    All of them are scaled alike, by the bits that they say or that their largest value needs.
+    Files that say how many bits they have are scaled by these, all others alike, by the bits that
+    the largest value of all needs.
     """
     deeper = [path for path in paths if _may_be_deeper(path)]
     found: list[_Measured] = []
@@ -95,13 +97,18 @@ def measure_depths(paths: Sequence[Path]) -> Depths:
             )
             found += [each for each in results if not isinstance(each, str)]
     white, remarks = {}, []
+    if says := [each for each in found if each.depth.bits]:
+        remarks.append(f"{len(says):,} files of deeper grey, scaled by the bits that they say")
     for kind, name in (("whole", "grey"), ("real", "floating-point grey"), ("color", "color")):
-        files = [each for each in found if each.depth.kind == kind and each.low >= 0]
+        usable = [e for e in found if 0 <= e.low <= e.high <= DEEPEST]
+        files = [e for e in usable if e.depth.kind == kind and not e.depth.bits]
         low, high = (min(e.low for e in files), max(e.high for e in files)) if files else (0, 0)
-        white[kind] = _find_white(kind, high, max((e.depth.bits for e in files), default=0))
-        if high and kind != "color" and (most := white[kind]):
+        white[kind] = most = _find_white(kind, high)
+        if high and kind != "color" and most:
             scaled = f"values {low:g} to {high:g} scaled so that {most:g} is white"
             remarks.append(f"{len(files):,} files of deeper {name}, {scaled}")
+            if dark := sum(e.high <= most / _DIM for e in files):
+                remarks.append(f"{dark:,} of them dark, or of fewer bits: at most {most / _DIM:g}")
     if several := sum(each.pictures for each in found):
         remarks.append(f"{several:,} files hold several pictures, of which the first is taken")
     return Depths(White(**white), tuple(remarks))
@@ -115,15 +122,15 @@ def _measure(path: Path) -> _Measured:
         return _Measured(depth, float(values.min()), float(values.max()), pictures)
 
 
-def _find_white(kind: str, high: float, bits: int) -> float | None:
+def _find_white(kind: str, high: float) -> float | None:
     """Return what is white where so much is the largest value; None where none can be told."""
     if kind == "color":
         return float(DEEPEST) if high >= DARK / 256 else None
-    if not 0 < high <= DEEPEST or (kind == "whole" and high < _FEWEST and not bits):
+    if not 0 < high <= DEEPEST or (kind == "whole" and high < _FEWEST):
         return None
     if kind == "real" and high <= 1:
         return 1.0
-    return next(float(2**depth - 1) for depth in _DEPTHS if max(high, 2**bits - 1) < 2**depth)
+    return next(float(2**depth - 1) for depth in _DEPTHS if high < 2**depth)
 
 
 # Decoding

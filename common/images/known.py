@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from common.errors import DataError, SaveError
 from common.files import cache_dir, replacing
-from common.images.arrays import CIFAR10, Arrays, find_arrays, read_arrays
+from common.images.arrays import CIFAR10, Arrays, Part, find_arrays, read_arrays
 from common.images.decode import Pixels
 from common.images.listed import (
+    LEAST,
     NEAR,
     TOGETHER,
     cut,
@@ -275,6 +276,9 @@ def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
     path = find_existing(Path(path), Path.exists, "file or folder")
     found = read_arrays(path, PARTS)
     classes, targets = _classes(found)
+    if to_learn:
+        found = _without_rare(found, classes, targets)
+        classes, targets = _classes(found)
     labels = classes or (TOGETHER,)
     counts = {
         part: dict(zip(labels, each.bincount(minlength=len(labels)).tolist(), strict=True))
@@ -289,6 +293,26 @@ def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
     if found.skipped:
         source += f", left out: {shorten([name for name, _ in found.skipped])}"
     return FoundImages(_image_sets(found, targets, path.name), classes, found.skipped, source)
+
+
+def _without_rare(found: Arrays, classes: Sequence[str], targets: Mapping[str, Tensor]) -> Arrays:
+    """Leave out classes of fewer images than can be split, unless fewer than two would remain."""
+    if "all" not in found.parts or not classes:
+        return found
+    counts = targets["all"].bincount(minlength=len(classes))
+    rare = counts < LEAST
+    if not rare.any() or int((~rare).sum()) < 2:
+        return found
+    pixels, labels = found.parts["all"]
+    kept = (~rare[targets["all"]]).numpy()
+    assert labels is not None
+    left_out = tuple(
+        (f"class {name}", f"has too few images: {number}")
+        for name, number, few in zip(classes, counts.tolist(), rare.tolist(), strict=True)
+        if few
+    )
+    part = Part(pixels[kept], labels[kept])
+    return found._replace(parts={"all": part}, skipped=(*found.skipped, *left_out))
 
 
 def _classes(found: Arrays) -> tuple[tuple[str, ...], dict[str, Tensor]]:

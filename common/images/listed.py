@@ -28,7 +28,7 @@ Label = str | float | tuple[str, ...] | frozenset[str] | None
 """A class, a number, a class of each of several columns, or any number of labels; None where there
 are no classes."""
 
-_LEAST = 3  # images of a class: for train, validation and test
+LEAST = 3  # images of a class: for train, validation and test
 _MOST_COMBINATIONS = 1000  # of the classes of several columns
 
 
@@ -77,7 +77,7 @@ class ListedImages:
     @property
     def learned_labels(self) -> set[str]:
         """The labels that enough images have."""
-        return {name for name, number in self.count_labels().items() if number >= _LEAST}
+        return {name for name, number in self.count_labels().items() if number >= LEAST}
 
     def count_labels(self) -> Counter[str]:
         """Return how many images have each of several labels."""
@@ -108,7 +108,7 @@ class ListedImages:
         if not self.several:
             return ()
         rare = sorted(self.count_labels().keys() - self.learned_labels)
-        few = f"without {len(rare)} labels of fewer than {_LEAST} images: {shorten(rare)}"
+        few = f"without {len(rare)} labels of fewer than {LEAST} images: {shorten(rare)}"
         none = sum(not file.label for file in self.files)
         return (*([few] if rare else []), *([f"{none:,} without any label"] if none else []))
 
@@ -231,11 +231,11 @@ def leave_out_rare(
 
 def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     if "all" in counts:
-        return [kind for kind, number in counts["all"].items() if number < _LEAST]
+        return [kind for kind, number in counts["all"].items() if number < LEAST]
     totals = {
         kind: [each[kind] for each in counts.values()] for kind in next(iter(counts.values()))
     }
-    return [kind for kind, each in totals.items() if sum(each) < _LEAST and not all(each)]
+    return [kind for kind, each in totals.items() if sum(each) < LEAST and not all(each)]
 
 
 def _known_kinds(files: Iterable[ListedFile], columns: Collection[str]) -> set[str]:

@@ -698,6 +698,15 @@ def test_classes_of_arrays_that_are_too_small_are_named(tmp_path):
     with pytest.raises(DataError, match="0: 1 images, at least 3 needed") as error:
         load_arrays(tmp_path / "a.npz")
     assert str(error.value).splitlines()[-1] == "  - 20 more"
+    labels = np.where(load_digits().target == 3, 4, load_digits().target)
+    labels[:2] = 3
+    np.savez(tmp_path / "a.npz", x=pixels, y=labels)
+    loaded = load_arrays(tmp_path / "a.npz")
+    assert loaded.classes == tuple("012456789")
+    assert loaded.skipped == (("class 3", "has too few images: 2"),)
+    assert loaded.source.endswith("1,795 images in 9 classes, left out: class 3")
+    part = loaded.parts["all"]
+    assert [int(loaded.classes[each]) for each in part.targets[:30]] == labels[2:32].tolist()
     labels = load_digits().target
     few = labels < 9
     named = {"x_test": pixels[few], "y_test": labels[few]}

@@ -252,12 +252,39 @@ def test_a_run_scales_what_it_is_given_as_it_scaled_its_own(tmp_path):
         decode(brighter, 16, 1, white=card.scale)
 
 
+def test_a_file_that_no_scale_fits_does_not_spoil_that_of_the_others(tmp_path):
+    for name in ("a", "b"):
+        for number in range(3):
+            deep(tmp_path / "data" / name / f"{number}.tif", ramp(0, 200).astype(np.float32))
+    for name, value in (("nan", np.nan), ("inf", np.inf), ("large", 1e9)):
+        deep(tmp_path / "data" / "a" / f"{name}.tif", np.full((9, 9), value, np.float32))
+    found = load_folder(tmp_path / "data", 16)
+    assert found.white.real == 255
+    assert [name for name, _ in found.skipped] == ["a/inf.tif", "a/large.tif", "a/nan.tif"]
+
+
+@pytest.mark.parametrize("most", [1023, 4095])
+def test_a_portable_graymap_says_what_is_white(most, tmp_path):
+    values = ramp(0, 200).astype(">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5 16 16 %d\n" % most + values.tobytes())
+    levels = decode(tmp_path / "a.pgm", 16, 1)[0].numpy()
+    assert np.abs(levels - values * 255.0 / most).max() <= 0.51
+
+
+def test_files_that_are_much_darker_than_white_are_counted(tmp_path):
+    for name, high in (("a", 60_000), ("b", 4000)):
+        for number in range(3):
+            deep(tmp_path / "data" / name / f"{number}.png", ramp(0, high).astype(np.uint16))
+    found = load_folder(tmp_path / "data", 16)
+    assert "3 of them dark, or of fewer bits: at most 4095.94" in found.source
+
+
 def test_bits_that_a_file_says_count_also_where_it_is_dark(tmp_path):
     for name, high in (("a", 900), ("b", 200)):
         for number in range(3):
             packed_12_bits(tmp_path / "data" / name / f"{number}.tif", ramp(0, high))
     found = load_folder(tmp_path / "data", 16, 1)
-    assert found.white.whole == 4095
+    assert "6 files of deeper grey, scaled by the bits that they say" in found.source
     assert found.skipped == ()
     expected = np.rint(np.floor(ramp(0, 900)) * 255 / 4095)
     assert (found.parts["all"].images[0][0].numpy() == expected).all()
