@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+from common.errors import DataError
 from labs.detection import records
 from labs.detection.data import formats
 from labs.detection.data.check import check
@@ -368,3 +369,25 @@ def test_of_square_photos_and_of_yolo_nobody_knows_and_it_is_said(tmp_path):
     for form in ("voc", "yolo"):
         [note] = formats.read(tmp_path / form).notes
         assert note.startswith("1 photos are turned by EXIF, and no written width and height tell")
+
+
+@pytest.mark.parametrize(
+    ("corners", "shares"),
+    [
+        ([(0.1, 0.2, 0.5, 0.6)], True),
+        ([(0.1, 0.2, 0.5, 0.6), (0, 0, 1, 1)], True),
+        ([(-0.05, 0.2, 1.05, 0.6)], True),
+        ([(0, 0, 1, 1), (0, 0, 1, 1)], True),
+        ([(0.5, 0.5, 40.5, 20.5), (0.1, 0.2, 1.5, 1.5)], False),
+        ([(1, 1, 1, 1)], False),
+        ([(0, 0, 2, 2)], False),
+    ],
+)
+def test_corners_that_are_shares_are_refused(tmp_path, corners, shares):
+    paint(tmp_path / "a.png")
+    write(tmp_path / "a.xml", xml([("cat", *one) for one in corners]))
+    if shares:
+        with pytest.raises(DataError, match="shares of the image; VOC has pixels"):
+            formats.read(tmp_path)
+    else:
+        assert len(formats.read(tmp_path).pictures[0].boxes) == len(corners)

@@ -52,19 +52,25 @@ _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis":
 _LATIN = ("ascii", "cp1252", "iso8859-1", "iso8859-15")
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_SHARES = 2.0  # what no corner in shares is beyond, also where a box sticks out of its image
 
 
 def read(root: Path) -> Annotated:
     """Read a folder with XML files and images, beside each other or not.
 
     Splits are those of `ImageSets/Main`, or else the folders `train`, `val` and `test`.
+
+    Raises:
+        DataError: the corners are shares of the image.
     """
     files = list(walk(root))
     finder = Finder(root, filter(is_image, files))
     problems: list[Problem] = []
     pictures = Pictures(root, problems)
     notes: list[str] = []
-    found, from_zero = _from_zero(_annotations(files, finder, problems, notes))
+    annotations = _annotations(files, finder, problems, notes)
+    _check_units(root, annotations)
+    found, from_zero = _from_zero(annotations)
     folders = {path.parent for path in found}
     classes = sorted({name for each in found.values() for _, name, _ in each.objects})
     numbers = {name: number for number, name in enumerate(classes)}
@@ -147,6 +153,22 @@ def _image_of(file: Path, tree: ElementTree.Element, finder: Finder) -> Asked:
 
 def _fails(asked: Asked, finder: Finder) -> bool:
     return isinstance(finder.find(asked), str)
+
+
+def _check_units(root: Path, found: Mapping[Path, _File]) -> None:
+    """Refuse corners that are shares of the image.
+
+    Raises:
+        DataError: they are so.
+    """
+    boxes = [box for file in found.values() for *_, box in file.objects]
+    every = [value for box in boxes for value in box[:4]]
+    whole = all(box[:4] == (0, 0, 1, 1) for box in boxes)  # a whole image; else a single pixel
+    if every and max(map(abs, every)) <= _SHARES and (whole or any(value % 1 for value in every)):
+        raise DataError(
+            f"{root}: the corners of all {len(boxes):,} objects are within 0 to 1, shares of the "
+            "image; VOC has pixels: multiply them by width and height"
+        )
 
 
 def _from_zero(found: dict[Path, _File]) -> tuple[dict[Path, _File], bool]:
