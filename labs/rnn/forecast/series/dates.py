@@ -76,6 +76,16 @@ _TEXT = re.compile(
     re.IGNORECASE,
 )
 _USUAL = re.compile(r"([\d./-]+)[ T](\d{1,2}:\d{2}.*)")
+_AT = r"(?:\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AP]M)?|\d{1,2}시(?:\s*\d{1,2}분)?)"
+_TO = r"(?P<to>\s+-\s+|\s*[~–—/]\s*|\s+(?:to|until|bis)\s+|\s*부터\s*|\s?-)"
+_SPAN = re.compile(
+    rf"(?P<start>\D*\d.*?(?P<at>{_AT})(?:Z|[+-]\d\d:\d\d)?){_TO}"
+    rf"(?P<end>(?P<day>\d.*?[\sT])?(?P<until>{_AT})(?:Z|[+-]\d\d:\d\d)?|P[\dTDHM]+)(?:\s*까지)?",
+    re.IGNORECASE,
+)
+_SPAN_OF_DAYS = re.compile(
+    r"(?P<start>\d.*?\S)(?:\s+-\s+|\s*[~–—]\s*|\s+(?:to|until|bis)\s+)(?P<end>\d[\d./\-\s년월일]*)"
+)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?")
 _ISO_ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 
@@ -104,6 +114,8 @@ _FORMS: tuple[_Form, ...] = tuple(
         ("ymd", rf"'?{_SHORT}\.\s*{_M}\.\s*{_D}\.?"),
         ("ymd", rf"{_SHORT}년\s*{_M}월\s*{_D}일"),
         ("ymd", r"(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)"),
+        ("dmy", r"(?P<d>\d\d)(?P<m>\d\d)(?P<y>\d\d)"),
+        ("mdy", r"(?P<m>\d\d)(?P<d>\d\d)(?P<y>\d\d)"),
         ("dmy", rf"{_D}/{_M}/{_EITHER}"),
         ("dmy", rf"{_D}-{_M}-{_EITHER}"),
         ("dmy", rf"{_D}\.\s*{_M}\.\s*{_EITHER}\.?"),
@@ -148,6 +160,10 @@ _OPEN = frozenset(
     if _NAME not in pattern.pattern
 )
 _LOOSE_MONTH = rf"{_Y}[-/.]{_M}"  # 2020.1: January, October without its 0, or a quarter
+_MINUTES: _Form = (
+    "ymd",
+    re.compile(r"(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<H>\d\d)(?P<M>\d\d)"),
+)
 _LOOSE_YEAR = rf"{_NAME}[- /]*'?{_SHORT}"  # Jan-20: 2020, or a day
 
 
@@ -164,7 +180,52 @@ def read(texts: Sequence[str], order: str | None = None) -> Dates:
             whole column could be read in several ways.
     """
     texts = [unicodedata.normalize("NFC", text).strip() for text in texts]
+    if (starts := _starts(texts)) is not None:
+        found = read(starts, order)
+        return found._replace(way=f"{found.way}; spans such as {texts[0]!r}, each at its start")
     return _read_iso(texts) or _read_any(texts, order)
+
+
+def _starts(texts: list[str]) -> list[str] | None:
+    """Return where spans of time begin, such as 2020-01-01 00:00 - 01:00; None for other texts.
+
+    Raises:
+        Unreadable: the first is a span, and another is not.
+    """
+    for pattern in (_SPAN, _SPAN_OF_DAYS):
+        first = pattern.fullmatch(texts[0])
+        if first is None or (pattern is _SPAN_OF_DAYS and not _is_span_of_days(first)):
+            continue
+        found = [pattern.fullmatch(text) for text in texts]
+        may_be_zone = pattern is _SPAN and first["to"].lstrip() == "-" and not first["day"]
+        if may_be_zone and not _go_on(found):  # -01:00
+            continue
+        for row, each in enumerate(found):
+            if each is None:
+                reason = f"expected a span in the way of {texts[0]!r}, given {texts[row]!r}"
+                raise Unreadable(row, reason)
+        return [each["start"] for each in found if each is not None]
+    return None
+
+
+def _is_span_of_days(found: re.Match[str]) -> bool:
+    """Say whether both ends are days or months; 2020 - 01 - 01 is a day, and 2020 - 2021 none."""
+    first, last = (re.findall(r"\d+", found[end]) for end in ("start", "end"))
+    return len(first) == 3 or len(first) == len(last) == 2
+
+
+def _go_on(found: Sequence[re.Match[str] | None]) -> bool:
+    """Say whether what may be a clock or an offset is as long after each start, so no offset."""
+    both = {(each["at"], each["until"]) for each in found if each is not None and each["until"]}
+    if len({until for _, until in both}) < 2:
+        return False
+    lengths = [(_minutes(until) - _minutes(at)) % (24 * 60) for at, until in both]
+    return max(map(lengths.count, lengths)) > len(lengths) / 2
+
+
+def _minutes(clock: str) -> int:
+    hour, minute, *_ = (*map(int, re.findall(r"\d+", clock)), 0)
+    return 60 * hour + minute
 
 
 def _read_iso(texts: list[str]) -> Dates | None:
@@ -229,6 +290,8 @@ def _read_any(texts: list[str], order: str | None) -> Dates:
         if (epoch := _since_1970(list(rows))) is None:
             raise furthest
         values, way = epoch
+        if (minutes := _with_minutes(rows, values)) is not None:
+            values, way = minutes, _say("ymd", texts[0])
         return Dates(_whole(_spread(values, texts, numbers)), way)
     clock = np.array([part.clock for part in parts])
     places = {day: place for place, day in enumerate(days)}
@@ -239,6 +302,25 @@ def _read_any(texts: list[str], order: str | None) -> Dates:
     dates = _whole(_spread(values, texts, numbers))
     order = form[0] if form[1].pattern in _OPEN else None
     return Dates(dates, _say(form[0], texts[0]) + zone, order)
+
+
+def _with_minutes(rows: dict[str, int], since_1970: Array) -> Array | None:
+    """Read 2001312345 as 2020-01-31 23:45, where all are so, and not a rhythm since 1970.
+
+    Raises:
+        Unreadable: they have a rhythm both ways, or in neither.
+    """
+    try:
+        moments = _moments(_MINUTES, rows)
+    except Unreadable:
+        return None
+    steady = [
+        _is_steady(np.unique(each).astype("datetime64[us]")) for each in (moments, since_1970)
+    ]
+    if steady[0] == steady[1]:
+        what = f"{next(iter(rows))!r} may be seconds since 1970, or YYMMDDHHMM"
+        raise Unreadable(0, f"{what}; write YYYY-MM-DD HH:MM")
+    return moments if steady[0] else None
 
 
 def _spread(values: Array, texts: Sequence[str], numbers: dict[str, int]) -> Array:
@@ -253,6 +335,8 @@ def _take_apart(text: str, row: int, clocks: dict[str, tuple[int, str | None]]) 
         return _take_apart_slowly(text, row)
     if usual[2] not in clocks:
         slowly = _take_apart_slowly(text, row)
+        if slowly.date != usual[1]:  # more than a clock stands behind it
+            return slowly
         clocks[usual[2]] = (slowly.clock, slowly.zone)
     return _Parts(usual[1], *clocks[usual[2]])
 
@@ -304,6 +388,7 @@ def _moments(form: _Form, days: dict[str, int]) -> Array:
         months.append(found.groupdict().get("m") or found.groupdict().get("name") or "")
     if pattern.pattern == _LOOSE_MONTH:
         _check_months(months, days)
+        _check_seasons(months, days)
     if pattern.pattern == _LOOSE_YEAR and len(set(months)) == 1 < len(months):
         raise Unreadable(0, f"{first!r} may be a day without its year; write YYYY-MM-DD")
     return np.array(moments)
@@ -350,12 +435,49 @@ def _check_months(months: Sequence[str], days: dict[str, int]) -> None:
         raise Unreadable(0, f"{text!r} may be a month or a quarter; write 2020-01 or 2020-Q1")
 
 
+def _check_seasons(months: Sequence[str], days: dict[str, int]) -> None:
+    """Refuse 2000-01, 2001-02 and so on, which are seasons."""
+    if len(days) > 1 and all(
+        int(month) == int(text[:4]) % 100 + 1 for month, text in zip(months, days, strict=True)
+    ):
+        text = next(iter(days))
+        reason = f"{text!r} may be a month, or a season of two years; write 2000-01-01, or 2000"
+        raise Unreadable(0, reason)
+
+
+def _of_six_digits(read: Sequence[tuple[_Form, Array]]) -> Sequence[tuple[_Form, Array]]:
+    """Return the readings of 200131 by which dates rise or fall, and are not one day of each year.
+
+    One date alone is taken as year, month and day.
+    """
+    if len(read[0][1]) == 1:
+        return read[:1]
+    days = [(each, each[1].astype("datetime64[us]").astype("datetime64[D]")) for each in read]
+    kept = [each for each, day in days if not _is_one_day_of_years(day)] or list(read)
+    steps = [np.diff(values) for _, values in kept]
+    rising = [
+        each for each, step in zip(kept, steps, strict=True) if (step > 0).all() or (step < 0).all()
+    ]
+    return rising or kept
+
+
+def _is_one_day_of_years(days: Array) -> bool:
+    """Say whether all dates are the same day of years, neither a month's first nor its last."""
+    texts = {str(day)[5:] for day in days}
+    [text, *others] = texts
+    return not others and 1 < int(text[3:]) < 28
+
+
 def _by_rhythm(read: Sequence[tuple[_Form, Array]], text: str) -> tuple[_Form, Array]:
     """Return the one of several readings by which the dates have a rhythm without gaps.
 
     Raises:
         Unreadable: there is not exactly one.
     """
+    if re.fullmatch(r"\d{6}", text):
+        read = _of_six_digits(read)
+        if len(read) == 1:
+            return read[0]
     steady = [each for each in read if _is_steady(np.unique(each[1]).astype("datetime64[us]"))]
     if len(steady) == 1:
         return steady[0]

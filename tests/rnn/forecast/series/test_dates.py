@@ -405,3 +405,74 @@ def test_holidays_are_no_gap_and_months_are():
     assert found.holidays(holidays).max() == 9
     assert found.steps(gap).max() == 41
     assert found.holidays(gap).max() == 0
+
+
+HOURS = np.datetime64("2020-01-01T00:00", "m") + np.arange(50) * np.timedelta64(60, "m")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("%d.%m.%Y %H:%M - ", "%d.%m.%Y %H:%M"),
+        ("%d/%m/%Y %H:%M:%S - ", "%d/%m/%Y %H:%M:%S"),
+        ("%Y-%m-%d %H:%M - ", "%H:%M"),
+        ("%Y-%m-%d %H:%M-", "%H:%M"),
+        ("%Y-%m-%d %H:%M~", "%H:%M"),
+        ("%Y-%m-%dT%H:%MZ/", "%Y-%m-%dT%H:%MZ"),
+        ("%Y년 %m월 %d일 %H시 ~ ", "%H시"),
+        ("%m/%d/%Y %I:%M %p - ", "%m/%d/%Y %I:%M %p"),
+    ],
+)
+def test_spans_of_hours_are_read_at_their_starts(start, end):
+    hours = HOURS.tolist()
+    texts = [
+        a.strftime(start) + b.strftime(end) for a, b in zip(hours[:-1], hours[1:], strict=True)
+    ]
+    found = dates.read(texts)
+    assert (found.values == HOURS[:-1]).all()
+    assert found.way.endswith("each at its start")
+    with pytest.raises(Unreadable, match="row 49: expected a span in the way of"):
+        dates.read([*texts, "2020-01-09"])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2020.01.01 ~ 2020.01.07", "2020.01.08 ~ 2020.01.14"],
+        ["2020-01-01 - 2020-01-07", "2020-01-08 - 2020-01-14"],
+        ["2020.01.01~01.07", "2020.01.08~01.14"],
+        ["2020-01-01 to 2020-01-07", "2020-01-08 to 2020-01-14"],
+    ],
+)
+def test_spans_of_days_are_read_at_their_starts(texts):
+    assert (dates.read(texts).values == axis("2020-01-01", "2020-01-08")).all()
+
+
+@pytest.mark.parametrize("zone", ["-05:00", " -05:00", "+09:00"])
+def test_an_offset_is_no_span(zone):
+    texts = [f"{day:%Y-%m-%d %H:%M}{zone}" for day in HOURS.tolist()]
+    found = dates.read(texts)
+    assert (found.values == HOURS).all()
+    assert "zone" in found.way
+
+
+@pytest.mark.parametrize("form", ["%d%m%y", "%m%d%y", "%y%m%d"])
+@pytest.mark.parametrize("count", [31, 80])
+def test_six_digits_in_any_order(form, count):
+    days = np.datetime64("2020-01-01") + np.arange(count)
+    assert (dates.read([day.strftime(form) for day in days.tolist()]).values == days).all()
+    kept = days[days.astype(int) % 7 > 1]
+    found = dates.read([day.strftime("%y%m%d") for day in kept.tolist()])
+    assert (found.values == kept).all()
+
+
+def test_ten_digits_with_minutes_are_not_seconds_since_1970():
+    texts = [hour.strftime("%y%m%d%H%M") for hour in HOURS.tolist()]
+    assert (dates.read(texts).values == HOURS).all()
+    with pytest.raises(Unreadable, match="seconds since 1970, or YYMMDDHHMM"):
+        dates.read(["2001010000", "2001010100"])
+
+
+def test_seasons_are_no_months():
+    with pytest.raises(Unreadable, match="a season of two years"):
+        dates.read([f"{year}-{year % 100 + 1:02}" for year in range(2000, 2012)])
