@@ -47,6 +47,7 @@ def read_labels(labels: Sequence[str]) -> Labels:
         notes.append(f"{number:,} labels are missing ({', '.join(missing)})")
     elif missing:
         notes.append(f"the label {', '.join(missing)} is a class as others are: they are words")
+    notes += _alike(words)
     fractions = frozenset(
         label
         for value, same in written.items()
@@ -54,6 +55,19 @@ def read_labels(labels: Sequence[str]) -> Labels:
         if numeric and value != value.to_integral_value()
     )
     return Labels([names[label] for label in labels], numeric, notes, fractions)
+
+
+def _alike(words: Sequence[str]) -> list[str]:
+    """Return a sentence for the words that differ in capitals or spaces only."""
+    spellings: dict[str, list[str]] = {}
+    for word in words:
+        spellings.setdefault(" ".join(word.casefold().split()), []).append(word)
+    return [
+        f"the labels {' and '.join(same)} differ in capitals or spaces only, and are a class each: "
+        "write them alike if they mean the same"
+        for same in spellings.values()
+        if len(same) > 1
+    ]
 
 
 def _number(text: str) -> Decimal | None:

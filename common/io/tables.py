@@ -122,6 +122,8 @@ def read_table(
             lines.append(line)
             for column, cell in zip(found, taken, strict=True):
                 column.append(cell)
+    if sieve.header and sieve.too_wide > len(lines):
+        raise _too_wide(path, sieve.too_wide, sieve.too_wide + len(lines), sieve.width)
     if opened.spread:
         skipped += _take_out_swallowed(path, opened, sieve, found, lines)
     if not lines:
@@ -146,6 +148,7 @@ class _Sieve:
         self.width = len(header) if header else opened.width or max(self.numbers) + 1
         self.gaps = [name in gaps for name in wanted]
         self.clean = opened.clean
+        self.too_wide = 0  # rows with more cells than the width
         self.blank = opened.named  # whether a row without any text counts: it is no empty line
 
     def take(self, row: Sequence[str | None] | str) -> list[str] | str | None:
@@ -168,6 +171,7 @@ class _Sieve:
         too_few = len(row) <= max(self.numbers)
         if not too_few and not any(map(_has_text, row[self.width :])):
             return None
+        self.too_wide += not too_few and any(map(_has_text, row))
         needed = f"needed {max(self.numbers) + 1}" if too_few else f"expected {self.width}"
         expected = f"expected {self.width}" if self.header else needed
         return f"{len(row)} cell{'' if len(row) == 1 else 's'}, {expected}"
@@ -197,15 +201,23 @@ def read_names(path: Path | str, form: TableForm = AS_FOUND) -> list[str]:
     return [_clean(cell or "") for cell in _first_row(_open(Path(path), form).rows)]
 
 
-def read_cells(path: Path | str, form: TableForm = AS_FOUND) -> list[list[str]]:
+def read_cells(
+    path: Path | str, form: TableForm = AS_FOUND, *, as_wide: bool = False
+) -> list[list[str]]:
     """Return all cells of a table, for a look at what its columns hold; see `read_table`.
 
     The first row comes first: it may be names of columns or data already; of JSON and Parquet it is
     the names. Rows with another number of cells than the first are left out, or than most rows if
     few are as the first.
 
+    Args:
+        path: the file.
+        form: what is known of how it is written.
+        as_wide: whether most rows must not be wider than the first, if that has several cells.
+
     Raises:
-        DataError: the file cannot be read, or has another suffix or encoding.
+        DataError: the file cannot be read, has another suffix or encoding, or most of its rows are
+            too wide, as where texts have commas and no quotes.
     """
     rows: list[list[str]] = []
     with contextlib.suppress(_NotCSV):  # it is said where the table is read
@@ -214,6 +226,10 @@ def read_cells(path: Path | str, form: TableForm = AS_FOUND) -> list[list[str]]:
                 rows.append([_clean(cell or "") for cell in row])
     widths = Counter(map(len, rows))
     width = len(rows[0]) if rows else 0
+    if as_wide and width > 1:
+        wider = sum(any(row[width:]) for row in rows)
+        if 2 * wider > len(rows) - 1:
+            raise _too_wide(Path(path), wider, len(rows) - 1, width)
     if 2 * widths[width] < len(rows):
         width = widths.most_common(1)[0][0]
     return [row for row in rows if len(row) == width and any(row)]
@@ -239,6 +255,13 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read {path}: {reason}") from error
+
+
+def _too_wide(path: Path, wider: int, rows: int, width: int) -> DataError:
+    return DataError(
+        f"{path}: {wider:,} of {rows:,} rows have more cells than the first, which has {width}: "
+        "put quotes around cells with a delimiter in them, and give each column a name"
+    )
 
 
 class _NotCSV(DataError):

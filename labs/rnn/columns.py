@@ -52,6 +52,8 @@ _IDS = {"id", "ids", "idx", "index", "uuid", "key", "url", "번호", "아이디"
 _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole cell
 
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
+_WORDS = 4  # of a column's name, at the most
+_SENTENCE = re.compile(r"[.!?。！？…]\s*$|[.,!?]\s|@")
 _MEMBERS = 3  # rows of each of its values, at the least, on average
 
 
@@ -93,7 +95,7 @@ def guess_labelled(
     Raises:
         DataError: the table cannot be read, or its columns do not tell.
     """
-    rows = read_cells(path, form)
+    rows = read_cells(path, form, as_wide=True)
     if not rows:
         raise DataError(f"{path} is empty: expected a table with texts and labels")
     cells = _with_labels(rows, text_column, label_column)
@@ -119,7 +121,7 @@ def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[
     Raises:
         DataError: the table cannot be read, or does not have two columns of texts.
     """
-    header, *body = rows = read_cells(path, form) or [[]]
+    header, *body = rows = read_cells(path, form, as_wide=True) or [[]]
     if len(header) < 2:
         raise DataError(f"{path}: expected two columns or more, sources and their translations")
     columns = list(zip(*body, strict=True)) or [() for _ in header]
@@ -182,7 +184,8 @@ def _with_labels(rows: Sequence[Sequence[str]], *given: str | None) -> Cells:
     """Tell whether the first row has names: in data, a label comes again in other rows."""
     header, *body = rows or [[]]
     columns = tuple(zip(*body, strict=True)) or tuple(() for _ in header)
-    known = any(_by_name(header, names) for names in (TEXTS, LABELS))
+    # Of names only whole ones: the first text may well have the word "description" in it.
+    known = {*TEXTS, *LABELS} & {name.casefold().removesuffix("s") for name in header}
     numbered = any(name is not None and name.isdecimal() and name not in header for name in given)
     again = [
         cell
@@ -262,7 +265,9 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
 
 
 def _words(name: str) -> set[str]:
-    """Return the words of a name such as `review_text` or `reviewText`."""
+    """Return the words of a name such as `review_text` or `reviewText`; a sentence is no name."""
+    if len(name.split()) > _WORDS or _SENTENCE.search(name):
+        return set()
     return {word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)}
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from common.errors import DataError
 from labs.rnn.columns import guess_labelled, guess_pairs
+from labs.rnn.texts import read_corpus
 
 
 def write(path, *rows, between=","):
@@ -113,3 +114,56 @@ def test_pairs_are_the_columns_with_texts(tmp_path, header, row, found):
 def test_an_empty_table_is_called_empty(tmp_path):
     with pytest.raises(DataError, match=r"a\.csv is empty"):
         guess_labelled(write(tmp_path / "a.csv"), None, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("text,label", "good, film {},{label}"),
+        ("label,text", "{label},good, film {}"),
+        ("id,text,label", "{},good, film {},{label}"),
+        ("text;label", "good; film {};{label}"),
+        ("good film,pos", "good, film {},{label}"),  # without names
+    ],
+)
+@pytest.mark.parametrize("wide", [20, 13, 7])
+def test_most_texts_with_a_comma_and_no_quotes_are_refused(tmp_path, header, row, wide):
+    filled = [row.format(n, n, label="np"[n % 2]) for n in range(20)]
+    narrow = [line.replace("good, ", "").replace("good; ", "") for line in filled]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([header, *filled[:wide], *narrow[wide:]]) + "\n", encoding="utf-8")
+    if wide < 10:  # those rows alone are left out, by name
+        guess_labelled(path, None, None)
+        return
+    for given in [(None, None), ("text", "label"), ("1", "2")]:
+        with pytest.raises(DataError, match="rows have more cells than the first.*put quotes"):
+            guess_labelled(path, *given)
+
+
+@pytest.mark.parametrize("end", [",", ",,"])
+def test_delimiters_at_the_end_of_rows_are_no_cells(tmp_path, end):
+    path = tmp_path / "a.csv"
+    rows = [f"good film {number},{'np'[number % 2]}{end}" for number in range(20)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    corpus = read_corpus(path, *guess_labelled(path, None, None)[:2])
+    assert corpus.parts["all"].texts[0] == "good film 0"
+    assert len(corpus.parts["all"]) == 20
+    assert corpus.classes == ("n", "p")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@foo that is tweet {}",
+        "a longer description {} of it",
+        "What is the title?",
+        "Nice review {}",
+        "comment {}",
+    ],
+)
+def test_a_first_text_with_the_word_of_a_name_stays_a_text(tmp_path, text):
+    rows = [[text.format(number), "yes" if number % 2 else "no"] for number in range(20)]
+    path = write(tmp_path / "a.csv", *rows)
+    text_column, label_column, said = guess_labelled(path, None, None)
+    assert (text_column, label_column) == ("1", "2")
+    assert any("first row" in line for line in said)

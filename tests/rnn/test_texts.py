@@ -116,3 +116,14 @@ def test_folders_that_are_none(tmp_path):
         read_folder(folder(tmp_path / "d", odd, "cp1251"))
     found = read_folder(tmp_path / "d", TableForm(encoding="cp1251"))
     assert set(found.parts["all"].texts) == {"щ это фильм"}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["True", "TRUE", "False"], ["Pos", "pos", "neg"], ["긍정 리뷰", "긍정  리뷰", "부정"]],
+)
+def test_labels_that_differ_in_capitals_or_spaces_are_kept_and_named(labels):
+    found = read_labels(labels)
+    assert found.names == labels
+    [note] = found.notes
+    assert note.startswith(f"the labels {labels[0]} and {labels[1]} differ in capitals")
