@@ -66,7 +66,7 @@ def write(root, annotations, images=("a.png",), categories=((1, "cat"),), name="
         ([OUTLINE, 5], [], "expected a list of numbers"),
         ("polygon", [], "expected lists"),
         (7, [], "expected lists"),
-        ([["10", 20, 40, 20, 40, 40]], [], "no number"),
+        ([["x", 20, 40, 20, 40, 40]], [], "no number"),
         ([[None, 20, 40, 20, 40, 40]], [], "no number"),
         ([[0.1, 0.4, 0.4, 0.4, 0.4, 0.8]], [], "beyond bbox"),
         ([[20, 10, 20, 40, 40, 40]], [], "beyond bbox"),
@@ -102,7 +102,7 @@ def test_the_box_is_bbox_whatever_the_outline(tmp_path, segmentation, outlines, 
         ({"bbox": []}, records.BAD_BOX, "bbox has 0 numbers"),
         ({"bbox": [10, 20, 30]}, records.BAD_BOX, "bbox has 3 numbers"),
         ({"bbox": [10, 20, 30, 20, 0.5]}, records.BAD_BOX, "bbox has 5 numbers"),
-        ({"bbox": ["10", "20", "30", "20"]}, records.BAD_BOX, "'10', which is no number"),
+        ({"bbox": ["10", "20", "x", "20"]}, records.BAD_BOX, "'x', which is no number"),
         ({"bbox": [10, 20, None, 20]}, records.BAD_BOX, "None, which is no number"),
         ({"bbox": [10, 20, True, 20]}, records.BAD_BOX, "True, which is no number"),
         ({"bbox": [10, 20, 10**400, 20]}, records.BAD_BOX, "too large"),
@@ -111,9 +111,9 @@ def test_the_box_is_bbox_whatever_the_outline(tmp_path, segmentation, outlines, 
         ({"bbox": [10, 20, 30, -20]}, records.ZERO_AREA, "30 x -20"),
         ({"bbox": [200, 20, 30, 20]}, records.OUT_OF_RANGE, "left out"),
         ({"category_id": 2}, records.BAD_CLASS, "category_id 2 is not in categories"),
-        ({"category_id": "1"}, records.BAD_CLASS, "category_id '1' is not in categories"),
+        ({"category_id": "2"}, records.BAD_CLASS, "category_id '2' is not in categories"),
         ({"category_id": None}, records.BAD_CLASS, "not in categories"),
-        ({"image_id": "1"}, records.NO_IMAGE, "image_id 1 is not in images"),
+        ({"image_id": "2"}, records.NO_IMAGE, "image_id 2 is not in images"),
         ({"image_id": 9}, records.NO_IMAGE, "image_id 9 is not in images"),
         ({"image_id": [1]}, records.BAD_BOX, "unhashable"),
     ],
@@ -266,3 +266,64 @@ def test_images_by_a_link(tmp_path):
     (root / "images").symlink_to(tmp_path / "big" / "pool")
     (root / "images" / "back").symlink_to(root)
     assert formats.read(root).pictures[0].boxes == (Box(10, 20, 40, 40, 0),)
+
+
+def ring(x1, y1, x2, y2):
+    return [[x1, y1, x2, y1, x2, y2, x1, y2]]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "corners"),
+    [
+        ([{"bbox": [10, 10, 60, 40], "segmentation": ring(10, 10, 60, 40)}], True),
+        ([{"bbox": [9.5, 10, 60, 40], "segmentation": ring(10, 10, 60, 40)}] * 2, True),
+        ([{"bbox": [10 + at, 10, 60, 40], "area": 30 * (50 - at)} for at in range(3)], True),
+        ([{"bbox": [10, 10, 60, 40], "area": 50 * 30}], False),
+        ([{"bbox": [10, 10, 60, 40], "area": 2400} for _ in range(3)], False),
+        ([{"bbox": [10, 10, 60, 40], "area": 1800} for _ in range(3)], False),
+        ([{"bbox": [10, 10, 60, 40], "segmentation": ring(10, 10, 70, 50)}], False),
+        ([{"bbox": [0, 0, 60, 40], "segmentation": ring(0, 0, 60, 40), "area": 9}], False),
+    ],
+)
+def test_corners_by_outlines_and_areas_are_refused(tmp_path, annotations, corners):
+    paint(tmp_path / "a.png")
+    path = write(tmp_path, annotations)
+    if corners:
+        with pytest.raises(DataError, match=r"say that bbox is x1, y1, x2, y2; COCO has"):
+            formats.read(path)
+    else:
+        x, y, width, height = annotations[0]["bbox"]
+        assert formats.read(path).pictures[0].boxes[0][:4] == (x, y, x + width, y + height)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"image_id": "1"},
+        {"category_id": "1"},
+        {"image_id": 1.0, "category_id": 1.0},
+        {"bbox": ["10", "20.0", "3e1", " 20 "]},
+    ],
+)
+def test_ids_and_numbers_may_be_texts(tmp_path, values):
+    paint(tmp_path / "a.png")
+    found = formats.read(write(tmp_path, [values]))
+    assert not found.problems
+    assert found.pictures[0].boxes[0][:4] == (10, 20, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("listed", "there", "boxes"),
+    [
+        (r"images\ab12cd34-a.png", "a.png", 1),
+        ("ab12cd34-a.png", "images/a.png", 1),
+        ("ab12cd34-a.png", "ab12cd34-a.png", 1),
+        ("ab12cd34-b.png", "a.png", 0),
+        ("cat-a.png", "a.png", 0),
+    ],
+)
+def test_names_of_uploaded_files(tmp_path, listed, there, boxes):
+    for value, name in enumerate((there, "other.png")):
+        paint(tmp_path / name, value=value)
+    found = formats.read(write(tmp_path, [{}], [listed, "other.png"]))
+    assert sum(len(picture.boxes) for picture in found.pictures) == boxes

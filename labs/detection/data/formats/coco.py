@@ -8,6 +8,7 @@ is from a tool that marks masks so: they are taken as objects, and that is said.
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
 from labs.detection.data.formats.folders import part_of, read_noted, short_name
 from labs.detection.data.formats.pictures import Pictures
+from labs.detection.data.formats.units import count_corners
 from labs.detection.records import (
     BAD_BOX,
     BAD_CLASS,
@@ -43,8 +45,11 @@ _LOST = {  # what annotations have that boxes and outlines have no place for
     "key points": "objects have key points, which are left out: their boxes are there",
     "rotation": "boxes are turned by an angle, which is left out: they are as before the turn",
 }
+_NUMBER = re.compile(r"\s*-?\d+(\.\d*)?(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
+_UPLOADED = re.compile(r"(.*[/\\])?[0-9a-f]{8}-(.+)")  # Label Studio puts this before names
 _NEAR, _NEAR_SHARE = 2.0, 0.05  # pixels, and share of a box, that its outline may stick out
-_SHARE = 0.1  # of boxes that stick out, from which on they are not x, y, width, height
+_TOLD = 0.9  # share of outlines and areas that say what boxes are
+_SAME = (1.5, 0.01)  # pixels between edges, and share between areas, that are the same
 
 
 def find(root: Path) -> dict[str, Path]:
@@ -165,6 +170,7 @@ def _classes(path: Path, categories: Sequence[Any]) -> tuple[dict[Any, int], tup
     try:
         names = {category["id"]: category["name"] for category in categories}
         ids = sorted(names)
+        keys = [_key(each) for each in ids]
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{path}: each of 'categories' needs an id and a name ({error!r})"
@@ -172,10 +178,18 @@ def _classes(path: Path, categories: Sequence[Any]) -> tuple[dict[Any, int], tup
     for key, name in names.items():
         if isinstance(name, bool) or not isinstance(name, str | int | float):
             raise DataError(f"{path}: the category {key} is called {name!r}; expected a text")
-    if len(ids) < len(categories):
+    if len(set(keys)) < len(categories):
         raise DataError(f"{path}: two of 'categories' have the same id")
     classes = check_names([str(names[key]) for key in ids], path)
-    return {key: at for at, key in enumerate(ids)}, classes
+    return {key: at for at, key in enumerate(keys)}, classes
+
+
+def _key(identity: Any) -> Any:
+    """Return an id by which others are found, be they numbers or texts of the same."""
+    if isinstance(identity, float) and identity.is_integer():
+        identity = int(identity)
+    number = isinstance(identity, int) and not isinstance(identity, bool)
+    return str(identity) if number else identity
 
 
 def _pictures(
@@ -192,6 +206,7 @@ def _pictures(
         DataError: two images have the same id, or the boxes are not x, y, width, height in pixels.
     """
     where = relative_name(source.file, finder.root)
+    _check_outlines(source)
     boxes: dict[Any, list[tuple[str, Box]]] = defaultdict(list)
     for annotation in source.content["annotations"]:
         identity = annotation.get("id") if isinstance(annotation, dict) else None
@@ -213,10 +228,11 @@ def _pictures(
     entries = list(_entries(source, where, problems))
     _check_units(source.file, entries, boxes)
 
-    asked = [Asked(entry["file_name"], source.file, source.part) for entry in entries]
+    names = [_name_in(entry["file_name"], finder) for entry in entries]
+    asked = [Asked(name, source.file, source.part) for name in names]
     seen: set[Path] = set()
     for entry, path in zip(entries, finder.find_all(asked), strict=True):
-        mine = boxes.pop(entry["id"], [])
+        mine = boxes.pop(_key(entry["id"]), [])
         place = f"{where}: image {entry['id']}"
         if isinstance(path, str):
             problems.append(Problem(place, NO_IMAGE, path))
@@ -240,7 +256,7 @@ def _entries(source: _Source, where: str, problems: list[Problem]) -> Iterator[M
     called: dict[Any, str] = {}
     for entry in source.content["images"]:
         try:
-            identity, name = entry["id"], entry["file_name"]
+            identity, name = _key(entry["id"]), entry["file_name"]
             hash(identity)
             if not isinstance(name, str):
                 raise TypeError(f"file_name is {name!r}, expected a text")
@@ -253,6 +269,14 @@ def _entries(source: _Source, where: str, problems: list[Problem]) -> Iterator[M
                 f"{identity}, so nobody knows whose boxes are whose; give each an id of its own"
             )
         yield entry
+
+
+def _name_in(name: str, finder: Finder) -> str:
+    """Return an image's name, without what Label Studio puts before it where none is called so."""
+    match = _UPLOADED.fullmatch(name)
+    if match is None or finder.knows(name) or not finder.knows(match[2]):
+        return name
+    return f"{match[1] or ''}{match[2]}"
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
@@ -281,18 +305,67 @@ def _check_units(
             f"{file}: all {len(every):,} bbox are within 0 to 1, shares of the image; COCO has "
             "pixels: multiply them by width and height"
         )
-    sized = [(box, *_size(entry)) for entry in entries for _, box in boxes.get(entry["id"], [])]
+    sized = [
+        (box, *_size(entry)) for entry in entries for _, box in boxes.get(_key(entry["id"]), [])
+    ]
     sized = [each for each in sized if all(each[1:])]
-    out = sum(box.x2 > width + 1 or box.y2 > height + 1 for box, height, width in sized)
-    corners = all(
-        box.x1 < box.x2 - box.x1 <= width + 1 and box.y1 < box.y2 - box.y1 <= height + 1
-        for box, height, width in sized
-    )
-    if corners and len(sized) > 2 and out > _SHARE * len(sized):
+    if out := count_corners(sized):
         raise DataError(
             f"{file}: {out:,} of {len(sized):,} bbox stick out of their images, and all of them "
             "lie inside as x1, y1, x2, y2; COCO has x, y, width, height: convert them"
         )
+
+
+def _check_outlines(source: _Source) -> None:
+    """Refuse boxes that are corners by nearly all outlines and areas.
+
+    Raises:
+        DataError: the boxes are so.
+    """
+    annotations = [each for each in source.content["annotations"] if isinstance(each, dict)]
+    outlines = [told for each in annotations if (told := _tells_corners(each)) is not None]
+    areas = [told for each in annotations if (told := _measures_corners(each)) is not None]
+    for what, votes, fewest in (("outlines", outlines, 1), ("areas", areas, 3)):
+        if len(votes) >= fewest and sum(votes) >= _TOLD * len(votes):
+            raise DataError(
+                f"{source.file}: {sum(votes):,} of {len(votes):,} {what} say that bbox is x1, y1, "
+                "x2, y2; COCO has x, y, width, height: convert them"
+            )
+        if votes:
+            return  # outlines tell best
+
+
+def _tells_corners(annotation: Mapping[str, Any]) -> bool | None:
+    """Say whether an outline lies in its bbox's corners; None where there is none."""
+    try:
+        x1, y1, third, fourth = _numbers(annotation.get("bbox"), "bbox")
+        given = annotation["segmentation"]
+        given = given if isinstance(given[0], list) else [given]
+        values = [value for each in given for value in _numbers(each, "segmentation")]
+        edges = bounds(values) if len(values) >= 6 else ()
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        return None
+    if not edges:
+        return None
+
+    def is_near(corners: tuple[float, ...]) -> bool:
+        return all(abs(a - b) <= _SAME[0] for a, b in zip(edges, corners, strict=True))
+
+    as_sides = is_near((x1, y1, x1 + third, y1 + fourth))
+    return is_near((x1, y1, third, fourth)) and not as_sides
+
+
+def _measures_corners(annotation: Mapping[str, Any]) -> bool | None:
+    """Say whether an area is that of the bbox's corners; None where there is none."""
+    try:
+        x1, y1, third, fourth = _numbers(annotation.get("bbox"), "bbox")
+        [area] = _numbers([annotation["area"]], "area")
+    except (KeyError, ValueError, OverflowError):
+        return None
+    if area <= 0 or third <= x1 or fourth <= y1:
+        return False if area > 0 else None
+    corners = (third - x1) * (fourth - y1)
+    return abs(corners - area) <= _SAME[1] * area < abs(third * fourth - area)
 
 
 class _UnknownClass(ValueError):
@@ -307,12 +380,12 @@ def _box(annotation: Any, numbers: Mapping[Any, int]) -> tuple[Any, Box]:
     """
     if not isinstance(annotation, dict):
         raise ValueError(f"expected an object with image_id, category_id and bbox: {annotation!r}")
-    of, category = annotation["image_id"], annotation["category_id"]
+    of, category = _key(annotation["image_id"]), _key(annotation["category_id"])
     values = _numbers(annotation["bbox"], "bbox")
     if len(values) != 4:
         raise ValueError(f"bbox has {len(values)} numbers, expected x, y, width, height")
     if category not in numbers:
-        raise _UnknownClass(f"category_id {category!r} is not in categories")
+        raise _UnknownClass(f"category_id {annotation['category_id']!r} is not in categories")
     hash(of)  # a list would be no id
     x, y, width, height = values
     crowd = annotation.get("iscrowd") in (1, True, "1")
@@ -320,7 +393,7 @@ def _box(annotation: Any, numbers: Mapping[Any, int]) -> tuple[Any, Box]:
 
 
 def _numbers(values: Any, what: str) -> list[float]:
-    """Return a list's numbers.
+    """Return a list's numbers, which may be written as texts.
 
     Raises:
         ValueError, OverflowError: it is no list, or something in it is no number.
@@ -328,7 +401,8 @@ def _numbers(values: Any, what: str) -> list[float]:
     if not isinstance(values, list):
         raise ValueError(f"{what} is {values!r}, expected a list of numbers")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        text = isinstance(value, str) and _NUMBER.fullmatch(value)
+        if isinstance(value, bool) or not (text or isinstance(value, int | float)):
             raise ValueError(f"{what} has {value!r}, which is no number")
     return [float(value) for value in values]
 
