@@ -442,3 +442,28 @@ def test_equal_names_in_two_folders_keep_their_boxes(tmp_path):
         "validation": 1,
     }
     assert os.path.exists(tmp_path / "obj.data")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "corners"),
+    [
+        ((".1 .2 .5 .6", ".5 .4 .9 .9", ".3 .3 .6 .7"), True),
+        ((".5 .5 .9 .9", ".5 .5 1 1", ".4 .3 .8 .6"), False),  # large ones in the center
+        ((".1 .2 .5 .6", ".5 .4 .9 .9", ".5 .5 .2 .2"), False),
+        ((".1 .2 .5 .6", ".5 .4 .9 .9"), False),
+        ((".5 .5 .2 .2", ".7 .5 .4 .2", ".9 .9 .2 .2"), False),
+    ],
+)
+def test_corners_are_not_taken_for_centers(tmp_path, boxes, corners):
+    path = make(tmp_path, {"a": "".join(f"0 {box}\n" for box in boxes)})
+    if corners:
+        with pytest.raises(DataError, match="3 boxes stick out .* YOLO has the center, width"):
+            formats.read(path)
+    else:
+        assert len(formats.read(path).pictures[0].boxes) == len(boxes)
+
+
+def test_a_split_that_is_not_there_may_be_removed(tmp_path):
+    path = make(tmp_path, {"a": "0 .5 .5 .2 .2"}, "train: images\nval: ../v/images\nnames: [x]\n")
+    with pytest.raises(DataError, match="'val' is ../v/images, and there .* or remove 'val'"):
+        formats.read(path)

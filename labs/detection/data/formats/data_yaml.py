@@ -181,7 +181,11 @@ class Places:
                 f"{self.path}: {key!r} is {text}, outside of {self.root}; only images below the "
                 "folder of the YAML are read: move them or the YAML, or correct the path"
             )
-        raise DataError(f"{self.path}: {key!r} is {text}, and there is no such file in {self.root}")
+        rest = "" if key == "train" else f", or remove {key!r}: then a part of train is held out"
+        raise DataError(
+            f"{self.path}: {key!r} is {text}, and there is no such file in {self.root}; correct "
+            f"the path{rest}"
+        )
 
     def _base(self, text: Any) -> Path:
         """Return the folder that other paths begin in; of another computer's, the YAML's."""

@@ -44,6 +44,7 @@ from labs.detection.data.formats.folders import (
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.yolo_lines import (
     LineForm,
+    check_centers,
     describe,
     read_line,
     split_line,
@@ -390,6 +391,7 @@ class _Labels:
     ) -> dict[Path, Picture]:
         """Return the images that were read, with their boxes; see `read_line`."""
         every = [words for lines in self._lines.values() for _, words in lines]
+        check_centers(every, self._root)
         form = tell_form(every, key_points)
         pictures = Pictures(self._root, self._problems)
         found = {}

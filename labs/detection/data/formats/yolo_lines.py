@@ -12,8 +12,10 @@ A line does not say which it is, so all lines of a data set are looked at togeth
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from common.errors import DataError
 from labs.detection.records import BAD_BOX, BAD_CLASS, OUT_OF_RANGE, Box
 
 _BOX = 5  # columns
@@ -23,6 +25,7 @@ _SEVERAL = 3  # lines from which on key points are told from outlines
 _MOST = 0.4  # of them that look so: of random outlines fewer than one in a hundred does
 _VISIBLE = ("0", "1", "2")
 _SPREAD = 0.6  # share of its box's sides over which key points are spread; of outlines it is less
+_FEWEST, _OUT = 3, 0.1  # boxes that tell corners, and share of them that stick out as centers
 _EDGE = 0.01  # share of the image that a key point may be beyond its box
 
 
@@ -72,6 +75,33 @@ def tell_form(lines: Iterable[Sequence[str]], given: tuple[int, int] | None) -> 
     if width % 2 and len(votes) >= _SEVERAL and sum(votes) >= _MOST * len(votes):
         return LineForm((width - _BOX) // 2, 2)
     return LineForm()
+
+
+def check_centers(lines: Iterable[Sequence[str]], root: Path) -> None:
+    """Refuse lines of corners, as shares, where a center and a size are expected.
+
+    Raises:
+        DataError: boxes stick out of their images, and none does as corners.
+    """
+    found = [_numbers(words[1:]) for words in lines if len(words) == _BOX]
+    boxes = [values for values in found if values and all(0 <= each <= 1 for each in values)]
+    out = sum(
+        min(x - w / 2, y - h / 2) < -_EDGE or max(x + w / 2, y + h / 2) > 1 + _EDGE
+        for x, y, w, h in boxes
+    )
+    corners = all(x1 < x2 and y1 < y2 for x1, y1, x2, y2 in boxes)
+    if corners and len(boxes) >= _FEWEST and out > _OUT * len(boxes):
+        raise DataError(
+            f"{root}: {out:,} of {len(boxes):,} boxes stick out of their images, and all of them "
+            "lie inside as x1, y1, x2, y2; YOLO has the center, width, height: convert them"
+        )
+
+
+def _numbers(words: Sequence[str]) -> list[float]:
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return []
 
 
 def _are_visible(words: Sequence[str]) -> bool:
