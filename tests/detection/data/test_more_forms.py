@@ -264,3 +264,75 @@ def test_training_takes_them(tmp_path):
     _, card = load(DetectionConfig(data=str(path), image_size=32))
     assert card.source.startswith("CSV boxes.csv: 12 images with 12 boxes of 1 class")
     assert "boxes are x1, y1, x2, y2 (left, upper, right, lower edge, in pixels)" in card.source
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('image,bbox,label\n{}.png,"[{}, 20, 90, 45]",cat\n', DataError),
+        ("image,x,y,w,h,label\n{}.png,{},20,90,45,cat\n", DataError),
+        ("image,x,y,w,h,label\n{0}.png,.5{1},.4,.9,.9,cat\n", DataError),
+        ("image,x,y,w,h,label\n{}.png,{},20,10,10,cat\n", 0),
+        ("image,x1,y1,x2,y2,label\n{}.png,{},20,90,45,cat\n", 0),
+    ],
+)
+def test_corners_in_columns_of_sides_are_refused(tmp_path, text, expected):
+    for at in range(4):
+        paint(tmp_path / f"{at}.png", value=at)
+    head, row = text.splitlines()
+    rows = "\n".join([head, *(row.format(at, 50 + at) for at in range(4))])
+    path = write(tmp_path / "boxes.csv", rows)
+    if expected is DataError:
+        with pytest.raises(DataError, match="4 of 4 boxes stick out .* columns called xmin, ymin"):
+            formats.read(path)
+    else:
+        assert len(formats.read(path).problems) == expected
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "said"),
+    [
+        ((10, 20, 80, 90), (400, 300), True),
+        ((10, 20, 80, 90), (150, 300), False),
+        ((10, 20, 180, 90), (400, 300), False),
+        ((1, 2, 8, 9), (400, 300), False),
+        ((0.1, 0.2, 0.8, 0.9), (400, 300), False),
+    ],
+)
+def test_pixels_that_may_be_percent_are_named(tmp_path, box, size, said):
+    paint(tmp_path / "a.png", size)
+    row = ",".join(map(str, box))
+    text = f"image,xmin,ymin,xmax,ymax,class\na,{row},cat\n"
+    notes = formats.read(write(tmp_path / "boxes.csv", text)).notes
+    assert any("if they are percent" in note for note in notes) is said
+
+
+def test_a_whole_image_in_shares_is_no_pixel(tmp_path):
+    paint(tmp_path / "a.png")
+    path = write(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax,class\na,0,0,1,1,cat\n")
+    assert boxes_of(formats.read(path))["a"] == [(0, 0, 100, 50, "cat")]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        *((name, "ab", ("a", "b")) for name in ("labels", "species", "Category", "품종")),
+        *((name, "12", ("1", "2")) for name in ("class_id", "category_id", "label-id")),
+        ("kind of thing", ("red", "blue"), DataError),
+        ("confidence", ("0.5", "0.9"), ("object",)),
+        ("split", ("train", "val"), ("object",)),
+        ("truncated", ("True", "False"), ("object",)),
+    ],
+)
+def test_the_column_of_classes(tmp_path, column, values, expected):
+    paint(tmp_path / "a.png")
+    rows = [f"a.png,{at},10,50,40,{values[at % 2]}" for at in range(6)]
+    text = "\n".join([f"image,xmin,ymin,xmax,ymax,{column}", *rows])
+    path = write(tmp_path / "boxes.csv", text)
+    if expected is DataError:
+        with pytest.raises(
+            DataError, match=f"{column} has few texts .* call the column of the cla"
+        ):
+            formats.read(path)
+    else:
+        assert formats.read(path).classes == expected

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
+from common.images.sets import PARTS
 from common.io.tables import Table, read_cells, read_table
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
 from labs.detection.data.formats.pictures import Pictures
+from labs.detection.data.formats.units import count_corners
 from labs.detection.records import (
     BAD_BOX,
     BAD_LABELS,
@@ -54,7 +56,8 @@ _CLASS: tuple[str, ...] = (
     "name",
     "object",
 )
-_CLASS += ("클래스", "라벨")
+_CLASS += ("labels", "classes", "categories", "species", "objectclass", "클래스", "라벨", "품종")
+_CLASS += ("classid", "categoryid", "labelid", "objectid")  # where no column has names
 _CORNERS = (
     *(("xmin", "x1", "left", "x0"), ("ymin", "y1", "top", "y0")),
     *(("xmax", "x2", "right"), ("ymax", "y2", "bottom")),
@@ -71,6 +74,7 @@ _KINDS = {  # what the four numbers are
     "centers": "center, width, height",
 }
 _WHOLE = ("bbox", "box", "boundingbox")
+_PERCENT = 100
 _SHARES = 2.0  # what no edge in shares is beyond, also where a box sticks out of its image
 _ONLY = "object"  # the class where no column tells
 
@@ -184,7 +188,7 @@ def read(path: Path) -> Annotated:
     numbers = {name: number for number, name in enumerate(names)}
     pictures = Pictures(root, problems)
     parts: dict[str, tuple[Picture, ...]] = {
-        part: tuple(_pictures(tables[part], numbers, finder, pictures, problems))
+        part: tuple(_pictures(tables[part], numbers, finder, pictures, problems, notes))
         for part in ("all", *SPLITS)
         if part in tables
     }
@@ -207,6 +211,7 @@ class _Rows(NamedTuple):
     rows: tuple[tuple[_Row, ...], ...]  # of each image
     sizes: tuple[tuple[int, int], ...]  # likewise: height and width, 0 where they are not there
     shares: bool  # the corners are shares of the image
+    columns: _Columns
 
 
 def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
@@ -217,6 +222,7 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
             f"{file} has no columns of boxes: expected one of images ({', '.join(_IMAGE[:4])}), "
             "and xmin, ymin, xmax, ymax; or bbox; or x, y, width, height"
         )
+    _check_classes(file, columns)
     table = read_table(file, columns.all, gaps=columns.all[1:])
     problems += (Problem(place, BAD_LABELS, why) for place, why in table.skipped)
     notes += (note.partition(" (--")[0] for note in table.notes)  # an option that is not here
@@ -238,7 +244,9 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
         rows.append(_Row(place, label, values))
     boxes = [row.values for rows in by_image.values() for row in rows]
     every = [value for box in boxes for value in box]
-    shares = bool(every) and max(every) <= _SHARES and any(value % 1 for value in every)
+    whole = all(box == (0, 0, 1, 1) for box in boxes)  # a whole image; else a single pixel
+    some = whole or any(value % 1 for value in every)
+    shares = bool(every) and max(every) <= _SHARES and some
     notes.append(_describe(columns, shares))
     if columns.kind == "sides" and _are_centers(boxes):
         raise DataError(
@@ -253,7 +261,32 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
         tuple(tuple(by_image[image]) for image in images),
         tuple(sizes[image] for image in images),
         shares,
+        columns,
     )
+
+
+def _check_classes(file: Path, columns: _Columns) -> None:
+    """Refuse a table without a known column of classes, but with another that looks like one.
+
+    Raises:
+        DataError: a column has few texts again and again.
+    """
+    header = next(iter(read_cells(file)), [])
+    others = [name for name in header if name not in columns.all and header.count(name) == 1]
+    others = [name for name in others if name.strip()]
+    if columns.label is not None or not others:
+        return
+    table = read_table(file, others, gaps=others)
+    for name, cells in zip(others, table.columns, strict=True):
+        values = {cell.casefold() for cell in cells if cell}
+        words = values - {*PARTS, "true", "false", "yes", "no"}
+        texts = words and not any(re.fullmatch(r"[\d.,:;+\-\s]*", each) for each in words)
+        if texts and 1 < len(values) <= len(cells) / 2:
+            raise DataError(
+                f"{file} has no column called class or label, and {name} has few texts again and "
+                f"again ({', '.join(sorted(values)[:3])}): call the column of the classes class, "
+                "or remove it where all boxes are of one class"
+            )
 
 
 def _are_centers(boxes: Sequence[tuple[float, float, float, float]]) -> bool:
@@ -322,10 +355,17 @@ def _pictures(
     finder: Finder,
     pictures: Pictures,
     problems: list[Problem],
+    notes: list[str],
 ) -> Iterator[Picture]:
+    """Yield the images of a table.
+
+    Raises:
+        DataError: the boxes are corners in columns of sides.
+    """
     named = [image if finder.knows(image) else f"{image}.*" for image in table.images]
     found = finder.find_all([Asked(name, table.file, part_of([table.file.stem])) for name in named])
     seen: set[Path] = set()
+    sized: list[tuple[Box, int, int]] = []
     for image, rows, size, path in zip(table.images, table.rows, table.sizes, found, strict=True):
         if isinstance(path, str) or path in seen:
             what = f"{len(rows):,} rows of {image}"
@@ -336,20 +376,38 @@ def _pictures(
 
         def boxes(height: int, width: int, rows: Sequence[_Row] = rows) -> list[tuple[str, Box]]:
             across, down = (width, height) if table.shares else (1, 1)
-            return [
-                (
-                    row.place,
-                    Box(
-                        row.values[0] * across,
-                        row.values[1] * down,
-                        row.values[2] * across,
-                        row.values[3] * down,
-                        numbers[row.label],
-                    ),
-                )
-                for row in rows
-            ]
+            found = []
+            for row in rows:
+                x1, y1, x2, y2 = row.values
+                box = Box(x1 * across, y1 * down, x2 * across, y2 * down, numbers[row.label])
+                found.append((row.place, box))
+                sized.append((box, height, width))
+            return found
 
         picture = pictures.make(path, boxes, size)
         if picture is not None:
             yield picture
+    _check_units(table, sized, notes)
+
+
+def _check_units(table: _Rows, sized: Sequence[tuple[Box, int, int]], notes: list[str]) -> None:
+    """Refuse corners in columns of sides; say where pixels may be percent.
+
+    Raises:
+        DataError: boxes stick out of their images as sides, and none does as corners.
+    """
+    columns = table.columns
+    if columns.kind == "sides" and (out := count_corners(sized)):
+        raise DataError(
+            f"{table.file}: {out:,} of {len(sized):,} boxes stick out of their images with "
+            f"{', '.join(columns.box)} as left, upper, width, height, and none does as left, "
+            "upper, right, lower; put such corners into columns called xmin, ymin, xmax, ymax"
+        )
+    most = max((edge for box, *_ in sized for edge in box[:4]), default=0)
+    large = all(min(height, width) >= 2 * _PERCENT for _, height, width in sized)
+    if not table.shares and large and _PERCENT / 2 < most <= _PERCENT:
+        height, width = max(each[1:] for each in sized)
+        notes.append(
+            f"no box of {table.file.name} goes beyond {_PERCENT}, in images of up to {width} x "
+            f"{height}: they are taken as pixels; if they are percent, divide them by 100"
+        )
