@@ -27,7 +27,7 @@ from labs.rnn.sentiment import data as tweets
 from labs.rnn.sentiment.config import SentimentConfig
 
 SEEDS = (0, 1, 2)
-DIGITS, TEXTS, SERIES = (500, 2000, 8000), (125, 500, 2000), (500, 2000, 8000)
+DIGITS, TEXTS, SERIES = (250, 1000, 4000), (125, 500, 2000), (500, 2000, 8000)
 RATES = ("1e-3", "3e-3")
 PHOTO_MODES = (
     "--transfer feature-extraction --augment none --image-size 128",

@@ -15,7 +15,7 @@ from common.images.load import pixel_rows
 from common.images.sets import ImageSet, find_strata
 from common.options.config import Kind
 from common.training.splits import sample_rows
-from labs.classification.several_labels import choose_thresholds
+from labs.classification.thresholds import choose_thresholds
 
 SIDE = 32
 _NUMBERS = 250_000_000  # pixels that they see at most: a gigabyte of 32-bit numbers

@@ -22,7 +22,7 @@ from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training.batches import Updates
 from common.training.summary import summarize
 from common.training.task import Answers, Classification, probabilities
-from labs.classification import distillation, several_labels, task
+from labs.classification import distillation, task, thresholds
 from labs.classification.config import HEAD_FIRST, ClassificationConfig
 from labs.classification.data import labelled, load
 from labs.classification.models import heads, suited
@@ -193,7 +193,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     def choose_thresholds(self, outputs: Outputs, validation: ImageSet) -> None:
         """Choose the thresholds by what the network says of the validation split."""
         shares = probabilities(outputs["outputs"], several=True)
-        self._thresholds = several_labels.choose_thresholds(shares, self.targets(validation))
+        self._thresholds = thresholds.choose_thresholds(shares, self.targets(validation))
 
     def decide(self, outputs: Outputs) -> Array:
         """Return classes or numbers, (N,), or which labels are said, (N, C)."""

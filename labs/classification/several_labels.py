@@ -1,4 +1,4 @@
-"""Any number of labels an image: thresholds from the validation split, and what the report shows.
+"""Any number of labels an image: what the report shows of them.
 
 Each label is judged by itself: a network gives it a probability, and it is said from a threshold on
 that was chosen on the validation split. An image has no single class, so there is no confusion
@@ -18,44 +18,9 @@ from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from labs.classification.plots import picture
 
-_FEWEST = 5  # images of a label on validation, from which on it has a threshold of its own
 _DRAWN = 40  # labels in a picture
 _MISTAKES = 24
 _NAME = 18  # letters of a label in a caption
-
-
-def choose_thresholds(probabilities: Array, targets: Array) -> Array:
-    """Return the probability of each label, (C,), from which on it is said.
-
-    Either one for all, that of the largest micro F1, or beside it one for each label that enough
-    images have, that of its largest F1: whichever has the larger micro F1 on these samples.
-
-    Args:
-        probabilities: of the validation split, (N, C).
-        targets: which labels are true, (N, C).
-    """
-    targets = targets.astype(bool)
-    together = np.full(targets.shape[1], _best_threshold(probabilities.ravel(), targets.ravel()))
-    apart = together.copy()
-    for label in np.flatnonzero(targets.sum(0) >= _FEWEST):
-        apart[label] = _best_threshold(probabilities[:, label], targets[:, label])
-    return max(apart, together, key=lambda each: _micro_f1(probabilities >= each, targets))
-
-
-def _best_threshold(scores: Array, targets: Array) -> float:
-    """Return the threshold of the largest F1: halfway between two scores, (N,)."""
-    order = np.argsort(-scores, kind="stable")
-    sorted_scores, hits = scores[order], targets[order].cumsum()
-    last = np.append(sorted_scores[1:] != sorted_scores[:-1], True)  # of each score
-    said = np.arange(1, len(scores) + 1)
-    f1 = np.where(last, 2 * hits / (said + targets.sum()), 0)
-    place = int(f1.argmax())
-    below = sorted_scores[place + 1] if place + 1 < len(scores) else 0.0
-    return float((sorted_scores[place] + below) / 2)
-
-
-def _micro_f1(said: Array, targets: Array) -> float:
-    return float(2 * (said & targets).sum() / max(1, said.sum() + targets.sum()))
 
 
 def records(

@@ -20,7 +20,8 @@ from common.options.config import ImageConfig, build
 from common.training import losses
 from labs.classification.compare.config import CompareTransferConfig
 from labs.classification.config import SEVERAL, ClassificationConfig
-from labs.classification.several_labels import choose_thresholds, records
+from labs.classification.several_labels import records
+from labs.classification.thresholds import choose_thresholds
 
 NAMES = ("고양이", "강아지", "새")
 

@@ -17,7 +17,7 @@ def material(classes=("가", "b"), conditional=False):
     return SimpleNamespace(
         splits={"test": ImageSet(IMAGES, torch.tensor([1, 0, 1]), NAMES)},
         job=SimpleNamespace(
-            card=SimpleNamespace(image_size=4, channels=1, classes=classes),
+            card=SimpleNamespace(image_size=4, channels=1, classes=classes, scale=None),
             model=SimpleNamespace(conditional=conditional),
             config=SimpleNamespace(model="conditional-vae", fit="crop"),
         ),

@@ -142,14 +142,16 @@ def test_texts_come_decomposed_from_files_and_from_standard_input(lab, trained, 
 
 def test_texts_of_which_nothing_is_known_are_answered_and_said(lab, trained):
     _, run = trained
-    odd = b"\nqwerty \xff\xfe\nnul \x00 byte\n" + b"great " * 200_000
+    odd = b"\nqwerty\nnul \x00 byte\n" + b"great " * 200_000
     result = lab("predict", run, "--format", "json", stdin=odd)
     rows = records(result)
     assert [row["unknown"] for row in rows] == [1, 1, 1, 0]
     assert len(rows[3]["text"]) == 1_200_000
     assert "text 1 has no word" in result.err
+    result = lab("predict", run, stdin=b"fine\nqwerty \xff\xfe\n")
+    assert result.code == 2
+    assert "standard input:2: the encoding is not certain" in result.err
     assert "text 2 has no known word" in result.err
-    assert "standard input:2: has bytes that are no character" in result.err
 
 
 def test_a_text_is_answered_alike_alone_and_among_others(trained):

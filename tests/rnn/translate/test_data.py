@@ -108,7 +108,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 # --- tables ---------------------------------------------------------------------------------------
 
-PAIRS = [(f"word {number}", f"낱말 {number}") for number in range(20)]
+PAIRS = [(f"word {number}", f"이것은 낱말 {number}") for number in range(20)]
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_headline_and_monitor_follow_the_data(tmp_path):
 
 def test_a_users_table_is_found_again_from_elsewhere(tmp_path, monkeypatch):
     table = tmp_path / "짝.tsv"
-    rows = [f"word {n}\t낱말 {n}" for n in range(30)]
+    rows = [f"word {n}\t이것은 낱말 {n}" for n in range(30)]
     table.write_text("\n".join(["source\ttarget", *rows]), encoding="cp949")
     monkeypatch.chdir(tmp_path)
     job, splits = trained(tmp_path, data="짝.tsv", epochs=1)
