@@ -148,10 +148,10 @@ def test_texts_of_which_nothing_is_known_are_answered_and_said(lab, trained):
     assert [row["unknown"] for row in rows] == [1, 1, 1, 0]
     assert len(rows[3]["text"]) == 1_200_000
     assert "text 1 has no word" in result.err
+    assert "text 2 has no known word" in result.err
     result = lab("predict", run, stdin=b"fine\nqwerty \xff\xfe\n")
     assert result.code == 2
     assert "standard input:2: the encoding is not certain" in result.err
-    assert "text 2 has no known word" in result.err
 
 
 def test_a_text_is_answered_alike_alone_and_among_others(trained):
