@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,17 @@ _DATES = (
     ),
 )
 _YEARS = ("year", "yr", "years", "연도", "년도", "년", "jahr")
-_MONTHS, _DAYS = ("month", "mon", "mo", "mm", "월"), ("day", "dd", "일")
-_QUARTERS = ("quarter", "qtr", "q", "분기")
+_MONTHS = ("month", "mon", "mo", "mm", "월", "월별", "months", "month_name", "month name", "monat")
+_DAYS = ("day", "dd", "일")
+_QUARTERS = ("quarter", "qtr", "q", "분기", "분기별")
+_PERIODS = ("period", "기간", "시점")  # months or quarters, beside years
+_YEAR_MONTHS = ("년월", "연월", "기준년월", "yearmonth", "ym", "yymm", "month")
+_TOTAL = re.compile(
+    r"(?:합\s*계|총\s*계|소\s*계|누\s*계|계|평\s*균|연간|total|grand total|subtotal|sum|average|"
+    r"mean|annual|M13|Q05)",
+    re.IGNORECASE,
+)
+_SOURCE = re.compile(r"(?:자료|출처|주석?|비고|source|notes?)\s*[:：)].*|[*※#].*", re.IGNORECASE)
 _CLOCKS = ("time", "clock", "hour", "hr", "hours", "시", "시간", "시각", "hh")
 _KEYS = (
     *(
@@ -68,6 +78,7 @@ _KEYS = (
 )
 _NUMBERED = ("", "id", "index", "idx", "no", "no.", "번호", "순번", "연번", "row", "unnamed: 0")
 _LISTED = 10  # names in a sentence
+_SHOWN = 40  # letters of a cell in a sentence
 _SAMPLE = 50  # cells that show whether a column is of dates
 _ENOUGH_YEARS, _FIRST_YEAR = 3, 1500
 _MOST_KEYS = 8  # columns that are tried as keys
@@ -79,6 +90,17 @@ class Times(NamedTuple):
     columns: tuple[str, ...]  # that they were put together from
     rows: list[int]  # that have one
     read: Dates  # of these rows
+    undated: Mapping[int, str] = MappingProxyType({})  # why some others have none
+    said: str = ""  # what was filled in
+
+
+class _Parts(NamedTuple):
+    """Dates that were put together from columns."""
+
+    columns: tuple[str, ...]
+    texts: Sequence[str]
+    undated: Mapping[int, str] = MappingProxyType({})
+    said: str = ""
 
 
 class Unknown(ValueError):
@@ -117,8 +139,7 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
         if _looks_like_dates(cells[name], order):
             return _with_clock(cells, name, order)
     if (parts := _by_parts(cells)) is not None:
-        columns, texts = parts
-        return _read(columns, texts, order)
+        return _join_clock(cells, parts, order)
     for name in years:
         if _looks_like_dates(cells[name], order, years=True):
             return _with_clock(cells, name, order)
@@ -158,7 +179,7 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 
 def _looks_like_dates(cells: Sequence[str], order: str | None, *, years: bool = False) -> bool:
     """Say whether a column's first cells are dates, at least up to a wrong one."""
-    sample = _sample(cells)
+    sample = [cell for cell in _sample(cells) if not _TOTAL.fullmatch(cell)]
     if not sample:
         return False
     if not years and all(re.fullmatch(r"[12]\d{3}", cell) for cell in sample):
@@ -192,27 +213,61 @@ def _rises_as_dates(cells: Sequence[str]) -> bool:
 
 
 def _read(columns: tuple[str, ...], texts: Sequence[str], order: str | None) -> Times:
-    rows = [row for row, text in enumerate(texts) if text]
+    undated = _not_dated(texts)
+    rows = [row for row, text in enumerate(texts) if text and row not in undated]
     if not rows:
         raise Unknown(f"column {columns[0]!r} holds no dates;")
+    written = [texts[row] for row in rows]
+    if columns[0].casefold().strip() in _YEAR_MONTHS:
+        written = _with_century(written)
     try:
-        return Times(columns, rows, dates.read([texts[row] for row in rows], order))
+        return Times(columns, rows, dates.read(written, order), undated)
     except Unreadable as error:
         raise WrongDate(columns[0], rows[error.row], error.reason) from error
 
 
+def _not_dated(texts: Sequence[str]) -> dict[int, str]:
+    """Return the rows of totals, and of sources below the last date, each with the reason."""
+    found = {
+        row: f"{text!r} is a total, and no date"
+        for row, text in enumerate(texts)
+        if _TOTAL.fullmatch(text)
+    }
+    for row in range(len(texts) - 1, -1, -1):
+        if texts[row] and row not in found:
+            if not _SOURCE.fullmatch(texts[row]):
+                break
+            found[row] = f"{texts[row][:_SHOWN]!r} is a note below the table"
+    return found
+
+
+def _with_century(texts: list[str]) -> list[str]:
+    """Return 2001, 2002 and so on as 2020-01, where their column is called one of months."""
+    if len(texts) > 1 and all(re.fullmatch(r"\d\d(?:0[1-9]|1[0-2])", text) for text in texts):
+        return [f"20{text[:2]}-{text[2:]}" for text in texts]
+    return texts
+
+
 def _with_clock(cells: Cells, name: str, order: str | None) -> Times:
     """Read a column of dates; where days come again and a column of hours is beside it, with it."""
-    times = _read((name,), cells[name], order)
+    return _join_clock(cells, _Parts((name,), cells[name]), order)
+
+
+def _join_clock(cells: Cells, parts: _Parts, order: str | None) -> Times:
+    names, texts, undated, said = parts
+    times = _read(names, texts, order)
+    times = times._replace(undated={**times.undated, **undated}, said=said)
     values = times.read.values
     at_midnight = bool((values == values.astype("datetime64[D]")).all())
     if not at_midnight or len(np.unique(values)) == len(values):
         return times
     for other in cells:
         may_be = _is_called(other, _CLOCKS) or ":" in next(filter(None, cells[other]), "")
-        if other != name and may_be and (clock := _clock(cells[other])):
-            texts = [day and f"{day} {hour}" for day, hour in zip(cells[name], clock, strict=True)]
-            return _read((name, other), texts, order)
+        if other not in names and may_be and (clock := _clock(cells[other])):
+            rows = zip(texts, clock, strict=True)
+            whole = [day and f"{day} {hour}" for day, hour in rows]
+            again = _read((*names, other), whole, order)
+            return again._replace(undated={**again.undated, **undated}, said=said)
     return times
 
 
@@ -223,27 +278,115 @@ def _clock(cells: Sequence[str]) -> list[str] | None:
     hours = [cell.removesuffix("시") for cell in cells]
     if all(re.fullmatch(r"\d{1,2}", hour) and int(hour) <= 24 for hour in hours):
         return [f"{int(hour):02}:00" for hour in hours]
+    if all(re.fullmatch(r"(?:\d|1\d|2[0-4])?[0-5]?\d", hour) for hour in hours):  # 0, 100, 2300
+        return [f"{int(hour) // 100:02}:{int(hour) % 100:02}" for hour in hours]
     return None
 
 
-def _by_parts(cells: Cells) -> tuple[tuple[str, ...], list[str]] | None:
-    """Put dates together from columns of years, months and perhaps days; None without them."""
-    year, month, day, quarter = (
+def _by_parts(cells: Cells) -> _Parts | None:
+    """Put dates together from columns of years, months and perhaps days; None without them.
+
+    Raises:
+        WrongDate: years come again, and the months or quarters beside them cannot be read.
+    """
+    year, month, day, quarter, period = (
         next((name for name in cells if name.casefold() in known), None)
-        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS)
+        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS, _PERIODS)
     )
-    if year is None or not all(re.fullmatch(r"[12]\d{3}년?", cell) for cell in cells[year] if cell):
+    if year is None:
         return None
-    if month is not None and all(re.fullmatch(r"\d{1,2}월?", c) for c in cells[month] if c):
-        columns = (year, month, day) if day is not None else (year, month)
-        rows = zip(*(cells[name] for name in columns), strict=True)
-        return columns, [
-            "-".join(re.sub(r"\D", "", c) for c in row) if all(row) else "" for row in rows
+    in_years = _not_dated(cells[year])
+    kept = (cell for row, cell in enumerate(cells[year]) if cell and row not in in_years)
+    if not all(re.fullmatch(r"[12]\d{3}년?", cell) for cell in kept):
+        return None
+    for part, size, mark in (
+        (month, 12, "-"),
+        (period, 12, "-"),
+        (quarter, 4, "-Q"),
+        (period, 4, "-Q"),
+    ):
+        if part is None:
+            continue
+        numbers_ = [_number_of_part(cell, size) for cell in cells[part]]
+        undated = {
+            row: f"{cell!r} in column {part!r} is a total"
+            for row, cell in enumerate(cells[part])
+            if _TOTAL.fullmatch(cell)
+        } | in_years
+        wrong = [
+            row
+            for row, n in enumerate(numbers_)
+            if not n and cells[part][row] and row not in undated
         ]
-    if quarter is not None and all(re.fullmatch(r"Q?[1-4]Q?", c) for c in cells[quarter] if c):
-        rows = zip(cells[year], cells[quarter], strict=True)
-        return (year, quarter), [f"{y}-Q{q.strip('Q')}" if y and q else "" for y, q in rows]
+        if part == period and set(numbers_) - {0} != set(range(1, size + 1)):
+            continue  # of something else
+        if not wrong and any(numbers_):
+            return _put_together(
+                cells, (year, part), day if size == 12 else None, numbers_, mark, undated
+            )
+        mostly = len(wrong) <= len(numbers_) / 2 and any(numbers_)
+        again = len(set(cells[year])) < len(cells[year])
+        if wrong and again and (mostly or part in (month, quarter)):
+            what = "a month, 1 to 12" if size == 12 else "a quarter, 1 to 4"
+            raise WrongDate(part, wrong[0], f"expected {what}, given {cells[part][wrong[0]]!r}")
     return None
+
+
+def _number_of_part(cell: str, size: int) -> int:
+    """Return the number of a month, or of a quarter, 0 where it is none."""
+    if size == 4:
+        found = re.fullmatch(r"(?:제?\s*|Q0?)([1-4])(?:\s*/\s*4)?(?:\s*분기|\s*Q)?", cell, re.I)
+        return int(found[1]) if found else 0
+    if found := re.fullmatch(r"M?(\d{1,2})(?:\.0|\s*월)?", cell, re.I):
+        return int(found[1]) if int(found[1]) <= size else 0
+    return dates.month_of(cell)
+
+
+def _put_together(
+    cells: Cells,
+    columns: tuple[str, str],
+    day: str | None,
+    numbers_: Sequence[int],
+    mark: str,
+    undated: Mapping[int, str],
+) -> _Parts:
+    """Return dates from years, months or quarters, and perhaps days; merged years filled down."""
+    years = [cell.removesuffix("년") for cell in cells[columns[0]]]
+    years, said = _fill_down(columns, years, numbers_, undated)
+    rows = zip(years, numbers_, strict=True)
+    digits = 1 if mark == "-Q" else 2
+    texts = [f"{y}{mark}{n:0{digits}}" if y and n else "" for y, n in rows]
+    if day is None:
+        return _Parts(columns, texts, undated, said)
+    days = [re.sub(r"\D", "", cell) for cell in cells[day]]
+    both = zip(texts, days, strict=True)
+    texts = [f"{text}-{number:0>2}" if text and number else "" for text, number in both]
+    return _Parts((*columns, day), texts, undated, said)
+
+
+def _fill_down(
+    columns: tuple[str, str],
+    years: list[str],
+    numbers_: Sequence[int],
+    undated: Mapping[int, str],
+) -> tuple[list[str], str]:
+    """Give rows below a merged cell its year, where months go on; say so."""
+    blank = [row for row, year in enumerate(years) if not year and numbers_[row]]
+    if len(blank) <= len(years) / 2:  # some that are missing
+        return years, ""
+    filled, year, last = [], "", 0
+    for row, number in enumerate(numbers_):
+        if row in undated or not number:
+            filled.append("")
+            continue
+        if years[row]:
+            year = years[row]
+        elif not year or number < last:
+            raise WrongDate(columns[0], row, f"it is empty, and {columns[1]!r} does not go on")
+        filled.append(year)
+        last = number
+    said = f"column {columns[0]!r} is empty in {len(blank):,} rows: each has the one above it"
+    return filled, said
 
 
 # --- series -------------------------------------------------------------------------------------

@@ -394,6 +394,13 @@ def _moments(form: _Form, days: dict[str, int]) -> Array:
     return np.array(moments)
 
 
+def month_of(name: str) -> int:
+    """Return the number of a month by its English name, 0 where it is none."""
+    if re.fullmatch(_NAME, name, re.IGNORECASE) is None:
+        return 0
+    return 1 + [each[:3] for each in _MONTH_NAMES].index(name[:3].lower())
+
+
 def _moment(found: dict[str, str | None]) -> int:
     """Return the microseconds since 1970 of what a form's pattern has found.
 
@@ -406,7 +413,7 @@ def _moment(found: dict[str, str | None]) -> int:
         year += 1900 if year >= _CENTURY else 2000
     month = numbers.get("m", 1)
     if name := found.get("name"):
-        month = 1 + [each[:3] for each in _MONTH_NAMES].index(name[:3].lower())
+        month = month_of(name)
     if "q" in numbers:
         month = 3 * numbers["q"] - 2
     if half := found.get("half"):

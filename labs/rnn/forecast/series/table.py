@@ -37,8 +37,15 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     places = [f"{file}:{line}" for line in table.lines]
     times, keys = _find_columns(path, config, cells, places)
     dated = set(times.rows)
-    undated = [place for row, place in enumerate(places) if row not in dated]
-    notes = [*table.skipped, *((place, "left out: it has no date") for place in undated)]
+    undated = [row for row in range(len(places)) if row not in dated]
+    _check_dated(times, places, undated)
+    notes = [
+        *table.skipped,
+        *(
+            (places[row], f"left out: {times.undated.get(row, 'it has no date')}")
+            for row in undated
+        ),
+    ]
     habit = _habit(table, times, cells)
     found = _read_numbers(path, config, cells, places, times, keys, habit)
     values = {}
@@ -111,6 +118,16 @@ def _find_columns(
     return times, tuple(keys)
 
 
+def _check_dated(times: Times, places: Sequence[str], undated: Sequence[int]) -> None:
+    """Refuse a table most of whose rows have no date."""
+    empty = [row for row in undated if row not in times.undated]
+    if len(empty) > len(times.rows):
+        raise DataError(
+            f"{places[empty[0]]}: column {times.columns[0]!r} has no date here, nor in "
+            f"{len(empty) - 1:,} more of {len(places):,} rows; fill them in, or delete the rows"
+        )
+
+
 def _are_dates(texts: Sequence[str], order: str | None) -> bool:
     try:
         dates.read(texts, order)
@@ -180,6 +197,8 @@ def _say(
 ) -> Iterator[str]:
     """Say which columns are what, and how dates are written and lie apart."""
     yield f"dates are {_listed(times.columns)}: {times.read.way}; {panel.spacing}"
+    if times.said:
+        yield times.said
     if keys:
         yield f"series are told apart by {_listed(keys)}: {len(series):,} of them"
     if not config.value_columns:

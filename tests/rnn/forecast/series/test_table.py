@@ -243,8 +243,8 @@ def test_dates_are_found_by_name_and_content(table, make, header, row, names, da
         ("2022-01-02,7", lambda n, date: (date, n), "the first row has data, '2022-01-02'"),
         (
             "date,x",
-            lambda n, date: (date if n < 59 else "Total", n),
-            "series.csv:61.*given 'Total'",
+            lambda n, date: (date if n < 59 else "closed", n),
+            "series.csv:61.*given 'closed'",
         ),
         ("date,x", lambda n, date: (f"0{n % 9 + 1}/03/2022", n), "say which with --date-order"),
     ],
@@ -419,3 +419,93 @@ def test_objects_need_no_options(table, make, suffix):
     text = f"[{','.join(objects)}]" if suffix == "json" else "\n".join(objects)
     panel = read(table(text, f"series.{suffix}"), make())
     assert panel.values[:, 0].tolist() == [n + 0.5 for n in range(60)]
+
+
+def _of_months(header, year, part, size=12):
+    rows_ = [
+        f"{year(y, n)},{part(n)},{100 * y + n - 199000}"
+        for y in range(2015, 2020)
+        for n in range(1, size + 1)
+    ]
+    return "\n".join([header, *rows_]) + "\n"
+
+
+NAMES = "January February March April May June July August September October November December"
+
+
+@pytest.mark.parametrize(
+    ("header", "part", "size"),
+    [
+        ("year,month,x", lambda n: NAMES.split()[n - 1], 12),
+        ("Year,Month,x", lambda n: NAMES.split()[n - 1][:3], 12),
+        ("년도,월별,값", lambda n: f"{n}월", 12),
+        ("Year,Period,x", lambda n: f"M{n:02}", 12),
+        ("연도,분기,값", lambda n: f"{n}/4", 4),
+        ("연도,분기,값", lambda n: f"{n}분기", 4),
+        ("year,quarter,x", lambda n: f"Q{n}", 4),
+    ],
+)
+def test_years_beside_months_or_quarters(table, make, header, part, size):
+    text = _of_months(header, lambda y, n: y, part, size)
+    panel = read(table(text), make())
+    assert panel.values.shape == (5 * size, 1)
+    assert str(panel.dates[-1])[:7] == ("2019-12" if size == 12 else "2019-10")
+    merged = _of_months(header, lambda y, n: y if n == 1 else "", part, size)
+    filled = read(table(merged), make())
+    assert (filled.dates == panel.dates).all()
+    assert any("each has the one above it" in what for what in filled.said)
+    with_total = text + "2019,계,9999\n합계,,99\n자료: 통계청,,\n"
+    again = read(table(with_total), make())
+    assert (again.values == panel.values).all()
+    assert "'계' in column" in again.notes[0][1]
+    wrong = text.replace(f"2016,{part(2)},", "2016,?!,")
+    with pytest.raises(DataError, match=r"expected a (month|quarter).*given '\?!'"):
+        read(table(wrong), make())
+
+
+def test_merged_years_whose_months_do_not_go_on_are_refused(table, make):
+    text = _of_months("연도,월,값", lambda y, n: y if n == 1 and y != 2017 else "", str)
+    with pytest.raises(DataError, match="series.csv:26.*'월' does not go on"):
+        read(table(text), make())
+
+
+def test_most_rows_without_a_date_are_refused(table, make):
+    dates = [day if n % 5 == 0 else "" for n, day in enumerate(TWO_MONTHS)]
+    text = lines("date,x", ((day, n) for n, day in enumerate(dates)))
+    with pytest.raises(DataError, match="series.csv:3: column 'date' has no date here, nor in 47"):
+        read(table(text), make())
+
+
+@pytest.mark.parametrize("footer", ["합계,465", "Total,465", "자료: 통계청,", "Source: BLS,"])
+def test_totals_and_sources_are_left_out_by_name(table, make, footer):
+    text = lines("date,x", ((day, n) for n, day in enumerate(TWO_MONTHS))) + f"{footer}\n"
+    panel = read(table(text), make())
+    assert len(panel.values) == 60
+    [(place, what)] = panel.notes
+    assert place == "series.csv:62"
+    assert footer.split(",")[0] in what
+
+
+def test_months_of_two_digits_of_the_year(table, make):
+    dates = [f"{year}{month:02}" for year in (20, 21) for month in range(1, 13)]
+    panel = read(table(lines("년월,값", ((date, n) for n, date in enumerate(dates)))), make())
+    assert str(panel.spacing) == "every month"
+    assert str(panel.dates[-1])[:7] == "2021-12"
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("년,월,일,시,값", lambda d, h: f"{d.year},{d.month},{d.day},{h}"),
+        ("year,month,day,hour,x", lambda d, h: f"{d.year},{d.month},{d.day},{100 * h}"),
+        ("date,hour,x", lambda d, h: f"{d},{100 * h}"),
+        ("date,time,x", lambda d, h: f"{d},{h:02}:00"),
+    ],
+)
+def test_hours_in_a_column_of_their_own(table, make, header, row):
+    days = np.array(TWO_MONTHS[:5], "datetime64[D]").tolist()
+    cells = [(row(day, hour), hour) for day in days for hour in range(24)]
+    panel = read(table(lines(header, cells)), make())
+    assert panel.values.shape == (120, 1)
+    assert str(panel.spacing) == "every hour"
+    assert panel.values[:, 0].tolist() == list(range(24)) * 5
