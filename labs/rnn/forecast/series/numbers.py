@@ -24,12 +24,15 @@ _MISSING = frozenset(
 )
 # Numbers that stand for missing values, where all others are far from them.
 _STAND_INS = (-99.99, -999.0, -999.9, -999.99, -9999.0, -9999.9, -9999.99, -99999.0)
+_NINES = re.compile(r"-?(?:9{3,}(?:\.9+)?|8{3,}(?:\.8+)?|99\.9+|88\.8+)|-99|-88")
+_FAR = 3  # ranges of all others that they are away from these
 _ENOUGH = 20  # other values that show it
 _ENOUGH_CELLS = 4  # cells, so that it is no chance how all are written
 
 _BEFORE = re.compile(r"^([+-]?)\s*(?:US)?([$₩€£¥])\s*")
-_BEHIND = re.compile(r"\s*(%|[$₩€£¥원]|USD|KRW|EUR|JPY|GBP)$")
-_WITH_POINT = "$₩£¥원USDKRWJPYGBP"  # where a comma stands between thousands
+_BEHIND = re.compile(r"\s*(%|[$₩€£¥원円元엔℃]|°\s?[CF]|USD|KRW|EUR|JPY|GBP)$")
+_MINUS = re.compile(r"[△▲]\s*(?=\d)")  # as in Korean and Japanese accounts
+_WITH_POINT = "$₩£¥원円元엔USDKRWJPYGBP"  # where a comma stands between thousands
 _SAME = str.maketrans(
     "０１２３４５６７８９％￦＄，．－＋−\u00a0\u202f\u2009’", "0123456789%₩$,.-+-   '"
 )
@@ -50,6 +53,7 @@ _THOUSANDS = {mark: re.compile(rf"[+-]?[1-9][0-9]{{0,2}}[{mark}][0-9]{{3}}") for
 _HELP = (
     "leave the cell empty where the value is not known, or name the columns with --value-columns"
 )
+_HELP_FORM = "this form of a number is not known; write digits alone, such as 1200000 or -4.5"
 
 
 class Wrong(ValueError):
@@ -106,7 +110,9 @@ def read(
     some = [name for name, (row, _) in left_out.items() if row is not None]
     if left_out and (asked or (not kept and some)):
         name = next(iter(left_out)) if asked else some[0]
-        raise Wrong(name, *left_out[name])
+        row, reason = left_out[name]
+        cell = "" if row is None else columns[name][row]
+        raise Wrong(name, row, reason, _HELP_FORM if re.search(r"\d", cell) else _HELP)
     decided = {each.name: _decide(each, habit) for each in kept}
     shown = {mark for mark, evidence in decided.values() if evidence}
     mark_of_table = next(iter(shown)) if len(shown) == 1 else None
@@ -116,6 +122,9 @@ def read(
         values[each.name] = each.readings[mark or _refuse(each)]
         if each.sign:
             said.append(f"column {each.name!r} is read without its signs ({each.sign})")
+        minus = next(filter(_MINUS.match, columns[each.name]), None)
+        if minus is not None:
+            said.append(f"{minus!r} in column {each.name!r} is below zero")
     example = _say_marks(kept, values)
     found = next((name for name, mark in MARKS.items() if mark == mark_of_table), None)
     return Numbers(values, left_out, said + example, found if example else None)
@@ -174,6 +183,10 @@ def _bare(cell: str) -> tuple[str, str]:
         return text, sign
     if text.startswith("(") and text.endswith(")") and text[-2:-1].isdigit():  # as accountants do
         text = f"-{text[1:-1]}"
+    if _MINUS.match(text):
+        text = _MINUS.sub("-", text, count=1)
+    elif text[-1:] == "-" and text[:1].isdigit():  # as some programs write it
+        text = f"-{text[:-1].rstrip()}"
     if found := _BEFORE.search(text):
         text, sign = found[1] + text[found.end() :], found[2]
     elif found := _BEHIND.search(text):
@@ -256,13 +269,31 @@ def without_stand_ins(values: Array) -> tuple[Array, str | None]:
     Returns:
         The values, and a sentence where it was done.
     """
-    for stand_in in _STAND_INS:
+    for stand_in in (*_STAND_INS, *_extremes(values)):
         here = values == stand_in
         others = values[np.isfinite(values) & ~here]
         if not here.any() or len(others) < _ENOUGH:
             continue
-        if others.min() >= 0 or (here.sum() > 1 and others.min() > stand_in / 10):
-            times = "once" if here.sum() == 1 else f"{here.sum():,} times"
-            what = f"{stand_in:g} is taken for a missing value, {times}"
+        times = "once" if here.sum() == 1 else f"{here.sum():,} times"
+        what = f"{stand_in:g} is taken for a missing value, {times}"
+        if stand_in in _STAND_INS and (
+            others.min() >= 0 or (here.sum() > 1 and others.min() > stand_in / 10)
+        ):
             return np.where(here, np.nan, values), f"{what}: others are {others.min():g} or more"
+        if here.sum() > 1 and _is_far(stand_in, others):
+            others_are = f"others are {others.min():g} to {others.max():g}"
+            return np.where(here, np.nan, values), f"{what}: {others_are}"
     return values, None
+
+
+def _extremes(values: Array) -> list[float]:
+    """Return the least and the greatest value, where they are all nines or all eights."""
+    finite = values[np.isfinite(values)]
+    ends = (float(finite.min()), float(finite.max())) if len(finite) else ()
+    return [end for end in ends if _NINES.fullmatch(f"{end:.10g}")]
+
+
+def _is_far(stand_in: float, others: Array) -> bool:
+    """Say whether a number is far outside the range of all others."""
+    spread = max(np.ptp(others), np.abs(others).max() / 4)
+    return bool(np.abs(others - stand_in).min() > _FAR * spread)

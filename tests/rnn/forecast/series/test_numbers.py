@@ -118,3 +118,49 @@ def test_a_number_that_stands_for_missing(others, stand_in, taken):
     found, said = numbers.without_stand_ins(np.array([*others, stand_in], float))
     assert np.isnan(found[-1]) == taken == (said is not None)
     assert np.isfinite(found[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("others", "stand_in", "taken"),
+    [
+        (np.linspace(995, 1025, 60), 9999.9, True),
+        (np.linspace(-4.5, 3.5, 60), -99.9, True),
+        (np.linspace(-20, 30, 60), -8888, True),
+        (np.linspace(0, 40, 60), 999, True),
+        (np.linspace(0, 900, 60), 999, False),
+        (np.linspace(0, 400, 60), 999, False),
+        (np.full(60, 998.0), 999, False),
+        (np.linspace(-4.5, 3.5, 60), 100, False),
+    ],
+)
+def test_nines_and_eights_that_come_again_far_away_are_missing(others, stand_in, taken):
+    found, said = numbers.without_stand_ins(np.array([stand_in, *others, stand_in], float))
+    assert np.isnan(found).sum() == 2 * taken
+    assert (said is not None) == taken
+    once, said = numbers.without_stand_ins(np.array([abs(stand_in), *others], float))
+    assert said is None
+    assert np.isfinite(once).all()
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["△4", "▲1,234", "12", "250"], [-4, -1234, 12, 250]),
+        (["△ 4.5", "3.5", "2.5"], [-4.5, 3.5, 2.5]),
+        (["4,50-", "3,25", "10,75"], [-4.5, 3.25, 10.75]),
+        (["1,100円", "900円", "2,000円"], [1100, 900, 2000]),
+        (["0.5°C", "-1.5°C", "12°C"], [0.5, -1.5, 12]),
+        (["0.5℃", "-1.5℃", "12℃"], [0.5, -1.5, 12]),
+    ],
+)
+def test_more_signs(cells, values):
+    found = numbers.read({"x": cells})
+    assert found.values["x"].tolist() == values
+    assert any("below zero" in what for what in found.said) == (cells[0][0] == "△")
+
+
+@pytest.mark.parametrize("cell", ["1.2M", "4만", "▼4", "3k"])
+def test_an_unknown_form_of_numbers_is_refused_as_such(cell):
+    with pytest.raises(numbers.Wrong, match="given") as caught:
+        numbers.read({"x": [cell, "4", "5"]})
+    assert "form of a number" in caught.value.help
