@@ -391,3 +391,26 @@ def test_corners_that_are_shares_are_refused(tmp_path, corners, shares):
             formats.read(tmp_path)
     else:
         assert len(formats.read(tmp_path).pictures[0].boxes) == len(corners)
+
+
+TURN = "<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>"
+
+
+@pytest.mark.parametrize(
+    ("more", "boxes", "said"),
+    [
+        (TURN.format("30.0"), 1, "1 boxes are turned by an angle"),
+        (TURN.format("0.0"), 1, ""),
+        ("<rotation>12</rotation>", 1, "1 boxes are turned by an angle"),
+        ("<angle>0</angle>", 1, ""),
+        ("<bndbox><xmin>1</xmin></bndbox>", 0, "cat with several bndbox"),
+    ],
+)
+def test_what_an_object_has_besides_its_box_is_named(tmp_path, more, boxes, said):
+    paint(tmp_path / "a.png")
+    text = xml([("cat", 11, 10, 40, 40)]).replace("</object>", f"{more}</object>")
+    write(tmp_path / "a.xml", text)
+    found = formats.read(tmp_path)
+    assert len(found.pictures[0].boxes) == boxes
+    told = [*found.notes, *(problem.detail for problem in found.problems)]
+    assert (said in " ".join(told)) if said else not told

@@ -52,6 +52,7 @@ _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis":
 _LATIN = ("ascii", "cp1252", "iso8859-1", "iso8859-15")
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_ANGLES = ("rotation", "angle")
 _SHARES = 2.0  # what no corner in shares is beyond, also where a box sticks out of its image
 
 
@@ -117,18 +118,36 @@ def _annotations(
         else:
             problems.append(Problem(place, IGNORED, f"<{tree.tag}>, no <annotation> of VOC"))
     found: dict[Path, _File] = {}
+    turned = 0
     for (place, tree, lines), path in zip(trees, finder.find_all(asked), strict=True):
         if isinstance(path, str):
             problems.append(Problem(place, NO_IMAGE, path))
             continue
         objects = []
+        turned += sum(map(_is_turned, tree.iter("object")))
         for node, line in zip(tree.iter("object"), lines, strict=False):
             try:
                 objects.append((f"{place}:{line}", *_object(node)))
             except ValueError as error:
                 problems.append(Problem(f"{place}:{line}", BAD_BOX, str(error)))
         found[path] = _File(objects, _written_size(tree))
+    if turned:
+        notes.append(
+            f"{turned:,} boxes are turned by an angle, which is left out: they are as before the "
+            "turn"
+        )
     return found
+
+
+def _is_turned(node: ElementTree.Element) -> bool:
+    """Say whether an object has an angle, of its own or among its attributes."""
+    texts = [node.findtext(f"{at}{key}") for at in ("", "bndbox/") for key in _ANGLES]
+    texts += [
+        each.findtext("value")
+        for each in node.iter("attribute")
+        if each.findtext("name", "").strip().casefold() in _ANGLES
+    ]
+    return any(re.search("[1-9]", text or "") for text in texts)
 
 
 def _image_of(file: Path, tree: ElementTree.Element, finder: Finder) -> Asked:
@@ -272,6 +291,8 @@ def _object(node: ElementTree.Element) -> tuple[str, Box]:
     name = " ".join(unicodedata.normalize("NFC", node.findtext("name", "")).split())
     if not name:
         raise ValueError("an object without a name")
+    if len(node.findall("bndbox")) > 1:
+        raise ValueError(f"{name} with several bndbox; give each an object of its own")
     texts = [node.findtext(f"bndbox/{corner}") for corner in _CORNERS]
     if None in texts:
         missing = ", ".join(c for c, text in zip(_CORNERS, texts, strict=True) if text is None)
