@@ -73,6 +73,8 @@ def list_folder(
     parts = _find_parts(root, to_learn)
     if classes == "optional" and not any(_folders(folder) for folder in parts.values()):
         return ListedImages(tuple(_unlabeled(root, parts, to_learn)), (), source)
+    if not nested:
+        _check_wrapped(root, parts)
     problems: list[str] = []
     files = []
     counts: dict[str, dict[str, int]] = {}
@@ -89,7 +91,8 @@ def list_folder(
             else:
                 problems += [
                     f"{relative_name(each, root)}/ is a folder inside a class folder; "
-                    "--group-column folder would keep its images together"
+                    "name the folder that holds the class folders as --data, or, where it is one "
+                    "of a person or an object, keep its images together by --group-column folder"
                     for each in inner
                 ]
             counts[part][label] = counts[part].get(label, 0) + len(paths)
@@ -114,6 +117,22 @@ def list_folder(
             join_problems(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems)
         )
     return ListedImages(tuple(files), tuple(skipped), source)
+
+
+def _check_wrapped(root: Path, parts: Mapping[str, Path]) -> None:
+    """Refuse a folder that holds nothing but the folder of the class folders.
+
+    Raises:
+        DataError: it does.
+    """
+    only, *others = _folders(root) or [root]
+    if others or only == root or list(parts) != ["all"] or _image_files(only):
+        return
+    if inside := _folders(only):
+        raise DataError(
+            f"{root} holds a single folder, {only.name}, and the folders {inside[0].name} and so "
+            f"on are inside: name it, --data {root / only.name}; {LAYOUT.format(root.name)}"
+        )
 
 
 def _unlabeled(root: Path, parts: Mapping[str, Path], to_learn: bool) -> list[ListedFile]:

@@ -201,7 +201,9 @@ def test_a_class_may_be_called_train(tmp_path):
         ({"train": ["a"], "val": ["a"], "valid": ["a"]}, "both for validation"),
         ({"train": ["a", "b"], "cats": []}, "cats/ stands beside train"),
         ({"train": ["a"], "test": []}, r"no class folders in .*test"),
-        ({"archive": ["a", "b"]}, r"archive/a/ is a folder inside(.|\n)*archive/b/ is a folder"),
+        ({"archive": ["a", "b"]}, r"a single folder, archive, .*: name it, --data .*pets/archive"),
+        ({"archive/train": ["a", "b"]}, "a single folder, archive, and the folders train and so"),
+        ({"x": ["a"], "y": ["b"]}, r"x/a/ is a folder inside(.|\n)*name the folder that holds"),
     ],
 )
 def test_other_layouts_are_explained(tmp_path, parts, message):
