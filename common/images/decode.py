@@ -45,6 +45,7 @@ _SCALED = ("JPEG2000", "PPM")  # of which Pillow scales what is deeper to 16 bit
 DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 DEEPEST = 2**16 - 1
 DARK = 2**14  # below which 16 bits hold what is dark, or of fewer bits
+_FEW_HOT, _HOT = 2, 1e-4  # pixels of an image that may be hot, and share of many
 _PHOTO_CHUNK = 32  # photos given to the threads at once
 
 
@@ -278,7 +279,7 @@ def _upright(file: ImageFile, white: White) -> Image.Image:
     scale = _scale(depth, values, white)
     if depth.kind == "color":
         return image
-    levels = np.rint(values * (255 / scale)).astype(np.uint8)
+    levels = np.rint(np.minimum(values, scale) * (255 / scale)).astype(np.uint8)
     return Image.fromarray(255 - levels if depth.inverted else levels)
 
 
@@ -297,7 +298,8 @@ def _scale(depth: Depth, values: npt.NDArray[np.float64], white: White) -> float
             )
         return 255
     most = known or (1 if kind == "real" else DEEPEST)
-    if not 0 <= low <= high <= most:
+    hot = known is not None and kind == "whole" and (values > most).sum() <= most_hot(values.size)
+    if not (low >= 0 and (hot or high <= most)):
         raise DataError(f"grey values from {low:g} to {high:g}, expected 0 to {most:g}")
     if known is None and kind == "whole" and 0 < high < DARK:
         raise DataError(
@@ -305,6 +307,11 @@ def _scale(depth: Depth, values: npt.NDArray[np.float64], white: White) -> float
             "nothing says what is; save it as 8 bits, scaled"
         )
     return most
+
+
+def most_hot(size: int) -> int:
+    """Return how many of a file's values may be beyond what is white: pixels that are stuck."""
+    return max(_FEW_HOT, int(_HOT * size))
 
 
 def _flatten(image: Image.Image) -> Image.Image:

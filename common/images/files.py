@@ -35,6 +35,7 @@ from common.images.decode import (
     White,
     decode,
     find_depth,
+    most_hot,
     open_image,
     quiet,
     square,
@@ -45,9 +46,11 @@ Decoding = Literal["auto", "memory", "cache", "stream"]
 
 _MEMORY_LIMIT = 2**30  # bytes of pixels that `auto` keeps in memory
 _CHUNK = 256  # files given to the threads at once: bounds what waits in memory and Ctrl-C's delay
-_CACHE_VERSION = 2  # to be raised when `decode` gives other pixels than before
+_CACHE_VERSION = 3  # to be raised when `decode` gives other pixels than before
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners have
 _DIM = 16  # times as dark as white, from which on that is said
+_HOT_FILES, _FEWEST_FILES = 0.1, 3  # share of files with hot pixels; files that tell what is usual
+_LOOKED_AT = 16  # images that tell whether all are nearly black, where they stay in their files
 _FEWEST = 2**4  # below which whole numbers are labels rather than pixels
 _ANIMATED = ("AVIF", "GIF", "TIFF", "WEBP")
 _PNG_BITS = 24  # where a PNG says how many bits a value has
@@ -80,13 +83,15 @@ class _Measured(NamedTuple):
     low: float
     high: float
     pictures: bool  # whether the file holds several
+    beyond: tuple[int, ...] = ()  # for each of `_DEPTHS` how many values need more
+    size: int = 0  # values
 
 
 def measure_depths(paths: Sequence[Path]) -> Depths:
     """Find what is white in the files of a set, of which the deeper ones are decoded.
 
     Files that say how many bits they have are scaled by these, all others alike, by the bits that
-    the largest value of all needs.
+    the largest value of all needs. A few hot pixels of few files do not count: they become white.
     """
     deeper = [path for path in paths if _may_be_deeper(path)]
     found: list[_Measured] = []
@@ -103,7 +108,12 @@ def measure_depths(paths: Sequence[Path]) -> Depths:
         usable = [e for e in found if 0 <= e.low <= e.high <= DEEPEST]
         files = [e for e in usable if e.depth.kind == kind and not e.depth.bits]
         low, high = (min(e.low for e in files), max(e.high for e in files)) if files else (0, 0)
+        hot, clipped = _find_hot(files) if kind == "whole" else ((), 0.0)
+        high = clipped or high
         white[kind] = most = _find_white(kind, high)
+        if hot:
+            pixels = f"{sum(hot):,} pixels of {len(hot):,} files are beyond {most:g}"
+            remarks.append(f"{pixels}, which all others need, and become white")
         if high and kind != "color" and most:
             scaled = f"values {low:g} to {high:g} scaled so that {most:g} is white"
             remarks.append(f"{len(files):,} files of deeper {name}, {scaled}")
@@ -119,7 +129,24 @@ def _measure(path: Path) -> _Measured:
         pictures = file.format in _ANIMATED and getattr(file, "is_animated", False)
         depth = find_depth(file)
         values = np.asarray(file) if depth.kind else np.zeros(1)
-        return _Measured(depth, float(values.min()), float(values.max()), pictures)
+        limits = 2 ** np.array(_DEPTHS)
+        beyond = tuple(int((values >= limit).sum()) for limit in limits) if depth.kind else ()
+        low, high = float(values.min()), float(values.max())
+        return _Measured(depth, low, high, pictures, beyond, values.size)
+
+
+def _find_hot(files: Sequence[_Measured]) -> tuple[tuple[int, ...], float]:
+    """Return how many pixels of files are hot, and the largest value that is not; (), 0 without."""
+    if len(files) < _FEWEST_FILES:
+        return (), 0.0
+    for at, depth in enumerate(_DEPTHS[:-1]):
+        deeper = [each for each in files if each.beyond[at]]
+        few = len(deeper) <= max(1, _HOT_FILES * len(files))
+        if deeper and few and all(each.beyond[at] <= most_hot(each.size) for each in deeper):
+            return tuple(each.beyond[at] for each in deeper), float(2**depth - 1)
+        if not deeper:
+            break
+    return (), 0.0
 
 
 def _find_white(kind: str, high: float) -> float | None:
@@ -242,11 +269,24 @@ def read_files(
     _remember(manifest, _Report(actual, reasons, depths))
     if decoding == "memory":
         images = torch.from_numpy(pixels if len(kept) == len(paths) else pixels[kept])
-        return ReadFiles(images, reasons, depths)
+        return ReadFiles(images, reasons, _with_black(depths, images))
     files = ImageFiles(readable, *options[:2], fit=fit, white=depths.white)
     if decoding == "cache":
         files = replace(files, cache=cache, rows=tuple(kept))
-    return ReadFiles(files, reasons, depths)
+    return ReadFiles(files, reasons, _with_black(depths, files))
+
+
+def _with_black(depths: Depths, images: Tensor | ImageFiles) -> Depths:
+    """Say where all images are nearly black, as those that hold numbers of classes are."""
+    number = len(images)
+    rows = (
+        range(number) if isinstance(images, Tensor) else range(0, number, -(-number // _LOOKED_AT))
+    )
+    most = max((int(images[row].max()) for row in rows), default=255)
+    if most > 255 // _DIM:
+        return depths
+    remark = f"all are nearly black, at most {most} of 255: masks of class numbers, or unscaled"
+    return depths._replace(remarks=(*depths.remarks, remark))
 
 
 class _Options(NamedTuple):

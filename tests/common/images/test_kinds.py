@@ -394,3 +394,37 @@ def test_modes_become_the_colors_that_people_see(mode, tmp_path):
     image.save(tmp_path / "a.tif" if mode == "CMYK" else tmp_path / "a.png")
     pixels = decode(next(tmp_path.glob("a.*")), 8, 3)
     assert pixels[:, 4, 4].tolist() == list(seen)
+
+
+@pytest.mark.parametrize(
+    ("hot", "white", "said"),
+    [
+        ({}, 4095, "values 0 to 4095 scaled"),
+        ({0: 1}, 4095, "1 pixels of 1 files are beyond 4095, which all others need"),
+        ({5: 2}, 4095, "2 pixels of 1 files are beyond 4095"),
+        ({0: 100}, 65_535, "scaled so that 65535 is white"),
+        ({at: 1 for at in range(3)}, 65_535, "scaled so that 65535 is white"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+def test_a_few_hot_pixels_do_not_darken_a_set(hot, white, said, suffix, tmp_path):
+    root = tmp_path / "data"
+    for number in range(10):
+        values = ramp(0, 4095).astype(np.uint16)
+        values.reshape(-1)[: hot.get(number, 0)] = 65_535
+        deep(root / "ab"[number % 2] / f"{number}.{suffix}", values)
+    found = load_folder(root, 16, 1)
+    assert (found.white.whole, found.skipped) == (white, ())
+    assert said in found.source
+    assert found.parts["all"].images.amax() == 255
+
+
+@pytest.mark.parametrize(("high", "said"), [(1, True), (15, True), (40, False), (255, False)])
+@pytest.mark.parametrize("decode_to", ["memory", "stream"])
+def test_images_that_are_all_nearly_black_are_named(high, said, decode_to, tmp_path):
+    for name in ("a", "b"):
+        for number in range(3):
+            values = (np.arange(256).reshape(16, 16) + number) % (high + 1)
+            deep(tmp_path / "data" / name / f"{number}.png", values.astype(np.uint8))
+    source = load_folder(tmp_path / "data", 16, 1, decode_to).source
+    assert (f"all are nearly black, at most {high} of 255" in source) is said
