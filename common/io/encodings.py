@@ -402,6 +402,14 @@ _ODD = re.compile(
     "|[A-Za-z][‚ƒ„†‡ˆ“”˜›¡-§¨©ª«¬¯±²³µ¶¹º»¼½¾¿][A-Za-zà-ÿ]|[‚ƒ¢£¤¥¦§¨¬¯±²³¶¸¹¼½¾÷×][À-ÿ]"
     "|[¤¦¨¬¯²³¶¸¹][A-Za-z]|[A-Za-zà-ÿ][¹‚„]|œ(?![uietdcs])|õ(?!e)"
     f"|[{_ACCENTED}]{{4}}|[\x81\x8d\x8f\x90\x9d]"
+    # Bullets and brackets inside of a word, as in Japanese; letters of Czech, Polish, Romanian and
+    # Latvian where neither French, Italian, Spanish nor Portuguese has those in their places.
+    "|•[À-ÿ‹›‘’“”–—…€]|[A-Za-zÀ-ÿ‘’“”–—…]•|[A-Za-zÀ-ÿ]‹[A-Za-zÀ-ÿ]|[—–][À-ÿ]+[•‹–—]"
+    "|è[aeiouyhjkwxz]|[áíóúýìòùø]è|è[àáíìóòúùø]|[aou]ø(?!re)|[ìù][a-zà-ÿ]|ñ(?![aeiouyáéíóúü])"
+    "|ê[bjkw]|[aeiouy]æ(?![a-zà-ÿ])|ã[b-df-hj-np-rtv-x]|ç[b-df-hj-np-tv-xz]|[aeiouy]ë[kz]|íi"
+    r"|ø\w*[èìùòïí]|[èìùòïí]\w*ø|(?<![^\W\d_])ï|[aou]æ|eæ(?!r)|êæ|eè|iê(?![a-z])"
+    "|[À-ÿ][¢¤-¨¬¯±²³¶¸¹¼½¾]|[‘“‹][¤¦¨-¾]"
+    r"|[•–—‘“”][\\^@\[\]`{}~]|[‘’“”][†‡‰]|^’[a-lo-ru-z]$"
 )
 _ALONE = re.compile(  # a run that no ASCII letter stands beside, as where two bytes are a letter
     f"(?<![A-Za-z])(?:[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+|[¡-¿]{{2,}}[À-ÿ]?)(?![A-Za-z])"
@@ -426,6 +434,12 @@ def _is_odd(token: str, english: bool) -> bool:
     )
 
 
+def _lacks_partners(text: str) -> bool:
+    """Say whether a text has signs that open, and none that close."""
+    pairs = {"“": "”„", "‹": "›", "¿": "?", "¡": "!"}
+    return any(sign in text and not set(ends) & set(text) for sign, ends in pairs.items())
+
+
 def _western(text: str) -> float:
     """Score Latin words: few letters have accents, and what stands beside them is usual."""
     tokens = [token for token in set(_TOKEN.findall(text)) if _NOT_ASCII.search(token)]
@@ -435,7 +449,7 @@ def _western(text: str) -> float:
     # In Hungarian, õ and û are in the places of its own letters, among others than French has.
     german, french = set("öü") & set(text), set("èêàçùîô") & set(text)
     hungarian = ("õ" in text and german) or ("û" in text and (german or not french))
-    if not tokens or others > letters or hungarian:
+    if not tokens or others > letters or hungarian or (_lacks_partners(text) and not english):
         return 0.0
     return max(0.0, 1 - _WEIGHT * odd / len(tokens))
 

@@ -86,6 +86,49 @@ def test_what_the_letters_do_not_tell_is_asked_and_can_be_given(text, encoding):
     assert decode(data, Path("a.csv"), encoding).text == data.decode(encoding)
 
 
+def labelled(words):
+    rows = [f"{number}.jpg,{words[number % len(words)]}\n" for number in range(30)]
+    return "".join(["file,label\n", *rows])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp932", "良品 不良品 藍 度 部北 電得 合格 正常 犬 男 東京 表 予 能"),
+        ("cp1250", "żaba łoś koń gołąb żółw książka dziękuję się być ręka góra zięć jeż"),
+        ("cp1250", "kočka kůň moře dům čtyři oči klíč míč město něco děti květ řidič měď"),
+        ("cp1250", "őz tűz erdő hűvös čovjek voće cvijeće sreća riječ pădure mărime"),
+        ("cp1254", "kuş balık doğru yanlış güneş ağaç şeker çiçek ışık"),
+        ("cp1257", "kaķis zaļš ēka ļoti ģimene četri žąsis"),
+    ],
+)
+def test_a_few_words_of_others_are_never_taken_as_western(encoding, words):
+    for word in words.split():
+        text = labelled([word, "other"])
+        try:
+            assert decode(text.encode(encoding), Path("a.csv")).text == text
+        except DataError as error:
+            assert "the encoding is not certain" in str(error)  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "été élève père forêt crème thé café Noël garçon où là hôtel bête après modèle cœur œuf",
+        "niño año señor mañana acción está pingüino cigüeña",
+        "não ação coração irmã limões avô português bebê ônibus pêssego gêmeo experiência",
+        "caffè perché città più così lunedì è libertà gioventù",
+        "Äpfel Müll Straße größer Mädchen für Tür Übung süß Käse Öl",
+        "får räka øl smørrebrød æble træ knæ rød miljø høj sjö över älg",
+        "història això què feliç plaça één België ideeën",
+    ],
+)
+def test_a_few_western_words_are_read(words):
+    for word in words.split():
+        text = labelled([word, "other"])
+        assert decode(text.encode("cp1252"), Path("a.csv")).text == text
+
+
 @pytest.mark.parametrize(
     ("encoding", "message"),
     [
