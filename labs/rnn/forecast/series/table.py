@@ -17,6 +17,7 @@ from labs.rnn.forecast.series.panel import Panel
 Cells = Mapping[str, Sequence[str]]
 
 _LISTED = 5  # names in a sentence
+_ABOVE = "; if lines stand above the names of the columns, such as a title, delete them"
 
 
 def read(path: Path, config: ForecastConfig) -> Panel:
@@ -91,7 +92,7 @@ def _names(path: Path, config: ForecastConfig) -> list[str]:
     if len(names) < 2:
         raise DataError(
             f"{path}:1: expected a header with a column of dates and one of values or more, given "
-            f"{', '.join(names) or 'none'}"
+            f"{', '.join(names) or 'none'}{_ABOVE}"
         )
     given = (config.date_column, *config.series_column, *config.value_columns)
     return [*names, *(name for name in given if name is not None and name not in names)]
@@ -108,7 +109,8 @@ def _find_columns(
         raise DataError(f"{places[error.row]}: column {error.column!r}: {error.reason}") from error
     except columns.Unknown as error:
         option = "--series-column" if "series" in str(error) else "--date-column"
-        raise DataError(f"{path}: {error} name it with {option}") from error
+        above = _ABOVE if not all(map(str.strip, cells)) else ""
+        raise DataError(f"{path}: {error} name it with {option}{above}") from error
     name, *others = times.columns
     sample = [cells[name][row] for row in times.rows[:_LISTED]]
     if not others and _are_dates([name, *sample], config.date_order):

@@ -509,3 +509,10 @@ def test_hours_in_a_column_of_their_own(table, make, header, row):
     assert panel.values.shape == (120, 1)
     assert str(panel.spacing) == "every hour"
     assert panel.values[:, 0].tolist() == list(range(24)) * 5
+
+
+@pytest.mark.parametrize("title", ["Category: All categories\n", "제목: 월별", "# by", "제목,"])
+def test_lines_above_the_names_are_hinted_at(table, make, title):
+    text = lines("date,x", ((day, n) for n, day in enumerate(TWO_MONTHS)))
+    with pytest.raises(DataError, match="lines stand above the names of the columns.*delete them"):
+        read(table(f"{title}\n{text}"), make())
