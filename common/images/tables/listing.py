@@ -35,6 +35,10 @@ from common.io.labels import read_labels
 from common.io.tables import read_cells, read_table
 from common.options.config import ImageConfig, Kind
 
+_LIST = re.compile(r"""\s*\[\s*(["']).*\1\s*,?\s*\]\s*""")  # as Python and JSON write them
+_SPLIT = re.compile(
+    r"(data[ _-]?)?(split|subset|partition)|is[ _-]?(train|test|val)\w*", re.IGNORECASE
+)
 _DIFFERENT = "another label elsewhere"
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
@@ -137,16 +141,28 @@ def find_columns(
     if config.image_dir is not None:
         folder = find_existing(Path(config.image_dir), Path.is_dir, "folder")
     finder = Finder(folder)
+    cells = read_cells(table, config.form)
     columns = choose_columns(
         table,
-        read_cells(table, config.form),
+        cells,
         config.path_column,
         config.label_column,
         finder,
         required=classes == "required",
         several=kind == "labels",
     )
-    return columns, finder
+    for name in columns.labels:
+        place = cells[0].index(name)
+        lists = [row[place] for row in cells[1:] if _LIST.fullmatch(row[place])]
+        if lists:
+            raise DataError(
+                f"{table}: column {name!r} has lists such as {lists[0]}; write several labels of "
+                "an image with | between them, as a|b"
+            )
+    used = (columns.path, *columns.labels)
+    splits = [name for name in cells[0] if _SPLIT.fullmatch(name) and name not in used]
+    left = [f"column {name!r} is not used, the split is made anew" for name in splits]
+    return columns._replace(said=", ".join(filter(None, [columns.said, *left]))), finder
 
 
 def find_several_labels(table: Path, config: ImageConfig) -> str | None:

@@ -471,3 +471,31 @@ def test_generated_rows_get_their_own_image_or_are_named(tmp_path_factory, drawn
 @given(drawn=files_and_way())
 def test_many_generated_rows_get_their_own_image_or_are_named(tmp_path_factory, drawn):
     check_rows(tmp_path_factory.mktemp("set") / "set", *drawn)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [("split", True), ("is_train", True), ("Data Split", True), ("note", False), ("train", False)],
+)
+def test_a_column_of_the_split_is_named(tmp_path, column, said):
+    touch(tmp_path, *(f"{at}.jpg" for at in range(6)))
+    rows = [f"{at}.jpg,{'ab'[at % 2]},{at // 3}" for at in range(6)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join([f"path,label,{column}", *rows]))
+    source = list_table(table, ImageConfig()).source
+    assert (f"column {column!r} is not used" in source) is said
+
+
+@pytest.mark.parametrize("kind", ["class", "labels"])
+@pytest.mark.parametrize("cell", ["['a', 'b']", '["a"]', "[ 'a' ]", "[a] x", "[12]"])
+def test_lists_of_labels_are_not_one_class(tmp_path, cell, kind):
+    touch(tmp_path, *(f"{at}.jpg" for at in range(6)))
+    quoted = cell.replace('"', '""')
+    rows = [f'{at}.jpg,"{quoted if at % 2 else "c"}"' for at in range(6)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    if "'" in cell or '"' in cell:
+        with pytest.raises(DataError, match="column 'label' has lists such as .* as a.b"):
+            list_table(table, ImageConfig(), kind)
+    else:
+        assert len(list_table(table, ImageConfig(), kind).files) == 6
