@@ -201,11 +201,18 @@ def _starts(texts: list[str]) -> list[str] | None:
         if may_be_zone and not _go_on(found):  # -01:00
             continue
         for row, each in enumerate(found):
-            if each is None:
+            if each is None or _is_half_told(each):  # 1:00 - 2:00 PM
                 reason = f"expected a span in the way of {texts[0]!r}, given {texts[row]!r}"
                 raise Unreadable(row, reason)
         return [each["start"] for each in found if each is not None]
     return None
+
+
+def _is_half_told(found: re.Match[str]) -> bool:
+    """Say whether AM or PM stands behind the end alone."""
+    texts = found.groupdict()
+    half = re.compile(r"[AP]M$", re.IGNORECASE)
+    return bool(half.search(texts.get("until") or "") and not half.search(texts["at"] or ""))
 
 
 def _is_span_of_days(found: re.Match[str]) -> bool:

@@ -476,3 +476,8 @@ def test_ten_digits_with_minutes_are_not_seconds_since_1970():
 def test_seasons_are_no_months():
     with pytest.raises(Unreadable, match="a season of two years"):
         dates.read([f"{year}-{year % 100 + 1:02}" for year in range(2000, 2012)])
+
+
+def test_a_span_with_am_or_pm_behind_its_end_alone_is_refused():
+    with pytest.raises(Unreadable, match="expected a span"):
+        dates.read(["2020-01-01 1:00 - 2:00 PM", "2020-01-01 2:00 - 3:00 PM"])
