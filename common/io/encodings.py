@@ -62,11 +62,14 @@ _APART = 0.25  # how far the next best must be behind it
 _APART_IF_FEW = 0.3  # likewise where few different letters tell
 _FEW, _FEWEST = 12, 4  # of them; with less than the fewest, Chinese is no more likely than Korean
 _POSSIBLE = 0.2  # score of a reading that is worth showing
+_SYLLABLES = 3  # of Korean words that are known as cells
 _SHOWN = 24  # characters of a sample
 _PEEK = 1 << 16  # bytes in which UTF-16 without a mark is looked for
 
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\udc80-\udcff]")
+_CELL = re.compile(r'[^,;|"\t\r\n]+')
+_UNIT = re.compile(r"[(\[][^)\]]*[)\]]$")  # behind a column's name
 _NOT_ASCII = re.compile("[^\0-\x7f]")
 _USED = re.compile("[^\0-\x7f\u01e1-\u01ff\u0221-\u023f]")
 
@@ -79,6 +82,21 @@ _HANGUL = frozenset(
     "태힘엇능뿐찍브혀흥법밋황림낮책될죠릭봉잡탄났훈욕늘높굿졌놀쁘놓줘씬쉬병딩싸떨쉽짓밖찾믿삼베솔투송싫떠랜범쟁석퍼클빨변큼확환패백써앞접손떻뜻껴갑창딱께엉승향팅잠즐뒤립둘블권업홍"
     "픈꺼랐갔맛침광폭즘철깨굴찬잊커끔겁킬돼링잇삶짐왕쾌큰깊괴벽월읽험채곤죄척놈꿈플빼얘꾸빈벌섭딴견객큐궁훨락떤먼휴짝봄팬욱텐긍닭곰꽃옷컵밥빵쌀흰검붉푸층"
 )
+# Whole cells of tables: a few words tell less by their syllables than by what they are.
+_KOREAN_WORDS = (
+    "날짜 일자 일시 기간 시간 시각 시점 날 월 년월 연월 연도 년도 분기 요일 거래일 거래일자 "
+    "기준일 기준일자 측정일시 판매량 판매액 매출 매출액 수량 금액 가격 단가 건수 개수 지수 "
+    "비율 합계 평균 방문자수 이용자수 승차인원 하차인원 인구 인구수 기온 평균기온 최고기온 "
+    "최저기온 온도 습도 강수량 일강수량 풍속 풍향 기압 수위 유량 일사량 일조 적설 미세먼지 "
+    "초미세먼지 전력사용량 전력수요 사용량 발전량 생산량 수출액 수입액 교통량 환율 금리 실업률 "
+    "물가 소비자물가지수 코스피 코스닥 종가 시가 고가 저가 거래량 거래대금 등락률 지점 지점명 "
+    "지역 시도 전국 서울 부산 대구 인천 광주 대전 울산 파일 파일명 이미지 경로 라벨 레이블 "
+    "정답 분류 클래스 범주 종류 품종 이름 번호 순번 아이디 비고 내용 제목 본문 문장 리뷰 댓글 "
+    "텍스트 질문 답변 감성 감정 평점 별점 원문 번역 번역문 단어 낱말 긍정 부정 중립 정상 불량 "
+    "양품 불량품 비정상 이상 양호 균열 양성 음성 악성 합격 불합격 참 거짓 예 아니오 남 여 남자 "
+    "여자 남성 여성 스팸 맑음 흐림 비 눈 개 고양이 강아지"
+)
+_KOREAN_CELLS = frozenset(_KOREAN_WORDS.split())
 # In simplified, traditional and Japanese forms.
 _HAN = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样"
@@ -247,14 +265,28 @@ def _most_ordinary(data: bytes, path: Path, option: str | None) -> Decoded:
     """Read bytes that are not UTF-8 in the encoding that makes ordinary text of them."""
     lines = _sampled(data)
     readings = sorted(_readings(lines), key=lambda reading: -reading.score)
-    if _is_clear(readings):
-        best = readings[0]
+    korean = [reading for reading in readings if reading.encoding == "cp949" and _is_korean(lines)]
+    if korean or _is_clear(readings):
+        best = (korean or readings)[0]
         text = data.decode(_NAMES[best.encoding], "surrogateescape")
         damaged = sum(1 for line in text.split("\n") if _SURROGATE.search(line))
         if damaged <= max(1, _MOST_DAMAGED * (text.count("\n") + 1)):
             return Decoded(text, best.encoding)
     possible = [each for each in readings if each.score >= _POSSIBLE]
     raise _undecided(data, path, lines, possible, option)
+
+
+def _is_korean(lines: Sequence[bytes]) -> bool:
+    """Say whether at least half of the different cells are Korean words as tables have them.
+
+    One word of two syllables may be one of another language by chance; two words are not.
+    """
+    text = b"\n".join(lines).decode("cp949", "surrogateescape")
+    cells = {_UNIT.sub("", cell).strip() for cell in _CELL.findall(text)}
+    cells = {cell for cell in cells if _NOT_ASCII.search(cell)}
+    known = cells & _KOREAN_CELLS
+    syllables = sum(map(len, known))
+    return 2 * len(known) >= len(cells) and syllables >= _SYLLABLES
 
 
 def _is_clear(readings: Sequence[_Reading]) -> bool:
@@ -409,7 +441,7 @@ _ODD = re.compile(
     "|ê[bjkw]|[aeiouy]æ(?![a-zà-ÿ])|ã[b-df-hj-np-rtv-x]|ç[b-df-hj-np-tv-xz]|[aeiouy]ë[kz]|íi"
     r"|ø\w*[èìùòïí]|[èìùòïí]\w*ø|(?<![^\W\d_])ï|[aou]æ|eæ(?!r)|êæ|eè|iê(?![a-z])"
     "|[À-ÿ][¢¤-¨¬¯±²³¶¸¹¼½¾]|[‘“‹][¤¦¨-¾]"
-    r"|[•–—‘“”][\\^@\[\]`{}~]|[‘’“”][†‡‰]|^’[a-lo-ru-z]$"
+    r"|[•–—‘“”][\\^@\[\]`{}~]|[‘’“”][†‡‰]|^’[a-lo-ru-z]$|^\xad"
 )
 _ALONE = re.compile(  # a run that no ASCII letter stands beside, as where two bytes are a letter
     f"(?<![A-Za-z])(?:[{_ACCENTED}ªº][{_ACCENTED}¡-¿]+|[¡-¿]{{2,}}[À-ÿ]?)(?![A-Za-z])"

@@ -180,3 +180,39 @@ def test_a_few_bytes_of_no_encoding_do_not_hide_what_the_others_are():
 def test_what_is_no_text(data):
     with pytest.raises(DataError, match="expected text"):
         decode(data, Path("a.csv"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["날짜,판매량", "일시,기온(°C),강수량(mm)", "거래일,환율", "일시,수위(m)", "날짜,지수"],
+)
+def test_korean_columns_of_numbers_are_read(header):
+    text = f"{header}\n" + "".join(f"2020-01-{day:02},{day},7\n" for day in range(1, 29))
+    assert decode(text.encode("cp949"), Path("a.csv")).text == text
+
+
+@pytest.mark.parametrize("header", ["파일명,라벨", "file,label"])
+@pytest.mark.parametrize(
+    "labels", ["긍정 부정", "정상 불량", "양성 음성", "양품 불량품", "맑음 비"]
+)
+def test_korean_labels_are_read(header, labels):
+    text = labelled(labels.split()).replace("file,label", header)
+    assert decode(text.encode("cp949"), Path("a.csv")).text == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("gbk", "正常 异常 合格 不合格 男 女 苹果 香蕉 正面 负面 好 差 日期 销量"),
+        ("big5", "正常 異常 合格 不合格 男 女 蘋果 香蕉 正面 負面 日期"),
+        ("cp932", "正常 異常 合格 不合格 男 女 犬 猫 晴れ 雨 陽性 陰性 日付"),
+    ],
+)
+def test_pairs_of_chinese_and_japanese_labels_are_never_korean(encoding, words):
+    for first in words.split():
+        for second in set(words.split()) - {first}:
+            text = labelled([first, second])
+            try:
+                assert decode(text.encode(encoding), Path("a.csv")).text == text
+            except DataError as error:
+                assert "the encoding is not certain" in str(error)  # noqa: PT017 - either is right
