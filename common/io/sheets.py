@@ -1,6 +1,7 @@
 """Tables that are no text of rows: workbooks, Parquet, and JSON."""
 
 import datetime
+import decimal
 import io
 import json
 import math
@@ -86,7 +87,9 @@ def read_parquet(data: bytes, path: Path) -> Iterator[Row]:
         ) from error
     except Exception as error:  # whatever a file that is none makes pyarrow raise
         raise DataError(f"{path}: is not a Parquet file that can be read ({error})") from error
-    if any(name is not None for name in frame.index.names):
+    # One without a name may be dates; whole numbers only count the rows.
+    named = any(name is not None for name in frame.index.names)
+    if named or not pd.api.types.is_integer_dtype(frame.index.dtype):
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
     return _named(names, _rows(frame))
@@ -212,6 +215,8 @@ def _written(value: Any) -> str | None:
         return value.isoformat()
     if isinstance(value, numbers.Integral):
         return str(int(value))
+    if isinstance(value, decimal.Decimal):
+        return "" if value.is_nan() else f"{value:f}"
     if isinstance(value, numbers.Real):
         number = float(value)
         return "" if math.isnan(number) else repr(number).removesuffix(".0")

@@ -4,11 +4,12 @@ import gzip
 import io
 import json
 import zipfile
+from decimal import Decimal
 
 import pytest
 
 from common.errors import DataError
-from common.io.tables import TableForm, read_cells, read_table
+from common.io.tables import TableForm, read_cells, read_names, read_table
 
 
 def write(path, content):
@@ -218,6 +219,26 @@ def test_parquet(tmp_path, monkeypatch):
     monkeypatch.setattr(pd, "read_parquet", missing)
     with pytest.raises(DataError, match=r"Parquet needs pyarrow.*pip install -e '.\[parquet\]'"):
         read_table(path, ["text"])
+
+
+def test_parquet_with_decimals_and_an_index_of_dates_without_a_name(tmp_path):
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    prices = [Decimal("1.50"), None, Decimal(20)]
+    frame = pd.DataFrame({"price": prices}, index=pd.date_range("2020-01-01", periods=3))
+    data = io.BytesIO()
+    frame.to_parquet(data)
+    table = read_table(
+        write(tmp_path / "a.parquet", data.getvalue()), ["index", "price"], gaps=["price"]
+    )
+    assert list(table.columns) == [
+        ["2020-01-01", "2020-01-02", "2020-01-03"],
+        ["1.50", "", "20.00"],
+    ]
+    data = io.BytesIO()
+    frame.reset_index(drop=True)[1:].to_parquet(data)  # numbers of rows are no column
+    assert read_names(write(tmp_path / "b.parquet", data.getvalue())) == ["price"]
 
 
 def archive(*names):
