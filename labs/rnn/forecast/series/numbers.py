@@ -294,6 +294,6 @@ def _extremes(values: Array) -> list[float]:
 
 
 def _is_far(stand_in: float, others: Array) -> bool:
-    """Say whether a number is far outside the range of all others."""
+    """Say whether a number is far outside the range of all others, which are not all alike."""
     spread = max(np.ptp(others), np.abs(others).max() / 4)
-    return bool(np.abs(others - stand_in).min() > _FAR * spread)
+    return bool(np.ptp(others) > 0 and np.abs(others - stand_in).min() > _FAR * spread)

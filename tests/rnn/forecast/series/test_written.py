@@ -178,6 +178,9 @@ def check(make, path, table):
         assert "\n" not in panel
         assert "may be" in panel or not table["clear"] or not table["header"][0]
         return
+    if any("taken for a missing value" in each for each in (*panel.said, *map(str, panel.notes))):
+        event("told")
+        return
     event("read")
     if infer(dates).unit == "business day" or len(panel.dates) == len(dates):
         assert (panel.dates == dates).all()
