@@ -5,14 +5,13 @@ python benchmarks/own_boxes.py raccoon --total-updates 200 # with any options
 """
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from machine import describe
+from machine import cpu_seconds, describe
 
 SPLIT_SEEDS = (0, 1, 2)
 
@@ -46,12 +45,6 @@ def measure(seed: int, data: Path, options: list[str], folder: Path) -> float:
     print(f"{seed:>5}{epochs:>8}{metrics['best_epoch']:>6}{validation:>12.4f}{test:>8.4f}", end="")
     print(f"{metrics['seconds']['total']:>9.0f}{cpu_seconds() - before:>8.0f}", flush=True)
     return float(test)
-
-
-def cpu_seconds() -> float:
-    """Return the processor seconds of all commands that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

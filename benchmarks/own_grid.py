@@ -9,9 +9,10 @@ seeds 0 to 2, and the table shows both on the test split. `share` is the default
 of the grid's (of errors the grid's as a part of the default's): 1 is as good, less is worse.
 """
 
+import csv
 import itertools
 import json
-import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from machine import describe
+from machine import cpu_seconds, describe
 from PIL import Image
 
 from labs.rnn.sentiment import data as tweets
@@ -118,7 +119,7 @@ def compare(kind: Kind, data: list[str]) -> None:
 
 def measure(kind: Kind, options: Sequence[str]) -> dict[str, float]:
     """Run a command; returns its figures on validation and test, and its CPU seconds."""
-    before = used_seconds()
+    before = cpu_seconds()
     words = [sys.executable, "-m", *kind.command.split(), *options, "--threads", "1"]
     ended = subprocess.run([*words, "--name", "run"], capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -126,15 +127,9 @@ def measure(kind: Kind, options: Sequence[str]) -> dict[str, float]:
     folder = Path(options[options.index("--run-dir") + 1])
     [run] = folder.glob("*/run")
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    subprocess.run(["rm", "-r", str(run)], check=True)
+    shutil.rmtree(run)
     figures = {split: metrics[split][kind.metric] for split in ("validation", "test")}
-    return {**figures, "seconds": used_seconds() - before}
-
-
-def used_seconds() -> float:
-    """Return the processor seconds of all commands that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return {**figures, "seconds": cpu_seconds() - before}
 
 
 def make_digits(per_class: int) -> Callable[[Path], str]:
@@ -158,8 +153,6 @@ def make_digits(per_class: int) -> Callable[[Path], str]:
 
 def make_tweets(folder: Path) -> str:
     """Write the first 1,000 tweets as a table."""
-    import csv
-
     splits, card = tweets.load(SentimentConfig(limit=1000))
     path = folder / "tweets.csv"
     with path.open("w", encoding="utf-8", newline="") as file:

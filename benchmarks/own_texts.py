@@ -9,13 +9,12 @@ Reviews that are public: rt-polarity (Pang and Lee 2005) as `text,label`, the fi
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from machine import describe
+from machine import cpu_seconds, describe
 
 SPLITS = ("0", "1", "2", "3")
 
@@ -54,12 +53,6 @@ def measure(title: str, *words: str) -> None:
         f"{best['lead']:>+10.4f} ({low:+.4f} to {high:+.4f}){cpu_seconds() - before:>8.0f}",
         flush=True,
     )
-
-
-def cpu_seconds() -> float:
-    """Return the CPU seconds of all programs that were run, start and report included."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -320,7 +320,7 @@ def _member(path: Path) -> tuple[str, bytes]:
                     "name the table"
                 )
             return Path(names[0]).suffix.lower(), archive.read(names[0])
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+    except (zipfile.BadZipFile, RuntimeError, zlib.error) as error:  # as in `unpack`
         raise DataError(f"{path}: cannot be unpacked: {error}") from error
 
 

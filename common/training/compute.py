@@ -161,7 +161,7 @@ class Compute:
         tensors += [loss.clone() for loss in losses] if self.scaling else losses
         try:
             torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
-        except NotImplementedError:
+        except NotImplementedError:  # by torch: the kernel has no code for these tensors
             if not any(tensor.is_sparse for tensor in tensors):
                 raise
             raise ConfigError(

@@ -115,9 +115,9 @@ class Forecast(Job[ForecastConfig, Card]):
         """What makes the forecasts: the network, the line that it begins from, or both."""
         if not isinstance(self.model, AfterLine):
             return self.config.title
-        share = float(self.model.share)
-        if share == 0:
+        if self.is_line:
             return self.line
+        share = float(self.model.share)
         part = "" if share == 1 else f"{share:g} of "
         return f"{self.line} + {part}{self.config.cell}-{self.config.strategy}"
 
