@@ -222,7 +222,6 @@ def square(
     path: Path, image_size: int, channels: int, fit: str = "crop", white: White = UNKNOWN
 ) -> Pixels:
     """Do what `decode` does, for threads: raises whatever PIL raises."""
-    """Do what `decode` does, for threads: raises whatever PIL raises."""
     with open_image(path) as file:
         # Decodes a JPEG at half, a quarter or an eighth of its size where that is still twice what
         # is needed: 7 times as fast for a photo of 12 megapixels. Sides that are not a multiple

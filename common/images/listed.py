@@ -320,7 +320,9 @@ def find_too_few(counts: Mapping[str, Mapping[str, int]], what: str, to_learn: b
         return [] if any(any(classes.values()) for classes in counts.values()) else [f"no {what}"]
     problems = []
     for part, classes in counts.items():
-        needed, why = (3, "for train, validation and test") if part == "all" else (1, f"in {part}")
+        needed, why = (
+            (LEAST, "for train, validation and test") if part == "all" else (1, f"in {part}")
+        )
         problems += [
             f"{label}: {number or 'no'} {what}, at least {needed} needed {why}"
             for label, number in classes.items()

@@ -28,7 +28,15 @@ from common.io.sheets import Row
 from common.options.config import TableForm
 from common.suggest import suggest
 
-__all__ = ["Table", "TableForm", "decode", "read_cells", "read_names", "read_table", "read_text"]
+__all__ = [
+    "Table",
+    "TableForm",
+    "check_columns",
+    "read_cells",
+    "read_names",
+    "read_table",
+    "read_text",
+]
 
 AS_FOUND = TableForm()
 _DAMAGED = re.compile("[\0\ud800-\udfff]")
@@ -438,14 +446,15 @@ def _numbers(path: Path, header: Sequence[str] | None, columns: Sequence[str | i
     """Return where in a row the columns are, from 0 on."""
     if header is None:
         return [int(number) - 1 for number in columns]
-    _check_columns(path, header, columns)
+    check_columns(path, header, columns)
     for name in columns:
         if header.count(str(name)) > 1:
             raise DataError(f"{path}:1: two columns are called {name!r}; rename one of them")
     return [header.index(str(name)) for name in columns]
 
 
-def _check_columns(path: Path, known: Sequence[str], columns: Sequence[str | int]) -> None:
+def check_columns(path: Path, known: Sequence[str], columns: Sequence[str | int]) -> None:
+    """Raise a DataError that names the columns that a table lacks, and those that it has."""
     missing = [str(name) for name in columns if str(name) not in known]
     if missing:
         listed = ", ".join(name or "(no name)" for name in known) or "none, it is empty"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from common.errors import DataError
 from common.images.tables.finder import Finder
-from common.suggest import suggest
+from common.io.tables import check_columns
 
 PATH, LABEL = "path", ("label",)  # columns when none are given
 SEPARATORS = ("|", ";", ",", " ")  # between the labels of one image
@@ -85,8 +85,8 @@ def choose_columns(
     header, rows = (cells[0], cells[1:]) if cells else ([], [])
     names = [unicodedata.normalize("NFC", name) for name in label_columns]
     path = unicodedata.normalize("NFC", path_column)
-    _check_given(table, header, [path] if path != PATH else [])
-    _check_given(table, header, names if tuple(names) != LABEL else [])
+    check_columns(table, header, [path] if path != PATH else [])
+    check_columns(table, header, names if tuple(names) != LABEL else [])
     if path not in header:
         path = _find_path(table, header, rows, names, finder)
     if tuple(names) == LABEL and LABEL[0] not in header:
@@ -137,13 +137,6 @@ def find_separator(cells: Collection[str]) -> str | None:
 def split_labels(cell: str, separator: str) -> list[str]:
     """Return the labels in a cell."""
     return [part for each in cell.split(separator) if (part := each.strip())]
-
-
-def _check_given(table: Path, header: Sequence[str], names: Sequence[str]) -> None:
-    if missing := [name for name in names if name not in header]:
-        listed = ", ".join(name or "(no name)" for name in header) or "none, it is empty"
-        lines = [f"\n  no column {name!r}{suggest(name, header)}" for name in missing]
-        raise DataError(f"{table} has these columns: {listed}" + "".join(lines))
 
 
 def _rank(name: str, known: Sequence[str]) -> int:

@@ -17,8 +17,9 @@ from torch import Tensor
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
 from common.files import cache_dir
+from common.io.encodings import decode
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
-from common.io.tables import decode, read_table
+from common.io.tables import read_table
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import number_groups, sample_rows, split_groups, split_rows

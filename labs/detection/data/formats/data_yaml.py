@@ -205,7 +205,7 @@ class Places:
                 f"{self.path}: 'path' is {text}, outside of {self.root}; only images below the "
                 "folder of the YAML are read: put the YAML there, or correct the path"
             )
-        if not is_elsewhere(text) and ".." not in _slashes(text).split("/"):
+        if not _is_elsewhere(text) and ".." not in _slashes(text).split("/"):
             raise DataError(
                 f"{self.path}: 'path' is {text}, and there is no such folder in {self.root}"
             )
@@ -224,7 +224,7 @@ class Places:
         for choice in choices:
             place = Path(os.path.normpath(self.base / choice))
             if place.is_relative_to(root) or place.resolve().is_relative_to(root.resolve()):
-                found = spell(place)
+                found = _spell(place)
                 if found is not None:
                     return [_below(found, self.root)]
         return []
@@ -238,11 +238,11 @@ class Places:
 
     def _by_end(self, key: str, text: str) -> list[Path]:
         """Return what the longest end of another computer's path names here."""
-        if not is_elsewhere(text):
+        if not _is_elsewhere(text):
             return []
         pieces = [piece for piece in _slashes(text).split("/") if piece not in ("", ".", "..")]
         for at in range(1, len(pieces)):
-            found = spell(self.base.joinpath(*pieces[at:]))
+            found = _spell(self.base.joinpath(*pieces[at:]))
             if found is not None:
                 place = _below(found, self.root)
                 self.notes.append(
@@ -253,17 +253,17 @@ class Places:
         return []
 
 
-def is_elsewhere(text: str) -> bool:
+def _is_elsewhere(text: str) -> bool:
     """Say whether a path is an absolute one that is not on this computer."""
     slashes = _slashes(text)
     return bool(_DRIVE.match(slashes)) or (slashes.startswith("/") and not Path(slashes).exists())
 
 
-def spell(path: Path) -> Path | None:
+def _spell(path: Path) -> Path | None:
     """Return a file or folder as the disk spells it, in NFC or NFD; None if there is none."""
     if path.exists():
         return path
-    parent = spell(path.parent) if path != path.parent else None
+    parent = _spell(path.parent) if path != path.parent else None
     if parent is None or not parent.is_dir():
         return None
     name = unicodedata.normalize("NFC", path.name)
