@@ -180,7 +180,7 @@ def _decode_given(data: bytes, path: Path, encoding: str) -> Decoded:
     name = _SUPERSETS.get(codec, encoding)
     codec = _NAMES.get(name, codec)
     try:
-        doubtful = codec not in ("utf-8", "utf-8-sig") and not data.isascii() and _is_utf_8(data)
+        doubtful = codec not in ("utf-8", "utf-8-sig") and not data.isascii() and is_utf_8(data)
         return Decoded(data.decode(codec), name, given=True, doubtful=doubtful)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -236,7 +236,7 @@ def _utf_8(data: bytes) -> Decoded | None:
 def _damaged_utf_8(data: bytes) -> Decoded | None:
     """Read UTF-8 in which few bytes are none: what is no character stays so, for rows to say."""
     sample = _sampled(data)
-    if sum(map(_is_utf_8, sample)) < len(sample) / 2:
+    if sum(map(is_utf_8, sample)) < len(sample) / 2:
         return None
     text = data.decode("utf-8-sig", "surrogateescape")
     damaged = len(_SURROGATE.findall(text))
@@ -247,9 +247,10 @@ def _damaged_utf_8(data: bytes) -> Decoded | None:
     return Decoded(text, UTF_8) if sound > damaged and few else None
 
 
-def _is_utf_8(line: bytes) -> bool:
+def is_utf_8(data: bytes) -> bool:
+    """Say whether bytes are valid UTF-8."""
     try:
-        line.decode("utf-8")
+        data.decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True

@@ -21,7 +21,7 @@ from common.errors import DataError
 from common.files import write_text
 from common.images.folders import relative_name
 from common.images.sets import PARTS
-from common.io.encodings import decode, is_certain
+from common.io.encodings import decode, is_certain, is_utf_8
 from common.io.tables import read_bytes, read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
@@ -269,17 +269,9 @@ def _text(file: Path, data: bytes, guess: str | None) -> str:
             f"declares the encoding {name}, but byte {error.start + 1:,} is not in it; correct the "
             "declaration or save it as UTF-8"
         ) from error
-    if codecs.lookup(codec).name in _LATIN and not data.isascii() and _is_utf_8(data):
+    if codecs.lookup(codec).name in _LATIN and not data.isascii() and is_utf_8(data):
         raise DataError(f"declares the encoding {name}, but is in UTF-8; correct the declaration")
     return text
-
-
-def _is_utf_8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _object(node: ElementTree.Element) -> tuple[str, Box]:
