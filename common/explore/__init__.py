@@ -1,0 +1,1 @@
+"""What data are, before anything is trained."""
