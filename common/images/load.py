@@ -31,7 +31,7 @@ from common.options.config import IMAGE_SETS, ImageConfig, Kind
 from common.suggest import suggest
 from common.training.batches import Batches
 from common.training.compute import Compute
-from common.training.splits import number_groups, sample_rows, split_groups
+from common.training.splits import number_groups, sample_rows, split_as
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
@@ -106,7 +106,7 @@ def load(
     mean, std = _statistics(train)
     target_mean, target_std = _spread(train.targets) if kind == "number" else (0.0, 1.0)
     card = ImageCard(
-        source=", ".join([found.source, *used, *copies]),
+        source=", ".join([found.source, *used, *copies, *config.cut]),
         classes=found.classes,
         labels=found.labels,
         channels=train.images.shape[1],
@@ -394,9 +394,10 @@ def _split_apart(
 
     Sets that are known by name have neither.
     """
-    whole, split = parts.get("all") or parts["train"], partial(_split, parts, config.split_seed)
+    name = "all" if "all" in parts else "train"
+    whole = parts[name]
     if config.data in IMAGE_SETS:
-        return split(combined, torch.arange(len(whole))), []
+        return _split(parts, config, combined, torch.arange(len(whole))), []
     tested = [part for name, part in parts.items() if name == "test"]
     numbers = number_copies(joined([whole, *tested]))
     copies, of_test = numbers[: len(whole)], numbers[len(whole) :]
@@ -406,13 +407,18 @@ def _split_apart(
     keys: list[Sequence[Hashable]] = [copies]
     if config.group_column is not None:
         keys.append(_read_groups(config, whole.names))
+        groups = number_groups(*keys)
+        parts = {**parts, name: dataclasses.replace(whole, groups=groups)}
+    else:
+        groups = number_groups(*keys)
     try:
-        splits, where = split(combined, number_groups(*keys)), "stay on one side"
+        splits, where = _split(parts, config, combined, groups), "stay on one side"
     except DataError:
         if config.group_column is not None or not repeated:
             raise
         # A class that is little but copies is rather split than refused.
-        splits, where = split(combined, torch.arange(len(whole))), "stand on both sides"
+        alone = torch.arange(len(whole))
+        splits, where = _split(parts, config, combined, alone), "stand on both sides"
     within = (
         [f"{repeated:,} of them copies of others, or nearly, which {where}"] if repeated else []
     )
@@ -441,7 +447,7 @@ def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
 
 
 def _split(
-    parts: dict[str, ImageSet], seed: int, combined: bool, groups: Tensor
+    parts: dict[str, ImageSet], config: ImageConfig, combined: bool, groups: Tensor
 ) -> dict[str, ImageSet]:
     """Cut the parts that are missing out of the one that there is, no group in two.
 
@@ -449,16 +455,17 @@ def _split(
     each part to have one; such images are split as if they were of the most frequent.
     """
     whole = parts.get("all") or parts["train"]
-    missing = {name: 0.0 if name in parts else fraction for name, fraction in FRACTIONS.items()}
+    own = {name: part for name, part in parts.items() if name in config.own_splits}
+    missing = {name: 0.0 if name in own else fraction for name, fraction in FRACTIONS.items()}
     targets = find_strata(whole.targets)
     if combined:
         counts = torch.bincount(targets)
-        targets = torch.where(counts[targets] < 3, counts.argmax(), targets)
-    rows = split_groups(targets, groups, seed, **missing)
+        targets = torch.where(counts[targets] < config.least, counts.argmax(), targets)
+    rows = split_as(config, targets, groups, **missing)
     cut = {
         name: whole.select(piece) for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
     }
-    return {name: parts[name] if name in FRACTIONS and name in parts else cut[name] for name in cut}
+    return {**cut, **own}
 
 
 def _statistics(train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -31,6 +31,7 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
     """(N,): int64 class numbers (zeros where there are none), or float32 values; of several labels
     float32 zeros and ones, (N, C)."""
     names: tuple[str, ...]  # one per image, the file relative to its folder or "mnist5k/123"
+    groups: Tensor | None = None  # (N,) int64, what each belongs to, where the user said so
 
     def __len__(self) -> int:
         return len(self.names)
@@ -46,6 +47,7 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
             images.select(rows) if isinstance(images, ImageFiles) else images[rows],
             self.targets[rows],
             tuple(self.names[row] for row in rows.tolist()),
+            None if self.groups is None else self.groups[rows],
         )
 
 

@@ -180,6 +180,49 @@ class TrainingConfig:
             yield "--nesterov: needs --optimizer sgd with --momentum above 0"
 
 
+@dataclass(frozen=True)
+class FoldConfig(TrainingConfig):
+    """The options of jobs whose data can be cut into folds."""
+
+    folds: int | None = data_option(
+        None,
+        "folds that the data is cut into, in place of a test split; --fold says which one tests",
+        at_least=2,
+    )
+    fold: int | None = data_option(
+        None, "number of the fold that is the test split, from 1 on; the others train", at_least=1
+    )
+    share: float = data_option(
+        1.0,
+        "of the training split that is used; smaller shares are parts of larger ones",
+        above=0,
+        at_most=1,
+    )
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """The splits that data may bring; one that tests is left out where a fold tests."""
+        return ("validation", "test") if self.fold is None else ("validation",)
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """What there is to say of a split into folds, and of the share that is used."""
+        fold = () if self.fold is None else (f"fold {self.fold} of {self.folds} tests",)
+        return (*fold, *([f"{self.share:.3g} of training used"] if self.share < 1 else []))
+
+    @property
+    def least(self) -> int:
+        """Samples of a class without which it cannot be split."""
+        return 3 if self.fold is None or self.folds is None else max(3, self.folds)
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if self.fold is not None and self.folds is None:
+            yield "--fold: needs --folds, the number of folds"
+        if self.fold is not None and self.folds is not None and self.fold > self.folds:
+            yield f"--fold {self.fold}: there are {self.folds} folds, counted from 1"
+
+
 class TableForm(NamedTuple):
     """How a user's table is written; what is None is found out, and said."""
 
@@ -189,7 +232,7 @@ class TableForm(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TableConfig(TrainingConfig):
+class TableConfig(FoldConfig):
     """The options of jobs that read users' tables, as `common.io.tables` does."""
 
     file_encoding: str | None = data_option(

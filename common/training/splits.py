@@ -1,13 +1,16 @@
 """Which rows are for training, validation and test, and which of them are repeated or thinned."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common import seeding
 from common.errors import DataError
+from common.options.config import FoldConfig
 
 
 def split_rows(
@@ -94,18 +97,180 @@ def split_groups(
     Raises:
         DataError: a class is in too few groups for each part to have some of it.
     """
-    _, numbers, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
-    if len(sizes) == len(groups):
+    if len(torch.unique(groups)) == len(groups):
         return split_rows(targets, seed, validation, test)
-    held, generator = (validation, test), seeding.generator(seed, seeding.ORDER)
-    classes = torch.zeros_like(numbers) if targets.is_floating_point() else targets
-    labels = torch.unique(classes, return_inverse=True)[1]
-    counts = np.zeros((len(sizes), int(labels.max()) + 1))
-    np.add.at(counts, (numbers.numpy(), labels.numpy()), 1)
-
-    total = counts.sum(0)
+    held, labels = (validation, test), _number_classes(targets)
+    total = np.bincount(labels)
     wanted = np.array([[max(1, round(part * n)) if part else 0 for n in total] for part in held])
     lacking = np.vstack([total - wanted.sum(0), wanted])
+    placed = _fill_parts(_place_groups(labels, groups, lacking, seed))
+    if not _all_have(labels, placed, [0, *(place for place in (1, 2) if held[place - 1])]):
+        raise DataError(
+            "the samples of a class are in too few groups for training, validation and test to "
+            "have one each; give another split seed, or more groups"
+        )
+    train, middle, last = ((placed == part).nonzero().flatten() for part in range(3))
+    return train, middle, last
+
+
+def split_fold(
+    targets: Tensor,
+    groups: Tensor,
+    seed: int,
+    folds: int,
+    fold: int,
+    validation: float = 0.1,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Split rows into one of several folds, which tests, and all others, which train.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
+        groups: (N,) int64, what each row belongs to; a group is in one fold.
+        seed: names the folds.
+        folds: how many there are.
+        fold: which one tests, from 1 on.
+        validation: the fraction of the rows of the other folds that validates.
+
+    Returns:
+        Sorted row numbers for training, validation and test.
+
+    Raises:
+        DataError: a class, or the groups, are too few for so many folds.
+    """
+    numbers = number_folds(targets, groups, seed, folds)
+    rest = (numbers != fold - 1).nonzero().flatten()
+    train, middle, _ = split_groups(targets[rest], groups[rest], seed, validation, 0.0)
+    return rest[train], rest[middle], (numbers == fold - 1).nonzero().flatten()
+
+
+def number_folds(targets: Tensor, groups: Tensor, seed: int, folds: int) -> Tensor:
+    """Return the fold of each row, (N,) int64 from 0 on; each has a like share of each class.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
+        groups: (N,) int64, what each row belongs to; a group is in one fold.
+        seed: names the folds.
+        folds: how many there are.
+
+    Raises:
+        DataError: there are fewer groups, or of a class fewer rows, than folds; or a group holds
+            more than half of the rows.
+    """
+    labels = _number_classes(targets)
+    sizes, total = torch.bincount(torch.unique(groups, return_inverse=True)[1]), np.bincount(labels)
+    if len(sizes) < folds:
+        raise DataError(f"{len(sizes)} groups are too few for {folds} folds: give fewer --folds")
+    if total.min() < folds:
+        raise DataError(
+            f"a class has {total.min()} samples, too few for {folds} folds: give fewer --folds, or "
+            "leave the class out"
+        )
+    if 2 * int(sizes.max()) > len(groups):
+        raise DataError(
+            f"one group has {int(sizes.max()):,} of the {len(groups):,} samples: folds without it "
+            "would say nothing of it; give a finer --group-column, or leave the group out"
+        )
+    equal = np.tile(total / folds, (folds, 1))
+    placed = _deal_to_folds(_place_groups(labels, groups, equal, seed))
+    if not _all_have(labels, placed, range(folds)):
+        raise DataError(
+            f"the samples of a class are in too few groups for each of {folds} folds to have some: "
+            "give fewer --folds, or another --split-seed"
+        )
+    return placed
+
+
+def split_as(
+    config: FoldConfig,
+    targets: Tensor,
+    groups: Tensor | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Split rows as a config says: by fractions or folds, of training perhaps only a share.
+
+    Args:
+        config: the seeds, the fold and the share.
+        targets: (N,) int64 classes, or float32 numbers, which are split as one class.
+        groups: (N,) int64, what each row belongs to; each to itself when None.
+        validation: the fraction for validation.
+        test: the fraction for the test, where there are no folds.
+
+    Returns:
+        Sorted row numbers for training, validation and test.
+
+    Raises:
+        DataError: a class, or the groups, are too few.
+    """
+    groups = torch.arange(len(targets)) if groups is None else groups
+    if config.folds is None or config.fold is None:
+        rows = split_groups(targets, groups, config.split_seed, validation, test)
+    else:
+        rows = split_fold(targets, groups, config.split_seed, config.folds, config.fold, validation)
+    train, middle, last = rows
+    if config.share < 1:
+        train = train[share_rows(targets[train], groups[train], config.share, config.seed)]
+    return train, middle, last
+
+
+def share_rows(targets: Tensor, groups: Tensor, share: float, seed: int) -> Tensor:
+    """Choose a share of the rows at random, each class by itself, groups whole; sorted.
+
+    With another share the rows are more or fewer of the same ones.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are one class.
+        groups: (N,) int64, what each row belongs to; a group counts for its most frequent class.
+        share: of the rows, above 0, at most 1; of each class at least one group is taken.
+        seed: names the choice.
+    """
+    labels = _number_classes(targets)
+    numbers = torch.unique(groups, return_inverse=True)[1].numpy()
+    counts = np.zeros((numbers.max() + 1, labels.max() + 1))
+    np.add.at(counts, (numbers, labels), 1)
+    order = torch.randperm(len(counts), generator=seeding.generator(seed, seeding.ORDER)).numpy()
+    sizes, label_of = counts.sum(1), counts.argmax(1)
+    taken = np.zeros(len(counts), bool)
+    for label in range(counts.shape[1]):
+        mine = order[label_of[order] == label]
+        before = sizes[mine].cumsum() - sizes[mine]
+        taken[mine] = before + sizes[mine] / 2 <= share * sizes[mine].sum()
+        taken[mine[:1]] = True
+    return torch.from_numpy(np.flatnonzero(taken[numbers]))
+
+
+def _number_classes(targets: Tensor) -> NDArray[np.int64]:
+    """Number the classes that there are from 0 on, (N,); numbers are all of one class."""
+    if targets.is_floating_point():
+        return np.zeros(len(targets), np.int64)
+    return np.asarray(torch.unique(targets, return_inverse=True)[1].numpy(), np.int64)
+
+
+class _Placed(NamedTuple):
+    """Groups of several rows in their parts, and those of one row still to be placed."""
+
+    parts: Tensor  # (G,) the part of each group; 0 for those still to be placed
+    numbers: Tensor  # (N,) the group of each row
+    lacking: NDArray[np.float64]  # (parts, classes) rows that each part still lacks
+    single: tuple[Tensor, ...]  # of each class its groups of one row, in random order
+
+
+def _place_groups(
+    labels: NDArray[np.int64], groups: Tensor, lacking: NDArray[np.float64], seed: int
+) -> _Placed:
+    """Draw a part for each group of several rows; see `split_groups`.
+
+    Args:
+        labels: (N,) classes from 0 on.
+        groups: (N,) what each row belongs to.
+        lacking: (parts, classes) rows that each part is to have.
+        seed: names the draw.
+    """
+    lacking, generator = lacking.astype(np.float64), seeding.generator(seed, seeding.ORDER)
+    _, numbers, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
+    total = np.bincount(labels)
+    counts = np.zeros((len(sizes), len(total)))
+    np.add.at(counts, (numbers.numpy(), labels), 1)
     order = torch.randperm(len(sizes), generator=generator)
     order = order[sizes[order].argsort(descending=True, stable=True)]
     draws = torch.rand(len(sizes), generator=generator).numpy()
@@ -115,33 +280,40 @@ def split_groups(
         share = counts[group] / total  # rows of a rare class count more, so that all parts get some
         lack = lacking.clip(0) @ share
         fits = lack * (lacking >= counts[group])[:, share > 0].all(1)
-        chances = next(each for each in (fits, lack, np.eye(3)[0]) if each.any())
+        chances = next(each for each in (fits, lack, np.eye(len(lack))[0]) if each.any())
         ends = chances.cumsum() / chances.sum()
         parts[group] = part = int((ends[:-1] <= draws[group]).sum())
         lacking[part] -= counts[group]
-
-    single = order[len(several) :]
-    label_of = torch.from_numpy(counts.argmax(1))
-    for label in range(len(total)):
-        rows = single[label_of[single] == label]
-        for part in (1, 2):
-            number = int(lacking[part, label].clip(0))
-            parts[rows[:number]], rows = part, rows[number:]
-    placed = parts[numbers]
-    _check_classes(labels, placed, 1 + sum(map(bool, held)))
-    train, middle, last = ((placed == part).nonzero().flatten() for part in range(3))
-    return train, middle, last
+    single, label_of = order[len(several) :], torch.from_numpy(counts.argmax(1))
+    by_label = tuple(single[label_of[single] == label] for label in range(len(total)))
+    return _Placed(parts, numbers, lacking, by_label)
 
 
-def _check_classes(labels: Tensor, placed: Tensor, parts: int) -> None:
-    """Refuse a split in which a part has no row of a class."""
-    for label in range(int(labels.max()) + 1):
-        if len(set(placed[labels == label].tolist())) < parts:
-            raise DataError(
-                f"the {int((labels == label).sum()):,} samples of a class are in too few groups "
-                "for training, validation and test to have one each; give another split seed, or "
-                "more groups"
-            )
+def _fill_parts(placed: _Placed) -> Tensor:
+    """Give each part but the first the single rows that it lacks; returns the part of each row."""
+    for label, rows in enumerate(placed.single):
+        for part in range(1, len(placed.lacking)):
+            number = int(placed.lacking[part, label].clip(0))
+            placed.parts[rows[:number]], rows = part, rows[number:]
+    return placed.parts[placed.numbers]
+
+
+def _deal_to_folds(placed: _Placed) -> Tensor:
+    """Give each single row to the fold that lacks its class most; returns the fold of each row."""
+    lacking = placed.lacking
+    for label, rows in enumerate(placed.single):
+        for row in rows.tolist():
+            fold = int((lacking[:, label] + lacking.sum(1) / len(placed.numbers)).argmax())
+            placed.parts[row] = fold
+            lacking[fold, label] -= 1
+    return placed.parts[placed.numbers]
+
+
+def _all_have(labels: NDArray[np.int64], placed: Tensor, parts: Iterable[int]) -> bool:
+    """Say whether each of some parts has a row of every class."""
+    needed = set(parts)
+    every = range(int(labels.max()) + 1)
+    return all(needed <= set(placed.numpy()[labels == label].tolist()) for label in every)
 
 
 def sample_rows(targets: Tensor, number: int, seed: int, at_least: int = 3) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from common.options.config import (
-    TrainingConfig,
+    FoldConfig,
     data_option,
     model_option,
     option,
@@ -20,7 +20,7 @@ AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic",
 
 
 @dataclass(frozen=True)
-class DetectionConfig(TrainingConfig):
+class DetectionConfig(FoldConfig):
     """What `python -m labs.detection train` takes."""
 
     data: str = data_option(

@@ -20,7 +20,7 @@ from common.images import decode
 from common.metrics.metrics import Array
 from common.suggest import suggest
 from common.training.sequences import Padded, Ragged
-from common.training.splits import sample_rows, split_rows
+from common.training.splits import sample_rows, split_as
 from labs.detection import masks
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
@@ -163,7 +163,7 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
         corners[:, 2:] - corners[:, :2], config.anchors, config.split_seed
     )
     card = Card(
-        source=found.source,
+        source=", ".join([found.source, *config.cut]),
         counts={name: len(part) for name, part in found.splits.items()},
         skipped=found.skipped,
         fingerprint=found.fingerprint,
@@ -197,7 +197,12 @@ class _Found(NamedTuple):
 
 
 def _scenes(config: DetectionConfig) -> _Found:
+    if config.fold is not None:
+        raise DataError(
+            f"--fold: {SCENES} are composed for each split, of digits of its own; give --data"
+        )
     counts = _scene_counts(config.limit)
+    counts["train"] = max(1, round(config.share * counts["train"]))
     size = config.image_size or scenes.SIZE
     segment = config.task == "segment"
     splits = {}
@@ -254,7 +259,7 @@ def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
         )
     found = formats.read(path)
     test, problems, notes = _test_pictures(config, found.classes)
-    parts, copies, about = split(found, config.split_seed, test)
+    parts, copies, about = split(found, config, test)
     about += f" ({'; '.join((Path(config.test).name, *notes))})" if config.test else ""
     return found, Split(parts, (*problems, *copies), about)
 
@@ -380,7 +385,7 @@ class Split(NamedTuple):
     about: str  # how they were split
 
 
-def split(found: Annotated, seed: int, test: Sequence[Picture] = ()) -> Split:
+def split(found: Annotated, config: DetectionConfig, test: Sequence[Picture] = ()) -> Split:
     """Return training, validation and test images.
 
     Images without a split of their own are split at random, 70 to 10 to 20. A missing validation or
@@ -390,7 +395,7 @@ def split(found: Annotated, seed: int, test: Sequence[Picture] = ()) -> Split:
 
     Args:
         found: the data.
-        seed: of what is drawn.
+        config: the seed of what is drawn, and the fold that tests, if there are folds.
         test: images from elsewhere that are the test split, in place of the data's own.
 
     Raises:
@@ -398,6 +403,7 @@ def split(found: Annotated, seed: int, test: Sequence[Picture] = ()) -> Split:
     """
     given = {name: part for name, part in found.parts.items() if name in FRACTIONS and part}
     given |= {"test": tuple(test)} if test else {}
+    given = {name: part for name, part in given.items() if name in config.own_splits}
     whole = found.parts.get("all") or found.parts["train"]
     own, copies = _apart(given)
     train, more = _unique(whole, own)
@@ -411,7 +417,7 @@ def split(found: Annotated, seed: int, test: Sequence[Picture] = ()) -> Split:
             f"{found.root}: {len(train)} image(s) to train with; at least {needed} are needed, "
             "since a split that is not there is cut from them"
         )
-    rows = split_rows(torch.zeros(len(train)), seed, **missing)
+    rows = split_as(config, torch.zeros(len(train)), None, **missing)
     cut = {
         name: tuple(train[row] for row in piece.tolist())
         for name, piece in zip(("train", *FRACTIONS), rows, strict=True)

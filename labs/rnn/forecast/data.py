@@ -164,6 +164,12 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
     of_its_own = config.test is not None
     known = None if card is None else _places_of(card, written, test=not of_its_own)
     bounds = known or split_places(len(written), config.horizon, test=not of_its_own)
+    if config.fold is not None and config.folds is not None:
+        bounds = split_origins(len(written), config.horizon, config.folds, config.fold)
+    if config.share < 1:
+        dropped = bounds[1] - round(config.share * bounds[1])
+        panel = panel.last(len(written) - dropped)
+        bounds = (0, bounds[1] - dropped, bounds[2] - dropped, bounds[3] - dropped)
     panel = _usable(panel, bounds[1], config)
     period = _period(panel, bounds[1], config)
     scaling = Scaling.fit(panel, bounds[1], config)
@@ -174,7 +180,8 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
             ("train", "validation", "test"), itertools.pairwise(bounds), strict=True
         )
     }
-    if (other := find_test(config)) is not None:
+    other = find_test(config) if "test" in config.own_splits else None
+    if other is not None:
         parts["test"] = _test_part(panel, other, max(config.window, period), config)
     splits = {name: _windows(part, scaling, naive, config) for name, part in parts.items()}
     for name, windows in splits.items():
@@ -186,7 +193,7 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
     whole = parts["test"].panel if parts["test"].begin else panel  # as far as it is known
     ends = [whole.span(series)[1] for series in range(len(panel.names))]
     return splits, Card(
-        source=panel.source if other is None else f"{panel.source}; tested on {other.source}",
+        source=", ".join([_describe_source(panel, other), *config.cut]),
         counts={name: len(windows) for name, windows in splits.items()},
         skipped=parts["test"].panel.notes,
         fingerprint=_fingerprint(panel) + (_fingerprint(parts["test"].panel) if other else ""),
@@ -203,6 +210,10 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
         period=period,
         spans={name: part.span for name, part in parts.items()},
     )
+
+
+def _describe_source(panel: Panel, other: Panel | None) -> str:
+    return panel.source if other is None else f"{panel.source}; tested on {other.source}"
 
 
 class _Part(NamedTuple):
@@ -322,6 +333,31 @@ def split_places(dates: int, horizon: int, *, test: bool = True) -> tuple[int, i
     test_dates = max(2 * horizon, round(_TEST * dates)) if test else 0
     validation = max(2 * horizon, round(share * dates))
     return 0, max(0, dates - test_dates - validation), max(0, dates - test_dates), dates
+
+
+def split_origins(dates: int, horizon: int, folds: int, fold: int) -> tuple[int, int, int, int]:
+    """Return the places of `split_places` where the test rolls: a block of the later half of dates.
+
+    All that is trained on, or validates, comes before the block (Tashman 2000, "Out-of-sample tests
+    of forecasting accuracy").
+
+    Args:
+        dates: that there are.
+        horizon: steps ahead.
+        folds: blocks of the later half.
+        fold: which one tests, from 1 on.
+
+    Raises:
+        DataError: a block would be shorter than two horizons.
+    """
+    blocks = [dates - dates // 2 * (folds - number) // folds for number in range(folds + 1)]
+    begin, end = blocks[fold - 1], blocks[fold]
+    if end - begin < 2 * horizon:
+        raise DataError(
+            f"--folds {folds}: a fold of {end - begin} dates is too short to test {horizon} steps "
+            f"ahead; give at most {max(1, dates // 2 // (2 * horizon))}, or a smaller --horizon"
+        )
+    return 0, begin - max(2 * horizon, round(_VALIDATION * begin)), begin, end
 
 
 def _places_of(

@@ -22,7 +22,7 @@ from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import read_table
 from common.suggest import suggest
 from common.training.sequences import Ragged
-from common.training.splits import number_groups, sample_rows, split_groups, split_rows
+from common.training.splits import number_groups, sample_rows, split_as
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.texts import Corpus, Texts, read_corpus, read_folder
@@ -98,20 +98,14 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         found = _apart(_with_files(found, config))
     parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
     whole = parts.get("all") or parts["train"]
+    own = {name: part for name, part in parts.items() if name in config.own_splits}
     held = {
-        name: 0.0 if name in parts else share
-        for name, share in (("validation", 0.1), ("test", 0.2))
+        name: 0.0 if name in own else share for name, share in (("validation", 0.1), ("test", 0.2))
     }
-    if whole.groups is None:
-        rows = split_rows(whole.targets, config.split_seed, **held)
-    else:
-        rows = split_groups(whole.targets, torch.tensor(whole.groups), config.split_seed, **held)
-    train, validation, test = map(whole.select, rows)
-    splits = {
-        "train": train,
-        "validation": parts.get("validation", validation),
-        "test": parts.get("test", test),
-    }
+    groups = None if whole.groups is None else torch.tensor(whole.groups)
+    rows = split_as(config, whole.targets, groups, **held)
+    cut_out = zip(("train", "validation", "test"), map(whole.select, rows), strict=True)
+    splits = {**dict(cut_out), **own}
     words, encoded = encode_splits(
         {name: split.texts for name, split in splits.items()},
         config.tokenizer,
@@ -120,8 +114,9 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     )
     short = {name: cut(sequences, config.max_length) for name, sequences in encoded.items()}
     total = sum(map(len, parts.values()))
+    used = [f"{total:,} of them used"] if config.limit is not None else []
     card = Card(
-        source=found.source if config.limit is None else f"{found.source}, {total:,} of them used",
+        source=", ".join([found.source, *used, *config.cut]),
         counts={name: len(split) for name, split in splits.items()},
         skipped=found.skipped,
         fingerprint=_fingerprint(splits),

@@ -158,13 +158,13 @@ def test_coco_without_a_file_for_training_trains_on_what_has_no_split(tmp_path):
 
 def test_none_validates_that_tests(tmp_path):
     found = formats.read(voc(tmp_path, {"train": "abcde", "val": "fg", "test": "gh"}))
-    parts, copies, about = split(found, 0)
+    parts, copies, about = split(found, DetectionConfig())
     assert stems(parts) == {"train": "abcde", "validation": "f", "test": "gh"}
     assert copies == (("JPEGImages/g.png", "the same image as JPEGImages/g.png of test"),)
     assert about == "with validation and test of its own by ImageSets/Main (test, train, val)"
 
     found = formats.read(voc(tmp_path / "same", {"train": "abcdef", "val": "gh", "test": "gh"}))
-    parts, _, about = split(found, 0)
+    parts, _, about = split(found, DetectionConfig())
     assert stems(parts)["validation"] == "gh"
     assert not set(stems(parts)["test"]) & set("gh")
     assert about.endswith("test cut from train at random, since they were those of another split")
@@ -172,7 +172,7 @@ def test_none_validates_that_tests(tmp_path):
 
 def test_the_images_of_one_split_do_not_cost_another_one_its_own(tmp_path):
     found = formats.read(voc(tmp_path, {"train": "abcdef", "val": "abcdef", "test": "gh"}))
-    parts, _, about = split(found, 0)
+    parts, _, about = split(found, DetectionConfig())
     assert stems(parts)["test"] == "gh"
     assert len(parts["validation"]) == 1
     assert "with test of its own" in about
