@@ -28,6 +28,7 @@ from common.images.tables.listing import find_columns, find_several_labels, list
 from common.io.tables import SUFFIXES as TABLES
 from common.io.tables import read_table
 from common.options.config import IMAGE_SETS, ImageConfig, Kind
+from common.reuse import reusable
 from common.suggest import suggest
 from common.training.batches import Batches
 from common.training.compute import Compute
@@ -209,6 +210,7 @@ def _renumber(targets: Tensor, numbers: Tensor, classes: Sequence[str]) -> Tenso
     return renumbered
 
 
+@reusable(lambda config, *how, **more: (config.whole_data, how, tuple(more.items())))
 def _find(
     config: ImageConfig,
     channels: int | None,
@@ -398,8 +400,7 @@ def _split_apart(
     whole = parts[name]
     if config.data in IMAGE_SETS:
         return _split(parts, config, combined, torch.arange(len(whole))), []
-    tested = [part for name, part in parts.items() if name == "test"]
-    numbers = number_copies(joined([whole, *tested]))
+    numbers = _number_copies(config, parts)
     copies, of_test = numbers[: len(whole)], numbers[len(whole) :]
     repeated = sum(first != row for row, first in enumerate(copies))
     shared = sum(first < len(whole) for first in of_test)
@@ -423,6 +424,14 @@ def _split_apart(
         [f"{repeated:,} of them copies of others, or nearly, which {where}"] if repeated else []
     )
     return splits, [*within, *between]
+
+
+@reusable(lambda config, parts: config.whole_data)
+def _number_copies(config: ImageConfig, parts: dict[str, ImageSet]) -> list[int]:
+    """Number the images that are split, and behind them those of a test split of their own."""
+    whole = parts.get("all") or parts["train"]
+    tested = [part for name, part in parts.items() if name == "test"]
+    return number_copies(joined([whole, *tested]))
 
 
 def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:

@@ -11,7 +11,7 @@ import math
 import operator
 import types
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -198,6 +198,14 @@ class FoldConfig(TrainingConfig):
         above=0,
         at_most=1,
     )
+
+    @property
+    def whole_data(self) -> Hashable:
+        """All options on which the data depends, but for what its parts are and what changes it."""
+        apart = {"folds", "fold", "share", "augment"}
+        names = [each.name for each in options_of(type(self)) if each.metadata["group"] == "Data"]
+        chosen = tuple((name, getattr(self, name)) for name in names if name not in apart)
+        return chosen if getattr(self, "limit", None) is None else (*chosen, self.split_seed)
 
     @property
     def own_splits(self) -> tuple[str, ...]:

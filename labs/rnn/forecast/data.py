@@ -18,6 +18,7 @@ import numpy as np
 from common.card import DataCard, say_skipped
 from common.errors import DataError
 from common.metrics.metrics import Array
+from common.reuse import reusable
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.series import spacing as calendar
 from labs.rnn.forecast.series.find import find, find_test
@@ -156,7 +157,7 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
     Raises:
         DataError: there is no such file, it cannot be read, or it is too short.
     """
-    panel = find(config)
+    panel = _find(config)
     if config.limit is not None and config.limit < len(panel.dates):
         panel = replace(panel, source=f"{panel.source}, the last {config.limit:,} dates of it")
         panel = panel.last(config.limit)
@@ -210,6 +211,11 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
         period=period,
         spans={name: part.span for name, part in parts.items()},
     )
+
+
+@reusable(lambda config: (config.whole_data, config.split_seed))
+def _find(config: ForecastConfig) -> Panel:
+    return find(config)
 
 
 def _describe_source(panel: Panel, other: Panel | None) -> str:

@@ -20,6 +20,7 @@ from common.files import cache_dir
 from common.io.encodings import decode
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import read_table
+from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import number_groups, sample_rows, split_as
@@ -93,9 +94,7 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     Raises:
         DataError: there is no such set or table, or it cannot be used.
     """
-    found = _find(config)
-    if config.data not in NAMES or config.validation or config.test:
-        found = _apart(_with_files(found, config))
+    found = _gather(config)
     parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
     whole = parts.get("all") or parts["train"]
     own = {name: part for name, part in parts.items() if name in config.own_splits}
@@ -168,6 +167,15 @@ def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
     if config.reads_grams:
         return ngrams(texts)
     return Ragged(torch.zeros(0, dtype=torch.int32), torch.zeros(len(texts) + 1, dtype=torch.int64))
+
+
+@reusable(lambda config: config.whole_data)
+def _gather(config: SentimentConfig) -> Corpus:
+    """Find a config's texts, where near-copies of texts know that they belong together."""
+    found = _find(config)
+    if config.data in NAMES and not config.validation and not config.test:
+        return found
+    return _apart(_with_files(found, config))
 
 
 def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
