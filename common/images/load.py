@@ -170,7 +170,8 @@ def labelled(
     Args:
         config: names the set.
         card: of the run, which has the size, the channels and the classes.
-        say: called with a line for each image that is left out, and for classes that are.
+        say: called with a line on how they are read, for each image that is left out, and for
+            classes that are.
         kind: what targets are.
         classes: `required`, or `optional`: images without classes will do, and those of other
             classes are taken as if they had none.
@@ -185,6 +186,11 @@ def labelled(
     )
     config = dataclasses.replace(config, limit=None)
     found = _find(config, card.channels, kind, classes, 1, to_learn=False, white=card.scale)
+    path = Path(config.data).expanduser()
+    if path.is_file() and not holds_arrays(path):
+        say(found.source)
+        if config.image_dir is not None:
+            say(f"images are in {config.image_dir} (--image-dir names another folder)")
     say_skipped(found.skipped, say)
     whole = joined(list(found.parts.values()))
     if kind == "number":

@@ -18,6 +18,8 @@ _PEEK = 1 << 16  # characters in which the delimiter is looked for
 _ROWS = 500  # of them, likewise
 _EXCEL = re.compile(r"\ufeff?sep=(.)\r?\n")  # a first line with which Excel names the delimiter
 _LINE_END = re.compile("\r\n|\r|\n")
+_MOST_ABOVE = 10  # rows with text above the names of the columns
+_DATA = re.compile(r"[-+(]?[.,]?\d")  # how numbers and dates begin
 _QUOTED = re.compile(r'(?:^|[\t\r\n])[ ]*"')
 
 
@@ -55,7 +57,7 @@ def find_delimiter(text: str, usual: str, names: Sequence[str] = ()) -> list[str
     shares = {}
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         found = _first_rows(text, delimiter)
-        header = [cell.strip() for cell in found[0]] if found else []
+        header = [cell.strip() for cell in found[count_above(found)]] if found else []
         if len(header) < 2:
             continue
         width, often = Counter(map(len, found)).most_common(1)[0]
@@ -78,6 +80,43 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
     except csv.Error:  # the table's reader says where, or the cut went through a quoted cell
         pass
     return found[:-1] if len(text) > _PEEK and len(found) > 1 else found
+
+
+def count_above(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many rows stand above the names of the columns, such as a title.
+
+    It is 0 where that is not certain: rows with little text from their first cell on, then a row of
+    different names, one in each column, and below it numbers or dates in some column; or a row
+    without any text between the title and the names.
+
+    Args:
+        rows: the first of a table.
+    """
+    filled = [place for place, row in enumerate(rows) if any(map(str.strip, row))]
+    width = Counter(len(rows[place]) for place in filled).most_common(1)[0][0] if filled else 0
+    first = next((place for place in filled if _are_names(rows[place], width)), 0)
+    above = [rows[place] for place in filled if place < first]
+    body = [rows[place] for place in filled if place > first]
+    if not 0 < len(above) <= _MOST_ABOVE or len(body) < 2 or width < 2:
+        return 0
+    if not all(row[0].strip() and _count_text(row) <= max(1, width // 2) for row in above):
+        return 0
+    apart = not any(map(str.strip, rows[first - 1]))
+    columns = zip(*(row for row in body if len(row) == width), strict=True)
+    of_numbers = any(
+        all(map(_DATA.match, filter(None, column))) and any(column) for column in columns
+    )
+    return first if apart or of_numbers else 0
+
+
+def _are_names(row: Sequence[str], width: int) -> bool:
+    """Say whether cells could be the names of so many columns: different, and no numbers."""
+    cells = {cell.strip() for cell in row}
+    return len(row) == width == len(cells - {""}) and not any(map(_DATA.match, cells))
+
+
+def _count_text(row: Sequence[str]) -> int:
+    return sum(map(bool, map(str.strip, row)))
 
 
 def has_quotes(text: str, delimiter: str) -> bool | None:

@@ -17,15 +17,17 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from common.errors import DataError
 from common.io import delimited, sheets
 from common.io.encodings import decode
 from common.io.sheets import Row
-from common.options.config import TableForm
+from common.io.unpack import most_unpacked
+from common.options.config import FORM, TableConfig, TableForm, flag
 from common.suggest import suggest
 
 __all__ = [
@@ -36,20 +38,23 @@ __all__ = [
     "read_names",
     "read_table",
     "read_text",
+    "refuse_unfit",
 ]
 
 AS_FOUND = TableForm()
 _DAMAGED = re.compile("[\0\ud800-\udfff]")
 _USUAL = 100  # different values of a column that tell a row from a text
+_PEEKED = 60  # rows that show what stands above the names of the columns
+_CHUNK = 1 << 20  # bytes
 
 _SEPARATED = {".csv": ",", **dict.fromkeys((".tsv", ".tab", ".txt"), "\t")}
 _JSON_LINES = (".jsonl", ".ndjson")
 _WORKBOOKS = (".xlsx", ".xlsm")
 SUFFIXES = (*_SEPARATED, *_JSON_LINES, ".json", *_WORKBOOKS, ".parquet")
-_COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
+_COMPRESSED: Mapping[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
 }
 
 PACKED = (*_COMPRESSED, ".zip")
@@ -82,7 +87,8 @@ class _Opened:
 
     rows: Iterator[Row]
     notes: list[str]
-    named: bool = False  # whether the first row is the columns' names, whatever is asked for
+    named: bool = False  # whether the first row is the columns' names, as of JSON and Parquet
+    header: bool = False  # whether it is, as somebody said
     clean: bool = False  # whether all text is in NFC, without damaged characters
     delimiter: str = ","
     width: int | None = None  # cells of most rows, where no header is asked for
@@ -107,7 +113,8 @@ def read_table(
     Args:
         path: the file; see `common.io.encodings` for its encoding.
         columns: their names, which the first row with any text gives (in JSON the keys); or their
-            numbers from 1 on, for a file whose first row has data already.
+            numbers from 1 on, for a file whose first row has data already, as far as the form does
+            not say otherwise.
         gaps: those of the columns whose cells may be empty; elsewhere that leaves a row out.
         form: what is known of how it is written.
 
@@ -117,6 +124,8 @@ def read_table(
     """
     path = Path(path)
     wanted: list[str | int] = [_clean(n) if isinstance(n, str) else n for n in columns]
+    if form.header is False:
+        wanted, gaps = list(map(str, wanted)), set(map(str, gaps))
     opened = _open(path, form, wanted)
     sieve = _Sieve(path, opened, wanted, gaps)
     found: list[list[str]] = [[] for _ in wanted]
@@ -148,10 +157,10 @@ class _Sieve:
         self, path: Path, opened: _Opened, wanted: Sequence[str | int], gaps: Collection[str | int]
     ):
         header: list[str] | None = None
-        if opened.named or isinstance(wanted[0], str):
+        if opened.named or opened.header or isinstance(wanted[0], str):
             header = [_clean(cell or "") for cell in _first_row(opened.rows)]
         self.names = wanted
-        self.numbers = _numbers(path, header, wanted)
+        self.numbers = _numbers(path, header, wanted, named=opened.named)
         self.header = header
         self.width = len(header) if header else opened.width or max(self.numbers) + 1
         self.gaps = [name in gaps for name in wanted]
@@ -188,7 +197,7 @@ class _Sieve:
         """Return cells, clean, or what is wrong with one of them."""
         cells = []
         for name, cell, may_be_empty in zip(self.names, found, self.gaps, strict=True):
-            label = f"column {name}" if isinstance(name, int) else repr(name)
+            label = f"column {name}" if str(name).isdecimal() else repr(name)
             if cell is None:
                 return f"{label} is neither text nor a number"
             if damage := _DAMAGED.search(cell):
@@ -279,8 +288,105 @@ class _NotCSV(DataError):
 # --- files ----------------------------------------------------------------------------------------
 
 
+def refuse_unfit(config: TableConfig, names: Collection[str] | None = None) -> None:
+    """Refuse options on how tables are written that go with none of a config's files.
+
+    Args:
+        config: names the files.
+        names: of the options that somebody gave; when None, of those without a default the ones
+            that have a value.
+
+    Raises:
+        DataError: an option goes with none of the files.
+    """
+    if names is None:
+        usual = {each.name: each.default for each in fields(config)}
+        names = [name for name in config.of_files if usual[name] is None]
+        names = [name for name in names if getattr(config, name) is not None]
+    data = getattr(config, "data", "")
+    files = [getattr(config, name, None) for name in ("data", "validation", "test")]
+    paths = [Path(file).expanduser() for file in files if file]
+    if not names or not (paths[0].exists() or data in config.paths.get("data", ())):
+        return
+    for name in names:
+        if not any(_takes(path, name, config) for path in paths):
+            kind = _GOES_WITH.get(name, "a table")
+            raise DataError(f"{flag(name)}: goes with {kind}, and {data} is none")
+
+
+_GOES_WITH = {
+    "file_encoding": "a table or a text that is not in UTF-8",
+    "delimiter": "a table of text, such as .csv",
+    "sheet": "a workbook",
+    "header": "a table whose first row could have data, such as .csv",
+}
+
+
+def _takes(path: Path, name: str, config: TableConfig) -> bool:
+    """Say whether an option on how tables are written means anything for a path."""
+    packed = path.suffix.lower()
+    suffix = Path(path.stem).suffix.lower() if packed in _COMPRESSED else packed
+    if not path.exists():
+        return False
+    if path.is_dir() or suffix not in (*SUFFIXES, ".zip"):
+        return name in config.of_folders
+    others = {
+        **dict.fromkeys((*_JSON_LINES, ".json"), ("delimiter", "sheet", "header")),
+        **dict.fromkeys(_WORKBOOKS, ("file_encoding", "delimiter")),
+        **dict.fromkeys(_SEPARATED, ("sheet",)),
+        ".parquet": FORM,
+    }
+    return name not in others.get(suffix, ())
+
+
 def _open(path: Path, form: TableForm, wanted: Sequence[str | int] = ()) -> _Opened:
     """Open a table; `wanted` are the columns that will be asked for."""
+    opened = _open_file(path, form, wanted)
+    if opened.named:
+        return opened
+    opened.header = form.header is True
+    if form.header is False:
+        head, opened.rows = _peek(opened.rows)
+        width = opened.width or max((len(row) for _, row in head), default=0)
+        names = [str(number) for number in range(1, width + 1)]
+        opened.rows = chain([(0, names)], opened.rows)
+    elif form.header is None and any(isinstance(name, str) for name in wanted or [""]):
+        _leave_out_title(path, opened)
+    return opened
+
+
+def _leave_out_title(path: Path, opened: _Opened) -> None:
+    """Leave out the rows above the names of the columns, where they are certain, and say so."""
+    head, opened.rows = _peek(opened.rows)
+    cells = [[] if isinstance(row, str) else [cell or "" for cell in row] for _, row in head]
+    if not (count := delimited.count_above(cells)):
+        return
+    opened.rows = islice(opened.rows, count, None)
+    first = next(cell.strip() for row in cells for cell in row if cell.strip())
+    lines = head[count][0] - 1
+    named = (
+        f"{lines} lines above the names of the columns are" if lines > 1 else "the first line is"
+    )
+    opened.notes.append(f"of {path.name} {named} left out: {first!r} (--header yes keeps them)")
+
+
+def _peek(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
+    """Return the first rows, and all rows; what is wrong behind the first is raised there."""
+    head: list[Row] = []
+    try:
+        for row in islice(rows, _PEEKED):
+            head.append(row)
+    except _NotCSV as error:
+        return head, _then_raise(head, error)
+    return head, chain(head, rows)
+
+
+def _then_raise(rows: Sequence[Row], error: DataError) -> Iterator[Row]:
+    yield from rows
+    raise error
+
+
+def _open_file(path: Path, form: TableForm, wanted: Sequence[str | int]) -> _Opened:
     suffix, data = _unpacked(path)
     if suffix in _WORKBOOKS:
         return _Opened(*sheets.read_workbook(data, path, form.sheet))
@@ -306,8 +412,10 @@ def _unpacked(path: Path) -> tuple[str, bytes]:
         return packing, read_bytes(path)
     suffix = Path(path.stem).suffix.lower()
     _check_suffix(path, suffix)
+    packed = read_bytes(path)
     try:
-        return suffix, _COMPRESSED[packing](read_bytes(path))
+        with _COMPRESSED[packing](io.BytesIO(packed)) as stream:
+            return suffix, _read_bounded(stream, len(packed), path)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path}: cannot be unpacked: {error}") from error
 
@@ -315,7 +423,8 @@ def _unpacked(path: Path) -> tuple[str, bytes]:
 def _member(path: Path) -> tuple[str, bytes]:
     """Return the one table in an archive."""
     try:
-        with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
+        packed = read_bytes(path)
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             names = [
                 name
                 for name in archive.namelist()
@@ -327,9 +436,25 @@ def _member(path: Path) -> tuple[str, bytes]:
                     f"{path}: expected one table in it, found {len(names)}{listed}; unpack it, and "
                     "name the table"
                 )
-            return Path(names[0]).suffix.lower(), archive.read(names[0])
+            with archive.open(names[0]) as stream:
+                data = _read_bounded(stream, len(packed), path)
+            return Path(names[0]).suffix.lower(), data
     except (zipfile.BadZipFile, RuntimeError, zlib.error) as error:  # as in `unpack`
         raise DataError(f"{path}: cannot be unpacked: {error}") from error
+
+
+def _read_bounded(stream: IO[bytes], size: int, path: Path) -> bytes:
+    """Read what was packed into so many bytes, unless it swells beyond reason."""
+    chunks, left = [], most_unpacked(size)
+    while chunk := stream.read(_CHUNK):
+        chunks.append(chunk)
+        left -= len(chunk)
+        if left < 0:
+            raise DataError(
+                f"{path}: unpacks to more than {most_unpacked(size):,} bytes, from {size:,}; if "
+                "you trust it, unpack it yourself"
+            )
+    return b"".join(chunks)
 
 
 def _check_suffix(path: Path, suffix: str) -> None:
@@ -352,6 +477,8 @@ def _open_separated(
 ) -> _Opened:
     text, hint = delimited.without_hint(text)
     names = [name for name in wanted if isinstance(name, str)]
+    if form.header is False:
+        names = []
     given = _given_delimiter(form.delimiter) or hint
     delimiter, *rivals = [given] if given else delimited.find_delimiter(text, usual, names)
     if form.delimiter is None and (delimiter != usual or rivals):
@@ -370,7 +497,7 @@ def _open_separated(
         clean=unicodedata.is_normalized("NFC", text) and not _DAMAGED.search(text),
         delimiter=delimiter,
     )
-    if wanted and not names:
+    if (wanted and not names) or form.header is False:
         with contextlib.suppress(csv.Error):  # it is said with its line as the rows are read
             opened.width = delimited.expected_width(text, delimiter, quotes=bool(quotes))
     opened.rows = _separated(path, text, delimiter, bool(quotes), opened.spread)
@@ -442,9 +569,12 @@ def _first_row(rows: Iterator[Row]) -> Sequence[str | None]:
     return next(found, ())
 
 
-def _numbers(path: Path, header: Sequence[str] | None, columns: Sequence[str | int]) -> list[int]:
+def _numbers(
+    path: Path, header: Sequence[str] | None, columns: Sequence[str | int], *, named: bool
+) -> list[int]:
     """Return where in a row the columns are, from 0 on."""
-    if header is None:
+    by_number = not named and all(isinstance(name, int) for name in columns)
+    if header is None or by_number:
         return [int(number) - 1 for number in columns]
     check_columns(path, header, columns)
     for name in columns:

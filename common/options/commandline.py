@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,12 +86,16 @@ class ConfigCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the given options to the command as one dict, with what is no option of it."""
-        names = {field.name for field in self.fields}
-        given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
-        ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
+        self.gather(ctx)
         known = [option for parameter in self.params for option in parameter.opts]
         ctx.params["problems"] = _unknown_options(ctx.args, known)
         return super().invoke(ctx)
+
+    def gather(self, ctx: click.Context) -> None:
+        """Put the given options into one dict, `options`."""
+        names = {field.name for field in self.fields}
+        given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
+        ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options, then each group of the config's."""
@@ -140,6 +145,47 @@ class TrainCommand(ConfigCommand):
         ]
 
 
+class FileCommand(ConfigCommand):
+    """A command on a file that a run was not trained on, with options on how it is written.
+
+    They are those that the configs of the runs name in `of_files`, and reach the command as a dict,
+    `options`. What is no option is refused: else it would be among the inputs.
+
+    Args:
+        args: of `click.Command`.
+        configs: `module:class` of each config.
+        only: those of the options that there are; all when None.
+        kwargs: of `click.Command`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        configs: Sequence[str],
+        only: Sequence[str] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, config=configs[0], only=only, **kwargs)
+        self._configs = configs
+        self.context_settings.update(ignore_unknown_options=False, allow_extra_args=False)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Hand the given options to the command."""
+        self.gather(ctx)
+        return click.Command.invoke(self, ctx)
+
+    def add_options(self) -> None:
+        """Make an option for each field; what has a default is as it was in the run."""
+        every = {
+            field.name: (field, configs.field_types(kind)[field.name])
+            for kind in map(resolve_name, reversed(self._configs))
+            for field in configs.options_of(kind)
+            if field.name in kind.of_files and (self._only is None or field.name in self._only)
+        }
+        self.fields = [field for field, _ in every.values()]
+        self.params += [_click_option(field, *kind, of_run=True) for field, kind in every.values()]
+
+
 def main(group: click.Group, program: str) -> None:
     """Run a lab's command line and exit.
 
@@ -166,7 +212,10 @@ def _begin_in_utf8() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -> click.Option:
+def _click_option(
+    field: "dataclasses.Field[Any]", kind: type, optional: bool, *, of_run: bool = False
+) -> click.Option:
+    """Return the option of a field; `of_run`, when it is not given it is as in the run."""
     flag = configs.flag(field.name)
     default = field.default
     if kind is bool:
@@ -177,7 +226,9 @@ def _click_option(field: "dataclasses.Field[Any]", kind: type, optional: bool) -
     words = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "LIST"}
     listed = "|".join(choices) if len(choices) <= _SHOWN_CHOICES else "NAME"
     text = field.metadata["help"]
-    if default is not None:
+    if of_run and field.name not in configs.FORM:
+        text = f"{re.split('; |, found', text)[0]}; as in the run when not given"
+    elif default is not None:
         value = ",".join(default) if isinstance(default, tuple) else default
         text += f"  [default: {value if value != '' else configs.NONE}]"
     return click.Option([flag], type=str, default=None, metavar=listed or words[kind], help=text)

@@ -26,6 +26,7 @@ FITS = ("crop", "pad", "stretch")
 DECODING = ("auto", "memory", "cache", "stream")
 AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
 IMAGE_SETS = ("mnist5k", "digits", "mnist", "fashion-mnist", "cifar10")  # known by name
+FORM = ("file_encoding", "delimiter", "sheet", "header")  # fields of `TableForm` as options
 POLICY = "policy:"  # before the name of one of these, or a file, in --augment
 POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
@@ -148,6 +149,8 @@ class TrainingConfig:
 
     paths: ClassVar[Mapping[str, Collection[str]]] = {}
     """Options that may hold a path, each with the names that are none."""
+    of_files: ClassVar[tuple[str, ...]] = ()
+    """Options that say how a file is written, and so go with another file for the data, too."""
 
     @property
     def title(self) -> str:
@@ -237,6 +240,8 @@ class TableForm(NamedTuple):
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
+    header: bool | None = None
+    """Whether the first row has the columns' names; without them they go by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -254,21 +259,32 @@ class TableConfig(FoldConfig):
     sheet: str | None = data_option(
         None, "of a workbook: its name, or its number from 1 on; the first when not given"
     )
+    header: str | None = data_option(
+        None,
+        "whether the first row of a table has the names of its columns (yes), or data already, and "
+        "columns go by their numbers from 1 on (no); found out when not given",
+        choices=("yes", "no"),
+    )
+
+    of_files: ClassVar[tuple[str, ...]] = FORM
+    of_folders: ClassVar[tuple[str, ...]] = FORM  # of them, those that go with a folder
 
     @property
     def form(self) -> TableForm:
         """How the tables are written."""
-        return TableForm(self.file_encoding, self.delimiter, self.sheet)
+        header = None if self.header is None else self.header == "yes"
+        return TableForm(self.file_encoding, self.delimiter, self.sheet, header)
 
-    def of_file(self, path: Path, form: TableForm = TableForm()) -> Self:  # noqa: B008 - a tuple
-        """Return the config with another file for its data, which may be written otherwise."""
-        changes: dict[str, Any] = {
-            "data": str(path),
-            "file_encoding": form.encoding,
-            "delimiter": form.delimiter,
-            "sheet": form.sheet,
-        }
-        return dataclasses.replace(self, **changes)
+    def of_file(self, path: Path, **written: Any) -> Self:
+        """Return the config with another file for its data, which may be written otherwise.
+
+        Args:
+            path: the file.
+            written: values of some of `of_files`. Of the others, what says how tables are written
+                is found out anew; the rest is as it was.
+        """
+        anew: dict[str, Any] = {"data": str(path), **dict.fromkeys(FORM), **written}
+        return dataclasses.replace(self, **anew)
 
 
 Kind = Literal["class", "number", "labels"]
@@ -334,6 +350,8 @@ class ImageConfig(TableConfig):
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
+    of_files: ClassVar = (*FORM, "path_column", "label_column", "image_dir")
+    of_folders: ClassVar = ()
     paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": ()}
 
     def located(self) -> Self:

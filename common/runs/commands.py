@@ -14,7 +14,7 @@ import click
 
 from common.errors import ConfigError
 from common.options import terminal
-from common.options.config import RECIPE, TrainingConfig, build, read_toml
+from common.options.config import RECIPE, TrainingConfig, build, flag, options_of, read_toml
 from common.suggest import suggest
 
 if TYPE_CHECKING:
@@ -175,13 +175,16 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     click.echo(f"Report: {job.run.report}")
 
 
-def evaluate(job: "Job[Any, Any]", split: str, data: Path | None) -> None:
+def evaluate(
+    job: "Job[Any, Any]", split: str, data: Path | None, options: Mapping[str, str]
+) -> None:
     """Measure a trained run again on a split, or on labelled data of a user's; print the figures.
 
     Args:
         job: with its best weights.
         split: the name of a split of the run's own data.
         data: a file or folder to measure on in place of it.
+        options: on how that is written, see `read_written`.
 
     Raises:
         InputError: the data cannot be had, or is not what the run knows.
@@ -189,7 +192,11 @@ def evaluate(job: "Job[Any, Any]", split: str, data: Path | None) -> None:
     from common.runs.conclude import conclusion_of
 
     name = split if data is None else "data"
-    splits = job.load_splits() if data is None else {name: job.labelled(data, terminal.note)}
+    if data is None:
+        splits = job.load_splits()
+    else:
+        written = read_written(job, data, options)
+        splits = {name: job.labelled(data, terminal.note, **written)}
     measured = splits[name]
     outputs, conclusion = job.predict_splits(splits, [name])[name], conclusion_of(job)
     rows = [
@@ -211,6 +218,37 @@ def evaluate(job: "Job[Any, Any]", split: str, data: Path | None) -> None:
             terminal.show_table(section.title, *section.table)
         for _, picture in section.pictures:
             click.echo(f"Picture: {picture!s}")
+
+
+def read_written(
+    job: "Job[Any, Any]", path: Path | None, options: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what options say of how another file for a run's data is written.
+
+    Args:
+        job: of the run.
+        path: the file or folder; None for texts on standard input.
+        options: values by the name of the field, as text.
+
+    Raises:
+        ConfigError: runs of the job have no such option, or a value is wrong.
+        DataError: an option does not go with the file.
+    """
+    if not options:
+        return {}
+    from common.io.tables import refuse_unfit
+
+    kind = type(job.config)
+    if others := [name for name in options if name not in kind.of_files]:
+        raise ConfigError(
+            [f"{flag(name)}: goes with other runs than those of {job.verb}" for name in others]
+        )
+    known = {field.name: getattr(job.config, field.name) for field in options_of(kind)}
+    built = build(kind, (str(job.run.config), known), ("options", options))
+    written = {name: getattr(built, name) for name in options}
+    if path is not None:
+        refuse_unfit(job.config.of_file(path, **written), written)
+    return written
 
 
 def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:

@@ -20,9 +20,10 @@ from common.card import DataCard
 from common.errors import RunError
 from common.files import write_text
 from common.history import Row, best_row
+from common.io.tables import refuse_unfit
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.options.config import TrainingConfig, read_toml, to_toml
+from common.options.config import TableConfig, TrainingConfig, read_toml, to_toml
 from common.options.config import build as build_config
 from common.options.terminal import Display
 from common.runs import folder
@@ -168,7 +169,7 @@ class Job(ABC, Generic[C, K]):
             inputs: as users give them, read: images, texts, the past of series.
         """
 
-    def labelled(self, path: Path, say: Say) -> Any:
+    def labelled(self, path: Path, say: Say, **written: Any) -> Any:
         """Return all of a user's file or folder as one split, in the run's own classes.
 
         It is read as `--data` is, with the run's columns and size. To measure it, let it be the
@@ -177,6 +178,7 @@ class Job(ABC, Generic[C, K]):
         Args:
             path: as `--data` takes it.
             say: called with a line for whatever was left out, cut or guessed.
+            written: how it is written, values of some of the config's `of_files`.
 
         Raises:
             DataError: it cannot be read, or has what the run does not know.
@@ -242,6 +244,8 @@ class Job(ABC, Generic[C, K]):
                 monitored metric cannot be had.
         """
         compute = _compute(config)
+        if isinstance(config, TableConfig):
+            refuse_unfit(config)
         config, reasons = cls.suited(config)  # with the user's own words, for the messages
         splits, card = cls.load(config)
         job = cls(config.located(), compute, card)

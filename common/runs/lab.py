@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
+from common.options.config import flag
 from common.runs import commands
 from common.suggest import suggest
 
@@ -172,16 +173,26 @@ class Lab:
         return self.kind_of(run).open_trained(run, device)
 
     def _add_evaluate(self, help: str) -> None:
-        @self.group.command(help=help)
+        configs = [row.config for row in self.jobs.values()]
+
+        @self.group.command(help=help, cls=commandline.FileCommand, configs=configs)
         @commands.RUN
         @commands.SPLIT
         @commands.DATA
         @commands.DEVICE
-        def evaluate(run: Path, split: str, data: Path | None, device: str | None) -> None:
+        def evaluate(
+            run: Path,
+            split: str,
+            data: Path | None,
+            device: str | None,
+            options: dict[str, Any],
+        ) -> None:
+            if data is None and options:
+                raise ConfigError([f"{flag(name)}: goes with --data" for name in options])
             source = click.get_current_context().get_parameter_source("split")
             if data is not None and source is not ParameterSource.DEFAULT:
                 raise click.UsageError("--data takes the place of --split; give one of them")
-            commands.evaluate(self.open_trained(run, device), split, data)
+            commands.evaluate(self.open_trained(run, device), split, data, options)
 
     def _add_report(self) -> None:
         @self.group.command(help="Write a finished run's report again, with its pictures.")

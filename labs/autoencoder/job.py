@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -116,9 +117,9 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         errors = (outputs - images).square().flatten(1).mean(1)
         return {"latents": latents, "outputs": outputs, "squared_error": errors}
 
-    def labelled(self, path: Path, say: Say) -> ImageSet:
+    def labelled(self, path: Path, say: Say, **written: Any) -> ImageSet:
         """Return a user's folder, table or arrays as a split; see `data.labelled`."""
-        return labelled(self.config.of_file(path), self.card, say)
+        return labelled(self.config.of_file(path, **written), self.card, say)
 
     def encode(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the latents (N, L), float32 on the CPU, of images in [0, 1] (N, C, S, S)."""

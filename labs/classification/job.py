@@ -214,6 +214,6 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         answers = Answers(partial(task.numbers, self.card)) if self.config.numeric else Answers()
         return training.infer(self.model, answers, batches, self.compute)
 
-    def labelled(self, path: Path, say: Say) -> ImageSet:
+    def labelled(self, path: Path, say: Say, **written: Any) -> ImageSet:
         """Return a user's folder, table or arrays as a split, in the run's classes."""
-        return labelled(self.config.of_file(path), self.card, say)
+        return labelled(self.config.of_file(path, **written), self.card, say)

@@ -3,6 +3,7 @@
 import dataclasses
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -128,9 +129,10 @@ class Detector(Job[DetectionConfig, Card]):
         split = BoxSet(inputs, nothing, sizes, [""] * len(inputs))
         return training.infer(self.model, self.detection, self.batches(split), self.compute)
 
-    def labelled(self, path: Path, say: Say) -> BoxSet:
+    def labelled(self, path: Path, say: Say, **written: Any) -> BoxSet:
         """Return all images of a user's, of whichever splits, in the run's classes."""
-        return data.labelled(dataclasses.replace(self.config, data=str(path)), self.card, say)
+        config = dataclasses.replace(self.config, data=str(path), **written)
+        return data.labelled(config, self.card, say)
 
     @cached_property
     def score(self) -> float:

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from common.errors import RunError
-from common.options import terminal
-from common.options.config import TableForm
+from common.errors import ConfigError, RunError
+from common.options import commandline, terminal
+from common.options.config import FORM, flag
 from common.runs import commands
 from common.runs.lab import Lab, Verb
 
@@ -17,17 +17,9 @@ FILE = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Texts from a table's column, or from the lines of any other text file.",
 )
-COLUMN = click.option(
-    "--text-column", help="The column of a table; that of the run's own texts when not given."
-)
-ENCODING = click.option(
-    "--file-encoding", help="Of the file, such as cp949; found out when not given."
-)
-DELIMITER = click.option(
-    "--delimiter", help="Between the cells of a table; found out when not given."
-)
-SHEET = click.option(
-    "--sheet", help="Of a workbook, its name or its number; the first when not given."
+READING = (  # what says how the inputs of `predict` are written
+    *(*FORM, "text_column", "source_column", "date_column", "date_order", "series_column"),
+    *("value_columns", "decimal", "spacing"),
 )
 BEAM = click.option(
     "--beam",
@@ -126,14 +118,14 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
         commands.show_drawing(figure, job.run.figures / f"gates-{name}.png")
 
 
-@lab.group.command()
+@lab.group.command(
+    cls=commandline.FileCommand,
+    configs=[row.config for row in lab.jobs.values()],
+    only=READING,
+)
 @commands.RUN
 @click.argument("inputs", nargs=-1)
 @FILE
-@COLUMN
-@ENCODING
-@DELIMITER
-@SHEET
 @BEAM
 @commands.FORM
 @commands.OUTPUT
@@ -142,14 +134,11 @@ def predict(
     run: Path,
     inputs: tuple[str, ...],
     file: Path | None,
-    text_column: str | None,
-    file_encoding: str | None,
-    delimiter: str | None,
-    sheet: str | None,
     beam: int | None,
     form: str,
     output: Path | None,
     device: str | None,
+    options: dict[str, Any],
 ) -> None:
     """Ask a run: what texts feel, how they translate, or how a series goes on.
 
@@ -159,19 +148,32 @@ def predict(
     kind = lab.kind_of(run)
     if beam is not None and kind.verb != "translate":
         raise click.UsageError(f"--beam goes with a run of translate, this is one of {kind.verb}")
-    written = TableForm(file_encoding, delimiter, sheet)
     job: Any = kind.open_trained(run, device)
     ask = resolve_name(f"labs.rnn.{kind.verb}.predictions:predict")
     if kind.verb == "forecast":
         tables = [*map(Path, inputs), *filter(None, [file])]
         if len(tables) > 1:
             raise click.UsageError("a forecast goes on with one table")
-        records = ask(job, tables[0] if tables else None, terminal.note, written)
+        table = tables[0] if tables else None
+        if table is None and options:
+            raise ConfigError([f"{flag(name)}: goes with a table" for name in options])
+        written = commands.read_written(job, table, options)
+        records = ask(job, table, terminal.note, **written)
     else:
         from labs.rnn.inputs import read_texts
 
-        own = getattr(job.config, "text_column" if kind.verb == "sentiment" else "source_column")
-        texts = read_texts(inputs, file, text_column or own, written, given=text_column is not None)
+        column = "text_column" if kind.verb == "sentiment" else "source_column"
+        written_in = {"file_encoding"} if list(inputs) in ([], ["-"]) else set()
+        if file is None and options.keys() - written_in:
+            others = [name for name in options if name not in written_in]
+            raise ConfigError([f"{flag(name)}: goes with --file" for name in others])
+        if "text_column" in options:
+            options[column] = options.pop("text_column")
+        written = commands.read_written(job, file, options)
+        config = job.config.of_file(file or Path("-"), **written)
+        texts = read_texts(
+            inputs, file, getattr(config, column), config.form, given=column in written
+        )
         records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
     commands.show_records(f"{job.config.title} of {run}", records, form, output)
 

@@ -98,7 +98,7 @@ def guess_labelled(
     rows = read_cells(path, form, as_wide=True)
     if not rows:
         raise DataError(f"{path} is empty: expected a table with texts and labels")
-    cells = _with_labels(rows, text_column, label_column)
+    cells = _with_labels(rows, form.header, text_column, label_column)
     said = []
     if label_column is None:
         others = [name for name in cells.names if name != text_column]
@@ -110,8 +110,11 @@ def guess_labelled(
         text_column, why = _texts(path, cells, others)
         if text_column != "text":
             said.insert(0, f"column {text_column!r} of {path.name} holds the texts: {why}")
-    if not cells.named:
-        said.append(f"the first row of {path.name} has data, so columns go by their numbers")
+    if not cells.named and form.header is None:
+        said.append(
+            f"the first row of {path.name} has data, so columns go by their numbers (--header yes "
+            "if it has their names)"
+        )
     return text_column, label_column, said
 
 
@@ -143,6 +146,7 @@ def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[
         )
     first, second = places[:2]
     named = len(set(header)) == len(header) and any(map(_names_a_column, header, columns))
+    named |= form.header is not None
     found = [header[first], header[second]] if named else [str(first + 1), str(second + 1)]
     where = "first two columns" if places[:2] == [0, 1] else "first two columns with texts"
     if named:
@@ -150,7 +154,7 @@ def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[
         said += "translations (--source-column, --target-column)"
     else:
         said = f"the {where} of {path.name} hold sources and translations, from the first row on: "
-        said += "no names of columns are known in it (--source-column, --target-column)"
+        said += "no names of columns are known in it (--source-column, --target-column, --header)"
     return found[0], found[1], [said]
 
 
@@ -180,10 +184,14 @@ def guess_texts(path: Path, column: str, form: TableForm = AS_FOUND) -> tuple[st
     ]
 
 
-def _with_labels(rows: Sequence[Sequence[str]], *given: str | None) -> Cells:
+def _with_labels(
+    rows: Sequence[Sequence[str]], has_names: bool | None, *given: str | None
+) -> Cells:
     """Tell whether the first row has names: in data, a label comes again in other rows."""
     header, *body = rows or [[]]
     columns = tuple(zip(*body, strict=True)) or tuple(() for _ in header)
+    if has_names is not None:  # without names, the first row has the columns' numbers
+        return Cells(tuple(header), columns, named=has_names)
     # Of names only whole ones: the first text may well have the word "description" in it.
     known = {*TEXTS, *LABELS} & {name.casefold().removesuffix("s") for name in header}
     numbered = any(name is not None and name.isdecimal() and name not in header for name in given)

@@ -64,6 +64,8 @@ def _is_table(file: Path, column: str, form: TableForm, given: bool) -> bool:
     """Say whether a file is a table; a .txt is where its first row tells."""
     if file.suffix.lower() != ".txt":
         return file.suffix.lower() in SUFFIXES or file.suffix.lower() in PACKED
+    if form.header is not None:
+        return True
     cells = read_cells(file, form)
     width = len(cells[0]) if cells else 0
     if column.isdecimal():

@@ -98,3 +98,36 @@ def test_several_columns_and_numbers_are_read_from_the_runs_columns(tmp_path, pa
     numbers = job.labelled(write("few.csv", rows[2:4]), print)
     assert numbers.targets.tolist() == [0.5, 0.75]
     assert set(figures(job, numbers)) >= {"mae", "mae_interval"}
+
+
+def test_a_table_that_is_written_otherwise_is_measured_as_its_options_say(
+    tmp_path, paint, lab, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    names = [f"{row}.png" for row in range(40)]
+    for row, name in enumerate(names):
+        paint(tmp_path / "images" / name, 40 * (row % 2))
+    rows = [f"{name},{('dark', 'light')[row % 2]}" for row, name in enumerate(names)]
+    (tmp_path / "a.csv").write_text("\n".join(["path,label", *rows]), "utf-8")
+    words = ("--image-dir", "images", "--model", "linear", "--epochs", "1", "--threads", "1")
+    assert lab("train", "--data", "a.csv", *words, "--augment", "none", "--name", "run").code == 0
+    (tmp_path / "images").rename(tmp_path / "moved")
+    other = "\n".join(f"{row};밝기" for row in rows).replace(",", ";")
+    (tmp_path / "b.csv").write_bytes(other.encode("cp949"))
+    run = "runs/classification/run"
+    result = lab(
+        *("evaluate", run, "--data", "b.csv", "--image-dir", "moved", "--header", "no"),
+        *("--path-column", "1", "--label-column", "2", "--delimiter", ";"),
+        *("--file-encoding", "cp949"),
+    )
+    assert result.code == 0, result.err
+    assert "on b.csv (40 samples)" in result.out
+    assert "images are in moved (--image-dir names another folder)" in result.err
+    for words, wrong in {
+        ("--data", "moved", "--image-dir", "moved"): "--image-dir: goes with a table, and moved is",
+        ("--data", "b.csv", "--sheet", "2"): "--sheet: goes with a workbook, and b.csv is none",
+        ("--data", "b.csv", "--fit", "pad"): "No such option '--fit'",
+        ("--delimiter", ";"): "--delimiter: goes with --data",
+    }.items():
+        result = lab("evaluate", run, *words)
+        assert (result.code, wrong in result.err) == (2, True), result.err

@@ -96,6 +96,29 @@ def test_a_forecast_goes_on_with_its_own_series_or_one_table(lab, runs, tmp_path
     assert "a forecast" in lab("explain", run, "text").err
 
 
+def test_a_table_that_is_written_otherwise_is_read_as_the_options_say(lab, runs, tmp_path):
+    _, run, _ = runs["forecast"]
+    table = tmp_path / "table.csv"
+    rows = "\n".join(f"{day:02}.01.2024;{300 + day},5" for day in range(1, 21))
+    table.write_bytes(f"{rows}\n".encode())
+    words = ("--header", "no", "--delimiter", ";", "--date-order", "dmy", "--decimal", "comma")
+    result = lab("predict", run, "--file", table, *words)
+    assert result.code == 0, result.err
+    assert "2024-01-21" in result.out
+    for command in (("predict", run, "--file"), ("evaluate", run, "--data")):
+        for words, wrong in {
+            ("--sheet", "2"): "--sheet: goes with a workbook",
+            ("--decimal", "dot"): "--decimal dot: expected one of point, comma",
+            ("--text-column", "a"): "--text-column: goes with other runs than those of forecast",
+            ("--delimter", ";"): "No such option '--delimter'",
+        }.items():
+            result = lab(*command, table, *words)
+            assert (result.code, wrong in result.err) == (2, True), result.err
+    assert "--header: goes with a table" in lab("predict", run, "--header", "no").err
+    _, run, _ = runs["translate"]
+    assert "--sheet: goes with --file" in lab("predict", run, "5월", "--sheet", "2").err
+
+
 def test_a_translation_is_asked_and_explained(lab, runs):
     _, run, _ = runs["translate"]
     words = ("2024년 3월 5일", "", "--beam", "2", "--format", "json")

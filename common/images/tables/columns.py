@@ -171,7 +171,7 @@ def _find_path(
     if _rank(path, _PATHS) == len(_PATHS) and isinstance(finder.find([path])[0], Path):
         raise DataError(
             f"{table} begins with an image, {path}; write the columns' names above it, such as "
-            "path,label"
+            "path,label, or say that there are none with --header no"
         )
     return path
 

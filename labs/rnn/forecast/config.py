@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from common.options.config import (
+    FORM,
     TableConfig,
     data_option,
     model_option,
@@ -125,6 +126,10 @@ class ForecastConfig(TableConfig):
         """Which output of the model is the forecast: the median, or the only one."""
         return self.levels.index(0.5) if self.levels else 0
 
+    of_files: ClassVar = (
+        *FORM,
+        *("date_column", "date_order", "series_column", "value_columns", "decimal", "spacing"),
+    )
     paths: ClassVar = {"data": EMBEDDED, "test": ()}
 
     @property

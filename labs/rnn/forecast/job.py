@@ -198,6 +198,6 @@ class Forecast(Job[ForecastConfig, Card]):
         batches = Batches((inputs,), task.EVALUATION_BATCH, compute=self.compute)
         return training.infer(self.model, task.Answers(), batches, self.compute)
 
-    def labelled(self, path: Path, say: Say) -> Windows:
+    def labelled(self, path: Path, say: Say, **written: Any) -> Windows:
         """Return all windows of the run's series in a user's table, scaled as in training."""
-        return labelled(self.config.of_file(path), self.card, say)
+        return labelled(self.config.of_file(path, **written), self.card, say)

@@ -1,6 +1,6 @@
 """What a trained run says of the time to come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from common.errors import DataError
-from common.io.tables import AS_FOUND, TableForm
 from common.metrics.metrics import Array
 from labs.rnn.forecast.data import Scaling, scale, unscale
 from labs.rnn.forecast.job import Forecast
@@ -33,13 +32,13 @@ def predict(
     job: Forecast,
     path: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
-    form: TableForm = AS_FOUND,
+    **written: Any,
 ) -> list[dict[str, Any]]:
     """Forecast what follows the end of the run's own series, or of those in a user's table.
 
     A series whose name the run knows is scaled as in training; another one as if it were the
-    training part. The table is as `panel.read` takes it. `say` is called with a line for whatever
-    was left out or mended.
+    training part. The table is as `panel.read` takes it; `written` says how it is written, see
+    `TableConfig.of_file`. `say` is called with a line for whatever was left out or mended.
 
     Returns:
         A record of `date`, `series` and `forecast` for each of the H next values of each series,
@@ -49,7 +48,7 @@ def predict(
     Raises:
         DataError: the table cannot be used, or no series is as long as the window.
     """
-    series = _own(job) if path is None else _of_table(job, path, say, form)
+    series = _own(job) if path is None else _of_table(job, path, say, written)
     config = job.config
     windows = np.stack([each.window for each in series])
     centers = np.array([each.center for each in series])
@@ -93,9 +92,9 @@ def _own(job: Forecast) -> list[Known]:
 
 
 def _of_table(
-    job: Forecast, path: Path, say: Callable[[str], None], form: TableForm
+    job: Forecast, path: Path, say: Callable[[str], None], written: Mapping[str, Any]
 ) -> list[Known]:
-    panel = read(path, job.config.of_file(path, form))
+    panel = read(path, job.config.of_file(path, **written))
     for line in panel.said:
         say(line)
     for place, what in panel.notes:

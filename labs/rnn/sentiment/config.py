@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from common.options.config import (
+    FORM,
     TableConfig,
     data_option,
     model_option,
@@ -137,6 +138,8 @@ class SentimentConfig(TableConfig):
         """Whether the model sees n-grams."""
         return self.n_grams or self.encoding == "n-gram-bag"
 
+    of_files: ClassVar = (*FORM, "text_column", "label_column")
+    of_folders: ClassVar = ("file_encoding",)
     paths: ClassVar = {
         "data": (*EMBEDDED, *DOWNLOADS),
         "data_dir": (),

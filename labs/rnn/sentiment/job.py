@@ -173,7 +173,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     def _infer(self, what: Answers, columns: Sequence[Any]) -> Outputs:
         return training.infer(self.model, what, self._batches(columns), self.compute)
 
-    def labelled(self, path: Path, say: Say) -> data.Split:
+    def labelled(self, path: Path, say: Say, **written: Any) -> data.Split:
         """Return a user's table of texts as a split, in the run's classes and vocabulary."""
-        config = self.config.of_file(path)
+        config = self.config.of_file(path, **written)
         return data.labelled(config, self.card, self.words, say)

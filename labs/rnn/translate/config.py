@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.options.config import TableConfig, data_option, model_option, shared, training_option
+from common.options.config import (
+    FORM,
+    TableConfig,
+    data_option,
+    model_option,
+    shared,
+    training_option,
+)
 
 DATA = ("dates", "addition", "interface-ko", "interface-fr", "multi30k")
 CELLS = ("rnn", "lstm", "gru")
@@ -114,6 +121,7 @@ class TranslateConfig(TableConfig):
         at_least=0,
     )
 
+    of_files: ClassVar = (*FORM, "source_column", "target_column")
     paths: ClassVar = {"data": DATA, "data_dir": (), "validation": (), "test": ()}
 
     @property

@@ -145,7 +145,7 @@ class Translate(Job[TranslateConfig, Card]):
         writing = Writing(self.card.longest, beam or self.config.beam, self.config.length_penalty)
         return training.infer(self.model, writing, batches, self.compute)
 
-    def labelled(self, path: Path, say: Say) -> Split:
+    def labelled(self, path: Path, say: Say, **written: Any) -> Split:
         """Return a user's table of pairs as a split, in the run's vocabularies."""
-        config = self.config.of_file(path)
+        config = self.config.of_file(path, **written)
         return labelled(config, self.source_words, self.target_words, say)

@@ -173,9 +173,9 @@ def test_evaluate_takes_a_split_or_data(command, lab, run_of, tmp_path, monkeypa
     assert command(lab, "evaluate", run, "--data", file, "--device", "cpu").code == 0
     toys = [f"the toy of train on {device}" for device in (None, None, "cpu")]
     assert asked == [
-        (toys[0], "test", None),
-        (toys[1], "validation", None),
-        (toys[2], "test", file),
+        (toys[0], "test", None, {}),
+        (toys[1], "validation", None, {}),
+        (toys[2], "test", file, {}),
     ]
     result = command(lab, "evaluate", run, "--data", file, "--split", "test")
     assert (result.code, "give one of them" in result.err) == (2, True)
@@ -206,7 +206,7 @@ def test_labelled_data_is_measured_as_the_only_split(run_of, tmp_path, monkeypat
     file = tmp_path / "names.txt"
     file.write_text("Ann Bob Cid Dan")
     run = run_of("train")
-    commands.evaluate(Asked(run=Run(run)), "test", file)
+    commands.evaluate(Asked(run=Run(run)), "test", file, {})
     said = capsys.readouterr()
     assert f"{run} on {file} (4 samples)" in said.out.replace("\n", "")
     assert "0.5000" in said.out

@@ -113,9 +113,11 @@ def _find_columns(
         raise DataError(f"{path}: {error} name it with {option}{above}") from error
     name, *others = times.columns
     sample = [cells[name][row] for row in times.rows[:_LISTED]]
-    if not others and _are_dates([name, *sample], config.date_order):
+    no_names = config.header is None and _are_dates([name, *sample], config.date_order)
+    if not others and no_names:
         raise DataError(
-            f"{path}:1: the first row has data, {name!r}, and no names; put a row of names above it"
+            f"{path}:1: the first row has data, {name!r}, and no names; put a row of names above "
+            "it, or say so with --header no"
         )
     return times, tuple(keys)
 

@@ -1,0 +1,172 @@
+"""The header of a table: given, or below lines that are no part of it; options that fit no file."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import DataError
+from common.io import unpack
+from common.io.tables import TableForm, read_cells, read_names, read_table, refuse_unfit
+from common.options.config import ImageConfig
+from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.sentiment.config import SentimentConfig
+
+ROWS = "2024-01-01,5\n2024-01-02,6\n2024-01-03,7\n"
+NO, YES = TableForm(header=False), TableForm(header=True)
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def sheet(*rows):
+    import pandas as pd
+
+    content = io.BytesIO()
+    pd.DataFrame(rows).to_excel(content, header=False, index=False)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "good,pos\nbad,neg\n"),
+        ("a.txt", "\ngood\tpos\nbad\tneg\n"),
+        ("a.xlsx", sheet(["good", "pos"], ["bad", "neg"])),
+    ],
+)
+def test_without_a_header_columns_go_by_their_numbers(tmp_path, name, content):
+    path = write(tmp_path / name, content)
+    assert read_names(path, NO) == ["1", "2"]
+    assert read_cells(path, NO) == [["1", "2"], ["good", "pos"], ["bad", "neg"]]
+    for columns in (["1", "2"], [1, 2]):
+        table = read_table(path, columns, form=NO)
+        assert table.columns == (["good", "bad"], ["pos", "neg"])
+    with pytest.raises(DataError, match=r"has these columns: 1, 2\n  no column 'text'"):
+        read_table(path, ["text"], form=NO)
+    table = read_table(path, [2, 1], form=YES)
+    assert table.columns == (["neg"], ["bad"])
+
+
+def test_gaps_are_those_of_numbered_columns(tmp_path):
+    path = write(tmp_path / "a.csv", "good,pos\nbad,\n,neg\n")
+    table = read_table(path, [1, 2], gaps=[2], form=NO)
+    assert table.columns == (["good", "bad"], ["pos", ""])
+    assert table.skipped == (("a.csv:3", "column 1 is empty"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", f"Sales\n\ndate,value\n{ROWS}", "2 lines above the names of the columns are"),
+        ("a.csv", f"Sales of 2024\ndate,value\n{ROWS}", "the first line is"),
+        ("a.csv", f"매출,\n단위: 원,\n,\ndate,value\n{ROWS}", "3 lines above"),
+        ("a.csv", f"Sales\ndate;value\n{ROWS}".replace(",", ";"), "the first line is"),
+        ("a.tsv", f"Sales\n\ndate\tvalue\n{ROWS}".replace(",", "\t"), "2 lines above"),
+        ("a.csv", "Sales\n\ndate,value\na,x\nb,y\n", "2 lines above"),
+        (
+            "a.xlsx",
+            sheet(["Sales", None], [None, None], ["date", "value"], ["a", 5], ["b", 6]),
+            "2 lines above",
+        ),
+    ],
+)
+def test_lines_above_the_names_are_left_out_and_said(tmp_path, name, content, said):
+    path = write(tmp_path / name, content)
+    assert read_names(path) == ["date", "value"]
+    table = read_table(path, ["date", "value"])
+    assert len(table) == len(read_cells(path)) - 1 >= 2
+    [note] = [note for note in table.notes if "left out" in note]
+    assert said in note
+    assert "(--header yes keeps them)" in note
+    assert read_names(path, YES)[0] != "date"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"date,\n{ROWS}",  # the values have no name
+        ",0\na,5\nb,6\nc,7\n",  # as pandas writes a series
+        "text\ngood film,pos\nbad film,neg\nx,pos\n",  # the labels have no name
+        "text,,\ngood,pos,x\nbad,neg,y\n",
+        "name,,\nkim,3,4\nlee,5,6\npark,7,8\n",
+        ",sales,,\ndate,a,b,c\nx,1,2,3\ny,4,5,6\n",  # two rows of names
+        "Sales\na,a\n1,2\n3,4\n",  # names that are alike
+        "Sales\nplace,2019\nx,5\ny,6\nz,7\n",  # a year could be data
+    ],
+)
+def test_what_could_be_a_header_is_kept(tmp_path, content):
+    path = write(tmp_path / "a.csv", content)
+    assert read_names(path) == content.split("\n")[0].split(",")
+
+
+CELLS = st.text("abc 가나-", min_size=1, max_size=4).filter(str.strip)
+
+
+@settings(max_examples=40, derandomize=True, deadline=None, database=None)
+@given(st.data(), st.integers(2, 4), st.integers(2, 6))
+def test_no_header_that_is_there_is_ever_left_out(tmp_path_factory, data, width, length):
+    path = tmp_path_factory.mktemp("tables") / "a.csv"
+    names = data.draw(st.lists(CELLS, min_size=width, max_size=width))
+    values = st.one_of(CELLS, st.integers(0, 99).map(str), st.just(""))
+    rows = data.draw(st.lists(st.lists(values, min_size=width, max_size=width), min_size=length))
+    path.write_text("\n".join(map(",".join, [names, *rows])), "utf-8")
+    assert read_names(path) == [name.strip() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("config", "file", "wrong"),
+    [
+        (ForecastConfig(sheet="2"), "a.csv", "--sheet: goes with a workbook, and .*a.csv is none"),
+        (ForecastConfig(delimiter=";"), "a.xlsx", "--delimiter: goes with a table of text"),
+        (ForecastConfig(delimiter=";"), "a.json.gz", "--delimiter: goes with a table of text"),
+        (ForecastConfig(header="no"), "a.jsonl", "--header: goes with a table whose first row"),
+        (ForecastConfig(file_encoding="cp949"), "a.parquet", "--file-encoding: goes with a table"),
+        (ForecastConfig(date_column="d"), "google", "--date-column: goes with a table, and google"),
+        (SentimentConfig(delimiter=";"), "folder", "--delimiter: goes with"),
+        (ImageConfig(image_dir="x"), "folder", "--image-dir: goes with a table"),
+        (ImageConfig(header="yes"), "a.npz", "--header: goes with"),
+        (SentimentConfig(file_encoding="cp949"), "folder", None),
+        (ImageConfig(image_dir="x", header="no"), "a.csv", None),
+        (ImageConfig(delimiter=";"), "a.zip", None),  # which may hold a table
+        (ForecastConfig(sheet="2", test="a.xlsx"), "a.csv", None),  # it is for the other
+        (ForecastConfig(sheet="2"), "not there.csv", None),  # of which more is said elsewhere
+        (ForecastConfig(), "google", None),
+    ],
+)
+def test_an_option_that_fits_no_file_is_refused(tmp_path, monkeypatch, config, file, wrong):
+    import dataclasses
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name in ("a.csv", "a.xlsx", "a.json.gz", "a.jsonl", "a.parquet", "a.npz", "a.zip"):
+        write(tmp_path / name, "")
+    config = dataclasses.replace(config, data=file)
+    if wrong is None:
+        refuse_unfit(config)
+    else:
+        with pytest.raises(DataError, match=wrong):
+            refuse_unfit(config)
+
+
+@pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zip"])
+def test_a_table_that_swells_beyond_reason_is_refused(tmp_path, monkeypatch, packing):
+    content = b"text,label\n" + b"a,1\n" * 5000
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", content)
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    data = pack[packing](content) if packing in pack else packed.getvalue()
+    path = write(tmp_path / f"a.csv{packing}", data)
+    assert len(read_table(path, ["text"])) == 5000
+    monkeypatch.setattr(unpack, "_SMALL", 1000)
+    monkeypatch.setattr(unpack, "_RATIO", 2)
+    with pytest.raises(DataError, match="unpacks to more than .* bytes, from .*unpack it yourself"):
+        read_table(path, ["text"])
