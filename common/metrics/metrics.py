@@ -69,11 +69,11 @@ def classification(
     """
     from sklearn.metrics import log_loss, precision_recall_fscore_support, recall_score
 
-    probabilities, targets = _checked_probabilities(probabilities, targets)
+    probabilities, targets = checked_probabilities(probabilities, targets)
     classes = probabilities.shape[1]
     predictions = probabilities.argmax(axis=1)
     accuracy = float(np.mean(predictions == targets))
-    ranks = _first_rank(probabilities, targets[:, None] == np.arange(classes))
+    ranks = first_rank(probabilities, targets[:, None] == np.arange(classes))
     precision, recall, f1, _ = precision_recall_fscore_support(
         targets, predictions, average="macro", zero_division=0
     )
@@ -106,7 +106,7 @@ def per_class(
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    predictions, targets = _checked_classes(predictions, targets, len(classes))
+    predictions, targets = checked_classes(predictions, targets, len(classes))
     columns = precision_recall_fscore_support(
         targets, predictions, labels=np.arange(len(classes)), zero_division=np.nan
     )
@@ -164,7 +164,7 @@ def confusion(predictions: Array, targets: Array, classes: int) -> Array:
     """Return the (C, C) table of counts: rows are true classes, columns predicted ones."""
     from sklearn.metrics import confusion_matrix
 
-    predictions, targets = _checked_classes(predictions, targets, classes)
+    predictions, targets = checked_classes(predictions, targets, classes)
     return np.asarray(confusion_matrix(targets, predictions, labels=np.arange(classes)))
 
 
@@ -175,7 +175,7 @@ def reliability(probabilities: Array, targets: Array, bins: int = 15) -> Reliabi
     the probability of the predicted class, lies in ((m - 1) / M, m / M]. Probabilities are (N, C),
     targets (N,) class numbers.
     """
-    probabilities, targets = _checked_probabilities(probabilities, targets)
+    probabilities, targets = checked_probabilities(probabilities, targets)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
     place = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
@@ -212,9 +212,9 @@ def regression(predictions: Array, targets: Array) -> dict[str, float]:
     """
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-    predictions = _checked("predictions", predictions).astype(np.float64)
-    targets = _checked("targets", targets).astype(np.float64)
-    _check_same("predictions", predictions.shape, "targets", targets.shape)
+    predictions = checked("predictions", predictions).astype(np.float64)
+    targets = checked("targets", targets).astype(np.float64)
+    check_same("predictions", predictions.shape, "targets", targets.shape)
     mse = float(mean_squared_error(targets, predictions))
     return {
         "mae": float(mean_absolute_error(targets, predictions)),
@@ -448,8 +448,8 @@ def mcnemar(correct_a: Array, correct_b: Array) -> float:
     """
     from scipy.stats import binomtest
 
-    a, b = _checked("correct_a", correct_a) > 0, _checked("correct_b", correct_b) > 0
-    _check_same("correct_a", a.shape, "correct_b", b.shape)
+    a, b = checked("correct_a", correct_a) > 0, checked("correct_b", correct_b) > 0
+    check_same("correct_a", a.shape, "correct_b", b.shape)
     discordant = int(np.sum(a != b))
     return float(binomtest(int(np.sum(a & ~b)), discordant).pvalue) if discordant else 1.0
 
@@ -457,13 +457,23 @@ def mcnemar(correct_a: Array, correct_b: Array) -> float:
 # --- shared pieces ------------------------------------------------------------------------------
 
 
-def _first_rank(scores: Array, relevant: Array) -> Array:
-    """Rank from 1 of each row's best relevant item, behind the irrelevant ones tied with it."""
+def first_rank(scores: Array, relevant: Array) -> Array:
+    """Return the rank from 1 of each row's best relevant item, behind irrelevant ones tied with it.
+
+    Args:
+        scores: (N, items).
+        relevant: (N, items), truth values.
+    """
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
     return np.asarray(1 + np.sum(~relevant & (scores >= best), axis=1))
 
 
-def _checked(name: str, values: ArrayLike) -> Array:
+def checked(name: str, values: ArrayLike) -> Array:
+    """Return values as an array of rows.
+
+    Raises:
+        ValueError: there are none, or some are not finite.
+    """
     array = np.asarray(values)
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(
@@ -479,13 +489,15 @@ def _checked(name: str, values: ArrayLike) -> Array:
     return array
 
 
-def _check_same(a: str, size_a: object, b: str, size_b: object) -> None:
+def check_same(a: str, size_a: object, b: str, size_b: object) -> None:
+    """Raise ValueError where two sizes differ."""
     if size_a != size_b:
         raise ValueError(f"expected {a} and {b} of one shape, given {size_a} and {size_b}")
 
 
-def _checked_targets(name: str, values: Array, classes: int) -> Array:
-    targets = _checked(name, values)
+def checked_targets(name: str, values: Array, classes: int) -> Array:
+    """Return class numbers, (N,) in [0, classes), as int64; ValueError where they are none."""
+    targets = checked(name, values)
     if targets.ndim != 1 or targets.dtype.kind not in "iub":
         raise ValueError(
             f"expected {name} as class numbers of shape (N,), given {targets.dtype} of shape"
@@ -500,22 +512,24 @@ def _checked_targets(name: str, values: Array, classes: int) -> Array:
     return targets.astype(np.int64)
 
 
-def _checked_classes(predictions: Array, targets: Array, classes: int) -> tuple[Array, Array]:
-    predictions = _checked_targets("predictions", predictions, classes)
-    targets = _checked_targets("targets", targets, classes)
-    _check_same("predictions", predictions.shape, "targets", targets.shape)
+def checked_classes(predictions: Array, targets: Array, classes: int) -> tuple[Array, Array]:
+    """Return predictions and targets of as many rows, both as `checked_targets` does."""
+    predictions = checked_targets("predictions", predictions, classes)
+    targets = checked_targets("targets", targets, classes)
+    check_same("predictions", predictions.shape, "targets", targets.shape)
     return predictions, targets
 
 
-def _checked_probabilities(probabilities: Array, targets: Array) -> tuple[Array, Array]:
-    probabilities = _checked("probabilities", probabilities).astype(np.float64)
+def checked_probabilities(probabilities: Array, targets: Array) -> tuple[Array, Array]:
+    """Return probabilities (N, C) whose rows sum to 1, and targets; ValueError if they are none."""
+    probabilities = checked("probabilities", probabilities).astype(np.float64)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(
             "expected probabilities of shape (N, C) with at least 2 classes, given"
             f" {probabilities.shape}: a binary model's p becomes the two columns 1 - p and p"
         )
-    targets = _checked_targets("targets", targets, probabilities.shape[1])
-    _check_same("probabilities", len(probabilities), "targets", len(targets))
+    targets = checked_targets("targets", targets, probabilities.shape[1])
+    check_same("probabilities", len(probabilities), "targets", len(targets))
     sums = probabilities.sum(axis=1, keepdims=True)
     wrong = (probabilities < 0).any(axis=1) | (np.abs(sums[:, 0] - 1) > 0.01)
     if wrong.any():
