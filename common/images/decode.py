@@ -69,11 +69,6 @@ def is_candidate(path: Path) -> bool:
     return path.suffix.lower() not in _OTHERS
 
 
-def is_hidden(name: str) -> bool:
-    """Say whether a file or folder is one that systems and editors leave beside the user's own."""
-    return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name == "Thumbs.db"
-
-
 def decode(
     path: Path, image_size: int, channels: int, fit: str = "crop", white: White = UNKNOWN
 ) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.images.arrays import is_archive, unpacked
-from common.images.decode import SUFFIXES, UNKNOWN, White, decode, is_candidate, is_hidden
+from common.images.decode import SUFFIXES, UNKNOWN, White, decode, is_candidate
 from common.images.files import Decoding
 from common.images.listed import (
     TOGETHER,
@@ -21,9 +21,16 @@ from common.images.listed import (
     find_too_few,
     join_problems,
     leave_out_rare,
-    normalize_name,
 )
-from common.images.sets import PARTS, Classes, FoundImages
+from common.images.sets import Classes, FoundImages
+from common.io.folders import (
+    find_parts,
+    list_folders,
+    list_visible,
+    normalize_name,
+    relative_name,
+    walk,
+)
 
 _CHUNK = 256  # images decoded at a time
 LAYOUT = """expected one folder per class:
@@ -71,7 +78,7 @@ def list_folder(
     root = find_existing(Path(path), Path.is_dir, "folder")
     source = f"folder {root.name}"
     parts = _find_parts(root, to_learn)
-    if classes == "optional" and not any(_folders(folder) for folder in parts.values()):
+    if classes == "optional" and not any(list_folders(folder) for folder in parts.values()):
         return ListedImages(tuple(_unlabeled(root, parts, to_learn)), (), source)
     if not nested:
         _check_wrapped(root, parts)
@@ -83,9 +90,9 @@ def list_folder(
         counts[part], found = {}, []
         loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
         skipped += [(name, "not in a class folder") for name in loose]
-        for class_folder in _folders(folder):
+        for class_folder in list_folders(folder):
             label = normalize_name(class_folder.name)
-            paths, inner = _image_files(class_folder), _folders(class_folder)
+            paths, inner = _image_files(class_folder), list_folders(class_folder)
             if nested:
                 paths += [path for each in inner for path in _image_files(each)]
             else:
@@ -125,10 +132,10 @@ def _check_wrapped(root: Path, parts: Mapping[str, Path]) -> None:
     Raises:
         DataError: it does.
     """
-    only, *others = _folders(root) or [root]
+    only, *others = list_folders(root) or [root]
     if others or only == root or list(parts) != ["all"] or _image_files(only):
         return
-    if inside := _folders(only):
+    if inside := list_folders(only):
         raise DataError(
             f"{root} holds a single folder, {only.name}, and the folders {inside[0].name} and so "
             f"on are inside: name it, --data {root / only.name}; {LAYOUT.format(root.name)}"
@@ -161,47 +168,13 @@ def _different_classes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
-    """Return the folders that hold class folders: the root as "all", or train and the others."""
-    folders = {normalize_name(folder.name): folder for folder in _folders(root)}
-    named = {name: folder for name, folder in folders.items() if name.casefold() in PARTS}
-    others = [name for name in folders if name not in named]
-    # A class may be called "train" too, beside "bus" and "car"; it holds images and no folders.
-    if not named or (others and not any(_folders(folder) for folder in named.values())):
-        return {"all": root}
-
-    problems = [f"{name}/ stands beside {', '.join(named)}: move it elsewhere" for name in others]
-    parts: dict[str, Path] = {}
-    for name, folder in named.items():
-        part = PARTS[name.casefold()]
-        if part in parts:
-            problems.append(f"{name}/ and {parts[part].name}/ are both for {part}: keep one")
-        parts[part] = folder
-    if to_learn and "train" not in parts:
-        problems.append("there is no train/")
+    """Return the folders that hold class folders; see `find_parts`."""
+    parts, problems = find_parts(root, to_learn)
     if problems:
         raise DataError(
             join_problems(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems)
         )
-    return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
-
-
-def walk(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder in order, without hidden ones; links to folders are followed.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
-
-    seen: set[str] = set()  # or a link to a folder above it would never end
-    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        real = os.path.realpath(folder)
-        folders[:] = sorted(name for name in folders if not is_hidden(name) and real not in seen)
-        if real not in seen:
-            yield from (Path(folder, name) for name in sorted(names) if not is_hidden(name))
-        seen.add(real)
+    return parts
 
 
 def is_image(path: Path) -> bool:
@@ -209,27 +182,10 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _visible(folder: Path) -> list[Path]:
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
-    return [path for path in paths if not is_hidden(path.name)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
-
-
 def _image_files(folder: Path) -> list[Path]:
     """Return what may be an image in a folder; broken links too, so that they are reported."""
-    named = filter(is_candidate, _visible(folder))
+    named = filter(is_candidate, list_visible(folder))
     return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
-
-
-def relative_name(path: Path, root: Path) -> str:
-    """Return a file's path below a folder in NFC with slashes: the same on every system."""
-    return "/".join(normalize_name(part) for part in path.relative_to(root).parts)
 
 
 # What a trained run is given

@@ -27,8 +27,9 @@ from common.images.listed import (
     join_problems,
     shorten,
 )
-from common.images.sets import PARTS, FoundImages, ImageSet
+from common.images.sets import FoundImages, ImageSet
 from common.io.fetch import Remote, fetch_all
+from common.io.folders import PARTS
 from common.suggest import suggest
 
 # Embedded sets

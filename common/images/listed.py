@@ -3,8 +3,6 @@
 import contextlib
 import itertools
 import math
-import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from common.errors import DataError
 from common.images.decode import White
 from common.images.files import Decoding, ImageFiles, read_files
 from common.images.sets import FoundImages, ImageSet
+from common.io.folders import normalize_name
 from common.suggest import suggest
 
 TOGETHER = "all together"  # stands for the class where there are none
@@ -340,15 +339,6 @@ def read_number(text: str) -> float | None:
 
 
 # Names and messages
-
-
-def normalize_name(name: str) -> str:
-    """Return a file's name in NFC, also where the disk has cp949 bytes (old Korean archives)."""
-    data = os.fsencode(name)
-    for encoding in ("utf-8", "cp949"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return unicodedata.normalize("NFC", data.decode(encoding))
-    return data.decode("utf-8", "replace")
 
 
 def find_existing(path: Path, check: Callable[[Path], bool], kind: str) -> Path:

@@ -19,12 +19,13 @@ from common.images import augment, known, policies
 from common.images.arrays import find_arrays as find_array_folders
 from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import number_copies
-from common.images.decode import White, is_hidden
+from common.images.decode import White
 from common.images.files import ImageFiles
 from common.images.folders import list_folder
 from common.images.listed import ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.listing import find_columns, find_several_labels, list_table
+from common.io.folders import is_hidden
 from common.io.tables import SUFFIXES as TABLES
 from common.io.tables import read_table
 from common.options.config import IMAGE_SETS, ImageConfig, Kind

@@ -13,12 +13,6 @@ from torch.utils.data import Dataset
 from common.images.decode import UNKNOWN, White
 from common.images.files import ImageFiles
 
-PARTS = {  # what folders of a split are called, in any case
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
 Classes = Literal["required", "optional"]
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.images.sets import PARTS
 from common.io.encodings import decode, is_certain
+from common.io.folders import find_parts, list_folders, normalize_name, relative_name, walk
 from common.io.labels import Labels, read_labels
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from labs.rnn.columns import as_columns
@@ -174,14 +174,14 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
         raise DataError(
             f"{root}: expected folders of .txt files, one for each class, such as pos/1.txt"
         )
-    texts, skipped = _read_files(root, paths, form)
+    texts, skipped, notes = _read_files(root, paths, form)
     found = {
         name: [(path, label) for path, label in part.items() if path in texts]
         for name, part in files.items()
     }
     if "all" in found and to_learn:
         rows, labels, rare = _without_rare(*map(list, zip(*found["all"], strict=True)))
-        skipped += [(_name(path, root), reason) for path, reason in rare]
+        skipped += [(relative_name(path, root), reason) for path, reason in rare]
         found["all"] = list(zip(rows, labels, strict=True))
     whole = found.get("all", found.get("train", [])) if to_learn else sum(found.values(), [])
     classes = tuple(sorted({label for _, label in whole}))
@@ -196,74 +196,57 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
     total = sum(map(len, parted.values()))
     source = f"folder {root.name}: {total:,} texts in {len(classes)} classes"
     source += f", {len(skipped):,} left out" if skipped else ""
-    return Corpus(parted, classes, source, skipped=tuple(skipped))
+    return Corpus(parted, classes, source, skipped=tuple(skipped), notes=tuple(notes))
 
 
 def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
-    """Return the folders that hold class folders: the root as "all", or train and the others."""
-    folders = _folders(root)
-    named = [folder for folder in folders if folder.name.casefold() in PARTS]
-    if not any(map(_folders, named)):
-        return {"all": root}
-    parts: dict[str, Path] = {}
-    for folder in named:
-        part = PARTS[folder.name.casefold()]
-        if part in parts:
-            raise DataError(f"{root}: {parts[part].name}/ and {folder.name}/ are both for {part}")
-        parts[part] = folder
-    others = [folder.name for folder in folders if folder not in named and _class_files(folder)]
-    if others:
-        raise DataError(f"{root}: {', '.join(others)} beside {', '.join(parts)}: move it elsewhere")
-    if to_learn and "train" not in parts:
-        raise DataError(f"{root}: there is no folder train/ beside {', '.join(parts)}/")
+    """Return the folders that hold class folders; see `find_parts`."""
+    parts, problems = find_parts(root, to_learn)
+    if problems:
+        raise DataError(f"{root}: {'; '.join(problems)}")
     return parts
-
-
-def _folders(root: Path) -> list[Path]:
-    return [path for path in _visible(root) if path.is_dir()]
-
-
-def _visible(root: Path) -> list[Path]:
-    try:
-        paths = sorted(root.iterdir())
-    except OSError as error:
-        raise DataError(f"cannot read the folder {root}: {error.strerror}") from error
-    return [path for path in paths if not path.name.startswith((".", "__MACOSX"))]
 
 
 def _class_files(root: Path) -> dict[Path, str]:
     """Return the files in the class folders of a folder, each with its class."""
     return {
-        path: unicodedata.normalize("NFC", folder.name)
-        for folder in _folders(root)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        path: normalize_name(folder.name)
+        for folder in list_folders(root)
+        for path in walk(folder)
+        if path.is_file()
     }
 
 
 def _read_files(
     root: Path, paths: Sequence[Path], form: TableForm
-) -> tuple[dict[Path, str], list[tuple[str, str]]]:
-    """Read files of texts, those that are not UTF-8 in an encoding that suits all of them."""
+) -> tuple[dict[Path, str], list[tuple[str, str]], list[str]]:
+    """Read files of texts, those that are not UTF-8 in an encoding that suits all of them.
+
+    Returns:
+        The texts, the files that are left out with the reasons, and notes on the encoding.
+    """
     skipped = []
     data = {}
     for path in paths:
         if path.suffix.lower() == ".txt":
             data[path] = read_bytes(path)
         else:
-            skipped.append((_name(path, root), "it is no .txt"))
-    unsure = [each for each in data.values() if not is_certain(each)]
-    encoding = form.encoding or (decode(b"\n".join(unsure), root).encoding if unsure else None)
-    texts = {}
+            skipped.append((relative_name(path, root), "it is no .txt"))
+    unsure = {} if form.encoding else {p: d for p, d in data.items() if not is_certain(d)}
+    together = decode(b"\n".join(unsure.values()), root) if unsure else None
+    texts, notes = {}, []
     for path, each in data.items():
-        given = None if form.encoding is None and is_certain(each) else encoding
-        text = unicodedata.normalize("NFC", decode(each, path, given).text).strip()
-        if text:
+        guessed = together.encoding if together and path in unsure else None
+        decoded = decode(each, path, form.encoding or guessed)
+        if decoded.doubtful and (note := decoded.note(path)):
+            notes.append(note)
+        if text := unicodedata.normalize("NFC", decoded.text).strip():
             texts[path] = text
         else:
-            skipped.append((_name(path, root), "it is empty"))
-    return texts, skipped
-
-
-def _name(path: Path, root: Path) -> str:
-    return "/".join(unicodedata.normalize("NFC", part) for part in path.relative_to(root).parts)
+            skipped.append((relative_name(path, root), "it is empty"))
+    if together and (note := together.note(root)):
+        of_all = f" ({len(unsure):,} of its {len(data):,} texts, which are not in UTF-8)"
+        notes.append(note + of_all * (len(unsure) < len(data)))
+    if len(notes) > 1:
+        notes = [notes[0], f"so are {len(notes) - 1:,} more of its texts"]
+    return texts, skipped, notes

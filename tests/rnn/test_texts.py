@@ -81,6 +81,7 @@ def test_a_folder_for_each_class(tmp_path, encoding):
     nfd = {unicodedata.normalize("NFD", name): text for name, text in texts.items()}
     root = folder(tmp_path / "reviews", nfd, encoding)
     folder(root, {"긍정/empty.txt": "", "긍정/notes.md": "x", "부정/._0.txt": "x", "a.txt": "x"})
+    folder(root, {"긍정/@eaDir/0.txt@Syno": "x", "@eaDir/0.txt": "x", "부정/Thumbs.db": "x"})
     found = read_folder(root)
     part = found.parts["all"]
     names = [found.classes[number] for number in part.targets]
@@ -89,6 +90,19 @@ def test_a_folder_for_each_class(tmp_path, encoding):
     assert found.classes == classes
     left_out = {"긍정/empty.txt": "it is empty", "긍정/notes.md": "it is no .txt"}
     assert dict(found.skipped) == left_out
+    said = ("reviews is read as cp949 (--file-encoding names another)",)
+    few = " (6 of its 7 texts, which are not in UTF-8)"  # the empty one is
+    assert found.notes == (() if encoding != "cp949" else (said[0] + few,))
+
+
+def test_the_encoding_that_was_given_for_a_folder_is_doubted_where_it_is(tmp_path):
+    texts = {f"{name}/{row}.txt": f"영화 {row}" for name in ("a", "b") for row in range(3)}
+    found = read_folder(folder(tmp_path / "a", texts, "cp949"), TableForm(encoding="cp949"))
+    assert (found.notes, found.parts["all"].texts[0]) == ((), "영화 0")
+    found = read_folder(folder(tmp_path / "b", texts), TableForm(encoding="latin-2"))
+    first, more = found.notes
+    assert first == "0.txt is read as latin-2, as --file-encoding says; it is valid UTF-8 too"
+    assert more == "so are 5 more of its texts"
 
 
 def test_folders_of_parts(tmp_path):
@@ -109,7 +123,7 @@ def test_folders_that_are_none(tmp_path):
         read_folder(folder(tmp_path / "a", {"1.txt": "x"}))
     with pytest.raises(DataError, match="only one class, 'pos', in its folders"):
         read_folder(folder(tmp_path / "b", {f"pos/{n}.txt": "x" for n in range(3)}))
-    with pytest.raises(DataError, match="no folder train/"):
+    with pytest.raises(DataError, match="there is no train/"):
         read_folder(folder(tmp_path / "c", {"test/pos/1.txt": "x", "val/pos/1.txt": "x"}))
     odd = {f"{name}/{n}.txt": "щ это фильм" for name in "ab" for n in range(3)}
     with pytest.raises(DataError, match="the encoding is not certain"):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from common.files import fold_name
 from common.images.decode import SUFFIXES, is_candidate
-from common.images.folders import is_image, relative_name, walk
-from common.images.sets import PARTS
+from common.images.folders import is_image
+from common.io.folders import PARTS, relative_name, walk
 
 MISSING = "no such image file"
 _MOST = 1_000_000  # files that are looked at below a folder

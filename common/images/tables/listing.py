@@ -20,7 +20,7 @@ from common.images.listed import (
     read_number,
     shorten,
 )
-from common.images.sets import PARTS, Classes, FoundImages
+from common.images.sets import Classes, FoundImages
 from common.images.tables.columns import (
     LABEL,
     SEPARATORS,
@@ -31,6 +31,7 @@ from common.images.tables.columns import (
     split_labels,
 )
 from common.images.tables.finder import MISSING, Finder
+from common.io.folders import PARTS
 from common.io.labels import read_labels
 from common.io.tables import read_cells, read_table
 from common.options.config import ImageConfig, Kind

@@ -20,9 +20,9 @@ from common.files import new_folder
 from common.images import policies
 from common.images.decode import decode, photo
 from common.images.files import ImageFiles
-from common.images.folders import relative_name
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
+from common.io.folders import relative_name
 from common.options import terminal
 from labs.classification.augmentation.preview import Feed
 from labs.classification.config import ClassificationConfig

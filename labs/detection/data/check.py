@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.files import replace_surrogates
-from common.images import decode, folders
+from common.images import decode
+from common.io.folders import relative_name
 from labs.detection.data import formats
 from labs.detection.data.formats.folders import identify, is_image, walk
 from labs.detection.records import BAD_IMAGE, SPLITS, Annotated, Picture, Problem
@@ -87,7 +88,7 @@ def _unused(found: Annotated) -> Iterator[Problem]:
     used = {path.resolve() for path in _pictures(found)}
     told = {problem.place for problem in found.problems}
     for path in filter(is_image, walk(found.root)):
-        name = folders.relative_name(path, found.root)
+        name = relative_name(path, found.root)
         if path.resolve() not in used and name not in told:
             yield Problem(name, UNUSED, "in no split, or no label file leads to it")
 

@@ -36,9 +36,9 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
         return Suited(config)
     chosen = budget.Choices(config)
     if path.is_dir():
-        texts = [
-            text for part in read_folder(path, config.form).parts.values() for text in part.texts
-        ]
+        found = read_folder(path, config.form)
+        chosen.reasons += found.notes
+        texts = [text for part in found.parts.values() for text in part.texts]
     else:
         texts = _suit_columns(chosen, path)
     texts = texts[: config.limit]

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from common.errors import DataError
 from common.images.arrays import CIFAR10, find_arrays, holds_arrays, read_arrays
 from common.images.decode import decode
-from common.images.sets import PARTS
+from common.io.folders import PARTS
 
 DIGITS = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
 LABELS = load_digits().target

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from common.errors import DataError
 from common.files import write_text
-from common.images.folders import relative_name
+from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
 from labs.detection.data.formats.folders import part_of, read_noted, short_name

@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from common.files import fold_name
-from common.images.folders import relative_name
-from common.images.sets import PARTS
+from common.io.folders import PARTS, relative_name
 from labs.detection.data.formats.folders import is_image, part_of, walk
 
 # Words of folders' names that do not tell one camera, place or day from another.

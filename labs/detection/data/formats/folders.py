@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from common.files import sha256_of
 from common.images.folders import is_image as is_image
-from common.images.folders import walk as walk
-from common.images.sets import PARTS
 from common.io.encodings import UTF_8, decode
+from common.io.folders import PARTS
+from common.io.folders import walk as walk
 from common.io.tables import read_bytes
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from common.errors import DataError
-from common.images.folders import relative_name
+from common.io.folders import relative_name
 from common.io.tables import read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk

@@ -25,7 +25,7 @@ from PIL import Image
 
 from common.errors import DataError
 from common.files import fold_name
-from common.images.folders import relative_name
+from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
 from labs.detection.data.formats.pictures import Pictures

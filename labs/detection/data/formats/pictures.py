@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from common.images.decode import photo_turn
-from common.images.folders import relative_name
+from common.io.folders import relative_name
 from labs.detection.records import (
     BAD_IMAGE,
     OTHER_SIZE,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
-from common.images.sets import PARTS
+from common.io.folders import PARTS
 from common.io.tables import Table, read_cells, read_table
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk

@@ -19,9 +19,8 @@ from xml.sax.saxutils import escape
 
 from common.errors import DataError
 from common.files import write_text
-from common.images.folders import relative_name
-from common.images.sets import PARTS
 from common.io.encodings import decode, is_certain, is_utf_8
+from common.io.folders import PARTS, relative_name
 from common.io.tables import read_bytes, read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (

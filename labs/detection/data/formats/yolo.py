@@ -21,8 +21,7 @@ import yaml
 
 from common.errors import DataError
 from common.files import fold_name, write_text
-from common.images.folders import relative_name
-from common.images.sets import PARTS
+from common.io.folders import PARTS, relative_name
 from common.io.tables import read_text
 from labs.detection.data.formats.data_yaml import (
     MOST_CLASSES,

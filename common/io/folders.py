@@ -1,0 +1,101 @@
+"""The user's folders: what is in them beside what systems leave there, and the parts of a split."""
+
+import contextlib
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import DataError
+
+PARTS = {  # what folders of a split are called, in any case
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder is one that systems and editors leave beside the user's own."""
+    return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name == "Thumbs.db"
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Yield the files below a folder in order, without hidden ones; links to folders are followed.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    seen: set[str] = set()  # or a link to a folder above it would never end
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = sorted(name for name in folders if not is_hidden(name) and real not in seen)
+        if real not in seen:
+            yield from (Path(folder, name) for name in sorted(names) if not is_hidden(name))
+        seen.add(real)
+
+
+def list_visible(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order, without what is hidden.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
+    return [path for path in paths if not is_hidden(path.name)]
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, in order, without hidden ones; see `list_visible`."""
+    return [path for path in list_visible(folder) if path.is_dir()]
+
+
+def find_parts(root: Path, to_learn: bool) -> tuple[dict[str, Path], list[str]]:
+    """Find the folders that hold class folders: the root as "all", or train and the others.
+
+    Args:
+        root: the folder.
+        to_learn: whether there has to be a part to train on.
+
+    Returns:
+        The folders by the name of the part, and what is wrong with them.
+    """
+    folders = {normalize_name(folder.name): folder for folder in list_folders(root)}
+    named = {name: folder for name, folder in folders.items() if name.casefold() in PARTS}
+    others = [name for name in folders if name not in named]
+    # A class may be called "train" too, beside "bus" and "car"; it holds files and no folders.
+    if not named or (others and not any(map(list_folders, named.values()))):
+        return {"all": root}, []
+
+    problems = [f"{name}/ stands beside {', '.join(named)}: move it elsewhere" for name in others]
+    parts: dict[str, Path] = {}
+    for name, folder in named.items():
+        part = PARTS[name.casefold()]
+        if part in parts:
+            problems.append(f"{name}/ and {parts[part].name}/ are both for {part}: keep one")
+        parts[part] = folder
+    if to_learn and "train" not in parts:
+        problems.append("there is no train/")
+    ordered = [part for part in ("train", "validation", "test") if part in parts]
+    return {part: parts[part] for part in ordered}, problems
+
+
+def normalize_name(name: str) -> str:
+    """Return a file's name in NFC, also where the disk has cp949 bytes (old Korean archives)."""
+    data = os.fsencode(name)
+    for encoding in ("utf-8", "cp949"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return unicodedata.normalize("NFC", data.decode(encoding))
+    return data.decode("utf-8", "replace")
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """Return a file's path below a folder in NFC with slashes: the same on every system."""
+    return "/".join(normalize_name(part) for part in path.relative_to(root).parts)
