@@ -99,9 +99,9 @@ def test_the_encoding_that_was_given_for_a_folder_is_doubted_where_it_is(tmp_pat
     texts = {f"{name}/{row}.txt": f"영화 {row}" for name in ("a", "b") for row in range(3)}
     found = read_folder(folder(tmp_path / "a", texts, "cp949"), TableForm(encoding="cp949"))
     assert (found.notes, found.parts["all"].texts[0]) == ((), "영화 0")
-    found = read_folder(folder(tmp_path / "b", texts), TableForm(encoding="latin-2"))
+    found = read_folder(folder(tmp_path / "b", texts), TableForm(encoding="iso8859-2"))
     first, more = found.notes
-    assert first == "0.txt is read as latin-2, as --file-encoding says; it is valid UTF-8 too"
+    assert first == "0.txt is read as iso8859-2, as --file-encoding says; it is valid UTF-8 too"
     assert more == "so are 5 more of its texts"
 
 
