@@ -154,15 +154,28 @@ def decode(
     """
     if encoding is not None:
         return _decode_given(data, path, encoding)
-    found = _marked(data, path) or _utf_16(data) or _utf_8(data)
-    found = found or _most_ordinary(data, path, option)
-    _check_text(found.text, path)
+    found = decode_certain(data, path)
+    if found is None:
+        found = _most_ordinary(data, path, option)
+        _check_text(found.text, path)
     return found
 
 
-def is_certain(data: bytes) -> bool:
-    """Say whether bytes tell their encoding by themselves: a mark, UTF-8, UTF-16."""
-    return data.startswith(tuple(_MARKS)) or (_utf_16(data) or _utf_8(data)) is not None
+def decode_certain(data: bytes, path: Path) -> Decoded | None:
+    """Read bytes that tell their encoding by themselves: a mark, UTF-8, UTF-16; None for others.
+
+    Raises:
+        DataError: the bytes are no text, or not what their mark says.
+    """
+    found = _marked(data, path) or _utf_16(data) or _utf_8(data)
+    if found is not None:
+        _check_text(found.text, path)
+    return found
+
+
+def widest(codec: str) -> str:
+    """Return the codec to read what claims to be in another: its superset, if it has one."""
+    return _NAMES.get(_SUPERSETS.get(codecs.lookup(codec).name, ""), codec)
 
 
 def _decode_given(data: bytes, path: Path, encoding: str) -> Decoded:

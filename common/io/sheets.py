@@ -20,8 +20,10 @@ from common.suggest import suggest
 Row = tuple[int, Sequence[str | None] | str]
 
 
-def read_workbook(data: bytes, path: Path, sheet: str | None) -> tuple[Iterator[Row], list[str]]:
-    """Return the rows of a sheet of an .xlsx, and what is to be said of the choice.
+def read_workbook(
+    data: bytes, path: Path, sheet: str | None, most: int | None = None
+) -> tuple[Iterator[Row], list[str]]:
+    """Return the rows of a sheet of an .xlsx, `most` at most, and what is to be said of the choice.
 
     Raises:
         DataError: it is no workbook, or has no such sheet.
@@ -49,6 +51,7 @@ def read_workbook(data: bytes, path: Path, sheet: str | None) -> tuple[Iterator[
             book,
             sheet_name=chosen,
             header=None,
+            nrows=most,
             dtype=object,
             keep_default_na=False,
             na_filter=False,
@@ -70,8 +73,13 @@ def _sheet(names: Sequence[str], path: Path, sheet: str | None) -> str:
     return known[wanted]
 
 
-def read_parquet(data: bytes, path: Path) -> Iterator[Row]:
+def read_parquet(data: bytes, path: Path, *, lists: bool = False) -> Iterator[Row]:
     """Return the names of the columns of a Parquet file, and its rows.
+
+    Args:
+        data: the file.
+        path: where it is from, for messages.
+        lists: whether a list of numbers is a cell, `[1, 2.5]`.
 
     Raises:
         DataError: pyarrow is not installed, or it is no Parquet file.
@@ -92,14 +100,14 @@ def read_parquet(data: bytes, path: Path) -> Iterator[Row]:
     if named or not pd.api.types.is_integer_dtype(frame.index.dtype):
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
-    return _named(names, _rows(frame))
+    return _named(names, _rows(frame, lists))
 
 
-def read_json(text: str, path: Path) -> Iterator[Row]:
+def read_json(text: str, path: Path, *, lists: bool = False) -> Iterator[Row]:
     """Return the keys of a JSON array of objects, and its rows; numbers as they are written.
 
     Taken are an array of objects, an object that holds a single one, an object of columns as pandas
-    writes it, and a file with an object per line.
+    writes it, and a file with an object per line. `lists` is that of `read_parquet`.
 
     Raises:
         DataError: it is none of these.
@@ -108,7 +116,7 @@ def read_json(text: str, path: Path) -> Iterator[Row]:
         found = _loads(text)
     except (ValueError, RecursionError) as error:
         if isinstance(_object(text.strip().split("\n", 1)[0]), dict):
-            return read_json_lines(text, path)
+            return read_json_lines(text, path, lists=lists)
         raise DataError(f"{path}: is not JSON: {error}") from error
     objects = _objects(found)
     if objects is None:
@@ -117,7 +125,7 @@ def read_json(text: str, path: Path) -> Iterator[Row]:
             '[{"text": "...", "label": "..."}]'
         )
     rows = (each if isinstance(each, dict) else "not a JSON object" for each in objects)
-    return _of_objects(list(enumerate(rows, 1)))
+    return _of_objects(list(enumerate(rows, 1)), lists)
 
 
 def _objects(found: Any) -> list[Any] | None:
@@ -137,8 +145,8 @@ def _objects(found: Any) -> list[Any] | None:
     return found if isinstance(found, list) and any(isinstance(o, dict) for o in found) else None
 
 
-def read_json_lines(text: str, path: Path) -> Iterator[Row]:
-    """Return the keys of a file with a JSON object per line, and its rows.
+def read_json_lines(text: str, path: Path, *, lists: bool = False) -> Iterator[Row]:
+    """Return the keys of a file with a JSON object per line, and its rows; see `read_json`.
 
     Raises:
         DataError: no line is an object.
@@ -148,16 +156,16 @@ def read_json_lines(text: str, path: Path) -> Iterator[Row]:
     if found and not any(isinstance(values, dict) for _, values in found):
         [number, reason] = found[0]
         raise DataError(f"{path}:{number}: {reason}; expected an object in each line")
-    return _of_objects(found)
+    return _of_objects(found, lists)
 
 
-def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]]) -> Iterator[Row]:
+def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]], lists: bool) -> Iterator[Row]:
     objects = [values for _, values in found if isinstance(values, dict)]
     names = list(dict.fromkeys(key for values in objects for key in values))
     yield 0, [unicodedata.normalize("NFC", name).strip() for name in names]
     for number, values in found:
         if isinstance(values, dict):
-            yield number, [_written(values.get(name)) for name in names]
+            yield number, [_written(values.get(name), lists) for name in names]
         else:
             yield number, values
 
@@ -180,15 +188,15 @@ def _named(names: Sequence[str], rows: Iterator[Row]) -> Iterator[Row]:
     yield from rows
 
 
-def _rows(frame: Any) -> Iterator[Row]:
+def _rows(frame: Any, lists: bool = False) -> Iterator[Row]:
     """Yield the rows of a data frame as people write them, numbered from 1 on."""
-    columns = [_column(frame.iloc[:, place].tolist()) for place in range(frame.shape[1])]
+    columns = [_column(frame.iloc[:, place].tolist(), lists) for place in range(frame.shape[1])]
     return enumerate(zip(*columns, strict=True), 1)
 
 
-def _column(values: Sequence[Any]) -> list[str | None]:
+def _column(values: Sequence[Any], lists: bool) -> list[str | None]:
     """Write the values of a column, times of the day where one of them is not midnight."""
-    found = [_written(value) for value in values]
+    found = [_written(value, lists) for value in values]
     times = [
         cell[10:] for cell, value in zip(found, values, strict=True) if cell and _is_time(value)
     ]
@@ -201,7 +209,7 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, datetime.datetime)
 
 
-def _written(value: Any) -> str | None:
+def _written(value: Any, lists: bool = False) -> str | None:
     """Return a value as people write it, a missing one as "", None for what is no single value."""
     if isinstance(value, str):
         return value
@@ -220,4 +228,7 @@ def _written(value: Any) -> str | None:
     if isinstance(value, numbers.Real):
         number = float(value)
         return "" if math.isnan(number) else repr(number).removesuffix(".0")
+    if lists and type(value).__name__ in ("list", "ndarray"):
+        cells = [_written(each) for each in value]
+        return None if None in cells else f"[{', '.join(map(str, cells))}]"
     return None

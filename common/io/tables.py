@@ -31,9 +31,11 @@ from common.options.config import FORM, TableConfig, TableForm, flag
 from common.suggest import suggest
 
 __all__ = [
+    "OpenTable",
     "Table",
     "TableForm",
     "check_columns",
+    "is_packed_table",
     "read_cells",
     "read_names",
     "read_table",
@@ -127,7 +129,42 @@ def read_table(
     if form.header is False:
         wanted, gaps = list(map(str, wanted)), set(map(str, gaps))
     opened = _open(path, form, wanted)
-    sieve = _Sieve(path, opened, wanted, gaps)
+    header: list[str] | None = None
+    if opened.named or opened.header or isinstance(wanted[0], str):
+        header = _header(opened)
+    return _read(path, opened, header, wanted, gaps)
+
+
+class OpenTable:
+    """A table whose columns are chosen by their names; it is opened once, and read once.
+
+    Args:
+        path: the file; see `read_table`.
+        form: what is known of how it is written.
+        lists: whether a list of numbers, as JSON and Parquet have them, is a cell: `[1, 2.5]`.
+
+    Raises:
+        DataError: the file cannot be read, or has another suffix or encoding.
+    """
+
+    def __init__(self, path: Path | str, form: TableForm = AS_FOUND, *, lists: bool = False):
+        self._path = Path(path)
+        self._opened = _open(self._path, form, lists=lists)
+        self.names = _header(self._opened)
+
+    def read(self, columns: Sequence[str], *, gaps: Collection[str] = ()) -> Table:
+        """Read columns; see `read_table`."""
+        return _read(self._path, self._opened, self.names, [*map(_clean, columns)], gaps)
+
+
+def _read(
+    path: Path,
+    opened: _Opened,
+    header: list[str] | None,
+    wanted: Sequence[str | int],
+    gaps: Collection[str | int],
+) -> Table:
+    sieve = _Sieve(path, opened, header, wanted, gaps)
     found: list[list[str]] = [[] for _ in wanted]
     lines: list[int] = []
     skipped: list[tuple[str, str]] = []
@@ -154,11 +191,13 @@ class _Sieve:
     """Takes the cells that are asked for from rows, or says why they are not to be trusted."""
 
     def __init__(
-        self, path: Path, opened: _Opened, wanted: Sequence[str | int], gaps: Collection[str | int]
+        self,
+        path: Path,
+        opened: _Opened,
+        header: list[str] | None,
+        wanted: Sequence[str | int],
+        gaps: Collection[str | int],
     ):
-        header: list[str] | None = None
-        if opened.named or opened.header or isinstance(wanted[0], str):
-            header = [_clean(cell or "") for cell in _first_row(opened.rows)]
         self.names = wanted
         self.numbers = _numbers(path, header, wanted, named=opened.named)
         self.header = header
@@ -215,7 +254,8 @@ def read_names(path: Path | str, form: TableForm = AS_FOUND) -> list[str]:
     Raises:
         DataError: the file cannot be read, or has another suffix or encoding.
     """
-    return [_clean(cell or "") for cell in _first_row(_open(Path(path), form).rows)]
+    first = _header(_open(Path(path), form, most=_PEEKED))
+    return first or _header(_open(Path(path), form))  # below that many empty rows
 
 
 def read_cells(
@@ -252,13 +292,13 @@ def read_cells(
     return [row for row in rows if len(row) == width and any(row)]
 
 
-def read_text(path: Path) -> str:
-    """Read a text file for which no option names the encoding; see `common.io.encodings.decode`.
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """Read a text file; see `common.io.encodings.decode`.
 
     Raises:
         DataError: the file cannot be read, is not text, or its encoding is not certain.
     """
-    return decode(read_bytes(path), path, option=None).text
+    return decode(read_bytes(path), path, encoding).text
 
 
 def read_bytes(path: Path) -> bytes:
@@ -339,9 +379,24 @@ def _takes(path: Path, name: str, config: TableConfig) -> bool:
     return name not in others.get(suffix, ())
 
 
-def _open(path: Path, form: TableForm, wanted: Sequence[str | int] = ()) -> _Opened:
-    """Open a table; `wanted` are the columns that will be asked for."""
-    opened = _open_file(path, form, wanted)
+def _open(
+    path: Path,
+    form: TableForm,
+    wanted: Sequence[str | int] = (),
+    *,
+    lists: bool = False,
+    most: int | None = None,
+) -> _Opened:
+    """Open a table.
+
+    Args:
+        path: the file.
+        form: what is known of how it is written.
+        wanted: the columns that will be asked for.
+        lists: whether a list of numbers is a cell.
+        most: rows of a workbook that will be asked for.
+    """
+    opened = _open_file(path, form, wanted, lists, most)
     if opened.named:
         return opened
     opened.header = form.header is True
@@ -386,19 +441,21 @@ def _then_raise(rows: Sequence[Row], error: DataError) -> Iterator[Row]:
     raise error
 
 
-def _open_file(path: Path, form: TableForm, wanted: Sequence[str | int]) -> _Opened:
+def _open_file(
+    path: Path, form: TableForm, wanted: Sequence[str | int], lists: bool, most: int | None
+) -> _Opened:
     suffix, data = _unpacked(path)
     if suffix in _WORKBOOKS:
-        return _Opened(*sheets.read_workbook(data, path, form.sheet))
+        return _Opened(*sheets.read_workbook(data, path, form.sheet, most))
     if suffix == ".parquet":
-        return _Opened(sheets.read_parquet(data, path), [], named=True)
+        return _Opened(sheets.read_parquet(data, path, lists=lists), [], named=True)
     decoded = decode(data, path, form.encoding)
     del data
     notes = [note] if (note := decoded.note(path)) else []
     if suffix == ".json":
-        return _Opened(sheets.read_json(decoded.text, path), notes, named=True)
+        return _Opened(sheets.read_json(decoded.text, path, lists=lists), notes, named=True)
     if suffix in _JSON_LINES:
-        return _Opened(sheets.read_json_lines(decoded.text, path), notes, named=True)
+        return _Opened(sheets.read_json_lines(decoded.text, path, lists=lists), notes, named=True)
     return _open_separated(path, decoded.text, _SEPARATED[suffix], form, wanted, notes)
 
 
@@ -455,6 +512,12 @@ def _read_bounded(stream: IO[bytes], size: int, path: Path) -> bytes:
                 "you trust it, unpack it yourself"
             )
     return b"".join(chunks)
+
+
+def is_packed_table(path: Path) -> bool:
+    """Say whether a file's name is that of a packed table, such as `boxes.csv.gz`."""
+    inner = Path(path.stem).suffix.lower()
+    return path.suffix.lower() in PACKED and inner in SUFFIXES
 
 
 def _check_suffix(path: Path, suffix: str) -> None:
@@ -561,6 +624,10 @@ def _take_out_swallowed(
 
 
 # --- columns and cells ----------------------------------------------------------------------------
+
+
+def _header(opened: _Opened) -> list[str]:
+    return [_clean(cell or "") for cell in _first_row(opened.rows)]
 
 
 def _first_row(rows: Iterator[Row]) -> Sequence[str | None]:

@@ -155,6 +155,7 @@ class FileCommand(ConfigCommand):
         args: of `click.Command`.
         configs: `module:class` of each config.
         only: those of the options that there are; all when None.
+        of_run: whether the command takes a run, whose values hold where none are given.
         kwargs: of `click.Command`.
     """
 
@@ -163,10 +164,11 @@ class FileCommand(ConfigCommand):
         *args: Any,
         configs: Sequence[str],
         only: Sequence[str] | None = None,
+        of_run: bool = True,
         **kwargs: Any,
     ):
+        self._configs, self._of_run = configs, of_run
         super().__init__(*args, config=configs[0], only=only, **kwargs)
-        self._configs = configs
         self.context_settings.update(ignore_unknown_options=False, allow_extra_args=False)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -183,7 +185,9 @@ class FileCommand(ConfigCommand):
             if field.name in kind.of_files and (self._only is None or field.name in self._only)
         }
         self.fields = [field for field, _ in every.values()]
-        self.params += [_click_option(field, *kind, of_run=True) for field, kind in every.values()]
+        self.params += [
+            _click_option(field, *kind, of_run=self._of_run) for field, kind in every.values()
+        ]
 
 
 def main(group: click.Group, program: str) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from common.errors import ConfigError
-from common.options import terminal
+from common.options import commandline, terminal
+from common.options.config import build
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
 from common.suggest import suggest
 from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
+CONFIG = "labs.detection.config:DetectionConfig"
 IMAGE = click.option(
     "--image",
     type=click.IntRange(min=0),
@@ -47,7 +49,7 @@ lab = Lab(
     jobs={
         "train": Verb(
             "labs.detection.job:Detector",
-            "labs.detection.config:DetectionConfig",
+            CONFIG,
             """Train a detector, compare it with a baseline, and write a report.
 
             Without options: a small YOLO on scenes composed of MNIST digits. Values come from the
@@ -224,19 +226,19 @@ def doctor(run: Path, score: float | None, steps: int, device: str | None) -> No
     terminal.say(conclusion(checks))
 
 
-@lab.group.command("data-check")
+@lab.group.command("data-check", cls=commandline.FileCommand, configs=[CONFIG], of_run=False)
 @click.argument("path", type=click.Path(path_type=Path))
 @commands.FORM
 @commands.OUTPUT
-def data_check(path: Path, form: str, output: Path | None) -> None:
+def data_check(path: Path, form: str, output: Path | None, options: dict[str, str]) -> None:
     """List what is wrong with a data set, changing nothing.
 
-    PATH is a YOLO data.yaml, a COCO JSON, a CSV with boxes, or a folder with Pascal VOC XML, YOLO
+    PATH is a YOLO data.yaml, a COCO JSON, a table with boxes, or a folder with Pascal VOC XML, YOLO
     txt or LabelMe's JSON.
     """
     from labs.detection.data.check import check
 
-    found = check(path)
+    found = check(path, _reading(path, options))
     if found.problems or form != "table":
         commands.show_records("Problems", found.problems, form, output)
     if form == "table":
@@ -244,18 +246,20 @@ def data_check(path: Path, form: str, output: Path | None) -> None:
         terminal.say(found.summary)
 
 
-@lab.group.command()
+@lab.group.command(cls=commandline.FileCommand, configs=[CONFIG], of_run=False)
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option(
     "--to", "form", type=click.Choice(["voc", "coco", "yolo"]), required=True, help="The format."
 )
 @click.option("--images/--no-images", default=True, show_default=True, help="Copy the images too.")
-def convert(source: Path, destination: Path, form: str, images: bool) -> None:
+def convert(
+    source: Path, destination: Path, form: str, images: bool, options: dict[str, str]
+) -> None:
     """Write a data set in another format into a new folder; the source is only read."""
     from labs.detection.data.convert import convert as write
 
-    terminal.say(write(source, destination, form, images))
+    terminal.say(write(source, destination, form, images, _reading(source, options)))
 
 
 @lab.summary
@@ -276,6 +280,21 @@ def summary(model: str, image_size: int, classes: int) -> Built:
     found = build.build(model, names, image_size, anchors, task)
     meta = model not in torchvision_models.WEIGHTS
     return Built(found, (3, image_size, image_size), meta)
+
+
+def _reading(path: Path, options: Mapping[str, str]) -> Any:
+    """Return what options say of how files with boxes are written.
+
+    Raises:
+        ConfigError: a value is wrong.
+        DataError: an option does not go with the file.
+    """
+    from common.io.tables import refuse_unfit
+    from labs.detection.config import DetectionConfig
+
+    config = build(DetectionConfig, ("options", {"data": str(path), **options}))
+    refuse_unfit(config)
+    return config.reading
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from common.options.config import (
-    FoldConfig,
+    FORM,
+    TableConfig,
     data_option,
     model_option,
     option,
@@ -15,21 +16,26 @@ from common.options.config import (
 )
 from common.suggest import suggest
 from labs.detection.names import LITE0, SEGMENTATION, ULTRALYTICS, is_file, model_names
+from labs.detection.records import Reading
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
 
 
 @dataclass(frozen=True)
-class DetectionConfig(FoldConfig):
+class DetectionConfig(TableConfig):
     """What `python -m labs.detection train` takes."""
 
     data: str = data_option(
         "scenes",
-        "scenes (composed of MNIST digits), a YOLO data.yaml, darknet's .data, a COCO JSON, a CSV "
-        "with boxes, or a folder of photos with Pascal VOC XML, YOLO txt or LabelMe's JSON",
+        "scenes (composed of MNIST digits), a YOLO data.yaml, darknet's .data, a COCO JSON, a "
+        "table with boxes, or a folder of photos with Pascal VOC XML, YOLO txt or LabelMe's JSON",
     )
     test: str | None = data_option(
         None, "the test split, in any of these forms, where the data has none or another"
+    )
+    image_dir: str | None = data_option(
+        None,
+        "folder of the images that a table or a COCO JSON names; the file's own when not given",
     )
     image_size: int | None = data_option(
         None,
@@ -82,12 +88,20 @@ class DetectionConfig(FoldConfig):
         True, "keep channels innermost in memory: faster convolutions, also on CPUs"
     )
 
+    of_files: ClassVar = (*FORM, "image_dir")
+    of_folders: ClassVar = of_files
     paths: ClassVar = {
         "data": ("scenes",),
         "test": (),
+        "image_dir": (),
         "model": model_names(),
         "weights": ("download", LITE0),
     }
+
+    @property
+    def reading(self) -> Reading:
+        """How the files with boxes are to be read."""
+        return Reading(self.form, self.image_dir)
 
     @property
     def title(self) -> str:

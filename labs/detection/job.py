@@ -131,8 +131,7 @@ class Detector(Job[DetectionConfig, Card]):
 
     def labelled(self, path: Path, say: Say, **written: Any) -> BoxSet:
         """Return all images of a user's, of whichever splits, in the run's classes."""
-        config = dataclasses.replace(self.config, data=str(path), **written)
-        return data.labelled(config, self.card, say)
+        return data.labelled(self.config.of_file(path, **written), self.card, say)
 
     @cached_property
     def score(self) -> float:

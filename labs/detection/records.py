@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
+from common.options.config import TableForm
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,6 +30,13 @@ OUTSIDE = "path outside of the folder"
 IGNORED = "ignored"
 
 _TOLERANCE = 1.0  # pixels that a box may stick out of its image, as rounding makes them
+
+
+class Reading(NamedTuple):
+    """What the user says of how files are to be read; what is None is found out."""
+
+    form: TableForm = TableForm()  # how tables and texts are written
+    image_dir: str | None = None  # the folder of the images that a table or a COCO JSON names
 
 
 class Box(NamedTuple):
@@ -66,7 +74,7 @@ class Picture:
 class Annotated:
     """What a reader found."""
 
-    form: str  # `voc`, `coco` or `yolo`
+    form: str  # of the files, such as `voc`, `coco` or `yolo`
     root: Path  # the folder of the data
     classes: tuple[str, ...]  # their names, by number
     parts: Mapping[str, tuple[Picture, ...]]  # "all", to be split; or "train" and other `SPLITS`

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.io.encodings import decode, is_certain
+from common.io.encodings import decode, decode_certain
 from common.io.folders import find_parts, list_folders, normalize_name, relative_name, walk
 from common.io.labels import Labels, read_labels
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
@@ -232,12 +232,13 @@ def _read_files(
             data[path] = read_bytes(path)
         else:
             skipped.append((relative_name(path, root), "it is no .txt"))
-    unsure = {} if form.encoding else {p: d for p, d in data.items() if not is_certain(d)}
+    certain = {} if form.encoding else {p: decode_certain(d, p) for p, d in data.items()}
+    unsure = {path: data[path] for path, found in certain.items() if found is None}
     together = decode(b"\n".join(unsure.values()), root) if unsure else None
     texts, notes = {}, []
     for path, each in data.items():
         guessed = together.encoding if together and path in unsure else None
-        decoded = decode(each, path, form.encoding or guessed)
+        decoded = certain.get(path) or decode(each, path, form.encoding or guessed)
         if decoded.doubtful and (note := decoded.note(path)):
             notes.append(note)
         if text := unicodedata.normalize("NFC", decoded.text).strip():

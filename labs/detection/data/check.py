@@ -13,7 +13,7 @@ from common.images import decode
 from common.io.folders import relative_name
 from labs.detection.data import formats
 from labs.detection.data.formats.folders import identify, is_image, walk
-from labs.detection.records import BAD_IMAGE, SPLITS, Annotated, Picture, Problem
+from labs.detection.records import BAD_IMAGE, SPLITS, Annotated, Picture, Problem, Reading
 
 NO_BOXES = "class without boxes"
 SAME_IMAGE = "duplicate image"
@@ -29,13 +29,13 @@ class Checked(NamedTuple):
     summary: str  # how much there is, and how many problems of each kind
 
 
-def check(path: Path | str) -> Checked:
+def check(path: Path | str, reading: Reading = formats.AS_FOUND) -> Checked:
     """Check a YOLO data.yaml, a COCO JSON, a table or a folder; every image is decoded.
 
     Raises:
         DataError: it is no data set at all.
     """
-    found = formats.read(path)
+    found = formats.read(path, reading)
     problems = [
         *found.problems,
         *_unreadable(found),

@@ -10,11 +10,15 @@ from common.errors import DataError
 from common.files import fold_name, new_folder
 from labs.detection.data import formats
 from labs.detection.data.formats import FORMS, yolo
-from labs.detection.records import NO_LABELS, Annotated, Picture
+from labs.detection.records import NO_LABELS, Annotated, Picture, Reading
 
 
 def convert(
-    source: Path | str, destination: Path | str, form: str, copy_images: bool = True
+    source: Path | str,
+    destination: Path | str,
+    form: str,
+    copy_images: bool = True,
+    reading: Reading = formats.AS_FOUND,
 ) -> str:
     """Write a data set in another format, with its splits; the source is only read.
 
@@ -27,6 +31,7 @@ def convert(
         destination: a folder that is new or empty; it is whole, or not there.
         form: `voc`, `coco` or `yolo`.
         copy_images: copy the images, too.
+        reading: what is known of how to read the source.
 
     Returns:
         What was written, and what was lost, for the user.
@@ -35,7 +40,7 @@ def convert(
         DataError: the source cannot be read, or the destination is not empty or is in the source.
         SaveError: the destination cannot be written.
     """
-    found = formats.read(source)
+    found = formats.read(source, reading)
     target = Path(destination).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DataError(f"{target} is there and not empty; choose a new folder")

@@ -39,7 +39,7 @@ _KINDS = {
     "coco": "COCO",
     "yolo": "YOLO",
     "labelme": "LabelMe",
-    "csv": "CSV",
+    "table": "table",
     "masks": "masks",
 }
 
@@ -255,9 +255,9 @@ def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
     if not path.exists():
         raise DataError(
             f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, "
-            f"darknet's .data, a COCO JSON, a CSV or a folder{suggest(config.data, [SCENES])}"
+            f"darknet's .data, a COCO JSON, a table or a folder{suggest(config.data, [SCENES])}"
         )
-    found = formats.read(path)
+    found = formats.read(path, config.reading)
     test, problems, notes = _test_pictures(config, found.classes)
     parts, copies, about = split(found, config, test)
     about += f" ({'; '.join((Path(config.test).name, *notes))})" if config.test else ""
@@ -314,7 +314,7 @@ def _test_pictures(
         return [], [], ()
     if not Path(config.test).expanduser().exists():
         raise DataError(f"--test {config.test}: no such file or folder; it takes what --data takes")
-    found = formats.read(config.test)
+    found = formats.read(config.test, config.reading)
     pictures = _in_classes(found, classes, f"--test {config.test}")
     if not any(picture.boxes for picture in pictures):
         raise DataError(f"--test {config.test}: no image has a box, so there is nothing to measure")
@@ -332,7 +332,7 @@ def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) ->
         DataError: there is no such data, it cannot be used, or it has boxes of classes that the run
             does not know.
     """
-    found, segment = formats.read(config.data), config.task == "segment"
+    found, segment = formats.read(config.data, config.reading), config.task == "segment"
     pictures = _in_classes(found, card.classes, f"--data {config.data}")
     if segment and (about := _about_outlines(found)):
         say(about.removeprefix("; "))

@@ -3,16 +3,19 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from common.errors import DataError
+from common.options.config import TableForm
 from labs.detection import records
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats
 from labs.detection.data.check import check
 from labs.detection.data.convert import convert
 from labs.detection.data.load import load
+from labs.detection.records import Reading
 
 
 def paint(path, size=(100, 50), value=0):
@@ -156,7 +159,7 @@ def test_tables_of_many_forms(tmp_path, text, said, encoding):
     path = write(root / ("boxes.tsv" if "\t" in text else "boxes.csv"), text, encoding)
     for given in (root, path):
         found = formats.read(given)
-        assert found.form == "csv"
+        assert found.form == "table"
         assert not found.problems
         assert boxes_of(found) == {"a": [(*map(pytest.approx, BOX), "cat")]}
         assert any(said in note and "the class is" in note for note in found.notes)
@@ -262,7 +265,7 @@ def test_training_takes_them(tmp_path):
         rows.append(f"{value}.png,cat,10,20,40,40\n")
     path = write(tmp_path / "boxes.csv", "".join(["image,class,x1,y1,x2,y2\n", *rows]))
     _, card = load(DetectionConfig(data=str(path), image_size=32))
-    assert card.source.startswith("CSV boxes.csv: 12 images with 12 boxes of 1 class")
+    assert card.source.startswith("table boxes.csv: 12 images with 12 boxes of 1 class")
     assert "boxes are x1, y1, x2, y2 (left, upper, right, lower edge, in pixels)" in card.source
 
 
@@ -336,3 +339,196 @@ def test_the_column_of_classes(tmp_path, column, values, expected):
             formats.read(path)
     else:
         assert formats.read(path).classes == expected
+
+
+# Tables that are no CSV, and options
+
+
+RECORDS = [
+    {"image": "a.png", "label": "고양이", "bbox": [10, 20, 30, 20]},
+    {"image": "b.png", "label": "개", "bbox": [1.5, 2, 3, 4]},
+    {"image": "b.png", "label": "고양이", "bbox": [0, 0, 10, 10]},
+]
+EXPECTED = {
+    "a": [(10, 20, 40, 40, "고양이")],
+    "b": [(1.5, 2, 4.5, 6, "개"), (0, 0, 10, 10, "고양이")],
+}
+CORNERS = [
+    dict(zip(("image", "label", "xmin", "ymin", "xmax", "ymax"), (image, label, *box), strict=True))
+    for image, boxes in (("a.png", EXPECTED["a"]), ("b.png", EXPECTED["b"]))
+    for *box, label in boxes
+]
+
+
+def save_as(path, records):
+    """Save records as a table, of the form that the suffix says."""
+    frame = pd.DataFrame(records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".xlsx":
+        frame.to_excel(path, index=False)
+    elif path.suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(path)
+    elif path.suffix == ".json":
+        write(path, json.dumps(records, ensure_ascii=False))
+    elif path.suffix == ".jsonl":
+        write(path, "\n".join(json.dumps(record) for record in records))
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["xlsx", "json", "jsonl", "parquet", "csv.gz", "csv.zip"])
+@pytest.mark.parametrize("records", [CORNERS, RECORDS], ids=["corners", "lists"])
+def test_tables_that_are_no_csv_are_read_as_it_is(tmp_path, name, records):
+    if records is RECORDS and name == "xlsx":
+        records = [{**each, "bbox": str(each["bbox"])} for each in records]
+    for value, stem in enumerate("ab"):
+        paint(tmp_path / f"{stem}.png", value=value)
+    path = save_as(tmp_path / f"boxes.{name}", records)
+    for given in (path, tmp_path):
+        found = formats.read(given)
+        assert found.form == "table"
+        assert not found.problems
+        assert boxes_of(found) == EXPECTED
+
+
+def test_a_list_that_is_no_box_is_named(tmp_path):
+    paint(tmp_path / "a.png")
+    wrong = ([1, 2, 3], ["a", 1, 2, 3], [[1, 2, 3, 4]], {"x": 1}, "", None, [1, 2, None, 4])
+    rows = [{"image": "a.png", "label": "cat", "bbox": each} for each in (*wrong, [1, 2, 3, 4])]
+    found = formats.read(save_as(tmp_path / "boxes.json", rows))
+    assert boxes_of(found) == {"a": [(1, 2, 4, 6, "cat")]}
+    places = [problem.place for problem in found.problems]
+    assert sorted(places) == [f"boxes.json:{row}" for row in (1, 2, 3, 4, 7)]  # "" is no object
+
+
+@pytest.mark.parametrize("given", ["boxes.csv", "boxes.json", "coco.json", "."])
+def test_images_may_lie_elsewhere(tmp_path, given):
+    for value, stem in enumerate("ab"):
+        paint(tmp_path / "photos" / "day1" / f"{stem}.png", value=value)
+    labels = tmp_path / "sets" / "labels"
+    if given == "coco.json":
+        categories = [{"id": 1, "name": "고양이"}, {"id": 2, "name": "개"}]
+        images = [{"id": at, "file_name": f"{stem}.png"} for at, stem in enumerate("ab")]
+        annotations = [
+            {
+                "image_id": "ab".index(each["image"][0]),
+                "category_id": 1 + (each["label"] == "개"),
+                "bbox": each["bbox"],
+            }
+            for each in RECORDS
+        ]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        write(labels / given, json.dumps(content))
+    else:
+        save_as(labels / given if given != "." else labels / "boxes.csv", RECORDS)
+    with pytest.raises(DataError, match="no image that can be read; --image-dir names another"):
+        formats.read(labels / given)
+    found = formats.read(labels / given, Reading(image_dir=str(tmp_path / "photos")))
+    assert not found.problems
+    assert boxes_of(found) == EXPECTED
+    assert any("the images are those in" in note for note in found.notes)
+    with pytest.raises(DataError, match="folder .*photo does not exist.* Did you mean"):
+        formats.read(labels / given, Reading(image_dir=str(tmp_path / "photo")))
+
+
+def test_a_folder_of_images_is_for_files_that_name_them(tmp_path):
+    paint(tmp_path / "a.png")
+    labelme(tmp_path / "a.json", [shape()])
+    found = formats.read(tmp_path, Reading(image_dir=str(tmp_path)))
+    assert found.notes == (
+        "--image-dir is for tables and COCO's JSON: the images are those of the data's folder",
+    )
+    with pytest.raises(DataError, match="a.json is LabelMe's JSON of a single image; name the fol"):
+        formats.read(tmp_path / "a.json")
+
+
+def test_a_table_is_written_as_the_options_say(tmp_path):
+    paint(tmp_path / "a.png")
+    rows = "image~class~x1~y1~x2~y2\na.png~Стол~1~2~3~4\n"
+    path = write(tmp_path / "boxes.csv", rows, "cp1251")
+    with pytest.raises(DataError, match="with --file-encoding, or save the file as UTF-8"):
+        formats.read(path)
+    found = formats.read(path, Reading(TableForm("cp1251", "~")))
+    assert boxes_of(found) == {"a": [(1, 2, 3, 4, "Стол")]}
+    with pd.ExcelWriter(tmp_path / "boxes.xlsx") as book:
+        pd.DataFrame({"notes": ["x"]}).to_excel(book, sheet_name="first", index=False)
+        pd.DataFrame(CORNERS[:1]).to_excel(book, sheet_name="상자", index=False)
+    found = formats.read(tmp_path / "boxes.xlsx", Reading(TableForm(sheet="상자")))
+    assert boxes_of(found) == {"a": EXPECTED["a"]}
+    with pytest.raises(DataError, match="boxes.xlsx has no columns of boxes"):
+        formats.read(tmp_path / "boxes.xlsx")
+
+
+@pytest.mark.parametrize("kind", ["voc", "voc-declared", "yolo", "labelme", "coco"])
+def test_an_encoding_reaches_texts_of_every_form(tmp_path, kind):
+    paint(tmp_path / "a.png")
+    if kind.startswith("voc"):
+        head = '<?xml version="1.0" encoding="koi8-r"?>' if kind == "voc-declared" else ""
+        box = "<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
+        text = f"{head}<annotation><object><name>Стол</name><bndbox>{box}</bndbox></object>"
+        write(tmp_path / "a.xml", f"{text}</annotation>", "cp1251")
+    elif kind == "yolo":
+        write(tmp_path / "a.txt", "0 0.5 0.5 0.2 0.4\n")
+        write(tmp_path / "classes.txt", "Стол\n", "cp1251")
+    elif kind == "labelme":
+        labelme(tmp_path / "a.json", [shape(label="Стол")])
+    else:
+        box = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8]}
+        content = {
+            "images": [{"id": 1, "file_name": "a.png"}],
+            "annotations": [box],
+            "categories": [{"id": 1, "name": "Стол"}],
+        }
+        write(tmp_path / "a.json", json.dumps(content, ensure_ascii=False), "cp1251")
+    if kind == "labelme":
+        text = (tmp_path / "a.json").read_text("utf-8")
+        write(tmp_path / "a.json", text, "cp1251")
+    found = formats.read(tmp_path, Reading(TableForm("cp1251")))
+    assert [name for *_, name in boxes_of(found)["a"]] == ["Стол"]
+
+
+def test_numbers_in_two_spellings_are_one_class(tmp_path):
+    for value, stem in enumerate("ab"):
+        paint(tmp_path / f"{stem}.png", value=value)
+    head = "image,x1,y1,x2,y2,class\n"
+    write(tmp_path / "train.csv", f"{head}a.png,1,2,3,4,1\na.png,1,2,3,9,07\n")
+    write(tmp_path / "test.csv", f"{head}b.png,1,2,3,4,1.0\n")
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {
+        "a": [(1, 2, 3, 4, "1"), (1, 2, 3, 9, "07")],
+        "b": [(1, 2, 3, 4, "1")],
+    }
+    assert "the labels 1.0 and 1 are one class, 1" in found.notes
+
+
+def test_what_cannot_be_read_beside_a_table_is_said(tmp_path):
+    paint(tmp_path / "a.png")
+    write(tmp_path / "boxes.csv", "image,class,x1,y1,x2,y2\na.png,cat,10,20,40,40\n")
+    (tmp_path / "notes.xlsx").write_bytes(b"PK none")
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {"a": [(*BOX, "cat")]}
+    assert any("notes.xlsx: is not a workbook" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "answer"),
+    [
+        ([(1.5, 2.25, 80.5, 90)], "1 of 1 have fractions"),
+        ([(1, 2, 80, 90), (0, 0, 100, 50)], "some end at 100"),
+        ([(1, 2, 80, 90), (0, 0, 100, 50), (0, 0, 101, 20)], None),
+        ([(1, 2, 80, 90), (0, 0, 99, 50)], "may be"),
+        ([(1.5, 2.25, 40.5, 20)], None),
+    ],
+)
+def test_percent_is_refused_where_it_shows(tmp_path, boxes, answer):
+    paint(tmp_path / "a.png", (640, 480))
+    rows = "".join(f"a,{','.join(map(str, box))},cat\n" for box in boxes)
+    path = write(tmp_path / "boxes.csv", f"image,xmin,ymin,xmax,ymax,class\n{rows}")
+    if answer in (None, "may be"):
+        notes = formats.read(path).notes
+        assert any("if they are percent" in note for note in notes) is (answer is not None)
+        return
+    with pytest.raises(DataError, match=f"{answer}: if they are percent .* divide them by 100; if"):
+        formats.read(path)

@@ -80,7 +80,7 @@ def test_names_are_as_written_in_the_declared_encoding(tmp_path, declared, encod
     ("declared", "encoding", "why"),
     [
         ("klingon", "utf-8", "klingon, which is not known"),
-        ("ascii", "utf-8", "declares the encoding ascii, but byte"),
+        ("ascii", "utf-8", "declares the encoding ascii, but is in UTF-8"),
         ("iso-8859-1", "utf-8", "declares the encoding iso-8859-1, but is in UTF-8"),
         ("shift_jis", "utf-8", "declares the encoding shift_jis, but byte"),
     ],
@@ -219,7 +219,9 @@ def test_files_that_declare_nothing_tell_their_encoding_together(tmp_path):
     found = formats.read(tmp_path)
     assert not found.problems
     assert set(found.classes) == set(names)
-    assert found.notes == ("5 XML files are not in UTF-8, and are read as cp949",)
+    assert found.notes == (
+        "5 XML files are not in UTF-8, and are read as cp949 (--file-encoding names another)",
+    )
 
 
 def test_lists_beside_the_folders(tmp_path):

@@ -13,44 +13,66 @@ does:
     size other than written                           the boxes are taken as they are
 """
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
+from common.io.tables import read_bytes, read_names
 from labs.detection.data.formats import coco, labelme, mask_files, table, voc, yolo
 from labs.detection.data.formats.folders import is_image, walk
-from labs.detection.records import Annotated, Problem
+from labs.detection.records import Annotated, Problem, Reading
 
+AS_FOUND = Reading()
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
 _YAML = (".yaml", ".yml")
+_NAMING = (table, coco)  # of files that name images, which may lie elsewhere
 
 
-def read(path: Path | str) -> Annotated:
+def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
     In a folder the first of these counts that is there: a YAML, a .data, COCO's JSON, XML files,
     text files, LabelMe's JSON files, a table with boxes, masks. Where there are others, it is said.
+
+    Args:
+        path: the file or the folder.
+        reading: what is known of how to read it.
 
     Raises:
         DataError: there is no such file or folder, it is in no known format, or has no image.
     """
     path = Path(path).expanduser()
     if not path.exists():
-        raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON, a CSV or a folder")
+        raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON, a table or a folder")
     described = _description_of(path)
-    (_, reader), *others = [("", _reader_of(described))] if described else _forms(path)
-    found: Annotated = reader.read(described or path)
+    (_, reader), *others = (
+        [("", _reader_of(described, reading))] if described else _forms(path, reading)
+    )
+    found: Annotated = reader.read(described or path, reading)
     problems = tuple(Problem(*map(replace_surrogates, each)) for each in found.problems)
     found = replace(found, problems=problems)  # names of files may be in no encoding
+    notes = [*found.notes, *_about_images(reader, reading)]
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
-        raise DataError(f"{path} has no image that can be read{listed}")
+        missing = reader in _NAMING and reading.image_dir is None
+        hint = "; --image-dir names another folder of the images" if missing else ""
+        raise DataError(f"{path} has no image that can be read{hint}{listed}")
     if others:
         names = " and ".join(name for name, _ in others)
-        found = replace(found, notes=(*found.notes, f"{names} are there, too, and are not read"))
-    return found
+        notes.append(f"{names} are there, too, and are not read")
+    return replace(found, notes=tuple(notes))
+
+
+def _about_images(reader: ModuleType, reading: Reading) -> list[str]:
+    """Say where the images were looked for, if the user named a folder of them."""
+    if reading.image_dir is None:
+        return []
+    if reader in _NAMING:
+        return [f"the images are those in {reading.image_dir}"]
+    return ["--image-dir is for tables and COCO's JSON: the images are those of the data's folder"]
 
 
 def _description_of(path: Path) -> Path | None:
@@ -77,20 +99,42 @@ def _yaml_of(path: Path) -> Path | None:
     return next(iter(named or found), None)
 
 
-def _reader_of(file: Path) -> ModuleType:
+def _reader_of(file: Path, reading: Reading) -> ModuleType:
     suffix = file.suffix.lower()
     if suffix in (*_YAML, ".data"):
         return yolo
     if suffix == ".json":
-        return coco
-    if suffix in table.SUFFIXES:
+        return _reader_of_json(file, reading)
+    if table.is_table(file):
         return table
     raise DataError(
-        f"{file}: expected a .yaml (YOLO), .data (darknet), .json (COCO) or .csv file, or a folder"
+        f"{file}: expected a .yaml (YOLO), .data (darknet), .json (COCO, or an array of records), "
+        f"a table ({', '.join(table.SUFFIXES)}), or a folder"
     )
 
 
-def _forms(root: Path) -> list[tuple[str, ModuleType]]:
+def _reader_of_json(file: Path, reading: Reading) -> ModuleType:
+    """Return what reads a JSON file: by its keys COCO's, else a table's where it has columns.
+
+    Raises:
+        DataError: it is LabelMe's, for a single image.
+    """
+    data = read_bytes(file).replace(b"\0", b"")  # those of UTF-16
+    if labelme.has_keys(data):
+        raise DataError(
+            f"{file} is LabelMe's JSON of a single image; name the folder of all of them as --data"
+        )
+    if table.has_array(file) and b"{" in data:
+        return table
+    if any(b'"%s"' % key in data for key in (b"images", b"annotations", b"categories")):
+        return coco
+    with contextlib.suppress(DataError):  # COCO's reader says what is wrong
+        if table.find_columns(read_names(file, reading.form)) is not None:
+            return table
+    return coco
+
+
+def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
     """Return what label files a folder without a description has, those to be read first."""
     files = list(walk(root))
     texts = [file for file in files if file.suffix.lower() == ".txt"]
@@ -100,7 +144,7 @@ def _forms(root: Path) -> list[tuple[str, ModuleType]]:
         ("XML files", voc, any(file.suffix.lower() == ".xml" for file in files)),
         ("text files", yolo, any(fold_name(file.stem) in images for file in texts)),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
-        ("tables", table, table.has_boxes(root)),
+        ("tables", table, table.has_boxes(root, reading.form)),
         ("masks", mask_files, bool(mask_files.find(files, root))),
     ]
     found = [(name, reader) for name, reader, there in forms if there]
@@ -108,7 +152,7 @@ def _forms(root: Path) -> list[tuple[str, ModuleType]]:
         return [("text files", yolo)]
     if not found:
         raise DataError(
-            f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a CSV, "
+            f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a table, "
             f"masks or text files with boxes{'' if files else '; it is empty'}"
         )
     return found

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 from common.errors import DataError
 from common.files import write_text
+from common.images.listed import find_existing
 from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
 from labs.detection.data.formats.folders import part_of, read_noted, short_name
 from labs.detection.data.formats.pictures import Pictures
-from labs.detection.data.formats.units import count_corners
+from labs.detection.data.formats.units import are_shares, count_corners
 from labs.detection.records import (
     BAD_BOX,
     BAD_CLASS,
@@ -34,6 +35,7 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
+    Reading,
     bounds,
     check_names,
     clamp,
@@ -75,7 +77,7 @@ def find(root: Path) -> dict[str, Path]:
     return found
 
 
-def read(path: Path) -> Annotated:
+def read(path: Path, reading: Reading) -> Annotated:
     """Read a JSON file, or the JSON files of a folder.
 
     Raises:
@@ -83,17 +85,20 @@ def read(path: Path) -> Annotated:
             categories.
     """
     if path.is_dir():
-        root, files = path, find(path)
+        home, files = path, find(path)
     else:
-        root = path.parent
-        root = root.parent if root.name.casefold() == "annotations" else root
+        home = path.parent
+        home = home.parent if home.name.casefold() == "annotations" else home
         files = {"all": path}
+    root = home
+    if reading.image_dir is not None:
+        root = find_existing(Path(reading.image_dir), Path.is_dir, "folder")
     if "train" not in files:
         if "all" in files and len(files) > 1:
             files["train"] = files.pop("all")
         elif len(files) > 1:
             listed = ", ".join(file.name for file in files.values())
-            raise DataError(f"{root}: found {listed}, but none with train in its name")
+            raise DataError(f"{home}: found {listed}, but none with train in its name")
         else:
             files = dict(zip(["all"], files.values(), strict=False))
     finder = Finder(root)
@@ -104,7 +109,7 @@ def read(path: Path) -> Annotated:
     notes: list[str] = []
     parts = {}
     for part, file in sorted(files.items(), key=lambda item: ("all", *SPLITS).index(item[0])):
-        content = _content(file, notes)
+        content = _content(file, notes, reading.form.encoding)
         _check(file, content)
         numbers, here = _classes(file, content["categories"])
         if classes and here != classes:
@@ -113,7 +118,8 @@ def read(path: Path) -> Annotated:
                 f"{', '.join(classes)}; they must be the same"
             )
         classes = here
-        source = _Source(file, part_of((*file.relative_to(root).parts[:-1], file.stem)), content)
+        place = file.relative_to(home)
+        source = _Source(file, home, part_of((*place.parts[:-1], file.stem)), content)
         parts[part] = tuple(_pictures(source, numbers, finder, pictures, problems, lost))
     parts, said = _without_crowds_alone(parts)
     notes += said
@@ -124,6 +130,7 @@ def read(path: Path) -> Annotated:
 
 class _Source(NamedTuple):
     file: Path
+    home: Path  # the folder of the files
     part: str  # the split that its name tells
     content: Mapping[str, Any]
 
@@ -149,9 +156,9 @@ def _without_crowds_alone(
     ]
 
 
-def _content(path: Path, notes: list[str]) -> Any:
+def _content(path: Path, notes: list[str], encoding: str | None) -> Any:
     try:
-        return json.loads(read_noted(path, notes))
+        return json.loads(read_noted(path, notes, encoding))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
 
@@ -205,7 +212,9 @@ def _pictures(
     Raises:
         DataError: two images have the same id, or the boxes are not x, y, width, height in pixels.
     """
-    where = relative_name(source.file, finder.root)
+    where = relative_name(source.file, source.home)
+    inside = source.file.is_relative_to(finder.root)
+    near = source.file if inside else finder.root / source.file.name
     _check_outlines(source)
     boxes: dict[Any, list[tuple[str, Box]]] = defaultdict(list)
     for annotation in source.content["annotations"]:
@@ -229,7 +238,7 @@ def _pictures(
     _check_units(source.file, entries, boxes)
 
     names = [_name_in(entry["file_name"], finder) for entry in entries]
-    asked = [Asked(name, source.file, source.part) for name in names]
+    asked = [Asked(name, near, source.part) for name in names]
     seen: set[Path] = set()
     for entry, path in zip(entries, finder.find_all(asked), strict=True):
         mine = boxes.pop(_key(entry["id"]), [])
@@ -299,8 +308,7 @@ def _check_units(
         DataError: the boxes are so.
     """
     every = [box for some in boxes.values() for _, box in some]
-    shares = all(max(map(abs, box[:4])) <= 2 and box.x2 - box.x1 <= 1 for box in every)
-    if shares and any(value % 1 for box in every for value in box[:4]):
+    if are_shares([box[:4] for box in every]):
         raise DataError(
             f"{file}: all {len(every):,} bbox are within 0 to 1, shares of the image; COCO has "
             "pixels: multiply them by width and height"

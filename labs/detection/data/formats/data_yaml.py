@@ -53,15 +53,15 @@ def _refuse(loader: Any, suffix: str, node: Any) -> Any:
 _Texts.add_multi_constructor("tag:yaml.org,2002:python/", _refuse)
 
 
-def read_values(path: Path, notes: list[str]) -> dict[str, Any]:
+def read_values(path: Path, notes: list[str], encoding: str | None) -> dict[str, Any]:
     """Return what a YAML says: texts, and lists and dictionaries of them; without empty values.
 
-    An encoding other than UTF-8 goes to the notes.
+    How it was read goes to the notes, see `read_noted`.
 
     Raises:
         DataError: it is not YAML, has a key twice or a tag that could run code, or has no keys.
     """
-    text = read_noted(path, notes)
+    text = read_noted(path, notes, encoding)
     try:
         values = yaml.load(text, _Texts)  # builds texts, lists and dictionaries alone
     except yaml.constructor.ConstructorError as error:

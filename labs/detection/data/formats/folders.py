@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from common.files import sha256_of
 from common.images.folders import is_image as is_image
-from common.io.encodings import UTF_8, decode
+from common.io.encodings import decode
 from common.io.folders import PARTS
 from common.io.folders import walk as walk
 from common.io.tables import read_bytes
@@ -17,15 +17,19 @@ _WORDS = {**PARTS, "trainval": "train"}
 _Parts = dict[str, tuple[Picture, ...]]
 
 
-def read_noted(path: Path, notes: list[str]) -> str:
-    """Read a text file; an encoding other than UTF-8 goes to the notes.
+def read_noted(path: Path, notes: list[str], encoding: str | None = None) -> str:
+    """Read a text file; an encoding that was found out and is not UTF-8 goes to the notes.
+
+    Args:
+        path: the file.
+        notes: take what is said.
+        encoding: the user's word for it.
 
     Raises:
         DataError: the file cannot be read, is not text, or its encoding is not certain.
     """
-    decoded = decode(read_bytes(path), path, option=None)
-    if decoded.encoding != UTF_8:
-        notes.append(f"{path.name} is read as {decoded.encoding}")
+    decoded = decode(read_bytes(path), path, encoding)
+    notes += filter(None, [decoded.note(path)])
     return decoded.text
 
 

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from common.errors import DataError
+from common.io.encodings import decode
 from common.io.folders import relative_name
-from common.io.tables import read_text
+from common.io.tables import read_bytes
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
 from labs.detection.data.formats.pictures import Pictures
@@ -26,6 +27,7 @@ from labs.detection.records import (
     Annotated,
     Box,
     Problem,
+    Reading,
     bounds,
     check_names,
 )
@@ -41,19 +43,21 @@ class _File(NamedTuple):
 
 def is_labelme(path: Path) -> bool:
     """Say whether a file is one of LabelMe's, by its keys."""
-    if path.suffix.lower() != ".json":
-        return False
-    data = path.read_bytes()
+    return path.suffix.lower() == ".json" and has_keys(path.read_bytes())
+
+
+def has_keys(data: bytes) -> bool:
+    """Say whether bytes have the keys of LabelMe's JSON."""
     return b'"shapes"' in data and b'"imagePath"' in data
 
 
-def read(root: Path) -> Annotated:
+def read(root: Path, reading: Reading) -> Annotated:
     """Read a folder with JSON files and images, beside each other or not."""
     files = list(walk(root))
     finder = Finder(root, filter(is_image, files))
     problems: list[Problem] = []
     pictures = Pictures(root, problems)
-    said = list(_contents(filter(is_labelme, files), finder, problems))
+    said = list(_contents(files, finder, problems, reading.form.encoding))
     shapes: dict[Path, list[tuple[str, str, Box]]] = {}  # place, class and box, by the image
     sizes: dict[Path, tuple[int, int]] = {}
     turned = Counter[str]()
@@ -85,11 +89,17 @@ def read(root: Path) -> Annotated:
     )
 
 
-def _contents(files: Iterable[Path], finder: Finder, problems: list[Problem]) -> Iterable[_File]:
-    for file in files:
+def _contents(
+    files: Iterable[Path], finder: Finder, problems: list[Problem], encoding: str | None
+) -> Iterable[_File]:
+    """Yield the contents of those files that are LabelMe's; what is wrong goes to the problems."""
+    for file in (file for file in files if file.suffix.lower() == ".json"):
+        data = read_bytes(file)
+        if not has_keys(data):
+            continue
         place = relative_name(file, finder.root)
         try:
-            content = json.loads(read_text(file))
+            content = json.loads(decode(data, file, encoding).text)
         except (DataError, ValueError, RecursionError) as error:
             problems.append(Problem(place, BAD_LABELS, f"not JSON: {error}"))
             continue

@@ -36,6 +36,7 @@ from labs.detection.records import (
     Annotated,
     Box,
     Problem,
+    Reading,
 )
 
 Values = npt.NDArray[np.int64]
@@ -73,8 +74,8 @@ def find(files: Iterable[Path], root: Path) -> list[Path]:
     ]
 
 
-def read(root: Path) -> Annotated:
-    """Read a folder with photos and masks."""
+def read(root: Path, reading: Reading) -> Annotated:
+    """Read a folder with photos and masks, of which nothing is to be said."""
     files = list(walk(root))
     found = find(files, root)
     objects = [file for file in found if "segmentationobject" in map(fold_name, file.parts)]

@@ -11,18 +11,22 @@ without an object.
 
 import contextlib
 import re
-import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
+from common.images.listed import find_existing
+from common.io import tables as io
 from common.io.folders import PARTS
-from common.io.tables import Table, read_cells, read_table
+from common.io.labels import read_labels
+from common.io.tables import OpenTable, is_packed_table, read_names
+from common.options.config import TableForm
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
 from labs.detection.data.formats.pictures import Pictures
-from labs.detection.data.formats.units import count_corners
+from labs.detection.data.formats.units import SHARES, are_shares, count_corners, tell_percent
 from labs.detection.records import (
     BAD_BOX,
     BAD_LABELS,
@@ -32,9 +36,14 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
+    Reading,
 )
 
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = io.SUFFIXES
+# Those that are looked at in a folder, where a .txt is of YOLO, and a .json of COCO or LabelMe.
+_IN_FOLDERS = tuple(suffix for suffix in SUFFIXES if suffix not in (".txt", ".json"))
+_PEEK = 1000  # bytes
+_MARKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # that may stand before an array
 _IMAGE: tuple[str, ...] = (
     "filename",
     "imageid",
@@ -74,8 +83,6 @@ _KINDS = {  # what the four numbers are
     "centers": "center, width, height",
 }
 _WHOLE = ("bbox", "box", "boundingbox")
-_PERCENT = 100
-_SHARES = 2.0  # what no edge in shares is beyond, also where a box sticks out of its image
 _ONLY = "object"  # the class where no column tells
 
 
@@ -93,10 +100,23 @@ class _Columns(NamedTuple):
         return [self.image, *self.box, *([self.label] if self.label else []), *self.size]
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """A box of an image."""
+
     place: str
     label: str
     values: tuple[float, float, float, float]  # corners, in pixels or as shares
+    polygons: tuple[tuple[float, ...], ...] = ()  # outlines, likewise
+
+
+class Rows(NamedTuple):
+    """The boxes of a file."""
+
+    file: Path
+    images: Mapping[str, Sequence[Row]]  # by the names of images, as the file has them
+    sizes: Mapping[str, tuple[int, int]]  # likewise: height and width, 0 where they are not there
+    shares: bool  # the corners are shares of the image
+    sides: tuple[str, ...] = ()  # columns that were read as left, upper, width, height
 
 
 def find_columns(header: Sequence[str]) -> _Columns | None:
@@ -125,15 +145,27 @@ def find_columns(header: Sequence[str]) -> _Columns | None:
     return _Columns(image, box, kind, pick(_CLASS), size)
 
 
-def find(root: Path) -> dict[str, Path]:
+def is_table(file: Path) -> bool:
+    """Say whether a file's name is that of a table."""
+    return file.suffix.lower() in SUFFIXES or is_packed_table(file)
+
+
+def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
     """Return the tables with boxes of a folder by their splits; {} where there are none.
 
+    What cannot be read beside them goes to the notes.
+
     Raises:
-        DataError: two tables are for one split, or none is for training.
+        DataError: two tables are for one split, none is for training, or none can be read.
     """
     found: dict[str, Path] = {}
-    for path in sorted(file for file in root.iterdir() if file.suffix.lower() in SUFFIXES):
-        if _columns_of(path) is None:
+    unreadable: list[DataError] = []
+    for path in _candidates(root):
+        try:
+            if find_columns(read_names(path, form)) is None:
+                continue
+        except DataError as error:
+            unreadable.append(error)
             continue
         part = part_of([path.stem])
         if part in found:
@@ -142,6 +174,9 @@ def find(root: Path) -> dict[str, Path]:
                 "as --data"
             )
         found[part] = path
+    if unreadable and not found:
+        raise unreadable[0]
+    notes += (f"not read: {error}" for error in unreadable)
     if len(found) == 1:
         return {"all": next(iter(found.values()))}
     if found and "train" not in found and "all" in found:
@@ -155,37 +190,75 @@ def find(root: Path) -> dict[str, Path]:
     return found
 
 
-def has_boxes(root: Path) -> bool:
+def has_boxes(root: Path, form: TableForm) -> bool:
     """Say whether a folder has tables with boxes; what cannot be read is none."""
-    for path in (file for file in root.iterdir() if file.suffix.lower() in SUFFIXES):
+    for path in _candidates(root):
         with contextlib.suppress(DataError):
-            if _columns_of(path) is not None:
+            if find_columns(read_names(path, form)) is not None:
                 return True
     return False
 
 
-def _columns_of(path: Path) -> _Columns | None:
-    return find_columns(next(iter(read_cells(path)), []))
+def _candidates(root: Path) -> list[Path]:
+    """Return the files of a folder that may be tables; of its JSON files those with an array."""
+    return [
+        file
+        for file in sorted(root.iterdir())
+        if file.is_file()
+        and (file.suffix.lower() in _IN_FOLDERS or is_packed_table(file) or has_array(file))
+    ]
 
 
-def read(path: Path) -> Annotated:
+def has_array(file: Path) -> bool:
+    """Say whether a file is JSON with an array, as far as its beginning tells."""
+    if file.suffix.lower() != ".json":
+        return False
+    with file.open("rb") as opened:
+        return opened.read(_PEEK).replace(b"\0", b"").lstrip(_MARKS).startswith(b"[")
+
+
+def read(path: Path, reading: Reading) -> Annotated:
     """Read a table, or the tables of a folder.
 
     Raises:
         DataError: it has no columns of boxes, or cannot be read.
     """
-    files = find(path) if path.is_dir() else {"all": path}
-    root = path if path.is_dir() else path.parent
-    images = list(filter(is_image, walk(root)))
-    if not images and not path.is_dir():
-        root = root.parent
-        images = list(filter(is_image, walk(root)))
-    finder = Finder(root, images)
-    problems: list[Problem] = []
     notes: list[str] = []
-    tables = {part: _rows(file, problems, notes) for part, file in files.items()}
-    names = sorted({row.label for table in tables.values() for rows in table.rows for row in rows})
-    numbers = {name: number for number, name in enumerate(names)}
+    problems: list[Problem] = []
+    files = find(path, reading.form, notes) if path.is_dir() else {"all": path}
+    tables = {part: _rows(file, reading.form, problems, notes) for part, file in files.items()}
+    return assemble("table", path, reading, tables, problems, notes)
+
+
+def assemble(
+    form: str,
+    path: Path,
+    reading: Reading,
+    tables: Mapping[str, Rows],
+    problems: list[Problem],
+    notes: list[str],
+) -> Annotated:
+    """Put the rows of files to the images that they name.
+
+    Args:
+        form: of the files.
+        path: the file, or the folder of the files.
+        reading: says where the images are, if not there.
+        tables: the rows by their split.
+        problems: what is wrong so far.
+        notes: what is said so far.
+
+    Raises:
+        DataError: the boxes are corners in columns of sides, or percent.
+    """
+    root, images = _images(path, reading.image_dir)
+    finder = Finder(root, images)
+    every = (
+        row.label for table in tables.values() for rows in table.images.values() for row in rows
+    )
+    spelled = _spell(list(every), notes)
+    names = sorted(set(spelled.values()))
+    numbers = {label: names.index(name) for label, name in spelled.items()}
     pictures = Pictures(root, problems)
     parts: dict[str, tuple[Picture, ...]] = {
         part: tuple(_pictures(tables[part], numbers, finder, pictures, problems, notes))
@@ -196,7 +269,7 @@ def read(path: Path) -> Annotated:
     if list(parts) == ["all"]:
         parts, left_out = split_by_folder(parts["all"])
     return Annotated(
-        "csv",
+        form,
         root,
         tuple(names),
         parts,
@@ -205,34 +278,58 @@ def read(path: Path) -> Annotated:
     )
 
 
-class _Rows(NamedTuple):
-    file: Path
-    images: tuple[str, ...]  # the names, as the table has them
-    rows: tuple[tuple[_Row, ...], ...]  # of each image
-    sizes: tuple[tuple[int, int], ...]  # likewise: height and width, 0 where they are not there
-    shares: bool  # the corners are shares of the image
-    columns: _Columns
+def _images(path: Path, image_dir: str | None) -> tuple[Path, list[Path]]:
+    """Return the folder of the images that files name, and the images in it."""
+    if image_dir is not None:
+        root = find_existing(Path(image_dir), Path.is_dir, "folder")
+        return root, list(filter(is_image, walk(root)))
+    root = path if path.is_dir() else path.parent
+    images = list(filter(is_image, walk(root)))
+    if not images and not path.is_dir():
+        root = root.parent
+        images = list(filter(is_image, walk(root)))
+    return root, images
 
 
-def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
+def _spell(labels: Sequence[str], notes: list[str]) -> dict[str, str]:
+    """Return the class of each label: as it is written, but for numbers in several spellings."""
+    different = list(dict.fromkeys(labels))
+    read = read_labels(different)
+    names = dict(zip(different, read.names, strict=True))
+    spellings = Counter(names.values())
+    notes += (note for note in read.notes if "one class" in note or "differ in" in note)
+    return {
+        label: label if name is None or spellings[name] == 1 else name
+        for label, name in names.items()
+    }
+
+
+def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]) -> Rows:
     """Return the rows of a table by their images, and say how they were read."""
-    columns = _columns_of(file)
+    opened = OpenTable(file, form, lists=True)
+    columns = find_columns(opened.names)
     if columns is None:
         raise DataError(
             f"{file} has no columns of boxes: expected one of images ({', '.join(_IMAGE[:4])}), "
             "and xmin, ymin, xmax, ymax; or bbox; or x, y, width, height"
         )
-    _check_classes(file, columns)
-    table = read_table(file, columns.all, gaps=columns.all[1:])
+    others = _others(opened.names, columns)
+    table = opened.read([*columns.all, *others], gaps=[*columns.all[1:], *others])
+    width = len(columns.all)
+    _check_classes(file, others, table.columns[width:])
     problems += (Problem(place, BAD_LABELS, why) for place, why in table.skipped)
-    notes += (note.partition(" (--")[0] for note in table.notes)  # an option that is not here
-    by_image: dict[str, list[_Row]] = {}
+    notes += table.notes
+    by_image: dict[str, list[Row]] = {}
     sizes: dict[str, tuple[int, int]] = {}
-    for place, image, cells, label, size in _cells(table, columns, file):
-        rows = by_image.setdefault(image, [])
-        sizes.setdefault(image, size)
+    cells_of_box = slice(1, 1 + len(columns.box))
+    for line, row in zip(table.lines, zip(*table.columns, strict=True), strict=True):
+        image, cells, rest = row[0], row[cells_of_box], row[cells_of_box.stop : width]
+        label = rest[0] if columns.label else _ONLY
+        if image not in by_image:
+            by_image[image], sizes[image] = [], _size(rest, columns)
         if not any(cells):
             continue  # an image without an object
+        place = f"{file.name}:{line}"
         try:
             values = _corners(cells, columns)
         except ValueError as error:
@@ -241,12 +338,9 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
         if not label:
             problems.append(Problem(place, BAD_BOX, f"no text in the column {columns.label}"))
             continue
-        rows.append(_Row(place, label, values))
+        by_image[image].append(Row(place, label, values))
     boxes = [row.values for rows in by_image.values() for row in rows]
-    every = [value for box in boxes for value in box]
-    whole = all(box == (0, 0, 1, 1) for box in boxes)  # a whole image; else a single pixel
-    some = whole or any(value % 1 for value in every)
-    shares = bool(every) and max(every) <= _SHARES and some
+    shares = are_shares(boxes)
     notes.append(_describe(columns, shares))
     if columns.kind == "sides" and _are_centers(boxes):
         raise DataError(
@@ -254,31 +348,25 @@ def _rows(file: Path, problems: list[Problem], notes: list[str]) -> _Rows:
             "upper, width, height, and none does with centers; if they are that, call the columns "
             "x_center, y_center, width, height"
         )
-    images = tuple(by_image)
-    return _Rows(
-        file,
-        images,
-        tuple(tuple(by_image[image]) for image in images),
-        tuple(sizes[image] for image in images),
-        shares,
-        columns,
-    )
+    sides = columns.box if columns.kind == "sides" else ()
+    return Rows(file, by_image, sizes, shares, sides)
 
 
-def _check_classes(file: Path, columns: _Columns) -> None:
+def _others(names: Sequence[str], columns: _Columns) -> list[str]:
+    """Return the columns among which there may be one of classes, where none is called so."""
+    if columns.label is not None:
+        return []
+    return [name for name in names if name and name not in columns.all and names.count(name) == 1]
+
+
+def _check_classes(file: Path, names: Sequence[str], columns: Iterable[Sequence[str]]) -> None:
     """Refuse a table without a known column of classes, but with another that looks like one.
 
     Raises:
         DataError: a column has few texts again and again.
     """
-    header = next(iter(read_cells(file)), [])
-    others = [name for name in header if name not in columns.all and header.count(name) == 1]
-    others = [name for name in others if name.strip()]
-    if columns.label is not None or not others:
-        return
-    table = read_table(file, others, gaps=others)
-    for name, cells in zip(others, table.columns, strict=True):
-        values = {cell.casefold() for cell in cells if cell}
+    for name, cells in zip(names, columns, strict=True):
+        values = {cell.casefold() for cell in set(cells) if cell}
         words = values - {*PARTS, "true", "false", "yes", "no"}
         texts = words and not any(re.fullmatch(r"[\d.,:;+\-\s]*", each) for each in words)
         if texts and 1 < len(values) <= len(cells) / 2:
@@ -291,7 +379,7 @@ def _check_classes(file: Path, columns: _Columns) -> None:
 
 def _are_centers(boxes: Sequence[tuple[float, float, float, float]]) -> bool:
     """Say whether boxes in shares stick out, and would not if their left and upper were centers."""
-    out = any(1.01 < max(right, lower) <= _SHARES for *_, right, lower in boxes)
+    out = any(1.01 < max(right, lower) <= SHARES for *_, right, lower in boxes)
     return out and all(
         left - (right - left) / 2 >= -0.01
         and upper - (lower - upper) / 2 >= -0.01
@@ -307,22 +395,12 @@ def _describe(columns: _Columns, shares: bool) -> str:
     return f"boxes are {', '.join(columns.box)} ({kind}, {unit}), {label}"
 
 
-def _cells(
-    table: Table, columns: _Columns, file: Path
-) -> Iterator[tuple[str, str, list[str], str, tuple[int, int]]]:
-    """Yield of each row place, image, cells of the box, class, and the image's height and width."""
-    width = len(columns.box)
-    for line, row in zip(table.lines, zip(*table.columns, strict=True), strict=True):
-        image, box, rest = row[0], list(row[1 : 1 + width]), list(row[1 + width :])
-        label = rest.pop(0) if columns.label else _ONLY
-        height, across = (_whole(text) for text in rest) if rest else (0, 0)
-        yield (
-            f"{file.name}:{line}",
-            image,
-            box,
-            unicodedata.normalize("NFC", label).strip(),
-            (height, across),
-        )
+def _size(cells: Sequence[str], columns: _Columns) -> tuple[int, int]:
+    """Return the height and width that the last cells of a row give, 0 where they give none."""
+    if not columns.size:
+        return 0, 0
+    height, width = map(_whole, cells[-2:])
+    return height, width
 
 
 def _whole(text: str) -> int:
@@ -350,7 +428,7 @@ def _corners(cells: Sequence[str], columns: _Columns) -> tuple[float, float, flo
 
 
 def _pictures(
-    table: _Rows,
+    table: Rows,
     numbers: Mapping[str, int],
     finder: Finder,
     pictures: Pictures,
@@ -360,13 +438,16 @@ def _pictures(
     """Yield the images of a table.
 
     Raises:
-        DataError: the boxes are corners in columns of sides.
+        DataError: the boxes are corners in columns of sides, or percent.
     """
+    part = part_of([table.file.stem])
+    inside = table.file.is_relative_to(finder.root)
+    near = table.file if inside else finder.root / table.file.name
     named = [image if finder.knows(image) else f"{image}.*" for image in table.images]
-    found = finder.find_all([Asked(name, table.file, part_of([table.file.stem])) for name in named])
+    found = finder.find_all([Asked(name, near, part) for name in named])
     seen: set[Path] = set()
     sized: list[tuple[Box, int, int]] = []
-    for image, rows, size, path in zip(table.images, table.rows, table.sizes, found, strict=True):
+    for (image, rows), path in zip(table.images.items(), found, strict=True):
         if isinstance(path, str) or path in seen:
             what = f"{len(rows):,} rows of {image}"
             why = path if isinstance(path, str) else f"{path.name} is another row's too"
@@ -374,40 +455,48 @@ def _pictures(
             continue
         seen.add(path)
 
-        def boxes(height: int, width: int, rows: Sequence[_Row] = rows) -> list[tuple[str, Box]]:
+        def boxes(height: int, width: int, rows: Sequence[Row] = rows) -> list[tuple[str, Box]]:
             across, down = (width, height) if table.shares else (1, 1)
-            found = []
-            for row in rows:
-                x1, y1, x2, y2 = row.values
-                box = Box(x1 * across, y1 * down, x2 * across, y2 * down, numbers[row.label])
-                found.append((row.place, box))
-                sized.append((box, height, width))
-            return found
+            made = [(row.place, _scaled(row, across, down, numbers[row.label])) for row in rows]
+            sized.extend((box, height, width) for _, box in made)
+            return made
 
-        picture = pictures.make(path, boxes, size)
+        picture = pictures.make(path, boxes, table.sizes[image])
         if picture is not None:
             yield picture
     _check_units(table, sized, notes)
 
 
-def _check_units(table: _Rows, sized: Sequence[tuple[Box, int, int]], notes: list[str]) -> None:
-    """Refuse corners in columns of sides; say where pixels may be percent.
+def _scaled(row: Row, across: float, down: float, label: int) -> Box:
+    x1, y1, x2, y2 = row.values
+    polygons = tuple(
+        tuple(value * (down if at % 2 else across) for at, value in enumerate(outline))
+        for outline in row.polygons
+    )
+    return Box(x1 * across, y1 * down, x2 * across, y2 * down, label, False, polygons)
+
+
+def _check_units(table: Rows, sized: Sequence[tuple[Box, int, int]], notes: list[str]) -> None:
+    """Refuse corners in columns of sides, and percent; say where whole pixels may be percent.
 
     Raises:
-        DataError: boxes stick out of their images as sides, and none does as corners.
+        DataError: boxes stick out of their images as sides, and none does as corners; or they look
+            like percent.
     """
-    columns = table.columns
-    if columns.kind == "sides" and (out := count_corners(sized)):
+    if table.sides and (out := count_corners(sized)):
         raise DataError(
             f"{table.file}: {out:,} of {len(sized):,} boxes stick out of their images with "
-            f"{', '.join(columns.box)} as left, upper, width, height, and none does as left, "
+            f"{', '.join(table.sides)} as left, upper, width, height, and none does as left, "
             "upper, right, lower; put such corners into columns called xmin, ymin, xmax, ymax"
         )
-    most = max((edge for box, *_ in sized for edge in box[:4]), default=0)
-    large = all(min(height, width) >= 2 * _PERCENT for _, height, width in sized)
-    if not table.shares and large and _PERCENT / 2 < most <= _PERCENT:
-        height, width = max(each[1:] for each in sized)
-        notes.append(
-            f"no box of {table.file.name} goes beyond {_PERCENT}, in images of up to {width} x "
-            f"{height}: they are taken as pixels; if they are percent, divide them by 100"
+    told = None if table.shares else tell_percent(sized)
+    if told is None:
+        return
+    height, width = max(each[1:] for each in sized)
+    what = f"no box of {table.file.name} goes beyond 100, in images of up to {width} x {height}"
+    if told:
+        raise DataError(
+            f"{table.file}: {what}, and {told}: if they are percent of the image, divide them by "
+            "100; if they are pixels, round them to whole ones below 100"
         )
+    notes.append(f"{what}: they are taken as pixels; if they are percent, divide them by 100")

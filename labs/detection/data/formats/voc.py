@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from common.errors import DataError
 from common.files import write_text
-from common.io.encodings import decode, is_certain, is_utf_8
+from common.io.encodings import OPTION, decode, decode_certain, is_utf_8, widest
 from common.io.folders import PARTS, relative_name
 from common.io.tables import read_bytes, read_text
 from labs.detection.data.formats.finder import Asked, Finder
@@ -32,6 +32,7 @@ from labs.detection.data.formats.folders import (
     walk,
 )
 from labs.detection.data.formats.pictures import Pictures
+from labs.detection.data.formats.units import are_shares
 from labs.detection.records import (
     BAD_BOX,
     BAD_LABELS,
@@ -42,20 +43,18 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
+    Reading,
 )
 
 _LISTS = ("lists beside the folders", "ImageSets", "ImageSets/Main")  # by how many folders
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# What programs write that declare the narrower encoding.
-_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
 _LATIN = ("ascii", "cp1252", "iso8859-1", "iso8859-15")
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _ANGLES = ("rotation", "angle")
-_SHARES = 2.0  # what no corner in shares is beyond, also where a box sticks out of its image
 
 
-def read(root: Path) -> Annotated:
+def read(root: Path, reading: Reading) -> Annotated:
     """Read a folder with XML files and images, beside each other or not.
 
     Splits are those of `ImageSets/Main`, or else the folders `train`, `val` and `test`.
@@ -68,7 +67,9 @@ def read(root: Path) -> Annotated:
     problems: list[Problem] = []
     pictures = Pictures(root, problems)
     notes: list[str] = []
-    annotations = _annotations(files, finder, problems, notes)
+    encoding = reading.form.encoding
+    texts = _texts((file for file in files if file.suffix.lower() == ".xml"), encoding, notes)
+    annotations = _annotations(texts, finder, problems, notes)
     _check_units(root, annotations)
     found, from_zero = _from_zero(annotations)
     folders = {path.parent for path in found}
@@ -82,7 +83,7 @@ def read(root: Path) -> Annotated:
         boxes = [(where, box._replace(label=numbers[of])) for where, of, box in file.objects]
         picture = pictures.make(path, lambda *_, boxes=boxes: boxes, file.size)
         every += [picture] if picture else []
-    about, lists = _lists(files, root, every)
+    about, lists = _lists(files, root, every, encoding)
     parts, left_out = split_by_lists(lists, every) if lists else split_by_folder(every)
     said = f"{about} ({', '.join(lists)})" if lists else ""
     notes += pictures.notes()
@@ -97,17 +98,18 @@ class _File(NamedTuple):
 
 
 def _annotations(
-    files: Iterable[Path], finder: Finder, problems: list[Problem], notes: list[str]
+    texts: Mapping[Path, str | DataError],
+    finder: Finder,
+    problems: list[Problem],
+    notes: list[str],
 ) -> dict[Path, _File]:
     """Return what XML files say of each image."""
     root = finder.root
     trees, asked = [], []
-    data = {file: read_bytes(file) for file in files if file.suffix.lower() == ".xml"}
-    guess = _guess_encoding(data, notes)
-    for file in data:
+    for file, text in texts.items():
         place = relative_name(file, root)
         try:
-            tree, lines = _parse(file, data[file], guess)
+            tree, lines = _parse(text)
         except DataError as error:
             problems.append(Problem(place, BAD_LABELS, str(error)))
             continue
@@ -179,10 +181,8 @@ def _check_units(root: Path, found: Mapping[Path, _File]) -> None:
     Raises:
         DataError: they are so.
     """
-    boxes = [box for file in found.values() for *_, box in file.objects]
-    every = [value for box in boxes for value in box[:4]]
-    whole = all(box[:4] == (0, 0, 1, 1) for box in boxes)  # a whole image; else a single pixel
-    if every and max(map(abs, every)) <= _SHARES and (whole or any(value % 1 for value in every)):
+    boxes = [box[:4] for file in found.values() for *_, box in file.objects]
+    if are_shares(boxes):
         raise DataError(
             f"{root}: the corners of all {len(boxes):,} objects are within 0 to 1, shares of the "
             "image; VOC has pixels: multiply them by width and height"
@@ -206,13 +206,15 @@ def _from_zero(found: dict[Path, _File]) -> tuple[dict[Path, _File], bool]:
     }, zero
 
 
-def _parse(file: Path, data: bytes, guess: str | None) -> tuple[ElementTree.Element, list[int]]:
+def _parse(text: str | DataError) -> tuple[ElementTree.Element, list[int]]:
     """Return the root of an XML file, and the lines in which its objects begin.
 
     Raises:
-        DataError: it is not XML, or declares entities, which annotations never need.
+        DataError: it could not be read, is not XML, or declares entities, which annotations never
+            need.
     """
-    text = _text(file, data, guess)
+    if isinstance(text, DataError):
+        raise text
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError("a DOCTYPE, which could make a small file a huge one; remove it")
     # The declared encoding is that of the bytes, and expat knows no cp949: it is text by now.
@@ -233,44 +235,83 @@ def _declared(data: bytes) -> str | None:
     return None if unicode or data.startswith(_MARKS) else name
 
 
-def _guess_encoding(files: Mapping[Path, bytes], notes: list[str]) -> str | None:
-    """Return the encoding of files that declare none and are not in UTF-8, all of them together.
+def _texts(
+    files: Iterable[Path], encoding: str | None, notes: list[str]
+) -> dict[Path, str | DataError]:
+    """Return the texts of XML files, or why there is none.
 
-    A single file has too few letters to tell; None where all of them do not tell either.
+    Each is in the encoding that its bytes tell or that it declares; of those that do neither, in
+    one for all of them, for a single file has too few letters to tell.
+
+    Args:
+        files: the files.
+        encoding: the user's word for what bytes do not tell, whatever is declared.
+        notes: take how files were read.
     """
-    some = [data for data in files.values() if _declared(data) is None and not is_certain(data)]
-    if not some:
+    told = {file: _told(file, encoding) for file in files}
+    unsure = {file: data for file, data in told.items() if isinstance(data, bytes)}
+    encoding = encoding or _guess_encoding(unsure, notes)
+    return {
+        file: _decoded(file, each, encoding) if isinstance(each, bytes) else each
+        for file, each in told.items()
+    }
+
+
+def _told(file: Path, given: str | None) -> str | bytes | DataError:
+    """Return the text of a file that tells its encoding, the bytes of another, or what is wrong."""
+    try:
+        data = read_bytes(file)
+        name = None if given else _declared(data)
+        if name is not None:
+            return _as_declared(data, name)
+        found = decode_certain(data, file)
+    except DataError as error:
+        return error
+    return found.text if found else data
+
+
+def _decoded(file: Path, data: bytes, encoding: str | None) -> str | DataError:
+    try:
+        return decode(data, file, encoding).text
+    except DataError as error:
+        return error
+
+
+def _guess_encoding(files: Mapping[Path, bytes], notes: list[str]) -> str | None:
+    """Return the encoding of files that do not tell it, None where all together do not either."""
+    if not files:
         return None
     try:
-        found = decode(b"\n".join(some), next(iter(files)), option=None).encoding
+        found = decode(b"\n".join(files.values()), next(iter(files))).encoding
     except DataError:
         return None
-    notes.append(f"{len(some):,} XML files are not in UTF-8, and are read as {found}")
+    notes.append(
+        f"{len(files):,} XML files are not in UTF-8, and are read as {found} ({OPTION} names "
+        "another)"
+    )
     return found
 
 
-def _text(file: Path, data: bytes, guess: str | None) -> str:
-    """Read an XML file in the encoding that it declares, or else tells, or else is guessed.
+def _as_declared(data: bytes, name: str) -> str:
+    """Read an XML file in the encoding that it declares.
 
     Raises:
-        DataError: it declares an encoding that is unknown or not that of its bytes, or tells none.
+        DataError: that is unknown, or not the one of its bytes.
     """
-    name = _declared(data)
-    if name is None:
-        return decode(data, file, None if is_certain(data) else guess, option=None).text
     try:
-        codec = _WIDER.get(codecs.lookup(name).name, name)
-        text = data.decode(codec)
+        codec = codecs.lookup(widest(name)).name
+        if codec in _LATIN and not data.isascii() and is_utf_8(data):
+            raise DataError(
+                f"declares the encoding {name}, but is in UTF-8; correct the declaration"
+            )
+        return data.decode(codec)
     except LookupError as error:
         raise DataError(f"declares the encoding {name}, which is not known") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"declares the encoding {name}, but byte {error.start + 1:,} is not in it; correct the "
-            "declaration or save it as UTF-8"
+            f"declaration, save it as UTF-8, or name the right one with {OPTION}"
         ) from error
-    if codecs.lookup(codec).name in _LATIN and not data.isascii() and is_utf_8(data):
-        raise DataError(f"declares the encoding {name}, but is in UTF-8; correct the declaration")
-    return text
 
 
 def _object(node: ElementTree.Element) -> tuple[str, Box]:
@@ -301,7 +342,7 @@ def _written_size(tree: ElementTree.Element) -> tuple[int, int]:
 
 
 def _lists(
-    files: Sequence[Path], root: Path, pictures: Sequence[Picture]
+    files: Sequence[Path], root: Path, pictures: Sequence[Picture], encoding: str | None
 ) -> tuple[str, dict[str, set[str]]]:
     """Return where the lists of splits are, and the names of their images by the list's name.
 
@@ -319,7 +360,7 @@ def _lists(
             for file in here:
                 match = re.fullmatch(form, file.stem.casefold())
                 if match and match[1] in (*PARTS, "trainval"):
-                    lists.setdefault(match[1], set()).update(_listed(file, finder))
+                    lists.setdefault(match[1], set()).update(_listed(file, finder, encoding))
             lists = {name: found for name, found in sorted(lists.items()) if found}
             if lists and (folders or known & set[str]().union(*lists.values())):
                 return _LISTS[len(folders)], lists
@@ -332,9 +373,9 @@ def _is_in(file: Path, folders: tuple[str, ...], root: Path) -> bool:
     return parts[-len(folders) :] == folders if folders else file.parent == root
 
 
-def _listed(file: Path, finder: Finder) -> list[str]:
+def _listed(file: Path, finder: Finder, encoding: str | None) -> list[str]:
     """Return the names of a list's images."""
-    lines = [line.strip() for line in read_text(file).splitlines()]
+    lines = [line.strip() for line in read_text(file, encoding).splitlines()]
     asked = [Asked(_name_in(line, finder), file) for line in lines if line]
     return [
         each.name.removesuffix(".*") if isinstance(path, str) else relative_name(path, finder.root)

@@ -14,6 +14,7 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ from labs.detection.records import (
     Box,
     Picture,
     Problem,
+    Reading,
     bounds,
     check_names,
     clamp,
@@ -80,20 +82,23 @@ _IMAGE_FOLDERS = ("images", "jpegimages", "imgs", "img")  # beside which there i
 _SAME = 0.5  # pixels that the box around an outline may be off to stand for the box
 
 
-def read(path: Path) -> Annotated:
+def read(path: Path, reading: Reading) -> Annotated:
     """Read a YAML or a `.data` file with what it names, or a folder without one.
 
     Raises:
         DataError: the file or the list of classes cannot be used.
     """
+    encoding = reading.form.encoding
     if path.is_dir():
-        return _read_folder(path)
-    return _read_darknet(path) if path.suffix.lower() == ".data" else _read_yaml(path)
+        return _read_folder(path, encoding)
+    if path.suffix.lower() == ".data":
+        return _read_darknet(path, encoding)
+    return _read_yaml(path, encoding)
 
 
-def _read_yaml(path: Path) -> Annotated:
+def _read_yaml(path: Path, encoding: str | None) -> Annotated:
     notes: list[str] = []
-    root, values = path.parent, read_values(path, notes)
+    root, values = path.parent, read_values(path, notes, encoding)
     classes, numbers = read_classes(path, values)
     problems = []
     if "download" in values:
@@ -105,12 +110,13 @@ def _read_yaml(path: Path) -> Annotated:
         raise DataError(f"{path} names the validation images twice; keep one of val and valid")
     if "train" not in named:
         raise DataError(f"{path} lacks the key 'train', the folder of the training images")
+    elsewhere = _Elsewhere(places, encoding, problems)
     listed = {
-        part: list(dict.fromkeys(_listed(*named[part], places, problems)))
+        part: list(dict.fromkeys(_listed(*named[part], elsewhere)))
         for part in SPLITS
         if part in named
     }
-    labels = _Labels(root, list(walk(root)), problems)
+    labels = _Labels(root, list(walk(root)), problems, encoding)
     labels.read(image for images in listed.values() for image in images)
     labels.check_first(path, min(numbers))
     made = labels.pictures(numbers, read_key_points(path, values))
@@ -123,25 +129,30 @@ def _read_yaml(path: Path) -> Annotated:
     return Annotated("yolo", root, classes, parts, tuple(problems), notes=tuple(notes))
 
 
-def _read_folder(root: Path) -> Annotated:
+def _read_folder(root: Path, encoding: str | None) -> Annotated:
     """Read images and label files; the classes are those of `classes.txt`, or else numbers."""
     files = list(walk(root))
     names = [file for file in files if file.name in _NAMES]
     for other in names[1:]:
-        if _lines(other) != _lines(names[0]):
+        if _lines(other, encoding) != _lines(names[0], encoding):
             raise DataError(f"{root}: {names[0]} and {other} differ; keep the right one")
     beside = {file.stem.casefold(): file for file in files if file.parent == root}
     lists = {
         name: file
         for name, file in beside.items()
-        if name in (*PARTS, "trainval") and file.suffix == ".txt" and _lists_images(file)
+        if name in (*PARTS, "trainval") and file.suffix == ".txt" and _lists_images(file, encoding)
     }
     about = ", ".join(file.name for file in lists.values())
-    return _read_listed(root, files, next(iter(names), None), lists, about)
+    return _read_listed(root, files, next(iter(names), None), lists, about, encoding)
 
 
 def _read_listed(
-    root: Path, files: Sequence[Path], names: Path | None, lists: Mapping[str, Path], about: str
+    root: Path,
+    files: Sequence[Path],
+    names: Path | None,
+    lists: Mapping[str, Path],
+    about: str,
+    encoding: str | None,
 ) -> Annotated:
     """Read images and label files, split by lists of images if there are any, or else by folders.
 
@@ -151,16 +162,20 @@ def _read_listed(
         names: the file of the classes' names.
         lists: files of images by the split's name, see `split_by_lists`.
         about: what the lists are called.
+        encoding: of the texts, where the user gives it.
     """
     problems: list[Problem] = []
-    labels = _Labels(root, files, problems)
-    classes, numbers = _named_classes(names, labels.notes) if names else ((), MOST_CLASSES)
+    labels = _Labels(root, files, problems, encoding)
+    classes: tuple[str, ...] = ()
+    numbers: dict[int, int] | int = MOST_CLASSES
+    if names:
+        classes, numbers = _named_classes(names, read_noted(names, labels.notes, encoding))
     labels.read(_without_links([file for file in files if is_image(file)], labels))
     pictures = list(labels.pictures(numbers, None).values())
     highest = max((box.label for picture in pictures for box in picture.boxes), default=-1)
     if lists:
         finder = Finder(root, [picture.path for picture in pictures])
-        listed = {name: _names_in(file, finder) for name, file in lists.items()}
+        listed = {name: _names_in(file, finder, encoding) for name, file in lists.items()}
         parts, left_out = split_by_lists(listed, pictures)
     else:
         parts, left_out = split_by_folder(pictures)
@@ -169,20 +184,20 @@ def _read_listed(
     return Annotated("yolo", root, classes, parts, tuple(problems), about, tuple(labels.notes))
 
 
-def _named_classes(path: Path, notes: list[str]) -> tuple[tuple[str, ...], dict[int, int]]:
-    """Return the names of a file with one on each line, and the place among them of each number.
+def _named_classes(path: Path, text: str) -> tuple[tuple[str, ...], dict[int, int]]:
+    """Return the names of a text with one on each line, and the place among them of each number.
 
     The number of a class is that of its line, from 0 on: an empty line is a number without a name.
     """
-    lines = [line.strip() for line in read_noted(path, notes).splitlines()]
+    lines = [line.strip() for line in text.splitlines()]
     numbers = [number for number, line in enumerate(lines) if line]
     classes = check_names([lines[number] for number in numbers], path)
     return classes, {number: at for at, number in enumerate(numbers)}
 
 
-def _names_in(file: Path, finder: Finder) -> set[str]:
+def _names_in(file: Path, finder: Finder, encoding: str | None) -> set[str]:
     """Return the names of the images in a list; one that is not there is as the list has it."""
-    lines = _lines(file)
+    lines = _lines(file, encoding)
     found = finder.find_all([Asked(line, file) for line in lines])
     return {
         line if isinstance(path, str) else relative_name(path, finder.root)
@@ -193,14 +208,14 @@ def _names_in(file: Path, finder: Finder) -> set[str]:
 # Darknet's files
 
 
-def _read_darknet(path: Path) -> Annotated:
+def _read_darknet(path: Path, encoding: str | None) -> Annotated:
     """Read what darknet's `.data` file names; paths in it are often those of another folder.
 
     Raises:
         DataError: it has no `train`, or one of its files is not here.
     """
     root, files = path.parent, list(walk(path.parent))
-    pairs = (line.partition("=") for line in _lines(path) if not line.startswith("#"))
+    pairs = (line.partition("=") for line in _lines(path, encoding) if line[0] != "#")
     values = {key.strip(): value.strip() for key, _, value in pairs}
     if not values.get("train"):
         raise DataError(f"{path} lacks the line 'train = FILE', the list of the training images")
@@ -217,16 +232,16 @@ def _read_darknet(path: Path) -> Annotated:
     lists = {key: find(key) for key in _KEYS if values.get(key)}
     names = find("names") if values.get("names") else None
     about = f"{path.name} ({', '.join(lists)})"
-    return _read_listed(root, files, names, lists, about)
+    return _read_listed(root, files, names, lists, about, encoding)
 
 
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+def _lines(path: Path, encoding: str | None) -> list[str]:
+    return [line.strip() for line in read_text(path, encoding).splitlines() if line.strip()]
 
 
-def _lists_images(path: Path) -> bool:
+def _lists_images(path: Path, encoding: str | None) -> bool:
     """Tell a list of images from labels and from other texts, by its first line."""
-    lines = _lines(path)
+    lines = _lines(path, encoding)
     return bool(lines) and is_image(Path(lines[0]))
 
 
@@ -240,26 +255,45 @@ def _end_of(path: str, known: Container[str]) -> str | None:
 # What a YAML names
 
 
-def _listed(key: str, entries: Any, places: Places, problems: list[Problem]) -> Iterator[Path]:
+class _Elsewhere:
+    """Finds the images of lists that were written for another folder; the data's is walked once.
+
+    Args:
+        places: of the data set.
+        encoding: of the lists, where the user gives it.
+        problems: takes what is wrong.
+    """
+
+    def __init__(self, places: Places, encoding: str | None, problems: list[Problem]):
+        self.places, self.encoding, self.problems = places, encoding, problems
+
+    @cached_property
+    def finder(self) -> Finder:
+        """Of the images below the folder of the data."""
+        return Finder(self.places.root)
+
+
+def _listed(key: str, entries: Any, elsewhere: _Elsewhere) -> Iterator[Path]:
     """Yield the image files that a split's folders and lists name."""
     for entry in entries if isinstance(entries, list) else [entries]:
-        for place in places.find(key, entry):
+        for place in elsewhere.places.find(key, entry):
             if place.is_dir():
                 yield from filter(is_image, walk(place))
             elif is_image(place):
                 yield place
             else:
-                yield from _in_list(place, places, problems)
+                yield from _in_list(place, elsewhere)
 
 
-def _in_list(listing: Path, places: Places, problems: list[Problem]) -> Iterator[Path]:
+def _in_list(listing: Path, elsewhere: _Elsewhere) -> Iterator[Path]:
     """Yield the images in a text file with one on each line, below its folder or the data's.
 
     Lines that were written for another folder are looked for by the ends of their paths.
     """
+    places, problems = elsewhere.places, elsewhere.problems
     root = Path(os.path.normpath(places.root))
     name = relative_name(listing, places.root)
-    lines = enumerate(read_text(listing).splitlines(), 1)
+    lines = enumerate(read_text(listing, elsewhere.encoding).splitlines(), 1)
     texts = {number: text for number, line in lines if (text := line.strip().replace("\\", "/"))}
     found: dict[int, Path | None] = {}
     inside: set[int] = set()
@@ -278,8 +312,8 @@ def _in_list(listing: Path, places: Places, problems: list[Problem]) -> Iterator
         if files:
             found[number] = places.root / files[0].relative_to(root)
     rest = [number for number in texts if number not in found]
-    finder = Finder(places.root) if rest else None
-    ends = finder.find_all([Asked(texts[number], listing) for number in rest]) if finder else []
+    asked = [Asked(texts[number], listing) for number in rest]
+    ends = elsewhere.finder.find_all(asked) if asked else []
     taken = {path for path in found.values() if path}
     moved = 0
     for number, path in zip(rest, ends, strict=True):
@@ -307,11 +341,14 @@ class _Labels:
         root: the folder of the data.
         files: all that is in it.
         problems: takes what is wrong.
+        encoding: of the label files, where the user gives it.
     """
 
-    def __init__(self, root: Path, files: Sequence[Path], problems: list[Problem]):
+    def __init__(
+        self, root: Path, files: Sequence[Path], problems: list[Problem], encoding: str | None
+    ):
         self.notes: list[str] = []
-        self._root, self._problems = root, problems
+        self._root, self._problems, self._encoding = root, problems, encoding
         self._images = [file for file in files if is_image(file)]
         texts = (file for file in files if file.suffix.lower() == ".txt")
         self._texts = {fold_name(relative_name(file, root)): file for file in texts}
@@ -360,7 +397,7 @@ class _Labels:
             own = file.is_relative_to(self._root)
             name, self._lines[file] = relative_name(file, self._root) if own else str(file), []
             try:
-                lines = read_text(file).splitlines()
+                lines = read_text(file, self._encoding).splitlines()
             except DataError as error:
                 self._problems.append(Problem(name, BAD_LABELS, str(error)))
                 continue
