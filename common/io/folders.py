@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,12 @@ def find_parts(root: Path, to_learn: bool) -> tuple[dict[str, Path], list[str]]:
         problems.append("there is no train/")
     ordered = [part for part in ("train", "validation", "test") if part in parts]
     return {part: parts[part] for part in ordered}, problems
+
+
+def find_part(name: str) -> str | None:
+    """Return the part of a split that a word of a name tells, such as `train_labels`, or None."""
+    words = re.split("[^a-z]+", name.casefold())
+    return next((PARTS[word] for word in words if word in PARTS), None)
 
 
 def normalize_name(name: str) -> str:

@@ -31,7 +31,7 @@ from common.images.tables.columns import (
     split_labels,
 )
 from common.images.tables.finder import MISSING, Finder
-from common.io.folders import PARTS
+from common.io.folders import find_part
 from common.io.labels import read_labels
 from common.io.tables import read_cells, read_table
 from common.options.config import ImageConfig, Kind
@@ -107,7 +107,7 @@ def list_table(
         problems[reason].append(f"line {place.rpartition(':')[2]}")
     images, *texts = found.columns
     labels = _read_labels(columns.labels, texts, len(images), kind)
-    files = finder.find(images, _part_of(table))
+    files = finder.find(images, find_part(table.stem))
     rows = [_Row(*row) for row in zip(found.lines, images, files, labels, strict=True)]
     listed, skipped = _take(rows, kind, problems)
     total = len(listed) + len(found.skipped) + len(skipped)
@@ -183,12 +183,6 @@ def find_several_labels(table: Path, config: ImageConfig) -> str | None:
     if len(columns.labels) < 2 or config.label_column != LABEL:
         return None
     return f"{len(columns.labels)} columns of zeros and ones say which labels an image has"
-
-
-def _part_of(table: Path) -> str | None:
-    """Return the part of a split that a table's name tells, such as train.csv."""
-    words = re.split("[^a-z]+", table.stem.casefold())
-    return next((PARTS[word] for word in words if word in PARTS), None)
 
 
 def _read_labels(

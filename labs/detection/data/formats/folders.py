@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 from common.files import sha256_of
 from common.images.folders import is_image as is_image
 from common.io.encodings import decode
-from common.io.folders import PARTS
+from common.io.folders import PARTS, find_part
 from common.io.folders import walk as walk
 from common.io.tables import read_bytes
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
 
-_WORDS = {**PARTS, "trainval": "train"}
+_TRAINVAL = re.compile("(?<![a-z])trainval(?![a-z])", re.IGNORECASE)
 _Parts = dict[str, tuple[Picture, ...]]
 
 
@@ -35,11 +35,8 @@ def read_noted(path: Path, notes: list[str], encoding: str | None = None) -> str
 
 def part_of(pieces: Iterable[str]) -> str:
     """Return the split that the last of some names of folders tells, "all" where none does."""
-    for piece in reversed(list(pieces)):
-        for word in re.split("[^a-z]+", piece.casefold()):
-            if word in _WORDS:
-                return _WORDS[word]
-    return "all"
+    told = (find_part(_TRAINVAL.sub("train", piece)) for piece in reversed(list(pieces)))
+    return next(filter(None, told), "all")
 
 
 def short_name(part: str) -> str:

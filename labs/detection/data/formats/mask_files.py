@@ -15,7 +15,7 @@ is left out, and counted. Outlines are those of the pieces, without holes.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -85,14 +85,18 @@ def read(root: Path, reading: Reading) -> Annotated:
     problems: list[Problem] = []
     asked = [_image_of(file, root) for file in masks]
     of: dict[Path, Path] = {}
+    used: dict[Path, set[int]] = {}
     for mask, photo in zip(masks, finder.find_all(asked), strict=True):
-        why = photo if isinstance(photo, str) else _unreadable(mask)
-        if why or photo in of:
-            wrong = NO_IMAGE if isinstance(photo, str) else BAD_LABELS
-            problems.append(Problem(relative_name(mask, root), wrong, why or "a second mask"))
-        elif isinstance(photo, Path):
-            of[photo] = mask
-    kind = _tell_kind(list(of.values()), root)
+        place = relative_name(mask, root)
+        if isinstance(photo, str):
+            problems.append(Problem(place, NO_IMAGE, photo))
+            continue
+        values = "a second mask" if photo in of else _read_used(mask)
+        if isinstance(values, str):
+            problems.append(Problem(place, BAD_LABELS, values))
+        else:
+            of[photo], used[mask] = mask, values
+    kind = _tell_kind(used, root)
     names = tuple(map(str, kind.classes)) or (_ONLY,)
     pictures = Pictures(root, problems)
     small: Counter[str] = Counter()
@@ -119,15 +123,14 @@ def _image_of(mask: Path, root: Path) -> Asked:
     return Asked(f"{match[1] if match else mask.stem}.*", mask, part, parallel=True)
 
 
-def _unreadable(mask: Path) -> str:
-    """Return why a mask cannot be read, "" if it can."""
+def _read_used(mask: Path) -> set[int] | str:
+    """Return the values that a mask has for objects, or why it cannot be read."""
     if mask.suffix.lower() not in _KEEPING:
         return f"{mask.suffix} changes the values of pixels; masks are to be PNG"
     try:
-        _values(mask)
+        return _used(_values(mask))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return f"cannot be read: {error}"
-    return ""
 
 
 def _values(mask: Path) -> Values:
@@ -138,15 +141,15 @@ def _values(mask: Path) -> Values:
     return pixels if pixels.ndim == 2 else pixels @ np.array([65536, 256, 1])
 
 
-def _tell_kind(masks: Sequence[Path], root: Path) -> _Kind:
-    """Return what the values of masks are.
+def _tell_kind(masks: Mapping[Path, set[int]], root: Path) -> _Kind:
+    """Return what the values of masks are, by those that each mask has.
 
     Raises:
         DataError: there are too many to be classes.
     """
     folders = {fold_name(relative_name(mask, root)).rpartition("/")[0] for mask in masks}
     words = {word for folder in folders for word in re.split(r"[\W_]+", folder)}
-    used = [_used(_values(mask)) for mask in masks]
+    used = list(masks.values())
     seen = sorted(set[int]().union(*used))
     runs = all(sorted(values) == list(range(1, len(values) + 1)) for values in used)
     counts = {len(values) for values in used if values}
