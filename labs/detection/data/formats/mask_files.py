@@ -91,11 +91,11 @@ def read(root: Path, reading: Reading) -> Annotated:
         if isinstance(photo, str):
             problems.append(Problem(place, NO_IMAGE, photo))
             continue
-        values = "a second mask" if photo in of else _read_used(mask)
-        if isinstance(values, str):
-            problems.append(Problem(place, BAD_LABELS, values))
+        there = "a second mask" if photo in of else _read_used(mask)
+        if isinstance(there, str):
+            problems.append(Problem(place, BAD_LABELS, there))
         else:
-            of[photo], used[mask] = mask, values
+            of[photo], used[mask] = mask, there
     kind = _tell_kind(used, root)
     names = tuple(map(str, kind.classes)) or (_ONLY,)
     pictures = Pictures(root, problems)
