@@ -1,6 +1,12 @@
-"""`python -m labs`: the labs there are, and what to type first."""
+"""`python -m labs`: the labs there are, what to type first, and what to ask of runs of any lab."""
+
+from pathlib import Path
+from typing import Any
 
 import click
+
+from common.options import commandline, terminal
+from common.runs import commands
 
 LABS = {
     "autoencoder": ("autoencoders and VAEs: compress, reconstruct, map the latent space", "train"),
@@ -8,21 +14,141 @@ LABS = {
     "detection": ("YOLO and its rivals: boxes, mAP, and why a detector errs", "train"),
     "rnn": ("RNN, LSTM, GRU: sentiment, forecasts, translation, memory", "sentiment"),
 }
+HTML = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all of it to a page, too, with its pictures inside.",
+)
+PICTURE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("lab", required=False)
-def labs(lab: str | None) -> None:
-    """List the labs, and what to type first."""
-    if lab is not None:
-        raise click.UsageError(
-            f"a lab is run by its module, such as: python -m labs.{next(iter(LABS))}"
-        )
+class Labs(commandline.LabGroup):
+    """The commands on runs of any lab; the name of a lab is answered with its module."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names."""
+        if args and args[0] in LABS:
+            raise click.UsageError(
+                f"a lab is run by its module, such as: python -m labs.{args[0]} {LABS[args[0]][1]}",
+                ctx,
+            )
+        return super().resolve_command(ctx, args)
+
+
+class Runs(click.Group):
+    """`runs` lists, unless its first word is another command of it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the list before what is given, where no command is named."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
+@click.group(
+    cls=Labs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.pass_context
+def labs(context: click.Context) -> None:
+    """List the labs, and what to type first; look at runs of any of them."""
+    if context.invoked_subcommand is not None:
+        return
     click.echo("Labs:\n")
     for name, (what, first) in LABS.items():
         click.echo(f"  {name:<16} {what}\n  {'':<16} begin with: python -m labs.{name} {first}\n")
+    click.echo("Runs of any lab:\n")
+    for name, command in labs.commands.items():
+        click.echo(f"  {name:<16} {command.get_short_help_str(80)}\n")
     click.echo("Every command has --help; every lab works without a network.")
 
 
+@labs.group(cls=Runs, short_help="List runs, by any metric; note what a leaderboard says.")
+def runs() -> None:
+    """List runs, or note something of one."""
+
+
+@runs.command("list")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.option("--lab", type=click.Choice(list(LABS)), help="Runs of one lab.")
+@click.option("--data", metavar="TEXT", help="Runs whose --data holds this text.")
+@click.option("--finished/--unfinished", default=None, help="Runs that are, or are not.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Runs that fit, such as 'learning_rate>0.001' or 'model=lenet5'; may be given again.",
+)
+@click.option(
+    "--sort",
+    "by",
+    metavar="NAME",
+    help="By a metric of the test split (validation/NAME for the other), the best first, or by an "
+    "option; the oldest first when not given.",
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--members", is_flag=True, help="Runs of which comparisons are made, too.")
+@click.option("--picture", type=PICTURE, help="Draw local against public scores.")
+@HTML
+@commands.FORM
+@commands.OUTPUT
+def list_runs(
+    folder: Path,
+    members: bool,
+    by: str | None,
+    reverse: bool,
+    picture: Path | None,
+    html: Path | None,
+    form: str,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """List the runs of all labs below a FOLDER (runs/ when not given).
+
+    `runs note RUN --public 0.7488 TEXT` keeps a score that was measured elsewhere, and a text, with
+    a run.
+    """
+    from common.runs import listing
+
+    found = listing.find(folder, members=members)
+    for path, reason in found.broken:
+        terminal.note(f"left out {path}: {reason}")
+    shown = listing.choose(found.runs, **chosen)
+    by = by and by.replace("-", "_")
+    if by is not None:
+        shown = listing.sort(shown, by, reverse=reverse)
+    elif reverse:
+        shown = shown[::-1]
+    more = listing.name_columns(by, chosen["where"])
+    drawn = listing.scores(shown, by) if picture is not None else None
+    if form == "table" and output is None and not shown:
+        click.echo(listing.describe(found, shown))
+    elif form == "table":
+        rows = listing.table(found, shown, more)
+        commands.show_records(listing.describe(found, shown), rows, form, output)
+    else:
+        commands.show_records("", listing.records(found, shown), form, output)
+    if drawn is not None and picture is not None:
+        commands.show_drawing(drawn.draw(), picture)
+        terminal.say(drawn.describe())
+    if html is not None:
+        listing.write_html(html, found, shown, more, by)
+        click.echo(f"Page: {html}")
+
+
+@runs.command()
+@commands.RUN
+@click.argument("text", nargs=-1)
+@click.option("--public", type=float, help="A score measured elsewhere, as by a leaderboard.")
+def note(run: Path, text: tuple[str, ...], public: float | None) -> None:
+    """Keep a score, or a text, or both with a RUN; `runs` shows the last."""
+    from common.runs import listing
+
+    notes = listing.note(run, " ".join(text), public)
+    click.echo(f"Noted in {run}/notes.json ({len(notes)} {'note' if len(notes) == 1 else 'notes'})")
+
+
 if __name__ == "__main__":
-    labs(prog_name="python -m labs")
+    commandline.main(labs, "python -m labs")

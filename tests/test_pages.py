@@ -5,21 +5,23 @@ import shlex
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 from common.options.commandline import ConfigCommand, TrainCommand
 from common.options.config import build
-from labs.__main__ import LABS
+from labs.__main__ import LABS, labs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/*.md"))]
 GROUPS = {lab: import_module(f"labs.{lab}.__main__").lab.group for lab in LABS}
+GROUPS[""] = labs  # the commands on runs of any lab
 COMMANDS = sorted(
     {
         found
         for page in PAGES
         for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-        for found in re.findall(r"-m labs\.(\w+) (.+)", block)
+        for found in re.findall(r"-m labs(?:\.(\w+))? (.+)", block)
     }
 )
 
@@ -34,6 +36,11 @@ def test_a_command_on_a_page_is_understood(lab, line):
     name, *words = shlex.split(line, comments=True)
     command = GROUPS[lab].commands[name]
     context = command.make_context(name, words)
+    while isinstance(command, click.Group):
+        name, command, words = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        context = command.make_context(name, words)
     if isinstance(command, ConfigCommand):
         assert [word for word in context.args if word.startswith("-")] == []
         fields = command.config.__dataclass_fields__

@@ -386,6 +386,43 @@ def scatter(predictions: Array, targets: Array, label: str = "value") -> Figure:
     return figure
 
 
+@figure_style()
+def named_points(
+    names: Sequence[str], x: Sequence[float], y: Sequence[float], *labels: str
+) -> Figure:
+    """Draw points, each with its name where there are few.
+
+    Args:
+        names: of the points.
+        x: the numbers to the right.
+        y: the numbers upwards.
+        labels: what both axes are called.
+    """
+    figure = Figure(figsize=(_WIDTH, 5), layout="constrained")
+    axes = figure.subplots()
+    if max(min(x), min(y)) <= min(max(x), max(y)):  # on one scale
+        both = min(*x, *y), max(*x, *y)
+        axes.plot(both, both, color=GREY, linestyle="--", linewidth=1, label="the same")
+        axes.legend(loc="upper left")
+    axes.scatter(x, y, s=30, color=BLUE, linewidths=0)
+    middle = (min(x) + max(x)) / 2
+    named = zip(names, x, y, strict=True) if len(names) <= _MOST_LABELS else ()
+    for name, right_place, up_place in named:
+        right = right_place > middle  # of the picture's middle: the name goes to the left
+        axes.annotate(
+            drawable(short(name, _NAME)),
+            (right_place, up_place),
+            xytext=(-6 if right else 6, 4),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            fontsize=8,
+            color="#444444",
+        )
+    axes.margins(0.1)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    return figure
+
+
 # --- pictures -----------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ history.jsonl        a row per epoch
 best.safetensors     the weights of the best epoch
 checkpoints/         what a resume needs
 metrics.json         the figures at the end; a run that has it is finished
+notes.json           what somebody noted of it, such as its score on a leaderboard
 share.json           of a model of two parts, what validation chose of the one
 lengthened.json      of a run that was finished before: where it went on, with the figures then
 figures/, report.html
@@ -159,12 +160,12 @@ def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:
     raise RunError(f"{path} is there already; go on with --resume {path}, or choose another --name")
 
 
-def open_run(path: Path, lab: str, job: str | None = None) -> Run:
+def open_run(path: Path, lab: str | None = None, job: str | None = None) -> Run:
     """Return the run in a folder.
 
     Args:
         path: the folder.
-        lab: whose run it must be.
+        lab: whose run it must be; of any lab when None.
         job: the command that must have trained it; any of the lab's when None.
 
     Raises:
@@ -176,7 +177,7 @@ def open_run(path: Path, lab: str, job: str | None = None) -> Run:
     if not (path / "environment.json").is_file():
         raise RunError(f"{path} is not a run folder (no environment.json in it)")
     owner = run.read("environment").get("lab")
-    if owner != lab:
+    if lab is not None and owner != lab:
         raise RunError(f"{path} is a run of labs.{owner}, not of labs.{lab}")
     if job is not None and run.job != job:
         raise RunError(f"{path} was trained by `{run.job}`, not by `{job}`")
