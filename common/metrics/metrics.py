@@ -306,6 +306,7 @@ def bootstrap(
     resamples: int = 2000,
     confidence: float = 0.95,
     block: int = 1,
+    groups: Array | None = None,
 ) -> Interval:
     """Return the percentile bootstrap interval of a metric (Efron and Tibshirani 1993, ch. 13).
 
@@ -323,16 +324,22 @@ def bootstrap(
         resamples: how many times rows are drawn.
         confidence: the share of the resamples inside the interval.
         block: rows in a block.
+        groups: (N,) what each row belongs to, such as a person: whole groups are drawn, since their
+            rows depend on each other (the cluster bootstrap, Davison and Hinkley 1997, section
+            3.8). None where no row depends on another but its neighbors.
     """
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
         given = [len(array) for array in arrays]
         raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
     (rows,) = lengths
-    if rows <= block:
+    if rows <= block or groups is not None and len(np.unique(groups)) == 1:
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    draws = _draws(generator, rows, block, resamples)
+    if groups is None:
+        draws = _draws(generator, rows, block, resamples)
+    else:
+        draws = _draw_groups(generator, groups, resamples)
     values = np.concatenate([_of_draws(metric, arrays, drawn) for drawn in draws])
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
@@ -357,6 +364,15 @@ def _draws(generator: np.random.Generator, rows: int, block: int, times: int) ->
         starts = generator.integers(rows - block + 1, size=size)
         drawn = starts[:, :, None] + np.arange(block)
         yield drawn.reshape(len(starts), -1)[:, :rows]
+
+
+def _draw_groups(generator: np.random.Generator, groups: Array, times: int) -> Iterator[Array]:
+    """Yield draws of whole groups, (1, rows of them) each."""
+    _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    of_groups = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
+    for _ in range(times):
+        drawn = generator.integers(len(of_groups), size=len(of_groups))
+        yield np.concatenate([of_groups[group] for group in drawn])[None]
 
 
 def paired_difference(

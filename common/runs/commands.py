@@ -305,7 +305,7 @@ def show_records(
 
         terminal.show_table(title, *Table.of(records, text=_short))
         return
-    text = _json(records) if form == "json" else _separated(records, "," if form == "csv" else "\t")
+    text = _json(records) if form == "json" else separated(records, "," if form == "csv" else "\t")
     show_text(text, output)
 
 
@@ -339,7 +339,8 @@ def _json(records: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps(records, ensure_ascii=False, indent=2) + "\n"
 
 
-def _separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
+def separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
+    """Write records as a table of text, with their keys as its header."""
     import csv
     import io
 

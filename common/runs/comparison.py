@@ -135,6 +135,14 @@ class Comparison(ABC, Generic[C]):
         return config.located()
 
     @classmethod
+    def to_check(cls, plan: Sequence[Any], config: C) -> Sequence[Any]:
+        """Return the members of a plan that are built before there is a run folder.
+
+        Members that differ in their seeds alone stumble over the same things.
+        """
+        return list({dataclasses.replace(each, seed=config.seed): each for each in plan}.values())
+
+    @classmethod
     def refuse(cls, job: Any, splits: Splits) -> None:
         """Refuse what there is nothing to compare in, before there is a run folder.
 
@@ -390,7 +398,7 @@ class Comparison(ABC, Generic[C]):
         plan = cls.plan(config).values()
         if problems := dict.fromkeys(each for member in plan for each in member.problems()):
             raise ConfigError(list(problems))
-        for member in {dataclasses.replace(each, seed=config.seed): each for each in plan}.values():
+        for member in cls.to_check(list(plan), config):
             job, splits = cls.member.check(member)
             cls.refuse(job, splits)
         if config.total_updates is not None:

@@ -6,7 +6,7 @@ nothing of this.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar
 
@@ -111,15 +111,23 @@ class Conclusion(ABC, Generic[J]):
         self.write_report(outputs["test"], splits, figures)
         return self._write(figures, prepared, begun)
 
-    def conclude_member(self, splits: Splits, baselines: bool = False) -> dict[str, Any]:
+    def conclude_member(
+        self,
+        splits: Splits,
+        baselines: bool = False,
+        keep: Callable[[Mapping[str, Outputs]], None] | None = None,
+    ) -> dict[str, Any]:
         """Measure a run of a comparison, which is compared with the others and reported there.
 
         Args:
             splits: the data.
             baselines: whether it has baselines of its own to be compared with.
+            keep: called with what the task collects of `validation` and `test`.
         """
         begun = time.perf_counter()
-        _, figures = self._measure(splits, with_baselines=baselines)
+        outputs, figures = self._measure(splits, with_baselines=baselines)
+        if keep is not None:
+            keep(outputs)
         return self._write(figures, 0.0, begun)
 
     def report_again(self, splits: Splits) -> None:

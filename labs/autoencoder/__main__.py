@@ -39,6 +39,16 @@ lab = Lab(
         )
     },
     comparisons={
+        "crossval": Verb(
+            "labs.autoencoder.experiments.crossval:CrossvalImages",
+            "labs.autoencoder.experiments.config:CrossvalConfig",
+            """Cut the images into folds; train a model for each, and measure its error there.
+
+            Takes the options of `train`.
+            """,
+            "labs.autoencoder.config:RECIPES",
+            _recipe_for,
+        ),
         "compare-anomalies": Verb(
             "labs.autoencoder.compare.anomalies:Comparison",
             "labs.autoencoder.compare.config:CompareAnomaliesConfig",

@@ -14,6 +14,7 @@ from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISI
 
 _CONFIG = "labs.classification.config"
 _COMPARE = "labs.classification.compare"
+_EXPERIMENTS = "labs.classification.experiments"
 _USUAL = "; when not given, as the model was published."
 
 AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and how
@@ -58,6 +59,16 @@ lab = Lab(
         )
     },
     comparisons={
+        "crossval": Verb(
+            f"{_EXPERIMENTS}.crossval:CrossvalImages",
+            f"{_EXPERIMENTS}.config:CrossvalConfig",
+            """Cut the images into folds; train a network for each, and judge it on its own.
+
+            Takes the options of `train`. A --group-column keeps groups in one fold.
+            """,
+            f"{_CONFIG}:RECIPES",
+            _recipe_for,
+        ),
         "compare-architectures": Verb(
             f"{_COMPARE}.architectures:Comparison",
             f"{_COMPARE}.config:CompareArchitecturesConfig",

@@ -61,9 +61,19 @@ lab = Lab(
         )
     },
     comparisons={
+        "crossval": Verb(
+            "labs.detection.experiments.crossval:CrossvalBoxes",
+            "labs.detection.experiments.config:CrossvalConfig",
+            """Cut the images into folds; train a detector for each, and judge it on its own.
+
+            Takes the options of `train`.
+            """,
+            "labs.detection.config:RECIPES",
+            _recipe_for,
+        ),
         "compare": Verb(
             "labs.detection.inspect.compare:Comparison", "labs.detection.config:CompareConfig"
-        )
+        ),
     },
     models=DESCRIPTIONS,
     more_models={

@@ -67,6 +67,24 @@ lab = Lab(
         ),
     },
     comparisons={
+        "crossval-sentiment": Verb(
+            "labs.rnn.experiments.crossval:CrossvalTexts",
+            "labs.rnn.experiments.config:CrossvalSentimentConfig",
+            """Cut the texts into folds; train a classifier for each, and judge it on its own.
+
+            Takes the options of `sentiment`. A --group-column keeps groups in one fold.
+            """,
+            "labs.rnn.sentiment.config:RECIPES",
+        ),
+        "crossval-forecast": Verb(
+            "labs.rnn.experiments.crossval:CrossvalSeries",
+            "labs.rnn.experiments.config:CrossvalForecastConfig",
+            """Let the origin roll: a forecast for each block of the later half of the dates.
+
+            Takes the options of `forecast`. Each has learned from the dates before its block alone.
+            """,
+            "labs.rnn.forecast.config:RECIPES",
+        ),
         "memory": Verb(
             "labs.rnn.memory.job:Memory",
             "labs.rnn.memory.config:MemoryConfig",

@@ -423,7 +423,8 @@ def split(found: Annotated, config: DetectionConfig, test: Sequence[Picture] = (
         for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
     }
     parts = {name: own.get(name) or part for name, part in cut.items()}
-    return Split(parts, (*copies, *more), _about_split(found.lists, given, own))
+    about = "cut into folds" if config.fold else _about_split(found.lists, given, own)
+    return Split(parts, (*copies, *more), about)
 
 
 def _apart(parts: Mapping[str, Sequence[Picture]]) -> tuple[_Parts, tuple[tuple[str, str], ...]]:

@@ -1,0 +1,306 @@
+"""Cross-validation: a model for each fold of the data, judged on what none of its training saw.
+
+Each fold is a member of the run: it trains on the others (of which a tenth validates, to choose the
+epoch) and answers for its own samples. These answers out of fold are kept: together they are one
+figure of all samples, and whatever is built on runs later stands on them. Folds that are done are
+not done again.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from common.files import write_bytes, write_text
+from common.metrics import metrics
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array, Interval
+from common.options import terminal
+from common.report import plots
+from common.report.html import PictureSaver, Section, Table
+from common.report.plots import Bar
+from common.reuse import reuse
+from common.runs import commands
+from common.runs.comparison import Comparison, Jobs, narrow
+from common.runs.conclude import conclusion_of
+from common.runs.folder import Run
+from common.runs.job import Outputs
+
+RULE = "samples, each answered by a model that had not seen it"
+POOLED = "all folds"
+_LISTED = "out_of_fold.csv"
+
+
+class OutOfFold(NamedTuple):
+    """What models say of the samples that they had not seen."""
+
+    outputs: dict[str, Array]  # what the task collects, (N, ...)
+    decided: Array  # what the job makes of them, (N, ...)
+    targets: Array  # what is true, (N, ...)
+    groups: Array | None  # what each sample belongs to, (N,), where the user named groups
+
+    @classmethod
+    def of(cls, job: Any, outputs: Outputs, split: Any) -> "OutOfFold":
+        """Return what the model of a fold says of the fold."""
+        groups = getattr(split, "groups", None)
+        return cls(
+            {name: tensor.numpy() for name, tensor in outputs.items()},
+            job.decide(outputs),
+            job.targets(split),
+            None if groups is None else groups.numpy(),
+        )
+
+    @classmethod
+    def read(cls, run: Run) -> "OutOfFold":
+        """Read what `write` has written."""
+        arrays = load_file(_answers_of(run))
+        decided, targets = arrays.pop("decided"), arrays.pop("targets")
+        groups = arrays.pop("groups", None)
+        return cls(arrays, decided, targets, groups)
+
+    def write(self, run: Run) -> None:
+        """Keep it in the folder of the fold's run."""
+        arrays = {**self.outputs, "decided": self.decided, "targets": self.targets}
+        arrays |= {} if self.groups is None else {"groups": self.groups}
+        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        write_bytes(_answers_of(run), save(whole))
+
+    @classmethod
+    def join(cls, parts: Sequence["OutOfFold"]) -> "OutOfFold":
+        """Return the answers of several folds as those of one."""
+        groups = [part.groups for part in parts if part.groups is not None]
+        return cls(
+            {name: _join([part.outputs[name] for part in parts]) for name in parts[0].outputs},
+            _join([part.decided for part in parts]),
+            _join([part.targets for part in parts]),
+            np.concatenate(groups) if groups else None,
+        )
+
+    def measure(self, metric: MainMetric) -> float:
+        """Return a metric of all samples."""
+        return float(metric.compute(metric.statistics(self.decided, self.targets)))
+
+    def find_interval(self, metric: MainMetric) -> Interval:
+        """Return the metric's 95 % interval over samples, or over groups of them."""
+        rows = metric.statistics(self.decided, self.targets)
+        if self.groups is None and metric.interval is not None:
+            return metric.interval(rows)
+        return metrics.bootstrap(
+            metric.compute,
+            rows,
+            groups=self.groups,
+            block=metric.block,
+            resamples=metric.resamples,
+        )
+
+
+def _join(arrays: Sequence[Array]) -> Array:
+    """Join arrays (n, ...) to (N, ...); where they are of several widths, fill up with NaN."""
+    widest = np.max([array.shape[1:] for array in arrays], 0)
+    filled = []
+    for array in arrays:
+        lacking = [(0, most - size) for most, size in zip(widest, array.shape[1:], strict=True)]
+        value = np.nan if array.dtype.kind == "f" else 0
+        filled.append(np.pad(array, [(0, 0), *lacking], constant_values=value))
+    return np.concatenate(filled)
+
+
+class Crossval(Comparison[Any]):
+    """A model for each fold of a job's data.
+
+    Attributes:
+        samples: what the data consists of, in plural.
+    """
+
+    verb = "crossval"
+    heading = "Cross-validation"
+    about: ClassVar[str] = ""
+    samples: ClassVar[str] = "samples"
+
+    @classmethod
+    def plan(cls, config: Any) -> dict[str, Any]:
+        """Return the config of each fold's model, in the order in which they train."""
+        return {
+            _name_member(config, repeat, fold): narrow(
+                config,
+                cls.member.config_type,
+                fold=fold,
+                seed=config.seed + repeat,
+                split_seed=config.split_seed + repeat,
+            )
+            for repeat in range(config.repeats)
+            for fold in _folds(config)
+        }
+
+    @classmethod
+    def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
+        """Return the first fold alone: what it stumbles over, all do."""
+        return plan[:1]
+
+    @classmethod
+    def command(cls, **given: Any) -> None:
+        """Start a run, or go on with one, as `Comparison.command` does; the data is read once."""
+        with reuse():
+            super().command(**given)
+
+    def train_member(self, job: Any, label: str) -> bool:
+        """Train the model of a fold, and keep its answers."""
+        terminal.note(f"{label}: {job.run.path}")
+        splits = job.load_splits()
+        with terminal.display(job.config.epochs, [f"validation/{job.main_metric.name}"]) as display:
+            job.train(splits, display, terminal.note)
+        conclusion_of(job).conclude_member(splits, keep=partial(self._keep, job, splits["test"]))
+        return True
+
+    def _keep(self, job: Any, split: Any, outputs: Mapping[str, Outputs]) -> None:
+        """Keep what the model of a fold says of it, for a program and for a person."""
+        OutOfFold.of(job, outputs["test"], split).write(job.run)
+        records = self.describe_samples(job, split, outputs["test"])
+        write_text(job.run.path / _LISTED, commands.separated(records, ","))
+
+    def describe_samples(self, job: Any, split: Any, outputs: Outputs) -> list[dict[str, Any]]:
+        """Return a record for each sample of a fold: which it is, what is true, what is said."""
+        return []
+
+    # --- what is measured -------------------------------------------------------------------------
+
+    def measure(self, jobs: Jobs) -> dict[str, Any]:
+        """Return the main metric out of fold, of each fold and of all, with its interval."""
+        first = next(iter(jobs.values()))
+        metric: MainMetric = first.main_metric
+        repeats = [
+            [
+                OutOfFold.read(jobs[_name_member(self.config, repeat, fold)].run)
+                for fold in _folds(self.config)
+            ]
+            for repeat in range(self.config.repeats)
+        ]
+        self._list_answers(jobs)
+        pooled = [OutOfFold.join(parts) for parts in repeats]
+        values = [whole.measure(metric) for whole in pooled]
+        of_folds = [[part.measure(metric) for part in parts] for parts in repeats]
+        ends = np.mean([whole.find_interval(metric) for whole in pooled], axis=0)
+        groups = pooled[0].groups
+        return {
+            "rule": RULE,
+            "source": first.card.source.partition(", fold ")[0],
+            "title": first.config.title,
+            "samples": len(pooled[0].targets),
+            "groups": None if groups is None else len(np.unique(groups)),
+            metric.name: fmean(values),
+            f"{metric.name}_interval": [float(end) for end in ends],
+            "of_repeats": values,
+            "of_folds": of_folds,
+            "deviation": stdev([value for each in of_folds for value in each]),
+            "validation": [
+                job.run.read("metrics")["validation"][metric.name] for job in jobs.values()
+            ],
+        }
+
+    def _list_answers(self, jobs: Jobs) -> None:
+        """Put the lists of all folds into one, with the fold of each sample in front."""
+        listed = []
+        for name, job in jobs.items():
+            with (job.run.path / _LISTED).open(encoding="utf-8", newline="") as file:
+                listed += [{"fold": name, **record} for record in csv.DictReader(file)]
+        write_text(self.run.path / _LISTED, commands.separated(listed, ","))
+
+    # --- what is shown ----------------------------------------------------------------------------
+
+    def title(self, metrics: Mapping[str, Any]) -> str:
+        """Return what the report is called."""
+        return f"{self.heading}: {metrics['title']} on {metrics['source']}"
+
+    def verdict(self, metrics: Mapping[str, Any]) -> str:
+        """Say what came out, and how far the folds lie apart."""
+        metric, samples = self._metric, metrics["samples"]
+        figure = metric.text(metrics[metric.name])
+        interval = metric.interval_text(metrics[f"{metric.name}_interval"])
+        every = [value for each in metrics["of_folds"] for value in each]
+        said = (
+            f"Out of fold, on {samples:,} {self.samples} that the models had not seen, "
+            f"{metrics['title']} has {_with_article(metric.label)} of {figure} (95 % interval "
+            f"{interval}). The folds lie between {metric.text(min(every))} and "
+            f"{metric.text(max(every))} (standard deviation {metric.text(metrics['deviation'])})."
+        )
+        if (groups := metrics["groups"]) is not None:
+            said += f" No group is on both sides; the interval draws whole groups, of {groups:,}."
+        if len(values := metrics["of_repeats"]) > 1:
+            said += f" It is the mean of {len(values)} repetitions: {_list(metric, values)}."
+        return said
+
+    def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """Return a row for each fold, and one for all."""
+        metric, names = self._metric, list(self.plan(self.config))
+        label = metric.label
+        every = [value for each in metrics["of_folds"] for value in each]
+        rows = [
+            [name, metric.text(validation), metric.text(value), ""]
+            for name, validation, value in zip(names, metrics["validation"], every, strict=True)
+        ]
+        interval = metric.interval_text(metrics[f"{metric.name}_interval"])
+        mean = metric.text(fmean(metrics["validation"]))
+        rows.append([POOLED, mean, metric.text(metrics[metric.name]), interval])
+        return ["", f"validation {label}", f"{label} out of fold", "95 % interval"], rows
+
+    def overview(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> Section:
+        """Show the folds in a table and side by side, and their learning curves."""
+        metric = self._metric
+        every = [value for each in metrics["of_folds"] for value in each]
+        bars = [Bar(name, value) for name, value in zip(jobs, every, strict=True)]
+        low, high = metrics[f"{metric.name}_interval"]
+        whole = Bar(POOLED, metrics[metric.name], (low, high))
+        histories = {name: [job.run.history] for name, job in jobs.items()}
+        text = (
+            f"{metrics['source']}. {self.about} Each fold is answered by a model that was trained "
+            "on the others, of which a tenth chose its epoch. The figure of all folds is that of "
+            "all answers together; its interval is a bootstrap over them, and does not count that "
+            f"other training data would give other models. {_LISTED} lists every answer."
+        )
+        pictures = (
+            save_picture(
+                "folds",
+                f"{metric.label} of each fold, and of all together with its interval.",
+                plots.bars([whole, *bars], f"{metric.label} out of fold"),
+            ),
+            save_picture(
+                "curves",
+                f"Validation {metric.label} after each epoch, a line for each fold.",
+                plots.histories(histories, f"validation/{metric.name}", metric.label),
+            ),
+        )
+        return Section("Folds", text, Table(*self.table(metrics)), pictures)
+
+    @property
+    def _metric(self) -> MainMetric:
+        """The main metric, which may depend on what a config learns."""
+        job = self._member(next(iter(self.plan(self.config))), "cpu")
+        found: MainMetric = job.main_metric
+        return found
+
+
+def _folds(config: Any) -> range:
+    return range(1, config.folds + 1)
+
+
+def _name_member(config: Any, repeat: int, fold: int) -> str:
+    return f"fold-{fold}" if config.repeats == 1 else f"repeat-{repeat + 1}-fold-{fold}"
+
+
+def _answers_of(run: Run) -> Path:
+    return run.path / "out_of_fold.safetensors"
+
+
+def _with_article(label: str) -> str:
+    return f"{'an' if label.startswith(('a', 'e', 'i', 'o', 'u', 'mA')) else 'a'} {label}"
+
+
+def _list(metric: MainMetric, values: Sequence[float]) -> str:
+    return ", ".join(map(metric.text, values))

@@ -1,0 +1,25 @@
+"""The options of experiments, beside those of what they train.
+
+They are mixed into a lab's config, and stand in front of it:
+
+    class CrossvalConfig(CrossvalOptions, ClassificationConfig): ...
+"""
+
+from dataclasses import dataclass
+
+from common.options.config import data_option, option
+
+
+@dataclass(frozen=True)
+class CrossvalOptions:
+    """What cross-validation takes beside the options of `train`."""
+
+    folds: int = data_option(
+        5, "folds that the data is cut into; each is the test split of a model", at_least=2
+    )
+    repeats: int = option(
+        1,
+        "times that all is done, each time with other folds and other weights",
+        group="Trials",
+        at_least=1,
+    )

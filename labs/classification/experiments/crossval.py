@@ -1,0 +1,49 @@
+"""Cross-validation of a classifier: every image is answered by a network that had not seen it."""
+
+from typing import Any
+
+import numpy as np
+
+from common.experiments.crossval import Crossval
+from common.images.sets import ImageSet
+from common.runs.job import Outputs
+from common.training.task import probabilities
+from labs.classification.config import RECIPES
+from labs.classification.experiments.config import CrossvalConfig
+from labs.classification.job import ClassifyImages
+
+
+class CrossvalImages(Crossval):
+    """A network for each fold of the images."""
+
+    lab = "classification"
+    config_type = CrossvalConfig
+    recipes = RECIPES
+    member = ClassifyImages
+    samples = "images"
+
+    def describe_samples(
+        self, job: ClassifyImages, split: ImageSet, outputs: Outputs
+    ) -> list[dict[str, Any]]:
+        """Return of each image its name, what it shows, and what the network says."""
+        said, truth, classes = job.decide(outputs), job.targets(split), job.card.classes
+        if job.config.numeric:
+            return [
+                {"image": name, "truth": float(true), "answer": float(each)}
+                for name, true, each in zip(split.names, truth, said, strict=True)
+            ]
+        shares = probabilities(outputs["outputs"], several=job.config.several)
+        return [
+            {
+                "image": name,
+                "truth": _name(classes, true),
+                "answer": _name(classes, each),
+                **dict(zip(classes, row, strict=True)),
+            }
+            for name, true, each, row in zip(split.names, truth, said, shares.tolist(), strict=True)
+        ]
+
+
+def _name(classes: tuple[str, ...], said: Any) -> str:
+    """Return a class by its number, or several labels by whether each is there."""
+    return classes[said] if np.ndim(said) == 0 else "|".join(np.array(classes)[said])

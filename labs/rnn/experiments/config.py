@@ -1,0 +1,17 @@
+"""The options of the lab's experiments."""
+
+from dataclasses import dataclass
+
+from common.experiments.options import CrossvalOptions
+from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.sentiment.config import SentimentConfig
+
+
+@dataclass(frozen=True)
+class CrossvalSentimentConfig(CrossvalOptions, SentimentConfig):
+    """What `crossval-sentiment` takes."""
+
+
+@dataclass(frozen=True)
+class CrossvalForecastConfig(CrossvalOptions, ForecastConfig):
+    """What `crossval-forecast` takes."""

@@ -1,0 +1,55 @@
+"""Cross-validation of a classifier of texts, and of a forecast, whose folds follow the time."""
+
+from typing import Any
+
+from common.experiments.crossval import Crossval
+from common.runs.job import Outputs
+from common.training.task import probabilities
+from labs.rnn.experiments.config import CrossvalForecastConfig, CrossvalSentimentConfig
+from labs.rnn.forecast.config import RECIPES as FORECAST_RECIPES
+from labs.rnn.forecast.job import Forecast
+from labs.rnn.sentiment.config import RECIPES
+from labs.rnn.sentiment.data import Split
+from labs.rnn.sentiment.job import Sentiment
+
+
+class CrossvalTexts(Crossval):
+    """A classifier for each fold of the texts."""
+
+    lab, verb = "rnn", "crossval-sentiment"
+    config_type = CrossvalSentimentConfig
+    recipes = RECIPES
+    member = Sentiment
+    samples = "texts"
+
+    def describe_samples(
+        self, job: Sentiment, split: Split, outputs: Outputs
+    ) -> list[dict[str, Any]]:
+        """Return of each text its class, what the networks say, and the probabilities."""
+        classes, shares = job.card.classes, probabilities(outputs["outputs"])
+        rows = zip(
+            split.texts, job.targets(split), job.decide(outputs), shares.tolist(), strict=True
+        )
+        return [
+            {
+                "text": text,
+                "truth": classes[true],
+                "answer": classes[said],
+                **dict(zip(classes, row, strict=True)),
+            }
+            for text, true, said, row in rows
+        ]
+
+
+class CrossvalSeries(Crossval):
+    """A forecast for each block of the later half of the dates, which has learned all before it."""
+
+    lab, verb = "rnn", "crossval-forecast"
+    config_type = CrossvalForecastConfig
+    recipes = FORECAST_RECIPES
+    member = Forecast
+    samples = "origins"
+    about = (
+        "The origins roll: a fold is a block of the later half of the dates, and its model has "
+        "learned from the dates before it alone, never from later ones."
+    )

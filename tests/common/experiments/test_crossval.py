@@ -1,0 +1,211 @@
+"""Cross-validation: every sample is answered once, by a model that had not seen it."""
+
+import csv
+import json
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from common.metrics.main_metric import ACCURACY
+from common.runs.folder import Run
+from labs.autoencoder.__main__ import lab as autoencoder
+from labs.classification.__main__ import lab as classification
+from labs.detection.__main__ import lab as detection
+from labs.rnn.__main__ import lab as rnn
+
+CROSSVAL = (
+    *("crossval", "--data", "digits", "--limit", "120", "--model", "linear", "--folds", "3"),
+    *("--epochs", "3", "--batch-size", "16", "--image-size", "none"),
+)
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_weights(run, other):
+    ours, theirs = (load_file(each / "best.safetensors") for each in (run, other))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.fixture(scope="module")
+def crossval(command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    done = command(classification, *CROSSVAL, "--run-dir", folder, "--name", "cv", drawn=True)
+    assert done.code == 0, done.err
+    return folder / "classification" / "cv", done
+
+
+def test_the_figure_is_that_of_all_answers_together(crossval):
+    run, done = crossval
+    listed = read(run / "out_of_fold.csv")
+    assert len({each["image"] for each in listed}) == len(listed) == 120
+    right = [each["truth"] == each["answer"] for each in listed]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["accuracy"] == pytest.approx(np.mean(right))
+    assert metrics["accuracy_interval"] == pytest.approx(list(ACCURACY.interval(np.array(right))))
+    of_folds = [
+        np.mean([row["truth"] == row["answer"] for row in listed if row["fold"] == f"fold-{fold}"])
+        for fold in (1, 2, 3)
+    ]
+    assert metrics["of_folds"] == [pytest.approx(of_folds)]
+    assert "Out of fold, on 120 images that the models had not seen" in done.out
+    for each in listed:
+        shares = {name: float(each[name]) for name in map(str, range(10))}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+        assert max(shares, key=shares.get) == each["answer"]
+
+
+def test_a_fold_is_what_train_makes_of_it(crossval, command, tmp_path):
+    run, _ = crossval
+    words = [word for word in CROSSVAL[1:]]
+    done = command(
+        classification, "train", *words, "--fold", "2", "--run-dir", tmp_path, "--name", "one"
+    )
+    assert done.code == 0, done.err
+    alone = tmp_path / "classification" / "one"
+    assert_same_weights(alone, run / "members" / "fold-2")
+
+
+def test_groups_stay_in_one_fold_and_the_interval_draws_them(command, tmp_path):
+    rows = []
+    for person in range(12):
+        noise = np.random.default_rng(person)
+        for number in range(4):
+            name = f"{person}-{number}.png"
+            pixels = noise.integers(0, 255, (8, 8), np.uint8)
+            pixels[:, :4] = 250 * (number % 2)
+            Image.fromarray(pixels).save(tmp_path / name)
+            rows.append(f"{name},{'odd' if number % 2 else 'even'},p{person}")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["path,label,person", *rows]))
+    done = command(
+        *(classification, "crossval", "--data", table, "--group-column", "person", "--folds", "4"),
+        *("--model", "linear", "--epochs", "1", "--run-dir", tmp_path, "--name", "cv"),
+    )
+    assert done.code == 0, done.err
+    folds = {}
+    for each in read(tmp_path / "classification" / "cv" / "out_of_fold.csv"):
+        folds.setdefault(each["image"].partition("-")[0], set()).add(each["fold"])
+    assert len(folds) == 12
+    assert all(len(each) == 1 for each in folds.values())
+    assert "the interval draws whole groups, of 12" in done.out
+
+
+@pytest.mark.parametrize(
+    ("lab", "words", "samples"),
+    [
+        (
+            autoencoder,
+            ["crossval", "--data", "digits", "--limit", "90", "--model", "linear"],
+            "90 images",
+        ),
+        (
+            rnn,
+            [
+                *("crossval-sentiment", "--limit", "150", "--hidden-size", "4", "--members", "1"),
+                *("--embedding-size", "4"),
+            ],
+            "150 texts",
+        ),
+        (
+            rnn,
+            [
+                *("crossval-forecast", "--limit", "200", "--window", "8", "--horizon", "3"),
+                *("--hidden-size", "4", "--period", "2", "--no-linear"),
+            ],
+            "origins",
+        ),
+    ],
+)
+def test_every_lab_has_it(command, tmp_path, lab, words, samples):
+    done = command(
+        *(lab, *words, "--epochs", "1", "--folds", "3", "--repeats", "2"),
+        *("--run-dir", tmp_path, "--name", "cv"),
+    )
+    assert done.code == 0, done.err
+    assert samples in done.out
+    assert "It is the mean of 2 repetitions" in done.out
+
+
+def test_folds_of_a_forecast_lie_behind_what_it_learned(command, tmp_path):
+    done = command(
+        *(rnn, "crossval-forecast", "--limit", "200", "--window", "8", "--horizon", "3"),
+        *("--hidden-size", "4", "--period", "2", "--no-linear", "--epochs", "1", "--folds", "3"),
+        *("--run-dir", tmp_path, "--name", "cv"),
+    )
+    assert done.code == 0, done.err
+    members = tmp_path / "rnn/cv/members"
+    spans = [Run(members / f"fold-{fold}").read("data")["spans"] for fold in (1, 2, 3)]
+    ends = [end for span in spans for name in ("train", "validation", "test") for end in span[name]]
+    assert all(ends[place : place + 6] == sorted(ends[place : place + 6]) for place in (0, 6, 12))
+    assert spans[0]["test"][1] < spans[1]["test"][0] < spans[1]["test"][1] < spans[2]["test"][0]
+
+
+@pytest.mark.parametrize(
+    ("lab", "words", "said"),
+    [
+        (
+            classification,
+            ["crossval", "--data", "digits", "--limit", "30"],
+            "a class has 3 samples",
+        ),
+        (
+            classification,
+            ["crossval", "--folds", "1"],
+            "--folds 1: expected a whole number at least 2",
+        ),
+        (classification, ["train", "--fold", "1"], "--fold: needs --folds"),
+        (classification, ["train", "--folds", "3", "--fold", "4"], "there are 3 folds"),
+        (detection, ["crossval"], "scenes are composed for each split"),
+        (rnn, ["crossval-forecast", "--folds", "500"], "too short to test"),
+    ],
+)
+def test_what_cannot_be_cut_is_one_sentence(command, tmp_path, lab, words, said):
+    done = command(lab, *words, "--run-dir", tmp_path)
+    assert done.code == 2
+    assert said in done.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ten_kills_change_no_bit_and_no_fold_is_done_again(process, crossval, tmp_path):
+    whole, _ = crossval
+    words, folder = (*CROSSVAL, "--save-every", "0.01"), tmp_path / "classification" / "cv"
+    chance = random.Random(0)
+    begin = (*words, "--run-dir", tmp_path, "--name", "cv")
+    finished = {}
+    for kill in range(10):
+        resumed = kill and (folder / "config.toml").exists()
+        given = ("crossval", "--resume", folder) if resumed else begin
+        running = process("classification", given, "", tmp_path / f"output-{kill}")
+        running.wait_for((folder / "members").exists)
+        time.sleep(chance.uniform(0.05, 0.6))
+        if running.process.is_alive():
+            running.send(signal.SIGKILL)
+        for member in (folder / "members").iterdir():
+            if Run(member).finished:
+                best = member / "best.safetensors"
+                assert (
+                    finished.setdefault(member, best.stat().st_mtime_ns) == best.stat().st_mtime_ns
+                )
+    assert (
+        process("classification", ("crossval", "--resume", folder), "", tmp_path / "last").end()
+        == 0
+    )
+    for fold in (1, 2, 3):
+        member = f"members/fold-{fold}"
+        assert_same_weights(folder / member, whole / member)
+        answers = f"{member}/out_of_fold.safetensors"
+        assert (folder / answers).read_bytes() == (whole / answers).read_bytes()
+    assert (folder / "out_of_fold.csv").read_text() == (whole / "out_of_fold.csv").read_text()
