@@ -63,9 +63,9 @@ SETS = {
     "raccoon": Kind(
         "labs.detection train",
         "map50",
-        (200, 400, 800),
+        (50, 200, 800),
         ("5e-4", "1e-3"),
-        ("--model tiny-yolo --batch-size 8", ""),
+        ("--model tiny-yolo --batch-size 8 --image-size 256", ""),
     ),
     "photos10": CLASSES._replace(updates=(225, 450), rates=("3e-4", "1e-3"), modes=PHOTO_MODES),
     "rt_polarity": SENTIMENT,
