@@ -7,6 +7,7 @@ not done again.
 """
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from safetensors.numpy import load_file, save
 
+from common.errors import ConfigError
 from common.files import write_bytes, write_text
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array, Interval
+from common.metrics.metrics import Array, Interval, is_known
+from common.metrics.named import NamedMetric, Needs, find_metric
 from common.options import terminal
+from common.options.terminal import figure_text
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
@@ -34,6 +38,10 @@ from common.runs.job import Outputs
 RULE = "samples, each answered by a model that had not seen it"
 POOLED = "all folds"
 _LISTED = "out_of_fold.csv"
+_USUAL: dict[Needs, tuple[str, ...]] = {
+    "classes": ("accuracy", "balanced_accuracy", "f1", "kappa", "roc_auc", "log_loss"),
+    "numbers": ("mae", "rmse", "spearman"),
+}
 
 
 class OutOfFold(NamedTuple):
@@ -138,6 +146,20 @@ class Crossval(Comparison[Any]):
         }
 
     @classmethod
+    def kinds(cls, config: Any) -> tuple[Needs, ...]:
+        """Return what `answers_of` has, of which metrics can be had by their names."""
+        return ()
+
+    @classmethod
+    def start(cls, config: Any, command: Sequence[str] = ()) -> "Crossval":
+        """Make a new run folder, as `Comparison.start` does, and refuse metrics that are none."""
+        for spec in config.metrics:
+            metric = find_metric(spec, _needed(cls.kinds(config)))
+            if metric.needs not in cls.kinds(config):
+                raise ConfigError(f"--metrics {spec}: it is of {metric.needs}, which are not here")
+        return super().start(config, command)
+
+    @classmethod
     def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
         """Return the first fold alone: what it stumbles over, all do."""
         return plan[:1]
@@ -162,6 +184,10 @@ class Crossval(Comparison[Any]):
         OutOfFold.of(job, outputs["test"], split).write(job.run)
         records = self.describe_samples(job, split, outputs["test"])
         write_text(job.run.path / _LISTED, commands.separated(records, ","))
+
+    def answers_of(self, job: Any, whole: OutOfFold) -> dict[Needs, Array]:
+        """Return answers as named metrics take them, by what they are; {} where none can be had."""
+        return {}
 
     def describe_samples(self, job: Any, split: Any, outputs: Outputs) -> list[dict[str, Any]]:
         """Return a record for each sample of a fold: which it is, what is true, what is said."""
@@ -197,9 +223,47 @@ class Crossval(Comparison[Any]):
             "of_repeats": values,
             "of_folds": of_folds,
             "deviation": stdev([value for each in of_folds for value in each]),
+            "metrics": self._measure_named(first, repeats, pooled),
             "validation": [
                 job.run.read("metrics")["validation"][metric.name] for job in jobs.values()
             ],
+        }
+
+    def _measure_named(
+        self, job: Any, repeats: Sequence[Sequence[OutOfFold]], pooled: Sequence[OutOfFold]
+    ) -> list[dict[str, Any]]:
+        """Return a record for each other metric: of all answers together, and of the folds."""
+        kinds = self.kinds(self.config)
+        wanted = self.config.metrics or (_USUAL[kinds[0]] if kinds else ())
+        folds = list(itertools.chain.from_iterable(repeats))
+        found = []
+        for spec in wanted:
+            metric = find_metric(spec, _needed(kinds))
+            try:
+                found.append(self._measure_one(metric, job, folds, pooled))
+            except ConfigError as error:  # the user's own function; the folds are not lost by it
+                terminal.note(str(error))
+                found.append({"name": metric.name, "label": metric.label, "error": str(error)})
+        return found
+
+    def _measure_one(
+        self, metric: NamedMetric, job: Any, folds: Sequence[OutOfFold], pooled: Sequence[OutOfFold]
+    ) -> dict[str, Any]:
+        of_all = [
+            metric.measure(whole.targets, self.answers_of(job, whole)[metric.needs], whole.groups)
+            for whole in pooled
+        ]
+        of_folds = [
+            metric.value(part.targets, self.answers_of(job, part)[metric.needs]) for part in folds
+        ]
+        value, low, high = (fmean(ends) for ends in zip(*of_all, strict=True))
+        return {
+            "name": metric.name,
+            "label": metric.label,
+            "value": value,
+            "interval": [low, high],
+            "mean_of_folds": fmean(of_folds),
+            "deviation": stdev(of_folds),
         }
 
     def _list_answers(self, jobs: Jobs) -> None:
@@ -278,12 +342,48 @@ class Crossval(Comparison[Any]):
         )
         return Section("Folds", text, Table(*self.table(metrics)), pictures)
 
+    def sections(
+        self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
+    ) -> list[Section]:
+        """Show the other metrics."""
+        if not metrics["metrics"]:
+            return []
+        text = "Of all answers together, with 95 % intervals; and of the folds each by itself."
+        return [Section("Other metrics", text, Table(*_list_metrics(metrics["metrics"])))]
+
+    def show(self, metrics: Mapping[str, Any]) -> None:
+        """Print the folds, the other metrics, and what came out."""
+        terminal.show_table(metrics["source"], *self.table(metrics))
+        if metrics["metrics"]:
+            terminal.show_table("Out of fold", *_list_metrics(metrics["metrics"]))
+        terminal.say(self.verdict(metrics))
+
     @property
     def _metric(self) -> MainMetric:
         """The main metric, which may depend on what a config learns."""
         job = self._member(next(iter(self.plan(self.config))), "cpu")
         found: MainMetric = job.main_metric
         return found
+
+
+def _needed(kinds: Sequence[Needs]) -> Needs:
+    """Return what a metric of the user's own is handed where it does not ask for probabilities."""
+    return "numbers" if "numbers" in kinds else "classes"
+
+
+def _list_metrics(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return columns, and a row for each metric."""
+    columns = ["", "out of fold", "95 % interval", "mean of folds", "standard deviation"]
+    rows = []
+    for each in found:
+        if "error" in each:
+            rows.append([each["label"], each["error"], "", "", ""])
+            continue
+        ends = each["interval"]
+        interval = " to ".join(map(figure_text, ends)) if is_known(ends) else "unknown"
+        of_folds = [figure_text(each[name]) for name in ("mean_of_folds", "deviation")]
+        rows.append([each["label"], figure_text(each["value"]), interval, *of_folds])
+    return columns, rows
 
 
 def _folds(config: Any) -> range:

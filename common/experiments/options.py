@@ -23,3 +23,10 @@ class CrossvalOptions:
         group="Trials",
         at_least=1,
     )
+    metrics: tuple[str, ...] = option(
+        (),
+        "what else is measured, with commas between: f1, kappa, quadratic-kappa, roc-auc, top3, "
+        "rmse, spearman and so on, or your own as FILE.py:function of (truth, answers); the usual "
+        "ones when not given",
+        group="Trials",
+    )

@@ -90,6 +90,11 @@ class NamedMetric:
             return Measured(value, *metrics.wilson(round(value * len(truth)), len(truth)))
         return Measured(value, *_interval([drawn for [drawn] in draws]))
 
+    def value(self, truth: ArrayLike, answers: ArrayLike) -> float:
+        """Return the metric without an interval; the arguments are those of `measure`."""
+        truth, [answers] = self._checked(truth, [answers])
+        return float(self.of_rows(truth, answers)(np.ones((1, len(truth)), np.int64))[0])
+
     def compare(
         self, truth: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike | None = None
     ) -> Difference:

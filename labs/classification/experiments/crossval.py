@@ -3,9 +3,12 @@
 from typing import Any
 
 import numpy as np
+import torch
 
-from common.experiments.crossval import Crossval
+from common.experiments.crossval import Crossval, OutOfFold
 from common.images.sets import ImageSet
+from common.metrics.metrics import Array
+from common.metrics.named import Needs
 from common.runs.job import Outputs
 from common.training.task import probabilities
 from labs.classification.config import RECIPES
@@ -21,6 +24,20 @@ class CrossvalImages(Crossval):
     recipes = RECIPES
     member = ClassifyImages
     samples = "images"
+
+    @classmethod
+    def kinds(cls, config: Any) -> tuple[Needs, ...]:
+        """Return what is said of a sample: a class with probabilities, or a number."""
+        if config.several:
+            return ()
+        return ("numbers",) if config.numeric else ("classes", "probabilities")
+
+    def answers_of(self, job: Any, whole: OutOfFold) -> dict[Needs, Array]:
+        """Return what is said of each sample, by what it is."""
+        if "numbers" in self.kinds(job.config):
+            return {"numbers": whole.decided}
+        shares = probabilities(torch.from_numpy(whole.outputs["outputs"]))
+        return {"classes": whole.decided, "probabilities": shares}
 
     def describe_samples(
         self, job: ClassifyImages, split: ImageSet, outputs: Outputs

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from common.experiments.crossval import Crossval
+import torch
+
+from common.experiments.crossval import Crossval, OutOfFold
+from common.metrics.metrics import Array
+from common.metrics.named import Needs
 from common.runs.job import Outputs
 from common.training.task import probabilities
 from labs.rnn.experiments.config import CrossvalForecastConfig, CrossvalSentimentConfig
@@ -21,6 +25,16 @@ class CrossvalTexts(Crossval):
     recipes = RECIPES
     member = Sentiment
     samples = "texts"
+
+    @classmethod
+    def kinds(cls, config: Any) -> tuple[Needs, ...]:
+        """Return what is said of a sample: a class with probabilities, or a number."""
+        return "classes", "probabilities"
+
+    def answers_of(self, job: Any, whole: OutOfFold) -> dict[Needs, Array]:
+        """Return what is said of each sample, by what it is."""
+        shares = probabilities(torch.from_numpy(whole.outputs["outputs"]))
+        return {"classes": whole.decided, "probabilities": shares}
 
     def describe_samples(
         self, job: Sentiment, split: Split, outputs: Outputs

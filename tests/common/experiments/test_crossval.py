@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from sklearn import metrics as reference
 
 from common.metrics.main_metric import ACCURACY
 from common.runs.folder import Run
@@ -63,6 +64,46 @@ def test_the_figure_is_that_of_all_answers_together(crossval):
         shares = {name: float(each[name]) for name in map(str, range(10))}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert max(shares, key=shares.get) == each["answer"]
+
+
+def test_other_metrics_are_those_of_scikit_learn(crossval):
+    run, done = crossval
+    listed = read(run / "out_of_fold.csv")
+    truth, said = ([int(each[name]) for each in listed] for name in ("truth", "answer"))
+    shares = np.array([[float(each[str(digit)]) for digit in range(10)] for each in listed])
+    shares /= shares.sum(1, keepdims=True)
+    found = {each["name"]: each for each in Run(run).read("metrics")["metrics"]}
+    expected = {
+        "balanced_accuracy": reference.balanced_accuracy_score(truth, said),
+        "f1": reference.f1_score(truth, said, average="macro"),
+        "kappa": reference.cohen_kappa_score(truth, said),
+        "roc_auc": reference.roc_auc_score(truth, shares, multi_class="ovr"),
+        "log_loss": reference.log_loss(truth, shares),
+    }
+    for name, value in expected.items():
+        assert found[name]["value"] == pytest.approx(value, rel=1e-4)
+        assert found[name]["interval"][0] < value < found[name]["interval"][1]
+    assert "macro F1" in done.out
+
+
+def test_a_metric_of_ones_own_that_fails_costs_no_fold(command, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "def share(truth, answers):\n    return (truth == answers).mean()\n"
+        "def broken(truth, answers):\n    raise ValueError('no')\n"
+    )
+    words = (*CROSSVAL, "--metrics", f"{own}:share,{own}:broken,top3", "--name", "cv")
+    done = command(classification, *words, "--run-dir", tmp_path)
+    assert done.code == 0, done.err
+    assert "raised ValueError" in done.err
+    metrics = Run(tmp_path / "classification" / "cv").read("metrics")
+    share, broken, top = metrics["metrics"]
+    assert share["value"] == pytest.approx(metrics["accuracy"])
+    assert "raised ValueError" in broken["error"]
+    assert top["value"] >= share["value"]
+    done = command(classification, *CROSSVAL, "--metrics", "rmse", "--run-dir", tmp_path / "new")
+    assert done.code == 2
+    assert "--metrics rmse: it is of numbers, which are not here" in done.err
 
 
 def test_a_fold_is_what_train_makes_of_it(crossval, command, tmp_path):
