@@ -28,14 +28,16 @@ class DetectionConfig(TableConfig):
     data: str = data_option(
         "scenes",
         "scenes (composed of MNIST digits), a YOLO data.yaml, darknet's .data, a COCO JSON, a "
-        "table with boxes, or a folder of photos with Pascal VOC XML, YOLO txt or LabelMe's JSON",
+        "table with boxes, a file of CVAT, VIA or Label Studio, or a folder of photos with Pascal "
+        "VOC XML, YOLO txt or LabelMe's JSON",
     )
     test: str | None = data_option(
         None, "the test split, in any of these forms, where the data has none or another"
     )
     image_dir: str | None = data_option(
         None,
-        "folder of the images that a table or a COCO JSON names; the file's own when not given",
+        "folder of the images that a table, a COCO JSON or a tool's file names; the file's own "
+        "when not given",
     )
     image_size: int | None = data_option(
         None,

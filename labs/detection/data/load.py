@@ -40,6 +40,9 @@ _KINDS = {
     "yolo": "YOLO",
     "labelme": "LabelMe",
     "table": "table",
+    "cvat": "CVAT",
+    "via": "VIA",
+    "label-studio": "Label Studio",
     "masks": "masks",
 }
 

@@ -77,6 +77,45 @@ pieces = st.text(max_size=6) | st.sampled_from(
 )
 
 
+ROWS = [{"image": "a.png", "label": "cat", "bbox": [1, 2, 3, 4]}, {"image": "a.png", "bbox": None}]
+CVAT = """<annotations><image id="0" name="a.png" subset="" width="20" height="10">
+<box label="cat" xtl="1.5" ytl="2" xbr="9" ybr="8"/><polygon label="cat" points="1,2;9,2;4,8"/>
+<mask label="cat" left="1" top="2" width="3" height="4" rle="1"/></image></annotations>"""
+RECT = {"name": "rect", "x": 1, "y": 2, "width": 3, "height": 4}
+OUTLINE = {"name": "polygon", "all_points_x": [1, 9, 4], "all_points_y": [2, 2, 8]}
+VIA = {
+    "a.png1": {
+        "filename": "a.png",
+        "regions": [
+            {"shape_attributes": shape, "region_attributes": {"class": "cat"}}
+            for shape in (RECT, OUTLINE, {"name": "circle", "cx": 5, "cy": 5, "r": 2})
+        ],
+    }
+}
+STUDIO = [
+    {
+        "id": 1,
+        "annotations": [
+            {
+                "result": [
+                    {
+                        "original_width": 20,
+                        "original_height": 10,
+                        "image_rotation": 0,
+                        "value": value,
+                    }
+                    for value in (
+                        {"x": 1, "y": 2, "width": 30, "height": 40, "rectanglelabels": ["cat"]},
+                        {"points": [[1, 2], [90, 2], [40, 80]], "polygonlabels": ["cat"]},
+                    )
+                ]
+            }
+        ],
+        "data": {"image": "/data/upload/1/0a1b2c3d-a.png"},
+    }
+]
+
+
 def places(value, path=()):
     """Yield the ways to all values in a value."""
     yield path
@@ -154,6 +193,10 @@ CASES = {
     "yaml": (spliced(YAML), lambda root, text: write(root / "data.yaml", text)),
     "lines": (spliced(LINE), lambda root, text: write(root / "labels" / "a.txt", text).parents[1]),
     "csv": (spliced(CSV), lambda root, text: write(root / "boxes.csv", text)),
+    "records": (changed(ROWS), lambda root, value: write(root / "a.json", json.dumps(value))),
+    "cvat": (spliced(CVAT), lambda root, text: write(root / "a.xml", text)),
+    "via": (changed(VIA), lambda root, value: write(root / "a.json", json.dumps(value))),
+    "studio": (changed(STUDIO), lambda root, value: write(root / "a.json", json.dumps(value))),
 }
 
 

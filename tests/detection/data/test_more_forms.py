@@ -438,7 +438,7 @@ def test_a_folder_of_images_is_for_files_that_name_them(tmp_path):
     labelme(tmp_path / "a.json", [shape()])
     found = formats.read(tmp_path, Reading(image_dir=str(tmp_path)))
     assert found.notes == (
-        "--image-dir is for tables and COCO's JSON: the images are those of the data's folder",
+        "--image-dir is for files that name images: these are those of the data's folder",
     )
     with pytest.raises(DataError, match="a.json is LabelMe's JSON of a single image; name the fol"):
         formats.read(tmp_path / "a.json")

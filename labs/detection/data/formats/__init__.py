@@ -21,21 +21,22 @@ from types import ModuleType
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
 from common.io.tables import read_bytes, read_names
-from labs.detection.data.formats import coco, labelme, mask_files, table, voc, yolo
+from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, walk
 from labs.detection.records import Annotated, Problem, Reading
 
 AS_FOUND = Reading()
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
 _YAML = (".yaml", ".yml")
-_NAMING = (table, coco)  # of files that name images, which may lie elsewhere
+_NAMING = (table, coco, tools)  # of files that name images, which may lie elsewhere
 
 
 def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
-    In a folder the first of these counts that is there: a YAML, a .data, COCO's JSON, XML files,
-    text files, LabelMe's JSON files, a table with boxes, masks. Where there are others, it is said.
+    In a folder the first of these counts that is there: a YAML, a .data, a file of a labeling tool,
+    COCO's JSON, XML files, text files, LabelMe's JSON files, a table with boxes, masks. Where there
+    are others, it is said.
 
     Args:
         path: the file or the folder.
@@ -72,7 +73,7 @@ def _about_images(reader: ModuleType, reading: Reading) -> list[str]:
         return []
     if reader in _NAMING:
         return [f"the images are those in {reading.image_dir}"]
-    return ["--image-dir is for tables and COCO's JSON: the images are those of the data's folder"]
+    return ["--image-dir is for files that name images: these are those of the data's folder"]
 
 
 def _description_of(path: Path) -> Path | None:
@@ -103,10 +104,16 @@ def _reader_of(file: Path, reading: Reading) -> ModuleType:
     suffix = file.suffix.lower()
     if suffix in (*_YAML, ".data"):
         return yolo
+    if tools.recognize(file):
+        return tools
     if suffix == ".json":
         return _reader_of_json(file, reading)
     if table.is_table(file):
         return table
+    if suffix == ".xml":
+        raise DataError(
+            f"{file} is XML of a single image; name the folder of all of them as --data"
+        )
     raise DataError(
         f"{file}: expected a .yaml (YOLO), .data (darknet), .json (COCO, or an array of records), "
         f"a table ({', '.join(table.SUFFIXES)}), or a folder"
@@ -136,10 +143,12 @@ def _reader_of_json(file: Path, reading: Reading) -> ModuleType:
 
 def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
     """Return what label files a folder without a description has, those to be read first."""
-    files = list(walk(root))
+    of_tools = tools.find(root)
+    files = [file for file in walk(root) if file not in of_tools]
     texts = [file for file in files if file.suffix.lower() == ".txt"]
     images = {fold_name(file.stem) for file in files if is_image(file)}
     forms = [
+        ("files of labeling tools", tools, bool(of_tools)),
         ("COCO's JSON files", coco, bool(coco.find(root))),
         ("XML files", voc, any(file.suffix.lower() == ".xml" for file in files)),
         ("text files", yolo, any(fold_name(file.stem) in images for file in texts)),

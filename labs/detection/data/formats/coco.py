@@ -48,7 +48,6 @@ _LOST = {  # what annotations have that boxes and outlines have no place for
     "rotation": "boxes are turned by an angle, which is left out: they are as before the turn",
 }
 _NUMBER = re.compile(r"\s*-?\d+(\.\d*)?(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
-_UPLOADED = re.compile(r"(.*[/\\])?[0-9a-f]{8}-(.+)")  # Label Studio puts this before names
 _NEAR, _NEAR_SHARE = 2.0, 0.05  # pixels, and share of a box, that its outline may stick out
 _TOLD = 0.9  # share of outlines and areas that say what boxes are
 _SAME = (1.5, 0.01)  # pixels between edges, and share between areas, that are the same
@@ -237,7 +236,7 @@ def _pictures(
     entries = list(_entries(source, where, problems))
     _check_units(source.file, entries, boxes)
 
-    names = [_name_in(entry["file_name"], finder) for entry in entries]
+    names = [finder.without_upload(entry["file_name"]) for entry in entries]
     asked = [Asked(name, near, source.part) for name in names]
     seen: set[Path] = set()
     for entry, path in zip(entries, finder.find_all(asked), strict=True):
@@ -278,14 +277,6 @@ def _entries(source: _Source, where: str, problems: list[Problem]) -> Iterator[M
                 f"{identity}, so nobody knows whose boxes are whose; give each an id of its own"
             )
         yield entry
-
-
-def _name_in(name: str, finder: Finder) -> str:
-    """Return an image's name, without what Label Studio puts before it where none is called so."""
-    match = _UPLOADED.fullmatch(name)
-    if match is None or finder.knows(name) or not finder.knows(match[2]):
-        return name
-    return f"{match[1] or ''}{match[2]}"
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:

@@ -40,6 +40,7 @@ class Asked(NamedTuple):
 
 
 _KIND = re.compile(r"(images?|masks?|labels?|annotations?)$")  # PedMasks beside PNGImages
+_UPLOADED = re.compile(r"(.*[/\\])?[0-9a-f]{8}-(.+)")
 _Rank = tuple[int, ...]
 _VERSION = re.compile(r"v\d+|" + "|".join(rf"{word}\d*" for word in PARTS))
 
@@ -67,6 +68,13 @@ class Finder:
     def knows(self, name: str) -> bool:
         """Say whether some image is called so, in whichever folder."""
         return fold_name(name.replace("\\", "/")).rpartition("/")[2] in self._images
+
+    def without_upload(self, name: str) -> str:
+        """Return a name without what Label Studio puts before it, where no image is called so."""
+        match = _UPLOADED.fullmatch(name)
+        if match is None or self.knows(name) or not self.knows(match[2]):
+            return name
+        return f"{match[1] or ''}{match[2]}"
 
     def find(self, asked: Asked) -> Path | str:
         """Return the one image that is meant, or why there is none."""

@@ -117,11 +117,23 @@ class Rows(NamedTuple):
     sizes: Mapping[str, tuple[int, int]]  # likewise: height and width, 0 where they are not there
     shares: bool  # the corners are shares of the image
     sides: tuple[str, ...] = ()  # columns that were read as left, upper, width, height
+    certain: bool = False  # the form says which they are
+
+
+def pick_class(names: Sequence[str]) -> str | None:
+    """Return which of some names is that of the class, None where none is."""
+    known = _spellings(names)
+    return next((known[name] for name in _CLASS if name in known), None)
+
+
+def _spellings(names: Sequence[str]) -> dict[str, str]:
+    """Return names by what of them counts: letters and digits, in any case."""
+    return {re.sub(r"[\W_]+", "", name).casefold(): name for name in reversed(names)}
 
 
 def find_columns(header: Sequence[str]) -> _Columns | None:
     """Return what the columns of a table are, by their names; None where they are not of boxes."""
-    known = {re.sub(r"[\W_]+", "", name).casefold(): name for name in reversed(header)}
+    known = _spellings(header)
 
     def pick(names: Iterable[str]) -> str | None:
         return next((known[name] for name in names if name in known), None)
@@ -142,7 +154,7 @@ def find_columns(header: Sequence[str]) -> _Columns | None:
     box = choices[kind]
     size = all_of(_SIZE)
     size = () if set(size) & set(box) else size
-    return _Columns(image, box, kind, pick(_CLASS), size)
+    return _Columns(image, box, kind, pick_class(header), size)
 
 
 def is_table(file: Path) -> bool:
@@ -443,14 +455,15 @@ def _pictures(
     part = part_of([table.file.stem])
     inside = table.file.is_relative_to(finder.root)
     near = table.file if inside else finder.root / table.file.name
-    named = [image if finder.knows(image) else f"{image}.*" for image in table.images]
+    images = map(finder.without_upload, table.images)
+    named = [image if finder.knows(image) else f"{image}.*" for image in images]
     found = finder.find_all([Asked(name, near, part) for name in named])
     seen: set[Path] = set()
     sized: list[tuple[Box, int, int]] = []
     for (image, rows), path in zip(table.images.items(), found, strict=True):
         if isinstance(path, str) or path in seen:
-            what = f"{len(rows):,} rows of {image}"
-            why = path if isinstance(path, str) else f"{path.name} is another row's too"
+            what = f"{len(rows):,} boxes of {image}"
+            why = path if isinstance(path, str) else f"{path.name} is meant by another name, too"
             problems.append(Problem(f"{table.file.name}: {what}", NO_IMAGE, why))
             continue
         seen.add(path)
@@ -489,7 +502,7 @@ def _check_units(table: Rows, sized: Sequence[tuple[Box, int, int]], notes: list
             f"{', '.join(table.sides)} as left, upper, width, height, and none does as left, "
             "upper, right, lower; put such corners into columns called xmin, ymin, xmax, ymax"
         )
-    told = None if table.shares else tell_percent(sized)
+    told = None if table.shares or table.certain else tell_percent(sized)
     if told is None:
         return
     height, width = max(each[1:] for each in sized)

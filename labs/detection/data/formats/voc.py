@@ -210,21 +210,29 @@ def _parse(text: str | DataError) -> tuple[ElementTree.Element, list[int]]:
     """Return the root of an XML file, and the lines in which its objects begin.
 
     Raises:
-        DataError: it could not be read, is not XML, or declares entities, which annotations never
-            need.
+        DataError: it could not be read, or `parse_xml` refuses it.
     """
     if isinstance(text, DataError):
         raise text
+    tree = parse_xml(text)
+    starts = [match.start() for match in re.finditer(r"<object\b", text)]
+    return tree, [text.count("\n", 0, start) + 1 for start in starts]
+
+
+def parse_xml(text: str) -> ElementTree.Element:
+    """Return the root of an XML file.
+
+    Raises:
+        DataError: it is not XML, or declares entities, which annotations never need.
+    """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError("a DOCTYPE, which could make a small file a huge one; remove it")
     # The declared encoding is that of the bytes, and expat knows no cp949: it is text by now.
     text = re.sub(r"^\s*<\?xml.*?\?>", "", text, count=1, flags=re.DOTALL)
     try:
-        tree = ElementTree.fromstring(text)
+        return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
         raise DataError(f"not XML: {error}") from error
-    starts = [match.start() for match in re.finditer(r"<object\b", text)]
-    return tree, [text.count("\n", 0, start) + 1 for start in starts]
 
 
 def _declared(data: bytes) -> str | None:
