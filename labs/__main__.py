@@ -150,5 +150,31 @@ def note(run: Path, text: tuple[str, ...], public: float | None) -> None:
     click.echo(f"Noted in {run}/notes.json ({len(notes)} {'note' if len(notes) == 1 else 'notes'})")
 
 
+@labs.command(short_help="Compare runs: what differs, which is better, and why.")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@commands.DEVICE
+@click.option("--picture", type=PICTURE, help="Draw their learning curves.")
+@HTML
+def compare(
+    runs: tuple[Path, ...], device: str | None, picture: Path | None, html: Path | None
+) -> None:
+    """Compare the first of some RUNS with each of the others.
+
+    Shows the options that differ, whether one is better on the same test items, and the first thing
+    in which they differ: data, config, environment or seed. Runs that differ in their seeds alone
+    are taken together.
+    """
+    from common.runs import side_by_side
+
+    found = side_by_side.compare(runs, device)
+    measured = found.measured()
+    side_by_side.show(found, measured)
+    if picture is not None:
+        commands.show_drawing(side_by_side.draw_curves(found), picture)
+    if html is not None:
+        side_by_side.write_html(html, found, measured)
+        click.echo(f"Page: {html}")
+
+
 if __name__ == "__main__":
     commandline.main(labs, "python -m labs")

@@ -351,7 +351,7 @@ def table(found: Found, runs: Sequence[Listed], more: Sequence[str] = ()) -> lis
                 "state": each.state,
                 "test": shown,
                 **{
-                    name: terminal.figure_text(_plain(each.values.get(name)))
+                    name: terminal.figure_text(as_typed(each.values.get(name)))
                     for name in more
                     if name not in mains
                 },
@@ -383,7 +383,7 @@ def records(found: Found, runs: Sequence[Listed]) -> list[dict[str, Any]]:
             "public": each.public,
             "note": "; ".join(n["text"] for n in each.notes if n.get("text")) or None,
         }
-        options = {f"config/{name}": _plain(value) for name, value in each.config.items()}
+        options = {f"config/{name}": as_typed(value) for name, value in each.config.items()}
         rows.append({**about, **metrics, **options})
     columns = dict.fromkeys(sorted({name for row in rows for name in row}, key=_column_order))
     first = [name for name in (rows[0] if rows else ()) if "/" not in name]
@@ -527,7 +527,7 @@ def _is(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plain(value: Any) -> Any:
+def as_typed(value: Any) -> Any:
     """Return a value of a config as it is typed."""
     if isinstance(value, list):
         return ",".join(map(str, value)) or "none"
