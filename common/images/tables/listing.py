@@ -33,8 +33,9 @@ from common.images.tables.columns import (
 from common.images.tables.finder import MISSING, Finder
 from common.io.folders import find_part
 from common.io.labels import read_labels
-from common.io.tables import read_cells, read_table
+from common.io.tables import Table, TableForm, read_cells, read_table
 from common.options.config import ImageConfig, Kind
+from common.reuse import reusable
 
 _LIST = re.compile(r"""\s*\[\s*(["']).*\1\s*,?\s*\]\s*""")  # as Python and JSON write them
 _SPLIT = re.compile(
@@ -101,7 +102,7 @@ def list_table(
     table = find_existing(Path(path), Path.is_file, "CSV file")
     columns, finder = find_columns(table, config, kind, classes)
     names = [columns.path, *columns.labels]
-    found = read_table(table, names, gaps=names, form=config.form)
+    found = _read_table(table, names, config.form)
     problems: dict[str, list[str]] = defaultdict(list)
     for place, reason in found.skipped:
         problems[reason].append(f"line {place.rpartition(':')[2]}")
@@ -141,8 +142,8 @@ def find_columns(
     folder = table.parent
     if config.image_dir is not None:
         folder = find_existing(Path(config.image_dir), Path.is_dir, "folder")
-    finder = Finder(folder)
-    cells = read_cells(table, config.form)
+    finder = _find_in(folder)
+    cells = _read_cells(table, config.form)
     columns = choose_columns(
         table,
         cells,
@@ -166,10 +167,25 @@ def find_columns(
     return columns._replace(said=", ".join(filter(None, [columns.said, *left]))), finder
 
 
+@reusable(lambda table, form: (table, form))
+def _read_cells(table: Path, form: TableForm) -> list[list[str]]:
+    return read_cells(table, form)
+
+
+@reusable(lambda table, names, form: (table, tuple(names), form))
+def _read_table(table: Path, names: Sequence[str], form: TableForm) -> Table:
+    return read_table(table, names, gaps=names, form=form)
+
+
+@reusable(lambda folder: folder)
+def _find_in(folder: Path) -> Finder:
+    return Finder(folder)
+
+
 def find_several_labels(table: Path, config: ImageConfig) -> str | None:
     """Say how a table shows that its images have several labels, if it does."""
     columns, _ = find_columns(table, config, "labels", "optional")
-    cells = read_cells(table, config.form)
+    cells = _read_cells(table, config.form)
     if len(columns.labels) == 1:
         place = cells[0].index(columns.labels[0])
         separator = find_separator([row[place] for row in cells[1:]])

@@ -1,7 +1,7 @@
 """The job `forecast`: the next values of series, from a window of those before."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from common.metrics.metrics import Array, paired_difference
 from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training.batches import Batches
 from labs.rnn.forecast import metrics, task
-from labs.rnn.forecast.baselines import LINE, mix_lines
+from labs.rnn.forecast.baselines import LINE, Line, mix_lines
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, levels, load
 from labs.rnn.forecast.models import AfterLine, Forecaster
@@ -40,7 +40,7 @@ class Forecast(Job[ForecastConfig, Card]):
     config_type = ForecastConfig
     card_type = Card
     conclusion = "labs.rnn.forecast.results:ForecastResults"
-    _shares: Mapping[str, float]  # of what the line is a mean of
+    _line: Line | None = None  # that the model begins from, once it is fitted
 
     @classmethod
     def load(cls, config: ForecastConfig, card: Card | None = None) -> tuple[Splits, Card]:
@@ -52,7 +52,13 @@ class Forecast(Job[ForecastConfig, Card]):
         """Choose season, window, horizon, scale, model and budget for a user's own series."""
         if not is_path(config.data):
             return Suited(config)
-        return Suited(*suit(config, find(config)))
+        panel = find(config)
+        return Suited(*suit(config, panel), panel)
+
+    @classmethod
+    def load_suited(cls, suited: Suited[ForecastConfig]) -> tuple[Splits, Card]:
+        """Load the series that were looked at."""
+        return load(suited.config, panel=suited.found)
 
     def build_model(self) -> Forecaster | AfterLine:
         """Return the config's forecaster."""
@@ -74,9 +80,8 @@ class Forecast(Job[ForecastConfig, Card]):
     def warm_start(self, splits: Splits, say: Say) -> None:
         """Give the model its line, where it begins from one."""
         if isinstance(self.model, AfterLine):
-            line = mix_lines(splits, self.seasons)
-            self.model.draw(line.weight, line.bias)
-            self._shares = line.shares
+            self._line = self._line or mix_lines(splits, self.seasons)
+            self.model.draw(self._line.weight, self._line.bias)
 
     @contextlib.contextmanager
     def prepare(self, splits: Splits, say: Say) -> Iterator[Prepared]:
@@ -143,7 +148,7 @@ class Forecast(Job[ForecastConfig, Card]):
         model.share.fill_(share)
         choice = {
             "share": share,
-            "line": self._shares,
+            "line": self._line.shares if self._line else {},
             "best": best,
             "lead": lead.difference,
             "lead_interval": [lead.low, lead.high],

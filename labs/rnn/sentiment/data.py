@@ -85,16 +85,20 @@ class Card(DataCard):
     copies: int  # test texts that are also, by `same_text`, in the training split
 
 
-def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
+def load(config: SentimentConfig, found: Corpus | None = None) -> tuple[dict[str, Split], Card]:
     """Load a config's texts as `train`, `validation` and `test`, with their card.
 
     A set without a test part is split 7 : 1 : 2, each class by itself; of one that has a test part,
     a tenth of the training part is for validation.
 
+    Args:
+        config: names them.
+        found: those of `--data`, where they were read already.
+
     Raises:
         DataError: there is no such set or table, or it cannot be used.
     """
-    found = _gather(config)
+    found = _gather(config, found)
     parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
     whole = parts.get("all") or parts["train"]
     own = {name: part for name, part in parts.items() if name in config.own_splits}
@@ -169,10 +173,10 @@ def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
     return Ragged(torch.zeros(0, dtype=torch.int32), torch.zeros(len(texts) + 1, dtype=torch.int64))
 
 
-@reusable(lambda config: config.whole_data)
-def _gather(config: SentimentConfig) -> Corpus:
+@reusable(lambda config, found: config.whole_data)
+def _gather(config: SentimentConfig, found: Corpus | None) -> Corpus:
     """Find a config's texts, where near-copies of texts know that they belong together."""
-    found = _find(config)
+    found = found or _find(config)
     if config.data in NAMES and not config.validation and not config.test:
         return found
     return _apart(_with_files(found, config))
@@ -218,7 +222,7 @@ def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
         if part is None:
             raise DataError(f"--{name} {file}: has parts of its own; name one of its folders")
         parts[name] = Texts(part.texts, numbers[part.targets], part.groups)
-        source += f"; {name}: {path.name}, {len(part):,} texts"
+        source += "; ".join([f"; {name}: {path.name}, {len(part):,} texts", *given.notes])
         skipped += given.skipped
     if "all" in parts and len(parts) > 1:
         parts["train"] = parts.pop("all")

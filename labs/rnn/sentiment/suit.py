@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from common.io.labels import read_labels
-from common.io.tables import read_table
 from common.options import budget
 from common.runs.job import Suited
-from labs.rnn.columns import as_columns, guess_labelled
+from labs.rnn.columns import guess_labelled
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
-from labs.rnn.texts import read_folder
+from labs.rnn.texts import Corpus, read_corpus, read_folder
 
 # Scripts whose words are not apart (Han, Kana, Thai), or carry their particles with them (Hangul).
 _JOINED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -35,22 +33,18 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
     if config.data in (*EMBEDDED, *DOWNLOADS) or not path.exists():
         return Suited(config)
     chosen = budget.Choices(config)
-    if path.is_dir():
-        found = read_folder(path, config.form)
-        chosen.reasons += found.notes
-        texts = [text for part in found.parts.values() for text in part.texts]
-    else:
-        texts = _suit_columns(chosen, path)
-    texts = texts[: config.limit]
+    found = read_folder(path, config.form) if path.is_dir() else _suit_columns(chosen, path)
+    chosen.reasons = [*found.notes, *chosen.reasons]
+    texts = [text for part in found.parts.values() for text in part.texts][: config.limit]
     if not config.n_grams:
         chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
     _suit_tokens(chosen, texts)
     _suit_length(chosen, texts)
-    return Suited(chosen.config, chosen.reasons)
+    return Suited(chosen.config, chosen.reasons, found)
 
 
-def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> list[str]:
-    """Choose the columns, say how the tables are read, and return the texts."""
+def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus:
+    """Choose the columns, and read the table."""
     config = chosen.config
     given = {
         name: getattr(config, name) if name in chosen.config.given else None
@@ -58,14 +52,8 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> list[s
     }
     text_column, label_column, reasons = guess_labelled(path, **given, form=config.form)
     chosen.take(text_column=text_column, label_column=label_column)
-    table = read_table(path, as_columns([text_column, label_column]), form=config.form)
-    chosen.reasons += [*table.notes, *reasons, *read_labels(table.columns[1]).notes]
-    for file in filter(None, (config.validation, config.test)):
-        other = Path(file).expanduser()
-        if other.is_file():
-            columns = as_columns([text_column, label_column])
-            chosen.reasons += read_table(other, columns, form=config.form).notes
-    return table.columns[0]
+    chosen.reasons += reasons
+    return read_corpus(path, text_column, label_column, config.group_column, config.form)
 
 
 def _suit_tokens(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:

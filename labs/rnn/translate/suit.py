@@ -3,11 +3,11 @@
 from pathlib import Path
 from statistics import fmean
 
-from common.io.tables import read_table
 from common.options import budget
 from common.runs.job import Suited
-from labs.rnn.columns import as_columns, guess_pairs
+from labs.rnn.columns import guess_pairs
 from labs.rnn.translate.config import DATA, TranslateConfig
+from labs.rnn.translate.data import read_pairs
 
 _BATCH = 32
 _DROPOUT = 0.3
@@ -33,13 +33,9 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
         source, target, reasons = guess_pairs(path, config.form)
         chosen.take(*reasons, source_column=source, target_column=target)
     config = chosen.config
-    columns = as_columns([config.source_column, config.target_column])
-    table = read_table(path, columns, form=config.form)
-    chosen.reasons += table.notes
-    for file in filter(None, (config.validation, config.test)):
-        if (other := Path(file).expanduser()).is_file():
-            chosen.reasons += read_table(other, columns, form=config.form).notes
-    count = min(len(table), config.limit or len(table))
+    found = read_pairs(config.data, config)
+    chosen.reasons += found.notes
+    count = min(len(found.rows), config.limit or len(found.rows))
     samples = max(1, round(count * _TRAINING))
 
     if "tokenizer" not in config.given:
@@ -52,11 +48,9 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
     chosen.take(f"dropout {_DROPOUT}: sentences that people wrote are never many", dropout=_DROPOUT)
     chosen.take(batch_size=_BATCH)
 
-    letters = fmean(
-        len(source) + len(target) for source, target in zip(*table.columns, strict=True)
-    )
+    letters = fmean(len(source) + len(target) for (source, target), _ in found.rows)
     tokens = letters / (1 if chosen.config.tokenizer in ("characters", "jamo") else 2.5)
     speed = _TOKENS_PER_SECOND / max(1.0, tokens)
     needs = budget.Needs(_UPDATES, int(speed * 60 * _MINUTES), speed)
     chosen.train_for(samples, needs)
-    return Suited(chosen.config, chosen.reasons)
+    return Suited(chosen.config, chosen.reasons, found)

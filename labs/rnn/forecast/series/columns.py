@@ -104,7 +104,11 @@ class _Parts(NamedTuple):
 
 
 class Unknown(ValueError):
-    """Columns do not tell what is what; the reason."""
+    """Columns do not tell what is what: the reason, and the option that does."""
+
+    def __init__(self, reason: str, option: str = "--date-column"):
+        super().__init__(reason)
+        self.option = option
 
 
 class WrongDate(ValueError):
@@ -426,7 +430,10 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
             return next(iter(found.values()))
         if found:
             listed = " or ".join(" with ".join(map(repr, some)) for some in found.values())
-            raise Unknown(f"dates come again: which column tells the series apart, {listed}?")
+            raise Unknown(
+                f"dates come again: which column tells the series apart, {listed}?",
+                "--series-column",
+            )
     return ()
 
 

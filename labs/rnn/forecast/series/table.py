@@ -31,8 +31,9 @@ def read(path: Path, config: ForecastConfig) -> Panel:
             has one date with different values, a gap longer than `--fill`, or can be read in
             several ways.
     """
-    names = _names(path, config)
-    table = tables.read_table(path, names, gaps=names, form=config.form)
+    opened = tables.OpenTable(path, config.form)
+    names = _names(path, config, opened.names)
+    table = opened.read(names, gaps=names)
     cells = dict(zip(names, table.columns, strict=True))
     file = path.name
     places = [f"{file}:{line}" for line in table.lines]
@@ -85,9 +86,8 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     return replace(panel, said=said, options=tuple(_options(config, times, keys, found).items()))
 
 
-def _names(path: Path, config: ForecastConfig) -> list[str]:
+def _names(path: Path, config: ForecastConfig, header: Sequence[str]) -> list[str]:
     """Return the names of a table's columns, one of which may be empty, and those asked for."""
-    header = tables.read_names(path, config.form)
     names = [name for name in header if name or header.count("") == 1]
     if len(names) < 2:
         raise DataError(
@@ -108,9 +108,8 @@ def _find_columns(
     except columns.WrongDate as error:
         raise DataError(f"{places[error.row]}: column {error.column!r}: {error.reason}") from error
     except columns.Unknown as error:
-        option = "--series-column" if "series" in str(error) else "--date-column"
         above = _ABOVE if not all(map(str.strip, cells)) else ""
-        raise DataError(f"{path}: {error} name it with {option}{above}") from error
+        raise DataError(f"{path}: {error} name it with {error.option}{above}") from error
     name, *others = times.columns
     sample = [cells[name][row] for row in times.rows[:_LISTED]]
     no_names = config.header is None and _are_dates([name, *sample], config.date_order)
