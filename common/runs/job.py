@@ -47,7 +47,6 @@ class Suited(NamedTuple, Generic[C]):
 
     config: C
     reasons: Sequence[str] = ()
-    found: Any = None  # what was read to choose, if `load_suited` need not read it again
 
 
 class Prepared(NamedTuple):
@@ -128,11 +127,6 @@ class Job(ABC, Generic[C, K]):
             DataError: the data cannot be had, or cannot be used.
         """
         return Suited(config)
-
-    @classmethod
-    def load_suited(cls, suited: Suited[C]) -> tuple[Splits, K]:
-        """Load the data of a new run, as `load` does, without reading again what `suited` read."""
-        return cls.load(suited.config)
 
     @abstractmethod
     def build_model(self) -> nn.Module:
@@ -253,11 +247,11 @@ class Job(ABC, Generic[C, K]):
         compute = _compute(config)
         if isinstance(config, TableConfig):
             refuse_unfit(config)
-        with reuse():
-            suited = cls.suited(config)  # with the user's own words, for the messages
-            splits, card = cls.load_suited(suited)
-        job = cls(suited.config.located(), compute, card)
-        job.reasons = suited.reasons
+        with reuse():  # of what both read
+            config, reasons = cls.suited(config)  # with the user's own words, for the messages
+            splits, card = cls.load(config)
+        job = cls(config.located(), compute, card)
+        job.reasons = reasons
         job._count_epochs(splits)
         job.optimizer()
         job.refuse(splits)

@@ -15,6 +15,7 @@ from common.io.encodings import decode, decode_certain
 from common.io.folders import find_parts, list_folders, normalize_name, relative_name, walk
 from common.io.labels import Labels, read_labels
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
+from common.reuse import reusable
 from labs.rnn.columns import as_columns
 
 _FEWEST = 3  # texts of a class, one for each split
@@ -53,6 +54,7 @@ class Corpus:
     notes: tuple[str, ...] = ()  # sentences on how a user's file was read
 
 
+@reusable(lambda *asked, **more: (asked, tuple(more.items())))
 def read_corpus(
     path: Path,
     text_column: str = "text",
@@ -158,6 +160,7 @@ def _refuse_fractions(found: Labels, labels: Sequence[str], places: Sequence[str
 # --- folders --------------------------------------------------------------------------------------
 
 
+@reusable(lambda *asked, **more: (asked, tuple(more.items())))
 def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -> Corpus:
     """Read a folder with a folder of .txt files for each class, perhaps under train/ and test/.
 

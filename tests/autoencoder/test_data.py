@@ -269,7 +269,7 @@ def test_what_suits_images_of_ones_own(tmp_path):
         path = tmp_path / "얼굴" / f"{row}.png"
         path.parent.mkdir(exist_ok=True)
         Image.new("L", (20, 40), 8 * row).save(path)
-    config, reasons, _ = Compression.suited(
+    config, reasons = Compression.suited(
         build(AutoencoderConfig, ("options", {"data": str(tmp_path / "얼굴"), "batch_size": "16"}))
     )
     assert (config.image_size, config.fit) == (20, "stretch")

@@ -15,13 +15,13 @@ def table(path, header, rows):
 def test_tokens_follow_the_script_and_updates_the_number_of_texts(tmp_path):
     korean = [f"영화가 {n}번 좋았다,{n % 2}" for n in range(400)]
     path = table(tmp_path / "a.csv", "내용,라벨", korean)
-    config, reasons, _ = suit_texts(build(SentimentConfig, ("options", {"data": path})))
+    config, reasons = suit_texts(build(SentimentConfig, ("options", {"data": path})))
     assert (config.text_column, config.label_column) == ("내용", "라벨")
     assert (config.tokenizer, config.batch_size, config.total_updates) == ("subwords", 16, 500)
     assert any(reason.startswith("subwords: 100%") for reason in reasons)
 
     given = {"data": path, "tokenizer": "jamo", "epochs": "2", "batch_size": "64"}
-    config, _, _ = suit_texts(build(SentimentConfig, ("options", given)))
+    config, _ = suit_texts(build(SentimentConfig, ("options", given)))
     assert (config.tokenizer, config.epochs, config.total_updates) == ("jamo", 2, None)
     assert config.batch_size == 64
 
@@ -43,7 +43,7 @@ def test_a_quick_run_of_own_texts_is_shorter_and_has_its_n_grams(tmp_path):
 def test_many_long_texts_get_fewer_networks(tmp_path):
     rows = [f"{'word ' * 300}{n},{n % 2}" for n in range(9000)]
     path = table(tmp_path / "a.csv", "text,label", rows)
-    config, reasons, _ = suit_texts(SentimentConfig(data=path))
+    config, reasons = suit_texts(SentimentConfig(data=path))
     assert config.members < SentimentConfig.members
     assert any("side by side" in reason for reason in reasons)
 
@@ -51,7 +51,7 @@ def test_many_long_texts_get_fewer_networks(tmp_path):
 def test_pairs_without_names_of_columns_get_subwords(tmp_path):
     rows = [f"number {n}\tzahl {n}" for n in range(1, 2000)]
     path = table(tmp_path / "a.txt", "number 0\tzahl 0", rows)
-    config, reasons, _ = suit_pairs(TranslateConfig(data=path))
+    config, reasons = suit_pairs(TranslateConfig(data=path))
     assert (config.source_column, config.target_column) == ("1", "2")
     assert (config.tokenizer, config.max_words, config.batch_size) == ("subwords", 600, 32)
     assert config.total_updates == 2500

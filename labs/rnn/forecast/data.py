@@ -147,20 +147,17 @@ class Windows:
         return by_origin(values, self.origins, self.series, len(self.panel.names))
 
 
-def load(
-    config: ForecastConfig, card: Card | None = None, panel: Panel | None = None
-) -> tuple[dict[str, Windows], Card]:
+def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Windows], Card]:
     """Load a config's series as windows for `train`, `validation` and `test`, with their card.
 
     Args:
         config: names the series.
         card: of a run that is there, to split them as it did.
-        panel: the series, where they were read already.
 
     Raises:
         DataError: there is no such file, it cannot be read, or it is too short.
     """
-    panel = _find(config) if panel is None else panel
+    panel = _find(config)
     if config.limit is not None and config.limit < len(panel.dates):
         panel = replace(panel, source=f"{panel.source}, the last {config.limit:,} dates of it")
         panel = panel.last(config.limit)

@@ -52,13 +52,7 @@ class Forecast(Job[ForecastConfig, Card]):
         """Choose season, window, horizon, scale, model and budget for a user's own series."""
         if not is_path(config.data):
             return Suited(config)
-        panel = find(config)
-        return Suited(*suit(config, panel), panel)
-
-    @classmethod
-    def load_suited(cls, suited: Suited[ForecastConfig]) -> tuple[Splits, Card]:
-        """Load the series that were looked at."""
-        return load(suited.config, panel=suited.found)
+        return Suited(*suit(config, find(config)))
 
     def build_model(self) -> Forecaster | AfterLine:
         """Return the config's forecaster."""

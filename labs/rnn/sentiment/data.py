@@ -85,20 +85,16 @@ class Card(DataCard):
     copies: int  # test texts that are also, by `same_text`, in the training split
 
 
-def load(config: SentimentConfig, found: Corpus | None = None) -> tuple[dict[str, Split], Card]:
+def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     """Load a config's texts as `train`, `validation` and `test`, with their card.
 
     A set without a test part is split 7 : 1 : 2, each class by itself; of one that has a test part,
     a tenth of the training part is for validation.
 
-    Args:
-        config: names them.
-        found: those of `--data`, where they were read already.
-
     Raises:
         DataError: there is no such set or table, or it cannot be used.
     """
-    found = _gather(config, found)
+    found = _gather(config)
     parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
     whole = parts.get("all") or parts["train"]
     own = {name: part for name, part in parts.items() if name in config.own_splits}
@@ -173,10 +169,10 @@ def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
     return Ragged(torch.zeros(0, dtype=torch.int32), torch.zeros(len(texts) + 1, dtype=torch.int64))
 
 
-@reusable(lambda config, found: config.whole_data)
-def _gather(config: SentimentConfig, found: Corpus | None) -> Corpus:
+@reusable(lambda config: config.whole_data)
+def _gather(config: SentimentConfig) -> Corpus:
     """Find a config's texts, where near-copies of texts know that they belong together."""
-    found = found or _find(config)
+    found = _find(config)
     if config.data in NAMES and not config.validation and not config.test:
         return found
     return _apart(_with_files(found, config))

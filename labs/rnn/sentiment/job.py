@@ -46,11 +46,6 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         """Load the config's texts, cleaned, split and encoded."""
         return data.load(config)
 
-    @classmethod
-    def load_suited(cls, suited: Suited[SentimentConfig]) -> tuple[Splits, data.Card]:
-        """Load the texts that were looked at."""
-        return data.load(suited.config, suited.found)
-
     def build_model(self) -> nn.Module:
         """Return the config's classifier, over the vocabulary of the card."""
         return models.build(self.config, len(self.words), len(self.card.classes))

@@ -33,14 +33,14 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
     if config.data in (*EMBEDDED, *DOWNLOADS) or not path.exists():
         return Suited(config)
     chosen = budget.Choices(config)
-    found = read_folder(path, config.form) if path.is_dir() else _suit_columns(chosen, path)
+    found = read_folder(path, config.form, True) if path.is_dir() else _suit_columns(chosen, path)
     chosen.reasons = [*found.notes, *chosen.reasons]
     texts = [text for part in found.parts.values() for text in part.texts][: config.limit]
     if not config.n_grams:
         chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
     _suit_tokens(chosen, texts)
     _suit_length(chosen, texts)
-    return Suited(chosen.config, chosen.reasons, found)
+    return Suited(chosen.config, chosen.reasons)
 
 
 def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus:
@@ -53,7 +53,9 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
     text_column, label_column, reasons = guess_labelled(path, **given, form=config.form)
     chosen.take(text_column=text_column, label_column=label_column)
     chosen.reasons += reasons
-    return read_corpus(path, text_column, label_column, config.group_column, config.form)
+    config = chosen.config
+    columns = (config.text_column, config.label_column, config.group_column)
+    return read_corpus(path, *columns, config.form, True)
 
 
 def _suit_tokens(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:

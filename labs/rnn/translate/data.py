@@ -28,6 +28,7 @@ from common.errors import DataError
 from common.files import cache_dir
 from common.io.fetch import Remote, fetch_all
 from common.io.tables import read_table
+from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import number_groups
@@ -92,19 +93,13 @@ class Pairs:
     skipped: Skipped = ()  # (place, reason) of what was left out
 
 
-def load(
-    config: TranslateConfig, table: "PairTable | None" = None
-) -> tuple[dict[str, Split], Card]:
+def load(config: TranslateConfig) -> tuple[dict[str, Split], Card]:
     """Load a config's pairs as `train`, `validation` and `test`, with their card.
-
-    Args:
-        config: names them.
-        table: that of `--data`, where it was read already.
 
     Raises:
         DataError: there is no such set or table, or it cannot be used.
     """
-    found = _limited(_without_long(_find(config, table), config.max_length), config.limit)
+    found = _limited(_without_long(_find(config), config.max_length), config.limit)
     _check(found, config.data)
     columns = {name: _columns(part) for name, part in found.parts.items()}
     source_words, target_words = (
@@ -199,23 +194,20 @@ def is_path(data: str) -> bool:
 # --- where pairs come from ----------------------------------------------------------------------
 
 
-def _find(config: TranslateConfig, table: "PairTable | None") -> Pairs:
+def _find(config: TranslateConfig) -> Pairs:
     if not is_path(config.data):
         return _SETS[config.data](config)
-    return _own(config, table)
+    return _own(config)
 
 
-def _own(config: TranslateConfig, table: "PairTable | None") -> Pairs:
+def _own(config: TranslateConfig) -> Pairs:
     """Split the pairs of a user's table, or take the parts that have files of their own.
 
     What validation or test has, by the source or by the group, is left out of what comes before.
     """
-    files = {"test": config.test, "validation": config.validation, "train": config.data}
-    tables = {
-        name: table if table and name == "train" else read_pairs(file, config)
-        for name, file in files.items()
-        if file is not None
-    }
+    files = {"train": config.data, "validation": config.validation, "test": config.test}
+    read = {name: read_pairs(file, config) for name, file in files.items() if file is not None}
+    tables = dict(reversed(read.items()))
     rows = [row for table in tables.values() for row in table.rows]
     texts, groups = [same_text(pair[0]) for pair, _ in rows], [group for _, group in rows]
     numbers = iter(number_groups(texts, groups).tolist())
@@ -236,15 +228,15 @@ def _own(config: TranslateConfig, table: "PairTable | None") -> Pairs:
             *_count(len(left) - len(parts[name]), "repeated"),
         )
         if name != "train":
-            read = f"; {name}: {Path(str(files[name])).name}, {len(parts[name]):,} pairs"
-            source += "; ".join([read, *table.notes])
+            pairs = f"; {name}: {Path(str(files[name])).name}, {len(parts[name]):,} pairs"
+            source += "; ".join([pairs, *table.notes])
     train = parts.pop("train")
     given = {name: list(part) for name, part in parts.items()}
     return _split(source, train, skipped, config, given)
 
 
 @dataclass(frozen=True)
-class PairTable:
+class _Table:
     """The pairs of a table, with what each belongs to, or None."""
 
     rows: list[tuple[Pair, str | None]]
@@ -252,7 +244,13 @@ class PairTable:
     notes: tuple[str, ...]  # on how it was read
 
 
-def read_pairs(file: str, config: TranslateConfig) -> PairTable:
+@reusable(
+    lambda file, config: (
+        *(file, config.form),
+        *(config.source_column, config.target_column, config.group_column),
+    )
+)
+def read_pairs(file: str, config: TranslateConfig) -> _Table:
     """Read the pairs of a table, and say which of its rows cannot be used."""
     path = Path(file).expanduser()
     if not path.exists():
@@ -265,7 +263,7 @@ def read_pairs(file: str, config: TranslateConfig) -> PairTable:
     table = read_table(path, columns, gaps=columns[2:], form=config.form)
     pairs = zip(*table.columns[:2], strict=True)
     groups = table.columns[2] if config.group_column else [""] * len(table)
-    return PairTable(
+    return _Table(
         [(pair, group or None) for pair, group in zip(pairs, groups, strict=True)],
         table.skipped,
         table.notes,

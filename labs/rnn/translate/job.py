@@ -45,11 +45,6 @@ class Translate(Job[TranslateConfig, Card]):
         """Load the config's pairs, split and encoded."""
         return load(config)
 
-    @classmethod
-    def load_suited(cls, suited: Suited[TranslateConfig]) -> tuple[Splits, Card]:
-        """Load the pairs that were looked at."""
-        return load(suited.config, suited.found)
-
     @cached_property
     def source_words(self) -> Words:
         """Return the tokenizer and vocabulary of the sources."""

@@ -53,4 +53,4 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
     speed = _TOKENS_PER_SECOND / max(1.0, tokens)
     needs = budget.Needs(_UPDATES, int(speed * 60 * _MINUTES), speed)
     chosen.train_for(samples, needs)
-    return Suited(chosen.config, chosen.reasons, found)
+    return Suited(chosen.config, chosen.reasons)

@@ -43,7 +43,7 @@ def test_few_photos_get_the_network_that_has_learned_to_see(tmp_path):
 
 def test_the_scenes_keep_their_values():
     config = build(DetectionConfig)
-    assert suited(config) == (config, (), None)
+    assert suited(config) == (config, ())
 
 
 def test_what_was_given_stays(tmp_path):
@@ -57,11 +57,11 @@ def test_what_was_given_stays(tmp_path):
     assert (config.model, config.image_size, config.augment) == ("tiny-yolo", None, ())
     recipe = (f"{RECIPE}yolo11n", RECIPES["yolo11n"])
     config = build(DetectionConfig, recipe, ("options", {"data": str(tmp_path)}))
-    found, [reason], _ = suited(config)
+    found, [reason] = suited(config)
     assert found == dataclasses.replace(config, image_size=256)
     assert reason.startswith("256 pixels: the photos have 640")
     config = build(DetectionConfig, recipe, ("options", {"data": str(tmp_path), "weights": "x.pt"}))
-    assert suited(config) == (config, [], None)
+    assert suited(config) == (config, [])
 
 
 @pytest.mark.parametrize(

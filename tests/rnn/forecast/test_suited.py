@@ -112,7 +112,7 @@ def test_of_a_few_values_something_is_chosen(make, rows):
 
 def test_embedded_series_are_left_as_they_are(make):
     config = make(data="google")
-    assert Forecast.suited(config) == (config, (), None)
+    assert Forecast.suited(config) == (config, ())
 
 
 @pytest.mark.parametrize(("rows", "window"), [(400, 49), (1_500, 169)])

@@ -1,6 +1,6 @@
 """A user's table of series: a column for each, or rows of one after another."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from common.errors import DataError
 from common.io import tables
+from common.reuse import reusable
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.series import axis, columns, dates, numbers
 from labs.rnn.forecast.series.columns import Times
@@ -20,6 +21,17 @@ _LISTED = 5  # names in a sentence
 _ABOVE = "; if lines stand above the names of the columns, such as a title, delete them"
 
 
+_FOUND = {"series_column", "date_order", "decimal"}  # by `read`, which keeps them in options
+
+
+def _key(path: Path, config: ForecastConfig) -> Hashable:
+    """Return what a table is read by, but for what was found in it and nobody gave."""
+    names = (*config.of_files, "fill", "steps")
+    asked = [name for name in names if name in config.given or name not in _FOUND]
+    return path, tuple((name, getattr(config, name)) for name in asked)
+
+
+@reusable(_key)
 def read(path: Path, config: ForecastConfig) -> Panel:
     """Read a table with dates and values.
 

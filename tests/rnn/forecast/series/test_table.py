@@ -512,7 +512,10 @@ def test_hours_in_a_column_of_their_own(table, make, header, row):
 
 
 @pytest.mark.parametrize("title", ["Category: All categories\n", "제목: 월별", "# by", "제목,"])
-def test_lines_above_the_names_are_hinted_at(table, make, title):
+def test_lines_above_the_names_are_left_out_where_they_are_certain(table, make, title):
     text = lines("date,x", ((day, n) for n, day in enumerate(TWO_MONTHS)))
+    panel = read(table(f"{title}\n{text}"), make())
+    assert panel.values[:, 0].tolist() == list(range(len(TWO_MONTHS)))
+    assert "left out: " in panel.said[0]
     with pytest.raises(DataError, match="lines stand above the names of the columns.*delete them"):
-        read(table(f"{title}\n{text}"), make())
+        read(table(f"{title}\n{text.replace('date,x', 'date,2019')}"), make())
