@@ -30,3 +30,20 @@ class CrossvalOptions:
         "ones when not given",
         group="Trials",
     )
+
+
+@dataclass(frozen=True)
+class LearningCurveOptions:
+    """What a learning curve takes beside the options of `train`."""
+
+    shares: tuple[str, ...] = option(
+        ("0.0625", "0.125", "0.25", "0.5", "1"),
+        "of the training split that are learned from, with commas between",
+        group="Trials",
+    )
+    seeds: int = option(
+        3,
+        "how often each share is trained, each time with another seed and other samples",
+        group="Trials",
+        at_least=1,
+    )

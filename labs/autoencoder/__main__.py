@@ -39,6 +39,16 @@ lab = Lab(
         )
     },
     comparisons={
+        "learning-curve": Verb(
+            "labs.autoencoder.experiments.learning_curve:Curve",
+            "labs.autoencoder.experiments.config:LearningCurveConfig",
+            """Train on growing shares of the images, and say what more of them would buy.
+
+            Takes the options of `train`.
+            """,
+            "labs.autoencoder.config:RECIPES",
+            _recipe_for,
+        ),
         "crossval": Verb(
             "labs.autoencoder.experiments.crossval:CrossvalImages",
             "labs.autoencoder.experiments.config:CrossvalConfig",

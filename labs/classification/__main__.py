@@ -59,6 +59,16 @@ lab = Lab(
         )
     },
     comparisons={
+        "learning-curve": Verb(
+            "labs.classification.experiments.learning_curve:Curve",
+            "labs.classification.experiments.config:LearningCurveConfig",
+            """Train on growing shares of the images, and say what more of them would buy.
+
+            Takes the options of `train`.
+            """,
+            "labs.classification.config:RECIPES",
+            _recipe_for,
+        ),
         "crossval": Verb(
             f"{_EXPERIMENTS}.crossval:CrossvalImages",
             f"{_EXPERIMENTS}.config:CrossvalConfig",

@@ -61,6 +61,16 @@ lab = Lab(
         )
     },
     comparisons={
+        "learning-curve": Verb(
+            "labs.detection.experiments.learning_curve:Curve",
+            "labs.detection.experiments.config:LearningCurveConfig",
+            """Train on growing shares of the images, and say what more of them would buy.
+
+            Takes the options of `train`.
+            """,
+            "labs.detection.config:RECIPES",
+            _recipe_for,
+        ),
         "crossval": Verb(
             "labs.detection.experiments.crossval:CrossvalBoxes",
             "labs.detection.experiments.config:CrossvalConfig",

@@ -67,6 +67,24 @@ lab = Lab(
         ),
     },
     comparisons={
+        "learning-curve-sentiment": Verb(
+            "labs.rnn.experiments.learning_curve:CurveOfTexts",
+            "labs.rnn.experiments.config:LearningCurveSentimentConfig",
+            """Train on growing shares of the texts, and say what more of them would buy.
+
+            Takes the options of `sentiment`.
+            """,
+            "labs.rnn.sentiment.config:RECIPES",
+        ),
+        "learning-curve-forecast": Verb(
+            "labs.rnn.experiments.learning_curve:CurveOfSeries",
+            "labs.rnn.experiments.config:LearningCurveForecastConfig",
+            """Train on growing shares of the dates, and say what more of them would buy.
+
+            Takes the options of `forecast`.
+            """,
+            "labs.rnn.forecast.config:RECIPES",
+        ),
         "crossval-sentiment": Verb(
             "labs.rnn.experiments.crossval:CrossvalTexts",
             "labs.rnn.experiments.config:CrossvalSentimentConfig",

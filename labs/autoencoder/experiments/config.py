@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions
 from labs.autoencoder.config import AutoencoderConfig
 
 
 @dataclass(frozen=True)
 class CrossvalConfig(CrossvalOptions, AutoencoderConfig):
     """What `crossval` takes."""
+
+
+@dataclass(frozen=True)
+class LearningCurveConfig(LearningCurveOptions, AutoencoderConfig):
+    """What `learning-curve` takes."""

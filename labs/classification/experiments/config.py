@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions
 from labs.classification.config import ClassificationConfig
 
 
 @dataclass(frozen=True)
 class CrossvalConfig(CrossvalOptions, ClassificationConfig):
     """What `crossval` takes."""
+
+
+@dataclass(frozen=True)
+class LearningCurveConfig(LearningCurveOptions, ClassificationConfig):
+    """What `learning-curve` takes."""

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions
 from labs.detection.config import DetectionConfig
 
 
 @dataclass(frozen=True)
 class CrossvalConfig(CrossvalOptions, DetectionConfig):
     """What `crossval` takes."""
+
+
+@dataclass(frozen=True)
+class LearningCurveConfig(LearningCurveOptions, DetectionConfig):
+    """What `learning-curve` takes."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.sentiment.config import SentimentConfig
 
@@ -15,3 +15,13 @@ class CrossvalSentimentConfig(CrossvalOptions, SentimentConfig):
 @dataclass(frozen=True)
 class CrossvalForecastConfig(CrossvalOptions, ForecastConfig):
     """What `crossval-forecast` takes."""
+
+
+@dataclass(frozen=True)
+class LearningCurveSentimentConfig(LearningCurveOptions, SentimentConfig):
+    """What `learning-curve-sentiment` takes."""
+
+
+@dataclass(frozen=True)
+class LearningCurveForecastConfig(LearningCurveOptions, ForecastConfig):
+    """What `learning-curve-forecast` takes."""

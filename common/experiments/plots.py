@@ -1,0 +1,38 @@
+"""The pictures of experiments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from common.experiments.power_law import PowerLaw
+from common.report.plots import BLUE, GREY, ORANGE, figure_style
+
+_BEYOND = 4  # times the data that the line is drawn for
+
+
+@figure_style()
+def draw_learning_curve(found: Mapping[str, Any], law: PowerLaw | None) -> Figure:
+    """Draw errors over the training samples: of each run, with the power law and its band.
+
+    Args:
+        found: what `describe_curve` returns, with the runs under `points`.
+        law: through the test errors, if there is one.
+    """
+    drawing = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = drawing.subplots()
+    sizes = np.array([each["size"] for each in found["points"]])
+    if law is not None:
+        span = np.geomspace(sizes.min(), _BEYOND * sizes.max(), 100)
+        foretold = np.array([law.foretell(size) for size in span])
+        axes.plot(span, foretold[:, 0], color=GREY, linestyle="--", label="power law")
+        axes.fill_between(
+            span, foretold[:, 1], foretold[:, 2], color=GREY, alpha=0.15, label="95 % of runs"
+        )
+    for name, color, label in (("test", BLUE, "test"), ("train", ORANGE, "in training")):
+        values = np.array([each[name] for each in found["points"]])
+        axes.plot(sizes, np.where(values > 0, values, np.nan), "o", color=color, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="training samples", ylabel=found["label"])
+    axes.legend(frameon=True, edgecolor="none")
+    return drawing

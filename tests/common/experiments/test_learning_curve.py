@@ -1,0 +1,99 @@
+"""Learning curves: nested shares, a power law, and what it foretells."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from common.experiments.learning_curve import Point, describe_curve
+from common.experiments.power_law import fit_power_law
+from common.runs.folder import Run
+from labs.classification.__main__ import lab as classification
+from labs.rnn.__main__ import lab as rnn
+
+SHARES = np.array([1 / 16, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2])
+
+
+def test_a_power_law_is_the_regression_of_logarithms():
+    sizes, errors = 1000 * SHARES, np.array([0.3, 0.22, 0.2, 0.17, 0.15, 0.11, 0.1])
+    law = fit_power_law(sizes, errors)
+    reference = stats.linregress(np.log(sizes), np.log(errors))
+    assert law.exponent == pytest.approx(-reference.slope)
+    assert law.factor == pytest.approx(np.exp(reference.intercept))
+    margin = stats.t.ppf(0.975, 5) * reference.stderr
+    assert law.exponent_interval == pytest.approx(
+        (-reference.slope - margin, -reference.slope + margin)
+    )
+
+
+def test_the_interval_holds_95_of_100_single_runs():
+    generator, inside = np.random.default_rng(0), []
+    for _ in range(400):
+        noise = np.exp(0.08 * generator.standard_normal(8))
+        errors = 2 * (1000 * np.append(SHARES, 1)) ** -0.4 * noise
+        foretold = fit_power_law(1000 * SHARES, errors[:-1]).foretell(1000)
+        inside.append(foretold.low < errors[-1] < foretold.high)
+    assert 0.92 < np.mean(inside) < 0.98
+
+
+@pytest.mark.parametrize("errors", [[0.2, 0.1, 0.0], [0.2, 0.1]])
+def test_no_law_goes_through_too_little(errors):
+    assert fit_power_law(np.arange(1, len(errors) + 1), np.array(errors)) is None
+
+
+def test_a_curve_is_checked_on_itself():
+    points = [
+        Point(share, round(1000 * share), 0.01, 0.2 * share**-0.5) for share in (0.125, 0.25, 0.5)
+    ]
+    good = describe_curve([*points, Point(1.0, 1000, 0.01, 0.2)])
+    assert good["check"]["inside"]
+    assert good["law"]["exponent"] == pytest.approx(0.5, abs=0.01)
+    assert good["law"]["more"][0]["value"] == pytest.approx(0.2 / 2**0.5, rel=0.01)
+    assert not describe_curve([*points, Point(1.0, 1000, 0.01, 0.5)])["check"]["inside"]
+
+
+def test_a_curve_of_digits(command, tmp_path):
+    done = command(
+        *(classification, "learning-curve", "--data", "digits", "--limit", "300"),
+        *("--model", "linear", "--epochs", "2", "--shares", "0.25,0.5", "--seeds", "2"),
+        *("--run-dir", tmp_path, "--name", "curve"),
+        drawn=True,
+    )
+    assert done.code == 0, done.err
+    run = tmp_path / "classification" / "curve"
+    metrics = Run(run).read("metrics")
+    assert [each["size"] for each in metrics["shares"]] == pytest.approx([52, 105, 210], abs=6)
+    member = Run(run / "members" / "1-0").read("metrics")
+    assert metrics["points"][-2]["test"] == pytest.approx(1 - member["test"]["accuracy"])
+    assert [each["epochs"] for each in _configs(run)] == [8, 8, 4, 4, 2, 2]
+    assert "Twice the data would bring it to" in done.out
+    assert (run / "figures" / "learning_curve.png").exists()
+
+
+def test_of_series_the_latest_dates_are_the_share(command, tmp_path):
+    done = command(
+        *(rnn, "learning-curve-forecast", "--limit", "300", "--window", "8", "--horizon", "3"),
+        *("--hidden-size", "4", "--period", "2", "--no-linear", "--epochs", "1", "--seeds", "1"),
+        *("--shares", "0.5", "--run-dir", tmp_path, "--name", "curve"),
+    )
+    assert done.code == 0, done.err
+    members = tmp_path / "rnn" / "curve" / "members"
+    half, whole = (Run(members / name).read("data")["spans"] for name in ("0.5-0", "1-0"))
+    assert half["train"][0] > whole["train"][0]
+    assert [half["train"][1], half["test"]] == [whole["train"][1], whole["test"]]
+
+
+@pytest.mark.parametrize("shares", ["0", "1.5", "half"])
+def test_what_is_no_share_is_refused(command, tmp_path, shares):
+    done = command(classification, "learning-curve", "--shares", shares, "--run-dir", tmp_path)
+    assert done.code == 2
+    assert "--shares" in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def _configs(run):
+    import tomllib
+
+    return [
+        tomllib.loads((run / "members" / name / "config.toml").read_text())
+        for name in ("0.25-0", "0.25-1", "0.5-0", "0.5-1", "1-0", "1-1")
+    ]
