@@ -157,7 +157,8 @@ class LearningCurve(Comparison[Any]):
         )
         picture = save_picture(
             "learning_curve",
-            f"{metrics['label']} of each run, by the training samples; both axes are logarithmic.",
+            f"{metrics['label']} of each run, by the training samples; both axes are "
+            "logarithmic, so that an error of 0 has no place.",
             draw_learning_curve(metrics, fit_power_law(*_sizes_and_errors(_points(metrics)))),
         )
         return Section("Errors", text, Table(*self.table(metrics)), (picture,))

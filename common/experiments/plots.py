@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from common.experiments.power_law import PowerLaw
 from common.report.plots import BLUE, GREY, ORANGE, figure_style
@@ -34,5 +35,8 @@ def draw_learning_curve(found: Mapping[str, Any], law: PowerLaw | None) -> Figur
         values = np.array([each[name] for each in found["points"]])
         axes.plot(sizes, np.where(values > 0, values, np.nan), "o", color=color, label=label)
     axes.set(xscale="log", yscale="log", xlabel="training samples", ylabel=found["label"])
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=True, edgecolor="none")
     return drawing
