@@ -54,7 +54,8 @@ def lab(command, monkeypatch):
             modules = (each.name for each in pkgutil.walk_packages(labs, "labs.detection."))
             [tiny] = [each for each in modules if each.endswith(".tiny_yolo")]
             monkeypatch.setattr(import_module(tiny), "STAGES", STAGES)
-        result = command(main.lab, *words)
+        verb = main.lab.group.renamed.get(words[0], words[0])
+        result = command(main.lab, verb, *words[1:])
         assert result.code == 0, result
         return result
 

@@ -22,12 +22,24 @@ _SHOWN_CHOICES = 8  # more than this many are not listed in --help
 
 
 class LabGroup(click.Group):
-    """A lab's commands; a mistyped one is answered with the nearest."""
+    """A lab's commands; a mistyped one is answered with the nearest, a former one with the new.
+
+    Args:
+        args: of `click.Group`.
+        renamed: the name of today by a former one.
+        kwargs: of `click.Group`.
+    """
+
+    def __init__(self, *args: Any, renamed: Mapping[str, str] | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.renamed = renamed or {}
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names."""
+        if args and args[0] in self.renamed:
+            raise click.UsageError(f"{args[0]} is now called {self.renamed[args[0]]}", ctx)
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             commands = self.list_commands(ctx)
             near = suggest(args[0], commands)

@@ -29,6 +29,9 @@ from common import files
 from common.errors import RunError
 from common.history import Row
 
+_RENAMED = {("detection", "compare"): "compare-models"}
+"""Commands that have another name today, by the lab and the name that older runs have."""
+
 
 class Run:
     """A run folder.
@@ -96,8 +99,10 @@ class Run:
 
     @property
     def job(self) -> str:
-        """The command that trained it."""
-        return str(self.read("environment").get("job", "train"))
+        """The command that trained it, by its name of today."""
+        about = self.read("environment")
+        job = str(about.get("job", "train"))
+        return _RENAMED.get((about.get("lab"), job), job)
 
     @property
     def history(self) -> list[Row]:

@@ -100,6 +100,7 @@ class Lab:
         *,
         jobs: Mapping[str, Verb],
         comparisons: Mapping[str, Verb] | None = None,
+        renamed: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
         evaluate_help: str = "Measure a run's best weights again, on a split or on your own data.",
@@ -108,7 +109,9 @@ class Lab:
         self.jobs, self.comparisons = jobs, comparisons or {}
         self.models, self.more_models = models or {}, more_models or {}
         settings = {"help_option_names": ["-h", "--help"]}
-        self.group = commandline.LabGroup(name, help=help, context_settings=settings)
+        self.group = commandline.LabGroup(
+            name, help=help, renamed=renamed, context_settings=settings
+        )
         for verb, row in {**self.jobs, **self.comparisons}.items():
             if row.help is not None:
                 self.command(verb)(functools.partial(self.train, verb))

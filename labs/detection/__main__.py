@@ -81,10 +81,11 @@ lab = Lab(
             "labs.detection.config:RECIPES",
             _recipe_for,
         ),
-        "compare": Verb(
+        "compare-models": Verb(
             "labs.detection.inspect.compare:Comparison", "labs.detection.config:CompareConfig"
         ),
     },
+    renamed={"compare": "compare-models"},
     models=DESCRIPTIONS,
     more_models={
         "Ultralytics' (AGPL-3.0)": ULTRALYTICS,
@@ -98,8 +99,8 @@ lab = Lab(
 )
 
 
-@lab.command("compare")
-def compare(**given: Any) -> None:
+@lab.command("compare-models")
+def compare_models(**given: Any) -> None:
     """Train detectors of each kind on the same data: mAP, time per image, parameters, and errors.
 
     Takes the options of `train`. Each model has the values of its own recipe; an option that is
@@ -107,7 +108,7 @@ def compare(**given: Any) -> None:
     """
     if given["options"] and given["resume"] is None:
         given["options"].setdefault("chosen", ",".join(given["options"]))
-    lab.train("compare", **given)
+    lab.train("compare-models", **given)
 
 
 @lab.group.command()

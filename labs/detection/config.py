@@ -204,7 +204,7 @@ def recipe_for(model: str | None, task: str | None = None) -> str | None:
 
 @dataclass(frozen=True)
 class CompareConfig(DetectionConfig):
-    """What `compare` takes."""
+    """What `compare-models` takes."""
 
     models: tuple[str, ...] = model_option(
         ("tiny-yolo", "yolo11n", "faster-rcnn", "ssdlite"), "what is compared, with commas between"
@@ -218,11 +218,11 @@ class CompareConfig(DetectionConfig):
 
     def _problems(self) -> Iterator[str]:
         if self.task != "detect":
-            yield f"--task {self.task}: compare takes detectors alone; train each by itself"
+            yield f"--task {self.task}: compare-models takes detectors alone; train each by itself"
             return
         yield from super()._problems()
         if self.model != DetectionConfig.model:
-            yield f"--model {self.model}: compare takes several, with --models"
+            yield f"--model {self.model}: compare-models takes several, with --models"
         for name in self.models:
             for problem in DetectionConfig(model=name).problems():
                 yield problem.replace("--model ", "--models ", 1)

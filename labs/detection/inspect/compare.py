@@ -22,7 +22,7 @@ _TIMED = 30  # images of which each is timed by itself
 class Comparison(comparison.Comparison[CompareConfig]):
     """Detectors on the same data."""
 
-    lab, verb = "detection", "compare"
+    lab, verb = "detection", "compare-models"
     config_type, member = CompareConfig, Detector
     main_metric, by_validation = figures.HEADLINE, True
     heading = "Detectors"

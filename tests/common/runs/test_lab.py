@@ -254,3 +254,10 @@ def test_a_lab_is_imported_without_anything_heavy(name):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_command_that_was_renamed_is_answered_with_its_name_of_today(command):
+    detection = import_module("labs.detection.__main__").lab
+    result = command(detection, "compare", "--models", "tiny-yolo")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.endswith("Error: compare is now called compare-models\n")

@@ -19,7 +19,7 @@ def run(lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     words = ("--models", ",".join(MODELS), "--limit", "55", "--epochs", "1", "--name", "all")
     result = lab(
-        *("compare", *words, "--warmup", "0", "--workers", "0", "--threads", "1"),
+        *("compare-models", *words, "--warmup", "0", "--workers", "0", "--threads", "1"),
         *("--run-dir", folder),
         drawn=True,
     )
@@ -50,7 +50,7 @@ def test_each_detector_has_its_own_run_its_speed_and_its_errors(run):
 
 def test_a_finished_comparison_is_shown_again_and_its_report_written_again(lab, run):
     _, path = run
-    again = lab("compare", "--resume", path)
+    again = lab("compare-models", "--resume", path)
     assert again.code == 0
     assert "nothing to do" in again.err
     html = (path / "report.html").read_bytes()
@@ -77,13 +77,13 @@ def test_an_option_that_is_given_goes_over_every_recipe(run):
 
 
 def test_one_model_is_no_comparison(lab):
-    result = lab("compare", "--model", "yolo11n")
+    result = lab("compare-models", "--model", "yolo11n")
     assert result.code == 2
     assert "--models" in result.err
 
 
 def test_an_unknown_model_is_told_before_anything_is_trained(lab, tmp_path):
-    result = lab("compare", "--models", "tiny-yolo,yollo", "--run-dir", tmp_path / "runs")
+    result = lab("compare-models", "--models", "tiny-yolo,yollo", "--run-dir", tmp_path / "runs")
     assert result.code == 2
     assert "--models yollo" in result.err
     assert not (tmp_path / "runs").exists()
