@@ -41,9 +41,9 @@ def main() -> None:
         write(root)
         print("split seed, groups: shown (95 % interval); on other sources")
         for seed in range(3):
-            for groups in ("folder", None):
+            for groups in ("folder", "none"):
                 shown, (low, high), found = measure(root, groups, seed)
-                known = "kept together" if groups else "ignored"
+                known = "kept together" if groups == "folder" else "ignored"
                 print(f"{seed}, {known}: {shown:.3f} ({low:.3f} to {high:.3f}); {found:.3f}")
                 sys.stdout.flush()
 
@@ -71,10 +71,13 @@ def write(root: Path) -> None:
                     pixels.save(place / f"{row}-{version}.png")
 
 
-def measure(root: Path, groups: str | None, seed: int) -> tuple[float, list[float], float]:
+def measure(root: Path, groups: str, seed: int) -> tuple[float, list[float], float]:
     """Train a run; return what it shows, its interval, and its accuracy on other sources."""
     values = {**OPTIONS, "image_size": 28, "split_seed": seed, "run_dir": str(root / "runs")}
-    values |= {"data": str(root / ("grouped" if groups else "flat")), "group_column": groups}
+    values |= {
+        "data": str(root / ("grouped" if groups == "folder" else "flat")),
+        "group_column": groups,
+    }
     job, splits = ClassifyImages.start(build(ClassificationConfig, ("options", values)), [])
     job.train(splits, SILENT, print)
     figures = conclusion_of(job).conclude(splits, 0.0)["test"]

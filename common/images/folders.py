@@ -103,7 +103,9 @@ def list_folder(
                     for each in inner
                 ]
             counts[part][label] = counts[part].get(label, 0) + len(paths)
-            found += [ListedFile(part, relative_name(path, root), path, label) for path in paths]
+            for path in paths:
+                group = relative_name(path.parent, root) if nested else None
+                found.append(ListedFile(part, relative_name(path, root), path, label, group))
         files += sorted(found)
         if not counts[part]:
             raise DataError(f"no class folders in {folder}; {LAYOUT.format(root.name)}")

@@ -19,6 +19,7 @@ from common.images.files import Decoding, ImageFiles, read_files
 from common.images.sets import FoundImages, ImageSet
 from common.io.folders import normalize_name
 from common.suggest import suggest
+from common.training.splits import number_groups
 
 TOGETHER = "all together"  # stands for the class where there are none
 NEAR = " Did you mean {!r}?"  # after a full stop
@@ -38,6 +39,7 @@ class ListedFile(NamedTuple):
     name: str  # relative, in NFC: for people, and the same on every system
     path: Path  # as the file system spells it
     label: Label
+    group: str | None = None  # what it belongs to, where the user said so
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class ListedImages:
     skipped: tuple[tuple[str, str], ...]  # as in `FoundImages`
     source: str  # likewise
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)  # likewise
+    order: tuple[str, ...] = ()  # of the classes of one column, where that is given
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -66,7 +69,8 @@ class ListedImages:
             return combinations(self.labels)
         if self.several:
             return tuple(sorted(self.learned_labels))
-        return tuple(sorted({file.label for file in self.files if isinstance(file.label, str)}))
+        found = {file.label for file in self.files if isinstance(file.label, str)}
+        return tuple(name for name in self.order or sorted(found) if name in found)
 
     @property
     def several(self) -> bool:
@@ -115,10 +119,10 @@ class ListedImages:
         """Return only the files of the classes that some files have."""
         kinds = _known_kinds(kept, self.labels)
         files = [file for file in self.files if kinds.issuperset(_kinds(file.label, self.labels))]
-        labels = {
-            column: tuple(sorted({file.label[place] for file in files}))  # type: ignore[index]
-            for place, column in enumerate(self.labels)
-        }
+        labels = {}
+        for place, (column, names) in enumerate(self.labels.items()):
+            left = {file.label[place] for file in files}  # type: ignore[index]
+            labels[column] = tuple(name for name in names if name in left)
         return replace(self, files=tuple(files), labels=labels)
 
     def chosen(self, choose: Callable[[Tensor, int], Tensor]) -> tuple[ListedFile, ...]:
@@ -180,7 +184,11 @@ def decode_listed(
         if all(read_number(str(kind)) is not None for kind in counts[parts[0]]):
             summary += "; classification predicts numbers with --loss mse"
         raise DataError(join_problems(summary, problems))
-    whole = ImageSet(images, listed.targets(readable), tuple(file.name for file in readable))
+    groups = None
+    if any(file.group is not None for file in readable):
+        groups = number_groups([file.group for file in readable])
+    known_as = tuple(file.name for file in readable)
+    whole = ImageSet(images, listed.targets(readable), known_as, groups)
     sets = {parts[0]: whole}
     if len(parts) > 1:  # a single one needs no second copy of its images
         of_part = np.array([file.part for file in readable])
@@ -269,16 +277,20 @@ def _kinds(label: Label, columns: Iterable[str]) -> list[str]:
 
 
 def combine_columns(
-    table: Path, files: Sequence[ListedFile], columns: Sequence[str], to_learn: bool
+    table: Path,
+    files: Sequence[ListedFile],
+    columns: Mapping[str, Sequence[str]],
+    to_learn: bool,
 ) -> dict[str, tuple[str, ...]]:
-    """Return the classes of each of several label columns.
+    """Return the classes of each of several label columns, which may have an order of their own.
 
     Raises:
         DataError: a column has a single class, or there are too many combinations.
     """
     rows = [file.label for file in files if isinstance(file.label, tuple)]
     found = {
-        column: tuple(sorted({row[place] for row in rows})) for place, column in enumerate(columns)
+        column: tuple(order or sorted({row[place] for row in rows}))
+        for place, (column, order) in enumerate(columns.items())
     }
     problems = [
         f"column {column!r} has only one class, {names[0]!r}: leave it out"

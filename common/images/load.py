@@ -1,5 +1,6 @@
 """A config's images, split, with a card that says what they are, for the labs that take images."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,10 @@ from common.images.files import ImageFiles
 from common.images.folders import list_folder
 from common.images.listed import ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
-from common.images.tables.listing import find_columns, find_several_labels, list_table
+from common.images.tables.listing import find_several_labels, list_table
 from common.io.folders import is_hidden
 from common.io.tables import SUFFIXES as TABLES
-from common.io.tables import read_table
-from common.options.config import IMAGE_SETS, ImageConfig, Kind
+from common.options.config import IMAGE_SETS, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.batches import Batches
@@ -278,10 +278,24 @@ def find_files(
             f"--label-column {','.join(config.label_column)}: only a table has several columns of "
             f"labels, and --data {config.data} is none"
         )
+    if to_learn and config.rules_given and (arrays or found.is_dir()):
+        raise DataError(
+            f"{flag(config.rules_given[0])}: goes with a table, and --data {config.data} is none"
+        )
     if arrays:
+        if config.groups_given and to_learn and not named:
+            raise DataError(
+                f"--group-column {config.group_column}: --data {config.data} holds arrays, which "
+                "have no columns; drop it"
+            )
         return None
     if found.is_dir():
-        nested = config.group_column is not None
+        nested = config.groups_given
+        if nested and to_learn and config.group_column != "folder":
+            raise DataError(
+                f"--group-column {config.group_column}: --data {config.data} is a folder, which "
+                "has no columns; give folder for the images of one folder to stay together"
+            )
         listed = list_folder(found, classes, to_learn, nested=nested)
     else:
         listed = list_table(found, config, kind, classes, to_learn)
@@ -413,8 +427,8 @@ def _split_apart(
     shared = sum(first < len(whole) for first in of_test)
     between = [f"{shared:,} test images copies of training images, or nearly"] if shared else []
     keys: list[Sequence[Hashable]] = [copies]
-    if config.group_column is not None:
-        keys.append(_read_groups(config, whole.names))
+    if whole.groups is not None:
+        keys.append(whole.groups.tolist())
         groups = number_groups(*keys)
         parts = {**parts, name: dataclasses.replace(whole, groups=groups)}
     else:
@@ -422,7 +436,7 @@ def _split_apart(
     try:
         splits, where = _split(parts, config, combined, groups), "stay on one side"
     except DataError:
-        if config.group_column is not None or not repeated:
+        if whole.groups is not None or not repeated:
             raise
         # A class that is little but copies is rather split than refused.
         alone = torch.arange(len(whole))
@@ -441,47 +455,42 @@ def _number_copies(config: ImageConfig, parts: dict[str, ImageSet]) -> list[int]
     return number_copies(joined([whole, *tested]))
 
 
-def _read_groups(config: ImageConfig, names: Sequence[str]) -> list[Hashable]:
-    """Return the group of each image, by the column of the table or by its folder."""
-    path, column = locate(Path(config.data).expanduser()), config.group_column
-    assert column is not None
-    if path.is_dir():
-        if column != "folder":
-            raise DataError(
-                f"--group-column {column}: --data {config.data} is a folder, which has no columns; "
-                "give folder for the images of one folder to stay together"
-            )
-        return [str(Path(name).parent) for name in names]
-    images = find_columns(path, config, "class", "optional")[0].path
-    table = read_table(path, [images, column], form=config.form)
-    groups = dict(zip(*table.columns, strict=True))
-    if missing := [name for name in names if name not in groups]:
-        raise DataError(
-            f"--group-column {column}: {len(missing):,} images have no group, such as {missing[0]}"
-        )
-    return [groups[name] for name in names]
-
-
 def _split(
     parts: dict[str, ImageSet], config: ImageConfig, combined: bool, groups: Tensor
 ) -> dict[str, ImageSet]:
     """Cut the parts that are missing out of the one that there is, no group in two.
 
-    Classes that are combinations, or labels that are the rarest of few images, may be too rare for
-    each part to have one; such images are split as if they were of the most frequent.
+    Classes that are combinations, or labels that are the rarest of few images, may be in too few
+    groups for each part to have one; such images are split as if they were of the most frequent.
+
+    Raises:
+        DataError: there are too few images or groups.
     """
     whole = parts.get("all") or parts["train"]
     own = {name: part for name, part in parts.items() if name in config.own_splits}
     missing = {name: 0.0 if name in own else fraction for name, fraction in FRACTIONS.items()}
     targets = find_strata(whole.targets)
     if combined:
-        counts = torch.bincount(targets)
-        targets = torch.where(counts[targets] < config.least, counts.argmax(), targets)
-    rows = split_as(config, targets, groups, **missing)
+        rows = _split_combined(config, targets, groups, missing)
+    else:
+        rows = split_as(config, targets, groups, **missing)
     cut = {
         name: whole.select(piece) for name, piece in zip(("train", *FRACTIONS), rows, strict=True)
     }
     return {**cut, **own}
+
+
+def _split_combined(
+    config: ImageConfig, targets: Tensor, groups: Tensor, missing: dict[str, float]
+) -> tuple[Tensor, ...]:
+    """Split rows of which as few classes as may be are too rare to be in every part."""
+    in_groups = torch.unique(torch.stack([targets, groups]), dim=1)[0]
+    counts = torch.bincount(in_groups, minlength=int(targets.max()) + 1)
+    for least in (config.least, 4 * config.least):
+        frequent = torch.where(counts[targets] < least, counts.argmax(), targets)
+        with contextlib.suppress(DataError):
+            return split_as(config, frequent, groups, **missing)
+    return split_as(config, torch.zeros_like(targets), groups, **missing)
 
 
 def _statistics(train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

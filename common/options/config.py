@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args, get_type_hints
 
 from common.errors import ConfigError
+from common.options.labels import LabelRules, find_problems, parse_rules
 from common.suggest import suggest
 
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
@@ -31,6 +32,8 @@ POLICY = "policy:"  # before the name of one of these, or a file, in --augment
 POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
+LABEL_RULES = ("label_pattern", "label_bands", "label_order")
+ROWS = "auto"  # --group-column: images of a row that names a folder are a group
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
 _QUICK = f"{RECIPE}quick"  # shortens the default, and is for the set that it was made for
 _LENGTH = {"epochs", "batch_size"}  # of the other recipes, which are for the set, too
@@ -315,13 +318,28 @@ class ImageConfig(TableConfig):
         "column of a table that holds the labels, found out when not given; several, with commas "
         "between, are learned at once, and the classes are their combinations",
     )
+    label_pattern: str | None = data_option(
+        None,
+        "one of --label-column that the files' names give, not the table, as COLUMN=EXPRESSION: "
+        "the group of the regular expression is the label, as in mask=(mask|incorrect|normal)",
+    )
+    label_bands: tuple[str, ...] = data_option(
+        (),
+        "label columns of numbers that are cut into classes: age=30,60 makes <30, 30-59 and >=60",
+    )
+    label_order: tuple[str, ...] = data_option(
+        (),
+        "classes of label columns by their numbers, from 0 on, as in gender=male|female; sorted by "
+        "name when not given. Of several columns the last counts fastest",
+    )
     image_dir: str | None = data_option(
         None, "folder of the images that a table names; the table's own when not given"
     )
-    group_column: str | None = data_option(
-        None,
+    group_column: str = data_option(
+        ROWS,
         "column of a table that says which images belong together, such as those of a person; of a "
-        "folder, `folder` for those that lie in one: they never stand on both sides of a split",
+        "folder, `folder` for those that lie in one: they never stand on both sides of a split. "
+        "auto: those of a row, where its path is a folder; or none",
     )
     image_size: int | None = data_option(
         None,
@@ -354,6 +372,21 @@ class ImageConfig(TableConfig):
     of_folders: ClassVar = ()
     paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": ()}
 
+    @property
+    def groups_given(self) -> bool:
+        """Whether somebody says what is a group."""
+        return self.group_column not in (ROWS, NONE)
+
+    @property
+    def rules_given(self) -> tuple[str, ...]:
+        """The options given of those that say what becomes of labels."""
+        return tuple(name for name in LABEL_RULES if getattr(self, name))
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What becomes of labels before they are classes."""
+        return parse_rules(self.label_pattern, self.label_bands, self.label_order)
+
     def located(self) -> Self:
         """Make the paths of policies absolute, too."""
         return dataclasses.replace(super().located(), augment=tuple(map(_located, self.augment)))
@@ -365,6 +398,9 @@ class ImageConfig(TableConfig):
         names = {unicodedata.normalize("NFC", name) for name in self.label_column}
         if not 0 < len(self.label_column) == len(names):
             yield "--label-column: expected different columns, such as mask,gender,age"
+        yield from find_problems(
+            self.label_column, self.label_pattern, self.label_bands, self.label_order
+        )
         known = (*AUGMENTATIONS, *self.more_augmentations)
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in known:

@@ -8,6 +8,7 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
+from common.options.config import LABEL_RULES
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
@@ -22,6 +23,7 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
         "data_dir",
         "path_column",
         "label_column",
+        *LABEL_RULES,
         "image_dir",
         "file_encoding",
         "delimiter",

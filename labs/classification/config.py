@@ -197,6 +197,8 @@ class ClassificationConfig(ImageConfig):
             "imbalance": why,
             "mixup": "blends classes",
             "cutmix": "blends classes",
+            "label_bands": why,
+            "label_order": why,
             "per_class": why,
             "imbalanced": why,
             "teacher": "distillation is of classes",

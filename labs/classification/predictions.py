@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -14,6 +15,14 @@ from common.metrics.metrics import Array
 from common.training.task import probabilities
 from labs.classification.job import ClassifyImages
 from labs.classification.label_columns import marginals
+
+
+class Guess(NamedTuple):
+    """A class with its probability and its number; or no class, and the number that is told."""
+
+    name: str
+    value: float
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,8 @@ class Prediction:
     """
 
     path: str
-    guesses: tuple[tuple[str, float], ...]  # class, probability, highest first; or "", number
-    labels: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    guesses: tuple[Guess, ...]  # the highest probability first
+    labels: Mapping[str, Guess] = field(default_factory=dict)
 
 
 def predict(
@@ -54,27 +63,26 @@ def render(found: Sequence[Prediction], form: str) -> str:
         rows = [
             {
                 "path": each.path,
-                "guesses": [_guess(*guess) for guess in each.guesses],
+                "guesses": [_as_record(guess) for guess in each.guesses],
                 **({"labels": labels} if labels else {}),
             }
             for each in found
-            for labels in [{column: _guess(*guess) for column, guess in each.labels.items()}]
+            for labels in [{column: _as_record(guess) for column, guess in each.labels.items()}]
         ]
         return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", delimiter="," if form == "csv" else "\t")
-    numeric = bool(found[0].guesses) and not found[0].guesses[0][0]
-    value_name = "value" if numeric else "probability"
+    numeric = bool(found[0].guesses) and not found[0].guesses[0].name
+    told = ["class", "value"] if numeric else ["class", "number", "probability"]
     columns = [name for column in found[0].labels for name in (column, f"{column} probability")]
-    writer.writerow(["path", "rank", "class", value_name, *columns])
+    writer.writerow(["path", "rank", *told, *columns])
     for each in found:
-        own = [cell for name, value in each.labels.values() for cell in (name, f"{value:.6g}")]
-        writer.writerows(
-            [each.path, rank, name, f"{value:.6g}", *own]
-            for rank, (name, value) in enumerate(each.guesses, 1)
-        )
+        own = [cell for best in each.labels.values() for cell in (best.name, f"{best.value:.6g}")]
+        for rank, (name, value, number) in enumerate(each.guesses, 1):
+            which = [] if number is None else [number]
+            writer.writerow([each.path, rank, name, *which, f"{value:.6g}", *own])
         if not each.guesses:  # no label is said
-            writer.writerow([each.path, 0, "", ""])
+            writer.writerow([each.path, 0, "", "", ""])
     return text.getvalue()
 
 
@@ -86,8 +94,8 @@ def table(found: Sequence[Prediction]) -> tuple[str, list[str], list[list[str]]]
     rows = [
         [
             each.path,
-            *(f"{name} {value:.3f}".strip() for name, value in each.labels.values()),
-            *(f"{name} {value:.3f}".strip() for name, value in each.guesses),
+            *(f"{name} {value:.3f}".strip() for name, value, _ in each.labels.values()),
+            *(f"{name} {value:.3f}".strip() for name, value, _ in each.guesses),
             *["none" if not each.guesses and not rank else "" for rank in range(most)][
                 len(each.guesses) :
             ],
@@ -97,8 +105,10 @@ def table(found: Sequence[Prediction]) -> tuple[str, list[str], list[list[str]]]
     return f"{len(found):,} image(s)", columns, rows
 
 
-def _guess(name: str, value: float) -> dict[str, str | float]:
-    return {"class": name, "probability": value} if name else {"value": value}
+def _as_record(guess: Guess) -> dict[str, str | float]:
+    if guess.number is None:
+        return {"value": guess.value}
+    return {"class": guess.name, "number": guess.number, "probability": guess.value}
 
 
 def _predict(
@@ -107,7 +117,7 @@ def _predict(
     outputs = job.answers(pixels)["outputs"]
     if job.config.numeric:
         return [
-            Prediction(name, (("", value),))
+            Prediction(name, (Guess("", value),))
             for name, value in zip(names, outputs.tolist(), strict=True)
         ]
     if job.config.several:
@@ -130,14 +140,17 @@ def _said(job: ClassifyImages, names: Sequence[str], shares: Array) -> list[Pred
     found = []
     for name, row, mine in zip(names, shares, said, strict=True):
         order = [label for label in (-row).argsort(kind="stable").tolist() if mine[label]]
-        found.append(Prediction(name, tuple((classes[each], float(row[each])) for each in order)))
+        guesses = (Guess(classes[each], float(row[each]), each) for each in order)
+        found.append(Prediction(name, tuple(guesses)))
     return found
 
 
-def _best(shares: Array, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
+def _best(shares: Array, classes: Sequence[str], top: int) -> list[tuple[Guess, ...]]:
     """Return the most probable classes of each row of probabilities (N, C), with them."""
     values, numbers = torch.from_numpy(shares).topk(min(top, len(classes)))
     return [
-        tuple((classes[number], value) for number, value in zip(row, share, strict=True))
+        tuple(
+            Guess(classes[number], value, number) for number, value in zip(row, share, strict=True)
+        )
         for row, share in zip(numbers.tolist(), values.tolist(), strict=True)
     ]

@@ -46,6 +46,7 @@ def test_table_csv_and_json_say_the_same(lab, run, photos):
             "path": row["path"],
             "rank": str(rank),
             "class": guess["class"],
+            "number": str(guess["number"]),
             "probability": f"{guess['probability']:.6g}",
         }
         for row in values

@@ -195,7 +195,10 @@ def test_a_run_says_all_labels_from_their_thresholds_on(lab, sets, tmp_path):
         if row["class"] and row["path"].startswith(str(root)):
             said[int(row["path"][-6:-4]), NAMES.index(row["class"])] = True
     assert (said == truth).mean() > 0.95
-    assert {**rows[-1], "path": ""} == {"path": "", "rank": "0", "class": "", "probability": ""}
+    assert {**rows[-1], "path": ""} == {
+        **dict.fromkeys(("path", "class", "number", "probability"), ""),
+        "rank": "0",
+    }
     assert "none" in lab("predict", run, bare).out
     measured = lab("evaluate", run, "--data", root / "ones.csv")
     assert "Each label" in measured.out, measured

@@ -160,6 +160,9 @@ def _find_path(
         if name not in labels or name == PATH
     }
     found = [name for name, share in shares.items() if share >= _FOUND]
+    if not found:
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(header)}
+        found = [name for name in shares if _name_folders(columns[name], finder)]
     found = found or [name for name in shares if _rank(name, _PATHS) < len(_PATHS)]
     if not found:
         listed = ", ".join(name or "(no name)" for name in header) or "none, it is empty"
@@ -174,6 +177,16 @@ def _find_path(
             "path,label, or say that there are none with --header no"
         )
     return path
+
+
+def _name_folders(cells: Sequence[str], finder: Finder) -> bool:
+    """Say whether cells name folders of images, each its own."""
+    named = [cell for cell in cells if cell]
+    if not named or len(set(named)) < len(named):
+        return False
+    sample = named[:: max(1, len(named) // _SAMPLE)]
+    found = sum(not isinstance(each, str) for each in finder.find_folders(sample))
+    return found >= _FOUND * len(sample)
 
 
 def _share_found(cells: Sequence[str], finder: Finder) -> float:

@@ -5,7 +5,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ class Finder:
         self._by_name: dict[str, list[tuple[str, ...]]] | None = None
         self._paths: dict[tuple[str, ...], list[Path]] = defaultdict(list)
         self._pieces: dict[Path, tuple[str, ...]] = {}
+        self._folders: dict[tuple[str, ...], list[Path]] | None = None
 
     def find(self, texts: Sequence[str], part: str | None = None) -> list[Path | str]:
         """Return the file of each name, or why there is none.
@@ -63,6 +64,40 @@ class Finder:
         return self._without_collisions(
             texts, [self._choose(text, fit, whole, usual) for text, fit in pairs]
         )
+
+    def find_folders(self, texts: Sequence[str]) -> list[Sequence[Path] | str]:
+        """Return all images in the folder of each name, or why there are none.
+
+        A folder may be named as a file may, in full or in part; but for one name only.
+        """
+        by_last: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for pieces in self._index_folders():
+            by_last[pieces[-1]].append(pieces)
+        return [self._find_folder(text, by_last) for text in texts]
+
+    def _find_folder(
+        self, text: str, by_last: Mapping[str, Sequence[tuple[str, ...]]]
+    ) -> Sequence[Path] | str:
+        wanted = _pieces(text)
+        named = by_last.get(wanted[-1], []) if wanted else []
+        below = [pieces for pieces in named if _ends_with(pieces, wanted)]
+        full = [pieces for pieces in below if pieces == wanted]
+        found = full or below or self._with_more_folders(text, wanted, named)
+        if len(found) == 1:
+            return self._index_folders()[found[0]]
+        if not found:
+            return MISSING
+        return f"several folders are called so: {', '.join(map('/'.join, found[:3]))}"
+
+    def _index_folders(self) -> dict[tuple[str, ...], list[Path]]:
+        """Return the images in each folder and in those below it, by the pieces of its path."""
+        if self._folders is None:
+            self._index()
+            self._folders = defaultdict(list)
+            for path, pieces in self._pieces.items():
+                for depth in range(1, len(pieces)):
+                    self._folders[pieces[:depth]].append(path)
+        return self._folders
 
     def _choose(self, text: str, fit: _Fit, whole: bool, part: str) -> Path | str:
         """Return the one file of some that may be meant, or why there is none."""

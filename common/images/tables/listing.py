@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -31,10 +31,11 @@ from common.images.tables.columns import (
     split_labels,
 )
 from common.images.tables.finder import MISSING, Finder
-from common.io.folders import find_part
+from common.io.folders import find_part, normalize_name, relative_name
 from common.io.labels import read_labels
 from common.io.tables import Table, TableForm, read_cells, read_table
-from common.options.config import ImageConfig, Kind
+from common.options.config import ROWS, ImageConfig, Kind
+from common.options.labels import LabelRules
 from common.reuse import reusable
 
 _LIST = re.compile(r"""\s*\[\s*(["']).*\1\s*,?\s*\]\s*""")  # as Python and JSON write them
@@ -53,11 +54,20 @@ class _Labelled(NamedTuple):
     detail: str = ""
 
 
+class _Image(NamedTuple):
+    """An image that a row names."""
+
+    row: int
+    name: str  # the row's cell, and of a folder the file in it
+    file: Path | str  # or why there is none
+
+
 class _Row(NamedTuple):
     line: int
     image: str
     file: Path | str  # or why there is none
     labelled: _Labelled
+    group: str | None
 
 
 def load_csv(
@@ -83,7 +93,7 @@ def list_table(
     classes: Classes = "required",
     to_learn: bool = True,
 ) -> ListedImages:
-    """Find the images that a table names, one per row.
+    """Find the images that a table names: one per row, or all in the folder that a row names.
 
     Args:
         path: a table (see `common.io.tables.read_table`) whose first row names the columns.
@@ -97,19 +107,35 @@ def list_table(
     Raises:
         DataError: the file or a column is missing, most rows cannot be used (they are counted by
             what is wrong), or an image has two labels. Of several columns, one has a single class,
-            or there are more than 1,000 combinations.
+            or there are more than 1,000 combinations. The pattern of labels fits no file's name.
     """
     table = find_existing(Path(path), Path.is_file, "CSV file")
     columns, finder = find_columns(table, config, kind, classes)
-    names = [columns.path, *columns.labels]
-    found = _read_table(table, names, config.form)
+    rules = config.label_rules
+    grouped = (config.group_column,) if config.groups_given and to_learn else ()
+    named = [columns.path, *(name for name in columns.labels if name != rules.column), *grouped]
+    found = _read_table(table, named, config.form)
     problems: dict[str, list[str]] = defaultdict(list)
     for place, reason in found.skipped:
         problems[reason].append(f"line {place.rpartition(':')[2]}")
-    images, *texts = found.columns
+    images, expanded = _find_images(finder, found.columns[0], find_part(table.stem))
+    cells = {
+        name: [column[image.row] for image in images]
+        for name, column in zip(named, found.columns, strict=True)
+    }
+    if rules.column in columns.labels:
+        cells[str(rules.column)] = _read_names(config, images)
+    groups: Sequence[str | None] = [None] * len(images)
+    if grouped:
+        groups = _read_groups(config, images, cells[config.group_column])
+    elif expanded and config.group_column == ROWS:
+        groups = cells[columns.path]
+    texts, wrong = _cut_bands(rules, {name: cells[name] for name in columns.labels}, len(images))
     labels = _read_labels(columns.labels, texts, len(images), kind)
-    files = finder.find(images, find_part(table.stem))
-    rows = [_Row(*row) for row in zip(found.lines, images, files, labels, strict=True)]
+    rows = [
+        _Row(found.lines[image.row], image.name, image.file, problem or label, group)
+        for image, problem, label, group in zip(images, wrong, labels, groups, strict=True)
+    ]
     listed, skipped = _take(rows, kind, problems)
     total = len(listed) + len(found.skipped) + len(skipped)
     if problems and (not listed or len(listed) < (1 - _MOST_UNUSABLE) * total):
@@ -122,6 +148,12 @@ def list_table(
         raise DataError(join_problems(summary + hint, lines))
     left_out = [*found.skipped, *((f"{table.name}:{line}", why) for line, why in skipped)]
     notes = [columns.said, *found.notes]
+    if expanded:
+        kept = ", whose images stay together" if groups[0] is not None and not grouped else ""
+        notes.append(f"{len(found.lines):,} rows name folders{kept}")
+    if rules.column is not None:
+        notes.append(f"{rules.column} from the files' names")
+    notes += [f"{name} in {', '.join(rules.classes_of(name))}" for name in rules.edges]
     if kind == "class" and len(texts) == 1:
         notes += read_labels([cell for cell in texts[0] if cell]).notes
     if kind == "class" and len(texts) == 1 and find_separator(texts[0]):
@@ -131,8 +163,12 @@ def list_table(
     if to_learn:
         listed, rare = leave_out_rare(listed, several)
         left_out += rare
-    combined = combine_columns(table, listed, several, to_learn) if several else {}
-    return ListedImages(tuple(listed), tuple(left_out), source, combined)
+    order = {name: rules.classes_of(name) for name in columns.labels}
+    if to_learn:
+        _check_order(table, order, listed)
+    combined = combine_columns(table, listed, order, to_learn) if several else {}
+    single = order[columns.labels[0]] if len(columns.labels) == 1 else ()
+    return ListedImages(tuple(listed), tuple(left_out), source, combined, single)
 
 
 def find_columns(
@@ -144,16 +180,25 @@ def find_columns(
         folder = find_existing(Path(config.image_dir), Path.is_dir, "folder")
     finder = _find_in(folder)
     cells = _read_cells(table, config.form)
+    from_names = config.label_rules.column
+    if cells and from_names in cells[0]:
+        raise DataError(
+            f"--label-pattern {from_names}: {table} has a column of that name; call what the "
+            "files' names say otherwise, here and in --label-column"
+        )
     columns = choose_columns(
         table,
         cells,
         config.path_column,
-        config.label_column,
+        [name for name in config.label_column if name != from_names],
         finder,
         required=classes == "required",
         several=kind == "labels",
     )
-    for name in columns.labels:
+    in_table = columns.labels
+    if from_names is not None:
+        columns = columns._replace(labels=config.label_column)
+    for name in in_table:
         place = cells[0].index(name)
         lists = [row[place] for row in cells[1:] if _LIST.fullmatch(row[place])]
         if lists:
@@ -184,6 +229,8 @@ def _find_in(folder: Path) -> Finder:
 
 def find_several_labels(table: Path, config: ImageConfig) -> str | None:
     """Say how a table shows that its images have several labels, if it does."""
+    if config.label_pattern is not None:
+        return None
     columns, _ = find_columns(table, config, "labels", "optional")
     cells = _read_cells(table, config.form)
     if len(columns.labels) == 1:
@@ -199,6 +246,110 @@ def find_several_labels(table: Path, config: ImageConfig) -> str | None:
     if len(columns.labels) < 2 or config.label_column != LABEL:
         return None
     return f"{len(columns.labels)} columns of zeros and ones say which labels an image has"
+
+
+def _find_images(
+    finder: Finder, cells: Sequence[str], part: str | None
+) -> tuple[list[_Image], bool]:
+    """Return the images that the cells of rows name, and whether these are folders.
+
+    They are where no cell is an image file, and one is a folder of images.
+    """
+    files = finder.find(cells, part)
+    if not any(isinstance(file, Path) for file in files):
+        folders = finder.find_folders(cells)
+        if not all(isinstance(folder, str) for folder in folders):
+            return [
+                image
+                for row, (cell, folder) in enumerate(zip(cells, folders, strict=True))
+                for image in _list_images(finder, row, cell, folder)
+            ], True
+    return [_Image(row, *pair) for row, pair in enumerate(zip(cells, files, strict=True))], False
+
+
+def _list_images(finder: Finder, row: int, cell: str, folder: Sequence[Path] | str) -> list[_Image]:
+    if isinstance(folder, str):
+        return [_Image(row, cell, folder)]
+    return [_Image(row, relative_name(file, finder.root), file) for file in folder]
+
+
+def _read_names(config: ImageConfig, images: Sequence[_Image]) -> list[str]:
+    """Return the labels that the files' names give; empty where they give none.
+
+    Raises:
+        DataError: the pattern fits none of them.
+    """
+    names = [
+        normalize_name(image.file.name) if isinstance(image.file, Path) else image.name
+        for image in images
+    ]
+    labels = [config.label_rules.read_name(name) for name in names]
+    if not any(labels):
+        raise DataError(
+            f"--label-pattern {config.label_pattern}: fits no file's name, such as {names[0]}"
+        )
+    return labels
+
+
+def _read_groups(
+    config: ImageConfig, images: Sequence[_Image], groups: Sequence[str]
+) -> Sequence[str]:
+    """Return the groups of images, as a column has them.
+
+    Raises:
+        DataError: an image has none.
+    """
+    missing = [image.name for image, group in zip(images, groups, strict=True) if not group]
+    if missing:
+        raise DataError(
+            f"--group-column {config.group_column}: {len(missing):,} images have no group, such as "
+            f"{missing[0]}"
+        )
+    return groups
+
+
+def _cut_bands(
+    rules: LabelRules, cells: Mapping[str, Sequence[str]], number: int
+) -> tuple[list[list[str]], list[_Labelled | None]]:
+    """Return the cells of label columns with bands in place of numbers.
+
+    Also of each row the cell that has bands and is no number, None where there is none.
+    """
+    columns = [list(column) for column in cells.values()]
+    problems: list[_Labelled | None] = [None] * number
+    for name, column in zip(cells, columns, strict=True):
+        for row, cell in enumerate(column if name in rules.edges else ()):
+            value = read_number(cell)
+            if value is not None:
+                column[row] = rules.find_band(name, value)
+            elif cell:
+                problems[row] = _Labelled(None, f"no number in {name!r}", cell)
+    return columns, problems
+
+
+def _check_order(
+    table: Path, order: Mapping[str, Sequence[str]], files: Sequence[ListedFile]
+) -> None:
+    """Refuse an order that lacks classes, or has classes without an image: numbers would shift.
+
+    Raises:
+        DataError: it does.
+    """
+    for place, (column, names) in enumerate(order.items()):
+        labels = [file.label for file in files]
+        seen = {label[place] if isinstance(label, tuple) else label for label in labels}
+        if not names or not seen:
+            continue
+        if unnamed := sorted(map(str, seen.difference(names))):
+            raise DataError(
+                f"{table}: column {column!r} has also {shorten(unnamed)}, which --label-order "
+                f"{column}={'|'.join(names)} does not name"
+            )
+        if empty := [name for name in names if name not in seen]:
+            raise DataError(
+                f"{table}: no class {shorten(empty)} of column {column!r} has images enough; give "
+                "other --label-bands, or leave it out of --label-order"
+            )
 
 
 def _read_labels(
@@ -290,5 +441,5 @@ def _take(
         else:
             again = f"listed twice, in lines {first.line} and "
             skipped += [(row.line, again + str(row.line)) for row in others]
-        files.append(ListedFile("all", first.image, path, label))
+        files.append(ListedFile("all", first.image, path, label, first.group))
     return files, skipped

@@ -5,11 +5,14 @@ from typing import NamedTuple
 
 from common.errors import RunError
 from common.images.load import ImageCard
-from common.options.config import build, flag, read_toml
+from common.options.config import LABEL_RULES, build, flag, read_toml
 from common.runs.folder import Run, open_run
 from labs.classification.config import ClassificationConfig
 
-_SPLIT = ("data", "test", "path_column", "label_column", "group_column", "limit", "split_seed")
+_SPLIT = (
+    *("data", "test", "path_column", "label_column", *LABEL_RULES),
+    *("group_column", "limit", "split_seed"),
+)
 _HARMLESS = ("decoding", "fit", "per_class", "imbalanced")  # leave the split of the images as it is
 
 
