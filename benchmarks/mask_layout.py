@@ -16,6 +16,7 @@ own, so that nothing tells whose it is.
 """
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,6 +139,19 @@ class _Pool:
         return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
+def main() -> None:
+    command, folder, *persons = sys.argv[1:]
+    if command != "write":
+        sys.exit(f"{command}: expected write FOLDER [PERSONS]")
+    number = int(persons[0]) if persons else PERSONS
+    write(Path(folder), number, max(1, number // 10))
+    print(f"{folder}: {number:,} persons to train on, {max(1, number // 10):,} to test on")
+
+
 def _write_table(path: Path, header: list[str], rows: list[list[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *rows])
+
+
+if __name__ == "__main__":
+    main()
