@@ -8,7 +8,7 @@ import math
 import numbers
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,9 @@ def read_parquet(data: bytes, path: Path, *, lists: bool = False) -> Iterator[Ro
 def read_json(text: str, path: Path, *, lists: bool = False) -> Iterator[Row]:
     """Return the keys of a JSON array of objects, and its rows; numbers as they are written.
 
-    Taken are an array of objects, an object that holds a single one, an object of columns as pandas
-    writes it, and a file with an object per line. `lists` is that of `read_parquet`.
+    Taken are an array of objects, an object that holds a single one, what pandas writes (columns,
+    rows by their numbers, or both apart), and a file with an object per line. `lists` is that of
+    `read_parquet`.
 
     Raises:
         DataError: it is none of these.
@@ -131,18 +132,47 @@ def read_json(text: str, path: Path, *, lists: bool = False) -> Iterator[Row]:
 def _objects(found: Any) -> list[Any] | None:
     """Return what is a row each."""
     if isinstance(found, dict):
+        if (rows := _split_rows(found)) is not None:
+            return rows
         arrays = [value for value in found.values() if isinstance(value, list)]
         objects = [value for value in arrays if value and isinstance(value[0], dict)]
         if len(objects) == 1:
             return objects[0]
         columns = list(found.values())
         if columns and all(isinstance(column, dict) for column in columns):
-            keys = dict.fromkeys(key for column in columns for key in column)
-            return [{name: column.get(key) for name, column in found.items()} for key in keys]
+            keys = list(dict.fromkeys(key for column in columns for key in column))
+            if _are_counts(found) and not _are_counts(keys):  # a row each, by its number
+                return columns
+            index = [{}] * len(keys) if _are_counts(keys) else [{"index": key} for key in keys]
+            return [
+                {**named, **{name: column.get(key) for name, column in found.items()}}
+                for named, key in zip(index, keys, strict=True)
+            ]
         if columns and len(arrays) == len(columns) and len(set(map(len, arrays))) == 1:
             return [dict(zip(found, values, strict=True)) for values in zip(*arrays, strict=True)]
         return None
     return found if isinstance(found, list) and any(isinstance(o, dict) for o in found) else None
+
+
+def _split_rows(found: dict[str, Any]) -> list[Any] | None:
+    """Return the rows of what pandas writes in parts: columns, index and data."""
+    names, data = found.get("columns"), found.get("data")
+    index = found.get("index", [])
+    if not {"columns", "data"} <= found.keys() <= {"columns", "index", "data"}:
+        return None
+    if not all(isinstance(each, list) for each in (names, data, index)) or not names or not data:
+        return None
+    if not all(isinstance(row, list) and len(row) == len(names) for row in data):
+        return None
+    rows = [dict(zip(map(str, names), row, strict=True)) for row in data]
+    if len(index) != len(data) or _are_counts(index):
+        return rows
+    return [{"index": key, **row} for key, row in zip(index, rows, strict=True)]
+
+
+def _are_counts(keys: Collection[Any]) -> bool:
+    """Say whether keys only number rows."""
+    return all(str(key).isdecimal() for key in keys)
 
 
 def read_json_lines(text: str, path: Path, *, lists: bool = False) -> Iterator[Row]:

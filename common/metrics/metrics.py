@@ -147,17 +147,32 @@ def several_labels(probabilities: Array, decided: Array, targets: Array) -> dict
         average_precision_score(targets[:, each], probabilities[:, each])
         for each in np.flatnonzero(there)
     ]
-    shares = {"f1": (2 * hits, said + true), "precision": (hits, said), "recall": (hits, true)}
+    shares = {
+        "f1": f1_of_counts(hits, said, true),
+        "precision": hits / np.maximum(1, said),
+        "recall": hits / np.maximum(1, true),
+    }
     return {
-        "f1_micro": float(2 * hits.sum() / max(1, said.sum() + true.sum())),
+        "f1_micro": float(f1_of_counts(hits.sum(), said.sum(), true.sum())),
         **{
-            name: float((top / np.maximum(1, whole))[there].mean()) if there.any() else math.nan
-            for name, (top, whole) in shares.items()
+            name: float(each[there].mean()) if there.any() else math.nan
+            for name, each in shares.items()
         },
         "map": float(np.mean(average)) if average else math.nan,
         "exact_match": float((decided == targets).all(1).mean()),
         "log_loss": float(loss),
     }
+
+
+def f1_of_counts(hits: Array, said: Array, true: Array) -> Array:
+    """Return F1, of any shape: 2 hits / (said + true); 0 where nothing is said and nothing true.
+
+    Args:
+        hits: how many labels are said and true.
+        said: how many are said.
+        true: how many are true.
+    """
+    return np.asarray(2 * hits / np.maximum(1, said + true))
 
 
 def confusion(predictions: Array, targets: Array, classes: int) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.metrics.metrics import Array
+from common.metrics.metrics import Array, f1_of_counts
 
 _FEWEST = 5  # images of a label on validation, from which on it has a threshold of its own
 
@@ -31,11 +31,11 @@ def _best_threshold(scores: Array, targets: Array) -> float:
     sorted_scores, hits = scores[order], targets[order].cumsum()
     last = np.append(sorted_scores[1:] != sorted_scores[:-1], True)  # of each score
     said = np.arange(1, len(scores) + 1)
-    f1 = np.where(last, 2 * hits / (said + targets.sum()), 0)
+    f1 = np.where(last, f1_of_counts(hits, said, targets.sum()), 0)
     place = int(f1.argmax())
     below = sorted_scores[place + 1] if place + 1 < len(scores) else 0.0
     return float((sorted_scores[place] + below) / 2)
 
 
 def _micro_f1(said: Array, targets: Array) -> float:
-    return float(2 * (said & targets).sum() / max(1, said.sum() + targets.sum()))
+    return float(f1_of_counts((said & targets).sum(), said.sum(), targets.sum()))

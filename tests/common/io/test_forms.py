@@ -267,3 +267,23 @@ def test_what_is_packed(tmp_path):
     ]:
         with pytest.raises(DataError, match=message):
             read_table(write(tmp_path / name, data), ["text"])
+
+
+@pytest.mark.parametrize("orient", ["records", "split", "columns", "index", "table"])
+@pytest.mark.parametrize("rows", [2, 3])  # as many as there are columns, or more
+def test_json_as_pandas_writes_it_in_any_way(tmp_path, orient, rows):
+    import pandas as pd
+
+    frame = pd.DataFrame({"text": ["a", "b", "c"][:rows], "label": ["x", "y", "x"][:rows]})
+    path = write(tmp_path / "a.json", frame.to_json(orient=orient))
+    assert columns_of(read_table(path, ["text", "label"])) == frame.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("orient", ["split", "columns"])
+def test_an_index_that_is_no_number_is_a_column_of_json(tmp_path, orient):
+    import pandas as pd
+
+    frame = pd.DataFrame({"x": [5, 6]}, index=["2024-01-01", "2024-01-02"])
+    path = write(tmp_path / "a.json", frame.to_json(orient=orient))
+    rows = columns_of(read_table(path, ["index", "x"]))
+    assert rows == [["2024-01-01", "5"], ["2024-01-02", "6"]]
