@@ -1,6 +1,8 @@
 """Label files with anything in them: they are read, or refused in a sentence; never a traceback."""
 
 import copy
+import csv
+import io
 import json
 
 import numpy as np
@@ -222,3 +224,94 @@ def test_any_content_is_read_or_refused(root, kind):
 @pytest.mark.parametrize("kind", CASES)
 def test_much_content_is_read_or_refused(root, kind):
     run(kind, root, 400)
+
+
+# Tables of boxes: what is read is what was written, or it is said
+
+SIDE = 640  # pixels of the image
+_LEAST = 3  # pixels of a box's side: all of them within 0 to 1 are shares of the image
+
+
+@st.composite
+def written(draw):
+    """Return boxes of one image in pixels with their classes, and a table that says so."""
+    labels = st.sampled_from(["cat", "개", "고양이", "traffic light", "1", "07", "a;b", "x, y"])
+    edge = st.integers(0, SIDE - _LEAST)
+    boxes = draw(st.lists(st.tuples(edge, edge, edge, edge, labels), min_size=1, max_size=6))
+    boxes = [
+        (
+            x,
+            y,
+            x + _LEAST + w % (SIDE - _LEAST - x + 1),
+            y + _LEAST + h % (SIDE - _LEAST - y + 1),
+            of,
+        )
+        for x, y, w, h, of in boxes
+    ]
+    by = SIDE if draw(st.booleans()) else 1
+    kind = draw(st.sampled_from(["corners", "sides", "centers", "list"]))
+    rows = []
+    for x1, y1, x2, y2, label in boxes:
+        x1, y1, x2, y2 = (value / by if by > 1 else value for value in (x1, y1, x2, y2))
+        sides = (x1, y1, x2 - x1, y2 - y1)
+        values = {
+            "corners": {"xmin": x1, "ymin": y1, "xmax": x2, "ymax": y2},
+            "sides": dict(zip("xywh", sides, strict=True)),
+            "centers": {"cx": (x1 + x2) / 2, "cy": (y1 + y2) / 2, "w": sides[2], "h": sides[3]},
+            "list": {"bbox": list(sides)},
+        }
+        rows.append({"image": "a.png", "class": label, **values[kind]})
+    return boxes, rows
+
+
+@st.composite
+def saved(draw, rows):
+    """Return a suffix and the bytes of a table of rows."""
+    suffix = draw(st.sampled_from([".csv", ".tsv", ".json", ".jsonl"]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp949"]))
+    if suffix == ".json":
+        text = json.dumps(rows, ensure_ascii=draw(st.booleans()))
+    elif suffix == ".jsonl":
+        text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    else:
+        delimiter = "\t" if suffix == ".tsv" else draw(st.sampled_from(",;\t|"))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+        text = text.getvalue()
+    return suffix, text.encode(encoding)
+
+
+def compare_table(root, examples):
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(root / "images" / "a.png")
+
+    @settings(max_examples=examples, **SETTINGS)
+    @given(data=st.data())
+    def each(data):
+        boxes, rows = data.draw(written())
+        suffix, content = data.draw(saved(rows))
+        path = root / f"boxes{suffix}"
+        path.write_bytes(content)
+        try:
+            found = formats.read(path)
+        except DataError:
+            return
+        read = {
+            (*(round(value, 2) for value in box[:4]), found.classes[box.label])
+            for box in found.pictures[0].boxes
+        }
+        expected = {(*map(float, box[:4]), box[4]) for box in boxes}
+        assert read == expected or found.problems or any("percent" in each for each in found.notes)
+
+    each()
+
+
+def test_tables_of_boxes_are_read_as_written_or_it_is_said(root):
+    compare_table(root, 40)
+
+
+@pytest.mark.slow
+def test_thousands_of_tables_of_boxes_are_read_as_written_or_it_is_said(root):
+    compare_table(root, 3000)

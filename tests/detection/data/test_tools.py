@@ -192,6 +192,16 @@ def studio(name="/data/local-files/?d=images/{}", tasks=STUDIO):
     )
 
 
+def studio_csv():
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["image", "id", "label", "annotator", "annotation_id"])
+    for task in json.loads(studio_min()):
+        label = json.dumps(task["label"]) if "label" in task else ""
+        writer.writerow([task["image"], task["id"], label, 1, task["id"]])
+    return text.getvalue()
+
+
 @pytest.mark.parametrize(
     ("form", "name", "text"),
     [
@@ -204,6 +214,7 @@ def studio(name="/data/local-files/?d=images/{}", tasks=STUDIO):
         ("via", "via1.csv", via_csv("#filename")),
         ("label-studio", "min.json", studio_min()),
         ("label-studio", "min_named.json", studio_min("s3://bucket/photos/{}")),
+        ("label-studio", "min.csv", studio_csv()),
         ("label-studio", "full.json", studio()),
         ("label-studio", "full_up.json", studio("http://host/data/upload/0a1b2c3d-{}?x=1")),
     ],

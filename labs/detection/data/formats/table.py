@@ -506,10 +506,13 @@ def _check_units(table: Rows, sized: Sequence[tuple[Box, int, int]], notes: list
     if told is None:
         return
     height, width = max(each[1:] for each in sized)
-    what = f"no box of {table.file.name} goes beyond 100, in images of up to {width} x {height}"
+    what = f"goes beyond 100 in images of up to {width} x {height}"
     if told:
         raise DataError(
-            f"{table.file}: {what}, and {told}: if they are percent of the image, divide them by "
-            "100; if they are pixels, round them to whole ones below 100"
+            f"{table.file}: no box {what}, and {told}: if they are percent of the image, divide "
+            "them by 100; if they are pixels, round them to whole ones below 100"
         )
-    notes.append(f"{what}: they are taken as pixels; if they are percent, divide them by 100")
+    notes.append(
+        f"no box of {table.file.name} {what}: they are taken as pixels; if they are percent, "
+        "divide them by 100"
+    )

@@ -3,11 +3,12 @@
     CVAT for images 1.1     an XML file: boxes, polygons, and the boxes of masks, in pixels
     VIA                     JSON of a project or of its annotations, or CSV: rectangles, circles,
                             ellipses and polygons, in pixels; the class is an attribute
-    Label Studio            JSON or JSON-MIN: rectangles and polygons, in percent of the image
+    Label Studio            JSON, JSON-MIN or CSV: rectangles and polygons, in percent of the image
 
 What is no object with a box is named. CVAT's subsets are splits where one is for training.
 """
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -19,7 +20,7 @@ from urllib.parse import unquote
 from common.errors import DataError
 from common.io.encodings import decode
 from common.io.folders import list_visible
-from common.io.tables import read_bytes, read_names, read_table
+from common.io.tables import OpenTable, read_bytes, read_names, read_table
 from common.options.config import TableForm
 from labs.detection.data.formats import table
 from labs.detection.data.formats.folders import is_image, part_of
@@ -27,7 +28,7 @@ from labs.detection.data.formats.voc import parse_xml
 from labs.detection.records import BAD_BOX, BAD_LABELS, SPLITS, Annotated, Problem, Reading, bounds
 
 _FEW = 20  # files of a kind in a folder; of more, each is of one image
-_HEAD = 1000  # bytes
+_HEAD = 1 << 16  # bytes of a table that tell
 _TURNED = "boxes are turned by an angle, which is left out: they are as before the turn"
 _RUNS = "masks as run lengths (RLE) are not read: their boxes are"
 _AROUND = "ellipses and circles: their boxes are the upright ones around them"
@@ -57,7 +58,9 @@ def recognize(file: Path) -> str | None:
     if suffix == ".xml":
         return "cvat" if b"<annotations>" in data and b"<annotation>" not in data else None
     if suffix == ".csv":
-        return "via" if b"region_shape_attributes" in data.split(b"\n")[0] else None
+        if b"region_shape_attributes" in data.split(b"\n")[0]:
+            return "via"
+        return "label-studio" if b"original_width" in data and b'labels""' in data else None
     if b'"shape_attributes"' in data or b'"_via_img_metadata"' in data:
         return "via"
     return "label-studio" if b'"original_width"' in data and b'labels"' in data else None
@@ -94,7 +97,9 @@ def read(path: Path, reading: Reading) -> Annotated:
     elif form == "via":
         found = _read_via(file, reading.form, notes)
     else:
-        found = _read_label_studio(file, _json(file, reading.form, notes), problems)
+        is_table = file.suffix.lower() == ".csv"
+        tasks = (_tasks if is_table else _json)(file, reading.form, notes)
+        found = _read_label_studio(file, tasks, problems)
     shapes = list(found)
     notes += (
         f"{number:,} {note}"
@@ -334,6 +339,25 @@ def _read_label_studio(file: Path, content: Any, problems: list[Problem]) -> Ite
             label = labels[0] if isinstance(labels, list) and len(labels) == 1 else ""
             shape = _Shape(name, f"{place}, region {at}", label=_clean(label))
             yield _placed(shape, lambda v=value, r=result: _shares(v, r))
+
+
+def _tasks(file: Path, form: TableForm, notes: list[str]) -> list[dict[str, Any]]:
+    """Return the tasks of a CSV, as JSON-MIN has them."""
+    opened = OpenTable(file, form)
+    names = list(filter(None, opened.names))
+    found = opened.read(names, gaps=names)
+    notes += found.notes
+    return [
+        dict(zip(names, map(_loaded, cells), strict=True))
+        for cells in zip(*found.columns, strict=True)
+    ]
+
+
+def _loaded(cell: str) -> Any:
+    """Return a list that a cell has as JSON, or the cell."""
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(cell) if cell.startswith("[") else cell
+    return cell
 
 
 def _results(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
