@@ -10,18 +10,17 @@ import csv
 import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-from safetensors.numpy import load_file, save
 
 from common.errors import ConfigError
-from common.files import write_bytes, write_text
-from common.metrics import metrics
+from common.experiments.offsets import tune_nested
+from common.experiments.out_of_fold import OutOfFold
+from common.files import write_text
 from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array, Interval, is_known
+from common.metrics.metrics import Array, is_known
 from common.metrics.named import NamedMetric, Needs, find_metric
 from common.options import terminal
 from common.options.terminal import figure_text
@@ -32,7 +31,6 @@ from common.reuse import reuse
 from common.runs import commands
 from common.runs.comparison import Comparison, Jobs, narrow
 from common.runs.conclude import conclusion_of
-from common.runs.folder import Run
 from common.runs.job import Outputs
 
 RULE = "samples, each answered by a model that had not seen it"
@@ -42,80 +40,6 @@ _USUAL: dict[Needs, tuple[str, ...]] = {
     "classes": ("accuracy", "balanced_accuracy", "f1", "kappa", "roc_auc", "log_loss"),
     "numbers": ("mae", "rmse", "spearman"),
 }
-
-
-class OutOfFold(NamedTuple):
-    """What models say of the samples that they had not seen."""
-
-    outputs: dict[str, Array]  # what the task collects, (N, ...)
-    decided: Array  # what the job makes of them, (N, ...)
-    targets: Array  # what is true, (N, ...)
-    groups: Array | None  # what each sample belongs to, (N,), where the user named groups
-
-    @classmethod
-    def of(cls, job: Any, outputs: Outputs, split: Any) -> "OutOfFold":
-        """Return what the model of a fold says of the fold."""
-        groups = getattr(split, "groups", None)
-        return cls(
-            {name: tensor.numpy() for name, tensor in outputs.items()},
-            job.decide(outputs),
-            job.targets(split),
-            None if groups is None else groups.numpy(),
-        )
-
-    @classmethod
-    def read(cls, run: Run) -> "OutOfFold":
-        """Read what `write` has written."""
-        arrays = load_file(_answers_of(run))
-        decided, targets = arrays.pop("decided"), arrays.pop("targets")
-        groups = arrays.pop("groups", None)
-        return cls(arrays, decided, targets, groups)
-
-    def write(self, run: Run) -> None:
-        """Keep it in the folder of the fold's run."""
-        arrays = {**self.outputs, "decided": self.decided, "targets": self.targets}
-        arrays |= {} if self.groups is None else {"groups": self.groups}
-        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        write_bytes(_answers_of(run), save(whole))
-
-    @classmethod
-    def join(cls, parts: Sequence["OutOfFold"]) -> "OutOfFold":
-        """Return the answers of several folds as those of one."""
-        groups = [part.groups for part in parts if part.groups is not None]
-        return cls(
-            {name: _join([part.outputs[name] for part in parts]) for name in parts[0].outputs},
-            _join([part.decided for part in parts]),
-            _join([part.targets for part in parts]),
-            np.concatenate(groups) if groups else None,
-        )
-
-    def measure(self, metric: MainMetric) -> float:
-        """Return a metric of all samples."""
-        return float(metric.compute(metric.statistics(self.decided, self.targets)))
-
-    def find_interval(self, metric: MainMetric) -> Interval:
-        """Return the metric's 95 % interval over samples, or over groups of them."""
-        rows = metric.statistics(self.decided, self.targets)
-        if self.groups is None and metric.interval is not None:
-            return metric.interval(rows)
-        return metrics.bootstrap(
-            metric.compute,
-            rows,
-            groups=self.groups,
-            block=metric.block,
-            resamples=metric.resamples,
-        )
-
-
-def _join(arrays: Sequence[Array]) -> Array:
-    """Join arrays (n, ...) to (N, ...); where they are of several widths, fill up with NaN."""
-    widest = np.max([array.shape[1:] for array in arrays], 0)
-    filled = []
-    for array in arrays:
-        lacking = [(0, most - size) for most, size in zip(widest, array.shape[1:], strict=True)]
-        value = np.nan if array.dtype.kind == "f" else 0
-        filled.append(np.pad(array, [(0, 0), *lacking], constant_values=value))
-    return np.concatenate(filled)
 
 
 class Crossval(Comparison[Any]):
@@ -153,10 +77,15 @@ class Crossval(Comparison[Any]):
     @classmethod
     def start(cls, config: Any, command: Sequence[str] = ()) -> "Crossval":
         """Make a new run folder, as `Comparison.start` does, and refuse metrics that are none."""
+        kinds = cls.kinds(config)
         for spec in config.metrics:
-            metric = find_metric(spec, _needed(cls.kinds(config)))
-            if metric.needs not in cls.kinds(config):
+            metric = find_metric(spec, _needed(kinds))
+            if metric.needs not in kinds:
                 raise ConfigError(f"--metrics {spec}: it is of {metric.needs}, which are not here")
+        if config.tune is not None:
+            metric = find_metric(config.tune)
+            if metric.needs != "classes" or "probabilities" not in kinds:
+                raise ConfigError(f"--tune {config.tune}: expected a metric of classes, such as f1")
         return super().start(config, command)
 
     @classmethod
@@ -224,6 +153,7 @@ class Crossval(Comparison[Any]):
             "of_folds": of_folds,
             "deviation": stdev([value for each in of_folds for value in each]),
             "metrics": self._measure_named(first, repeats, pooled),
+            "tuned": self._tune(first, repeats[0], pooled[0]),
             "validation": [
                 job.run.read("metrics")["validation"][metric.name] for job in jobs.values()
             ],
@@ -266,6 +196,27 @@ class Crossval(Comparison[Any]):
             "deviation": stdev(of_folds),
         }
 
+    def _tune(
+        self, job: Any, parts: Sequence[OutOfFold], whole: OutOfFold
+    ) -> dict[str, Any] | None:
+        """Return what offsets of the classes gain, where it is asked for."""
+        if self.config.tune is None:
+            return None
+        metric = find_metric(self.config.tune)
+        folds = np.repeat(np.arange(len(parts)), [len(part.targets) for part in parts])
+        shares = self.answers_of(job, whole)["probabilities"]
+        with terminal.busy(f"tuning the classes for {metric.label}"):
+            found = tune_nested(metric, whole.targets, shares, folds, whole.groups)
+        return {
+            "label": metric.label,
+            "offsets": dict(zip(job.card.classes, found.offsets.tolist(), strict=True)),
+            "plain": found.plain,
+            "nested": found.nested,
+            "gain": found.gain.difference,
+            "gain_interval": [found.gain.low, found.gain.high],
+            "seen": found.seen,
+        }
+
     def _list_answers(self, jobs: Jobs) -> None:
         """Put the lists of all folds into one, with the fold of each sample in front."""
         listed = []
@@ -296,6 +247,8 @@ class Crossval(Comparison[Any]):
             said += f" No group is on both sides; the interval draws whole groups, of {groups:,}."
         if len(values := metrics["of_repeats"]) > 1:
             said += f" It is the mean of {len(values)} repetitions: {_list(metric, values)}."
+        if (tuned := metrics.get("tuned")) is not None:
+            said += f" {_describe_tuned(tuned)}"
         return said
 
     def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -346,10 +299,15 @@ class Crossval(Comparison[Any]):
         self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> list[Section]:
         """Show the other metrics."""
-        if not metrics["metrics"]:
-            return []
-        text = "Of all answers together, with 95 % intervals; and of the folds each by itself."
-        return [Section("Other metrics", text, Table(*_list_metrics(metrics["metrics"])))]
+        found = []
+        if metrics["metrics"]:
+            text = "Of all answers together, with 95 % intervals; and of the folds each by itself."
+            found.append(Section("Other metrics", text, Table(*_list_metrics(metrics["metrics"]))))
+        if (tuned := metrics.get("tuned")) is not None:
+            rows = [[name, f"{offset:+.2f}"] for name, offset in tuned["offsets"].items()]
+            table = Table(["class", "added to the log probability"], rows)
+            found.append(Section("Tuned classes", _describe_tuned(tuned), table))
+        return found
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the folds, the other metrics, and what came out."""
@@ -386,16 +344,24 @@ def _list_metrics(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
     return columns, rows
 
 
+def _describe_tuned(tuned: Mapping[str, Any]) -> str:
+    """Say what offsets gain, and what they seem to gain where they were chosen."""
+    low, high = tuned["gain_interval"]
+    judged = "which is shown" if low > 0 or high < 0 else "which may be chance"
+    return (
+        f"Raising and lowering classes for {tuned['label']} changes it from "
+        f"{tuned['plain']:.4f} to {tuned['nested']:.4f} on folds that did not choose how: "
+        f"{tuned['gain']:+.4f} ({low:+.4f} to {high:+.4f}), {judged}. On the answers that chose, "
+        f"it would seem to be {tuned['seen']:.4f}."
+    )
+
+
 def _folds(config: Any) -> range:
     return range(1, config.folds + 1)
 
 
 def _name_member(config: Any, repeat: int, fold: int) -> str:
     return f"fold-{fold}" if config.repeats == 1 else f"repeat-{repeat + 1}-fold-{fold}"
-
-
-def _answers_of(run: Run) -> Path:
-    return run.path / "out_of_fold.safetensors"
 
 
 def _with_article(label: str) -> str:

@@ -30,6 +30,12 @@ class CrossvalOptions:
         "ones when not given",
         group="Trials",
     )
+    tune: str | None = option(
+        None,
+        "a metric of classes, such as f1, for which each class's probability is raised or lowered; "
+        "what that gains is measured on folds that did not choose it",
+        group="Trials",
+    )
 
 
 @dataclass(frozen=True)

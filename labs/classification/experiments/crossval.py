@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.experiments.crossval import Crossval, OutOfFold
+from common.experiments.crossval import Crossval
+from common.experiments.out_of_fold import OutOfFold
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.metrics.named import Needs

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from common.experiments.crossval import Crossval, OutOfFold
+from common.experiments.crossval import Crossval
+from common.experiments.out_of_fold import OutOfFold
 from common.metrics.metrics import Array
 from common.metrics.named import Needs
 from common.runs.job import Outputs
