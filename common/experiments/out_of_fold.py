@@ -1,4 +1,4 @@
-"""Answers out of fold: what models say of samples that they had not seen, kept beside their runs."""
+"""Answers out of fold: what models say of samples they had not seen, kept beside their runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
