@@ -229,6 +229,28 @@ def square(
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+class Small(NamedTuple):
+    """A picture made small, and what its file is."""
+
+    pixels: Pixels  # (S, S, 3), the whole, its sides made equal
+    height: int  # of the upright picture
+    width: int
+    mode: str  # as PIL calls it: RGB, L, RGBA, ...
+
+
+def shrink(path: Path, side: int, white: White = UNKNOWN) -> Small:
+    """Decode a file to a small square, in threads: raises whatever PIL raises."""
+    with open_image(path) as file:
+        mode, (width, height) = file.mode, file.size
+        file.draft(None, (2 * side, 2 * side))
+        upright = _upright(file, white)
+    if (upright.width > upright.height) != (width > height):  # turned
+        width, height = height, width
+    flat = _flatten(upright).convert("RGB")
+    square = flat.resize((side, side), Image.Resampling.BILINEAR)
+    return Small(np.asarray(square), height, width, mode)
+
+
 _FITS: dict[str, Callable[..., Image.Image]] = {
     "crop": ImageOps.fit,
     "pad": ImageOps.pad,

@@ -15,7 +15,7 @@ from common.errors import Stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as RichBar
 
     from common.history import Progress, Row
 
@@ -39,12 +39,43 @@ def busy(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as RichBar
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    with Bar(SpinnerColumn(), TimeElapsedColumn(), console=stderr(), transient=True) as bar:
+    with RichBar(SpinnerColumn(), TimeElapsedColumn(), console=stderr(), transient=True) as bar:
         bar.add_task(text, total=None)
         yield
+
+
+class Bar:
+    """Shows how far something is, and how long it will take; see `progress_bar`."""
+
+    def __init__(self, bar: "RichBar | None" = None, job: Any = None):
+        self._bar, self._job = bar, job
+
+    def move(self, share: float) -> None:
+        """Say which share is done."""
+        if self._bar is not None:
+            self._bar.update(self._job, completed=share)
+
+
+@contextlib.contextmanager
+def progress_bar(text: str) -> Iterator[Bar]:
+    """Tell the user what is being done and, on a terminal, how far it is and the time left."""
+    note(text)
+    if not sys.stderr.isatty():
+        yield Bar()
+        return
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichBar
+
+    columns = (
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(compact=True),
+    )
+    with RichBar(*columns, console=stderr(), transient=True) as bar:
+        yield Bar(bar, bar.add_task(text, total=1.0))
 
 
 def say(text: str) -> None:
@@ -111,7 +142,7 @@ class Display:
     """Shows a run: a line per epoch, and on a terminal a bar with time left and live figures."""
 
     def __init__(
-        self, max_epochs: int, figures: Sequence[str], console: "Console", bar: "Bar | None"
+        self, max_epochs: int, figures: Sequence[str], console: "Console", bar: "RichBar | None"
     ):
         self._max_epochs, self._console, self._bar = max_epochs, console, bar
         self._figures = dict.fromkeys(["train/loss", "validation/loss", *figures])
@@ -149,7 +180,7 @@ def display(max_epochs: int, figures: Sequence[str]) -> Iterator[Display]:
         yield Display(max_epochs, figures, console, None)
         return
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as RichBar
 
     columns = (
         TextColumn("{task.description}"),
@@ -158,7 +189,7 @@ def display(max_epochs: int, figures: Sequence[str]) -> Iterator[Display]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[figures]}"),
     )
-    with Bar(*columns, console=console, transient=True) as bar:
+    with RichBar(*columns, console=console, transient=True) as bar:
         yield Display(max_epochs, figures, console, bar)
 
 

@@ -33,6 +33,13 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
     *("cutmix", "batch_size", "loss", "seed", "split_seed"),
 )
 
+EXPLORE_OPTIONS = (  # that `explore` takes: what says which images there are, and how to read them
+    *("data_dir", "test", "path_column", "label_column", "group_column", "image_dir"),
+    *("label_pattern", "label_bands", "label_order"),
+    *("file_encoding", "delimiter", "sheet", "image_size", "fit", "limit", "augment", "loss"),
+    *("split_seed", "device", "threads"),
+)
+
 
 def _recipe_for(options: Mapping[str, str]) -> str | None:
     from labs.classification.config import recipe_for
@@ -214,6 +221,33 @@ def augment(
         export.command(config, out, copies)
         return
     preview.command(config, samples, epochs, picture)
+
+
+@lab.group.command(
+    cls=commandline.ConfigCommand, config=f"{_CONFIG}:ClassificationConfig", only=EXPLORE_OPTIONS
+)
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file; explore-DATA.html when not given.",
+)
+def explore(data: str, output: Path | None, options: dict[str, Any], problems: list[str]) -> None:
+    """Look at the images of DATA before anyone trains on them: one HTML report.
+
+    Classes, sizes, colors, samples; copies and near-copies; what cannot be read; whether train and
+    test differ; what augmentation makes of them; and what training would wait for. DATA is what
+    --data takes, and need not be fit to be trained on.
+    """
+    if data.startswith("-"):
+        problems.append(f"DATA {data}: no such option, or no data; name a set or a folder")
+    from labs.classification.config import ClassificationConfig
+
+    given = {"augment": "none", "model": "linear", **options, "data": data}
+    config = commands.layered(ClassificationConfig, {}, None, None, given, problems)
+    from labs.classification.look import explore as exploring
+
+    exploring.command(config, output)
 
 
 @lab.summary

@@ -1,0 +1,48 @@
+"""The page that `explore` writes: what was found, first what is worth a thought."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from common.files import write_text
+from common.options import terminal
+from common.report import html
+from common.report.html import Section
+
+NOTHING = "Nothing was found that stands against learning from these data."
+
+
+class Part(NamedTuple):
+    """A piece of the page, with what it found that is worth a thought, a sentence each."""
+
+    section: Section
+    findings: Sequence[str] = ()
+
+
+def write(path: Path, title: str, subtitle: str, parts: Sequence[Part]) -> None:
+    """Write the page, and say on the terminal what was found.
+
+    Args:
+        path: the HTML file.
+        title: names the data.
+        subtitle: one line on what they are.
+        parts: in their order.
+
+    Raises:
+        SaveError: the file cannot be written.
+    """
+    findings = [finding for part in parts for finding in part.findings]
+    sections = [part.section for part in parts]
+    verdict = findings[0] if findings else NOTHING
+    if len(findings) > 1:
+        verdict = f"{len(findings)} findings: see the list below."
+        sections.insert(0, Section("Findings", "\n\n".join(f"• {each}" for each in findings)))
+    write_text(path, html.render(title, subtitle, verdict, sections))
+    for finding in findings or [NOTHING]:
+        terminal.say(finding)
+    terminal.say(f"Report: {path}")
+
+
+def default_path(data: str) -> Path:
+    """Return the file for a report about data, in the current folder."""
+    return Path(f"explore-{Path(data).expanduser().resolve().stem}.html")

@@ -1,0 +1,122 @@
+"""What `explore` says of images, whether or not they could be trained on."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.explore import speed
+from labs.classification.__main__ import lab
+
+pytestmark = pytest.mark.usefixtures("quick_pictures")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(speed, "_SECONDS", 0.0)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def explore(command, tmp_path):
+    def run(*words):
+        result = command(lab, "explore", *words, "--output", tmp_path / "page.html")
+        page = tmp_path / "page.html"
+        return result, re.sub('data:image[^"]*', "", page.read_text()) if page.exists() else ""
+
+    return run
+
+
+def test_a_folder_shows_its_classes_and_what_is_wrong_with_it(photos, explore, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(photos, folder)
+    first, second = sorted(folder.iterdir())
+    (first / "broken.png").write_bytes(b"no image")
+    Image.fromarray(np.full((12, 12, 3), 7, np.uint8)).save(first / "flat.png")
+    shutil.copy(second / "3 번.png", first / "again.png")
+    result, page = explore(folder)
+    assert result.code == 0
+    assert "broken.png" in page
+    assert "1 of these pairs have different labels" in result.out
+    assert "1 pictures show nothing" in result.out
+    assert first.name in page
+    for title in ("Classes", "Sizes and colors", "Copies", "What augmentation makes of them"):
+        assert f">{title}</h2>" in page
+    assert "lenet5 learns" in page
+
+
+def test_parts_that_differ_are_told_apart_by_brightness(paint, explore, tmp_path):
+    for part, level in (("train", 20), ("test", 120)):
+        for name in ("a", "b"):
+            for number in range(8):
+                paint(tmp_path / "set" / part / name / f"{part}{name}{number}.png", level + number)
+    result, page = explore(tmp_path / "set")
+    assert "A classifier tells test from train (AUC 1.000" in result.out
+    assert "mean: train, test" in page
+
+
+def test_what_cannot_be_trained_on_is_shown_all_the_same(paint, explore, tmp_path):
+    paint(tmp_path / "set" / "one" / "a.png", 50)
+    result, page = explore(tmp_path / "set")
+    assert result.code == 0
+    assert "Training would be refused as the data are" in result.out
+    assert "1 classes of 1 pictures" in page
+
+
+def test_tables_of_numbers_and_of_several_labels_are_shown(paint, explore, tmp_path):
+    rows = [f"{number}.png,{number / 7:.3f},a|b" for number in range(12)]
+    for number in range(12):
+        paint(tmp_path / f"{number}.png", 10 * number)
+    (tmp_path / "numbers.csv").write_text("\n".join(["path,label,tags", *rows]))
+    result, page = explore(tmp_path / "numbers.csv", "--loss", "mse")
+    assert result.code == 0
+    assert "12 numbers from 0.0000 to 1.5710" in page
+    result, page = explore(tmp_path / "numbers.csv", "--label-column", "tags")
+    assert result.code == 0
+    assert "2 classes of 12 pictures" in page
+
+
+def test_rows_that_contradict_each_other_and_groups_are_named(paint, explore, tmp_path):
+    rows = [f"{number}.png,{'ab'[number % 2]},p{number // 2}" for number in range(12)]
+    for number in range(12):
+        paint(tmp_path / f"{number}.png", 10 * number)
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,person", *rows, "3.png,a,p1"]))
+    result, page = explore(tmp_path / "t.csv", "--group-column", "person")
+    assert result.code == 0
+    assert "2 rows give a picture two labels" in result.out
+    assert "6 groups by person" in page
+
+
+def test_embedded_digits_are_shown_too(explore):
+    result, page = explore("digits", "--limit", "200")
+    assert result.code == 0
+    assert "10 classes of 200 pictures" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "no such folder or file"),
+        (["digit"], "did you mean digits?"),
+        (["digits", "--lmit", "9"], "no option --lmit"),
+        (["digits", "--loss", "mse"], "predicts numbers"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(words, message, explore, tmp_path):
+    result, page = explore(*words)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert page == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_a_readable_image_is_refused(explore, tmp_path):
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    (tmp_path / "set" / "a" / "x.png").write_bytes(b"nothing")
+    result, page = explore(tmp_path / "set")
+    assert result.code == 2
+    assert "none of the 1 files is an image" in result.err
+    assert page == ""
