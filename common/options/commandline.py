@@ -107,7 +107,7 @@ class ConfigCommand(click.Command):
         """Put the given options into one dict, `options`."""
         names = {field.name for field in self.fields}
         given = {name: ctx.params.pop(name) for name in names if name in ctx.params}
-        ctx.params["options"] = {name: value for name, value in given.items() if value is not None}
+        ctx.params["options"] = {name: x for name, x in given.items() if x not in (None, ())}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options, then each group of the config's."""
@@ -239,6 +239,9 @@ def _click_option(
         text = f"{field.metadata['help']}  [default: {'on' if default else 'off'}]"
         return click.Option([shown], default=None, help=text)
     choices = field.metadata["choices"]
+    if field.metadata["repeated"]:
+        text = f"{field.metadata['help']}; may be given several times"
+        return click.Option([flag], type=str, multiple=True, metavar="TEXT", help=text)
     words = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "LIST"}
     listed = "|".join(choices) if len(choices) <= _SHOWN_CHOICES else "NAME"
     text = field.metadata["help"]

@@ -51,6 +51,7 @@ def option(
     at_most: float | None = None,
     below: float | None = None,
     saved: bool = True,
+    repeated: bool = False,
 ) -> Any:
     """Declare a field of a config.
 
@@ -64,10 +65,11 @@ def option(
         at_most: largest value, allowed.
         below: bound above it, not allowed itself.
         saved: whether it belongs to what a run computes, and so to its config.toml.
+        repeated: whether its option is given once for each text of a list, which may hold commas.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    facts = {"group": group, "choices": tuple(choices), "bounds": bounds, "saved": saved}
-    return dataclasses.field(default=default, metadata={"help": help, **facts})
+    facts = {"choices": tuple(choices), "bounds": bounds, "saved": saved, "repeated": repeated}
+    return dataclasses.field(default=default, metadata={"help": help, "group": group, **facts})
 
 
 data_option = partial(option, group="Data")
@@ -428,27 +430,47 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     Raises:
         ConfigError: with every problem of every layer.
     """
-    fields = {field.name: field for field in options_of(kind)}
-    hints = get_type_hints(kind)
-    problems, values, wrong, given = [], {}, set(), set[str]()
+    problems, values, given = dict[tuple[str, str], str](), dict[str, Any](), set[str]()
     for source, layer in layers:
         given |= _given(source, layer)
-        for name, value in layer.items():
-            label = flag(name) if source == "options" else f"{source}: {name}"
-            if name not in fields:
-                problems.append(unknown(label, name, fields))
-                continue
-            try:
-                values[name] = _checked(_converted(value, hints[name]), fields[name])
-            except ValueError as error:
-                problems.append(f"{label} {_shown(value)}: {error}")
-                wrong.add(flag(name))
+        found, wrong = read(kind, source, layer)
+        values |= found
+        problems |= {(source, name): problem for name, problem in wrong.items()}
     config = kind(**values, given=frozenset(given))
     # What is said of a wrong field would be said of its default, so it waits.
-    problems += [each for each in config.problems() if not any(name in each for name in wrong)]
-    if problems:
-        raise ConfigError(problems)
+    flags = {flag(name) for _, name in problems}
+    waiting = [each for each in config.problems() if not any(name in each for name in flags)]
+    if every := [*problems.values(), *waiting]:
+        raise ConfigError(every)
     return config
+
+
+def read(
+    kind: type[TrainingConfig], source: str, layer: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read values as the types of a config's fields, each by itself.
+
+    Args:
+        kind: the config's dataclass.
+        source: where the values come from.
+        layer: values by field name.
+
+    Returns:
+        The values that are right, and what is wrong with the others, by field name.
+    """
+    fields = {field.name: field for field in options_of(kind)}
+    hints = get_type_hints(kind)
+    values, problems = dict[str, Any](), dict[str, str]()
+    for name, value in layer.items():
+        label = flag(name) if source == "options" else f"{source}: {name}"
+        if name not in fields:
+            problems[name] = unknown(label, name, fields)
+            continue
+        try:
+            values[name] = _checked(_converted(value, hints[name]), fields[name])
+        except ValueError as error:
+            problems[name] = f"{label} {_shown(value)}: {error}"
+    return values, problems
 
 
 def _given(source: str, layer: Mapping[str, Any]) -> set[str]:
