@@ -35,6 +35,11 @@ class OutOfFold(NamedTuple):
         )
 
     @classmethod
+    def is_there(cls, run: Run) -> bool:
+        """Say whether `write` has written them."""
+        return _answers_of(run).is_file()
+
+    @classmethod
     def read(cls, run: Run) -> "OutOfFold":
         """Read what `write` has written."""
         arrays = load_file(_answers_of(run))

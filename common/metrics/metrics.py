@@ -350,15 +350,31 @@ def bootstrap(
     (rows,) = lengths
     if rows <= block or groups is not None and len(np.unique(groups)) == 1:
         return float("nan"), float("nan")
-    generator = np.random.default_rng(seed)
-    if groups is None:
-        draws = _draws(generator, rows, block, resamples)
-    else:
-        draws = _draw_groups(generator, groups, resamples)
+    draws = draw_rows(rows, groups=groups, block=block, resamples=resamples, seed=seed)
     values = np.concatenate([_of_draws(metric, arrays, drawn) for drawn in draws])
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def draw_rows(
+    rows: int,
+    *,
+    groups: Array | None = None,
+    block: int = 1,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Iterator[Array]:
+    """Yield numbers of rows as `bootstrap` draws them, (R, rows) each; see there."""
+    generator = np.random.default_rng(seed)
+    if groups is None:
+        return _draws(generator, rows, block, resamples)
+    return _draw_groups(generator, groups, resamples)
+
+
+def of_draws(metric: Callable[..., float], array: Array, drawn: Array) -> Array:
+    """Return a metric of each of several draws (R, n) of an array's rows, (R,)."""
+    return _of_draws(metric, (array,), drawn)
 
 
 def _of_draws(metric: Callable[..., float], arrays: Sequence[Array], drawn: Array) -> Array:

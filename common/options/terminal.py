@@ -179,17 +179,7 @@ def display(max_epochs: int, figures: Sequence[str]) -> Iterator[Display]:
     if not console.is_terminal:
         yield Display(max_epochs, figures, console, None)
         return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichBar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[figures]}"),
-    )
-    with RichBar(*columns, console=console, transient=True) as bar:
+    with _bar(console) as bar:
         yield Display(max_epochs, figures, console, bar)
 
 
@@ -208,3 +198,65 @@ def saved_in(run: Path, command: str) -> Iterator[None]:
         raise Stopped(
             stopped.signum, f"stopped; the run is saved. Go on with: {again}"
         ) from stopped
+
+
+class ManyDisplay(Display):
+    """Shows one of many runs: on a terminal, a bar over all of them with the time left."""
+
+    def __init__(self, bar: "RichBar | None"):
+        self._bar, self._job = bar, bar.add_task("", total=1.0, figures="") if bar else None
+        self._title, self._before, self._share = "", 0.0, 0.0
+        self._run, self._runs, self._epochs = 0, 1, 1
+
+    def begin(self, title: str, before: float, share: float) -> None:
+        """Say what comes, and which share of all work is done before it and by it."""
+        self._title, self._before, self._share = title, before, share
+
+    def run(self, run: int, runs: int, epochs: int) -> None:
+        """Say which of its runs comes, from 0 on, and how long it trains."""
+        self._run, self._runs, self._epochs = run, runs, epochs
+        self._move(0.0)
+
+    def progress(self, progress: "Progress") -> None:
+        """Move the bar."""
+        self._move(progress.epoch + progress.update / progress.updates)
+
+    def epoch(self, row: "Row", best: bool) -> None:
+        """Move the bar."""
+        self._move(row["epoch"])
+
+    def _move(self, epochs: float) -> None:
+        if self._bar is not None and self._job is not None:
+            done = (self._run + epochs / self._epochs) / self._runs
+            run = f"run {self._run + 1} of {self._runs}, " if self._runs > 1 else ""
+            self._bar.update(
+                self._job,
+                description=self._title,
+                completed=self._before + self._share * done,
+                figures=f"{run}epoch {epochs:.1f}/{self._epochs}",
+            )
+
+
+@contextlib.contextmanager
+def display_many() -> Iterator[ManyDisplay]:
+    """Show many runs while the block lasts."""
+    console = stderr()
+    if not console.is_terminal:
+        yield ManyDisplay(None)
+        return
+    with _bar(console) as bar:
+        yield ManyDisplay(bar)
+
+
+def _bar(console: "Console") -> "RichBar":
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichBar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[figures]}"),
+    )
+    return RichBar(*columns, console=console, transient=True)

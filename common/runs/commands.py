@@ -363,6 +363,12 @@ DATA = click.option(
     help="Labelled data of your own, a file or a folder, in place of a split of the run's data.",
 )
 DEVICE = click.option("--device", help="Another device than the run's.")
+JOIN = click.option(
+    "--join",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Help with a search that another process has begun.",
+)
 RUN = click.argument("run", type=click.Path(path_type=Path))
 FORM = click.option(
     "--format",

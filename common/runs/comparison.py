@@ -6,6 +6,7 @@ run of its own in `members/`. Members that are finished are not trained again, s
 be stopped and gone on with.
 """
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -375,7 +376,7 @@ class Comparison(ABC, Generic[C]):
             terminal.note(f"{whole.run.path} is finished: nothing to do")
         else:
             program = f"python -m labs.{cls.lab} {cls.verb}"
-            with whole.run.locked(), terminal.saved_in(whole.run.path, program):
+            with whole.locked(), terminal.saved_in(whole.run.path, program):
                 whole.train(device, begun)
         whole.show(whole.translate(whole.run.read("metrics")))
         click.echo(f"Report: {whole.run.report}")
@@ -448,6 +449,10 @@ class Comparison(ABC, Generic[C]):
         jobs = {name: job for name, job in members.items() if job.run.finished}
         whole.write_report(jobs, metrics)
         click.echo(f"Report: {whole.run.report}")
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other processes from training in the run's folder."""
+        return self.run.locked()
 
     def train(self, device: str | None, begun: float) -> None:
         """Train the members that are not finished, and conclude.

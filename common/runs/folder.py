@@ -117,8 +117,11 @@ class Run:
         files.write_text(self.path / "history.jsonl", "".join(lines))
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, alone: bool = True) -> Iterator[None]:
         """Keep other processes from training in this folder; a crash lets go of it.
+
+        Args:
+            alone: whether nobody else writes in it, so that what a crash left can be deleted.
 
         Raises:
             RunError: another process is training here.
@@ -131,7 +134,7 @@ class Run:
                 f"another process is training in {self.path}; wait for it, or choose another --name"
             ) from error
         try:
-            for unfinished in self.path.rglob(f"{files.PREFIX}*"):
+            for unfinished in self.path.rglob(f"{files.PREFIX}*") if alone else ():
                 unfinished.unlink()
             yield
         finally:

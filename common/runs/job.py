@@ -389,13 +389,21 @@ class Job(ABC, Generic[C, K]):
         mode = None if self.config.mode == "auto" else self.config.mode
         return training.monitored(task, "validation", self.config.monitor, mode)
 
-    def train(self, splits: Splits, display: Display, say: Say) -> None:
+    def train(
+        self,
+        splits: Splits,
+        display: Display,
+        say: Say,
+        watch: Callable[[Row], object] = lambda row: None,
+    ) -> None:
         """Train to the end, from wherever the run stands; the best weights are then in the model.
 
         Args:
             splits: the data.
             display: shows the progress.
             say: called with a line for the user, such as one about damaged checkpoints.
+            watch: called with the row of each epoch, those before a resume first; what it raises
+                ends the training, which is saved.
 
         Raises:
             Stopped: a signal came; the run is saved.
@@ -406,9 +414,11 @@ class Job(ABC, Generic[C, K]):
 
         self.warm_start(splits, say)
         with self.prepare(splits, say) as prepared:
-            self._fit(prepared, display, say)
+            self._fit(prepared, display, say, watch)
 
-    def _fit(self, prepared: Prepared, display: Display, say: Say) -> None:
+    def _fit(
+        self, prepared: Prepared, display: Display, say: Say, watch: Callable[[Row], object]
+    ) -> None:
         config, (task, train, validation) = self.config, prepared
         self.compute.place(self.model)
         optimizer = self.optimizer()
@@ -431,6 +441,7 @@ class Job(ABC, Generic[C, K]):
             rows.append(row)
             self.run.write_history(rows)
             display.epoch(row, best=best_row(rows, monitor, mode) is row)
+            watch(row)
 
         training.fit(
             self.model,

@@ -38,6 +38,7 @@ class Verb:
         recipes: `module:name` of values by the recipe's name; None for none.
         recipe_for: returns the recipe that suits the options, if there is one; its values are taken
             where the user names no recipe.
+        options: decorators that add options of the command's own to those of the config.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Verb:
     help: str | None = None
     recipes: str | None = None
     recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
+    options: Sequence[Callable[[Any], Any]] = ()
 
     def resolve(self) -> Any:
         """Import the class of what it trains."""
@@ -127,13 +129,14 @@ class Lab:
     def command(self, verb: str) -> Callable[[Callable[..., None]], click.Command]:
         """Return a decorator that makes a function the command of a verb; it may call `train`."""
         row = self._row(verb)
-        return self.group.command(
+        make = self.group.command(
             verb,
             cls=commandline.TrainCommand,
             config=row.config,
             recipes=row.recipes,
             help=row.help,
         )
+        return lambda function: make(functools.reduce(lambda f, add: add(f), row.options, function))
 
     def train(self, verb: str, **given: Any) -> None:
         """Start or go on with a run of a verb, with what `TrainCommand` was given."""

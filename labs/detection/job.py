@@ -24,7 +24,7 @@ from labs.detection.models import build, weights
 from labs.detection.task import Detection, filled
 
 _EVALUATION_BATCH = 32
-_MUCH = 10**9  # multiply-adds: what every detector but the lab's own has plenty of
+_MUCH = 10**9  # multiply-adds of an image: what every detector but the lab's own has plenty of
 
 
 class Detector(Job[DetectionConfig, Card]):
@@ -89,10 +89,10 @@ class Detector(Job[DetectionConfig, Card]):
 
     def work(self) -> int:
         """Count one forward pass over a batch."""
-        if self.config.model != "tiny-yolo":
-            return _MUCH
-        shape = (3, self.card.image_size, self.card.image_size)
-        each = summarize(self.model, shape).multiply_adds
+        each = _MUCH
+        if self.config.model == "tiny-yolo":
+            shape = (3, self.card.image_size, self.card.image_size)
+            each = summarize(self.model, shape).multiply_adds
         return each * (self.config.micro_batch or self.config.batch_size)
 
     @property
