@@ -5,9 +5,16 @@ They are mixed into a lab's config, and stand in front of it:
     class CrossvalConfig(CrossvalOptions, ClassificationConfig): ...
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from common.errors import ConfigError
+from common.experiments.search import space
 from common.options.config import data_option, option
+
+MOST_TRIALS = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,3 +60,79 @@ class LearningCurveOptions:
         group="Trials",
         at_least=1,
     )
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What a search takes beside the options of `train`."""
+
+    space: tuple[str, ...] = option(
+        (),
+        "an option that varies: NAME=log:LOW:HIGH or NAME=float:LOW:HIGH (a number between), "
+        "NAME=int:LOW:HIGH, or choices as in NAME=ONE|ANOTHER",
+        group="Trials",
+        repeated=True,
+    )
+    trials: int | None = option(
+        None,
+        "trials in all; 20 where neither they nor --minutes are given",
+        group="Trials",
+        at_least=1,
+        at_most=MOST_TRIALS,
+    )
+    minutes: float | None = option(
+        None,
+        "minutes of training of all trials together, after which no trial begins",
+        group="Trials",
+        above=0,
+    )
+    prune: bool = option(
+        True,
+        "stop a trial that is behind the median of the others after as many epochs",
+        group="Trials",
+    )
+    again: int = option(
+        5,
+        "of the best trials, how many train once more with another seed, to learn what is luck",
+        group="Trials",
+        at_least=0,
+    )
+    folds: int | None = data_option(
+        None,
+        "folds that the data is cut into; each trial trains a model for each, and is judged on all "
+        "samples. Without, it is judged on the validation split, and the best is tested",
+        at_least=2,
+    )
+
+    usual_trials: ClassVar[int] = 20
+
+    @property
+    def most_trials(self) -> float:
+        """How many trials there are at most; infinity where the time alone ends them."""
+        if self.trials is not None:
+            return self.trials
+        return self.usual_trials if self.minutes is None else math.inf
+
+    @classmethod
+    def searched(cls) -> type[Any]:
+        """Return the class of the configs of trials: the one that the options are mixed into."""
+        [kind] = [base for base in cls.__bases__ if base is not SearchOptions]
+        return kind
+
+    def _problems(self: Any) -> Iterator[str]:
+        """Say what is wrong with the space; what is wrong with the rest, where all its values are.
+
+        An option that varies may be what another one needs, so the config is judged with them.
+        """
+        kind = self.searched()
+        try:
+            found = space.parse(self.space, kind)
+        except ConfigError as error:
+            yield from error.problems
+            found = {}
+        if not found:
+            yield from kind._problems(self)
+            return
+        if self.fold is not None:
+            yield "--fold: a search trains all folds; drop it"
+        yield from space.find_corners(self, kind, found)[1]

@@ -59,6 +59,17 @@ lab = Lab(
             "labs.autoencoder.config:RECIPES",
             _recipe_for,
         ),
+        "search": Verb(
+            "labs.autoencoder.experiments.search:SearchImages",
+            "labs.autoencoder.experiments.config:SearchConfig",
+            """Try values of options; say which trials cannot be told apart, and choose among them.
+
+            Takes the options of `train`, and --space NAME=VALUES for each that is to vary.
+            """,
+            "labs.autoencoder.config:RECIPES",
+            recipe_for=_recipe_for,
+            options=(commands.JOIN,),
+        ),
         "compare-anomalies": Verb(
             "labs.autoencoder.compare.anomalies:Comparison",
             "labs.autoencoder.compare.config:CompareAnomaliesConfig",

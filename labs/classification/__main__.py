@@ -88,6 +88,17 @@ lab = Lab(
             f"{_CONFIG}:RECIPES",
             _recipe_for,
         ),
+        "search": Verb(
+            f"{_EXPERIMENTS}.search:SearchImages",
+            f"{_EXPERIMENTS}.config:SearchConfig",
+            """Try values of options; say which trials cannot be told apart, and choose among them.
+
+            Takes the options of `train`, and --space NAME=VALUES for each that is to vary.
+            """,
+            f"{_CONFIG}:RECIPES",
+            recipe_for=_recipe_for,
+            options=(commands.JOIN,),
+        ),
         "compare-architectures": Verb(
             f"{_COMPARE}.architectures:Comparison",
             f"{_COMPARE}.config:CompareArchitecturesConfig",

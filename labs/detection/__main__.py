@@ -81,6 +81,17 @@ lab = Lab(
             "labs.detection.config:RECIPES",
             _recipe_for,
         ),
+        "search": Verb(
+            "labs.detection.experiments.search:SearchBoxes",
+            "labs.detection.experiments.config:SearchConfig",
+            """Try values of options; say which trials cannot be told apart, and choose among them.
+
+            Takes the options of `train`, and --space NAME=VALUES for each that is to vary.
+            """,
+            "labs.detection.config:RECIPES",
+            recipe_for=_recipe_for,
+            options=(commands.JOIN,),
+        ),
         "compare-models": Verb(
             "labs.detection.inspect.compare:Comparison", "labs.detection.config:CompareConfig"
         ),

@@ -103,6 +103,26 @@ lab = Lab(
             """,
             "labs.rnn.forecast.config:RECIPES",
         ),
+        "search-sentiment": Verb(
+            "labs.rnn.experiments.search:SearchTexts",
+            "labs.rnn.experiments.config:SearchSentimentConfig",
+            """Try values of options; say which trials cannot be told apart, and choose among them.
+
+            Takes the options of `sentiment`, and --space NAME=VALUES for each that is to vary.
+            """,
+            "labs.rnn.sentiment.config:RECIPES",
+            options=(commands.JOIN,),
+        ),
+        "search-forecast": Verb(
+            "labs.rnn.experiments.search:SearchSeries",
+            "labs.rnn.experiments.config:SearchForecastConfig",
+            """Try values of options; say which trials cannot be told apart, and choose among them.
+
+            Takes the options of `forecast`, and --space NAME=VALUES for each that is to vary.
+            """,
+            "labs.rnn.forecast.config:RECIPES",
+            options=(commands.JOIN,),
+        ),
         "memory": Verb(
             "labs.rnn.memory.job:Memory",
             "labs.rnn.memory.config:MemoryConfig",

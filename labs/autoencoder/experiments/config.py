@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions, LearningCurveOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions, SearchOptions
 from labs.autoencoder.config import AutoencoderConfig
 
 
@@ -14,3 +14,8 @@ class CrossvalConfig(CrossvalOptions, AutoencoderConfig):
 @dataclass(frozen=True)
 class LearningCurveConfig(LearningCurveOptions, AutoencoderConfig):
     """What `learning-curve` takes."""
+
+
+@dataclass(frozen=True)
+class SearchConfig(SearchOptions, AutoencoderConfig):
+    """What `search` takes."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions, LearningCurveOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions, SearchOptions
 from labs.classification.config import ClassificationConfig
 
 
@@ -14,3 +14,8 @@ class CrossvalConfig(CrossvalOptions, ClassificationConfig):
 @dataclass(frozen=True)
 class LearningCurveConfig(LearningCurveOptions, ClassificationConfig):
     """What `learning-curve` takes."""
+
+
+@dataclass(frozen=True)
+class SearchConfig(SearchOptions, ClassificationConfig):
+    """What `search` takes."""

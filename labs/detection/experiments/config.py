@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions, LearningCurveOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions, SearchOptions
 from labs.detection.config import DetectionConfig
 
 
@@ -14,3 +14,8 @@ class CrossvalConfig(CrossvalOptions, DetectionConfig):
 @dataclass(frozen=True)
 class LearningCurveConfig(LearningCurveOptions, DetectionConfig):
     """What `learning-curve` takes."""
+
+
+@dataclass(frozen=True)
+class SearchConfig(SearchOptions, DetectionConfig):
+    """What `search` takes."""

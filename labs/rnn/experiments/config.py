@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions, LearningCurveOptions
+from common.experiments.options import CrossvalOptions, LearningCurveOptions, SearchOptions
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.sentiment.config import SentimentConfig
 
@@ -25,3 +25,13 @@ class LearningCurveSentimentConfig(LearningCurveOptions, SentimentConfig):
 @dataclass(frozen=True)
 class LearningCurveForecastConfig(LearningCurveOptions, ForecastConfig):
     """What `learning-curve-forecast` takes."""
+
+
+@dataclass(frozen=True)
+class SearchSentimentConfig(SearchOptions, SentimentConfig):
+    """What `search-sentiment` takes."""
+
+
+@dataclass(frozen=True)
+class SearchForecastConfig(SearchOptions, ForecastConfig):
+    """What `search-forecast` takes."""

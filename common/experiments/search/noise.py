@@ -1,0 +1,196 @@
+"""Which of several runs differ, where the best of them was chosen because it looked best.
+
+Two things are luck: which samples there were to judge by, and how a training went (weights, order,
+augmentation). A difference between two runs counts only where it is larger than both can make it,
+and larger than the largest of all the differences that they make between so many runs: of ten runs
+of one and the same configuration, some are always ahead.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from common.metrics import metrics
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
+
+_COMPARED = 200  # runs of which all pairs are looked at
+_CONFIDENCE = 0.99  # that no run is said to be worse by luck: of all the pairs of a search at once
+
+
+class Luck(NamedTuple):
+    """How far apart the figures of runs lie that differ in luck alone."""
+
+    deviation: float  # the standard deviation
+    freedom: int  # of how many differences it is the mean
+
+
+class Ranking(NamedTuple):
+    """Runs, compared with the best of them.
+
+    Attributes:
+        best: the number of the one with the best figure.
+        behind: (T,) how much worse each is than the best, at least 0.
+        margin: (T,) how much worse luck may make each seem; NaN where nothing is known of it.
+        chosen: the figure of what is best on drawn samples, on those that were not drawn: that of
+            the best without the luck of having been chosen by them.
+        chosen_interval: the 95 % interval of it.
+    """
+
+    best: int
+    behind: Array
+    margin: Array
+    chosen: float
+    chosen_interval: tuple[float, float]
+
+    @property
+    def level(self) -> list[int]:
+        """The runs that cannot be told apart from the best, itself among them."""
+        return np.flatnonzero(~(self.behind > self.margin)).tolist()
+
+
+def rank(
+    metric: MainMetric,
+    runs: Sequence[Array],
+    luck: Luck | None = None,
+    groups: Array | None = None,
+    seed: int = 0,
+) -> Ranking:
+    """Compare runs with the best of them on the same samples.
+
+    Samples are drawn with replacement, the same for all runs, and to each drawn figure the luck of
+    a training is added. Each difference of two is divided by its standard deviation; the largest
+    of all pairs, in 99 % of the draws, is how many standard deviations a run has to be behind
+    (Tukey's range, by simulation: Westfall and Young 1993, "Resampling-based multiple testing").
+    Pairs count, not only those with the best, since it is the data that says which one is best.
+
+    What is chosen on the drawn samples is measured on the others (Tsamardinos, Greasidou and
+    Borboudakis 2018, "Bootstrapping the out-of-sample predictions for efficient and accurate
+    cross-validation").
+
+    Args:
+        metric: by which they are judged.
+        runs: of each its statistics, (N, ...).
+        luck: of a training; None where nothing is known of it, so that samples alone are drawn.
+        groups: (N,) what the samples belong to, which is drawn as a whole.
+        seed: the same seed gives the same result.
+    """
+    sign = 1.0 if metric.larger_is_better else -1.0
+    values = sign * np.array([metric.compute(rows) for rows in runs])
+    drawn, left_out, share = _resample(metric, runs, sign, groups, seed)
+    best = int(values.argmax())
+    errors = drawn - values
+    spread = _deviations(errors, luck)
+    compared = np.sort(np.argsort(-values, kind="stable")[:_COMPARED])
+    generator = np.random.default_rng(seed + 1)
+    if luck is not None:
+        errors = errors + luck.deviation * _draw_luck(generator, errors.shape, luck.freedom)
+    times = _range_quantile(errors[:, compared], spread[np.ix_(compared, compared)])
+    middle = left_out.mean()  # the fewer samples were left out, the wider their figures lie
+    low, high = middle + np.sqrt(share) * (np.quantile(left_out, [0.025, 0.975]) - middle)
+    return Ranking(
+        best,
+        values[best] - values,
+        times * spread[best],
+        float(sign * middle),
+        (min(sign * low, sign * high), max(sign * low, sign * high)),
+    )
+
+
+def _resample(
+    metric: MainMetric, runs: Sequence[Array], sign: float, groups: Array | None, seed: int
+) -> tuple[Array, Array, float]:
+    """Return the figures of all runs on drawn samples, (R, T), and of the best on the others, (R,).
+
+    The third is the share of samples that the others are, on average. Draws that leave no sample
+    out, or on which a figure is none, do not count.
+    """
+    drawn, left_out, shares = [], [], []
+    size = len(runs[0])
+    draws = metrics.draw_rows(
+        size, groups=groups, block=metric.block, resamples=metric.resamples, seed=seed
+    )
+    for rows in draws:
+        figures = np.stack([metrics.of_draws(metric.compute, run, rows) for run in runs], axis=1)
+        for mine, chosen in zip(rows, sign * figures, strict=True):
+            others = np.ones(size, bool)
+            others[mine] = False
+            if not others.any() or np.isnan(chosen).any():
+                continue
+            found = sign * float(metric.compute(runs[int(chosen.argmax())][others]))
+            if found == found:
+                drawn.append(chosen)
+                left_out.append(found)
+                shares.append(others.mean())
+    if not drawn:  # a single sample, or a single block: nothing is known of what others would say
+        return np.full((2, len(runs)), np.nan), np.full(2, np.nan), 1.0
+    return np.array(drawn), np.array(left_out), float(np.mean(shares))
+
+
+def _deviations(errors: Array, luck: Luck | None) -> Array:
+    """Return the standard deviation of the difference of each pair of runs, (T, T)."""
+    covariance = np.atleast_2d(np.cov(errors, rowvar=False))
+    own = np.diag(covariance)
+    variance = (own[:, None] + own - 2 * covariance).clip(0)
+    if luck is not None:
+        variance = variance + 2 * luck.deviation**2
+    deviations: Array = np.sqrt(variance)
+    np.fill_diagonal(deviations, 0)
+    return deviations
+
+
+def _draw_luck(generator: np.random.Generator, shape: tuple[int, ...], freedom: int) -> Array:
+    """Return normal numbers (R, T), in each draw wider as the deviation may be underrated."""
+    known = generator.chisquare(freedom, size=(shape[0], 1)) / freedom
+    return np.asarray(generator.normal(size=shape) / np.sqrt(known))
+
+
+def _range_quantile(errors: Array, deviations: Array) -> float:
+    """Return the largest difference of a pair, in its standard deviations, in 99 % of the draws."""
+    largest = np.zeros(len(errors))
+    for number, mine in enumerate(deviations):
+        others = mine > 0
+        if others.any():
+            apart = (errors[:, [number]] - errors[:, others]) / mine[others]
+            largest = np.maximum(largest, apart.max(1))
+    return float(np.quantile(largest, _CONFIDENCE))
+
+
+def luck_of_repeats(figures: Iterable[Sequence[float]]) -> Luck | None:
+    """Return the luck of a training, from the figures of runs that differ in nothing else.
+
+    Args:
+        figures: of each configuration those of its runs; single ones say nothing.
+    """
+    groups = [np.array(each) for each in figures]
+    freedom = sum(len(each) - 1 for each in groups)
+    if freedom < 1:
+        return None
+    squares = sum(float(((each - each.mean()) ** 2).sum()) for each in groups)
+    return Luck(float(np.sqrt(squares / freedom)), freedom)
+
+
+def luck_of_folds(metric: MainMetric, runs: Sequence[Sequence[Array]]) -> Luck | None:
+    """Return the luck of trainings, from how differently runs do on each of several folds.
+
+    A run trains a model for each fold. Where one run were better than another by the same on every
+    fold, there would be no luck; what is left of the figures without the means of runs and of folds
+    is the luck of a model (and of the samples of a fold, which is taken off as far as drawing them
+    says), and the mean of F models has an F-th of its variance.
+
+    Args:
+        metric: by which they are judged.
+        runs: of each run the statistics of each of F folds.
+    """
+    figures = np.array([[metric.compute(fold) for fold in folds] for folds in runs])
+    number, folds = figures.shape
+    freedom = (number - 1) * (folds - 1)
+    if freedom < 1:
+        return None
+    rest = figures - figures.mean(0) - figures.mean(1, keepdims=True) + figures.mean()
+    variance = (rest**2).sum() / freedom / folds
+    drawn, *_ = _resample(metric, [np.concatenate(each) for each in runs], 1.0, None, seed=0)
+    pairs = _deviations(drawn, None)[~np.eye(number, dtype=bool)]
+    of_samples = float(np.nanmean(pairs**2)) / 2
+    return Luck(float(np.sqrt(max(0.0, variance - of_samples))), freedom)
