@@ -263,5 +263,48 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
     commands.show_drawing(figure, output or job.run.figures / "explained.png")
 
 
+@lab.group.command(
+    cls=commandline.ConfigCommand,
+    config="labs.rnn.explore.config:ExploreConfig",
+    only=(
+        *("data_dir", "validation", "test", "text_column", "label_column", "group_column"),
+        *("classes", "file_encoding", "delimiter", "sheet", "limit", "split_seed", "tokenizer"),
+        *("device", "threads", "date_column", "date_order", "series_column", "value_columns"),
+        *("decimal", "spacing", "steps", "fill", "period", "horizon"),
+    ),
+)
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["texts", "series"]),
+    help="What DATA are; found out when not given.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file; explore-DATA.html when not given.",
+)
+def explore(
+    data: str,
+    kind: str | None,
+    output: Path | None,
+    options: dict[str, Any],
+    problems: list[str],
+) -> None:
+    """Look at the texts or the series of DATA before anyone trains on them: one HTML report.
+
+    Of texts: classes, lengths, words and which go with which class, copies, whether train and test
+    differ. Of series: gaps, seasons, odd values. DATA is what --data takes, and need not be fit to
+    be trained on.
+    """
+    if data.startswith("-"):
+        problems.append(f"DATA {data}: no such option, or no data; name a set or a table")
+    from labs.rnn.explore.config import ExploreConfig, command
+
+    values = {**options, "data": data}
+    command(commands.layered(ExploreConfig, {}, None, None, values, problems), kind, output)
+
+
 if __name__ == "__main__":
     lab.main()

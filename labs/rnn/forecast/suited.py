@@ -124,7 +124,7 @@ def _of_autocorrelation(columns: list[Array], longest: int) -> tuple[int, float]
     if longest < 2:
         return 0, 0.0
     changes = [np.diff(column) for column in columns if len(column) > longest + 2]
-    found = np.mean([_autocorrelation(each, longest + 1) for each in changes], 0)
+    found = np.mean([autocorrelation(each, longest + 1) for each in changes], 0)
     lags = np.arange(2, longest + 1)
     peaks = lags[(found[lags] > found[lags - 1]) & (found[lags] >= found[lags + 1])]
     chance = 4 / np.sqrt(sum(map(len, changes)))
@@ -135,7 +135,7 @@ def _of_autocorrelation(columns: list[Array], longest: int) -> tuple[int, float]
     return best, float(found[best])
 
 
-def _autocorrelation(values: Array, longest: int) -> Array:
+def autocorrelation(values: Array, longest: int) -> Array:
     """Return the autocorrelation at lags 0 to `longest`, by the Fourier transform."""
     values = values - values.mean()
     power = np.abs(np.fft.rfft(values, 2 * len(values))) ** 2

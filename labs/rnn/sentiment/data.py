@@ -162,6 +162,15 @@ def labelled(
     return Split(texts, targets, encoded, grams_of(config, texts))
 
 
+def find_all(config: SentimentConfig) -> Corpus:
+    """Find all of a config's texts, whether or not they can be learned from.
+
+    Raises:
+        DataError: there is no such set or table, or it cannot be read.
+    """
+    return _with_files(_find(config, to_learn=False), config)
+
+
 def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
     """Return the n-grams of texts where the config's model sees them, else none."""
     if config.reads_grams:

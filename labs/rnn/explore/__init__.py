@@ -1,0 +1,1 @@
+"""What texts and series are, before anything is trained."""
