@@ -9,7 +9,7 @@ import numpy as np
 
 from common.explore import drawing, shift
 from common.explore.copies import KINDS, Pair, number_pairs
-from common.explore.page import Part
+from common.explore.page import Part, write_number
 from common.explore.pictures import Pictures, in_order
 from common.metrics.metrics import Array
 from common.options.terminal import figure_text
@@ -56,7 +56,7 @@ def count_classes(found: Pictures) -> Part:
     picture = plots.png(drawing.counts(counts, "pictures"))
     section = Section(
         "Classes",
-        f"{len(names):,} classes of {len(found):,} pictures.",
+        f"{len(names):,} class{'' if len(names) == 1 else 'es'} of {len(found):,} pictures.",
         Table(columns, rows),
         [("Pictures of each class.", picture)],
     )
@@ -95,13 +95,21 @@ def show_numbers(found: Pictures) -> Part:
     return Part(Section("Numbers", text, pictures=[("How they are distributed.", drawn)]))
 
 
-def measure(found: Pictures) -> Part:
-    """Show sizes, shapes, channels, brightness and contrast."""
+_FIT = "see --fit, which says whether the center is taken, or the whole with bars"
+
+
+def measure(found: Pictures, shapes: str = _FIT) -> Part:
+    """Show sizes, shapes, channels, brightness and contrast.
+
+    Args:
+        found: the pictures.
+        shapes: what becomes of pictures of different shapes.
+    """
     rows = []
     for name, values in found.columns.items():
         quantiles = [float(each) for each in np.quantile(values, [0, 0.5, 1])]
         mean = [float(values.mean()), float(values.std())]
-        rows.append([name, *(f"{value:,.4g}" for value in (*quantiles, *mean))])
+        rows.append([name, *map(write_number, (*quantiles, *mean))])
     sizes = Counter(
         zip(*(found.columns[each].astype(int) for each in ("width", "height")), strict=True)
     )
@@ -132,14 +140,16 @@ def measure(found: Pictures) -> Part:
         drawn = drawing.points(*both, ("width, pixels", "height, pixels"))
         pictures.append(("Sizes; larger marks are more pictures.", plots.png(drawn)))
     columns = ["measure", "least", "median", "most", "mean", "deviation"]
-    return Part(Section("Sizes and colors", text, Table(columns, rows), pictures), [*_odd(found)])
+    return Part(
+        Section("Sizes and colors", text, Table(columns, rows), pictures), [*_odd(found, shapes)]
+    )
 
 
 def _many(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _odd(found: Pictures) -> Iterator[str]:
+def _odd(found: Pictures, say_shapes: str) -> Iterator[str]:
     grey = sum(mode in ("1", "L", "LA", "I", "I;16", "F") for mode in found.modes)
     if 0 < grey < len(found):
         yield (
@@ -151,10 +161,7 @@ def _odd(found: Pictures) -> Iterator[str]:
     shapes = found.columns["aspect ratio"]
     low, high = np.quantile(shapes, [0.05, 0.95])
     if high > 1.5 * low:
-        yield (
-            f"Shapes differ (width : height from {low:.2f} to {high:.2f}): see --fit, which says "
-            "whether the center is taken, or the whole with bars."
-        )
+        yield (f"Shapes differ (width : height from {low:.2f} to {high:.2f}): {say_shapes}.")
 
 
 def show_samples(found: Pictures) -> Part:
@@ -366,7 +373,7 @@ def compare_parts(found: Pictures) -> Part:
         texts.append(said)
         findings += [said] if grave else []
         for name, area, one, other in shift.by_each(found.columns, of_second, told.rows)[:6]:
-            cells = [str(area), f"{one:,.4g}", f"{other:,.4g}"]
+            cells = [str(area), write_number(one), write_number(other)]
             rows.append([f"{name}: {first}, {second}", *cells])
         pieces = [(second, True, -told.scores), (first, False, told.scores)]
         for part, which, values in pieces if told.area.low > 0.5 else []:

@@ -43,6 +43,11 @@ def write(path: Path, title: str, subtitle: str, parts: Sequence[Part]) -> None:
     terminal.say(f"Report: {path}")
 
 
+def write_number(value: float) -> str:
+    """Write a number for a table, in four digits or whole."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def default_path(data: str) -> Path:
     """Return the file for a report about data, in the current folder."""
     return Path(f"explore-{Path(data).expanduser().resolve().stem}.html")

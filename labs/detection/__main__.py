@@ -294,6 +294,38 @@ def convert(
     terminal.say(write(source, destination, form, images, _reading(source, options)))
 
 
+@lab.group.command(
+    cls=commandline.ConfigCommand,
+    config=CONFIG,
+    only=(
+        *("test", "image_dir", "image_size", "limit", "augment", "model", "split_seed", "device"),
+        *("threads", "file_encoding", "delimiter", "sheet"),
+    ),
+)
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file; explore-DATA.html when not given.",
+)
+def explore(data: str, output: Path | None, options: dict[str, Any], problems: list[str]) -> None:
+    """Look at the images and boxes of DATA before anyone trains on them: one HTML report.
+
+    Classes, boxes' sizes and places, boxes on one another; copies and near-copies; whether train
+    and test differ; what augmentation makes of them; and what training would wait for. DATA is what
+    --data takes, and need not be fit to be trained on.
+    """
+    if data.startswith("-"):
+        problems.append(f"DATA {data}: no such option, or no data; name a file or a folder")
+    from labs.detection.config import DetectionConfig
+
+    given = {**options, "data": data}
+    config = commands.layered(DetectionConfig, {}, None, None, given, problems)
+    from labs.detection.inspect import explore as exploring
+
+    exploring.command(config, output)
+
+
 @lab.summary
 @click.option("--image-size", type=click.IntRange(min=32), default=128, show_default=True)
 @click.option("--classes", type=click.IntRange(min=1), default=10, show_default=True)

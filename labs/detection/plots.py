@@ -50,11 +50,14 @@ class Panel(NamedTuple):
 
 
 @figure_style()
-def pictures(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
+def pictures(
+    panels: Sequence[Panel], classes: Sequence[str], *, truth_alone: bool = False
+) -> Figure:
     """Draw images with their boxes: true ones dashed, found ones in the color of their kind.
 
     Found ones are named with their scores; where the class is wrong, the true one stands before it.
-    Of more than 20 in an image only those with the highest scores are drawn.
+    Of more than 20 in an image only those with the highest scores are drawn. With `truth_alone`
+    nothing was looked for: no kinds are explained.
     """
     if not panels:
         return message("Nothing to draw.")
@@ -71,6 +74,8 @@ def pictures(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
         axes.set_axis_off()
     for axes, panel in zip(all_axes, panels, strict=False):
         _draw(axes, panel, classes)
+    if truth_alone:
+        return figure
     shown = {KINDS[kind] for panel in panels for kind in panel.kinds if kind >= 0}
     shown |= {"missed"} if any(panel.missed.any() for panel in panels) else set()
     handles = [Line2D([], [], color=COLORS[kind], label=kind) for kind in KINDS if kind in shown]

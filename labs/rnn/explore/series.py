@@ -78,7 +78,7 @@ def _about(panel: Panel, refused: str) -> Part:
         values = panel.values[begin:end, series]
         figures = [*np.quantile(values, [0, 0.5, 1]), values.mean(), values.std()]
         cells = [written[begin], written[end - 1], f"{len(values):,}"]
-        rows.append([name, *cells, *(f"{each:,.5g}" for each in figures)])
+        rows.append([name, *cells, *map(page.write_number, map(float, figures))])
     columns = ["series", "first", "last", "values", "least", "median", "most", "mean", "deviation"]
     text = (
         f"{len(names):,} series, {panel.spacing}, {len(written):,} dates from {written[0]} to "

@@ -62,7 +62,7 @@ def test_what_cannot_be_trained_on_is_shown_all_the_same(paint, explore, tmp_pat
     result, page = explore(tmp_path / "set")
     assert result.code == 0
     assert "Training would be refused as the data are" in result.out
-    assert "1 classes of 1 pictures" in page
+    assert "1 class of 1 pictures" in page
 
 
 def test_tables_of_numbers_and_of_several_labels_are_shown(paint, explore, tmp_path):
