@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from common.experiments.power_law import PowerLaw
+from common.metrics.metrics import Array
 from common.report.plots import BLUE, GREY, ORANGE, figure_style
 
 _BEYOND = 4  # times the data that the line is drawn for
@@ -38,5 +39,33 @@ def draw_learning_curve(found: Mapping[str, Any], law: PowerLaw | None) -> Figur
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend(frameon=True, edgecolor="none")
+    return drawing
+
+
+@figure_style()
+def draw_range_test(
+    rates: Array, losses: Array, smoothed: Array, marks: Mapping[str, float]
+) -> Figure:
+    """Draw the loss over the learning rate.
+
+    Args:
+        rates: (N,) of the updates.
+        losses: (N,) of the updates.
+        smoothed: (N,) losses.
+        marks: rates by what they are; the last one is colored.
+    """
+    drawing = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = drawing.subplots()
+    axes.plot(rates, losses, ".", color=GREY, alpha=0.5, label="loss of an update")
+    axes.plot(rates, smoothed, color=BLUE, linewidth=2, label="smoothed")
+    looks = [(":", GREY), ("--", GREY), ("-", ORANGE)][-len(marks) :]
+    for (label, rate), (dashes, color) in zip(marks.items(), looks, strict=False):
+        axes.axvline(rate, color=color, linestyle=dashes, linewidth=1.5, label=label)
+    low, high = smoothed.min(), smoothed[: max(2, len(rates) // 4)].max()
+    margin = 0.5 * (high - low) or 1.0
+    axes.set_ylim(low - margin / 2, high + margin)  # what grew beyond it is not what matters
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss of training")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.legend(frameon=True, edgecolor="none")
     return drawing

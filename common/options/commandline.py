@@ -131,12 +131,13 @@ class TrainCommand(ConfigCommand):
     Args:
         args: of `click.Command`.
         recipes: `module:name` of values by the recipe's name; None for none.
+        resumes: whether it makes a run, with which it can go on.
         kwargs: of `ConfigCommand`.
     """
 
-    def __init__(self, *args: Any, recipes: str | None = None, **kwargs: Any):
+    def __init__(self, *args: Any, recipes: str | None = None, resumes: bool = True, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._recipes = recipes
+        self._recipes, self._resumes = recipes, resumes
 
     @functools.cached_property
     def recipes(self) -> Mapping[str, Any]:
@@ -153,8 +154,10 @@ class TrainCommand(ConfigCommand):
         self.params[:0] = [
             click.Option(["--recipe"], metavar="NAME", help=recipes, hidden=not self.recipes),
             click.Option(["--config", "config_path"], metavar="FILE", type=path, help=again),
-            click.Option(["--resume"], metavar="RUN", type=path, help=stopped),
         ]
+        if self._resumes:
+            resume = click.Option(["--resume"], metavar="RUN", type=path, help=stopped)
+            self.params.insert(2, resume)
 
 
 class FileCommand(ConfigCommand):

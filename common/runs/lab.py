@@ -67,6 +67,23 @@ class Built(NamedTuple):
     meta: bool = True
 
 
+_RATE = click.FloatRange(min=0, min_open=True)
+
+
+def _recipes(row: Verb) -> commands.Recipes:
+    """Return the values of a verb's recipes by their names."""
+    return resolve_name(row.recipes) if row.recipes else {}
+
+
+def _choose_recipe(row: Verb, given: str | None, options: Mapping[str, str]) -> str | None:
+    """Return the recipe that was given, or else the one that suits the options, and say so."""
+    own = row.recipe_for(options) if given is None else None
+    if own not in _recipes(row):
+        return given
+    terminal.note(f"with the values of --recipe {own}, where no others are given")
+    return own
+
+
 class Lab:
     """A lab: its jobs and comparisons by the verbs that train them, its models, its command line.
 
@@ -119,6 +136,8 @@ class Lab:
                 self.command(verb)(functools.partial(self.train, verb))
         self._add_evaluate(evaluate_help)
         self._add_report()
+        for verb in self.jobs:
+            self._add_find_lr(verb)
 
     def main(self) -> None:
         """Run the command line and exit; the codes are those of `commandline.main`."""
@@ -141,12 +160,9 @@ class Lab:
     def train(self, verb: str, **given: Any) -> None:
         """Start or go on with a run of a verb, with what `TrainCommand` was given."""
         row = self._row(verb)
-        recipes = resolve_name(row.recipes) if row.recipes else {}
-        if given["recipe"] is None and given["resume"] is None:
-            own = row.recipe_for(given["options"])
-            if own in recipes:
-                terminal.note(f"with the values of --recipe {own}, where no others are given")
-                given["recipe"] = own
+        recipes = _recipes(row)
+        if given["resume"] is None:
+            given["recipe"] = _choose_recipe(row, given["recipe"], given["options"])
         if verb in self.comparisons:
             row.resolve().command(**given)
         else:
@@ -212,6 +228,50 @@ class Lab:
                 self.comparisons[verb].resolve().report(run)
             else:
                 commands.report(self.kind_of(run), run, device)
+
+    def _add_find_lr(self, verb: str) -> None:
+        row = self.jobs[verb]
+        help = (
+            "Find a learning rate: train briefly while it grows, and see where the loss falls.\n\n"
+            f"Takes the options of `{verb}`, draws a picture, and keeps no run."
+        )
+
+        @self.group.command(
+            "find-lr" if verb == "train" else f"find-lr-{verb}",
+            help=help,
+            cls=commandline.TrainCommand,
+            config=row.config,
+            recipes=row.recipes,
+            resumes=False,
+        )
+        @click.option("--lowest", type=_RATE, default=1e-6, show_default=True, help="First rate.")
+        @click.option("--highest", type=_RATE, default=10.0, show_default=True, help="Last rate.")
+        @click.option(
+            "--updates",
+            type=click.IntRange(min=20),
+            default=100,
+            show_default=True,
+            help="Rates that are tried, each for one update.",
+        )
+        @click.option(
+            "--output",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The picture; beside the lab's runs when not given.",
+        )
+        def find_lr(
+            recipe: str | None,
+            config_path: Path | None,
+            options: dict[str, Any],
+            problems: list[str],
+            output: Path | None,
+            **test: Any,
+        ) -> None:
+            recipe = _choose_recipe(row, recipe, options)
+            kind = resolve_name(row.config)
+            config = commands.layered(kind, _recipes(row), recipe, config_path, options, problems)
+            resolve_name("common.experiments.find_lr:command")(
+                row.resolve(), config, output, **test
+            )
 
     # --- its models -----------------------------------------------------------------------------
 

@@ -109,7 +109,9 @@ def run_of(tmp_path):
 
 
 def test_a_lab_has_a_command_for_each_verb_with_a_help_text(lab):
-    assert sorted(lab.group.commands) == ["compare-sizes", "evaluate", "report", "summary", "train"]
+    assert sorted(lab.group.commands) == [
+        *("compare-sizes", "evaluate", "find-lr", "report", "summary", "train")
+    ]
     assert lab.group.commands["train"].help == "Train a toy."
     assert lab.program == "python -m labs.toy"
 
