@@ -10,6 +10,7 @@ import csv
 import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ from common.reuse import reuse
 from common.runs import commands
 from common.runs.comparison import Comparison, Jobs, narrow
 from common.runs.conclude import conclusion_of
+from common.runs.folder import Run
 from common.runs.job import Outputs
 
 RULE = "samples, each answered by a model that had not seen it"
@@ -112,7 +114,7 @@ class Crossval(Comparison[Any]):
         """Keep what the model of a fold says of it, for a program and for a person."""
         OutOfFold.of(job, outputs["test"], split).write(job.run)
         records = self.describe_samples(job, split, outputs["test"])
-        write_text(job.run.path / _LISTED, commands.separated(records, ","))
+        write_text(listed_in(job.run), commands.separated(records, ","))
 
     def answers_of(self, job: Any, whole: OutOfFold) -> dict[Needs, Array]:
         """Return answers as named metrics take them, by what they are; {} where none can be had."""
@@ -221,9 +223,9 @@ class Crossval(Comparison[Any]):
         """Put the lists of all folds into one, with the fold of each sample in front."""
         listed = []
         for name, job in jobs.items():
-            with (job.run.path / _LISTED).open(encoding="utf-8", newline="") as file:
+            with listed_in(job.run).open(encoding="utf-8", newline="") as file:
                 listed += [{"fold": name, **record} for record in csv.DictReader(file)]
-        write_text(self.run.path / _LISTED, commands.separated(listed, ","))
+        write_text(listed_in(self.run), commands.separated(listed, ","))
 
     # --- what is shown ----------------------------------------------------------------------------
 
@@ -362,6 +364,11 @@ def _folds(config: Any) -> range:
 
 def _name_member(config: Any, repeat: int, fold: int) -> str:
     return f"fold-{fold}" if config.repeats == 1 else f"repeat-{repeat + 1}-fold-{fold}"
+
+
+def listed_in(run: Run) -> Path:
+    """Return the list of what the model of a fold says."""
+    return run.path / _LISTED
 
 
 def _with_article(label: str) -> str:

@@ -46,6 +46,19 @@ class CrossvalOptions:
 
 
 @dataclass(frozen=True)
+class LeaksOptions:
+    """What the proof of a leak takes beside the options of `train`."""
+
+    folds: int = data_option(5, "folds that the data is cut into, once by each rule", at_least=2)
+    guess: str = option(
+        "auto",
+        "which groups are tried: given (by --group-column or --group-by), or one of those that "
+        "--group-by may be; auto takes the first that may be groups",
+        group="Trials",
+    )
+
+
+@dataclass(frozen=True)
 class LearningCurveOptions:
     """What a learning curve takes beside the options of `train`."""
 

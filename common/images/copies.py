@@ -1,14 +1,18 @@
-"""Images that are copies of one another, or nearly: they belong on one side of a split.
+"""Images that are copies of one another, or nearly, or of one minute: they belong on one side.
 
 Images in memory are compared by small grey pictures of them, which scaling and saving again as JPEG
 hardly change. Files that are only decoded when they are asked for are compared byte by byte.
 """
 
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
+from PIL import ExifTags, Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +25,7 @@ _ALIKE = 0.995  # their correlation, from which on they count as one picture
 _FLAT = 4.0  # grey levels of deviation, below which a picture has nothing to compare
 _MOST = 20_000  # images of which each is compared with each
 _CHUNK = 2000  # images compared with all others at a time
+_BURST = 60  # seconds between photos of one burst, at most
 _SHRUNK = 128  # images shrunk at a time
 
 
@@ -39,6 +44,32 @@ def number_copies(images: ImageSet) -> list[int]:
         return equal
     links = [*enumerate(equal), *_alike(_thumbnails(pixels))]
     return _numbers_of_equal(number_linked(len(equal), links).tolist())
+
+
+def find_bursts(paths: Sequence[Path]) -> list[str | None]:
+    """Return for each photo the burst that it is of, None where it does not say when it was taken.
+
+    Photos of one camera are of one burst where no minute passes between one and the next.
+    """
+    taken = sorted((*when, row) for row, path in enumerate(paths) if (when := _read_time(path)))
+    found: list[str | None] = [None] * len(paths)
+    begun, last = "", ("", float("-inf"))
+    for camera, seconds, row in taken:
+        if camera != last[0] or seconds - last[1] > _BURST:
+            begun = f"{camera} {seconds}"
+        last, found[row] = (camera, seconds), begun
+    return found
+
+
+def _read_time(path: Path) -> tuple[str, float] | None:
+    """Return the camera, and when a photo was taken, in seconds."""
+    with contextlib.suppress(OSError, ValueError, SyntaxError), Image.open(path) as file:
+        exif = file.getexif() if file.format != "PNG" or "exif" in file.info else Image.Exif()
+        inner = exif.get_ifd(ExifTags.IFD.Exif)
+        text = inner.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+        when = datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        return str(exif.get(ExifTags.Base.Model, "")), when.timestamp()
+    return None
 
 
 def _numbers_of_equal(keys: Sequence[Hashable]) -> list[int]:

@@ -19,7 +19,7 @@ from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
 from common.images.arrays import find_arrays as find_array_folders
 from common.images.arrays import holds_arrays, is_archive, unpacked
-from common.images.copies import number_copies
+from common.images.copies import find_bursts, number_copies
 from common.images.decode import White
 from common.images.files import ImageFiles
 from common.images.folders import list_folder
@@ -27,8 +27,9 @@ from common.images.listed import ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.listing import find_several_labels, list_table
 from common.io.folders import is_hidden
+from common.io.naming import group_of_name
 from common.io.tables import SUFFIXES as TABLES
-from common.options.config import IMAGE_SETS, ImageConfig, Kind, flag
+from common.options.config import IMAGE_SETS, NONE, ROWS, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.batches import Batches
@@ -290,8 +291,8 @@ def find_files(
             )
         return None
     if found.is_dir():
-        nested = config.groups_given
-        if nested and to_learn and config.group_column != "folder":
+        nested = config.group_column != ROWS
+        if config.groups_given and to_learn and config.group_column != "folder":
             raise DataError(
                 f"--group-column {config.group_column}: --data {config.data} is a folder, which "
                 "has no columns; give folder for the images of one folder to stay together"
@@ -299,9 +300,29 @@ def find_files(
         listed = list_folder(found, classes, to_learn, nested=nested)
     else:
         listed = list_table(found, config, kind, classes, to_learn)
+    if to_learn and config.group_by != NONE:
+        listed = _group_files(config, listed)
     if found == path:
         return listed
     return dataclasses.replace(listed, source=f"{path.name}, unpacked to {found}: {listed.source}")
+
+
+def _group_files(config: ImageConfig, listed: ListedImages) -> ListedImages:
+    """Return files with the groups that their names or times tell, beside those they have."""
+    keys = find_keys(config.group_by, listed)
+    numbers = number_groups([file.group for file in listed.files], keys).tolist()
+    files = [
+        file._replace(group=str(number)) for file, number in zip(listed.files, numbers, strict=True)
+    ]
+    source = f"{listed.source}, groups by {config.group_by}"
+    return dataclasses.replace(listed, files=tuple(files), source=source)
+
+
+def find_keys(rule: str, listed: ListedImages) -> list[str | None]:
+    """Return what each file belongs to by one of `GROUP_RULES`; None where it tells nothing."""
+    if rule == "time":
+        return find_bursts([file.path for file in listed.files])
+    return [group_of_name(rule, file.name) for file in listed.files]
 
 
 def find_several(path: Path, config: ImageConfig) -> str | None:
@@ -483,13 +504,20 @@ def _split(
 def _split_combined(
     config: ImageConfig, targets: Tensor, groups: Tensor, missing: dict[str, float]
 ) -> tuple[Tensor, ...]:
-    """Split rows of which as few classes as may be are too rare to be in every part."""
+    """Split rows of which as few classes as may be are too rare to be in every part.
+
+    Which they are is one answer for all folds, or a row might be in several of them.
+    """
     in_groups = torch.unique(torch.stack([targets, groups]), dim=1)[0]
     counts = torch.bincount(in_groups, minlength=int(targets.max()) + 1)
+    every = [config]
+    if config.folds is not None and config.fold is not None:
+        every = [dataclasses.replace(config, fold=1 + fold) for fold in range(config.folds)]
     for least in (config.least, 4 * config.least):
         frequent = torch.where(counts[targets] < least, counts.argmax(), targets)
         with contextlib.suppress(DataError):
-            return split_as(config, frequent, groups, **missing)
+            rows = {each.fold: split_as(each, frequent, groups, **missing) for each in every}
+            return rows[config.fold]
     return split_as(config, torch.zeros_like(targets), groups, **missing)
 
 

@@ -33,6 +33,7 @@ POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
 LABEL_RULES = ("label_pattern", "label_bands", "label_order")
+GROUP_RULES = ("folder", "name", "name-start", "time")  # by which files tell their groups
 ROWS = "auto"  # --group-column: images of a row that names a folder are a group
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
 _QUICK = f"{RECIPE}quick"  # shortens the default, and is for the set that it was made for
@@ -342,6 +343,13 @@ class ImageConfig(TableConfig):
         "column of a table that says which images belong together, such as those of a person; of a "
         "folder, `folder` for those that lie in one: they never stand on both sides of a split. "
         "auto: those of a row, where its path is a folder; or none",
+    )
+    group_by: str = data_option(
+        NONE,
+        "what else says which images belong together: the folder; the file's name without its last "
+        "piece (p07_left_3: p07_left), or its first piece (p07); the time of the photo, for those "
+        "of one minute; see `leaks`",
+        choices=(NONE, *GROUP_RULES),
     )
     image_size: int | None = data_option(
         None,

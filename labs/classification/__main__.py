@@ -68,6 +68,12 @@ lab = Lab(
         )
     },
     comparisons={
+        "leaks": Verb(
+            "labs.classification.experiments.leaks:LeaksOfImages",
+            "labs.classification.experiments.config:LeaksConfig",
+            recipes="labs.classification.config:RECIPES",
+            recipe_for=_recipe_for,
+        ),
         "learning-curve": Verb(
             "labs.classification.experiments.learning_curve:Curve",
             "labs.classification.experiments.config:LearningCurveConfig",
@@ -140,6 +146,19 @@ lab = Lab(
     models=DESCRIPTIONS,
     more_models={"torchvision's": TORCHVISION},
 )
+
+
+@lab.command("leaks")
+@click.argument("data_set", metavar="DATA", required=False)
+def leaks(data_set: str | None, options: dict[str, Any], **given: Any) -> None:
+    """Guess which images belong together, and prove whether random folds leak.
+
+    The same model is trained under random folds and under folds that keep groups whole. Takes the
+    options of `train`; DATA is its --data.
+    """
+    if data_set is not None:
+        options["data"] = data_set
+    lab.train("leaks", options=options, **given)
 
 
 @lab.group.command()

@@ -88,6 +88,16 @@ def test_a_person_never_stands_on_both_sides_unless_that_is_asked_for(root):
     assert not ages[0] & (ages[1] | ages[2])
 
 
+def test_folds_test_each_photo_once(root):
+    tested = Counter(
+        name
+        for fold in (1, 2, 3)
+        for name in load(config(root, folds=3, fold=fold, group_column="none"))[0]["test"].names
+    )
+    assert len(tested) == 420
+    assert set(tested.values()) == {1}
+
+
 def test_a_run_gives_the_numbers_of_the_competition(root, layout, lab, tmp_path):
     options = ("--model", "linear", "--image-size", 28, "--epochs", 1, "--threads", 1)
     data = root / "train/train.csv"

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions, LearningCurveOptions, SearchOptions
+from common.experiments.options import (
+    CrossvalOptions,
+    LeaksOptions,
+    LearningCurveOptions,
+    SearchOptions,
+)
 from labs.classification.config import ClassificationConfig
 
 
@@ -19,3 +24,8 @@ class LearningCurveConfig(LearningCurveOptions, ClassificationConfig):
 @dataclass(frozen=True)
 class SearchConfig(SearchOptions, ClassificationConfig):
     """What `search` takes."""
+
+
+@dataclass(frozen=True)
+class LeaksConfig(LeaksOptions, ClassificationConfig):
+    """What `leaks` takes."""

@@ -1,6 +1,6 @@
 """Cross-validation of a classifier: every image is answered by a network that had not seen it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class CrossvalImages(Crossval):
     """A network for each fold of the images."""
 
     lab = "classification"
-    config_type = CrossvalConfig
+    config_type: ClassVar[type[Any]] = CrossvalConfig
     recipes = RECIPES
     member = ClassifyImages
     samples = "images"

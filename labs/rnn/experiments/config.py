@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from common.experiments.options import CrossvalOptions, LearningCurveOptions, SearchOptions
+from common.experiments.options import (
+    CrossvalOptions,
+    LeaksOptions,
+    LearningCurveOptions,
+    SearchOptions,
+)
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.sentiment.config import SentimentConfig
 
@@ -35,3 +40,8 @@ class SearchSentimentConfig(SearchOptions, SentimentConfig):
 @dataclass(frozen=True)
 class SearchForecastConfig(SearchOptions, ForecastConfig):
     """What `search-forecast` takes."""
+
+
+@dataclass(frozen=True)
+class LeaksSentimentConfig(LeaksOptions, SentimentConfig):
+    """What `leaks-sentiment` takes."""

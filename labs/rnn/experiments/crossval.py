@@ -1,6 +1,6 @@
 """Cross-validation of a classifier of texts, and of a forecast, whose folds follow the time."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -22,7 +22,7 @@ class CrossvalTexts(Crossval):
     """A classifier for each fold of the texts."""
 
     lab, verb = "rnn", "crossval-sentiment"
-    config_type = CrossvalSentimentConfig
+    config_type: ClassVar[type[Any]] = CrossvalSentimentConfig
     recipes = RECIPES
     member = Sentiment
     samples = "texts"
@@ -60,7 +60,7 @@ class CrossvalSeries(Crossval):
     """A forecast for each block of the later half of the dates, which has learned all before it."""
 
     lab, verb = "rnn", "crossval-forecast"
-    config_type = CrossvalForecastConfig
+    config_type: ClassVar[type[Any]] = CrossvalForecastConfig
     recipes = FORECAST_RECIPES
     member = Forecast
     samples = "origins"

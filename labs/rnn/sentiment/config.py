@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from common.options.config import (
     FORM,
+    NONE,
     TableConfig,
     data_option,
     model_option,
@@ -14,6 +15,7 @@ from common.options.config import (
     training_option,
 )
 
+SENTENCES = "sentences"  # --group-by: texts that share one are a group
 EMBEDDED = ("tweets",)
 DOWNLOADS = ("imdb", "nsmc")
 TOKENIZERS = ("basic_english", "torchtext", "characters", "jamo", "subwords")
@@ -52,6 +54,12 @@ class SentimentConfig(TableConfig):
         None,
         "column of a table that says what a text belongs to, such as a person or a movie: what "
         "belongs together stays in one split",
+    )
+    group_by: str = data_option(
+        NONE,
+        "what else says which texts belong together: sentences that they have in common, of five "
+        "words or 24 letters; see `leaks-sentiment`",
+        choices=(NONE, SENTENCES),
     )
     classes: int = data_option(
         2, "of the tweets: 2 (negative, positive) or 3 (neutral too)", at_least=2, at_most=3

@@ -16,15 +16,17 @@ from torch import Tensor
 
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import DataError
+from common.explore.groups import share_sentences
 from common.files import cache_dir
 from common.io.encodings import decode
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import read_table
+from common.options.config import NONE
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import number_groups, sample_rows, split_as
-from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
+from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.texts import Corpus, Texts, read_corpus, read_folder
 from labs.rnn.words import Words, cut, encode_splits, unknown_rate
@@ -94,7 +96,7 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     Raises:
         DataError: there is no such set or table, or it cannot be used.
     """
-    found = _gather(config)
+    found = gather(config)
     parts = {name: _limited(part, config, found.parts) for name, part in found.parts.items()}
     whole = parts.get("all") or parts["train"]
     own = {name: part for name, part in parts.items() if name in config.own_splits}
@@ -113,6 +115,7 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     )
     short = {name: cut(sequences, config.max_length) for name, sequences in encoded.items()}
     total = sum(map(len, parts.values()))
+    grouped = config.group_column is not None or config.group_by != NONE
     used = [f"{total:,} of them used"] if config.limit is not None else []
     card = Card(
         source=", ".join([found.source, *used, *config.cut]),
@@ -132,7 +135,7 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
             split.targets,
             short[name][0],
             grams_of(config, split.texts),
-            torch.tensor(split.groups) if config.group_column and split.groups else None,
+            torch.tensor(split.groups) if grouped and split.groups else None,
         )
         for name, split in splits.items()
     }, card
@@ -179,12 +182,13 @@ def grams_of(config: SentimentConfig, texts: Sequence[str]) -> Ragged:
 
 
 @reusable(lambda config: config.whole_data)
-def _gather(config: SentimentConfig) -> Corpus:
+def gather(config: SentimentConfig) -> Corpus:
     """Find a config's texts, where near-copies of texts know that they belong together."""
     found = _find(config)
-    if config.data in NAMES and not config.validation and not config.test:
+    whole = not config.validation and not config.test
+    if config.data in NAMES and whole and config.group_by == NONE:
         return found
-    return _apart(_with_files(found, config))
+    return _apart(_with_files(found, config), config.group_by)
 
 
 def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
@@ -234,10 +238,11 @@ def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
     return Corpus(parts, found.classes, source, found.removed, skipped)
 
 
-def _apart(found: Corpus) -> Corpus:
+def _apart(found: Corpus, group_by: str = NONE) -> Corpus:
     """Number the groups of all parts, and take out of training what validation or test has.
 
-    Near-copies of a text (`same_text`) are of its group. The test part stays as it is; validation
+    Near-copies of a text (`same_text`) are of its group, and where they are to be grouped by
+    sentences those that share one. The test part stays as it is; validation
     loses what the test part has, and training what either has.
 
     Raises:
@@ -246,7 +251,8 @@ def _apart(found: Corpus) -> Corpus:
     texts = [text for part in found.parts.values() for text in part.texts]
     named = [name for part in found.parts.values() for name in part.groups or [None] * len(part)]
     plain = [same_text(text) or None for text in texts]
-    numbers = number_groups(plain, named).tolist()
+    shared = share_sentences(texts) if group_by == SENTENCES else [None] * len(texts)
+    numbers = number_groups(plain, named, shared).tolist()
     known = Counter(filter(None, plain))
     copies = known.total() - len(known)
     source = found.source

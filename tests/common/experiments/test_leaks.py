@@ -1,0 +1,96 @@
+"""Leaks: the gap between random folds and whole groups, where there is one and where not."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.images.load import load
+from common.options.config import ImageConfig
+from labs.classification.__main__ import lab as classification
+from labs.rnn.__main__ import lab as rnn
+
+QUICK = ("--model", "mlp", "--augment", "none", "--image-size", "8", "--folds", "2")
+LENGTH = ("--epochs", "8", "--batch-size", "16", "--learning-rate", "0.003", "--threads", "1")
+
+
+def write(folder, *, alike):
+    """Write six photos of each of 24 persons; the class is the person's, and is not to be seen."""
+    noise = np.random.default_rng(0)
+    rows = []
+    for person in range(24):
+        look = noise.integers(0, 255, (8, 8))
+        for number in range(6):
+            look = look if alike else noise.integers(0, 255, (8, 8))
+            pixels = (look + noise.normal(0, 12, (8, 8))).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"p{person:02}_{number}.png")
+            rows.append(f"p{person:02}_{number}.png,{'ab'[person % 2]}")
+    table = folder / "table.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    return table
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_leak_is_proved_where_there_is_one(command, tmp_path, alike):
+    table = write(tmp_path, alike=alike)
+    words = (*QUICK, *LENGTH, "--run-dir", tmp_path, "--name", "x")
+    done = command(classification, "leaks", table, *words, drawn=alike)
+    assert done.code == 0, done.err
+    run = tmp_path / "classification" / "x"
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert (metrics["samples"], metrics["groups"]) == (144, 24)
+    assert metrics["option"] == "--group-by name"
+    accuracy = metrics["gaps"][1]
+    low, high = accuracy["gap_interval"]
+    assert low < accuracy["gap"] < high
+    assert accuracy["grouped"] < 0.7
+    if alike:
+        assert accuracy["random"] > 0.85
+        assert metrics["gaps"][0]["gap_interval"][0] > 0
+        assert "Random folds leak" in done.out
+        assert "From now on type --group-by name." in done.out
+        splits, _ = load(ImageConfig(data=str(table), group_by="name", image_size=8))
+        sides = [{name[:3] for name in part.names} for part in splits.values()]
+        assert not sides[0] & sides[2]
+    else:
+        assert low < 0 < high
+        assert "No leak is to be seen" in done.out
+    assert (run / "report.html").exists()
+
+
+def test_where_nothing_tells_there_is_no_trial(command, tmp_path):
+    folder = tmp_path / "x"
+    for name in "ab":
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.random.default_rng(number).integers(0, 255, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    done = command(classification, "leaks", folder, "--run-dir", tmp_path / "runs")
+    assert done.code == 2
+    assert "nothing tells of what belongs together" in done.err
+    done = command(classification, "leaks", folder, "--guess", "folder", "--run-dir", tmp_path)
+    assert "--guess folder: these are no groups: one group would have 12 of 24" in done.err
+    done = command(classification, "leaks", folder, "--guess", "names", "--run-dir", tmp_path)
+    assert "--guess names: expected one of auto, folder, name" in done.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_sentences_in_common_are_a_group_of_texts(command, tmp_path):
+    noise = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(400)]
+    rows = []
+    for author in range(40):
+        signature = " ".join(noise.choice(words, 6))
+        rows += [
+            f"{' '.join(noise.choice(words, 5))}. {signature}.,{'good' if author % 2 else 'bad'}"
+            for _ in range(5)
+        ]
+    table = tmp_path / "texts.csv"
+    table.write_text("\n".join(["text,label", *rows]))
+    quick = ("--epochs", "1", "--folds", "2", "--threads", "1", "--name", "x")
+    done = command(rnn, "leaks-sentiment", table, *quick, "--run-dir", tmp_path)
+    assert done.code == 0, done.err
+    metrics = json.loads((tmp_path / "rnn" / "x" / "metrics.json").read_text())
+    assert metrics["option"] == "--group-by sentences"
+    assert (metrics["samples"], metrics["groups"]) == (200, 40)
