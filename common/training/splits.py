@@ -1,6 +1,6 @@
 """Which rows are for training, validation and test, and which of them are repeated or thinned."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ from torch import Tensor
 from common import seeding
 from common.errors import DataError
 from common.options.config import FoldConfig
+
+_DRAWS = 20  # of groups into parts, until each part has all classes
 
 
 def split_rows(
@@ -103,8 +105,9 @@ def split_groups(
     total = np.bincount(labels)
     wanted = np.array([[max(1, round(part * n)) if part else 0 for n in total] for part in held])
     lacking = np.vstack([total - wanted.sum(0), wanted])
-    placed = _fill_parts(_place_groups(labels, groups, lacking, seed))
-    if not _all_have(labels, placed, [0, *(place for place in (1, 2) if held[place - 1])]):
+    needed = [0, *(place for place in (1, 2) if held[place - 1])]
+    placed = _place_all(labels, groups, lacking, seed, needed, _fill_parts)
+    if placed is None:
         raise DataError(
             "the samples of a class are in too few groups for training, validation and test to "
             "have one each; give another split seed, or more groups"
@@ -171,8 +174,8 @@ def number_folds(targets: Tensor, groups: Tensor, seed: int, folds: int) -> Tens
             "would say nothing of it; give a finer --group-column, or leave the group out"
         )
     equal = np.tile(total / folds, (folds, 1))
-    placed = _deal_to_folds(_place_groups(labels, groups, equal, seed))
-    if not _all_have(labels, placed, range(folds)):
+    placed = _place_all(labels, groups, equal, seed, range(folds), _deal_to_folds)
+    if placed is None:
         raise DataError(
             f"the samples of a class are in too few groups for each of {folds} folds to have some: "
             "give fewer --folds, or another --split-seed"
@@ -255,8 +258,34 @@ class _Placed(NamedTuple):
     single: tuple[Tensor, ...]  # of each class its groups of one row, in random order
 
 
+def _place_all(
+    labels: NDArray[np.int64],
+    groups: Tensor,
+    lacking: NDArray[np.float64],
+    seed: int,
+    needed: Iterable[int],
+    finish: Callable[[_Placed], Tensor],
+) -> Tensor | None:
+    """Return the part of each row, (N,); None where no draw gives all classes to those that need.
+
+    The arguments are those of `_place_groups`, the parts that need a row of every class, and what
+    places the groups of one row. Of few groups a draw may well leave a part without a class, so
+    there are several.
+    """
+    wanted = list(needed)
+    for attempt in range(_DRAWS):
+        placed = finish(_place_groups(labels, groups, lacking, seed, attempt))
+        if _all_have(labels, placed, wanted):
+            return placed
+    return None
+
+
 def _place_groups(
-    labels: NDArray[np.int64], groups: Tensor, lacking: NDArray[np.float64], seed: int
+    labels: NDArray[np.int64],
+    groups: Tensor,
+    lacking: NDArray[np.float64],
+    seed: int,
+    attempt: int,
 ) -> _Placed:
     """Draw a part for each group of several rows; see `split_groups`.
 
@@ -264,9 +293,11 @@ def _place_groups(
         labels: (N,) classes from 0 on.
         groups: (N,) what each row belongs to.
         lacking: (parts, classes) rows that each part is to have.
-        seed: names the draw.
+        seed: names the draws.
+        attempt: which of them.
     """
-    lacking, generator = lacking.astype(np.float64), seeding.generator(seed, seeding.ORDER)
+    keys = [seed, seeding.ORDER, *([attempt] if attempt else [])]
+    lacking, generator = lacking.astype(np.float64), seeding.generator(*keys)
     _, numbers, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
     total = np.bincount(labels)
     counts = np.zeros((len(sizes), len(total)))
