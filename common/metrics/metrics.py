@@ -413,6 +413,7 @@ def paired_difference(
     *shared: Array,
     resamples: int = 2000,
     block: int = 1,
+    groups: Array | None = None,
 ) -> Difference:
     """Return metric(a, *shared) - metric(b, *shared) with its paired bootstrap interval.
 
@@ -426,6 +427,7 @@ def paired_difference(
         shared: what both are compared with, such as the targets.
         resamples: as in `bootstrap`.
         block: as in `bootstrap`.
+        groups: as in `bootstrap`.
     """
     measure = metric.compute if isinstance(metric, OfDraws) else metric
 
@@ -433,7 +435,7 @@ def paired_difference(
         return measure(a, *shared) - measure(b, *shared)
 
     compared = OfDraws(difference) if isinstance(metric, OfDraws) else difference
-    low, high = bootstrap(compared, a, b, *shared, resamples=resamples, block=block)
+    low, high = bootstrap(compared, a, b, *shared, resamples=resamples, block=block, groups=groups)
     return Difference(float(compared(a, b, *shared)), low, high)
 
 

@@ -61,10 +61,29 @@ class Listed:
     def main_metric(self) -> str | None:
         """The name of the metric by which it is compared with baselines; None where none is."""
         metrics = self.metrics or {}
-        baselines = (metrics.get("baselines") or {}).values()
+        baselines = dict(metrics.get("baselines") or {}).values()
         names = [name for each in baselines for name in _found(r"validation_(\w+)", each)]
         names += _found(r"(\w+)_interval", metrics.get("test") or {})
+        names += _found(r"(\w+)_interval", metrics if "of_folds" in metrics else {})
         return names[0] if names else None
+
+    @property
+    def _out_of_fold(self) -> dict[str, float]:
+        """The metrics of a cross-validation, by all answers together; of other runs {}."""
+        metrics = self.metrics or {}
+        if "of_folds" not in metrics:
+            return {}
+        named = {each["name"]: each.get("value") for each in metrics.get("metrics") or ()}
+        own = {name: metrics[name] for name in _found(r"(\w+)_interval", metrics)}
+        return _numbers({**named, **own})
+
+    @property
+    def interval(self) -> Sequence[float] | None:
+        """The interval of its main metric."""
+        metrics = self.metrics or {}
+        of_test = metrics if self._out_of_fold else metrics.get("test") or {}
+        found: Sequence[float] | None = of_test.get(f"{self.main_metric}_interval")
+        return found
 
     @property
     def main_value(self) -> float | None:
@@ -81,10 +100,8 @@ class Listed:
     def values(self) -> dict[str, Any]:
         """Options and metrics by their names; those of the test split also without `test/`."""
         metrics = self.metrics or {}
-        splits = {
-            split: {name: value for name, value in (metrics.get(split) or {}).items() if _is(value)}
-            for split in ("validation", "test")
-        }
+        splits = {split: _numbers(metrics.get(split)) for split in ("validation", "test")}
+        splits["test"] |= self._out_of_fold
         return {
             **splits["test"],
             **{
@@ -94,7 +111,7 @@ class Listed:
             },
             **self.config,
             "epochs_done": self.epochs,
-            "seconds": (metrics.get("seconds") or {}).get("train"),
+            "seconds": _numbers(metrics.get("seconds")).get("train"),
             "public": self.public,
         }
 
@@ -104,6 +121,8 @@ class Listed:
         if self.finished:
             return "finished"
         of = f" of {self.config['epochs']}" if "epochs" in self.config else ""
+        if self.epochs and self.epochs == self.config.get("epochs"):
+            return "trained, not measured"
         if self.epochs:
             return f"stopped after epoch {self.epochs}{of}"
         members = list(self.run.path.glob("members/*/metrics.json"))
@@ -342,6 +361,7 @@ def table(found: Found, runs: Sequence[Listed], more: Sequence[str] = ()) -> lis
     for each in runs:
         value = each.main_value
         shown = f"{each.main_metric} {terminal.figure_text(value)}" if value is not None else ""
+        shown += " out of fold" if each.metrics and "of_folds" in each.metrics else ""
         rows.append(
             {
                 "run": name_of(each, found.folder),
@@ -523,8 +543,14 @@ def _found(pattern: str, names: Mapping[str, Any]) -> list[str]:
     return [match[1] for match in (re.fullmatch(pattern, name) for name in names) if match]
 
 
-def _is(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _numbers(found: Any) -> dict[str, Any]:
+    """Return the numbers among named values, {} where these are none."""
+    named = found if isinstance(found, Mapping) else {}
+    return {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def as_typed(value: Any) -> Any:

@@ -65,7 +65,15 @@ class Judged:
     """Runs that were judged on the same test items."""
 
     metric: MainMetric
-    rows: dict[str, Array] = field(default_factory=dict)  # of each what its test items add to it
+    groups: Array | None  # what each item belongs to, where the user named groups
+    out_of_fold: bool  # whether the items are those of a cross-validation, not of a test split
+    rows: dict[str, Array] = field(default_factory=dict)  # of each what its items add to the metric
+
+    @property
+    def label(self) -> str:
+        """The metric for a person, and on what."""
+        label = self.metric.label
+        return f"{label} out of fold" if self.out_of_fold else f"test {label}"
 
 
 @dataclass(frozen=True)
@@ -97,21 +105,28 @@ class SideBySide:
         return {
             name: {
                 **metric.measure_runs(mine),
-                **(_compare(metric, mine, reference) if mine is not reference else {}),
+                **(_compare(self.judged, mine, reference) if mine is not reference else {}),
             }
             for name, mine in of.items()
         }
 
 
-def _compare(metric: MainMetric, runs: Sequence[Array], others: Sequence[Array]) -> dict[str, Any]:
+def _compare(judged: Judged, runs: Sequence[Array], others: Sequence[Array]) -> dict[str, Any]:
     """Return how much better runs are than others, and the interval, as `compare_runs` does.
 
-    Of one run each nothing is drawn but test items, which may depend on their neighbors in time.
+    Of one run each nothing is drawn but items, which may depend on each other: those of a group,
+    and neighbors in time.
     """
+    metric = judged.metric
     if len(runs) > 1:
         return metric.compare_runs(runs, others)
     found = metrics.paired_difference(
-        metric.compute, runs[0], others[0], block=metric.block, resamples=metric.resamples
+        metric.compute,
+        runs[0],
+        others[0],
+        block=metric.block,
+        groups=judged.groups,
+        resamples=metric.resamples,
     )
     sign = 1 if metric.larger_is_better else -1
     ends = sorted([sign * found.low, sign * found.high])
@@ -263,12 +278,22 @@ def _instead(name: str, one: Any, other: Any) -> str:
 
 
 class _Opened(NamedTuple):
-    """A run that was trained, with what it was tested on."""
+    """A run that was trained, with what it was judged on."""
 
-    job: Any  # with its best weights
-    split: Any
+    job: Any  # with its best weights; of a cross-validation its first fold's, without
+    split: Any  # None of a cross-validation
     targets: Array
+    groups: Array | None  # what each item belongs to, where the user named groups
     data: dict[str, Any]  # the options that say what the data is
+    fingerprint: tuple[str, ...]  # of the data, of each fold
+    predictions: Array | None = None  # where they are kept
+
+    def predict(self) -> Array:
+        """Return what the run says of its items."""
+        if self.predictions is not None:
+            return self.predictions
+        outputs = self.job.predict_splits({"test": self.split}, ["test"])["test"]
+        return np.asarray(self.job.decide(outputs))
 
 
 def _judge(runs: Mapping[str, Listed], device: str | None) -> tuple[Judged | None, dict[str, str]]:
@@ -285,12 +310,11 @@ def _judge(runs: Mapping[str, Listed], device: str | None) -> tuple[Judged | Non
                 first = first or opened
                 _check_same_items(opened, first, next(iter(runs)))
                 metric = first.job.main_metric
-                outputs = opened.job.predict_splits({"test": opened.split}, ["test"])["test"]
-                rows = metric.statistics(opened.job.decide(outputs), opened.targets)
+                rows = metric.statistics(opened.predict(), opened.targets)
         except InputError as error:
             refused[name] = str(error)
             continue
-        judged = judged or Judged(metric)
+        judged = judged or Judged(metric, first.groups, out_of_fold=first.predictions is not None)
         judged.rows[name] = rows
     return judged, refused
 
@@ -299,16 +323,49 @@ def _open(run: Listed, device: str | None, first: _Opened | None) -> _Opened:
     """Open a run with its test split, which is the first one's where both have the same data."""
     if not run.finished:
         raise RunError(f"{run.run.path} is not finished")
+    if "of_folds" in (run.metrics or {}):
+        return _open_folds(run)
     job = _lab(run).open_trained(run.run.path, device)
     data = {name: getattr(job.config, name) for name in _data_options(run)}
-    if first is not None and (data, job.card) == (first.data, first.job.card):
+    same = first is not None and (data, job.card) == (first.data, first.job.card)
+    if first is not None and first.split is not None and same:
         return first._replace(job=job)
     split = job.load_splits()["test"]
-    return _Opened(job, split, job.targets(split), data)
+    groups = getattr(split, "groups", None)
+    named = groups is not None and len(groups) == len(split)
+    return _Opened(
+        job,
+        split,
+        job.targets(split),
+        np.asarray(groups) if named else None,
+        data,
+        (job.card.fingerprint,),
+    )
+
+
+def _open_folds(run: Listed) -> _Opened:
+    """Open a cross-validation with the answers that it kept; of repetitions the first."""
+    answers = resolve_name("common.experiments.out_of_fold:OutOfFold")
+    whole = _lab(run).comparisons[run.job].resolve().reopen(run.run.path)
+    names = list(whole.plan(whole.config))
+    paths = [
+        run.run.path / "members" / name for name in names[: len(names) // whole.config.repeats]
+    ]
+    job = whole.member.reopen(paths[0], "cpu")
+    kept = answers.join([answers.read(open_run(path)) for path in paths])
+    return _Opened(
+        job,
+        None,
+        kept.targets,
+        kept.groups,
+        {name: getattr(whole.config, name) for name in _data_options(run)},
+        tuple(open_run(path).read("data")["fingerprint"] for path in paths),
+        kept.decided,
+    )
 
 
 def _check_same_items(opened: _Opened, first: _Opened, name: str) -> None:
-    """Refuse a run that was judged on other test items than the first, or by another metric.
+    """Refuse a run that was judged on other items than the first, or by another metric.
 
     Of equal fingerprints of the data, they are the same. Of others they are where all that the test
     split follows from is the same: that the data has not changed since, `load_splits` has seen to.
@@ -319,7 +376,9 @@ def _check_same_items(opened: _Opened, first: _Opened, name: str) -> None:
     mine, theirs = opened.job.main_metric.name, first.job.main_metric.name
     if type(opened.job) is not type(first.job) or mine != theirs:
         raise RunError(f"it is judged by {mine}, and {name} by {theirs}")
-    if opened.job.card.fingerprint == first.job.card.fingerprint:
+    if (opened.split is None) != (first.split is None):
+        raise RunError(f"of it and {name} one is judged out of fold, the other on a test split")
+    if opened.fingerprint == first.fingerprint:
         return
     other = sorted(
         name
@@ -331,7 +390,7 @@ def _check_same_items(opened: _Opened, first: _Opened, name: str) -> None:
             f"its test items are others than those of {name}, since {_named(other)} differ"
             f"{'s' if len(other) == 1 else ''}"
         )
-    if not np.array_equal(opened.targets, first.targets):
+    if opened.split is None or not np.array_equal(opened.targets, first.targets):
         raise RunError(f"its test items are others than those of {name}")
 
 
@@ -367,12 +426,12 @@ def describe(found: SideBySide, measured: Mapping[str, Mapping[str, Any]]) -> li
     said: list[str] = []
     compared = differences.list_differences(measured)
     if found.judged is not None and compared:
-        first, label = next(iter(measured)), found.judged.metric.label
+        first, label = next(iter(measured)), found.judged.label
         said += differences.describe_differences(
             compared,
-            f"Better than {first} by test {label}",
-            f"Cannot be told apart from {first} by test {label}",
-            f"Worse than {first} by test {label}",
+            f"Better than {first} by {label}",
+            f"Cannot be told apart from {first} by {label}",
+            f"Worse than {first} by {label}",
         )
         said.append(_describe_rule(found, len(compared)))
     said += [
@@ -389,7 +448,9 @@ def describe(found: SideBySide, measured: Mapping[str, Mapping[str, Any]]) -> li
 
 def _describe_rule(found: SideBySide, number: int) -> str:
     seeds = any(len(mine) > 1 for mine in found.variants.values())
-    over = "seeds and test items" if seeds else "the test items, the same for all"
+    groups = found.judged is not None and found.judged.groups is not None
+    items = "whole groups of test items" if groups and not seeds else "test items"
+    over = f"seeds and {items}" if seeds else f"{items}, the same for all"
     said = f"Intervals of 95 % are paired bootstraps over {over}."
     if not seeds:
         said += (
@@ -408,7 +469,7 @@ def tabulate(found: SideBySide, measured: Mapping[str, Mapping[str, Any]]) -> Ta
     rows = []
     for name, run in found.runs.items():
         main, before = run.main_metric, run.metrics or {}
-        interval = (before.get("test") or {}).get(f"{main}_interval")
+        interval = run.interval
         about = {"": name, **({"metric": main or ""} if len(mains) > 1 else {})}
         figures = {
             "validation": run.values.get(f"validation/{main}"),
@@ -420,8 +481,12 @@ def tabulate(found: SideBySide, measured: Mapping[str, Mapping[str, Any]]) -> Ta
             "seconds": run.values["seconds"],
         }
         rows.append({**about, **figures})
-    of = f" {next(iter(mains))}" if len(mains) == 1 else ""
-    headers = {name: f"{name}{of}" if name in ("validation", "test") else name for name in rows[0]}
+    headers = {name: name for name in rows[0]}
+    if len(mains) == 1:
+        metric = next(iter(mains))
+        folds = found.judged is not None and found.judged.out_of_fold
+        headers["validation"] += f" {metric}"
+        headers["test"] = f"{metric} out of fold" if folds else f"test {metric}"
     return Table.of(rows, headers)
 
 
@@ -489,7 +554,7 @@ def write_html(path: Path, found: SideBySide, measured: Mapping[str, Mapping[str
     parts = [Section("Runs", "\n\n".join(said[1:]), tabulate(found, measured))]
     if measured and found.judged is not None:
         metric = found.judged.metric
-        bars = differences.draw_bars(measured, metric.name, f"test {metric.label}")
+        bars = differences.draw_bars(measured, metric.name, found.judged.label)
         caption = "In color the one with which the others are compared."
         parts.append(Section("Test", pictures=((caption, plots.png(bars)),)))
     options = tabulate_options(found)

@@ -192,6 +192,24 @@ def test_runs_of_an_older_version_are_listed(command):
     assert rows["classification/train-finished"]["config/label_column"] == "label"
 
 
+def test_a_cross_validation_is_listed_by_what_it_says_out_of_fold(command, runs):
+    run = write_run(runs / "classification/folds", f1=0.5)
+    metrics = {
+        "f1": 0.85,
+        "f1_interval": [0.8, 0.9],
+        "of_folds": [[0.8, 0.9]],
+        "metrics": [{"name": "kappa", "value": 0.7}, {"name": "mine", "error": "it raised"}],
+        "validation": [0.6, 0.7],
+        "seconds": {"train": 1.0},
+    }
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    out = command(LAB, "runs", runs, "--sort", "f1").out
+    names = [line.split("|")[1].strip() for line in out.splitlines() if "/" in line and "|" in line]
+    assert [name[-1] for name in names] == ["a", "s", "d", "b", "c"]
+    assert "f1 0.8500 out of fold" in out
+    assert "0.7000" in command(LAB, "runs", runs, "--sort", "kappa").out
+
+
 def test_a_copied_run_is_a_run(command, runs, tmp_path):
     shutil.copytree(runs / "classification/a", tmp_path / "한 run")
     assert "한 run" in command(LAB, "runs", tmp_path / "한 run").out

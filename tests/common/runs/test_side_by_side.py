@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from common.experiments.out_of_fold import OutOfFold
 from common.options import commandline
 from common.runs import side_by_side
+from common.runs.folder import Run
 from common.training.checkpoint import load, save
 from labs.__main__ import labs
 
@@ -145,6 +148,23 @@ def test_other_test_items_are_refused_and_another_share_of_training_is_not(copy,
         "test items are others than those of all, since --split-seed differs"
         in (found.refused["cut"])
     )
+
+
+def test_cross_validations_are_judged_out_of_fold(ask, command, tmp_path):
+    words = ("--data", "digits", "--limit", "100", "--model", "linear", "--epochs", "1")
+    classification = import_module("labs.classification.__main__").lab
+    given = (*words, "--folds", "2", "--threads", "1", "--run-dir", tmp_path, "--name", "one")
+    assert command(classification, "crossval", *given).code == 0
+    one = tmp_path / "classification/one"
+    other = shutil.copytree(one, one.with_name("other"))
+    for fold in (1, 2):
+        run = Run(other / f"members/fold-{fold}")
+        kept = OutOfFold.read(run)
+        kept._replace(decided=kept.targets).write(run)
+    out = ask(one, other)
+    assert "Better than one by accuracy out of fold: other +0." in out
+    edit(other / "members/fold-2/data.json", fingerprint="another")
+    assert "other is not judged with the others: its test items are others" in ask(one, other)
 
 
 def test_causes_come_in_their_order(copy):
