@@ -110,6 +110,12 @@ class SearchOptions:
         group="Trials",
         at_least=0,
     )
+    metric: str | None = option(
+        None,
+        "by which trials are judged, such as f1, kappa or roc-auc, or your own as FILE.py:function "
+        "of (truth, answers); the lab's main one when not given",
+        group="Trials",
+    )
     folds: int | None = data_option(
         None,
         "folds that the data is cut into; each trial trains a model for each, and is judged on all "

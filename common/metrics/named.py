@@ -92,8 +92,16 @@ class NamedMetric:
 
     def value(self, truth: ArrayLike, answers: ArrayLike) -> float:
         """Return the metric without an interval; the arguments are those of `measure`."""
+        of_counts = self.counted(truth, answers)
+        return float(of_counts(np.ones((1, len(np.asarray(truth))), np.int64))[0])
+
+    def counted(self, truth: ArrayLike, answers: ArrayLike) -> OfCounts:
+        """Return the metric as a function of how often each row counts; see `OfCounts`.
+
+        The arguments, and what is raised, are those of `measure`.
+        """
         truth, [answers] = self._checked(truth, [answers])
-        return float(self.of_rows(truth, answers)(np.ones((1, len(truth)), np.int64))[0])
+        return self.of_rows(truth, answers)
 
     def compare(
         self, truth: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike | None = None

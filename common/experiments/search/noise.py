@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.experiments.search.judge import Figure
 from common.metrics import metrics
-from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 
 _COMPARED = 200  # runs of which all pairs are looked at
@@ -36,6 +36,7 @@ class Ranking(NamedTuple):
         chosen: the figure of what is best on drawn samples, on those that were not drawn: that of
             the best without the luck of having been chosen by them.
         chosen_interval: the 95 % interval of it.
+        luck: of a training, as far as it is known.
     """
 
     best: int
@@ -43,6 +44,7 @@ class Ranking(NamedTuple):
     margin: Array
     chosen: float
     chosen_interval: tuple[float, float]
+    luck: Luck | None
 
     @property
     def level(self) -> list[int]:
@@ -51,10 +53,15 @@ class Ranking(NamedTuple):
 
 
 def rank(
-    metric: MainMetric,
-    runs: Sequence[Array],
+    figures: Sequence[Figure],
+    samples: int,
+    *,
+    larger_is_better: bool = True,
     luck: Luck | None = None,
+    folds: Array | None = None,
     groups: Array | None = None,
+    block: int = 1,
+    resamples: int = 2000,
     seed: int = 0,
 ) -> Ranking:
     """Compare runs with the best of them on the same samples.
@@ -70,17 +77,23 @@ def rank(
     cross-validation").
 
     Args:
-        metric: by which they are judged.
-        runs: of each its statistics, (N, ...).
+        figures: of each run, how good it is on drawn samples.
+        samples: how many there are.
+        larger_is_better: whether a figure is to be large.
         luck: of a training; None where nothing is known of it, so that samples alone are drawn.
+        folds: (T, F) in place of luck, the figure of each run on each fold, see `_luck_of_folds`.
         groups: (N,) what the samples belong to, which is drawn as a whole.
+        block: neighboring samples that are drawn together.
+        resamples: how many times samples are drawn.
         seed: the same seed gives the same result.
     """
-    sign = 1.0 if metric.larger_is_better else -1.0
-    values = sign * np.array([metric.compute(rows) for rows in runs])
-    drawn, left_out, share = _resample(metric, runs, sign, groups, seed)
-    best = int(values.argmax())
-    errors = drawn - values
+    sign = 1.0 if larger_is_better else -1.0
+    values = sign * np.concatenate([figure(np.arange(samples)[None]) for figure in figures])
+    draws = metrics.draw_rows(samples, groups=groups, block=block, resamples=resamples, seed=seed)
+    drawn, left_out, share = _resample(figures, samples, sign, draws)
+    errors, best = drawn - values, int(values.argmax())
+    if folds is not None:
+        luck = _luck_of_folds(folds, _deviations(errors, None))
     spread = _deviations(errors, luck)
     compared = np.sort(np.argsort(-values, kind="stable")[:_COMPARED])
     generator = np.random.default_rng(seed + 1)
@@ -89,17 +102,19 @@ def rank(
     times = _range_quantile(errors[:, compared], spread[np.ix_(compared, compared)])
     middle = left_out.mean()  # the fewer samples were left out, the wider their figures lie
     low, high = middle + np.sqrt(share) * (np.quantile(left_out, [0.025, 0.975]) - middle)
+    ends = sorted([float(sign * low), float(sign * high)])
     return Ranking(
         best,
         values[best] - values,
         times * spread[best],
         float(sign * middle),
-        (min(sign * low, sign * high), max(sign * low, sign * high)),
+        (ends[0], ends[1]),
+        luck,
     )
 
 
 def _resample(
-    metric: MainMetric, runs: Sequence[Array], sign: float, groups: Array | None, seed: int
+    figures: Sequence[Figure], samples: int, sign: float, draws: Iterable[Array]
 ) -> tuple[Array, Array, float]:
     """Return the figures of all runs on drawn samples, (R, T), and of the best on the others, (R,).
 
@@ -107,24 +122,21 @@ def _resample(
     out, or on which a figure is none, do not count.
     """
     drawn, left_out, shares = [], [], []
-    size = len(runs[0])
-    draws = metrics.draw_rows(
-        size, groups=groups, block=metric.block, resamples=metric.resamples, seed=seed
-    )
     for rows in draws:
-        figures = np.stack([metrics.of_draws(metric.compute, run, rows) for run in runs], axis=1)
-        for mine, chosen in zip(rows, sign * figures, strict=True):
-            others = np.ones(size, bool)
-            others[mine] = False
-            if not others.any() or np.isnan(chosen).any():
+        found = sign * np.stack([figure(rows) for figure in figures], axis=1)
+        for mine, values in zip(rows, found, strict=True):
+            left = np.ones(samples, bool)
+            left[mine] = False
+            others = np.flatnonzero(left)
+            if not len(others) or np.isnan(values).any():
                 continue
-            found = sign * float(metric.compute(runs[int(chosen.argmax())][others]))
-            if found == found:
-                drawn.append(chosen)
-                left_out.append(found)
-                shares.append(others.mean())
+            [of_others] = sign * figures[int(values.argmax())](others[None])
+            if of_others == of_others:
+                drawn.append(values)
+                left_out.append(of_others)
+                shares.append(len(others) / samples)
     if not drawn:  # a single sample, or a single block: nothing is known of what others would say
-        return np.full((2, len(runs)), np.nan), np.full(2, np.nan), 1.0
+        return np.full((2, len(figures)), np.nan), np.full(2, np.nan), 1.0
     return np.array(drawn), np.array(left_out), float(np.mean(shares))
 
 
@@ -171,26 +183,24 @@ def luck_of_repeats(figures: Iterable[Sequence[float]]) -> Luck | None:
     return Luck(float(np.sqrt(squares / freedom)), freedom)
 
 
-def luck_of_folds(metric: MainMetric, runs: Sequence[Sequence[Array]]) -> Luck | None:
+def _luck_of_folds(figures: Array, of_samples: Array) -> Luck | None:
     """Return the luck of trainings, from how differently runs do on each of several folds.
 
     A run trains a model for each fold. Where one run were better than another by the same on every
     fold, there would be no luck; what is left of the figures without the means of runs and of folds
-    is the luck of a model (and of the samples of a fold, which is taken off as far as drawing them
-    says), and the mean of F models has an F-th of its variance.
+    is the luck of a model, and of the samples of a fold, which is taken off as far as drawing them
+    says. The mean of F models has an F-th of its variance.
 
     Args:
-        metric: by which they are judged.
-        runs: of each run the statistics of each of F folds.
+        figures: (T, F) of each run on each of F folds.
+        of_samples: (T, T) how far drawing samples moves the difference of two runs.
     """
-    figures = np.array([[metric.compute(fold) for fold in folds] for folds in runs])
     number, folds = figures.shape
     freedom = (number - 1) * (folds - 1)
     if freedom < 1:
         return None
     rest = figures - figures.mean(0) - figures.mean(1, keepdims=True) + figures.mean()
     variance = (rest**2).sum() / freedom / folds
-    drawn, *_ = _resample(metric, [np.concatenate(each) for each in runs], 1.0, None, seed=0)
-    pairs = _deviations(drawn, None)[~np.eye(number, dtype=bool)]
-    of_samples = float(np.nanmean(pairs**2)) / 2
-    return Luck(float(np.sqrt(max(0.0, variance - of_samples))), freedom)
+    pairs = of_samples[~np.eye(number, dtype=bool)]
+    known = float(np.nanmean(pairs**2)) / 2 if np.isfinite(pairs).any() else 0.0
+    return Luck(float(np.sqrt(max(0.0, variance - known))), freedom)

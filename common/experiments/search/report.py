@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from common.experiments.search import space
+from common.experiments.search.judge import Judge
 from common.history import Row
-from common.metrics.main_metric import MainMetric
 from common.report.html import PictureSaver, Section, Table
 
 if TYPE_CHECKING:
@@ -23,16 +23,25 @@ Metrics = Mapping[str, Any]
 # --- in words ------------------------------------------------------------------------------------
 
 
-def verdict(metrics: Metrics, metric: MainMetric, config: "SearchOptions") -> str:
+def verdict(metrics: Metrics, metric: Judge, config: "SearchOptions") -> str:
     """Say which trials cannot be told apart, which is chosen, and what its figure is worth."""
     said = [_describe_best(metrics, metric, config), _describe_choice(metrics)]
     said += _describe_luck(metrics, metric, config)
     if metrics["test"] is not None:
-        said.append(f"On the test split, looked at by it alone: {metrics['test']['verdict']}")
+        said.append(_describe_test(metrics["test"], metric))
     return " ".join(said)
 
 
-def _describe_best(metrics: Metrics, metric: MainMetric, config: "SearchOptions") -> str:
+def _describe_test(test: Metrics, metric: Judge) -> str:
+    said = f"On the test split, looked at by it alone: {test['verdict']}"
+    if "judged" in test:
+        interval = metric.interval_text(test["judged_interval"])
+        value = metric.text(_number(test["judged"]))
+        said += f" Its test {metric.label} is {value} (95 % interval {interval})."
+    return said
+
+
+def _describe_best(metrics: Metrics, metric: Judge, config: "SearchOptions") -> str:
     trials, best, level = metrics["trials"], metrics["best"], metrics["level"]
     compared = [each for each in trials if each["state"] == "complete"]
     value = metric.text(trials[best]["value"])
@@ -77,7 +86,7 @@ def _describe_choice(metrics: Metrics) -> str:
     )
 
 
-def _describe_luck(metrics: Metrics, metric: MainMetric, config: "SearchOptions") -> Iterator[str]:
+def _describe_luck(metrics: Metrics, metric: Judge, config: "SearchOptions") -> Iterator[str]:
     """Say how much is luck, and what the figure of the best is without having been chosen by it."""
     luck, trials = metrics["luck"], metrics["trials"]
     if luck is None:
@@ -108,7 +117,7 @@ def _describe_luck(metrics: Metrics, metric: MainMetric, config: "SearchOptions"
 # --- tables and sections --------------------------------------------------------------------------
 
 
-def table(metrics: Metrics, metric: MainMetric) -> tuple[list[str], list[list[str]]]:
+def table(metrics: Metrics, metric: Judge) -> tuple[list[str], list[list[str]]]:
     """Return a row for each trial: the complete ones first, the best at the top."""
     sign = -1 if metric.larger_is_better else 1
     order = ("complete", "pruned", "failed")
@@ -119,24 +128,24 @@ def table(metrics: Metrics, metric: MainMetric) -> tuple[list[str], list[list[st
 
     names = list(metrics["trials"][0]["parameters"])
     behind = f"behind ({metric.label})"
-    columns = ["trial", metric.label, "another seed", behind, *names, "epochs", "seconds", ""]
+    columns = ["trial", "", metric.label, "another seed", behind, *names, "epochs", "seconds"]
     rows = [
         [
             str(trial["number"]),
+            _remark(trial, metrics),
             "-" if trial["state"] != "complete" else metric.text(trial["value"]),
             metric.text(trial["again"]) if trial.get("again") is not None else "",
             _show_behind(trial, metric),
             *(space.show(trial["parameters"][name]) for name in names),
             str(trial["epochs"]),
             f"{trial['seconds']:.1f}",
-            _remark(trial, metrics),
         ]
         for trial in sorted(metrics["trials"], key=place)
     ]
     return columns, rows
 
 
-def _show_behind(trial: Metrics, metric: MainMetric) -> str:
+def _show_behind(trial: Metrics, metric: Judge) -> str:
     if "behind" not in trial:
         return ""
     return f"{metric.text(trial['behind'])} of {metric.text(_number(trial['margin']))}"
@@ -157,7 +166,7 @@ def _remark(trial: Metrics, metrics: Metrics) -> str:
 
 def sections(
     metrics: Metrics,
-    metric: MainMetric,
+    metric: Judge,
     config: "SearchOptions",
     curves: Mapping[str, Sequence[Sequence[Row]]],
     save_picture: PictureSaver,

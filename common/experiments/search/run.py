@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import numpy as np
@@ -21,17 +21,19 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from common.errors import ConfigError, DataError, NonFiniteError, RunFailed, Stopped
+from common.experiments.crossval import Crossval
 from common.experiments.options import MOST_TRIALS
 from common.experiments.out_of_fold import OutOfFold
 from common.experiments.search import report, space
-from common.experiments.search.noise import Luck, Ranking, luck_of_folds, luck_of_repeats, rank
+from common.experiments.search.judge import Judge, Main, Named
+from common.experiments.search.noise import Ranking, luck_of_repeats, rank
 from common.experiments.search.study import REASON, Claimed, Study
 from common.files import write_text
-from common.history import Row
-from common.metrics.main_metric import MainMetric
+from common.history import Row, better_direction
 from common.metrics.metrics import Array
+from common.metrics.named import NamedMetric, find_metric
 from common.options import terminal
-from common.options.config import to_toml
+from common.options.config import located, to_toml
 from common.options.terminal import ManyDisplay
 from common.report.html import PictureSaver
 from common.reuse import reuse
@@ -64,6 +66,7 @@ class Search(Comparison[Any]):
 
     verb = "search"
     heading = "Search"
+    crossval: ClassVar[type[Crossval]]  # of the same jobs: it knows what metrics of a name need
 
     # --- start and go on --------------------------------------------------------------------------
 
@@ -79,6 +82,14 @@ class Search(Comparison[Any]):
             others = given.pop("recipe"), given.pop("config_path")
             device = commands.resume_device(given["options"], given["problems"], *others)
             cls.reopen(join).help_out(device)
+
+    @classmethod
+    def located(cls, config: Any) -> Any:
+        """Make the path of a metric of the user's own absolute, too."""
+        file, colon, name = (config.metric or "").rpartition(":")
+        if colon:
+            config = dataclasses.replace(config, metric=f"{located(file)}:{name}")
+        return super().located(config)
 
     @classmethod
     def variants(cls, config: Any) -> dict[str, dict[str, Any]]:
@@ -101,6 +112,7 @@ class Search(Comparison[Any]):
     @classmethod
     def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
         """Check all corners here, and whether they are judged alike; return one of them."""
+        cls._find_metric(config)
         judged = []
         for member in plan:
             job, splits = cls.member.check(member)
@@ -178,19 +190,36 @@ class Search(Comparison[Any]):
             self.run.path,
             space.parse(config.space, self.member.config_type),
             seed=config.seed,
-            maximize=self.metric.larger_is_better,
+            maximize=self.judge.larger_is_better,
             warmup=max(1, config.epochs // 4) if config.prune else None,
         )
 
     @functools.cached_property
-    def metric(self) -> MainMetric:
-        """The main metric, which may depend on the config."""
+    def judge(self) -> Judge:
+        """What trials are judged by: the main metric, which depends on the config, or another."""
         there = sorted(self.run.path.glob("members/*/config.toml"))
         if there:
             job = self.member.reopen(there[0].parent, "cpu")
         else:
             job, _ = self.member.check(next(iter(self.plan(self.config).values())))
-        metric: MainMetric = job.main_metric
+        if (named := self._find_metric(self.config)) is None:
+            return Main(job.main_metric)
+        crossval = self.crossval(self.run, self.config)
+        return Named(named, lambda answers, needs: crossval.answers_of(job, answers)[needs])
+
+    @classmethod
+    def _find_metric(cls, config: Any) -> NamedMetric | None:
+        """Return the metric that was named.
+
+        Raises:
+            ConfigError: there is no such metric, or it is of what is not here.
+        """
+        if config.metric is None:
+            return None
+        kinds = cls.crossval.kinds(config)
+        metric = find_metric(config.metric, "numbers" if "numbers" in kinds else "classes")
+        if metric.needs not in kinds:
+            raise ConfigError(f"--metric {config.metric}: is of {metric.needs}, which are not here")
         return metric
 
     # --- trials -----------------------------------------------------------------------------------
@@ -222,25 +251,27 @@ class Search(Comparison[Any]):
         self, study: Study, claimed: Claimed, device: str | None, display: ManyDisplay
     ) -> None:
         """Train a trial, and keep what came of it."""
-        most, metric, work = self.config.most_trials, self.metric, _Work()
+        most, judge, work = self.config.most_trials, self.judge, _Work()
         place = "" if most == math.inf else f" ({claimed.number + 1} of {most})"
         title = f"trial {claimed.number}{place}"
         display.begin(title, self._share_done(study.trials[: claimed.number]), 1 / min(most, 1000))
         try:
             members = self._members_of(claimed.number, claimed.parameters)
             watch = functools.partial(self._watch, study, claimed)
-            value = self._train_members(members, device, display, work, watch).measure(metric)
-            if not math.isfinite(value):
-                raise NonFiniteError(f"its {metric.label} is no number")
-            study.complete(claimed, value, work.facts)
-            told = f"{metric.label} {metric.text(value)}"
+            answers = self._train_members(members, device, display, work, watch)
         except _Pruned as pruned:
             study.prune(claimed, str(pruned), work.facts)
             told = f"pruned, {pruned}"
         except _CANNOT_TRAIN as error:
-            reason = str(error).partition("\n")[0]
-            study.fail(claimed, reason, work.facts)
-            told = f"failed: {reason}"
+            study.fail(claimed, _first_line(error), work.facts)
+            told = f"failed: {_first_line(error)}"
+        else:
+            value = judge.measure(answers)
+            told = f"{judge.label} {judge.text(value)}"
+            if math.isfinite(value):
+                study.complete(claimed, value, work.facts)
+            else:
+                study.fail(claimed, f"its {judge.label} is no number", work.facts)
         shown = space.describe(claimed.parameters)
         terminal.note(f"{title}: {told} ({work.facts['seconds']:.1f} s; {shown})")
 
@@ -295,7 +326,10 @@ class Search(Comparison[Any]):
             if not OutOfFold.is_there(job.run):
                 job.train(splits, display, terminal.note, functools.partial(watch, job, fold))
                 outputs = job.predict_splits(splits, [split])[split]
-                OutOfFold.of(job, outputs, splits[split])._replace(outputs={}).write(job.run)
+                answers = OutOfFold.of(job, outputs, splits[split])
+                if isinstance(self.judge, Main):  # it takes what was decided
+                    answers = answers._replace(outputs={})
+                answers.write(job.run)
         return self._read(members)
 
     def _watch(self, study: Study, claimed: Claimed, job: Any, fold: int, row: Row) -> None:
@@ -307,11 +341,14 @@ class Search(Comparison[Any]):
             raise _Pruned(f"behind the median after epoch {row['epoch']}")
 
     def _value_of(self, job: Any, row: Row) -> float:
-        """Return the figure of an epoch by which trials are pruned, in the metric's direction."""
-        if (name := f"validation/{self.metric.name}") in row:
-            return float(row[name])
+        """Return the figure of an epoch by which trials are pruned, in the judge's direction."""
         monitor, mode = job.monitored(job.task({}))
-        same = (mode == "max") == self.metric.larger_is_better
+        for figure in (self.judge.name, job.main_metric.name):
+            if f"validation/{figure}" in row:
+                monitor = f"validation/{figure}"
+                mode = better_direction(monitor)
+                break
+        same = (mode == "max") == self.judge.larger_is_better
         return float(row[monitor] if same else -row[monitor])
 
     def _read(self, members: Iterable[str]) -> OutOfFold:
@@ -332,7 +369,7 @@ class Search(Comparison[Any]):
         """
         if self.config.folds is not None:
             return {}
-        sign = -1 if self.metric.larger_is_better else 1
+        sign = -1 if self.judge.larger_is_better else 1
         best = sorted(trials, key=lambda each: sign * _value(each))[: self.config.again]
         found: dict[int, float | None] = {}
         for place, trial in enumerate(best):
@@ -341,10 +378,10 @@ class Search(Comparison[Any]):
             work, members = _Work(), self._members_of(trial.number, trial.params, again=True)
             try:
                 answers = self._train_members(members, device, display, work)
-                found[trial.number] = value = answers.measure(self.metric)
-                told = f"{self.metric.label} {self.metric.text(value)}"
+                found[trial.number] = value = self.judge.measure(answers)
+                told = f"{self.judge.label} {self.judge.text(value)}"
             except _CANNOT_TRAIN as error:
-                found[trial.number], told = None, f"failed: {error}"
+                found[trial.number], told = None, f"failed: {_first_line(error)}"
             terminal.note(f"{title}: {told} ({work.facts['seconds']:.1f} s)")
         return found
 
@@ -355,7 +392,7 @@ class Search(Comparison[Any]):
         complete = _complete(study.trials)
         members = {each.number: self._members_of(each.number, each.params) for each in complete}
         with terminal.busy(f"comparing {len(complete)} trials on the same samples"):
-            ranking, luck = self._rank(complete, list(members.values()), again)
+            ranking = self._rank(complete, list(members.values()), again)
         entries = [_describe(trial, again) for trial in study.trials]
         for place, trial in enumerate(complete):
             compared = {"behind": ranking.behind[place], "margin": ranking.margin[place]}
@@ -374,7 +411,7 @@ class Search(Comparison[Any]):
             "best": complete[ranking.best].number,
             "level": level,
             "chosen": chosen,
-            "luck": None if luck is None else luck._asdict(),
+            "luck": None if ranking.luck is None else ranking.luck._asdict(),
             "corrected": ranking.chosen,
             "corrected_interval": list(ranking.chosen_interval),
             "importances": study.importances(),
@@ -387,25 +424,30 @@ class Search(Comparison[Any]):
         complete: Sequence[FrozenTrial],
         members: Sequence[Members],
         again: Mapping[int, float | None],
-    ) -> tuple[Ranking, Luck | None]:
+    ) -> Ranking:
         """Compare the trials that are complete."""
-        metric = self.metric
+        judge, luck, folds = self.judge, None, None
         answers = [self._read(each) for each in members]
-        if self.config.folds is not None:
-            folds = [[self._rows(self._read([name])) for name in each] for each in members]
-            luck = luck_of_folds(metric, folds)
-        else:
+        if self.config.folds is None:
             alike: dict[str, list[float]] = {}
             for trial in complete:
                 more = again.get(trial.number)
                 figures = alike.setdefault(repr(trial.params), [])
                 figures += [_value(trial), *([] if more is None else [more])]
             luck = luck_of_repeats(alike.values())
-        rows = [self._rows(each) for each in answers]
-        return rank(metric, rows, luck, answers[0].groups), luck
-
-    def _rows(self, answers: OutOfFold) -> Array:
-        return self.metric.statistics(answers.decided, answers.targets)
+        else:
+            read = [[self._read([name]) for name in each] for each in members]
+            folds = np.array([[judge.measure(fold) for fold in each] for each in read])
+        return rank(
+            [judge.resampled(each) for each in answers],
+            len(answers[0].targets),
+            larger_is_better=judge.larger_is_better,
+            luck=luck,
+            folds=folds,
+            groups=answers[0].groups,
+            block=judge.block,
+            resamples=judge.resamples,
+        )
 
     def _seconds_again(self, number: int) -> float:
         return _trained(self._run_of(f"trial-{number:03}-again"))
@@ -419,23 +461,29 @@ class Search(Comparison[Any]):
         if self.config.folds is not None:
             return None
         job = self.member.reopen(self._run_of(member).path, device)
-        conclusion = conclusion_of(job)
+        conclusion, splits = conclusion_of(job), job.load_splits()
+        job.load_best()
         if not job.run.finished:
             with terminal.busy("measuring what was chosen on the test split, and the baselines"):
-                job.load_best()
-                conclusion.conclude(job.load_splits(), prepared=0.0)
+                conclusion.conclude_member(splits, baselines=True)
         found = job.run.read("metrics")
-        return {**found["test"], "verdict": conclusion.verdict(found)}
+        tested = {**found["test"], "verdict": conclusion.verdict(found)}
+        if isinstance(self.judge, Named):
+            outputs = job.predict_splits(splits, ["test"])["test"]
+            answers = OutOfFold.of(job, outputs, splits["test"])
+            tested["judged"] = self.judge.measure(answers)
+            tested["judged_interval"] = list(self.judge.find_interval(answers))
+        return tested
 
     # --- what is shown ----------------------------------------------------------------------------
 
     def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say which trials cannot be told apart from the best, which is chosen, and its figure."""
-        return report.verdict(metrics, self.metric, self.config)
+        return report.verdict(metrics, self.judge, self.config)
 
     def show(self, metrics: Mapping[str, Any]) -> None:
         """Print the best trials, and what came out."""
-        columns, rows = report.table(metrics, self.metric)
+        columns, rows = report.table(metrics, self.judge)
         title = f"{metrics['source']}: {len(rows)} trials"
         terminal.show_table(title, columns, rows[: report.LISTED])
         terminal.say(self.verdict(metrics))
@@ -454,7 +502,7 @@ class Search(Comparison[Any]):
         }
         parts = [
             *report.sections(
-                metrics, self.metric, self.config, curves, PictureSaver(self.run.figures)
+                metrics, self.judge, self.config, curves, PictureSaver(self.run.figures)
             ),
             report.chosen(
                 self._again_command(), (self.run.path / CHOSEN).read_text(encoding="utf-8")
@@ -509,6 +557,10 @@ def _are_same(samples: Array, others: Array) -> bool:
 
 def _complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state is TrialState.COMPLETE]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _value(trial: FrozenTrial) -> float:

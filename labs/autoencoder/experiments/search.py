@@ -3,6 +3,7 @@
 from common.experiments.search.run import Search
 from labs.autoencoder.config import RECIPES
 from labs.autoencoder.experiments.config import SearchConfig
+from labs.autoencoder.experiments.crossval import CrossvalImages
 from labs.autoencoder.job import Compression
 
 
@@ -13,3 +14,4 @@ class SearchImages(Search):
     config_type = SearchConfig
     recipes = RECIPES
     member = Compression
+    crossval = CrossvalImages

@@ -3,6 +3,7 @@
 from common.experiments.search.run import Search
 from labs.classification.config import RECIPES
 from labs.classification.experiments.config import SearchConfig
+from labs.classification.experiments.crossval import CrossvalImages
 from labs.classification.job import ClassifyImages
 
 
@@ -13,3 +14,4 @@ class SearchImages(Search):
     config_type = SearchConfig
     recipes = RECIPES
     member = ClassifyImages
+    crossval = CrossvalImages

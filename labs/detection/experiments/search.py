@@ -3,6 +3,7 @@
 from common.experiments.search.run import Search
 from labs.detection.config import RECIPES
 from labs.detection.experiments.config import SearchConfig
+from labs.detection.experiments.crossval import CrossvalBoxes
 from labs.detection.job import Detector
 
 
@@ -13,3 +14,4 @@ class SearchBoxes(Search):
     config_type = SearchConfig
     recipes = RECIPES
     member = Detector
+    crossval = CrossvalBoxes

@@ -2,6 +2,7 @@
 
 from common.experiments.search.run import Search
 from labs.rnn.experiments.config import SearchForecastConfig, SearchSentimentConfig
+from labs.rnn.experiments.crossval import CrossvalSeries, CrossvalTexts
 from labs.rnn.forecast.config import RECIPES as FORECAST_RECIPES
 from labs.rnn.forecast.job import Forecast
 from labs.rnn.sentiment.config import RECIPES
@@ -15,6 +16,7 @@ class SearchTexts(Search):
     config_type = SearchSentimentConfig
     recipes = RECIPES
     member = Sentiment
+    crossval = CrossvalTexts
 
 
 class SearchSeries(Search):
@@ -24,3 +26,4 @@ class SearchSeries(Search):
     config_type = SearchForecastConfig
     recipes = FORECAST_RECIPES
     member = Forecast
+    crossval = CrossvalSeries

@@ -1,5 +1,6 @@
 """A search: trials that repeat exactly, alone or by several processes, and what is said of them."""
 
+import dataclasses
 import json
 import os
 import random
@@ -14,8 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from common.experiments.out_of_fold import OutOfFold
 from common.experiments.search import leases, noise, study
 from common.experiments.search import plots as pictures
+from common.experiments.search.judge import Main
 from common.experiments.search.leases import Leases
 from common.metrics.main_metric import ACCURACY, MAE
 from common.report import plots
@@ -119,36 +122,32 @@ def test_the_chosen_config_trains_what_was_chosen(search, command, tmp_path):
 
 
 def test_what_was_stopped_goes_on_alone_or_with_help(search, command, monkeypatch, tmp_path):
-    """The third trial is left half trained; a helper finds it, and the one that leads concludes."""
-    run, _ = search
-    report = study.Study.report
+    """A helper finds the third trial half trained; the one that leads finds the sixth."""
+    report, left = study.Study.report, [(2, 2), (5, 1)]
 
     def stop(self, claimed, step, value):
-        if (claimed.number, step) == (2, 2):
+        if left and (claimed.number, step) == left[0]:
+            left.pop(0)
             raise KeyboardInterrupt
         return report(self, claimed, step, value)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(study.Study, "report", stop)
+    monkeypatch.setattr(study.Study, "report", stop)
+    stopped, firsts = tmp_path / "classification" / "a", []
+    begin = (*SEARCH, "--run-dir", tmp_path, "--name", "a")
+    for words, trials in ((begin, 3), (("search", "--join", stopped), 6)):
         with pytest.raises(BaseException):  # noqa: B017, PT011 - click turns it into an Abort
-            command(classification, *SEARCH, "--run-dir", tmp_path, "--name", "stopped")
-    stopped = tmp_path / "classification" / "stopped"
-    assert len(list((stopped / "members").iterdir())) == 3
-    first = stopped / "members" / "trial-000" / "best.safetensors"
-    before = first.stat().st_mtime_ns
-    helped = tmp_path / "classification" / "helped"
-    shutil.copytree(stopped, helped)
-    done = command(classification, "search", "--resume", stopped)
-    assert done.code == 0, done.err
-    assert first.stat().st_mtime_ns == before
-    assert_same_search(stopped, run)
-    done = command(classification, "search", "--join", helped)
+            command(classification, *words)
+        assert len(list((stopped / "members").iterdir())) == trials
+        firsts.append((stopped / "members/trial-000/best.safetensors").stat().st_mtime_ns)
+    done = command(classification, "search", "--join", stopped)
     assert done.code == 0, done.err
     assert "no trial is left to begin" in done.err
-    assert not Run(helped).finished
-    done = command(classification, "search", "--resume", helped)
+    assert not Run(stopped).finished
+    done = command(classification, "search", "--resume", stopped)
     assert done.code == 0, done.err
-    assert_same_search(helped, run)
+    assert_same_search(stopped, search[0])
+    firsts.append((stopped / "members/trial-000/best.safetensors").stat().st_mtime_ns)
+    assert len(set(firsts)) == 1
 
 
 def test_a_trial_that_fails_is_named_and_the_search_goes_on(command, tmp_path):
@@ -167,6 +166,37 @@ def test_a_trial_that_fails_is_named_and_the_search_goes_on(command, tmp_path):
     assert "How much luck there is in training" in done.out or "With other seeds" in done.out
 
 
+def test_trials_are_judged_by_a_metric_of_ones_own(command, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code = "def score(truth, probabilities):\n    return {}\n"
+    score = "float(probabilities[range(len(truth)), truth].mean())"
+    (tmp_path / "mine.py").write_text(code.format(score))
+    words = ("search", *SMALL, "--space", "learning_rate=log:1e-3:1e-1", "--trials", "3")
+    more = ("--metric", "mine.py:score", "--again", "1", "--run-dir", "runs", "--name")
+    done = command(classification, *words, *more, "a")
+    assert done.code == 0, done.err
+    assert "has the best score" in done.out
+    assert "Its test score is" in done.out
+    run = tmp_path / "runs" / "classification" / "a"
+    best = metrics_of(run)["trials"][metrics_of(run)["best"]]
+    shares = load_file(run / f"members/trial-{best['number']:03}/out_of_fold.safetensors")
+    chances = shares["outputs"].softmax(1)[range(len(shares["targets"])), shares["targets"]]
+    assert best["value"] == pytest.approx(float(chances.mean()))
+
+    (tmp_path / "mine.py").write_text(code.format("1 / 0"))
+    done = command(classification, *words, *more, "b")
+    assert done.code == 2
+    assert "ZeroDivisionError" in done.err
+    (tmp_path / "mine.py").write_text(code.format(score))
+    other = run.with_name("b")
+    first = other / "members" / "trial-000" / "best.safetensors"
+    before = first.stat().st_mtime_ns
+    done = command(classification, "search", "--resume", other)
+    assert done.code == 0, done.err
+    assert first.stat().st_mtime_ns == before
+    assert metrics_of(run) == metrics_of(other)
+
+
 def test_where_all_trials_fail_the_reason_is_said(command, tmp_path):
     done = command(
         *(classification, "search", *SMALL, "--optimizer", "sgd", "--trials", "2"),
@@ -183,14 +213,23 @@ def test_where_all_trials_fail_the_reason_is_said(command, tmp_path):
             autoencoder,
             [
                 *("search", "--data", "digits", "--limit", "90", "--model", "linear"),
-                *("--space", "latent_size=int:2:4", "--folds", "3"),
+                *("--space", "latent_size=int:2:4"),
             ],
         ),
         (
             rnn,
             [
                 *("search-sentiment", "--limit", "150", "--embedding-size", "4"),
-                *("--hidden-size", "4", "--members", "1", "--space", "cell=gru|lstm"),
+                *(
+                    "--hidden-size",
+                    "4",
+                    "--members",
+                    "1",
+                    "--no-n-grams",
+                    "--space",
+                    "cell=gru|lstm",
+                ),
+                *("--folds", "3"),
             ],
         ),
         (
@@ -233,6 +272,8 @@ def test_every_lab_has_it(command, tmp_path, lab, words):
         (["--space", "name=a|b"], ["name is nothing that a run is trained with"]),
         (["--space", "nesterov=true"], ["--nesterov: needs --optimizer sgd"]),
         (["--space", "epochs=2|3", "--space", "epochs=4|5"], ["epochs is there twice"]),
+        (["--space", "epochs=2|3", "--metric", "f2"], ["metric f2: no such metric"]),
+        (["--space", "epochs=2|3", "--metric", "rmse"], ["is of numbers, which are not here"]),
         (["--space", "split_seed=int:0:5"], ["would be judged on different samples"]),
         (["--space", "loss=cross-entropy|mse"], ["judged by accuracy and by mean absolute error"]),
         (["--resume", "x", "--join", "y"], ["give one of them"]),
@@ -323,6 +364,10 @@ def test_a_lease_of_a_process_that_has_ended_is_free_at_once_and_others_expire(t
 # --- noise ----------------------------------------------------------------------------------------
 
 
+RIGHT = dataclasses.replace(ACCURACY, statistics=lambda decided, targets: decided)
+ERROR = dataclasses.replace(MAE, statistics=lambda decided, targets: decided)
+
+
 def runs_of(generator, number, samples, deviation, worse=0.0):
     """Return whether runs are right on samples of their own difficulty; the last may be worse."""
     easy = generator.normal(2, 1.5, samples)
@@ -337,12 +382,17 @@ def ranked(generator, worse=0.0, deviation=0.2):
     first = runs_of(generator, 10, 300, deviation, worse) if worse else runs[:10]
     figures = np.sort(first.mean(1))[::-1][:5]
     luck = noise.luck_of_repeats(zip(figures, runs[10:].mean(1), strict=True))
-    return noise.rank(ACCURACY, list(first), luck)
+    return rank(RIGHT, first, luck=luck, resamples=300)
 
 
-def test_copies_are_not_told_apart_and_the_worse_is(monkeypatch):
-    draws = noise.metrics._draws
-    monkeypatch.setattr(noise.metrics, "_draws", lambda *given: draws(*given[:-1], 300))
+def rank(metric, runs, **options):
+    judge, nothing = Main(metric), np.zeros(len(runs[0]))
+    figures = [judge.resampled(OutOfFold({}, run, nothing, None)) for run in runs]
+    larger = metric.larger_is_better
+    return noise.rank(figures, len(nothing), larger_is_better=larger, **options)
+
+
+def test_copies_are_not_told_apart_and_the_worse_is():
     generator = np.random.default_rng(0)
     copies = [ranked(generator) for _ in range(20)]
     assert sum(len(each.level) == 10 for each in copies) >= 19
@@ -355,7 +405,7 @@ def test_the_figure_of_the_best_is_corrected():
     """Of twenty runs that are right half of the time, the best looks better, and is not."""
     generator = np.random.default_rng(0)
     found = [
-        noise.rank(ACCURACY, list(generator.integers(2, size=(20, 100)).astype(float)))
+        rank(RIGHT, generator.integers(2, size=(20, 100)).astype(float), resamples=300)
         for _ in range(5)
     ]
     assert np.mean([each.chosen for each in found]) == pytest.approx(0.5, abs=0.03)
@@ -365,14 +415,14 @@ def test_the_figure_of_the_best_is_corrected():
 def test_where_less_is_better_the_smallest_is_the_best():
     generator = np.random.default_rng(0)
     errors = [generator.random(200) * scale for scale in (1.2, 1.0, 3.0)]
-    found = noise.rank(MAE, errors)
+    found = rank(ERROR, errors)
     assert found.best == 1
     assert found.behind[0] == pytest.approx(errors[0].mean() - errors[1].mean())
     assert 2 not in found.level
 
 
 def test_of_a_single_sample_nothing_can_be_said():
-    found = noise.rank(ACCURACY, [np.ones(1), np.zeros(1)])
+    found = rank(RIGHT, [np.ones(1), np.zeros(1)])
     assert found.level == [0, 1]
     assert np.isnan(found.chosen)
 
@@ -383,11 +433,12 @@ def test_luck_is_the_deviation_of_what_differs_in_nothing_else():
     assert luck.deviation == pytest.approx(np.sqrt((0.005 + 0.06) / 3))
     assert noise.luck_of_repeats([[0.9], [0.5]]) is None
     generator = np.random.default_rng(0)
-    shift = generator.normal(0, 0.1, (6, 5))  # of each run on each fold
-    folds = [[generator.normal(1 + s, 0.01, 50) for s in row] for row in shift]
-    found = noise.luck_of_folds(MAE, folds)
+    folds = 1 + generator.normal(0, 0.1, (6, 5))  # of each run on each fold
+    runs = [np.repeat(row, 50) for row in folds]
+    found = rank(ERROR, runs, folds=folds, resamples=300).luck
     assert found.freedom == 20
     assert found.deviation == pytest.approx(0.1 / np.sqrt(5), rel=0.4)
+    assert rank(ERROR, runs[:1], folds=folds[:1], resamples=10).luck is None
 
 
 # --- kills ----------------------------------------------------------------------------------------
