@@ -124,7 +124,7 @@ class Listed:
         if self.epochs and self.epochs == self.config.get("epochs"):
             return "trained, not measured"
         if self.epochs:
-            return f"stopped after epoch {self.epochs}{of}"
+            return f"at epoch {self.epochs}{of}"
         members = list(self.run.path.glob("members/*/metrics.json"))
         return f"unfinished, {len(members)} of its runs done" if members else "unfinished"
 

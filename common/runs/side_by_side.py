@@ -129,8 +129,8 @@ def _compare(judged: Judged, runs: Sequence[Array], others: Sequence[Array]) -> 
         resamples=metric.resamples,
     )
     sign = 1 if metric.larger_is_better else -1
-    ends = sorted([sign * found.low, sign * found.high])
-    return {"difference": sign * found.difference, "difference_interval": ends}
+    difference, *ends = (sign * value + 0.0 for value in found)  # of -0.0 that is 0.0
+    return {"difference": difference, "difference_interval": sorted(ends)}
 
 
 def compare(paths: Sequence[Path], device: str | None = None) -> SideBySide:
