@@ -30,6 +30,7 @@ from common.images.decode import (
     DEEP_GREY_MODES,
     DEEPEST,
     UNKNOWN,
+    Crop,
     Depth,
     Pixels,
     White,
@@ -174,6 +175,7 @@ class ImageFiles:
     rows: tuple[int, ...] = ()  # for each path its row in the cache; empty without a cache
     fit: str = "crop"  # see `decode`
     white: White = UNKNOWN  # likewise
+    crops: tuple[Crop | None, ...] = ()  # for each path the part that is taken; empty: all whole
 
     @property
     def shape(self) -> torch.Size:
@@ -190,7 +192,9 @@ class ImageFiles:
             DataError: the file can no longer be read.
         """
         if self.cache is None:
-            return decode(self.paths[row], self.image_size, self.channels, self.fit, self.white)
+            crop = self.crops[row] if self.crops else None
+            options = self.image_size, self.channels, self.fit, self.white, crop
+            return decode(self.paths[row], *options)
         return torch.from_numpy(np.array(_open_cache(self.cache)[self.rows[row]]))
 
     def select(self, rows: Tensor) -> "ImageFiles":
@@ -198,7 +202,8 @@ class ImageFiles:
         order = rows.tolist()
         paths = tuple(self.paths[row] for row in order)
         kept = tuple(self.rows[row] for row in order) if self.rows else ()
-        return replace(self, paths=paths, rows=kept)
+        crops = tuple(self.crops[row] for row in order) if self.crops else ()
+        return replace(self, paths=paths, rows=kept, crops=crops)
 
 
 class _Report(NamedTuple):
@@ -223,6 +228,7 @@ def read_files(
     decoding: Decoding = "auto",
     fit: str = "crop",
     white: White | None = None,
+    crops: Sequence[Crop | None] = (),
 ) -> ReadFiles:
     """Decode many files, each as `decode` does.
 
@@ -236,11 +242,12 @@ def read_files(
             `memory` up to 1 GiB of pixels and `stream` above.
         fit: see `decode`.
         white: what is white in deeper files; None for what `measure_depths` finds.
+        crops: for each file the part that is taken; empty where all are taken whole.
 
     Raises:
         SaveError: the cache cannot be written.
     """
-    stem = cache_dir() / _key(names, paths, image_size, channels, fit, white)
+    stem = cache_dir() / _key(names, paths, image_size, channels, fit, white, crops)
     manifest, cache = stem.with_suffix(".json"), stem.with_suffix(".npy")
     report = _recall(manifest, paths, image_size)
     actual = report.channels if report else channels or _common_channels(paths)
@@ -253,24 +260,26 @@ def read_files(
     options = _Options(image_size, actual, fit, depths.white)
     if decoding == "memory":
         pixels = np.empty(shape, np.uint8)
-        reasons = _decode_all(paths, options, pixels.__setitem__)
+        reasons = _decode_all(paths, options, pixels.__setitem__, crops)
     elif report and (decoding == "stream" or _is_whole(cache, shape)):
         reasons = report.reasons
     elif decoding == "cache":
-        reasons = _fill_cache(cache, paths, options)
+        reasons = _fill_cache(cache, paths, options, crops)
     else:
-        reasons = _decode_all(paths, options, lambda row, picture: None)
+        reasons = _decode_all(paths, options, lambda row, picture: None, crops)
 
     kept = [row for row, why in enumerate(reasons) if why is None]
     readable = tuple(paths[row] for row in kept)
     if channels is None and len(kept) < len(paths) and actual != _common_channels(readable):
         # Only files that are left out had color.
-        return read_files(names, paths, image_size, 1, decoding, fit, white)
+        return read_files(names, paths, image_size, 1, decoding, fit, white, crops)
     _remember(manifest, _Report(actual, reasons, depths))
     if decoding == "memory":
         images = torch.from_numpy(pixels if len(kept) == len(paths) else pixels[kept])
         return ReadFiles(images, reasons, _with_black(depths, images))
     files = ImageFiles(readable, *options[:2], fit=fit, white=depths.white)
+    if crops:
+        files = replace(files, crops=tuple(crops[row] for row in kept))
     if decoding == "cache":
         files = replace(files, cache=cache, rows=tuple(kept))
     return ReadFiles(files, reasons, _with_black(depths, files))
@@ -299,16 +308,22 @@ class _Options(NamedTuple):
 
 
 def _decode_all(
-    paths: Sequence[Path], options: _Options, put: Callable[[int, Pixels], Any]
+    paths: Sequence[Path],
+    options: _Options,
+    put: Callable[[int, Pixels], Any],
+    crops: Sequence[Crop | None] = (),
 ) -> list[str | None]:
     """Give every decoded file, or black in place of an unreadable one, to `put`, in order."""
     black = np.zeros((options.channels, options.image_size, options.image_size), np.uint8)
     reasons: list[str | None] = []
+    pairs = list(zip(paths, crops or [None] * len(paths), strict=True))
     # The filters of warnings belong to the process, so they are set once around all threads.
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _CHUNK):
-            chunk = paths[start : start + _CHUNK]
-            for result in pool.map(lambda path: try_reading(square, path, *options), chunk):
+        for start in range(0, len(pairs), _CHUNK):
+            chunk = pairs[start : start + _CHUNK]
+            for result in pool.map(
+                lambda pair: try_reading(square, pair[0], *options, pair[1]), chunk
+            ):
                 put(len(reasons), black if isinstance(result, str) else result)
                 reasons.append(result if isinstance(result, str) else None)
     return reasons
@@ -324,7 +339,9 @@ def _common_channels(paths: Iterable[Path]) -> int:
     return 1
 
 
-def _fill_cache(cache: Path, paths: Sequence[Path], options: _Options) -> list[str | None]:
+def _fill_cache(
+    cache: Path, paths: Sequence[Path], options: _Options, crops: Sequence[Crop | None]
+) -> list[str | None]:
     shape = len(paths), options.channels, options.image_size, options.image_size
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     try:
@@ -332,7 +349,7 @@ def _fill_cache(cache: Path, paths: Sequence[Path], options: _Options) -> list[s
         with replacing(cache) as file:
             np.lib.format.write_array_header_1_0(file, header)
             reasons = _decode_all(
-                paths, options, lambda row, picture: file.write(picture.tobytes())
+                paths, options, lambda row, picture: file.write(picture.tobytes()), crops
             )
     except SaveError as error:
         raise SaveError(
@@ -363,6 +380,7 @@ def _key(
     channels: int | None,
     fit: str,
     white: White | None,
+    crops: Sequence[Crop | None],
 ) -> str:
     """Name what the decoded pixels depend on: the files, the size, the channels, the decoder."""
     stats = []
@@ -371,6 +389,7 @@ def _key(
             stat = path.stat()
             stats.append((name, stat.st_size, stat.st_mtime_ns))
     key = [_CACHE_VERSION, PIL.__version__, image_size, channels, fit, white, len(paths), stats]
+    key += [list(crops)] if crops else []
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 

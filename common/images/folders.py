@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.images.arrays import is_archive, unpacked
-from common.images.decode import SUFFIXES, UNKNOWN, White, decode, is_candidate
+from common.images.decode import SUFFIXES, UNKNOWN, Crop, White, decode, is_candidate
 from common.images.files import Decoding
 from common.images.listed import (
     TOGETHER,
@@ -214,14 +214,26 @@ def read_images(
     Raises:
         DataError: a path is missing, a folder has no images, or no image can be read.
     """
-    files = list(_files(paths))
+    files = [(printable(file), file, None) for file in _files(paths)]
+    yield from decode_each(files, image_size, channels, say, fit, white)
+
+
+def decode_each(
+    files: Sequence[tuple[str, Path, Crop | None]],
+    image_size: int,
+    channels: int,
+    say: Callable[[str], None],
+    fit: str = "crop",
+    white: White = UNKNOWN,
+) -> Iterator[tuple[list[str], Tensor]]:
+    """Yield names and images of files, or of parts of them, as `read_images` does."""
     found = 0
     for start in range(0, len(files), _CHUNK):
         names, pixels = [], []
-        for file in files[start : start + _CHUNK]:
+        for name, file, crop in files[start : start + _CHUNK]:
             try:
-                pixels.append(decode(file, image_size, channels, fit, white))
-                names.append(printable(file))
+                pixels.append(decode(file, image_size, channels, fit, white, crop))
+                names.append(name)
             except DataError as error:
                 say(f"skipped: {error}")
         found += len(names)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.images.decode import White
+from common.images.decode import Crop, White
 from common.images.files import Decoding, ImageFiles, read_files
 from common.images.sets import FoundImages, ImageSet
 from common.io.folders import normalize_name
@@ -40,6 +40,7 @@ class ListedFile(NamedTuple):
     path: Path  # as the file system spells it
     label: Label
     group: str | None = None  # what it belongs to, where the user said so
+    crop: Crop | None = None  # the part of the file that it is; the whole when None
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ def decode_listed(
     """
     total, files = len(listed.files), listed.files if chosen is None else listed.chosen(chosen)
     names, paths = [file.name for file in files], [file.path for file in files]
-    images, reasons, depths = read_files(names, paths, image_size, channels, decoding, fit, white)
+    crops = [file.crop for file in files]
+    options = image_size, channels, decoding, fit, white, crops if any(crops) else ()
+    images, reasons, depths = read_files(names, paths, *options)
     readable = [file for file, why in zip(files, reasons, strict=True) if why is None]
     unreadable = [(file.name, why) for file, why in zip(files, reasons, strict=True) if why]
     if to_learn:

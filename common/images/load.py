@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import White
 from common.images.files import ImageFiles
-from common.images.folders import list_folder
+from common.images.folders import decode_each, list_folder, read_images
 from common.images.listed import ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.listing import find_several_labels, list_table
@@ -325,6 +325,36 @@ def find_keys(rule: str, listed: ListedImages) -> list[str | None]:
     return [group_of_name(rule, file.name) for file in listed.files]
 
 
+def read_inputs(
+    config: ImageConfig, card: ImageCard, paths: Sequence[Path], say: Callable[[str], None]
+) -> Iterator[tuple[list[str], Tensor]]:
+    """Yield names and images, uint8 (n, C, S, S), some at a time, as a run sees them.
+
+    Args:
+        config: of the run, with what is known of how a table is written.
+        card: of the run.
+        paths: files, folders and archives of images; or a single table, whose columns of labels,
+            if it has any, do not matter.
+        say: called with a line for each image that cannot be read.
+
+    Raises:
+        DataError: a path is missing, or no image can be read.
+    """
+    options: Any = card.image_size, card.channels, say, config.fit, card.scale
+    table = paths[0]
+    if len(paths) > 1 or table.suffix.lower() not in TABLES or not table.is_file():
+        yield from read_images(paths, *options)
+        return
+    plain = dataclasses.replace(
+        config, label_column=(), label_pattern=None, label_bands=(), label_order=()
+    )
+    listed = list_table(table, plain, "class", "optional", to_learn=False)
+    say(listed.source)
+    say_skipped(listed.skipped, say)
+    files = [(file.name, file.path, file.crop) for file in listed.files]
+    yield from decode_each(files, *options)
+
+
 def find_several(path: Path, config: ImageConfig) -> str | None:
     """Say how data show that their images have several labels each; None where they do not.
 
@@ -619,6 +649,7 @@ def _joined(pixels: Sequence[Tensor | ImageFiles]) -> Tensor | ImageFiles:
         files[0],
         paths=tuple(path for each in files for path in each.paths),
         rows=tuple(row for each in files for row in each.rows),
+        crops=tuple(crop for each in files for crop in each.crops),
     )
 
 

@@ -33,6 +33,7 @@ POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
 LABEL_RULES = ("label_pattern", "label_bands", "label_order")
+FOR_TABLES = (*LABEL_RULES, "crop_column")
 GROUP_RULES = ("folder", "name", "name-start", "time")  # by which files tell their groups
 ROWS = "auto"  # --group-column: images of a row that names a folder are a group
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
@@ -335,6 +336,11 @@ class ImageConfig(TableConfig):
         "classes of label columns by their numbers, from 0 on, as in gender=male|female; sorted by "
         "name when not given. Of several columns the last counts fastest",
     )
+    crop_column: tuple[str, ...] = data_option(
+        (),
+        "four columns of a table that say which part of an image is its sample: left, top, width "
+        "and height in pixels of the upright image, as in x,y,w,h",
+    )
     image_dir: str | None = data_option(
         None, "folder of the images that a table names; the table's own when not given"
     )
@@ -378,7 +384,7 @@ class ImageConfig(TableConfig):
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
-    of_files: ClassVar = (*FORM, "path_column", "label_column", "image_dir")
+    of_files: ClassVar = (*FORM, "path_column", "label_column", "crop_column", "image_dir")
     of_folders: ClassVar = ()
     paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": ()}
 
@@ -389,8 +395,8 @@ class ImageConfig(TableConfig):
 
     @property
     def rules_given(self) -> tuple[str, ...]:
-        """The options given of those that say what becomes of labels."""
-        return tuple(name for name in LABEL_RULES if getattr(self, name))
+        """The options given of those that go with a table alone."""
+        return tuple(name for name in FOR_TABLES if getattr(self, name))
 
     @property
     def label_rules(self) -> LabelRules:
@@ -408,6 +414,8 @@ class ImageConfig(TableConfig):
         names = {unicodedata.normalize("NFC", name) for name in self.label_column}
         if not 0 < len(self.label_column) == len(names):
             yield "--label-column: expected different columns, such as mask,gender,age"
+        if len(self.crop_column) not in (0, 4):
+            yield "--crop-column: expected four columns, such as x,y,w,h"
         yield from find_problems(
             self.label_column, self.label_pattern, self.label_bands, self.label_order
         )

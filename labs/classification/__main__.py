@@ -8,7 +8,7 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
-from common.options.config import LABEL_RULES
+from common.options.config import FOR_TABLES, FORM
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
@@ -23,7 +23,7 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
         "data_dir",
         "path_column",
         "label_column",
-        *LABEL_RULES,
+        *FOR_TABLES,
         "image_dir",
         "file_encoding",
         "delimiter",
@@ -35,10 +35,12 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
 
 EXPLORE_OPTIONS = (  # that `explore` takes: what says which images there are, and how to read them
     *("data_dir", "test", "path_column", "label_column", "group_column", "image_dir"),
-    *("label_pattern", "label_bands", "label_order"),
+    *FOR_TABLES,
     *("file_encoding", "delimiter", "sheet", "image_size", "fit", "limit", "augment", "loss"),
     *("split_seed", "device", "threads"),
 )
+
+TABLE_OPTIONS = (*FORM, "path_column", "crop_column", "image_dir")  # of `predict`
 
 
 def _recipe_for(options: Mapping[str, str]) -> str | None:
@@ -161,9 +163,13 @@ def leaks(data_set: str | None, options: dict[str, Any], **given: Any) -> None:
     lab.train("leaks", options=options, **given)
 
 
-@lab.group.command()
+@lab.group.command(
+    cls=commandline.FileCommand, configs=[f"{_CONFIG}:ClassificationConfig"], only=TABLE_OPTIONS
+)
 @commands.RUN
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "inputs", metavar="PATHS...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option(
     "--top",
     default=3,
@@ -175,15 +181,23 @@ def leaks(data_set: str | None, options: dict[str, Any], **given: Any) -> None:
 @commands.OUTPUT
 @commands.DEVICE
 def predict(
-    run: Path, paths: tuple[Path, ...], top: int, form: str, output: Path | None, device: str | None
+    run: Path,
+    inputs: tuple[Path, ...],
+    top: int,
+    form: str,
+    output: Path | None,
+    device: str | None,
+    options: dict[str, Any],
 ) -> None:
-    """Say what images show: files, or folders of them.
+    """Say what images show: files, folders of them, or those that one table names.
 
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
     from labs.classification import predictions
 
-    found = predictions.predict(lab.open_trained(run, device), paths, top, terminal.note)
+    job = lab.open_trained(run, device)
+    written = commands.read_written(job, inputs[0], options)
+    found = predictions.predict(job, inputs, top, terminal.note, **written)
     if form == "table" and output is None:
         terminal.show_table(*predictions.table(found))
     else:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from common.images.folders import read_images
+from common.images.load import read_inputs
 from common.metrics.metrics import Array
 from common.training.task import probabilities
 from labs.classification.job import ClassifyImages
@@ -40,17 +40,22 @@ class Prediction:
 
 
 def predict(
-    job: ClassifyImages, paths: Sequence[Path], top: int, say: Callable[[str], None]
+    job: ClassifyImages,
+    paths: Sequence[Path],
+    top: int,
+    say: Callable[[str], None],
+    **written: Any,
 ) -> list[Prediction]:
-    """Predict files, and the images in folders; name so many classes for each image.
+    """Predict files, the images in folders, or those of one table; name so many classes of each.
 
-    `say` is called with a line for each unreadable image.
+    `say` is called with a line for each unreadable image. The images of a table lie in its own
+    folder, unless `written`, values of the config, has another one.
 
     Raises:
         DataError: a path is missing, or no image can be read.
     """
-    size, channels = job.card.image_size, job.card.channels
-    chunks = read_images(paths, size, channels, say, job.config.fit, job.card.scale)
+    config = job.config.of_file(paths[0], **{"image_dir": None, **written})
+    chunks = read_inputs(config, job.card, paths, say)
     return [each for names, pixels in chunks for each in _predict(job, names, pixels, top)]
 
 

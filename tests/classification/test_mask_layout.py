@@ -104,8 +104,12 @@ def test_a_run_gives_the_numbers_of_the_competition(root, layout, lab, tmp_path)
     result = lab("train", "--data", data, *FLAGS, *options, "--run-dir", tmp_path)
     assert result.code == 0, result.err
     run = newest_run(tmp_path)
-    said = lab("predict", run, root / "eval/images", "--top", 1, "--format", "csv").out
-    rows = list(csv.DictReader(io.StringIO(said)))
+    sample = root / "eval/info.csv"
+    words = ("--image-dir", root / "eval/images", "--top", 1, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(lab("predict", run, sample, *words).out)))
+    assert [row["path"] for row in rows] == [
+        line.split(",")[0] for line in sample.read_text().splitlines()[1:]
+    ]
     names = list_table(data, config(root)).classes
     assert len(rows) == 7 * 8
     assert all(names[int(row["number"])] == row["class"] for row in rows)

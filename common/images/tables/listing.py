@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from common.errors import DataError
+from common.images.decode import Crop, photo_size
 from common.images.files import Decoding
 from common.images.listed import (
     Label,
@@ -68,6 +69,7 @@ class _Row(NamedTuple):
     file: Path | str  # or why there is none
     labelled: _Labelled
     group: str | None
+    crop: Crop | None
 
 
 def load_csv(
@@ -113,7 +115,8 @@ def list_table(
     columns, finder = find_columns(table, config, kind, classes)
     rules = config.label_rules
     grouped = (config.group_column,) if config.groups_given and to_learn else ()
-    named = [columns.path, *(name for name in columns.labels if name != rules.column), *grouped]
+    in_table = [name for name in columns.labels if name != rules.column]
+    named = [columns.path, *in_table, *grouped, *config.crop_column]
     found = _read_table(table, named, config.form)
     problems: dict[str, list[str]] = defaultdict(list)
     for place, reason in found.skipped:
@@ -132,9 +135,12 @@ def list_table(
         groups = cells[columns.path]
     texts, wrong = _cut_bands(rules, {name: cells[name] for name in columns.labels}, len(images))
     labels = _read_labels(columns.labels, texts, len(images), kind)
+    numbers = [found.lines[image.row] for image in images]
+    crops = _read_crops(table, [cells[name] for name in config.crop_column], images, numbers)
+    columns_of_rows = zip(numbers, images, wrong, labels, groups, crops, strict=True)
     rows = [
-        _Row(found.lines[image.row], image.name, image.file, problem or label, group)
-        for image, problem, label, group in zip(images, wrong, labels, groups, strict=True)
+        _Row(line, image.name, image.file, problem or label, group, crop)
+        for line, image, problem, label, group, crop in columns_of_rows
     ]
     listed, skipped = _take(rows, kind, problems)
     total = len(listed) + len(found.skipped) + len(skipped)
@@ -291,6 +297,35 @@ def _read_names(config: ImageConfig, images: Sequence[_Image]) -> list[str]:
     return labels
 
 
+def _read_crops(
+    table: Path,
+    columns: Sequence[Sequence[str]],
+    images: Sequence[_Image],
+    lines: Sequence[int],
+) -> list[Crop | None]:
+    """Return the part of each image that is its sample; None where it is the whole.
+
+    Raises:
+        DataError: a part is none, or lies outside its image.
+    """
+    if not columns:
+        return [None] * len(images)
+    crops: list[Crop | None] = []
+    for line, image, cells in zip(lines, images, zip(*columns, strict=True), strict=True):
+        values = [read_number(cell) for cell in cells]
+        if None in values:
+            raise DataError(f"{table}, line {line}: {','.join(cells)} is no crop: four numbers")
+        crop = Crop(*cast(Any, values))
+        size = photo_size(image.file) if isinstance(image.file, Path) else ""
+        if not isinstance(size, str) and not crop.lies_in(*size):
+            raise DataError(
+                f"{table}, line {line}: the crop {','.join(cells)} (left, top, width, height) "
+                f"lies outside of {image.name}, which has {size[1]} x {size[0]} pixels"
+            )
+        crops.append(crop)
+    return crops
+
+
 def _read_groups(
     config: ImageConfig, images: Sequence[_Image], groups: Sequence[str]
 ) -> Sequence[str]:
@@ -412,7 +447,7 @@ def _take(
     What is wrong is also put into `problems`. An image has one row, or with several labels a row
     for each of them; where rows give it different classes, none of them is taken.
     """
-    taken: dict[Path, list[_Row]] = defaultdict(list)
+    taken: dict[tuple[Path, Crop | None], list[_Row]] = defaultdict(list)
     skipped: list[tuple[int, str]] = []
 
     def leave_out(row: _Row, what: str, detail: str) -> None:
@@ -426,7 +461,7 @@ def _take(
             what, separator, more = row.file.partition("; ")
             leave_out(row, what, (row.image or "an empty cell") + separator + more)
         else:
-            taken[row.file.resolve()].append(row)
+            taken[row.file.resolve(), row.crop].append(row)
     files: list[ListedFile] = []
     for same in taken.values():
         first, *others = same
@@ -441,5 +476,8 @@ def _take(
         else:
             again = f"listed twice, in lines {first.line} and "
             skipped += [(row.line, again + str(row.line)) for row in others]
-        files.append(ListedFile("all", first.image, path, label, first.group))
+        name, group = first.image, first.group
+        if first.crop is not None:  # other parts of the photo stay on its side
+            name, group = f"{name} {'{:g},{:g},{:g},{:g}'.format(*first.crop)}", group or name
+        files.append(ListedFile("all", name, path, label, group, first.crop))
     return files, skipped
