@@ -28,7 +28,6 @@ from common.options.terminal import figure_text
 from common.report import plots
 from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
-from common.reuse import reuse
 from common.runs import commands
 from common.runs.comparison import Comparison, Jobs, narrow
 from common.runs.conclude import conclusion_of
@@ -94,12 +93,6 @@ class Crossval(Comparison[Any]):
     def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
         """Return the first fold alone: what it stumbles over, all do."""
         return plan[:1]
-
-    @classmethod
-    def command(cls, **given: Any) -> None:
-        """Start a run, or go on with one, as `Comparison.command` does; the data is read once."""
-        with reuse():
-            super().command(**given)
 
     def train_member(self, job: Any, label: str) -> bool:
         """Train the model of a fold, and keep its answers."""

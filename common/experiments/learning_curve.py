@@ -19,7 +19,6 @@ from common.metrics.main_metric import MainMetric
 from common.options import terminal
 from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
-from common.reuse import reuse
 from common.runs.comparison import Comparison, Jobs
 from common.runs.conclude import conclusion_of
 
@@ -60,12 +59,6 @@ class LearningCurve(Comparison[Any]):
     def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
         """Return the smallest share, which may be too small, and the largest."""
         return [plan[0], plan[-1]]
-
-    @classmethod
-    def command(cls, **given: Any) -> None:
-        """Start a run, or go on with one, as `Comparison.command` does; the data is read once."""
-        with reuse():
-            super().command(**given)
 
     def train_member(self, job: Any, label: str) -> bool:
         """Train on a share, and measure it on that share and on test."""

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
 from common.options.config import flag
+from common.reuse import reuse
 from common.runs import commands
 from common.suggest import suggest
 
@@ -164,7 +165,8 @@ class Lab:
         if given["resume"] is None:
             given["recipe"] = _choose_recipe(row, given["recipe"], given["options"])
         if verb in self.comparisons:
-            row.resolve().command(**given)
+            with reuse():  # its runs share their data
+                row.resolve().command(**given)
         else:
             commands.train(row.kind, resolve_name(row.config), recipes, **given)
 
