@@ -22,7 +22,7 @@ _AXES = 32  # numbers to which fields are brought for the search
 _OF_A_CLUSTER, _LOOKED_THROUGH = 500, 6  # pictures; clusters that each is looked for in
 _ROUNDS = 5  # of k-means
 _CHUNK = 2048  # pictures, or pairs, at a time
-_ALIKE_FIELDS = 0.85  # correlation of fields, below which details are not looked at
+_ALIKE_FIELDS = 0.9  # correlation of fields, below which details are not looked at
 _MARGIN = 4  # pixels by which pictures may be shifted against each other
 _CUT = (29, 26, 22)  # pixels of a side that a crop may have left
 _MOST_CUT = 10_000  # pictures among which crops are looked for
@@ -30,6 +30,7 @@ _SHARP = 4.0  # squared grey levels, below which a contour is noise
 _FLAT = 0.05  # share of pixels with contours, below which there is nothing to compare
 _ALIKE = {"near": 0.78, "mirrored": 0.78, "cropped": 0.86}  # correlation of details, at least
 _CHANCE = 0.999  # share of pictures whose likeness to others upside down is taken for chance
+_TRIED = 5000  # pictures from which that is found
 _SURE = 0.985  # correlation from which on it is none
 
 KINDS = ("equal", *_ALIKE)
@@ -61,11 +62,14 @@ def find_pairs(pictures: Tensor, step: Step = lambda share: None) -> list[Pair]:
     if len(kept) < 2:
         return equal
     small = pictures[kept]
+    if all(map(_is_grey, torch.split(small, _CHUNK))):
+        small = small[:, :1]
     found: dict[tuple[int, int], Pair] = {}
     chance = 0.0
     for kind, pairs in _search(small, step):
         if kind == "upside down":
-            chance = _find_chance([alike for *_, alike in pairs], len(small))
+            tried = min(len(small), _TRIED)
+            chance = _find_chance([alike for *_, alike in pairs], tried)
             continue
         for one, other, alike in pairs:
             if alike < max(_ALIKE[kind], (1 + chance) / 2):
@@ -81,6 +85,10 @@ def find_pairs(pictures: Tensor, step: Step = lambda share: None) -> list[Pair]:
 def number_pairs(number: int, pairs: list[Pair]) -> list[int]:
     """Number the groups of so many pictures: those that are paired, also by others, are one."""
     return number_linked(number, [(pair.first, pair.second) for pair in pairs]).tolist()
+
+
+def _is_grey(small: Tensor) -> bool:
+    return bool((small == small[:, :1]).all())
 
 
 def _find_chance(alike: list[float], pictures: int) -> float:
@@ -116,6 +124,7 @@ def _search(small: Tensor, step: Step) -> Iterator[tuple[str, list[tuple[int, in
     for kind, axis in (("upside down", 2), ("mirrored", 3)):
         turned = small.flip(axis)
         likely = _likely(index, [_fields(_window(turned, _INNER, edge, edge))])
+        likely = likely[:: 1 + len(likely) // _TRIED] if kind == "upside down" else likely
         yield kind, _lay_over(turned, small, likely)
     step(1 / searches)
     places = (0, edge, 2 * edge)

@@ -132,9 +132,7 @@ _FILE_COLUMNS = ("height", "width", "bytes", "mean", "deviation", "red", "green"
 
 def _measure(path: Path, white: White = UNKNOWN) -> tuple[Array, str, tuple[Any, ...]]:
     """Return the small picture (3, 32, 32), the mode, and a row of `_FILE_COLUMNS`."""
-    found = decode.shrink(path, _LARGER, white)
-    if min(found.height, found.width) < _LARGER:
-        found = decode.shrink(path, SIDE, white)
+    found = decode.shrink(path, _LARGER, SIDE, white)
     pixels = found.pixels
     channels = pixels.reshape(-1, 3).mean(0)
     row = (found.height, found.width, path.stat().st_size, channels.mean(), pixels.std(), *channels)

@@ -268,10 +268,14 @@ class Small(NamedTuple):
     mode: str  # as PIL calls it: RGB, L, RGBA, ...
 
 
-def shrink(path: Path, side: int, white: White = UNKNOWN) -> Small:
-    """Decode a file to a small square, in threads: raises whatever PIL raises."""
+def shrink(path: Path, side: int, less: int, white: White = UNKNOWN) -> Small:
+    """Decode a file to a small square, in threads: raises whatever PIL raises.
+
+    Its sides are `less` pixels where one of the picture's own is smaller than `side`.
+    """
     with open_image(path) as file:
         mode, (width, height) = file.mode, file.size
+        side = less if min(width, height) < side else side
         file.draft(None, (2 * side, 2 * side))
         upright = _upright(file, white)
     if (upright.width > upright.height) != (width > height):  # turned

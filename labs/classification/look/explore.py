@@ -139,6 +139,9 @@ def _of_arrays(found: FoundImages, limit: int | None) -> Pictures:
 
 def _groups(config: ClassificationConfig, found: Pictures) -> Part | None:
     """Show the groups; they are read as training reads them, which may be refused."""
+    path = Path(config.data).expanduser()
+    if config.data in IMAGE_SETS or (path.is_dir() and not config.groups_given):
+        return None
     try:
         listed = load.find_files(config, config.kind, "optional")
     except DataError:
