@@ -103,7 +103,7 @@ def pairs(images: Sequence[tuple[Array, Array]], captions: Sequence[str]) -> Fig
     across = 4
     cell = _WIDTH / across
     side = 0.46 * cell
-    pitch = side + 0.42
+    pitch = side + 0.14 + 0.14 * max(caption.count("\n") + 1 for caption in captions)
     rows = math.ceil(len(images) / across)
     figure = Figure(figsize=(_WIDTH, pitch * rows))
     axes = figure.add_axes((0, 0, 1, 1))
