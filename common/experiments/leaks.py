@@ -173,7 +173,7 @@ class Leaks(Crossval):
         bars = [Bar(f"{rule} folds", gap[rule], tuple(gap[f"{rule}_interval"])) for rule in RULES]
         text = (
             f"{metrics['source']}. {self.about} The same model is trained on {self.config.folds} "
-            f"random folds, and on as many that keep the groups of {metrics['option']} whole. "
+            f"random folds, and on as many that keep the groups by {metrics['option']} whole. "
             f"Each of the {metrics['samples']:,} {self.samples} is answered once under either "
             "rule, by a model that had not seen it. Intervals draw whole groups; that of the gap "
             "is at least as wide as that of the gaps of the folds, which differ by chance, too."

@@ -39,9 +39,10 @@ class LeaksOfImages(CrossvalImages, Leaks):
         labels = [file.label for file in listed.files]
         rules = []
         if any(file.group is not None for file in given.files):
-            option = [f"--group-column {config.group_column}"] * (config.group_column != ROWS)
-            option += [f"--group-by {config.group_by}"] * (config.group_by != NONE)
-            named = " ".join(option) or "nothing more: the rows of the table name folders"
+            option = [f"--group-column {config.group_column}"]
+            option += [f"--group-by {config.group_by}"] if config.group_by != NONE else []
+            option += ["(the default)"] if option == [f"--group-column {ROWS}"] else []
+            named = " ".join(option)
             keys = [file.group for file in given.files]
             rules.append(Rule(GIVEN, {}, judge(named, keys, labels, config.folds)))
         for rule in GROUP_RULES:
