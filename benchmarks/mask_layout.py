@@ -16,12 +16,15 @@ own, so that nothing tells whose it is.
 """
 
 import csv
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from machine import describe
 from PIL import Image
 
 from common.images.known import load_embedded
@@ -140,12 +143,26 @@ class _Pool:
 
 
 def main() -> None:
-    command, folder, *persons = sys.argv[1:]
-    if command != "write":
-        sys.exit(f"{command}: expected write FOLDER [PERSONS]")
-    number = int(persons[0]) if persons else PERSONS
-    write(Path(folder), number, max(1, number // 10))
-    print(f"{folder}: {number:,} persons to train on, {max(1, number // 10):,} to test on")
+    if sys.argv[1:2] == ["write"] and len(sys.argv) in (3, 4):
+        number = int(sys.argv[3]) if len(sys.argv) == 4 else PERSONS
+        write(Path(sys.argv[2]), number, max(1, number // 10))
+        return
+    if len(sys.argv) > 1:
+        sys.exit("expected nothing, or write FOLDER [PERSONS]")
+    print(describe())
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), "the layout", PERSONS, folds=5, epochs=8)
+        measure(Path(folder), "the control", PERSONS // 3, folds=3, epochs=12)
+
+
+def measure(root: Path, name: str, persons: int, folds: int, epochs: int) -> None:
+    """Print what `leaks` says of a layout."""
+    write(root / name, persons, alike=name != "the control")
+    words = [sys.executable, "-m", "labs.classification", "leaks", root / name / "train/train.csv"]
+    words += [*OPTIONS, "--model", "lenet5", "--augment", "none", "--threads", "1"]
+    words += ["--folds", folds, "--epochs", epochs, "--run-dir", root / "runs"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=True)
+    print(f"{name}, {persons:,} persons, {folds} folds, {epochs} epochs\n{done.stdout}", flush=True)
 
 
 def _write_table(path: Path, header: list[str], rows: list[list[Any]]) -> None:
