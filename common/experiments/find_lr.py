@@ -108,7 +108,7 @@ class RangeTest:
         if self.suggested is None:
             return (
                 f"No rate made the loss fall by more than it varies ({tested}): there is nothing "
-                "to choose by. Try more --updates, or a larger --batch-size."
+                "to choose by. Let it grow more slowly: --lowest 1e-4 --updates 300."
             )
         return (
             f"The loss fell fastest at {self.steepest:.2g}, and was smallest at "
