@@ -15,6 +15,7 @@ from common.experiments.search.judge import Figure
 from common.metrics import metrics
 from common.metrics.metrics import Array
 
+_PRIOR = 2  # repetitions that what is known of luck beforehand is worth
 _COMPARED = 200  # runs of which all pairs are looked at
 _CONFIDENCE = 0.99  # that no run is said to be worse by luck: of all the pairs of a search at once
 
@@ -94,11 +95,12 @@ def rank(
     errors, best = drawn - values, int(values.argmax())
     if folds is not None:
         luck = _luck_of_folds(folds, _deviations(errors, None))
-    spread = _deviations(errors, luck)
+    likely = None if luck is None else _moderate(luck, _deviations(errors, None))
+    spread = _deviations(errors, likely)
     compared = np.sort(np.argsort(-values, kind="stable")[:_COMPARED])
     generator = np.random.default_rng(seed + 1)
-    if luck is not None:
-        errors = errors + luck.deviation * _draw_luck(generator, errors.shape, luck.freedom)
+    if likely is not None:
+        errors = errors + likely.deviation * _draw_luck(generator, errors.shape, likely.freedom)
     times = _range_quantile(errors[:, compared], spread[np.ix_(compared, compared)])
     middle = left_out.mean()  # the fewer samples were left out, the wider their figures lie
     low, high = middle + np.sqrt(share) * (np.quantile(left_out, [0.025, 0.975]) - middle)
@@ -150,6 +152,25 @@ def _deviations(errors: Array, luck: Luck | None) -> Array:
     deviations: Array = np.sqrt(variance)
     np.fill_diagonal(deviations, 0)
     return deviations
+
+
+def _moderate(luck: Luck, of_samples: Array) -> Luck:
+    """Return what is likely of the luck, of which few repetitions say little.
+
+    To them are added as many as `_PRIOR` would be that show what drawing samples does: that much
+    luck there is where each training errs on samples of its own, and mostly that is about all
+    (Jordan 2023, "Calibrated chaos"). A mean of the two variances, weighed by their freedom, as
+    in Smyth 2004, "Linear models and empirical Bayes methods".
+
+    Args:
+        luck: as it was measured.
+        of_samples: (T, T) how far drawing samples moves the difference of two runs.
+    """
+    pairs = of_samples[~np.eye(len(of_samples), dtype=bool)]
+    known = float(np.median(pairs**2)) / 2 if len(pairs) and np.isfinite(pairs).all() else 0.0
+    freedom = luck.freedom + _PRIOR
+    variance = (luck.freedom * luck.deviation**2 + _PRIOR * known) / freedom
+    return Luck(float(np.sqrt(variance)), freedom)
 
 
 def _draw_luck(generator: np.random.Generator, shape: tuple[int, ...], freedom: int) -> Array:
