@@ -31,7 +31,7 @@ def write(folder, *, alike):
     return table
 
 
-@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("alike", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_leak_is_proved_where_there_is_one(command, tmp_path, alike):
     table = write(tmp_path, alike=alike)
     words = (*QUICK, *LENGTH, "--run-dir", tmp_path, "--name", "x")
