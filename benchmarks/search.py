@@ -98,14 +98,17 @@ def measure_copies(folder: Path) -> None:
                 trials=COPIES,
                 seed=1000 * number,
             )
-            search.train(None, time.perf_counter())
-        metrics = search.run.read("metrics")
-        level.append(len(metrics["level"]))
-        values = sorted(each["value"] for each in metrics["trials"])
+            study, display = search.open_study(), ManyDisplay(None)
+            search._work(study, None, display)
+            trials = study.trials
+            again = search._train_again(trials, None, display)
+            members = [search._members_of(each.number, each.params) for each in trials]
+            ranking = search._rank(trials, members, again)
+        level.append(len(ranking.level))
+        values = sorted(each.value or 0.0 for each in trials)
         print(
             f"{number}: {level[-1]} of {COPIES} level, accuracies {values[0]:.4f} to "
-            f"{values[-1]:.4f}, corrected {metrics['corrected']:.4f}, "
-            f"luck {metrics['luck']['deviation']:.4f}",
+            f"{values[-1]:.4f}, corrected {ranking.chosen:.4f}",
             flush=True,
         )
     print(f"copies: all level in {level.count(COPIES)} of {SEARCHES} searches", flush=True)
