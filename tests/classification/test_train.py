@@ -211,6 +211,8 @@ def test_every_field_of_the_config_survives_its_file(tmp_path):
     special = {"augment": ("crop:6", "erase"), "optimizer": "sgd", "nesterov": True}
     special |= {"loss": "cross-entropy", "imbalanced": 2.0, "per_class": 3}
     special |= {"label_column": ("성별", "나이, 'x'"), "heads": "joint"}
+    special |= {"label_pattern": "성별=(남|여)", "label_bands": ("나이, 'x'=30", "60")}
+    special |= {"label_order": ("성별=여|남",), "crop_column": ("x", "y", "w", "h")}
     special["transfer"] = "freeze:\"특징\" 'x'"
     values = {}
     for field in options_of(ClassificationConfig):

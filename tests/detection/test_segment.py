@@ -271,7 +271,7 @@ def test_the_task_alone_chooses_a_model():
     assert recipe_for("yolo11n") == "yolo11n"
     assert not DetectionConfig(**RECIPES["yolo11n-seg"]).problems()
     [problem] = CompareConfig(task="segment").problems()
-    assert "compare takes detectors alone" in problem
+    assert "compare-models takes detectors alone" in problem
 
 
 @pytest.mark.parametrize(("task", "head"), [("segment", "Detect"), ("detect", "Segment")])
