@@ -150,13 +150,14 @@ def test_groups_stay_in_one_fold_and_the_interval_draws_them(command, tmp_path):
             ["crossval", "--data", "digits", "--limit", "90", "--model", "linear"],
             "90 images",
         ),
-        (
+        pytest.param(
             rnn,
             [
                 *("crossval-sentiment", "--limit", "150", "--hidden-size", "4", "--members", "1"),
                 *("--embedding-size", "4"),
             ],
             "150 texts",
+            marks=pytest.mark.slow,
         ),
         (
             rnn,
