@@ -9,7 +9,7 @@ not done again.
 import csv
 import itertools
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, ClassVar
@@ -311,7 +311,7 @@ class Crossval(Comparison[Any]):
             terminal.show_table("Out of fold", *_list_metrics(metrics["metrics"]))
         terminal.say(self.verdict(metrics))
 
-    @property
+    @cached_property
     def _metric(self) -> MainMetric:
         """The main metric, which may depend on what a config learns."""
         job = self._member(next(iter(self.plan(self.config))), "cpu")
