@@ -47,7 +47,7 @@ def read_labels(labels: Sequence[str]) -> Labels:
         notes.append(f"{number:,} labels are missing ({', '.join(missing)})")
     elif missing:
         notes.append(f"the label {', '.join(missing)} is a class as others are: they are words")
-    notes += _alike(words)
+    notes += _alike([word for word in words if names[word] is not None])
     fractions = frozenset(
         label
         for value, same in written.items()

@@ -33,6 +33,10 @@ def test_beside_words_it_is_a_class_and_that_is_said(missing):
     assert found.notes == [f"the label {missing} is a class as others are: they are words"]
 
 
+def test_missing_labels_that_are_written_in_two_ways_are_no_classes_that_look_alike():
+    assert read_labels(["1", "2", "nan", "NaN"]).notes == ["2 labels are missing (nan, NaN)"]
+
+
 def test_numbers_in_several_spellings_are_one_class_also_beside_words():
     assert read_labels(["1", "1.0", "01", "2"]).names == ["1", "1", "1", "2"]
     found = read_labels(["1", "1.0", "2.0", "other"])
