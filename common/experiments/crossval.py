@@ -9,7 +9,7 @@ not done again.
 import csv
 import itertools
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, ClassVar
@@ -30,9 +30,8 @@ from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar
 from common.runs import commands
 from common.runs.comparison import Comparison, Jobs, narrow
-from common.runs.conclude import conclusion_of
 from common.runs.folder import Run
-from common.runs.job import Outputs
+from common.runs.job import Outputs, Splits
 
 RULE = "samples, each answered by a model that had not seen it"
 POOLED = "all folds"
@@ -94,17 +93,9 @@ class Crossval(Comparison[Any]):
         """Return the first fold alone: what it stumbles over, all do."""
         return plan[:1]
 
-    def train_member(self, job: Any, label: str) -> bool:
-        """Train the model of a fold, and keep its answers."""
-        terminal.note(f"{label}: {job.run.path}")
-        splits = job.load_splits()
-        with terminal.display(job.config.epochs, [f"validation/{job.main_metric.name}"]) as display:
-            job.train(splits, display, terminal.note)
-        conclusion_of(job).conclude_member(splits, keep=partial(self._keep, job, splits["test"]))
-        return True
-
-    def _keep(self, job: Any, split: Any, outputs: Mapping[str, Outputs]) -> None:
+    def keep(self, job: Any, splits: Splits, outputs: Mapping[str, Outputs]) -> None:
         """Keep what the model of a fold says of it, for a program and for a person."""
+        split = splits["test"]
         OutOfFold.of(job, outputs["test"], split).write(job.run)
         records = self.describe_samples(job, split, outputs["test"])
         write_text(listed_in(job.run), commands.separated(records, ","))
@@ -138,7 +129,7 @@ class Crossval(Comparison[Any]):
         groups = pooled[0].groups
         return {
             "rule": RULE,
-            "source": first.card.source.partition(", fold ")[0],
+            "source": first.config.describe_whole(first.card.source),
             "title": first.config.title,
             "samples": len(pooled[0].targets),
             "groups": None if groups is None else len(np.unique(groups)),

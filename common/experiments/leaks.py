@@ -8,6 +8,7 @@ either rule, and its interval draws whole groups.
 
 import csv
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -51,9 +52,9 @@ class Leaks(Crossval):
     """The values of a config in which no sample belongs to another."""
 
     @classmethod
+    @abstractmethod
     def rules(cls, config: Any) -> list[Rule]:
         """Return the ways to say which samples belong together, the likeliest first."""
-        raise NotImplementedError
 
     @classmethod
     def start(cls, config: Any, command: Sequence[str] = ()) -> "Leaks":
@@ -115,7 +116,7 @@ class Leaks(Crossval):
             found.append(_compare(metric, grouped.targets, groups, both, values))
         tried = self.run.read("groups")
         return {
-            "source": first.card.source.partition(", fold ")[0],
+            "source": first.config.describe_whole(first.card.source),
             "title": first.config.title,
             "samples": len(groups),
             "groups": len(np.unique(groups)),

@@ -16,11 +16,10 @@ from common.errors import ConfigError
 from common.experiments.plots import draw_learning_curve
 from common.experiments.power_law import Forecast, PowerLaw, fit_power_law
 from common.metrics.main_metric import MainMetric
-from common.options import terminal
 from common.options.terminal import figure_text
 from common.report.html import PictureSaver, Section, Table
 from common.runs.comparison import Comparison, Jobs
-from common.runs.conclude import conclusion_of
+from common.runs.job import Outputs, Splits
 
 RULE = "the error of single runs around a power law"
 _LONGER = 8  # times the epochs of the whole, that a small share may have
@@ -60,20 +59,15 @@ class LearningCurve(Comparison[Any]):
         """Return the smallest share, which may be too small, and the largest."""
         return [plan[0], plan[-1]]
 
-    def train_member(self, job: Any, label: str) -> bool:
-        """Train on a share, and measure it on that share and on test."""
-        terminal.note(f"{label}: {job.run.path}")
-        splits = job.load_splits()
+    def keep(self, job: Any, splits: Splits, outputs: Mapping[str, Outputs]) -> None:
+        """Keep the errors of a share: on what was learned from, and on test."""
         metric: MainMetric = job.main_metric
-        with terminal.display(job.config.epochs, [f"validation/{metric.name}"]) as display:
-            job.train(splits, display, terminal.note)
+        said = {**job.predict_splits(splits, ["train"]), "test": outputs["test"]}
         errors = {}
-        for name, outputs in job.predict_splits(splits, ["train", "test"]).items():
-            rows = metric.statistics(job.decide(outputs), job.targets(splits[name]))
+        for name, each in said.items():
+            rows = metric.statistics(job.decide(each), job.targets(splits[name]))
             errors[name] = _as_error(metric, float(metric.compute(rows)))
         job.run.write("point", {"size": len(splits["train"]), **errors})
-        conclusion_of(job).conclude_member(splits)
-        return True
 
     # --- what is measured -------------------------------------------------------------------------
 
@@ -83,7 +77,7 @@ class LearningCurve(Comparison[Any]):
         points = [Point(job.config.share, **job.run.read("point")) for job in jobs.values()]
         return {
             "rule": RULE,
-            "source": first.card.source.partition(", 0.")[0],
+            "source": first.config.describe_whole(first.card.source),
             "title": first.config.title,
             "label": _name_error(first.main_metric),
             "points": [point._asdict() for point in points],

@@ -1,10 +1,11 @@
 """Answers out of fold: what models say of samples they had not seen, kept beside their runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file, save
 
 from common.files import write_bytes
@@ -13,6 +14,7 @@ from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array, Interval
 from common.runs.folder import Run
 from common.runs.job import Outputs
+from common.training.task import probabilities
 
 
 class OutOfFold(NamedTuple):
@@ -81,6 +83,37 @@ class OutOfFold(NamedTuple):
             block=metric.block,
             resamples=metric.resamples,
         )
+
+
+def list_answers(
+    column: str,
+    names: Sequence[str],
+    truth: Sequence[Any],
+    said: Sequence[Any],
+    shares: Mapping[str, Sequence[float]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a record for each sample: what it is called, what is true, what is said.
+
+    Args:
+        column: what samples are.
+        names: (N,) of the samples.
+        truth: (N,) as a person reads it.
+        said: (N,) likewise.
+        shares: (N,) probabilities of each class, by its name.
+    """
+    plain = {column: names, "truth": truth, "answer": said}
+    taken = {"fold", *plain}
+    of_classes = {
+        f"{name} (probability)" if name in taken else name: each
+        for name, each in (shares or {}).items()
+    }
+    columns = plain | of_classes
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def shares_of(whole: OutOfFold) -> Array:
+    """Return the probabilities of the classes, (N, C), of answers that are logits."""
+    return probabilities(torch.from_numpy(whole.outputs["outputs"]))
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -228,6 +228,12 @@ class FoldConfig(TrainingConfig):
         fold = () if self.fold is None else (f"fold {self.fold} of {self.folds} tests",)
         return (*fold, *([f"{self.share:.3g} of training used"] if self.share < 1 else []))
 
+    def describe_whole(self, source: str) -> str:
+        """Return what a card says of its data without what `cut` says of them."""
+        for said in self.cut:
+            source = source.replace(f", {said}", "")
+        return source
+
     @property
     def least(self) -> int:
         """Samples of a class without which it cannot be split."""

@@ -363,6 +363,7 @@ DATA = click.option(
     help="Labelled data of your own, a file or a folder, in place of a split of the run's data.",
 )
 DEVICE = click.option("--device", help="Another device than the run's.")
+DATA_SET = click.argument("data_set", metavar="DATA", required=False)
 JOIN = click.option(
     "--join",
     metavar="RUN",

@@ -12,6 +12,7 @@ import sys
 import time
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
@@ -166,8 +167,17 @@ class Comparison(ABC, Generic[C]):
         splits = job.load_splits()
         with terminal.display(job.config.epochs, [f"validation/{job.main_metric.name}"]) as display:
             job.train(splits, display, terminal.note)
-        conclusion_of(job).conclude_member(splits)
+        conclusion_of(job).conclude_member(splits, keep=partial(self.keep, job, splits))
         return True
+
+    def keep(self, job: Any, splits: Splits, outputs: Mapping[str, Outputs]) -> None:
+        """Keep more of a member that has just been measured than its figures.
+
+        Args:
+            job: the member.
+            splits: its data.
+            outputs: what its task collects of `validation` and `test`.
+        """
 
     def measure_variant(self, tested: Tested) -> dict[str, Any]:
         """Return what else is measured of a variant."""

@@ -39,7 +39,8 @@ class Verb:
         recipes: `module:name` of values by the recipe's name; None for none.
         recipe_for: returns the recipe that suits the options, if there is one; its values are taken
             where the user names no recipe.
-        options: decorators that add options of the command's own to those of the config.
+        options: decorators that add options of the command's own to those of the config; with
+            `commands.DATA_SET`, --data may be given as an argument.
     """
 
     kind: str
@@ -162,6 +163,8 @@ class Lab:
         """Start or go on with a run of a verb, with what `TrainCommand` was given."""
         row = self._row(verb)
         recipes = _recipes(row)
+        if (data := given.pop("data_set", None)) is not None:
+            given["options"]["data"] = data
         if given["resume"] is None:
             given["recipe"] = _choose_recipe(row, given["recipe"], given["options"])
         if verb in self.comparisons:

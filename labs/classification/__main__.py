@@ -73,8 +73,14 @@ lab = Lab(
         "leaks": Verb(
             "labs.classification.experiments.leaks:LeaksOfImages",
             "labs.classification.experiments.config:LeaksConfig",
-            recipes="labs.classification.config:RECIPES",
-            recipe_for=_recipe_for,
+            """Guess which images belong together, and prove whether random folds leak.
+
+            The same model is trained under random folds and under folds that keep groups whole.
+            Takes the options of `train`; DATA is its --data.
+            """,
+            "labs.classification.config:RECIPES",
+            _recipe_for,
+            options=(commands.DATA_SET,),
         ),
         "learning-curve": Verb(
             "labs.classification.experiments.learning_curve:Curve",
@@ -148,19 +154,6 @@ lab = Lab(
     models=DESCRIPTIONS,
     more_models={"torchvision's": TORCHVISION},
 )
-
-
-@lab.command("leaks")
-@click.argument("data_set", metavar="DATA", required=False)
-def leaks(data_set: str | None, options: dict[str, Any], **given: Any) -> None:
-    """Guess which images belong together, and prove whether random folds leak.
-
-    The same model is trained under random folds and under folds that keep groups whole. Takes the
-    options of `train`; DATA is its --data.
-    """
-    if data_set is not None:
-        options["data"] = data_set
-    lab.train("leaks", options=options, **given)
 
 
 @lab.group.command(

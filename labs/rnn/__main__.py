@@ -70,7 +70,13 @@ lab = Lab(
         "leaks-sentiment": Verb(
             "labs.rnn.experiments.leaks:LeaksOfTexts",
             "labs.rnn.experiments.config:LeaksSentimentConfig",
-            recipes="labs.rnn.sentiment.config:RECIPES",
+            """Guess which texts belong together, and prove whether random folds leak.
+
+            The same model is trained under random folds and under folds that keep groups whole.
+            Takes the options of `sentiment`; DATA is its --data.
+            """,
+            "labs.rnn.sentiment.config:RECIPES",
+            options=(commands.DATA_SET,),
         ),
         "learning-curve-sentiment": Verb(
             "labs.rnn.experiments.learning_curve:CurveOfTexts",
@@ -152,19 +158,6 @@ lab = Lab(
         ),
     },
 )
-
-
-@lab.command("leaks-sentiment")
-@click.argument("data_set", metavar="DATA", required=False)
-def leaks_sentiment(data_set: str | None, options: dict[str, Any], **given: Any) -> None:
-    """Guess which texts belong together, and prove whether random folds leak.
-
-    The same model is trained under random folds and under folds that keep groups whole. Takes the
-    options of `sentiment`; DATA is its --data.
-    """
-    if data_set is not None:
-        options["data"] = data_set
-    lab.train("leaks-sentiment", options=options, **given)
 
 
 @lab.command("memory")

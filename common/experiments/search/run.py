@@ -453,8 +453,9 @@ class Search(Comparison[Any]):
         return _trained(self._run_of(f"trial-{number:03}-again"))
 
     def _source(self, members: Members) -> str:
-        source: str = self._run_of(next(iter(members))).read("data")["source"]
-        return source.partition(", fold ")[0]
+        name, config = next(iter(members.items()))
+        described: str = config.describe_whole(self._run_of(name).read("data")["source"])
+        return described
 
     def _look_at_test(self, member: str, device: str | None) -> dict[str, Any] | None:
         """Look at the test split, with what was chosen; where there are folds, there is none."""

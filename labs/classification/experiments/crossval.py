@@ -3,10 +3,9 @@
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from common.experiments.crossval import Crossval
-from common.experiments.out_of_fold import OutOfFold
+from common.experiments.out_of_fold import OutOfFold, list_answers, shares_of
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.metrics.named import Needs
@@ -37,8 +36,7 @@ class CrossvalImages(Crossval):
         """Return what is said of each sample, by what it is."""
         if "numbers" in self.kinds(job.config):
             return {"numbers": whole.decided}
-        shares = probabilities(torch.from_numpy(whole.outputs["outputs"]))
-        return {"classes": whole.decided, "probabilities": shares}
+        return {"classes": whole.decided, "probabilities": shares_of(whole)}
 
     def describe_samples(
         self, job: ClassifyImages, split: ImageSet, outputs: Outputs
@@ -46,20 +44,15 @@ class CrossvalImages(Crossval):
         """Return of each image its name, what it shows, and what the network says."""
         said, truth, classes = job.decide(outputs), job.targets(split), job.card.classes
         if job.config.numeric:
-            return [
-                {"image": name, "truth": float(true), "answer": float(each)}
-                for name, true, each in zip(split.names, truth, said, strict=True)
-            ]
+            return list_answers("image", split.names, truth.tolist(), said.tolist())
         shares = probabilities(outputs["outputs"], several=job.config.several)
-        return [
-            {
-                "image": name,
-                "truth": _name(classes, true),
-                "answer": _name(classes, each),
-                **dict(zip(classes, row, strict=True)),
-            }
-            for name, true, each, row in zip(split.names, truth, said, shares.tolist(), strict=True)
-        ]
+        return list_answers(
+            "image",
+            split.names,
+            [_name(classes, each) for each in truth],
+            [_name(classes, each) for each in said],
+            dict(zip(classes, shares.T.tolist(), strict=True)),
+        )
 
 
 def _name(classes: tuple[str, ...], said: Any) -> str:

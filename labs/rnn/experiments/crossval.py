@@ -2,10 +2,8 @@
 
 from typing import Any, ClassVar
 
-import torch
-
 from common.experiments.crossval import Crossval
-from common.experiments.out_of_fold import OutOfFold
+from common.experiments.out_of_fold import OutOfFold, list_answers, shares_of
 from common.metrics.metrics import Array
 from common.metrics.named import Needs
 from common.runs.job import Outputs
@@ -34,26 +32,20 @@ class CrossvalTexts(Crossval):
 
     def answers_of(self, job: Any, whole: OutOfFold) -> dict[Needs, Array]:
         """Return what is said of each sample, by what it is."""
-        shares = probabilities(torch.from_numpy(whole.outputs["outputs"]))
-        return {"classes": whole.decided, "probabilities": shares}
+        return {"classes": whole.decided, "probabilities": shares_of(whole)}
 
     def describe_samples(
         self, job: Sentiment, split: Split, outputs: Outputs
     ) -> list[dict[str, Any]]:
         """Return of each text its class, what the networks say, and the probabilities."""
         classes, shares = job.card.classes, probabilities(outputs["outputs"])
-        rows = zip(
-            split.texts, job.targets(split), job.decide(outputs), shares.tolist(), strict=True
+        return list_answers(
+            "text",
+            split.texts,
+            [classes[each] for each in job.targets(split)],
+            [classes[each] for each in job.decide(outputs)],
+            dict(zip(classes, shares.T.tolist(), strict=True)),
         )
-        return [
-            {
-                "text": text,
-                "truth": classes[true],
-                "answer": classes[said],
-                **dict(zip(classes, row, strict=True)),
-            }
-            for text, true, said, row in rows
-        ]
 
 
 class CrossvalSeries(Crossval):
