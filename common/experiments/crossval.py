@@ -7,6 +7,7 @@ not done again.
 """
 
 import csv
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -18,6 +19,7 @@ import numpy as np
 
 from common.errors import ConfigError
 from common.experiments.offsets import tune_nested
+from common.experiments.options import locate_metric
 from common.experiments.out_of_fold import OutOfFold
 from common.files import write_text
 from common.metrics.main_metric import MainMetric
@@ -86,7 +88,9 @@ class Crossval(Comparison[Any]):
             metric = find_metric(config.tune)
             if metric.needs != "classes" or "probabilities" not in kinds:
                 raise ConfigError(f"--tune {config.tune}: expected a metric of classes, such as f1")
-        return super().start(config, command)
+        tune = None if config.tune is None else locate_metric(config.tune)
+        metrics = tuple(map(locate_metric, config.metrics))
+        return super().start(dataclasses.replace(config, metrics=metrics, tune=tune), command)
 
     @classmethod
     def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
@@ -154,12 +158,14 @@ class Crossval(Comparison[Any]):
         folds = list(itertools.chain.from_iterable(repeats))
         found = []
         for spec in wanted:
-            metric = find_metric(spec, _needed(kinds))
+            label = spec
             try:
+                metric = find_metric(spec, _needed(kinds))
+                label = metric.label
                 found.append(self._measure_one(metric, job, folds, pooled))
             except ConfigError as error:  # the user's own function; the folds are not lost by it
                 terminal.note(str(error))
-                found.append({"name": metric.name, "label": metric.label, "error": str(error)})
+                found.append({"name": spec, "label": label, "error": str(error)})
         return found
 
     def _measure_one(
@@ -188,7 +194,15 @@ class Crossval(Comparison[Any]):
         """Return what offsets of the classes gain, where it is asked for."""
         if self.config.tune is None:
             return None
-        metric = find_metric(self.config.tune)
+        try:
+            return self._tune_for(find_metric(self.config.tune), job, parts, whole)
+        except ConfigError as error:  # as of any metric of the user's own
+            terminal.note(str(error))
+            return None
+
+    def _tune_for(
+        self, metric: NamedMetric, job: Any, parts: Sequence[OutOfFold], whole: OutOfFold
+    ) -> dict[str, Any]:
         folds = np.repeat(np.arange(len(parts)), [len(part.targets) for part in parts])
         shares = self.answers_of(job, whole)["probabilities"]
         with terminal.busy(f"tuning the classes for {metric.label}"):
@@ -332,12 +346,15 @@ def _list_metrics(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
 
 def _describe_tuned(tuned: Mapping[str, Any]) -> str:
     """Say what offsets gain, and what they seem to gain where they were chosen."""
-    low, high = tuned["gain_interval"]
-    judged = "which is shown" if low > 0 or high < 0 else "which may be chance"
+    interval, judged = "unknown", "which may be chance"
+    if is_known(ends := tuned["gain_interval"]):
+        low, high = ends
+        interval = f"{low:+.4f} to {high:+.4f}"
+        judged = "which is shown" if low > 0 or high < 0 else judged
     return (
         f"Raising and lowering classes for {tuned['label']} changes it from "
         f"{tuned['plain']:.4f} to {tuned['nested']:.4f} on folds that did not choose how: "
-        f"{tuned['gain']:+.4f} ({low:+.4f} to {high:+.4f}), {judged}. On the answers that chose, "
+        f"{tuned['gain']:+.4f} ({interval}), {judged}. On the answers that chose, "
         f"it would seem to be {tuned['seen']:.4f}."
     )
 

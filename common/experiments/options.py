@@ -12,9 +12,15 @@ from typing import Any, ClassVar
 
 from common.errors import ConfigError
 from common.experiments.search import space
-from common.options.config import data_option, option
+from common.options.config import data_option, located, option
 
 MOST_TRIALS = 10_000
+
+
+def locate_metric(spec: str) -> str:
+    """Return a metric with the path of one's own made absolute, so that a run can move."""
+    file, colon, name = spec.rpartition(":")
+    return f"{located(file)}:{name}" if colon else spec
 
 
 @dataclass(frozen=True)

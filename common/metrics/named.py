@@ -40,6 +40,10 @@ _FEWEST = 300  # draws at the least
 _UNDEFINED = 0.05  # largest share of draws that may leave a metric undefined, as of one class only
 
 
+class TooFewClasses(ConfigError, ValueError):
+    """A metric is of more classes than there are."""
+
+
 class Measured(NamedTuple):
     """A metric with its 95 % interval; NaN where there is none."""
 
@@ -119,7 +123,9 @@ class NamedMetric:
         pairs = [check(np.asarray(each), np.asarray(truth)) for each in answers]
         classes = pairs[0][0].shape[-1]
         if self.needs == "probabilities" and classes < self.smallest:
-            raise ValueError(f"{self.name} needs at least {self.smallest} classes, given {classes}")
+            raise TooFewClasses(
+                f"{self.name} needs at least {self.smallest} classes, given {classes}"
+            )
         return pairs[0][1], [given for given, _ in pairs]
 
     def _draw(

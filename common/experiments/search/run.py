@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from common.errors import ConfigError, DataError, NonFiniteError, RunFailed, Stopped
 from common.experiments.crossval import Crossval
-from common.experiments.options import MOST_TRIALS
+from common.experiments.options import MOST_TRIALS, locate_metric
 from common.experiments.out_of_fold import OutOfFold
 from common.experiments.search import report, space
 from common.experiments.search.judge import Judge, Main, Named
@@ -33,7 +33,7 @@ from common.history import Row, better_direction
 from common.metrics.metrics import Array
 from common.metrics.named import NamedMetric, find_metric
 from common.options import terminal
-from common.options.config import located, to_toml
+from common.options.config import to_toml
 from common.options.terminal import ManyDisplay
 from common.report.html import PictureSaver
 from common.reuse import reuse
@@ -86,9 +86,8 @@ class Search(Comparison[Any]):
     @classmethod
     def located(cls, config: Any) -> Any:
         """Make the path of a metric of the user's own absolute, too."""
-        file, colon, name = (config.metric or "").rpartition(":")
-        if colon:
-            config = dataclasses.replace(config, metric=f"{located(file)}:{name}")
+        if config.metric is not None:
+            config = dataclasses.replace(config, metric=locate_metric(config.metric))
         return super().located(config)
 
     @classmethod
@@ -266,7 +265,7 @@ class Search(Comparison[Any]):
             study.fail(claimed, _first_line(error), work.facts)
             told = f"failed: {_first_line(error)}"
         else:
-            value = judge.measure(answers)
+            value = judge.measure(answers)  # a metric of the user's own that raises can be mended
             told = f"{judge.label} {judge.text(value)}"
             if math.isfinite(value):
                 study.complete(claimed, value, work.facts)

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn import metrics as reference
 
+from common.experiments.out_of_fold import list_answers
 from common.metrics.main_metric import ACCURACY
 from common.runs.folder import Run
 from labs.autoencoder.__main__ import lab as autoencoder
@@ -92,12 +93,14 @@ def test_a_metric_of_ones_own_that_fails_costs_no_fold(command, tmp_path):
         "def share(truth, answers):\n    return (truth == answers).mean()\n"
         "def broken(truth, answers):\n    raise ValueError('no')\n"
     )
-    words = (*CROSSVAL, "--metrics", f"{own}:share,{own}:broken,top3", "--name", "cv")
-    done = command(classification, *words, "--run-dir", tmp_path)
+    words = (*CROSSVAL, "--metrics", f"{own}:share,{own}:broken,top3,top12", "--name", "cv")
+    done = command(classification, *words, "--tune", f"{own}:broken", "--run-dir", tmp_path)
     assert done.code == 0, done.err
     assert "raised ValueError" in done.err
     metrics = Run(tmp_path / "classification" / "cv").read("metrics")
-    share, broken, top = metrics["metrics"]
+    share, broken, top, many = metrics["metrics"]
+    assert "needs at least 13 classes, given 10" in many["error"]
+    assert metrics["tuned"] is None
     assert share["value"] == pytest.approx(metrics["accuracy"])
     assert "raised ValueError" in broken["error"]
     assert top["value"] >= share["value"]
@@ -251,3 +254,8 @@ def test_ten_kills_change_no_bit_and_no_fold_is_done_again(process, crossval, tm
         answers = f"{member}/out_of_fold.safetensors"
         assert (folder / answers).read_bytes() == (whole / answers).read_bytes()
     assert (folder / "out_of_fold.csv").read_text() == (whole / "out_of_fold.csv").read_text()
+
+
+def test_a_class_that_is_called_as_a_column_takes_no_place():
+    said = list_answers("text", ["a", "b"], ["truth", "no"], ["no", "no"], {"truth": [0.4, 0.1]})
+    assert said[0] == {"text": "a", "truth": "truth", "answer": "no", "truth (probability)": 0.4}
