@@ -29,7 +29,8 @@ from common.images.tables.listing import find_several_labels, list_table
 from common.io.folders import is_hidden
 from common.io.naming import group_of_name
 from common.io.tables import SUFFIXES as TABLES
-from common.options.config import IMAGE_SETS, NONE, ROWS, ImageConfig, Kind, flag
+from common.io.tables import is_table
+from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.batches import Batches
@@ -279,10 +280,9 @@ def find_files(
             f"--label-column {','.join(config.label_column)}: only a table has several columns of "
             f"labels, and --data {config.data} is none"
         )
-    if to_learn and config.rules_given and (arrays or found.is_dir()):
-        raise DataError(
-            f"{flag(config.rules_given[0])}: goes with a table, and --data {config.data} is none"
-        )
+    rules = config.rules_given if to_learn else config.crop_column and ("crop_column",)
+    if rules and (arrays or found.is_dir()):
+        raise DataError(f"{flag(rules[0])}: goes with a table, and --data {config.data} is none")
     if arrays:
         if config.groups_given and to_learn and not named:
             raise DataError(
@@ -291,7 +291,7 @@ def find_files(
             )
         return None
     if found.is_dir():
-        nested = config.group_column != ROWS
+        nested = config.groups_given
         if config.groups_given and to_learn and config.group_column != "folder":
             raise DataError(
                 f"--group-column {config.group_column}: --data {config.data} is a folder, which "
@@ -342,7 +342,7 @@ def read_inputs(
     """
     options: Any = card.image_size, card.channels, say, config.fit, card.scale
     table = paths[0]
-    if len(paths) > 1 or table.suffix.lower() not in TABLES or not table.is_file():
+    if len(paths) > 1 or not is_table(table) or not table.is_file():
         yield from read_images(paths, *options)
         return
     plain = dataclasses.replace(

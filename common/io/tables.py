@@ -520,6 +520,11 @@ def is_packed_table(path: Path) -> bool:
     return path.suffix.lower() in PACKED and inner in SUFFIXES
 
 
+def is_table(path: Path) -> bool:
+    """Say whether a file's name is that of a table, packed or not."""
+    return path.suffix.lower() in SUFFIXES or is_packed_table(path)
+
+
 def _check_suffix(path: Path, suffix: str) -> None:
     if suffix not in SUFFIXES:
         raise DataError(

@@ -25,9 +25,7 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
         "label_column",
         *FOR_TABLES,
         "image_dir",
-        "file_encoding",
-        "delimiter",
-        "sheet",
+        *FORM,
     ),
     *("image_size", "fit", "limit", "augment", "mixup"),
     *("cutmix", "batch_size", "loss", "seed", "split_seed"),
@@ -36,7 +34,7 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
 EXPLORE_OPTIONS = (  # that `explore` takes: what says which images there are, and how to read them
     *("data_dir", "test", "path_column", "label_column", "group_column", "image_dir"),
     *FOR_TABLES,
-    *("file_encoding", "delimiter", "sheet", "image_size", "fit", "limit", "augment", "loss"),
+    *(*FORM, "image_size", "fit", "limit", "augment", "loss"),
     *("split_seed", "device", "threads"),
 )
 

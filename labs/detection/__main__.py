@@ -8,7 +8,7 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
-from common.options.config import build
+from common.options.config import FORM, build
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
 from common.suggest import suggest
@@ -299,7 +299,7 @@ def convert(
     config=CONFIG,
     only=(
         *("test", "image_dir", "image_size", "limit", "augment", "model", "split_seed", "device"),
-        *("threads", "file_encoding", "delimiter", "sheet"),
+        *("threads", *FORM),
     ),
 )
 @click.argument("data", metavar="DATA")

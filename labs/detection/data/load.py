@@ -261,7 +261,7 @@ def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
             f"darknet's .data, a COCO JSON, a table or a folder{suggest(config.data, [SCENES])}"
         )
     found = formats.read(path, config.reading)
-    test, problems, notes = _test_pictures(config, found.classes)
+    test, problems, notes = test_pictures(config, found.classes)
     parts, copies, about = split(found, config, test)
     about += f" ({'; '.join((Path(config.test).name, *notes))})" if config.test else ""
     return found, Split(parts, (*problems, *copies), about)
@@ -305,7 +305,7 @@ def _files(config: DetectionConfig) -> _Found:
     return _Found(splits, found.classes, size, source, tuple(skipped), digest.hexdigest())
 
 
-def _test_pictures(
+def test_pictures(
     config: DetectionConfig, classes: Sequence[str]
 ) -> tuple[list[Picture], list[tuple[str, str]], tuple[str, ...]]:
     """Return the images of `--test`, in the classes of the data, what is wrong, and their notes.

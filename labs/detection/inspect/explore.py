@@ -26,7 +26,7 @@ from labs.detection.inspect import boxes
 from labs.detection.inspect.boxes import Objects
 from labs.detection.job import Detector
 from labs.detection.letterbox import letterbox
-from labs.detection.records import Annotated, Picture
+from labs.detection.records import Picture
 from labs.detection.task import filled
 
 _TIMED = 40  # images that a model is timed on
@@ -79,7 +79,7 @@ def _find(
     found = formats.read(path, config.reading)
     pictures = [(part, picture) for part, each in found.parts.items() for picture in each]
     if config.test is not None:
-        other = _test(config, found)
+        other, _, _ = load.test_pictures(config, found.classes)
         pictures = [("train" if part == "all" else part, each) for part, each in pictures]
         pictures += [("test", picture) for picture in other]
     if config.limit is not None and config.limit < len(pictures):
@@ -98,20 +98,6 @@ def _find(
     problems = [(each.place, f"{each.kind}: {each.detail}") for each in found.problems]
     about = f"{found.form} {path.name}: {len(read):,} images, {len(rows):,} boxes"
     return read, _objects(rows, found.classes), problems, "; ".join([about, *found.notes])
-
-
-def _test(config: DetectionConfig, found: Annotated) -> tuple[Picture, ...]:
-    """Return the images of `--test`, whose classes have to be those of the data."""
-    path = Path(str(config.test)).expanduser()
-    if not path.exists():
-        raise DataError(f"--test {config.test}: no such file or folder")
-    other = formats.read(path)
-    if other.classes != found.classes:
-        raise DataError(
-            f"--test {config.test}: its classes are {', '.join(other.classes)}, those of --data "
-            f"{', '.join(found.classes)}"
-        )
-    return tuple(other.pictures)
 
 
 def _source(part: str, picture: Picture, classes: tuple[str, ...]) -> Source:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from common.errors import DataError
 from common.io.tables import read_cells
 from common.options import terminal
-from common.options.config import TableConfig, TableForm, shared
+from common.options.config import TableConfig, shared
 from common.suggest import suggest
 from labs.rnn.forecast.config import EMBEDDED as SERIES
 from labs.rnn.forecast.config import ForecastConfig
@@ -78,8 +78,7 @@ def find_kind(config: ExploreConfig) -> str:
             f"DATA {config.data}: no such file or folder, and no set of that name; embedded: "
             f"{', '.join((*EMBEDDED, *SERIES))}{suggest(config.data, (*TEXTS, *SERIES))}"
         )
-    form = TableForm(config.file_encoding, config.delimiter, config.sheet)
-    rows = read_cells(path, form, as_wide=True)
+    rows = read_cells(path, config.form, as_wide=True)
     return "texts" if any(map(_are_texts, zip(*rows, strict=True))) else "series"
 
 

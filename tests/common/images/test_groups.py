@@ -1,6 +1,7 @@
 """Images that belong together never stand on both sides of a split, whether users say so or not."""
 
 import csv
+import dataclasses
 import shutil
 
 import pytest
@@ -91,6 +92,32 @@ def test_groups_that_cannot_be_had_are_refused(paint, tmp_path, column, expected
             paint(tmp_path / "x" / name / f"{number}.png", 100 * number % 200)
     with pytest.raises(DataError, match=expected):
         load(ImageConfig(data=str(tmp_path / "x"), group_column=column))
+
+
+def test_without_groups_a_folder_is_split_image_by_image(paint, tmp_path):
+    for name in "ab":
+        for number in range(5):
+            paint(tmp_path / "x" / name / f"{number}.png", 30 * number)
+    plain, without = (
+        load(ImageConfig(data=str(tmp_path / "x"), **more))[0]
+        for more in ({}, {"group_column": "none"})
+    )
+    assert {name: part.names for name, part in without.items()} == {
+        name: part.names for name, part in plain.items()
+    }
+
+
+def test_what_is_tested_on_crops_is_not_tested_on_a_folder_of_whole_photos(paint, tmp_path):
+    rows = [f"{number}.png,{'ab'[number % 2]},0,0,6,6" for number in range(12)]
+    for number in range(12):
+        paint(tmp_path / f"{number}.png", 15 * number)
+        paint(tmp_path / "test" / "ab"[number % 2] / f"{number}.png", 15 * number)
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["path,label,x,y,w,h", *rows]))
+    config = ImageConfig(data=str(path), crop_column=("x", "y", "w", "h"))
+    assert len(load(config)[0]["test"]) == 2
+    with pytest.raises(DataError, match="--crop-column: goes with a table, and --test"):
+        load(dataclasses.replace(config, test=str(tmp_path / "test")))
 
 
 def test_a_class_of_copies_alone_is_split_and_that_is_said(paint, tmp_path):

@@ -20,7 +20,7 @@ from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
-from common.io.tables import read_bytes, read_names
+from common.io.tables import is_table, read_bytes, read_names
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, walk
 from labs.detection.records import Annotated, Problem, Reading
@@ -108,7 +108,7 @@ def _reader_of(file: Path, reading: Reading) -> ModuleType:
         return tools
     if suffix == ".json":
         return _reader_of_json(file, reading)
-    if table.is_table(file):
+    if is_table(file):
         return table
     if suffix == ".xml":
         raise DataError(

@@ -157,11 +157,6 @@ def find_columns(header: Sequence[str]) -> _Columns | None:
     return _Columns(image, box, kind, pick_class(header), size)
 
 
-def is_table(file: Path) -> bool:
-    """Say whether a file's name is that of a table."""
-    return file.suffix.lower() in SUFFIXES or is_packed_table(file)
-
-
 def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
     """Return the tables with boxes of a folder by their splits; {} where there are none.
 
