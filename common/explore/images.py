@@ -1,5 +1,6 @@
 """What a set of pictures shows before anyone learns from it, section by section."""
 
+import functools
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -190,13 +191,14 @@ def show_samples(found: Pictures) -> Part:
 
 
 def _odds(found: Pictures) -> Array:
-    """Return how far each picture is from the others, (N,): Mahalanobis' distance."""
+    """Return how far each picture is from the mean, (N,): squared, in standard deviations."""
     features = _features(found)
     spread = features.std(0)
     scaled = (features - features.mean(0)) / np.where(spread > 0, spread, 1)
     return np.asarray(np.square(scaled).sum(1))
 
 
+@functools.lru_cache(maxsize=1)  # both for what is odd and for telling parts apart
 def _features(found: Pictures) -> Array:
     """Return numbers that describe pictures, (N, D): what was measured, and their main axes."""
     from sklearn.decomposition import PCA
@@ -209,7 +211,6 @@ def _features(found: Pictures) -> Array:
     fields = PCA(axes, svd_solver="randomized", random_state=0).fit(
         small[:: 1 + len(small) // 5000]
     )
-    columns = [values for name, values in found.columns.items() if name != "bytes"]
     return np.column_stack([*columns, fields.transform(small)])
 
 

@@ -345,8 +345,10 @@ def show_groups(sample: Sample, name: str) -> Part | None:
 def compare_parts(sample: Sample, words: Words | None) -> Part:
     """Ask whether a classifier can tell parts of the split apart, and by which words."""
     title, parts = "Can train and test be told apart?", sample.names
-    if len(parts) < 2 or words is None:
+    if len(parts) < 2:
         return Part(Section(title, "The data come without parts, so there is nothing to compare."))
+    if words is None:
+        return Part(Section(title, "There are no words that could tell parts apart."))
     from sklearn.feature_extraction.text import TfidfTransformer
 
     weighed = TfidfTransformer(sublinear_tf=True).fit_transform(words.counts)

@@ -287,11 +287,11 @@ def read_files(
 
 def _with_black(depths: Depths, images: Tensor | ImageFiles) -> Depths:
     """Say where all images are nearly black, as those that hold numbers of classes are."""
-    number = len(images)
-    rows = (
-        range(number) if isinstance(images, Tensor) else range(0, number, -(-number // _LOOKED_AT))
-    )
-    most = max((int(images[row].max()) for row in rows), default=255)
+    if isinstance(images, Tensor):
+        most = int(images.max()) if len(images) else 255
+    else:
+        rows = range(0, len(images), max(1, -(-len(images) // _LOOKED_AT)))
+        most = max((int(images[row].max()) for row in rows), default=255)
     if most > 255 // _DIM:
         return depths
     remark = f"all are nearly black, at most {most} of 255: masks of class numbers, or unscaled"

@@ -11,6 +11,7 @@ from torch import Tensor
 from common import seeding
 from common.errors import DataError
 from common.options.config import FoldConfig
+from common.reuse import reusable
 
 _DRAWS = 20  # of groups into parts, until each part has all classes
 
@@ -146,6 +147,12 @@ def split_fold(
     return rest[train], rest[middle], (numbers == fold - 1).nonzero().flatten()
 
 
+@reusable(
+    lambda targets, groups, seed, folds: (
+        *(each.numpy().tobytes() for each in (targets, groups)),
+        *(seed, folds),
+    )
+)
 def number_folds(targets: Tensor, groups: Tensor, seed: int, folds: int) -> Tensor:
     """Return the fold of each row, (N,) int64 from 0 on; each has a like share of each class.
 
