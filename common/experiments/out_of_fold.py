@@ -13,7 +13,7 @@ from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array, Interval
 from common.runs.folder import Run
-from common.runs.job import Outputs
+from common.runs.job import Outputs, groups_of
 from common.training.task import probabilities
 
 
@@ -28,12 +28,11 @@ class OutOfFold(NamedTuple):
     @classmethod
     def of(cls, job: Any, outputs: Outputs, split: Any) -> "OutOfFold":
         """Return what the model of a fold says of the fold."""
-        groups = getattr(split, "groups", None)
         return cls(
             {name: tensor.numpy() for name, tensor in outputs.items()},
             job.decide(outputs),
             job.targets(split),
-            None if groups is None else groups.numpy(),
+            groups_of(split),
         )
 
     @classmethod

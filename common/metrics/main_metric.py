@@ -86,34 +86,47 @@ class MainMetric:
                 found[name] |= {"mcnemar_p": metrics.mcnemar(right, other), "right_alone": alone}
         return found
 
-    def measure_runs(self, runs: Sequence[Array]) -> dict[str, Any]:
+    def measure_runs(self, runs: Sequence[Array], groups: Array | None = None) -> dict[str, Any]:
         """Return the mean metric of runs that differ in their seeds, its interval, and of each run.
 
         Args:
             runs: the statistics of each.
+            groups: what each sample belongs to, which is drawn as a whole.
         """
         each = [float(self.compute(rows)) for rows in runs]
-        interval = metrics.seeds_interval(runs, metric=self.compute, resamples=self.resamples)
         return {
             self.name: float(np.mean(each)),
-            f"{self.name}_interval": list(interval),
+            f"{self.name}_interval": list(self._seeds_interval(runs, None, groups)),
             f"{self.name}_of_seeds": each,
         }
 
-    def compare_runs(self, runs: Sequence[Array], others: Sequence[Array]) -> dict[str, Any]:
+    def compare_runs(
+        self, runs: Sequence[Array], others: Sequence[Array], groups: Array | None = None
+    ) -> dict[str, Any]:
         """Return how much better runs are than others, positive where they are, and the interval.
 
         Args:
             runs: the statistics of each.
             others: likewise, of the same samples: runs with the same seeds, or a single one.
+            groups: as in `measure_runs`.
         """
         sign = 1 if self.larger_is_better else -1
         ours, theirs = (np.array([self.compute(rows) for rows in each]) for each in (runs, others))
-        interval = metrics.seeds_interval(
-            runs, others, metric=self.compute, resamples=self.resamples
+        found = (float((ours - theirs).mean()), *self._seeds_interval(runs, others, groups))
+        difference, *ends = (sign * value + 0.0 for value in found)  # of -0.0 that is 0.0
+        return {"difference": difference, "difference_interval": sorted(ends)}
+
+    def _seeds_interval(
+        self, runs: Sequence[Array], others: Sequence[Array] | None, groups: Array | None
+    ) -> Interval:
+        return metrics.seeds_interval(
+            runs,
+            others,
+            metric=self.compute,
+            resamples=self.resamples,
+            block=self.block,
+            groups=groups,
         )
-        ends = sorted(sign * end for end in interval)
-        return {"difference": float(sign * (ours - theirs).mean()), "difference_interval": ends}
 
     def _measured(self, statistics: Array) -> dict[str, Any]:
         if self.interval is not None:

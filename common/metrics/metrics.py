@@ -8,6 +8,7 @@ Wrong input raises ValueError: no rows, different lengths, NaN or infinite value
 row is named), classes out of range.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -348,7 +349,7 @@ def bootstrap(
         given = [len(array) for array in arrays]
         raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
     (rows,) = lengths
-    if rows <= block or groups is not None and len(np.unique(groups)) == 1:
+    if _is_undrawable(rows, block, groups):
         return float("nan"), float("nan")
     draws = draw_rows(rows, groups=groups, block=block, resamples=resamples, seed=seed)
     values = np.concatenate([_of_draws(metric, arrays, drawn) for drawn in draws])
@@ -363,13 +364,22 @@ def draw_rows(
     groups: Array | None = None,
     block: int = 1,
     resamples: int = 2000,
-    seed: int = 0,
+    seed: int | np.random.Generator = 0,
+    together: int | None = None,
 ) -> Iterator[Array]:
-    """Yield numbers of rows as `bootstrap` draws them, (R, rows) each; see there."""
+    """Yield numbers of rows as `bootstrap` draws them, (R, rows) each; see there.
+
+    Of rows without groups there are `together` draws in each, as many as fit when it is None.
+    """
     generator = np.random.default_rng(seed)
     if groups is None:
-        return _draws(generator, rows, block, resamples)
+        return _draws(generator, rows, block, together or max(1, _DRAWN // rows), resamples)
     return _draw_groups(generator, groups, resamples)
+
+
+def _is_undrawable(rows: int, block: int, groups: Array | None) -> bool:
+    """Say whether rows can only be drawn again as they are."""
+    return rows <= block or groups is not None and len(np.unique(groups)) == 1
 
 
 def of_draws(metric: Callable[..., float], array: Array, drawn: Array) -> Array:
@@ -383,13 +393,14 @@ def _of_draws(metric: Callable[..., float], arrays: Sequence[Array], drawn: Arra
     return np.array([metric(*(array[draw] for array in arrays)) for draw in drawn])
 
 
-def _draws(generator: np.random.Generator, rows: int, block: int, times: int) -> Iterator[Array]:
+def _draws(
+    generator: np.random.Generator, rows: int, block: int, together: int, times: int
+) -> Iterator[Array]:
     """Draw as many row numbers as there are rows, in blocks of neighbors, so many times.
 
     Yields several draws from one call, (R, rows), in the order of a call for each: of few rows,
     that is the greater part of a bootstrap's time.
     """
-    together = max(1, _DRAWN // rows)
     for first in range(0, times, together):
         size = min(together, times - first), -(-rows // block)
         starts = generator.integers(rows - block + 1, size=size)
@@ -446,13 +457,15 @@ def seeds_interval(
     metric: Callable[[Array], float] = mean,
     seed: int = 0,
     resamples: int = 2000,
+    block: int = 1,
+    groups: Array | None = None,
 ) -> Interval:
     """Return the 95 % bootstrap interval of a metric's mean over runs, or of a difference of two.
 
     Runs and samples are drawn independently with replacement (Owen 2007, "The pigeonhole
     bootstrap"), so the interval counts both which samples were there to test on and which seeds
     were drawn; of a single run, the samples alone. Of few runs it knows little: three of them show
-    less than their spread.
+    less than their spread. It is NaN of a single sample, group or block, as in `bootstrap`.
 
     Args:
         runs: of each run its rows, (N, ...), such as whether it is right on each sample.
@@ -461,23 +474,25 @@ def seeds_interval(
         metric: called with the drawn rows of a run; `mean`, the default, is fast.
         seed: the same seed gives the same interval.
         resamples: how many times runs and samples are drawn.
+        block: as in `bootstrap`.
+        groups: as in `bootstrap`.
     """
     number, samples = len(runs), len(runs[0])
+    if _is_undrawable(samples, block, groups):
+        return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    together = max(1, _DRAWN // samples)
+    draws = draw_rows(
+        samples, groups=groups, block=block, resamples=resamples, seed=generator, together=1
+    )
+    pairs = ((rows, generator.integers(number, size=number)) for rows in draws)
+    together = max(1, _DRAWN // samples) if groups is None else 1  # groups are of several sizes
     means: list[float] = []
-    while len(means) < resamples:
-        drawn, chosen = zip(
-            *(
-                (generator.integers(samples, size=samples), generator.integers(number, size=number))
-                for _ in range(min(together, resamples - len(means)))
-            ),
-            strict=True,
-        )
-        of_runs = _of_runs(metric, runs, np.array(drawn))
+    while part := list(itertools.islice(pairs, together)):
+        drawn, chosen = np.concatenate([rows for rows, _ in part]), np.array([of for _, of in part])
+        of_runs = _of_runs(metric, runs, drawn)
         if others is not None:
-            of_runs = of_runs - _of_runs(metric, others, np.array(drawn))
-        means.extend(np.take_along_axis(of_runs, np.array(chosen), axis=1).mean(1))
+            of_runs = of_runs - _of_runs(metric, others, drawn)
+        means.extend(np.take_along_axis(of_runs, chosen, axis=1).mean(1))
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 

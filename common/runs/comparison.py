@@ -38,7 +38,7 @@ from common.runs.differences import (
     show_difference,
 )
 from common.runs.folder import Run
-from common.runs.job import Job, Outputs, Splits, Suited
+from common.runs.job import Job, Outputs, Splits, Suited, groups_of
 from common.training.compute import Compute
 
 RULE = "seeds and test items"
@@ -227,13 +227,17 @@ class Comparison(ABC, Generic[C]):
 
         Of each variant that is its figure, and the difference from the one of reference.
         """
-        found = {name: self._test(mine) for name, mine in self.group_jobs(jobs).items()}
+        found, groups = {}, None
+        for name, mine in self.group_jobs(jobs).items():
+            splits = mine[0].load_splits()
+            groups = groups_of(splits["test"])  # the same of each: they share one split
+            found[name] = self._test(mine, splits, groups)
         found |= self.measure_others(jobs)
         compared = {name: entry for name, (entry, _) in found.items()}
         reference = self.reference(compared)
         for name, (entry, rows) in found.items():
             if name != reference:
-                entry |= self.main_metric.compare_runs(rows, found[reference][1])
+                entry |= self.main_metric.compare_runs(rows, found[reference][1], groups)
         source = next(iter(jobs.values())).card.source
         seeds = len(list_seeds(self.config))
         return {"compared": compared, "rule": RULE, "source": source, "seeds": seeds}
@@ -335,9 +339,11 @@ class Comparison(ABC, Generic[C]):
             if all(name in jobs for name in names)
         }
 
-    def _test(self, jobs: Sequence[Any]) -> tuple[dict[str, Any], Sequence[Array]]:
+    def _test(
+        self, jobs: Sequence[Any], splits: Splits, groups: Array | None
+    ) -> tuple[dict[str, Any], Sequence[Array]]:
         """Return the figures of a variant, and its rows as in `Tested`."""
-        metric, splits = self.main_metric, jobs[0].load_splits()
+        metric = self.main_metric
         targets = jobs[0].targets(splits["test"])
         outputs = []
         for job in jobs:
@@ -349,7 +355,7 @@ class Comparison(ABC, Generic[C]):
         ]
         found = [job.run.read("metrics") for job in jobs]
         entry = {
-            **metric.measure_runs(rows),
+            **metric.measure_runs(rows, groups),
             f"validation_{metric.name}": fmean(each["validation"][metric.name] for each in found),
             "parameters": sum(p.numel() for p in jobs[0].model.parameters()),
             "seconds": fmean(each["seconds"]["train"] for each in found),

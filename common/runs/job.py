@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
+import numpy as np
 from torch import Tensor, nn
 
 from common import seeding, training
@@ -40,6 +41,12 @@ Say = Callable[[str], None]  # called with a line for the user
 
 C = TypeVar("C", bound=TrainingConfig)
 K = TypeVar("K", bound=DataCard)
+
+
+def groups_of(split: Any) -> Array | None:
+    """Return what each sample of a split belongs to, (N,), where the user named groups."""
+    groups = getattr(split, "groups", None)
+    return None if groups is None else np.asarray(groups)
 
 
 class Suited(NamedTuple, Generic[C]):

@@ -14,7 +14,6 @@ import numpy as np
 
 from common.errors import InputError, RunError
 from common.files import write_text
-from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options import terminal
@@ -22,6 +21,7 @@ from common.options.config import flag, options_of
 from common.report.html import Section, Table
 from common.runs import differences, listing
 from common.runs.folder import open_run
+from common.runs.job import groups_of
 from common.runs.listing import Listed
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class SideBySide:
         """Return the metric of each variant, and how much better it is than that of the first."""
         if self.judged is None:
             return {}
-        metric, rows = self.judged.metric, self.judged.rows
+        metric, rows, groups = self.judged.metric, self.judged.rows, self.judged.groups
         of = {
             name: [rows[run] for run in mine]
             for name, mine in self.variants.items()
@@ -104,33 +104,11 @@ class SideBySide:
         reference = next(iter(of.values()))
         return {
             name: {
-                **metric.measure_runs(mine),
-                **(_compare(self.judged, mine, reference) if mine is not reference else {}),
+                **metric.measure_runs(mine, groups),
+                **(metric.compare_runs(mine, reference, groups) if mine is not reference else {}),
             }
             for name, mine in of.items()
         }
-
-
-def _compare(judged: Judged, runs: Sequence[Array], others: Sequence[Array]) -> dict[str, Any]:
-    """Return how much better runs are than others, and the interval, as `compare_runs` does.
-
-    Of one run each nothing is drawn but items, which may depend on each other: those of a group,
-    and neighbors in time.
-    """
-    metric = judged.metric
-    if len(runs) > 1:
-        return metric.compare_runs(runs, others)
-    found = metrics.paired_difference(
-        metric.compute,
-        runs[0],
-        others[0],
-        block=metric.block,
-        groups=judged.groups,
-        resamples=metric.resamples,
-    )
-    sign = 1 if metric.larger_is_better else -1
-    difference, *ends = (sign * value + 0.0 for value in found)  # of -0.0 that is 0.0
-    return {"difference": difference, "difference_interval": sorted(ends)}
 
 
 def compare(paths: Sequence[Path], device: str | None = None) -> SideBySide:
@@ -331,13 +309,11 @@ def _open(run: Listed, device: str | None, first: _Opened | None) -> _Opened:
     if first is not None and first.split is not None and same:
         return first._replace(job=job)
     split = job.load_splits()["test"]
-    groups = getattr(split, "groups", None)
-    named = groups is not None and len(groups) == len(split)
     return _Opened(
         job,
         split,
         job.targets(split),
-        np.asarray(groups) if named else None,
+        groups_of(split),
         data,
         (job.card.fingerprint,),
     )
@@ -449,7 +425,7 @@ def describe(found: SideBySide, measured: Mapping[str, Mapping[str, Any]]) -> li
 def _describe_rule(found: SideBySide, number: int) -> str:
     seeds = any(len(mine) > 1 for mine in found.variants.values())
     groups = found.judged is not None and found.judged.groups is not None
-    items = "whole groups of test items" if groups and not seeds else "test items"
+    items = "whole groups of test items" if groups else "test items"
     over = f"seeds and {items}" if seeds else f"{items}, the same for all"
     said = f"Intervals of 95 % are paired bootstraps over {over}."
     if not seeds:

@@ -55,6 +55,31 @@ def test_runs_of_any_metric_are_measured_and_compared_by_one_rule():
     assert same == {"difference": 0.0, "difference_interval": [0.0, 0.0]}
 
 
+def test_of_rows_that_depend_on_each_other_intervals_are_wider():
+    ours, theirs = ([np.repeat(rows, 4) for rows in statistics(ACCURACY, (0.9, 0.8))] for _ in "ab")
+    theirs = [np.roll(rows, 40) for rows in theirs]
+    alone = dataclasses.replace(ACCURACY, resamples=300)
+    groups, in_blocks = np.repeat(np.arange(300), 4), dataclasses.replace(alone, block=4)
+
+    def width(found):
+        return float(np.diff(next(v for name, v in found.items() if "interval" in name))[0])
+
+    for number in (1, 2):
+        for compare in ("measure_runs", "compare_runs"):
+            runs = [ours[:number], theirs[:number]][: 1 + (compare == "compare_runs")]
+            usual = width(getattr(alone, compare)(*runs))
+            assert width(getattr(alone, compare)(*runs, groups=groups)) > 1.1 * usual
+            assert width(getattr(in_blocks, compare)(*runs)) > 1.1 * usual
+
+
+def test_of_a_single_run_intervals_are_those_of_a_paired_difference():
+    (ours,), (theirs,) = statistics(ACCURACY, (0.9,)), statistics(ACCURACY, (0.5,))
+    for more in ({}, {"groups": np.arange(300) // 7}, {"block": 5}):
+        _, *ends = metrics.paired_difference(metrics.mean, ours, theirs, **more)
+        assert metrics.seeds_interval([ours], [theirs], **more) == pytest.approx(ends, rel=1e-12)
+    assert np.isnan(metrics.seeds_interval([ours, theirs], groups=np.zeros(300))).all()
+
+
 def test_where_less_is_better_a_smaller_figure_is_a_positive_difference():
     targets = np.zeros(50)
     near, far = [MAE.statistics(targets + 1, targets)], [MAE.statistics(targets + 3, targets)]
