@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from common.explore.copies import SIDE
 from common.images import decode
-from common.images.decode import UNKNOWN, White
+from common.images.decode import UNKNOWN, Crop, White
 from common.images.files import measure_depths
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
@@ -34,6 +34,7 @@ class Source(NamedTuple):
     labels: Labels  # its class, or any number of labels; () for none
     path: Path | None = None
     number: float | None = None  # where it shows a number, in place of classes
+    crop: Crop | None = None  # the part of the file that it is; the whole when None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +61,17 @@ class Pictures:
         """Return the rows of a part."""
         return np.flatnonzero([source.part == part for source in self.sources])
 
+    @property
+    def photos(self) -> int:
+        """The number of files that pictures are parts of; 0 where they are not parts."""
+        return len({source.path for source in self.sources if source.crop is not None})
+
     def square(self, row: int, side: int) -> Array:
         """Return a picture as it is to be drawn, uint8 (S, S, 3), the whole with bars beside it."""
-        path = self.sources[row].path
-        if path is not None:
-            return decode.square(path, side, 3, "pad").transpose(1, 2, 0)
+        source = self.sources[row]
+        if source.path is not None:
+            pixels = decode.square(source.path, side, 3, "pad", crop=source.crop)
+            return pixels.transpose(1, 2, 0)
         assert self.pixels is not None
         picture = self.pixels[row].numpy()
         return np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3))
@@ -78,18 +85,17 @@ def in_order(parts: set[str]) -> list[str]:
 
 def read_pictures(sources: Sequence[Source], bar: Bar) -> Pictures:
     """Decode and measure the files of pictures in threads; what cannot be read is named."""
-    paths = [Path(str(source.path)) for source in sources]
-    white = measure_depths(paths).white
-    small = torch.empty(len(paths), 3, SIDE, SIDE, dtype=torch.uint8)
+    white = measure_depths([Path(str(source.path)) for source in sources]).white
+    small = torch.empty(len(sources), 3, SIDE, SIDE, dtype=torch.uint8)
     kept: list[Source] = []
     unreadable, modes, rows = [], [], []
     with decode.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _CHUNK):
+        for start in range(0, len(sources), _CHUNK):
+            chunk = sources[start : start + _CHUNK]
             results = pool.map(
-                lambda path: decode.try_reading(_measure, path, white),
-                paths[start : start + _CHUNK],
+                lambda each: decode.try_reading(_measure, each.path, white, each.crop), chunk
             )
-            for source, result in zip(sources[start : start + _CHUNK], results, strict=True):
+            for source, result in zip(chunk, results, strict=True):
                 if isinstance(result, str):
                     unreadable.append((source.name, result))
                     continue
@@ -97,9 +103,11 @@ def read_pictures(sources: Sequence[Source], bar: Bar) -> Pictures:
                 kept.append(source)
                 modes.append(result[1])
                 rows.append(result[2])
-            bar.move(min(1.0, (start + _CHUNK) / len(paths)))
+            bar.move(min(1.0, (start + _CHUNK) / len(sources)))
     values = np.array(rows, np.float64).reshape(-1, len(_FILE_COLUMNS))
     columns = dict(zip(_FILE_COLUMNS, values.T, strict=True))
+    if any(source.crop for source in kept):
+        del columns["bytes"]  # of the whole file
     small = small[: len(kept)]
     found = Pictures(kept, small, columns, modes, unreadable)
     return _described(found) if kept else found
@@ -130,9 +138,11 @@ def of_sets(parts: dict[str, ImageSet], labels: dict[str, list[Labels]]) -> Pict
 _FILE_COLUMNS = ("height", "width", "bytes", "mean", "deviation", "red", "green", "blue")
 
 
-def _measure(path: Path, white: White = UNKNOWN) -> tuple[Array, str, tuple[Any, ...]]:
+def _measure(
+    path: Path, white: White = UNKNOWN, crop: Crop | None = None
+) -> tuple[Array, str, tuple[Any, ...]]:
     """Return the small picture (3, 32, 32), the mode, and a row of `_FILE_COLUMNS`."""
-    found = decode.shrink(path, _LARGER, SIDE, white)
+    found = decode.shrink(path, _LARGER, SIDE, white, crop)
     pixels = found.pixels
     channels = pixels.reshape(-1, 3).mean(0)
     row = (found.height, found.width, path.stat().st_size, channels.mean(), pixels.std(), *channels)

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +15,7 @@ from common.training.batches import batch_size, close
 from common.training.task import When
 
 _SECONDS = 2.0  # for which each step is timed, at the least one batch
+T = TypeVar("T")
 TITLE = "How fast data come, and how fast a model learns"
 
 
@@ -111,7 +111,7 @@ def without(error: InputError) -> Part:
     return Part(Section(TITLE, text), [f"Training would be refused as the data are: {reason}"])
 
 
-def files_of(paths: Iterable[Path]) -> list[Path]:
+def some_of(files: Iterable[T]) -> list[T]:
     """Return some files to time, from all over."""
-    every = list(paths)
+    every = list(files)
     return every[:: max(1, len(every) // 512)]

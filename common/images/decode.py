@@ -248,11 +248,7 @@ def square(
         # of 8 shift the result by less than a quarter of its pixel.
         if crop is None:
             file.draft(None, (2 * image_size, 2 * image_size))
-        upright = _upright(file, white)
-    if crop is not None:
-        left, top = round(crop.left), round(crop.top)
-        right, bottom = round(crop.left + crop.width), round(crop.top + crop.height)
-        upright = upright.crop((left, top, right, bottom))
+        upright = _cut(_upright(file, white), crop)
     flat = _flatten(upright).convert("L" if channels == 1 else "RGB")
     square = _FITS[fit](flat, (image_size, image_size), Image.Resampling.BILINEAR)
     pixels = np.array(square).reshape(image_size, image_size, channels)
@@ -263,22 +259,27 @@ class Small(NamedTuple):
     """A picture made small, and what its file is."""
 
     pixels: Pixels  # (S, S, 3), the whole, its sides made equal
-    height: int  # of the upright picture
+    height: int  # of the upright picture, or of the part of it
     width: int
     mode: str  # as PIL calls it: RGB, L, RGBA, ...
 
 
-def shrink(path: Path, side: int, less: int, white: White = UNKNOWN) -> Small:
-    """Decode a file to a small square, in threads: raises whatever PIL raises.
+def shrink(
+    path: Path, side: int, less: int, white: White = UNKNOWN, crop: Crop | None = None
+) -> Small:
+    """Decode a file, or a part of it, to a small square, in threads: raises whatever PIL raises.
 
     Its sides are `less` pixels where one of the picture's own is smaller than `side`.
     """
     with open_image(path) as file:
         mode, (width, height) = file.mode, file.size
+        if crop is not None:
+            width, height = round(crop.width), round(crop.height)
         side = less if min(width, height) < side else side
-        file.draft(None, (2 * side, 2 * side))
-        upright = _upright(file, white)
-    if (upright.width > upright.height) != (width > height):  # turned
+        if crop is None:
+            file.draft(None, (2 * side, 2 * side))
+        upright = _cut(_upright(file, white), crop)
+    if crop is None and (upright.width > upright.height) != (width > height):  # turned
         width, height = height, width
     flat = _flatten(upright).convert("RGB")
     square = flat.resize((side, side), Image.Resampling.BILINEAR)
@@ -331,6 +332,15 @@ def _upright(file: ImageFile, white: White) -> Image.Image:
         return image
     levels = np.rint(np.minimum(values, scale) * (255 / scale)).astype(np.uint8)
     return Image.fromarray(255 - levels if depth.inverted else levels)
+
+
+def _cut(upright: Image.Image, crop: Crop | None) -> Image.Image:
+    """Return a part of a picture, at least a pixel of it; the whole when None."""
+    if crop is None:
+        return upright
+    left, top = round(crop.left), round(crop.top)
+    right, bottom = round(crop.left + crop.width), round(crop.top + crop.height)
+    return upright.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
 
 
 def _scale(depth: Depth, values: npt.NDArray[np.float64], white: White) -> float:

@@ -4,12 +4,12 @@ import contextlib
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
 from common.errors import DataError
 from common.images.decode import decode, photo_size
+from common.images.listed import ListedFile
 from common.images.load import FRACTIONS, find_arrays, find_files
 from common.images.sets import Classes, FoundImages
 from common.options.config import ImageConfig, Kind
@@ -69,8 +69,8 @@ def glance(config: ImageConfig, kind: Kind = "class", classes: Classes = "requir
     for file in listed.files:
         counts[file.part] += 1
     total, train = _counted(config, counts)
-    paths = [listed.files[row].path for row in _spread(len(listed.files))]
-    sizes = {path: size for path in paths if not isinstance(size := photo_size(path), str)}
+    files = [listed.files[row] for row in _spread(len(listed.files))]
+    sizes = {file: size for file in files if not isinstance(size := _size(file), str)}
     # What is wrong with files is said when all are decoded.
     shapes = list(sizes.values()) or [(_SMALL, _SMALL)]
     widths = sorted(width / height for height, width in shapes)
@@ -104,11 +104,19 @@ def _of_arrays(found: FoundImages, config: ImageConfig, numeric: bool) -> Glance
     )
 
 
-def _decoded(paths: Iterable[Path]) -> list[Tensor]:
+def _size(file: ListedFile) -> tuple[int, int] | str:
+    """Return height and width of an image, or of the part of it; or why there are none."""
+    size = photo_size(file.path)
+    if file.crop is None or isinstance(size, str):
+        return size
+    return max(1, round(file.crop.height)), max(1, round(file.crop.width))
+
+
+def _decoded(files: Iterable[ListedFile]) -> list[Tensor]:
     images = []
-    for path in paths:
+    for file in files:
         with contextlib.suppress(DataError):
-            images.append(decode(path, _SMALL, 3))
+            images.append(decode(file.path, _SMALL, 3, crop=file.crop))
     return images
 
 

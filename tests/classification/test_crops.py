@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
+from common.images.glance import glance
 from common.images.load import load
 from common.options.config import ImageConfig
 from tests.classification.conftest import newest_run
@@ -48,6 +49,12 @@ def test_a_sample_is_the_part_of_its_row(table, decoding, tmp_path, monkeypatch)
             level = [230 - number, 20 + number][label]
             assert card.classes[label] == ["bright", "dark"][label]
             assert part.images[row].unique().tolist() == [level]
+
+
+def test_what_is_chosen_goes_by_the_parts(table):
+    config = ImageConfig(data=str(table), crop_column=("x", "y", "w", "h"))
+    found = glance(config)
+    assert (found.total, found.side, found.lost) == (24, 11, 0)
 
 
 def test_a_run_predicts_and_is_measured_by_the_parts_of_a_table(table, lab, tmp_path):

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 
 from common.errors import ConfigError, DataError, InputError
 from common.explore import images, page, speed
-from common.explore.copies import find_pairs
+from common.explore.copies import Pair, find_pairs
 from common.explore.page import Part
 from common.explore.pictures import Labels, Pictures, Source, of_sets, read_pictures
 from common.images import decode, load
@@ -55,6 +54,9 @@ def command(config: ClassificationConfig, output: Path | None) -> None:
     with terminal.progress_bar(f"looking for copies among {len(found):,} images") as bar:
         pairs = find_pairs(found.small[:_MOST_COMPARED], bar.move)
     crops = "" if len(found) <= 10_000 else " Of so many, cropped ones are not looked for."
+    if found.photos:
+        pairs = _of_two_photos(found, pairs)
+        crops += " Parts of one photo, which may overlap, are not compared."
     parts: list[Part | None] = [
         images.show_numbers(found) if config.numeric else images.count_classes(found),
         images.measure(found),
@@ -70,9 +72,16 @@ def command(config: ClassificationConfig, output: Path | None) -> None:
         ]
     with terminal.busy("timing the reader and a model"):
         parts.append(_speed(config, found))
-    about = f"{len(found):,} images: {source}"
+    what = f"crops of {found.photos:,} photos" if found.photos else "images"
+    about = f"{len(found):,} {what}: {source}"
     path = output or page.default_path(config.data)
     page.write(path, f"Data: {Path(config.data).name}", about, [each for each in parts if each])
+
+
+def _of_two_photos(found: Pictures, pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs that are not parts of one photo."""
+    paths = [source.path for source in found.sources]
+    return [pair for pair in pairs if paths[pair.first] != paths[pair.second]]
 
 
 def _with_labels(config: ClassificationConfig) -> ClassificationConfig:
@@ -113,7 +122,7 @@ def _some(files: Sequence[Any], config: ClassificationConfig) -> list[Any]:
 
 def _source(file: ListedFile) -> Source:
     number = file.label if isinstance(file.label, float) else None
-    return Source(file.name, file.part, _labels(file.label), file.path, number)
+    return Source(file.name, file.part, _labels(file.label), file.path, number, file.crop)
 
 
 def _labels(label: Label) -> Labels:
@@ -147,12 +156,14 @@ def _groups(config: ClassificationConfig, found: Pictures) -> Part | None:
     except DataError:
         return None
     files = listed.files if listed else ()
-    known: dict[Path | None, str | None] = {file.path: file.group for file in files}
-    rows = [row for row, source in enumerate(found.sources) if known.get(source.path)]
+    known: dict[Any, str | None] = {(file.path, file.crop): file.group for file in files}
+    of_each = [known.get((source.path, source.crop)) for source in found.sources]
+    rows = [row for row, group in enumerate(of_each) if group]
     if not rows:
         return None
-    groups = [known[found.sources[row].path] for row in rows]
-    return images.show_groups(found, rows, groups, config.group_column or "row of the table")
+    name = "photo" if found.photos else "row of the table"
+    name = config.group_column if config.groups_given else name
+    return images.show_groups(found, rows, [of_each[row] for row in rows], name)
 
 
 def _augmented(config: ClassificationConfig, found: Pictures) -> Part:
@@ -186,11 +197,14 @@ def _speed(config: ClassificationConfig, found: Pictures) -> Part:
         return speed.without(error)
     side, channels = job.card.image_size, job.card.channels
     figures = {}
-    paths = [source.path for source in found.sources if source.path is not None]
-    if paths:
-        read = partial(decode.square, image_size=side, channels=channels, fit=chosen.fit)
+    files = [source for source in found.sources if source.path is not None]
+    if files:
         with decode.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            figures["decoding the files"] = speed.time_items(pool.map(read, speed.files_of(paths)))
+            read = pool.map(
+                lambda file: decode.square(file.path, side, channels, chosen.fit, crop=file.crop),
+                speed.some_of(files),
+            )
+            figures["decoding the files"] = speed.time_items(read)
     figures["batches and augmentation"] = speed.time_batches(job, splits)
     figures[f"{job.config.model} learns"] = speed.time_model(job, splits)
     kept = len(found) * channels * side**2 < 2**30

@@ -174,7 +174,7 @@ def _speed(job: Detector, splits: Mapping[str, Any], found: Pictures) -> Part:
     figures = {}
     paths = [source.path for source in found.sources if source.path is not None]
     if paths:
-        photos = decode.photos(speed.files_of(paths), lambda photo: letterbox(photo, size))
+        photos = decode.photos(speed.some_of(paths), lambda photo: letterbox(photo, size))
         figures["decoding the files"] = speed.time_items(photos)
     figures["batches and augmentation"] = speed.time_batches(job, splits)
     figures[f"{job.config.model} learns"] = speed.time_model(job, splits)

@@ -120,3 +120,31 @@ def test_a_folder_without_a_readable_image_is_refused(explore, tmp_path):
     assert result.code == 2
     assert "none of the 1 files is an image" in result.err
     assert page == ""
+
+
+def test_crops_are_what_is_shown_and_no_copies_of_one_another(explore, tmp_path):
+    noise, rows = np.random.default_rng(0), ["path,label,x,y,w,h,person"]
+    for number in range(6):
+        pixels = noise.integers(0, 255, (40, 60), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        for label, left in (("a", 0), ("b", 1)):  # nearly the same part, with another label
+            rows.append(f"{number}.png,{label},{left},0,36,32,{label}{number // 3}")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    crops = ("--crop-column", "x,y,w,h", "--group-column", "person")
+    result, page = explore(tmp_path / "t.csv", *crops)
+    assert result.code == 0, result.err
+    assert "12 crops of 6 photos" in page
+    assert "1 size; the most frequent is 36 x 32 pixels, of 12 pictures" in page
+    assert "bytes of the file" not in page
+    assert "None were found. Parts of one photo, which may overlap, are not compared." in page
+    assert "4 groups by person: from 3 to 3" in page
+    assert "different labels" not in result.out
+    shutil.copy(tmp_path / "0.png", tmp_path / "again.png")
+    (tmp_path / "t.csv").write_text("\n".join([*rows, "again.png,b,0,0,36,32,b0"]))
+    result, page = explore(tmp_path / "t.csv", *crops)
+    assert "1 of these pairs have different labels" in result.out
+    outside = "\n".join([*rows, "5.png,a,30,0,36,32,a0"])
+    (tmp_path / "t.csv").write_text(outside)
+    result, _ = explore(tmp_path / "t.csv", *crops)
+    assert result.code == 2
+    assert "line 14: the crop 30,0,36,32 (left, top, width, height) lies outside" in result.err
