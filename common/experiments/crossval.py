@@ -127,9 +127,12 @@ class Crossval(Comparison[Any]):
         ]
         self._list_answers(jobs)
         pooled = [OutOfFold.join(parts) for parts in repeats]
-        values = [whole.measure(metric) for whole in pooled]
-        of_folds = [[part.measure(metric) for part in parts] for parts in repeats]
-        ends = np.mean([whole.find_interval(metric) for whole in pooled], axis=0)
+        measured = [metric.measure(each.decided, each.targets, each.groups) for each in pooled]
+        values = [each[metric.name] for each in measured]
+        of_folds = [
+            [metric.value(part.decided, part.targets) for part in parts] for parts in repeats
+        ]
+        ends = np.mean([each[f"{metric.name}_interval"] for each in measured], axis=0)
         groups = pooled[0].groups
         return {
             "rule": RULE,

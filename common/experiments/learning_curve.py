@@ -63,10 +63,10 @@ class LearningCurve(Comparison[Any]):
         """Keep the errors of a share: on what was learned from, and on test."""
         metric: MainMetric = job.main_metric
         said = {**job.predict_splits(splits, ["train"]), "test": outputs["test"]}
-        errors = {}
-        for name, each in said.items():
-            rows = metric.statistics(job.decide(each), job.targets(splits[name]))
-            errors[name] = _as_error(metric, float(metric.compute(rows)))
+        errors = {
+            name: _as_error(metric, metric.value(job.decide(each), job.targets(splits[name])))
+            for name, each in said.items()
+        }
         job.run.write("point", {"size": len(splits["train"]), **errors})
 
     # --- what is measured -------------------------------------------------------------------------

@@ -9,9 +9,7 @@ import torch
 from safetensors.numpy import load_file, save
 
 from common.files import write_bytes
-from common.metrics import metrics
-from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array, Interval
+from common.metrics.metrics import Array
 from common.runs.folder import Run
 from common.runs.job import Outputs, groups_of
 from common.training.task import probabilities
@@ -64,23 +62,6 @@ class OutOfFold(NamedTuple):
             _join([part.decided for part in parts]),
             _join([part.targets for part in parts]),
             np.concatenate(groups) if groups else None,
-        )
-
-    def measure(self, metric: MainMetric) -> float:
-        """Return a metric of all samples."""
-        return float(metric.compute(metric.statistics(self.decided, self.targets)))
-
-    def find_interval(self, metric: MainMetric) -> Interval:
-        """Return the metric's 95 % interval over samples, or over groups of them."""
-        rows = metric.statistics(self.decided, self.targets)
-        if self.groups is None and metric.interval is not None:
-            return metric.interval(rows)
-        return metrics.bootstrap(
-            metric.compute,
-            rows,
-            groups=self.groups,
-            block=metric.block,
-            resamples=metric.resamples,
         )
 
 

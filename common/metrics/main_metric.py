@@ -42,9 +42,21 @@ class MainMetric:
             return "unknown"
         return " to ".join(self.text(end, sign) for end in interval)
 
-    def measure(self, predictions: Array, targets: Array) -> dict[str, Any]:
-        """Return the metric of some predictions, and under `NAME_interval` its interval."""
-        return self._measured(self.statistics(predictions, targets))
+    def value(self, predictions: Array, targets: Array) -> float:
+        """Return the metric of some predictions without an interval."""
+        return float(self.compute(self.statistics(predictions, targets)))
+
+    def measure(
+        self, predictions: Array, targets: Array, groups: Array | None = None
+    ) -> dict[str, Any]:
+        """Return the metric of some predictions, and under `NAME_interval` its interval.
+
+        Args:
+            predictions: (N, ...), as the metric takes them.
+            targets: what is true, (N, ...).
+            groups: (N,) what each sample belongs to, which is drawn as a whole.
+        """
+        return self._measured(self.statistics(predictions, targets), groups)
 
     def compare(
         self,
@@ -91,7 +103,7 @@ class MainMetric:
 
         Args:
             runs: the statistics of each.
-            groups: what each sample belongs to, which is drawn as a whole.
+            groups: as in `measure`.
         """
         each = [float(self.compute(rows)) for rows in runs]
         return {
@@ -108,7 +120,7 @@ class MainMetric:
         Args:
             runs: the statistics of each.
             others: likewise, of the same samples: runs with the same seeds, or a single one.
-            groups: as in `measure_runs`.
+            groups: as in `measure`.
         """
         sign = 1 if self.larger_is_better else -1
         ours, theirs = (np.array([self.compute(rows) for rows in each]) for each in (runs, others))
@@ -128,12 +140,16 @@ class MainMetric:
             groups=groups,
         )
 
-    def _measured(self, statistics: Array) -> dict[str, Any]:
-        if self.interval is not None:
+    def _measured(self, statistics: Array, groups: Array | None = None) -> dict[str, Any]:
+        if self.interval is not None and groups is None:
             low, high = self.interval(statistics)
         else:
             low, high = metrics.bootstrap(
-                self.compute, statistics, block=self.block, resamples=self.resamples
+                self.compute,
+                statistics,
+                block=self.block,
+                groups=groups,
+                resamples=self.resamples,
             )
         return {self.name: float(self.compute(statistics)), f"{self.name}_interval": [low, high]}
 

@@ -48,7 +48,7 @@ class Main:
 
     def measure(self, answers: OutOfFold) -> float:
         """Return the figure of answers."""
-        return answers.measure(self.metric)
+        return self.metric.value(answers.decided, answers.targets)
 
     def resampled(self, answers: OutOfFold) -> Figure:
         """Return the figure of draws of the answers."""

@@ -30,7 +30,7 @@ def translations(
     def quality(candidate: tuple[int, int]) -> float:
         guesses = nearest(train, parts["validation"].sources, candidate)
         targets = np.array(parts["validation"].targets, object)
-        return main_metric.compute(main_metric.statistics(guesses, targets))
+        return main_metric.value(guesses, targets)
 
     best = max(_LENGTHS, key=quality)
     return {
