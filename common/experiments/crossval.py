@@ -77,14 +77,25 @@ class Crossval(Comparison[Any]):
         return ()
 
     @classmethod
+    def find_metric(cls, config: Any, option: str, spec: str) -> NamedMetric:
+        """Return the metric that an option names.
+
+        Raises:
+            ConfigError: there is no such metric, or it is of what is not here.
+        """
+        kinds = cls.kinds(config)
+        metric = find_metric(spec, "numbers" if "numbers" in kinds else "classes")
+        if metric.needs not in kinds:
+            raise ConfigError(f"{option} {spec}: it is of {metric.needs}, which are not here")
+        return metric
+
+    @classmethod
     def start(cls, config: Any, command: Sequence[str] = ()) -> "Crossval":
         """Make a new run folder, as `Comparison.start` does, and refuse metrics that are none."""
-        kinds = cls.kinds(config)
         for spec in config.metrics:
-            metric = find_metric(spec, _needed(kinds))
-            if metric.needs not in kinds:
-                raise ConfigError(f"--metrics {spec}: it is of {metric.needs}, which are not here")
+            cls.find_metric(config, "--metrics", spec)
         if config.tune is not None:
+            kinds = cls.kinds(config)
             metric = find_metric(config.tune)
             if metric.needs != "classes" or "probabilities" not in kinds:
                 raise ConfigError(f"--tune {config.tune}: expected a metric of classes, such as f1")
@@ -163,7 +174,7 @@ class Crossval(Comparison[Any]):
         for spec in wanted:
             label = spec
             try:
-                metric = find_metric(spec, _needed(kinds))
+                metric = self.find_metric(self.config, "--metrics", spec)
                 label = metric.label
                 found.append(self._measure_one(metric, job, folds, pooled))
             except ConfigError as error:  # the user's own function; the folds are not lost by it
@@ -325,11 +336,6 @@ class Crossval(Comparison[Any]):
         job = self._member(next(iter(self.plan(self.config))), "cpu")
         found: MainMetric = job.main_metric
         return found
-
-
-def _needed(kinds: Sequence[Needs]) -> Needs:
-    """Return what a metric of the user's own is handed where it does not ask for probabilities."""
-    return "numbers" if "numbers" in kinds else "classes"
 
 
 def _list_metrics(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

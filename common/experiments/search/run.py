@@ -31,7 +31,6 @@ from common.experiments.search.study import REASON, Claimed, Study
 from common.files import write_text
 from common.history import Row, better_direction
 from common.metrics.metrics import Array
-from common.metrics.named import NamedMetric, find_metric
 from common.options import terminal
 from common.options.config import to_toml
 from common.options.terminal import ManyDisplay
@@ -111,7 +110,8 @@ class Search(Comparison[Any]):
     @classmethod
     def to_check(cls, plan: Sequence[Any], config: Any) -> Sequence[Any]:
         """Check all corners here, and whether they are judged alike; return one of them."""
-        cls._find_metric(config)
+        if config.metric is not None:
+            cls.crossval.find_metric(config, "--metric", config.metric)
         judged = []
         for member in plan:
             job, splits = cls.member.check(member)
@@ -201,25 +201,11 @@ class Search(Comparison[Any]):
             job = self.member.reopen(there[0].parent, "cpu")
         else:
             job, _ = self.member.check(next(iter(self.plan(self.config).values())))
-        if (named := self._find_metric(self.config)) is None:
+        if self.config.metric is None:
             return Main(job.main_metric)
         crossval = self.crossval(self.run, self.config)
+        named = crossval.find_metric(self.config, "--metric", self.config.metric)
         return Named(named, lambda answers, needs: crossval.answers_of(job, answers)[needs])
-
-    @classmethod
-    def _find_metric(cls, config: Any) -> NamedMetric | None:
-        """Return the metric that was named.
-
-        Raises:
-            ConfigError: there is no such metric, or it is of what is not here.
-        """
-        if config.metric is None:
-            return None
-        kinds = cls.crossval.kinds(config)
-        metric = find_metric(config.metric, "numbers" if "numbers" in kinds else "classes")
-        if metric.needs not in kinds:
-            raise ConfigError(f"--metric {config.metric}: is of {metric.needs}, which are not here")
-        return metric
 
     # --- trials -----------------------------------------------------------------------------------
 
