@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from common.metrics import metrics
-from common.metrics.metrics import Array, Interval, OfDraws
+from common.metrics.metrics import Array, Interval, OfDraws, Written
 
 
 @dataclass(frozen=True)
-class MainMetric:
+class MainMetric(Written):
     """The metric by which a network is compared with baselines.
 
     ACCURACY.measure(predictions, targets)  # {"accuracy": 0.9, "accuracy_interval": [...]}
@@ -31,16 +31,6 @@ class MainMetric:
     """Whether predictions are classes, right or wrong, to which McNemar's test applies."""
     resamples: int = 2000  # of each bootstrap; fewer where the metric takes long
     decimals: int = 4  # with which it is shown
-
-    def text(self, value: float, sign: str = "") -> str:
-        """Write a value of the metric; with `+` for a sign, also that of positive ones."""
-        return "-" if value != value else f"{value + 0.0:{sign}.{self.decimals}f}"  # -0.0 is 0
-
-    def interval_text(self, interval: Sequence[float], sign: str = "") -> str:
-        """Write an interval of the metric, or of a lead."""
-        if not metrics.is_known(interval):
-            return "unknown"
-        return " to ".join(self.text(end, sign) for end in interval)
 
     def value(self, predictions: Array, targets: Array) -> float:
         """Return the metric of some predictions without an interval."""

@@ -41,6 +41,22 @@ class Difference(NamedTuple):
     high: float
 
 
+class Written:
+    """How values of a metric are written for a person."""
+
+    decimals: int = 4
+
+    def text(self, value: float, sign: str = "") -> str:
+        """Write a value of the metric; with `+` for a sign, also that of positive ones."""
+        return "-" if value != value else f"{value + 0.0:{sign}.{self.decimals}f}"  # -0.0 is 0
+
+    def interval_text(self, interval: Sequence[float], sign: str = "") -> str:
+        """Write an interval of the metric, or of a lead."""
+        if not is_known(interval):
+            return "unknown"
+        return " to ".join(self.text(end, sign) for end in interval)
+
+
 # --- classification -----------------------------------------------------------------------------
 
 

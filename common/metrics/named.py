@@ -22,6 +22,7 @@ from common.metrics.metrics import (
     Array,
     Difference,
     Interval,
+    Written,
     check_same,
     checked,
     checked_classes,
@@ -53,7 +54,7 @@ class Measured(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NamedMetric:
+class NamedMetric(Written):
     """A metric of answers, by its name."""
 
     name: str  # as in metrics.json, such as `balanced_accuracy`

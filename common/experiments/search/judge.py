@@ -1,14 +1,14 @@
 """By what trials are judged: the lab's main metric, or one that was named."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from common.experiments.out_of_fold import OutOfFold
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array, Interval
+from common.metrics.metrics import Array
 from common.metrics.named import NamedMetric, Needs
 
 Figure = Callable[[Array], Array]
@@ -29,6 +29,12 @@ class Judge(Protocol):
 
     def resampled(self, answers: OutOfFold) -> Figure:
         """Return the figure of draws of the answers."""
+
+    def keep(self, answers: OutOfFold) -> OutOfFold:
+        """Return what of answers is to be kept, to be judged later."""
+
+    def test(self, answer: Callable[[], OutOfFold]) -> dict[str, Any]:
+        """Return what a run's own conclusion does not say of its answers on the test split."""
 
     def text(self, value: float, sign: str = "") -> str:
         """Write a figure; with `+` for a sign, also that of positive ones."""
@@ -55,6 +61,14 @@ class Main:
         rows = self.metric.statistics(answers.decided, answers.targets)
         return lambda drawn: metrics.of_draws(self.metric.compute, rows, drawn)
 
+    def keep(self, answers: OutOfFold) -> OutOfFold:
+        """Return what was decided, of which the figure is."""
+        return answers._replace(outputs={})
+
+    def test(self, answer: Callable[[], OutOfFold]) -> dict[str, Any]:
+        """Return nothing: a run's conclusion has its main metric."""
+        return {}
+
 
 class Named:
     """A metric with a name, or one of the user's own, as a judge.
@@ -62,18 +76,14 @@ class Named:
     Args:
         metric: the metric.
         find: returns the answers that it needs.
-        decimals: with which it is shown.
     """
 
     block = 1
 
-    def __init__(
-        self,
-        metric: NamedMetric,
-        find: Callable[[OutOfFold, Needs], Array],
-    ):
+    def __init__(self, metric: NamedMetric, find: Callable[[OutOfFold, Needs], Array]):
         self.metric, self.name, self.label = metric, metric.name, metric.label
         self.larger_is_better, self.resamples = metric.larger_is_better, min(metric.resamples, 1000)
+        self.text, self.interval_text = metric.text, metric.interval_text
         self._find = find
 
     def measure(self, answers: OutOfFold) -> float:
@@ -94,17 +104,13 @@ class Named:
 
         return measure
 
-    def find_interval(self, answers: OutOfFold) -> Interval:
-        """Return the 95 % interval over samples, or over groups of them."""
+    def keep(self, answers: OutOfFold) -> OutOfFold:
+        """Return all of the answers."""
+        return answers
+
+    def test(self, answer: Callable[[], OutOfFold]) -> dict[str, Any]:
+        """Return the figure of answers, with its 95 % interval over samples, or over groups."""
+        answers = answer()
         given = self._find(answers, self.metric.needs)
-        return self.metric.measure(answers.targets, given, answers.groups)[1:]
-
-    def text(self, value: float, sign: str = "") -> str:
-        """Write a figure."""
-        return "-" if value != value else f"{value + 0.0:{sign}.4f}"
-
-    def interval_text(self, interval: tuple[float, float]) -> str:
-        """Write an interval of the figure."""
-        if not metrics.is_known(interval):
-            return "unknown"
-        return " to ".join(map(self.text, interval))
+        measured = self.metric.measure(answers.targets, given, answers.groups)
+        return {"judged": self.measure(answers), "judged_interval": list(measured[1:])}

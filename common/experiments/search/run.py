@@ -311,10 +311,7 @@ class Search(Comparison[Any]):
             if not OutOfFold.is_there(job.run):
                 job.train(splits, display, terminal.note, functools.partial(watch, job, fold))
                 outputs = job.predict_splits(splits, [split])[split]
-                answers = OutOfFold.of(job, outputs, splits[split])
-                if isinstance(self.judge, Main):  # it takes what was decided
-                    answers = answers._replace(outputs={})
-                answers.write(job.run)
+                self.judge.keep(OutOfFold.of(job, outputs, splits[split])).write(job.run)
         return self._read(members)
 
     def _watch(self, study: Study, claimed: Claimed, job: Any, fold: int, row: Row) -> None:
@@ -453,13 +450,16 @@ class Search(Comparison[Any]):
             with terminal.busy("measuring what was chosen on the test split, and the baselines"):
                 conclusion.conclude_member(splits, baselines=True)
         found = job.run.read("metrics")
-        tested = {**found["test"], "verdict": conclusion.verdict(found)}
-        if isinstance(self.judge, Named):
+
+        def answer() -> OutOfFold:
             outputs = job.predict_splits(splits, ["test"])["test"]
-            answers = OutOfFold.of(job, outputs, splits["test"])
-            tested["judged"] = self.judge.measure(answers)
-            tested["judged_interval"] = list(self.judge.find_interval(answers))
-        return tested
+            return OutOfFold.of(job, outputs, splits["test"])
+
+        return {
+            **found["test"],
+            "verdict": conclusion.verdict(found),
+            **self.judge.test(answer),
+        }
 
     # --- what is shown ----------------------------------------------------------------------------
 
