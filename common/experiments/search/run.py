@@ -312,7 +312,7 @@ class Search(Comparison[Any]):
                 job.train(splits, display, terminal.note, functools.partial(watch, job, fold))
                 outputs = job.predict_splits(splits, [split])[split]
                 self.judge.keep(OutOfFold.of(job, outputs, splits[split])).write(job.run)
-        return self._read(members)
+        return OutOfFold.join(self._read(members))
 
     def _watch(self, study: Study, claimed: Claimed, job: Any, fold: int, row: Row) -> None:
         """Report an epoch, and stop the trial where it is behind the others."""
@@ -333,9 +333,9 @@ class Search(Comparison[Any]):
         same = (mode == "max") == self.judge.larger_is_better
         return float(row[monitor] if same else -row[monitor])
 
-    def _read(self, members: Iterable[str]) -> OutOfFold:
-        """Return what the runs of a trial say."""
-        return OutOfFold.join([OutOfFold.read(self._run_of(name)) for name in members])
+    def _read(self, members: Iterable[str]) -> list[OutOfFold]:
+        """Return what each run of a trial says."""
+        return [OutOfFold.read(self._run_of(name)) for name in members]
 
     def _run_of(self, member: str) -> Run:
         return Run(self.run.path / "members" / member)
@@ -374,7 +374,8 @@ class Search(Comparison[Any]):
         complete = _complete(study.trials)
         members = {each.number: self._members_of(each.number, each.params) for each in complete}
         with terminal.busy(f"comparing {len(complete)} trials on the same samples"):
-            ranking = self._rank(complete, list(members.values()), again)
+            answers = {number: self._read(each) for number, each in members.items()}
+            ranking = self._rank(complete, list(answers.values()), again)
         entries = [_describe(trial, again) for trial in study.trials]
         for place, trial in enumerate(complete):
             compared = {"behind": ranking.behind[place], "margin": ranking.margin[place]}
@@ -388,7 +389,7 @@ class Search(Comparison[Any]):
         return {
             "rule": RULE,
             "source": self._source(members[chosen]),
-            "samples": len(self._read(members[chosen]).targets),
+            "samples": sum(len(part.targets) for part in answers[chosen]),
             "trials": entries,
             "best": complete[ranking.best].number,
             "level": level,
@@ -404,12 +405,12 @@ class Search(Comparison[Any]):
     def _rank(
         self,
         complete: Sequence[FrozenTrial],
-        members: Sequence[Members],
+        parts: Sequence[Sequence[OutOfFold]],
         again: Mapping[int, float | None],
     ) -> Ranking:
-        """Compare the trials that are complete."""
+        """Compare the trials that are complete, by what the runs of each say."""
         judge, luck, folds = self.judge, None, None
-        answers = [self._read(each) for each in members]
+        answers = [OutOfFold.join(each) for each in parts]
         if self.config.folds is None:
             alike: dict[str, list[float]] = {}
             for trial in complete:
@@ -418,8 +419,7 @@ class Search(Comparison[Any]):
                 figures += [_value(trial), *([] if more is None else [more])]
             luck = luck_of_repeats(alike.values())
         else:
-            read = [[self._read([name]) for name in each] for each in members]
-            folds = np.array([[judge.measure(fold) for fold in each] for each in read])
+            folds = np.array([[judge.measure(fold) for fold in each] for each in parts])
         return rank(
             [judge.resampled(each) for each in answers],
             len(answers[0].targets),
