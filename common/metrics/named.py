@@ -476,10 +476,12 @@ def _own(spec: str, answers: Needs) -> NamedMetric:
     metric = own.load(spec)
 
     def of_rows(truth: Array, given: Array) -> OfCounts:
-        metric.measure(truth, given)  # of all rows it must be a number
+        whole = metric.measure(truth, given)  # it must be a number
         rows = np.arange(len(truth))
 
         def of_draw(counts: Array) -> float:
+            if (counts == 1).all():
+                return whole
             drawn = np.repeat(rows, counts)
             return metric.measure_draw(truth[drawn], given[drawn])
 

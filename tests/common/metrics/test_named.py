@@ -211,6 +211,11 @@ def test_a_metric_of_ones_own_is_measured_as_the_others(own):
     assert find_metric(f"{own}:score", "numbers").needs == "numbers"
 
 
+def test_a_value_of_ones_own_metric_is_one_call(own, monkeypatch):
+    monkeypatch.setattr("common.metrics.own.OwnMetric.measure_draw", None)
+    assert find_metric(f"{own}:score").value([0, 1, 1, 0], [0, 1, 0, 0]) == 0.75
+
+
 def test_scikit_learns_function_will_do_though_some_draws_leave_it_undefined(own):
     with open(own, "a", encoding="utf-8") as file:
         file.write(
