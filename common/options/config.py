@@ -137,7 +137,7 @@ class TrainingConfig:
     )
     compile: bool = option(False, "compile the model with torch.compile")
     channels_last: bool = option(
-        False, "keep channels innermost in memory: faster convolutions on GPUs"
+        False, "keep channels innermost in memory: faster convolutions, on GPUs most of all"
     )
     deterministic: bool = option(True, "on a GPU, kernels that repeat exactly where there are any")
     workers: int = option(2, "processes that read files, for data too large for memory", at_least=0)

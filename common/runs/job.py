@@ -251,13 +251,13 @@ class Job(ABC, Generic[C, K]):
             InputError: the device, the data, the model, the optimizer, pretrained weights or the
                 monitored metric cannot be had.
         """
-        compute = _compute(config)
+        _compute(config)  # refuses a device before any data is read
         if isinstance(config, TableConfig):
             refuse_unfit(config)
         with reuse():  # of what both read
             config, reasons = cls.suited(config)  # with the user's own words, for the messages
             splits, card = cls.load(config)
-        job = cls(config.located(), compute, card)
+        job = cls(config.located(), _compute(config), card)
         job.reasons = reasons
         job._count_epochs(splits)
         job.optimizer()

@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from common.images.glance import Glance, glance
 from common.options.config import build
 from labs.classification.config import ClassificationConfig
+from labs.classification.job import ClassifyImages
 from labs.classification.models import suited as module
 from labs.classification.models.suited import suited
 
@@ -95,6 +97,19 @@ def test_what_is_given_stays(seen):
     assert (chosen.model, chosen.weights, chosen.image_size) == ("mlp", None, 32)
     assert seen(model="alexnet")[0].image_size == 64
     assert chosen.total_updates is not None
+
+
+def test_what_is_chosen_is_what_computes(images):
+    data = images(30, (40, 40), "color")
+    job, _ = ClassifyImages.check(config(data=data, model="auto"))
+    assert job.config.channels_last
+    assert job.compute.memory_format is torch.channels_last
+
+
+def test_a_photo_network_that_is_typed_computes_as_the_one_that_is_chosen(seen):
+    given = {"model": "efficientnet-lite0", "weights": "efficientnet-lite0"}
+    assert seen(**given, transfer="fine-tune")[0].channels_last
+    assert not seen(**given, channels_last="false")[0].channels_last
 
 
 def test_a_look_tells_grey_from_color_however_it_is_kept(images):
