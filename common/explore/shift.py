@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from common.metrics import metrics
 from common.metrics.metrics import Array
 
 MOST = 6000  # rows of both parts together, drawn by a seed
@@ -92,11 +93,11 @@ def find_area(scores: Array, second: Array) -> Area:
     ones, zeros = scores[second], scores[~second]
     m, n = len(ones), len(zeros)
     ranks = rankdata(np.concatenate([ones, zeros]))
-    value = (ranks[:m].sum() - m * (m + 1) / 2) / (m * n)
+    value = metrics.roc_auc(scores, second)
     of_ones = (ranks[:m] - rankdata(ones)) / n
     of_zeros = 1 - (ranks[m:] - rankdata(zeros)) / m
     error = np.sqrt(of_ones.var(ddof=1) / m + of_zeros.var(ddof=1) / n) if min(m, n) > 1 else 0.5
-    return Area(float(value), max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error))
+    return Area(value, max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error))
 
 
 def by_each(

@@ -231,6 +231,25 @@ def calibration_error(probabilities: Array, targets: Array, bins: int = 15) -> f
     return float(np.nansum(gaps * diagram.counts) / diagram.counts.sum())
 
 
+def roc_auc(scores: Array, positive: Array) -> float:
+    """Return how probably a positive row has a larger score than another; ties count half.
+
+    The area under the ROC curve, as scikit-learn's `roc_auc_score`, but fast enough for a
+    bootstrap: from the ranks (Mann and Whitney 1947). NaN when no row, or each, is positive.
+
+    Args:
+        scores: (N,).
+        positive: (N,) truth values.
+    """
+    from scipy.stats import rankdata
+
+    number = int(positive.sum())
+    pairs = number * (len(positive) - number)
+    if not pairs:
+        return float("nan")
+    return float((rankdata(scores)[positive].sum() - number * (number + 1) / 2) / pairs)
+
+
 # --- regression ---------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from common.metrics import metrics
 from common.metrics.metrics import wilson
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import anomalies
@@ -49,7 +50,7 @@ def drawn(shift=0.5, normal=300, anomalous=60, seed=0, digits=None):
 def test_figures_are_scikit_learns(digits, shift, anomalous):
     given = drawn(shift, anomalous=anomalous, digits=digits)
     values, truth = given.tested, given.anomalous
-    assert anomalies.auroc(values, truth) == pytest.approx(roc_auc_score(truth, values))
+    assert metrics.roc_auc(values, truth) == pytest.approx(roc_auc_score(truth, values))
     assert anomalies.average_precision(values, truth) == pytest.approx(
         average_precision_score(truth, values)
     )
@@ -57,20 +58,20 @@ def test_figures_are_scikit_learns(digits, shift, anomalous):
 
 def test_a_perfect_score_has_1_and_its_opposite_0():
     perfect = score([0.1, 0.2, 0.3], [0.4, 0.5])
-    assert anomalies.auroc(perfect.tested, perfect.anomalous) == 1
+    assert metrics.roc_auc(perfect.tested, perfect.anomalous) == 1
     assert anomalies.average_precision(perfect.tested, perfect.anomalous) == 1
-    assert anomalies.auroc(-perfect.tested, perfect.anomalous) == 0
+    assert metrics.roc_auc(-perfect.tested, perfect.anomalous) == 0
 
 
 def test_a_constant_score_is_a_coin_and_its_precision_the_share():
     constant = score([1, 1, 1], [1])
-    assert anomalies.auroc(constant.tested, constant.anomalous) == 0.5
+    assert metrics.roc_auc(constant.tested, constant.anomalous) == 0.5
     assert anomalies.average_precision(constant.tested, constant.anomalous) == 0.25
 
 
 def test_the_same_distribution_is_near_a_coin():
     same = drawn(0.0, 5000, 1000)
-    assert anomalies.auroc(same.tested, same.anomalous) == pytest.approx(0.5, abs=0.03)
+    assert metrics.roc_auc(same.tested, same.anomalous) == pytest.approx(0.5, abs=0.03)
     share = 1000 / 6000
     assert anomalies.average_precision(same.tested, same.anomalous) == pytest.approx(
         share, abs=0.02
@@ -80,13 +81,13 @@ def test_the_same_distribution_is_near_a_coin():
 def test_auroc_by_hand():
     """Of six pairs four are right and one is a tie."""
     by_hand = score([1, 2, 3], [2, 4])
-    assert anomalies.auroc(by_hand.tested, by_hand.anomalous) == pytest.approx(4.5 / 6)
+    assert metrics.roc_auc(by_hand.tested, by_hand.anomalous) == pytest.approx(4.5 / 6)
 
 
 def test_without_one_of_both_there_is_no_figure():
     values = np.arange(3.0)
     for truth in (np.zeros(3, bool), np.ones(3, bool)):
-        assert math.isnan(anomalies.auroc(values, truth))
+        assert math.isnan(metrics.roc_auc(values, truth))
     assert math.isnan(anomalies.average_precision(values, np.zeros(3, bool)))
     assert anomalies.average_precision(values, np.ones(3, bool)) == 1
 
