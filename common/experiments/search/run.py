@@ -27,7 +27,7 @@ from common.experiments.out_of_fold import OutOfFold
 from common.experiments.search import report, space
 from common.experiments.search.judge import Judge, Main, Named
 from common.experiments.search.noise import Ranking, luck_of_repeats, rank
-from common.experiments.search.study import REASON, Claimed, Study
+from common.experiments.search.study import REASON, Claimed, Study, name_trial
 from common.files import write_text
 from common.history import Row, better_direction
 from common.metrics.metrics import Array
@@ -271,19 +271,16 @@ class Search(Comparison[Any]):
         Raises:
             ConfigError: its options contradict each other.
         """
-        seed, name = self.config.seed + number, f"trial-{number:03}"
+        seed = self.config.seed + number
         config = space.put(self.config, self.member.config_type, {"seed": seed, **parameters})
         if again:
             config = dataclasses.replace(config, seed=config.seed + MOST_TRIALS)
-            name += "-again"
         if problems := config.problems():
             raise ConfigError(problems)
-        if (folds := self.config.folds) is None:
-            return {name: config}
-        return {
-            f"{name}-fold-{fold}": dataclasses.replace(config, fold=fold)
-            for fold in range(1, folds + 1)
-        }
+        names = self._names_of(number, again)
+        if self.config.folds is None:
+            return {name: config for name in names}
+        return {name: dataclasses.replace(config, fold=n) for n, name in enumerate(names, 1)}
 
     def _train_members(
         self,
@@ -385,7 +382,11 @@ class Search(Comparison[Any]):
         config = dataclasses.replace(next(iter(members[chosen].values())), folds=None, fold=None)
         write_text(self.run.path / CHOSEN, to_toml(config))
         seconds = sum(entry["seconds"] for entry in entries)
-        seconds += sum(self._seconds_again(number) for number in again)
+        seconds += sum(
+            _trained(self._run_of(name))
+            for number in again
+            for name in self._names_of(number, again=True)
+        )
         return {
             "rule": RULE,
             "source": self._source(members[chosen]),
@@ -430,9 +431,6 @@ class Search(Comparison[Any]):
             block=judge.block,
             resamples=judge.resamples,
         )
-
-    def _seconds_again(self, number: int) -> float:
-        return _trained(self._run_of(f"trial-{number:03}-again"))
 
     def _source(self, members: Members) -> str:
         name, config = next(iter(members.items()))
@@ -497,8 +495,9 @@ class Search(Comparison[Any]):
         ]
         sections.write_report(self.run, self.title(metrics), self.verdict(metrics), parts)
 
-    def _names_of(self, number: int) -> list[str]:
-        folds, name = self.config.folds, f"trial-{number:03}"
+    def _names_of(self, number: int, again: bool = False) -> list[str]:
+        """Return the names of a trial's runs; the arguments are those of `_members_of`."""
+        folds, name = self.config.folds, name_trial(number) + ("-again" if again else "")
         return [name] if folds is None else [f"{name}-fold-{each + 1}" for each in range(folds)]
 
 

@@ -98,7 +98,7 @@ class Study:
         return [
             trial.number
             for trial in self.trials
-            if trial.state is TrialState.RUNNING and self._leases.is_held(_name(trial.number))
+            if trial.state is TrialState.RUNNING and self._leases.is_held(name_trial(trial.number))
         ]
 
     # --- work at trials ---------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class Study:
         with self._leases.locked():
             trials = self.trials
             for trial in trials:
-                name = _name(trial.number)
+                name = name_trial(trial.number)
                 if trial.state is TrialState.RUNNING and not self._leases.is_held(name):
                     return self._hold(trial)
             if not more(trials):
@@ -121,7 +121,7 @@ class Study:
             return self._hold(self.trials[-1])
 
     def _hold(self, trial: FrozenTrial) -> Claimed:
-        lease = self._leases.take(_name(trial.number))
+        lease = self._leases.take(name_trial(trial.number))
         return Claimed(trial.number, trial.params, lease, trial._trial_id)
 
     def _sample(self, before: list[FrozenTrial]) -> FrozenTrial:
@@ -206,7 +206,8 @@ def _mend(path: Path, lock: _Lock) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def _name(number: int) -> str:
+def name_trial(number: int) -> str:
+    """Return what the folder and the lease of a trial are called."""
     return f"trial-{number:03}"
 
 
