@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Listed:
         """Whether it has been measured."""
         return self.metrics is not None
 
-    @property
+    @cached_property
     def main_metric(self) -> str | None:
         """The name of the metric by which it is compared with baselines; None where none is."""
         metrics = self.metrics or {}
@@ -67,7 +68,7 @@ class Listed:
         names += _found(r"(\w+)_interval", metrics if "of_folds" in metrics else {})
         return names[0] if names else None
 
-    @property
+    @cached_property
     def _out_of_fold(self) -> dict[str, float]:
         """The metrics of a cross-validation, by all answers together; of other runs {}."""
         metrics = self.metrics or {}
@@ -77,7 +78,7 @@ class Listed:
         own = {name: metrics[name] for name in _found(r"(\w+)_interval", metrics)}
         return _numbers({**named, **own})
 
-    @property
+    @cached_property
     def interval(self) -> Sequence[float] | None:
         """The interval of its main metric."""
         metrics = self.metrics or {}
@@ -85,18 +86,18 @@ class Listed:
         found: Sequence[float] | None = of_test.get(f"{self.main_metric}_interval")
         return found
 
-    @property
+    @cached_property
     def main_value(self) -> float | None:
         """The main metric on the test split."""
         return None if self.main_metric is None else self.values.get(f"test/{self.main_metric}")
 
-    @property
+    @cached_property
     def public(self) -> float | None:
         """The score that was noted last, such as that of a public leaderboard."""
         scores = [note["public"] for note in self.notes if note.get("public") is not None]
         return scores[-1] if scores else None
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """Options and metrics by their names; those of the test split also without `test/`."""
         metrics = self.metrics or {}
