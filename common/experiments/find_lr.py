@@ -289,6 +289,6 @@ def _aside(job: Job[Any, Any], splits: Splits) -> Iterator[Prepared]:
                 raise _Enough
         finally:
             job.model = model
-            vars(job).pop("run")
+            vars(job).pop("run", None)
             if run is not None:
                 job.run = run
