@@ -173,6 +173,36 @@ def decode_certain(data: bytes, path: Path) -> Decoded | None:
     return found
 
 
+def encode_like(data: bytes, decoded: Decoded, text: str, path: Path) -> bytes:
+    """Return a text in the encoding of other bytes, with the mark that they begin with.
+
+    Args:
+        data: the other bytes.
+        decoded: how they were read.
+        text: to encode.
+        path: where they are from, for the message.
+
+    Raises:
+        DataError: the encoding lacks one of the letters.
+    """
+    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
+    if decoded.encoding.startswith("UTF-"):
+        codec = decoded.encoding.lower()
+        if codec == "utf-16":
+            codec += "-be" if data[:1] in (b"\0", b"\xfe") else "-le"
+        elif codec == "utf-32":
+            codec += "-be" if data[:1] == b"\0" else "-le"
+    else:
+        mark, codec = b"", _NAMES.get(decoded.encoding, decoded.encoding)
+    try:
+        return mark + text.encode(codec, "surrogateescape" if codec == "utf-8" else "strict")
+    except UnicodeEncodeError as error:
+        letter = text[error.start]
+        raise DataError(
+            f"{path} is in {decoded.encoding}, which has no {letter!r}; save it as UTF-8"
+        ) from error
+
+
 def widest(codec: str) -> str:
     """Return the codec to read what claims to be in another: its superset, if it has one."""
     return _NAMES.get(_SUPERSETS.get(codecs.lookup(codec).name, ""), codec)

@@ -50,6 +50,7 @@ _PEEKED = 60  # rows that show what stands above the names of the columns
 _CHUNK = 1 << 20  # bytes
 
 _SEPARATED = {".csv": ",", **dict.fromkeys((".tsv", ".tab", ".txt"), "\t")}
+TEXT_SUFFIXES = tuple(_SEPARATED)
 _JSON_LINES = (".jsonl", ".ndjson")
 _WORKBOOKS = (".xlsx", ".xlsm")
 SUFFIXES = (*_SEPARATED, *_JSON_LINES, ".json", *_WORKBOOKS, ".parquet")

@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
-from common.options.config import flag
+from common.options.config import FORM, flag
 from common.reuse import reuse
 from common.runs import commands
 from common.suggest import suggest
@@ -39,6 +39,8 @@ class Verb:
         recipes: `module:name` of values by the recipe's name; None for none.
         recipe_for: returns the recipe that suits the options, if there is one; its values are taken
             where the user names no recipe.
+        submission: `module:class` of how its runs answer a competition's test data, a
+            `common.submission.kind.Submission`; None where there is nothing to hand in.
         options: decorators that add options of the command's own to those of the config; with
             `commands.DATA_SET`, --data may be given as an argument.
     """
@@ -49,6 +51,7 @@ class Verb:
     recipes: str | None = None
     recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
     options: Sequence[Callable[[Any], Any]] = ()
+    submission: str | None = None
 
     def resolve(self) -> Any:
         """Import the class of what it trains."""
@@ -69,6 +72,10 @@ class Built(NamedTuple):
     meta: bool = True
 
 
+_OF_TEST = (  # options on how a competition's test data are written, which have no labels
+    *(*FORM, "path_column", "image_dir", "text_column", "date_column", "date_order"),
+    *("series_column", "value_columns", "decimal", "spacing"),
+)
 _RATE = click.FloatRange(min=0, min_open=True)
 
 
@@ -138,6 +145,7 @@ class Lab:
                 self.command(verb)(functools.partial(self.train, verb))
         self._add_evaluate(evaluate_help)
         self._add_report()
+        self._add_submit()
         for verb in self.jobs:
             self._add_find_lr(verb)
 
@@ -233,6 +241,46 @@ class Lab:
                 self.comparisons[verb].resolve().report(run)
             else:
                 commands.report(self.kind_of(run), run, device)
+
+    def _add_submit(self) -> None:
+        configs = [row.config for row in self.jobs.values() if row.submission is not None]
+        if not configs:
+            return
+
+        @self.group.command(cls=commandline.FileCommand, configs=configs, only=_OF_TEST)
+        @commands.RUN
+        @click.argument(
+            "files", metavar="TEST SAMPLE", nargs=-1, required=True, type=click.Path(path_type=Path)
+        )
+        @click.option(
+            "--out",
+            type=click.Path(path_type=Path, dir_okay=False),
+            default="submission.csv",
+            show_default=True,
+            help="The file to write; its manifest, a .json, is written beside it.",
+        )
+        @click.option("--id-column", metavar="NAME", help="Of SAMPLE; guessed when not given.")
+        @click.option(
+            "--answer-column",
+            "answer_columns",
+            metavar="NAME",
+            multiple=True,
+            help="Of SAMPLE, to be filled, may be given several times; all others when not given.",
+        )
+        @click.option(
+            "--answers",
+            "form",
+            type=click.Choice(["names", "numbers", "probabilities"]),
+            help="What is written of classes; what SAMPLE has in its cells when not given.",
+        )
+        @commands.DEVICE
+        def submit(run: Path, files: tuple[Path, ...], **how: Any) -> None:
+            """Answer a competition's TEST data as its SAMPLE submission is written.
+
+            The rows, ids and columns are those of SAMPLE. RUN may be a finished cross-validation:
+            its folds answer together.
+            """
+            resolve_name("common.submission.command:command")(self, run, files, **how)
 
     def _add_find_lr(self, verb: str) -> None:
         row = self.jobs[verb]

@@ -65,6 +65,7 @@ lab = Lab(
             """,
             f"{_CONFIG}:RECIPES",
             _recipe_for,
+            submission="labs.classification.predictions:ImageSubmission",
         )
     },
     comparisons={

@@ -1,4 +1,4 @@
-"""What a trained run says of a user's images."""
+"""What a trained run says of a user's images, and of a competition's."""
 
 import csv
 import io
@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from common.images.load import read_inputs
 from common.metrics.metrics import Array
+from common.submission.answers import Classes, Labels, Numbers, Said
+from common.submission.images import find_images, read_chunks
+from common.submission.kind import Found, RowByRow
+from common.submission.sample import Sample
 from common.training.task import probabilities
 from labs.classification.job import ClassifyImages
 from labs.classification.label_columns import marginals
@@ -117,7 +122,7 @@ def _as_record(guess: Guess) -> dict[str, str | float]:
 
 
 def _predict(
-    job: ClassifyImages, names: Sequence[str], pixels: torch.Tensor, top: int
+    job: ClassifyImages, names: Sequence[str], pixels: Tensor, top: int
 ) -> list[Prediction]:
     outputs = job.answers(pixels)["outputs"]
     if job.config.numeric:
@@ -159,3 +164,36 @@ def _best(shares: Array, classes: Sequence[str], top: int) -> list[tuple[Guess, 
         )
         for row, share in zip(numbers.tolist(), values.tolist(), strict=True)
     ]
+
+
+class ImageSubmission(RowByRow[ClassifyImages]):
+    """Answers for test images."""
+
+    def find(self, sample: Sample, test: Path, written: Mapping[str, Any]) -> Found:
+        """Return the files of the images; those of a table lie in its own folder."""
+        config = self.jobs[0].config.of_file(test, **{"image_dir": None, **written})
+        return find_images(sample, test, config, self.say)
+
+    def answer(
+        self, job: ClassifyImages, samples: Mapping[str, Any], move: Callable[[float], None]
+    ) -> tuple[list[str], Tensor]:
+        """Return what a run says of images."""
+        ids, outputs = [], []
+        for names, pixels in read_chunks(dict(samples), job.config, job.card, self.say):
+            outputs.append(job.answers(pixels)["outputs"])
+            ids += names
+            move(len(ids) / len(samples))
+        return ids, torch.cat(outputs)
+
+    def interpret(self, job: ClassifyImages, outputs: Tensor) -> Said:
+        """Return what outputs mean: classes, labels, or numbers."""
+        if job.config.numeric:
+            return Numbers(outputs.numpy())
+        names = job.card.classes
+        if job.config.several:
+            return Labels(names, probabilities(outputs, several=True), job.thresholds)
+        shares, known = probabilities(outputs), job.card.labels
+        parts = marginals(shares, known) if known else {}
+        return Classes(
+            names, shares, {name: Classes(tuple(known[name]), each) for name, each in parts.items()}
+        )

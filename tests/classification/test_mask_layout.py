@@ -113,6 +113,13 @@ def test_a_run_gives_the_numbers_of_the_competition(root, layout, lab, tmp_path)
     names = list_table(data, config(root)).classes
     assert len(rows) == 7 * 8
     assert all(names[int(row["number"])] == row["class"] for row in rows)
+    handed = tmp_path / "submission.csv"
+    submitted = lab("submit", run, root / "eval/images", sample, "--out", handed)
+    assert submitted.code == 0, submitted.err
+    assert list(csv.reader(handed.read_text().splitlines())) == [
+        ["ImageID", "ans"],
+        *([row["path"], row["number"]] for row in rows),
+    ]
     measured = lab("evaluate", run, "--data", data)
     assert measured.code == 0, measured.err
     assert "420" in measured.out + measured.err

@@ -1,0 +1,1 @@
+"""What is handed in to a competition: answers for its test data, as its sample submission is."""

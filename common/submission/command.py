@@ -1,0 +1,109 @@
+"""What `submit` does: answers of runs for test data, written as a sample submission is."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.errors import DataError
+from common.files import replacing, write_json
+from common.options import terminal
+from common.runs import commands
+from common.runs.lab import Lab
+from common.submission.kind import Rows, Submission
+from common.submission.manifest import describe
+from common.submission.runs import open_runs, submission_of
+from common.submission.sample import Sample, list_some
+
+
+def command(
+    lab: Lab,
+    run: Path,
+    files: Sequence[Path],
+    *,
+    out: Path,
+    id_column: str | None,
+    answer_columns: Sequence[str],
+    form: str | None,
+    device: str | None,
+    options: Mapping[str, str],
+) -> None:
+    """Write a submission and, beside it, its manifest.
+
+    Args:
+        lab: whose run it is.
+        run: the run, or a cross-validation.
+        files: the test data and the sample submission; of runs that go on with their own data, the
+            sample alone.
+        out: the file to write.
+        id_column: of the sample; guessed when None.
+        answer_columns: of the sample, to be filled; guessed when ().
+        form: what is written of classes, one of `answers.FORMS`; found out when None.
+        device: another device than the run's.
+        options: on how the test data are written, see `read_written`.
+
+    Raises:
+        InputError: the run is none of a kind that hands in, or the files do not fit it or one
+            another.
+        SaveError: the submission cannot be written.
+    """
+    if len(files) > 2:
+        raise click.UsageError("give RUN, TEST and SAMPLE: the run, the test data, and the sample")
+    *before, path = files
+    test = next(iter(before), None)
+    _refuse_to_replace(out, [*files, out.with_suffix(".json")])
+    opened = open_runs(lab, run, device)
+    submission = submission_of(lab, opened)
+    sample = submission.choose(Sample.read(path), id_column, answer_columns)
+    terminal.note(
+        f"ids from column {sample.id_column!r} of {path.name}, answers into "
+        f"{list_some(list(map(repr, sample.answer_columns)))}"
+    )
+    if len(opened.jobs) > 1:
+        terminal.note(f"the answers are the mean of those of {len(opened.jobs)} folds")
+    written = commands.read_written(opened.jobs[0], test, options)
+    rows = submission.rows(sample, test, written, form)
+    terminal.note(rows.said)
+    _say_kept(rows, sample)
+    write(submission, sample, rows, out)
+    write_json(out.with_suffix(".json"), describe(opened, sample, rows, test, out))
+    click.echo(f"Submission: {out} ({len(rows.cells):,} rows)")
+    click.echo(f"Manifest: {out.with_suffix('.json')}")
+
+
+def write(submission: Submission[Any], sample: Sample, rows: Rows, out: Path) -> None:
+    """Write a submission, which is read again before it takes its place.
+
+    Raises:
+        DataError: it would have other columns or ids than the sample.
+        SaveError: it cannot be written.
+    """
+    with replacing(out) as file:
+        file.write(sample.render(rows.cells))
+        file.flush()
+        file.seek(0)
+        again = Sample.parse(file.read(), out)
+        chosen = submission.choose(again, sample.id_column, sample.answer_columns)
+        submission.check(sample, chosen)
+
+
+def _refuse_to_replace(out: Path, files: Sequence[Path]) -> None:
+    """Refuse to write over what is given."""
+    for path in files:
+        same = out.resolve() == path.resolve()
+        with contextlib.suppress(OSError):
+            same |= out.samefile(path)
+        if same:
+            raise DataError(f"--out {out}: would be written over {path}; name another file")
+
+
+def _say_kept(rows: Rows, sample: Sample) -> None:
+    """Say which rows have the sample's own answer."""
+    if rows.kept:
+        named = [f"{name} ({why})" for name, why in rows.kept.items()]
+        terminal.note(
+            f"{len(named):,} of the {len(sample.ids):,} rows could not be answered and have the "
+            f"sample's own values: {list_some(named)}"
+        )

@@ -1,0 +1,58 @@
+"""What is kept beside a submission: which run made it of which data, and how good that was."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common.files import sha256_of
+from common.options.config import read_toml
+from common.runs.folder import Run
+from common.submission.kind import Rows
+from common.submission.runs import Opened
+from common.submission.sample import Sample
+
+
+def describe(
+    opened: Opened, sample: Sample, rows: Rows, test: Path | None, out: Path
+) -> dict[str, Any]:
+    """Return the manifest of a submission that has been written.
+
+    Args:
+        opened: what answered.
+        sample: with its columns.
+        rows: that were written.
+        test: the test data.
+        out: the submission.
+    """
+    return {
+        "file": out.name,
+        "sha256": sha256_of(out),
+        "rows": len(rows.cells),
+        "columns": {"id": sample.id_column, "answers": list(sample.answer_columns)},
+        "answers": rows.said,
+        "kept": dict(rows.kept),
+        "sample": {"file": str(sample.path), "sha256": sha256_of(sample.path)},
+        "test": None if test is None else str(test),
+        "run": str(opened.run.path),
+        "members": [
+            {
+                "run": str(job.run.path),
+                "data": job.card.source,
+                "fingerprint": job.card.fingerprint,
+                "weights": sha256_of(job.run.best),
+            }
+            for job in opened.jobs
+        ],
+        "config": read_toml(opened.run.config),
+        "scores": read_scores(opened.run),
+    }
+
+
+def read_scores(run: Run) -> dict[str, Any]:
+    """Return what a run was measured to be, with intervals: on its splits, or out of fold."""
+    metrics: Mapping[str, Any] = run.read("metrics")
+    if "of_folds" not in metrics:
+        return {name: metrics[name] for name in ("validation", "test")}
+    own = {name: value for name, value in metrics.items() if f"{name}_interval" in metrics}
+    ends = {f"{name}_interval": metrics[f"{name}_interval"] for name in own}
+    return {"out_of_fold": {**own, **ends, "others": metrics["metrics"]}}
