@@ -72,6 +72,10 @@ class Crop(NamedTuple):
     width: float
     height: float
 
+    def __str__(self) -> str:
+        """Return it as its cells in a table, with commas between."""
+        return ",".join(f"{side:g}" for side in self)
+
     def lies_in(self, height: int, width: int) -> bool:
         """Say whether it has pixels, and all of them are in a picture of that size."""
         inside = self.left + self.width <= width and self.top + self.height <= height

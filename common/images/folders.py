@@ -214,7 +214,7 @@ def read_images(
     Raises:
         DataError: a path is missing, a folder has no images, or no image can be read.
     """
-    files = [(printable(file), file, None) for file in _files(paths)]
+    files = [(printable(file), file, None) for file in list_inputs(paths)]
     yield from decode_each(files, image_size, channels, say, fit, white)
 
 
@@ -248,7 +248,12 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def list_inputs(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files that may be images: those named, and those in folders and archives.
+
+    Raises:
+        DataError: a path is missing, or a folder has none.
+    """
     missing = [printable(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"no such file or folder: {', '.join(missing)}")

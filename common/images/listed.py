@@ -42,6 +42,11 @@ class ListedFile(NamedTuple):
     group: str | None = None  # what it belongs to, where the user said so
     crop: Crop | None = None  # the part of the file that it is; the whole when None
 
+    @property
+    def photo(self) -> str:
+        """The name of the whole."""
+        return self.name if self.crop is None else self.name.removesuffix(f" {self.crop}")
+
 
 @dataclass(frozen=True)
 class ListedImages:

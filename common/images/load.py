@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,9 +23,10 @@ from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import White
 from common.images.files import ImageFiles
-from common.images.folders import decode_each, list_folder, read_images
-from common.images.listed import ListedImages, decode_listed
+from common.images.folders import decode_each, list_folder, list_inputs, printable, read_images
+from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
+from common.images.tables.crops import take_boxes
 from common.images.tables.listing import find_several_labels, list_table
 from common.io.folders import is_hidden
 from common.io.naming import group_of_name
@@ -280,10 +282,12 @@ def find_files(
             f"--label-column {','.join(config.label_column)}: only a table has several columns of "
             f"labels, and --data {config.data} is none"
         )
-    rules = config.rules_given if to_learn else config.crop_column and ("crop_column",)
+    rules = config.rules_given if to_learn else config.crops_in_table and ("crop_column",)
     if rules and (arrays or found.is_dir()):
         raise DataError(f"{flag(rules[0])}: goes with a table, and --data {config.data} is none")
     if arrays:
+        if config.crop_boxes:
+            raise DataError(f"--crop-boxes: --data {config.data} is no files of images")
         if config.groups_given and to_learn and not named:
             raise DataError(
                 f"--group-column {config.group_column}: --data {config.data} holds arrays, which "
@@ -300,6 +304,8 @@ def find_files(
         listed = list_folder(found, classes, to_learn, nested=nested)
     else:
         listed = list_table(found, config, kind, classes, to_learn)
+    if config.crop_boxes:
+        listed = take_boxes(config, listed, found if found.is_dir() else found.parent)
     if to_learn and config.group_by != NONE:
         listed = _group_files(config, listed)
     if found == path:
@@ -322,7 +328,7 @@ def find_keys(rule: str, listed: ListedImages) -> list[str | None]:
     """Return what each file belongs to by one of `GROUP_RULES`; None where it tells nothing."""
     if rule == "time":
         return find_bursts([file.path for file in listed.files])
-    return [group_of_name(rule, file.name) for file in listed.files]
+    return [group_of_name(rule, file.photo) for file in listed.files]
 
 
 def read_inputs(
@@ -342,17 +348,34 @@ def read_inputs(
     """
     options: Any = card.image_size, card.channels, say, config.fit, card.scale
     table = paths[0]
-    if len(paths) > 1 or not is_table(table) or not table.is_file():
+    if len(paths) == 1 and is_table(table) and table.is_file():
+        listed = _list_unlabelled(config, table)
+    elif config.crop_boxes:
+        listed = _list_files(config, paths)
+    else:
         yield from read_images(paths, *options)
         return
-    plain = dataclasses.replace(
-        config, label_column=(), label_pattern=None, label_bands=(), label_order=()
-    )
-    listed = list_table(table, plain, "class", "optional", to_learn=False)
     say(listed.source)
     say_skipped(listed.skipped, say)
     files = [(file.name, file.path, file.crop) for file in listed.files]
     yield from decode_each(files, *options)
+
+
+def _list_unlabelled(config: ImageConfig, table: Path) -> ListedImages:
+    """Return the images of a table, whatever labels it has."""
+    plain = dataclasses.replace(
+        config, label_column=(), label_pattern=None, label_bands=(), label_order=()
+    )
+    listed = list_table(table, plain, "class", "optional", to_learn=False)
+    return take_boxes(config, listed, table.parent) if config.crop_boxes else listed
+
+
+def _list_files(config: ImageConfig, paths: Sequence[Path]) -> ListedImages:
+    """Return the parts of files that --crop-boxes names, in the folder that all of them lie in."""
+    files = [ListedFile("all", printable(path), path, None) for path in list_inputs(paths)]
+    folder = Path(os.path.commonpath([file.path.resolve().parent for file in files]))
+    listed = ListedImages(tuple(files), (), f"{len(files):,} files")
+    return take_boxes(dataclasses.replace(config, data=str(paths[0])), listed, folder)
 
 
 def find_several(path: Path, config: ImageConfig) -> str | None:

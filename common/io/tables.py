@@ -359,6 +359,7 @@ _GOES_WITH = {
     "file_encoding": "a table or a text that is not in UTF-8",
     "delimiter": "a table of text, such as .csv",
     "sheet": "a workbook",
+    "crop_boxes": "files of images",
     "header": "a table whose first row could have data, such as .csv",
 }
 

@@ -33,7 +33,7 @@ POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
 NONE = "none"  # how text says None, or an empty list
 LABEL_RULES = ("label_pattern", "label_bands", "label_order")
-FOR_TABLES = (*LABEL_RULES, "crop_column")
+CROPS = ("crop_column", "crop_boxes")
 GROUP_RULES = ("folder", "name", "name-start", "time")  # by which files tell their groups
 ROWS = "auto"  # --group-column: images of a row that names a folder are a group
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
@@ -347,6 +347,11 @@ class ImageConfig(TableConfig):
         "four columns of a table that say which part of an image is its sample: left, top, width "
         "and height in pixels of the upright image, as in x,y,w,h",
     )
+    crop_boxes: str | None = data_option(
+        None,
+        "a table of boxes beside the images, of which each is a sample: a column with the images, "
+        "and those of --crop-column, x,y,w,h when not given",
+    )
     image_dir: str | None = data_option(
         None, "folder of the images that a table names; the table's own when not given"
     )
@@ -390,9 +395,11 @@ class ImageConfig(TableConfig):
     )
 
     more_augmentations: ClassVar[tuple[str, ...]] = ()  # that a lab's --augment takes
-    of_files: ClassVar = (*FORM, "path_column", "label_column", "crop_column", "image_dir")
-    of_folders: ClassVar = ()
-    paths: ClassVar = {"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": ()}
+    of_files: ClassVar = (*FORM, "path_column", "label_column", *CROPS, "image_dir")
+    of_folders: ClassVar = ("crop_boxes",)
+    paths: ClassVar = {
+        **{"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": (), "crop_boxes": ()}
+    }
 
     @property
     def groups_given(self) -> bool:
@@ -402,7 +409,13 @@ class ImageConfig(TableConfig):
     @property
     def rules_given(self) -> tuple[str, ...]:
         """The options given of those that go with a table alone."""
-        return tuple(name for name in FOR_TABLES if getattr(self, name))
+        crops = ("crop_column",) if self.crops_in_table else ()
+        return (*(name for name in LABEL_RULES if getattr(self, name)), *crops)
+
+    @property
+    def crops_in_table(self) -> tuple[str, ...]:
+        """The columns of crops in the table of the images itself."""
+        return () if self.crop_boxes else self.crop_column
 
     @property
     def label_rules(self) -> LabelRules:

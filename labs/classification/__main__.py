@@ -8,7 +8,7 @@ import click
 
 from common.errors import ConfigError
 from common.options import commandline, terminal
-from common.options.config import FOR_TABLES, FORM
+from common.options.config import CROPS, FORM, LABEL_RULES
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
@@ -23,7 +23,8 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
         "data_dir",
         "path_column",
         "label_column",
-        *FOR_TABLES,
+        *LABEL_RULES,
+        *CROPS,
         "image_dir",
         *FORM,
     ),
@@ -33,12 +34,12 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
 
 EXPLORE_OPTIONS = (  # that `explore` takes: what says which images there are, and how to read them
     *("data_dir", "test", "path_column", "label_column", "group_column", "image_dir"),
-    *FOR_TABLES,
+    *(*LABEL_RULES, *CROPS),
     *(*FORM, "image_size", "fit", "limit", "augment", "loss"),
     *("split_seed", "device", "threads"),
 )
 
-TABLE_OPTIONS = (*FORM, "path_column", "crop_column", "image_dir")  # of `predict`
+TABLE_OPTIONS = (*FORM, "path_column", *CROPS, "image_dir")  # of `predict`
 
 
 def _recipe_for(options: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from common.errors import DataError
-from common.images.decode import Crop, photo_size
+from common.images.decode import Crop
 from common.images.files import Decoding
 from common.images.listed import (
     Label,
@@ -31,6 +31,7 @@ from common.images.tables.columns import (
     is_one,
     split_labels,
 )
+from common.images.tables.crops import crop_file, read_crop
 from common.images.tables.finder import MISSING, Finder
 from common.io.folders import find_part, normalize_name, relative_name
 from common.io.labels import read_labels
@@ -116,7 +117,8 @@ def list_table(
     rules = config.label_rules
     grouped = (config.group_column,) if config.groups_given and to_learn else ()
     in_table = [name for name in columns.labels if name != rules.column]
-    named = [columns.path, *in_table, *grouped, *config.crop_column]
+    in_columns = config.crops_in_table
+    named = [columns.path, *in_table, *grouped, *in_columns]
     found = _read_table(table, named, config.form)
     problems: dict[str, list[str]] = defaultdict(list)
     for place, reason in found.skipped:
@@ -136,7 +138,13 @@ def list_table(
     texts, wrong = _cut_bands(rules, {name: cells[name] for name in columns.labels}, len(images))
     labels = _read_labels(columns.labels, texts, len(images), kind)
     numbers = [found.lines[image.row] for image in images]
-    crops = _read_crops(table, [cells[name] for name in config.crop_column], images, numbers)
+    crops: Sequence[Crop | None] = [None] * len(images)
+    if in_columns:
+        boxes = zip(*(cells[name] for name in in_columns), strict=True)
+        crops = [
+            read_crop(table, line, image.name, image.file, box)
+            for line, image, box in zip(numbers, images, boxes, strict=True)
+        ]
     columns_of_rows = zip(numbers, images, wrong, labels, groups, crops, strict=True)
     rows = [
         _Row(line, image.name, image.file, problem or label, group, crop)
@@ -297,35 +305,6 @@ def _read_names(config: ImageConfig, images: Sequence[_Image]) -> list[str]:
     return labels
 
 
-def _read_crops(
-    table: Path,
-    columns: Sequence[Sequence[str]],
-    images: Sequence[_Image],
-    lines: Sequence[int],
-) -> list[Crop | None]:
-    """Return the part of each image that is its sample; None where it is the whole.
-
-    Raises:
-        DataError: a part is none, or lies outside its image.
-    """
-    if not columns:
-        return [None] * len(images)
-    crops: list[Crop | None] = []
-    for line, image, cells in zip(lines, images, zip(*columns, strict=True), strict=True):
-        values = [read_number(cell) for cell in cells]
-        if None in values:
-            raise DataError(f"{table}, line {line}: {','.join(cells)} is no crop: four numbers")
-        crop = Crop(*cast(Any, values))
-        size = photo_size(image.file) if isinstance(image.file, Path) else ""
-        if not isinstance(size, str) and not crop.lies_in(*size):
-            raise DataError(
-                f"{table}, line {line}: the crop {','.join(cells)} (left, top, width, height) "
-                f"lies outside of {image.name}, which has {size[1]} x {size[0]} pixels"
-            )
-        crops.append(crop)
-    return crops
-
-
 def _read_groups(
     config: ImageConfig, images: Sequence[_Image], groups: Sequence[str]
 ) -> Sequence[str]:
@@ -476,8 +455,6 @@ def _take(
         else:
             again = f"listed twice, in lines {first.line} and "
             skipped += [(row.line, again + str(row.line)) for row in others]
-        name, group = first.image, first.group
-        if first.crop is not None:  # other parts of the photo stay on its side
-            name, group = f"{name} {'{:g},{:g},{:g},{:g}'.format(*first.crop)}", group or name
-        files.append(ListedFile("all", name, path, label, group, first.crop))
+        whole = ListedFile("all", first.image, path, label, first.group)
+        files.append(crop_file(whole, first.crop))
     return files, skipped

@@ -75,8 +75,9 @@ def refuse(config: ClassificationConfig, out: Path) -> None:
         problems.append(f"--loss {config.loss}: folders tell one class of each image")
     if len(config.label_column) > 1:
         problems.append("--label-column: folders tell one label; give one column")
-    if config.crop_column:
-        problems.append("--crop-column: whole files are copied; write the crops as files")
+    if config.crop_column or config.crop_boxes:
+        option = "--crop-boxes" if config.crop_boxes else "--crop-column"
+        problems.append(f"{option}: whole files are copied; write the crops as files")
     if config.blends:
         problems.append("--mixup, --cutmix: a blend has two classes, and lies in no folder of one")
     if problems:

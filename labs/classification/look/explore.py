@@ -149,7 +149,8 @@ def _of_arrays(found: FoundImages, limit: int | None) -> Pictures:
 def _groups(config: ClassificationConfig, found: Pictures) -> Part | None:
     """Show the groups; they are read as training reads them, which may be refused."""
     path = Path(config.data).expanduser()
-    if config.data in IMAGE_SETS or (path.is_dir() and not config.groups_given):
+    grouped = config.groups_given or found.photos
+    if config.data in IMAGE_SETS or (path.is_dir() and not grouped):
         return None
     try:
         listed = load.find_files(config, config.kind, "optional")

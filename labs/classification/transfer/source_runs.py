@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from common.errors import RunError
 from common.images.load import ImageCard
-from common.options.config import FOR_TABLES, build, flag, read_toml
+from common.options.config import CROPS, LABEL_RULES, build, flag, read_toml
 from common.runs.folder import Run, open_run
 from labs.classification.config import ClassificationConfig
 
 _SPLIT = (
-    *("data", "test", "path_column", "label_column", *FOR_TABLES),
+    *("data", "test", "path_column", "label_column", *LABEL_RULES, *CROPS),
     *("group_column", "group_by", "limit", "split_seed"),
 )
 _HARMLESS = ("decoding", "fit", "per_class", "imbalanced")  # leave the split of the images as it is
