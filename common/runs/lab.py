@@ -58,6 +58,42 @@ class Verb:
         return resolve_name(self.kind)
 
 
+def experiments(verb: str, row: Verb, crossval: str, *, of: str, samples: str) -> dict[str, Verb]:
+    """Return the verbs that every lab has of runs made of runs, with the classes that they name.
+
+    Args:
+        verb: what trains one of the runs.
+        row: its command.
+        crossval: what cross-validation does.
+        of: how the names of the lab's classes end: `SearchImages` ends with `Images`.
+        samples: what the data consists of, in plural.
+    """
+    package = ".".join([*row.kind.split(".")[:2], "experiments"])
+    suffix, middle = ("", "") if verb == "train" else (f"-{verb}", verb.capitalize())
+    takes = f"Takes the options of `{verb}`"
+
+    def make(kind: str, config: str, help: str, *options: Callable[[Any], Any]) -> Verb:
+        config = f"{package}.config:{config}{middle}Config"
+        return Verb(f"{package}.{kind}{of}", config, help, row.recipes, row.recipe_for, options)
+
+    return {
+        f"learning-curve{suffix}": make(
+            "learning_curve:CurveOf",
+            "LearningCurve",
+            f"Train on growing shares of the {samples}, and say what more of them would buy."
+            f"\n\n{takes}.",
+        ),
+        f"crossval{suffix}": make("crossval:Crossval", "Crossval", crossval),
+        f"search{suffix}": make(
+            "search:Search",
+            "Search",
+            "Try values of options; say which trials cannot be told apart, and choose among them."
+            f"\n\n{takes}, and --space NAME=VALUES for each that is to vary.",
+            commands.JOIN,
+        ),
+    }
+
+
 class Built(NamedTuple):
     """A model that `summary` shows.
 

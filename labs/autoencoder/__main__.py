@@ -8,7 +8,7 @@ import click
 
 from common.options import terminal
 from common.runs import commands
-from common.runs.lab import Built, Lab, Verb
+from common.runs.lab import Built, Lab, Verb, experiments
 from labs.autoencoder.names import MODELS
 
 
@@ -18,6 +18,18 @@ def _recipe_for(options: Mapping[str, str]) -> str | None:
     return recipe_for(options.get("model"))
 
 
+_TRAIN = Verb(
+    "labs.autoencoder.job:Compression",
+    "labs.autoencoder.config:AutoencoderConfig",
+    """Train an autoencoder, compare it with PCA, and write a report with all views.
+
+    Without options: a convolutional one with 32 latents on 5,000 MNIST digits. Values come
+    from the defaults, then a recipe, then a config file, then options.
+    """,
+    "labs.autoencoder.config:RECIPES",
+    _recipe_for,
+)
+
 lab = Lab(
     "autoencoder",
     """Squeeze images into a few numbers, give them back, and look at those numbers.
@@ -25,50 +37,17 @@ lab = Lab(
     Begin with `train`. The commands of views take the folder of a run, show it in one way, and
     put that into the run's report.
     """,
-    jobs={
-        "train": Verb(
-            "labs.autoencoder.job:Compression",
-            "labs.autoencoder.config:AutoencoderConfig",
-            """Train an autoencoder, compare it with PCA, and write a report with all views.
-
-            Without options: a convolutional one with 32 latents on 5,000 MNIST digits. Values come
-            from the defaults, then a recipe, then a config file, then options.
-            """,
-            "labs.autoencoder.config:RECIPES",
-            _recipe_for,
-        )
-    },
+    jobs={"train": _TRAIN},
     comparisons={
-        "learning-curve": Verb(
-            "labs.autoencoder.experiments.learning_curve:Curve",
-            "labs.autoencoder.experiments.config:LearningCurveConfig",
-            """Train on growing shares of the images, and say what more of them would buy.
-
-            Takes the options of `train`.
-            """,
-            "labs.autoencoder.config:RECIPES",
-            _recipe_for,
-        ),
-        "crossval": Verb(
-            "labs.autoencoder.experiments.crossval:CrossvalImages",
-            "labs.autoencoder.experiments.config:CrossvalConfig",
+        **experiments(
+            "train",
+            _TRAIN,
             """Cut the images into folds; train a model for each, and measure its error there.
 
             Takes the options of `train`.
             """,
-            "labs.autoencoder.config:RECIPES",
-            _recipe_for,
-        ),
-        "search": Verb(
-            "labs.autoencoder.experiments.search:SearchImages",
-            "labs.autoencoder.experiments.config:SearchConfig",
-            """Try values of options; say which trials cannot be told apart, and choose among them.
-
-            Takes the options of `train`, and --space NAME=VALUES for each that is to vary.
-            """,
-            "labs.autoencoder.config:RECIPES",
-            recipe_for=_recipe_for,
-            options=(commands.JOIN,),
+            of="Images",
+            samples="images",
         ),
         "compare-anomalies": Verb(
             "labs.autoencoder.compare.anomalies:Comparison",

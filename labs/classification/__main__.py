@@ -10,12 +10,11 @@ from common.errors import ConfigError
 from common.options import commandline, terminal
 from common.options.config import CROPS, FORM, LABEL_RULES
 from common.runs import commands
-from common.runs.lab import Built, Lab, Verb
+from common.runs.lab import Built, Lab, Verb, experiments
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
 
 _CONFIG = "labs.classification.config"
 _COMPARE = "labs.classification.compare"
-_EXPERIMENTS = "labs.classification.experiments"
 _USUAL = "; when not given, as the model was published."
 
 AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and how
@@ -48,28 +47,38 @@ def _recipe_for(options: Mapping[str, str]) -> str | None:
     return recipe_for(options.get("model"), options.get("weights"))
 
 
+_TRAIN = Verb(
+    "labs.classification.job:ClassifyImages",
+    f"{_CONFIG}:ClassificationConfig",
+    """Train a model, compare it with baselines, and write a report.
+
+    Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a
+    recipe, then a config file, then options; where no recipe is named, the one that suits
+    the model.
+    """,
+    f"{_CONFIG}:RECIPES",
+    _recipe_for,
+    submission="labs.classification.predictions:ImageSubmission",
+)
+
 lab = Lab(
     "classification",
     """Classify images with networks from a linear template to torchvision's.
 
     Begin with `train`: its runs are what `evaluate`, `predict`, `explain` and `report` take.
     """,
-    jobs={
-        "train": Verb(
-            "labs.classification.job:ClassifyImages",
-            f"{_CONFIG}:ClassificationConfig",
-            """Train a model, compare it with baselines, and write a report.
-
-            Without options: LeNet-5 on 5,000 MNIST digits. Values come from the defaults, then a
-            recipe, then a config file, then options; where no recipe is named, the one that suits
-            the model.
-            """,
-            f"{_CONFIG}:RECIPES",
-            _recipe_for,
-            submission="labs.classification.predictions:ImageSubmission",
-        )
-    },
+    jobs={"train": _TRAIN},
     comparisons={
+        **experiments(
+            "train",
+            _TRAIN,
+            """Cut the images into folds; train a network for each, and judge it on its own.
+
+            Takes the options of `train`. A --group-column keeps groups in one fold.
+            """,
+            of="Images",
+            samples="images",
+        ),
         "leaks": Verb(
             "labs.classification.experiments.leaks:LeaksOfImages",
             "labs.classification.experiments.config:LeaksConfig",
@@ -81,37 +90,6 @@ lab = Lab(
             "labs.classification.config:RECIPES",
             _recipe_for,
             options=(commands.DATA_SET,),
-        ),
-        "learning-curve": Verb(
-            "labs.classification.experiments.learning_curve:Curve",
-            "labs.classification.experiments.config:LearningCurveConfig",
-            """Train on growing shares of the images, and say what more of them would buy.
-
-            Takes the options of `train`.
-            """,
-            "labs.classification.config:RECIPES",
-            _recipe_for,
-        ),
-        "crossval": Verb(
-            f"{_EXPERIMENTS}.crossval:CrossvalImages",
-            f"{_EXPERIMENTS}.config:CrossvalConfig",
-            """Cut the images into folds; train a network for each, and judge it on its own.
-
-            Takes the options of `train`. A --group-column keeps groups in one fold.
-            """,
-            f"{_CONFIG}:RECIPES",
-            _recipe_for,
-        ),
-        "search": Verb(
-            f"{_EXPERIMENTS}.search:SearchImages",
-            f"{_EXPERIMENTS}.config:SearchConfig",
-            """Try values of options; say which trials cannot be told apart, and choose among them.
-
-            Takes the options of `train`, and --space NAME=VALUES for each that is to vary.
-            """,
-            f"{_CONFIG}:RECIPES",
-            recipe_for=_recipe_for,
-            options=(commands.JOIN,),
         ),
         "compare-architectures": Verb(
             f"{_COMPARE}.architectures:Comparison",

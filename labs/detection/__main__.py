@@ -10,7 +10,7 @@ from common.errors import ConfigError
 from common.options import commandline, terminal
 from common.options.config import FORM, build
 from common.runs import commands
-from common.runs.lab import Built, Lab, Verb
+from common.runs.lab import Built, Lab, Verb, experiments
 from common.suggest import suggest
 from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
 
@@ -40,57 +40,36 @@ def _recipe_for(options: Mapping[str, str]) -> str | None:
     return recipe_for(options.get("model"), options.get("task"))
 
 
+_TRAIN = Verb(
+    "labs.detection.job:Detector",
+    CONFIG,
+    """Train a detector, compare it with a baseline, and write a report.
+
+    Without options: a small YOLO on scenes composed of MNIST digits. Values come from the
+    defaults, then a recipe, then a config file, then options; where no recipe is named, the
+    one that suits the model.
+    """,
+    "labs.detection.config:RECIPES",
+    _recipe_for,
+)
+
 lab = Lab(
     "detection",
     """Find objects in images: YOLO, from its ideas to Ultralytics' models, and two-stage detectors.
 
     Begin with `train`; most other commands take the folder of a run.
     """,
-    jobs={
-        "train": Verb(
-            "labs.detection.job:Detector",
-            CONFIG,
-            """Train a detector, compare it with a baseline, and write a report.
-
-            Without options: a small YOLO on scenes composed of MNIST digits. Values come from the
-            defaults, then a recipe, then a config file, then options; where no recipe is named, the
-            one that suits the model.
-            """,
-            "labs.detection.config:RECIPES",
-            _recipe_for,
-        )
-    },
+    jobs={"train": _TRAIN},
     comparisons={
-        "learning-curve": Verb(
-            "labs.detection.experiments.learning_curve:Curve",
-            "labs.detection.experiments.config:LearningCurveConfig",
-            """Train on growing shares of the images, and say what more of them would buy.
-
-            Takes the options of `train`.
-            """,
-            "labs.detection.config:RECIPES",
-            _recipe_for,
-        ),
-        "crossval": Verb(
-            "labs.detection.experiments.crossval:CrossvalBoxes",
-            "labs.detection.experiments.config:CrossvalConfig",
+        **experiments(
+            "train",
+            _TRAIN,
             """Cut the images into folds; train a detector for each, and judge it on its own.
 
             Takes the options of `train`.
             """,
-            "labs.detection.config:RECIPES",
-            _recipe_for,
-        ),
-        "search": Verb(
-            "labs.detection.experiments.search:SearchBoxes",
-            "labs.detection.experiments.config:SearchConfig",
-            """Try values of options; say which trials cannot be told apart, and choose among them.
-
-            Takes the options of `train`, and --space NAME=VALUES for each that is to vary.
-            """,
-            "labs.detection.config:RECIPES",
-            recipe_for=_recipe_for,
-            options=(commands.JOIN,),
+            of="Boxes",
+            samples="images",
         ),
         "compare-models": Verb(
             "labs.detection.inspect.compare:Comparison", "labs.detection.config:CompareConfig"

@@ -10,7 +10,7 @@ from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
 from common.options.config import FORM, flag
 from common.runs import commands
-from common.runs.lab import Lab, Verb
+from common.runs.lab import Lab, Verb, experiments
 
 FILE = click.option(
     "--file",
@@ -27,6 +27,26 @@ BEAM = click.option(
     help="Translations kept in search; the run's own number when not given.",
 )
 
+_SENTIMENT = Verb(
+    "labs.rnn.sentiment.job:Sentiment",
+    "labs.rnn.sentiment.config:SentimentConfig",
+    """Train a classifier of texts, compare it with linear models, and write a report.
+
+    Without options: bidirectional LSTMs and n-grams on 21,000 tweets, negative or positive.
+    Values come from the defaults, then a recipe, then a config file, then options.
+    """,
+    "labs.rnn.sentiment.config:RECIPES",
+)
+_FORECAST = Verb(
+    "labs.rnn.forecast.job:Forecast",
+    "labs.rnn.forecast.config:ForecastConfig",
+    """Train a forecast of series, compare it with persistence and others, write a report.
+
+    Without options: Google's daily closing price, 2004 to 2008, on which no network should
+    be expected to beat persistence; --recipe seasonal shows a series where one does.
+    """,
+    "labs.rnn.forecast.config:RECIPES",
+)
 
 lab = Lab(
     "rnn",
@@ -36,26 +56,8 @@ lab = Lab(
     that compare do; every other command takes the folder of a run.
     """,
     jobs={
-        "sentiment": Verb(
-            "labs.rnn.sentiment.job:Sentiment",
-            "labs.rnn.sentiment.config:SentimentConfig",
-            """Train a classifier of texts, compare it with linear models, and write a report.
-
-            Without options: bidirectional LSTMs and n-grams on 21,000 tweets, negative or positive.
-            Values come from the defaults, then a recipe, then a config file, then options.
-            """,
-            "labs.rnn.sentiment.config:RECIPES",
-        ),
-        "forecast": Verb(
-            "labs.rnn.forecast.job:Forecast",
-            "labs.rnn.forecast.config:ForecastConfig",
-            """Train a forecast of series, compare it with persistence and others, write a report.
-
-            Without options: Google's daily closing price, 2004 to 2008, on which no network should
-            be expected to beat persistence; --recipe seasonal shows a series where one does.
-            """,
-            "labs.rnn.forecast.config:RECIPES",
-        ),
+        "sentiment": _SENTIMENT,
+        "forecast": _FORECAST,
         "translate": Verb(
             "labs.rnn.translate.job:Translate",
             "labs.rnn.translate.config:TranslateConfig",
@@ -78,61 +80,25 @@ lab = Lab(
             "labs.rnn.sentiment.config:RECIPES",
             options=(commands.DATA_SET,),
         ),
-        "learning-curve-sentiment": Verb(
-            "labs.rnn.experiments.learning_curve:CurveOfTexts",
-            "labs.rnn.experiments.config:LearningCurveSentimentConfig",
-            """Train on growing shares of the texts, and say what more of them would buy.
-
-            Takes the options of `sentiment`.
-            """,
-            "labs.rnn.sentiment.config:RECIPES",
-        ),
-        "learning-curve-forecast": Verb(
-            "labs.rnn.experiments.learning_curve:CurveOfSeries",
-            "labs.rnn.experiments.config:LearningCurveForecastConfig",
-            """Train on growing shares of the dates, and say what more of them would buy.
-
-            Takes the options of `forecast`.
-            """,
-            "labs.rnn.forecast.config:RECIPES",
-        ),
-        "crossval-sentiment": Verb(
-            "labs.rnn.experiments.crossval:CrossvalTexts",
-            "labs.rnn.experiments.config:CrossvalSentimentConfig",
+        **experiments(
+            "sentiment",
+            _SENTIMENT,
             """Cut the texts into folds; train a classifier for each, and judge it on its own.
 
             Takes the options of `sentiment`. A --group-column keeps groups in one fold.
             """,
-            "labs.rnn.sentiment.config:RECIPES",
+            of="Texts",
+            samples="texts",
         ),
-        "crossval-forecast": Verb(
-            "labs.rnn.experiments.crossval:CrossvalSeries",
-            "labs.rnn.experiments.config:CrossvalForecastConfig",
+        **experiments(
+            "forecast",
+            _FORECAST,
             """Let the origin roll: a forecast for each block of the later half of the dates.
 
             Takes the options of `forecast`. Each has learned from the dates before its block alone.
             """,
-            "labs.rnn.forecast.config:RECIPES",
-        ),
-        "search-sentiment": Verb(
-            "labs.rnn.experiments.search:SearchTexts",
-            "labs.rnn.experiments.config:SearchSentimentConfig",
-            """Try values of options; say which trials cannot be told apart, and choose among them.
-
-            Takes the options of `sentiment`, and --space NAME=VALUES for each that is to vary.
-            """,
-            "labs.rnn.sentiment.config:RECIPES",
-            options=(commands.JOIN,),
-        ),
-        "search-forecast": Verb(
-            "labs.rnn.experiments.search:SearchSeries",
-            "labs.rnn.experiments.config:SearchForecastConfig",
-            """Try values of options; say which trials cannot be told apart, and choose among them.
-
-            Takes the options of `forecast`, and --space NAME=VALUES for each that is to vary.
-            """,
-            "labs.rnn.forecast.config:RECIPES",
-            options=(commands.JOIN,),
+            of="Series",
+            samples="dates",
         ),
         "memory": Verb(
             "labs.rnn.memory.job:Memory",

@@ -6,7 +6,7 @@ from labs.autoencoder.experiments.config import LearningCurveConfig
 from labs.autoencoder.job import Compression
 
 
-class Curve(LearningCurve):
+class CurveOfImages(LearningCurve):
     """An autoencoder for each share of the images."""
 
     lab = "autoencoder"

@@ -6,7 +6,7 @@ from labs.classification.experiments.config import LearningCurveConfig
 from labs.classification.job import ClassifyImages
 
 
-class Curve(LearningCurve):
+class CurveOfImages(LearningCurve):
     """A classifier for each share of the images."""
 
     lab = "classification"

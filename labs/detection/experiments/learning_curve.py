@@ -6,7 +6,7 @@ from labs.detection.experiments.config import LearningCurveConfig
 from labs.detection.job import Detector
 
 
-class Curve(LearningCurve):
+class CurveOfBoxes(LearningCurve):
     """A detector for each share of the images."""
 
     lab = "detection"
