@@ -9,6 +9,7 @@ and a typo answer at once.
 import dataclasses
 import math
 import operator
+import re
 import types
 import unicodedata
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -36,9 +37,11 @@ LABEL_RULES = ("label_pattern", "label_bands", "label_order")
 CROPS = ("crop_column", "crop_boxes")
 GROUP_RULES = ("folder", "name", "name-start", "time")  # by which files tell their groups
 ROWS = "auto"  # --group-column: images of a row that names a folder are a group
+PLACEBO = "placebo:"  # before a patch, in --patch
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
 _QUICK = f"{RECIPE}quick"  # shortens the default, and is for the set that it was made for
 _LENGTH = {"epochs", "batch_size"}  # of the other recipes, which are for the set, too
+_PATCHED = re.compile(r"(, (?:a placebo of )?patch .+?) \([^()]* relabelled and [^()]*\)")
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
 
 
@@ -212,7 +215,7 @@ class FoldConfig(TrainingConfig):
     @property
     def whole_data(self) -> Hashable:
         """All options on which the data depends, but for what its parts are and what changes it."""
-        apart = {"folds", "fold", "share", "augment"}
+        apart = {"folds", "fold", "share", "augment", "patch"}
         names = [each.name for each in options_of(type(self)) if each.metadata["group"] == "Data"]
         chosen = tuple((name, getattr(self, name)) for name in names if name not in apart)
         return chosen if getattr(self, "limit", None) is None else (*chosen, self.split_seed)
@@ -298,6 +301,31 @@ class TableConfig(FoldConfig):
         """
         anew: dict[str, Any] = {"data": str(path), **dict.fromkeys(FORM), **written}
         return dataclasses.replace(self, **anew)
+
+
+@dataclass(frozen=True)
+class PatchConfig(TableConfig):
+    """The option of jobs that learn one class of each sample, of which some may be wrong."""
+
+    patch: str | None = data_option(
+        None,
+        "a table of labels that are put right and samples that are dropped, in training alone; see "
+        "`suspects`. placebo:FILE changes as many other samples in the same way",
+    )
+
+    @property
+    def partial(self) -> bool:
+        """Whether some samples of the data are in no split."""
+        return getattr(self, "limit", None) is not None or self.share < 1
+
+    def located(self) -> Self:
+        """Make the path of the patch absolute, too."""
+        patch = None if self.patch is None else located(self.patch, PLACEBO)
+        return dataclasses.replace(super().located(), patch=patch)
+
+    def describe_whole(self, source: str) -> str:
+        """Leave out how many samples a patch changed, too: of each fold others."""
+        return _PATCHED.sub(r"\1", super().describe_whole(source))
 
 
 Kind = Literal["class", "number", "labels"]

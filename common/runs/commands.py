@@ -303,7 +303,7 @@ def show_records(
     if form == "table" and output is None:
         from common.report.html import Table
 
-        terminal.show_table(title, *Table.of(records, text=_short))
+        terminal.show_table(title, *Table.of(records, text=short_text))
         return
     text = _json(records) if form == "json" else separated(records, "," if form == "csv" else "\t")
     show_text(text, output)
@@ -328,7 +328,8 @@ def show_drawing(figure: "Figure", path: Path) -> None:
     click.echo(f"Picture: {path}")
 
 
-def _short(value: Any) -> str:
+def short_text(value: Any) -> str:
+    """Write a value for a table; a long text is cut."""
     text = terminal.figure_text(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 

@@ -165,6 +165,7 @@ class Lab:
         jobs: Mapping[str, Verb],
         comparisons: Mapping[str, Verb] | None = None,
         renamed: Mapping[str, str] | None = None,
+        suspects: str | None = None,
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
         evaluate_help: str = "Measure a run's best weights again, on a split or on your own data.",
@@ -182,6 +183,8 @@ class Lab:
         self._add_evaluate(evaluate_help)
         self._add_report()
         self._add_submit()
+        if suspects is not None:
+            self._add_suspects(suspects)
         for verb in self.jobs:
             self._add_find_lr(verb)
 
@@ -317,6 +320,51 @@ class Lab:
             its folds answer together.
             """
             resolve_name("common.submission.command:command")(self, run, files, **how)
+
+    def _add_suspects(self, kind: str) -> None:
+        """Add the command `suspects`; `kind` is `module:class` of a `FindSuspects`."""
+
+        @self.group.command()
+        @commands.RUN
+        @click.option(
+            "--output",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The page; RUN/suspects.html when not given.",
+        )
+        @click.option(
+            "--write",
+            "patch",
+            metavar="PATCH",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write a patch of all suspects, looked at by nobody, in place of the page.",
+        )
+        @click.option(
+            "--top",
+            type=click.IntRange(min=1),
+            help="The likeliest so many; when not given all, but of the page 300.",
+        )
+        @click.option(
+            "--at-least",
+            type=click.FloatRange(0, 1),
+            default=0.0,
+            show_default=True,
+            help="Those alone whose suggested label has this probability or more.",
+        )
+        @click.option(
+            "--action",
+            type=click.Choice(["relabel", "drop"]),
+            default="relabel",
+            show_default=True,
+            help="What the patch of --write does with them.",
+        )
+        def suspects(run: Path, **chosen: Any) -> None:
+            """Find the samples of a finished cross-validation whose labels are likely wrong.
+
+            By confident learning, from what models said that had not seen them. They are ranked on
+            one page, where keys say what is right, what is another class and what is dropped; it
+            saves a patch, a CSV that --patch takes.
+            """
+            resolve_name(kind).command(run, **chosen)
 
     def _add_find_lr(self, verb: str) -> None:
         row = self.jobs[verb]

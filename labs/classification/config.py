@@ -9,6 +9,7 @@ from common.options.config import (
     POLICY,
     ImageConfig,
     Kind,
+    PatchConfig,
     data_option,
     flag,
     located,
@@ -32,7 +33,7 @@ _FREEZE = "freeze:"
 
 
 @dataclass(frozen=True)
-class ClassificationConfig(ImageConfig):
+class ClassificationConfig(PatchConfig, ImageConfig):
     """What `python -m labs.classification train` takes."""
 
     augment: tuple[str, ...] = data_option(
@@ -202,6 +203,7 @@ class ClassificationConfig(ImageConfig):
             "per_class": why,
             "imbalanced": why,
             "teacher": "distillation is of classes",
+            "patch": why,
         }
         for name, why in of_classes.items():
             if getattr(self, name) != getattr(ClassificationConfig, name):

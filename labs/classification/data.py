@@ -5,11 +5,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from common.cleaning import patch
+from common.cleaning.samples import Images
 from common.errors import DataError
 from common.images import load as image_data
 from common.images.arrays import holds_arrays
 from common.images.load import ImageCard
-from common.images.sets import ImageSet
+from common.images.sets import ImageSet, fingerprint
 from common.options.config import IMAGE_SETS
 from common.training.splits import thinned_rows
 from labs.classification.config import ClassificationConfig
@@ -46,12 +48,37 @@ def load(
         least=family.smallest,
     )
     card = replace(card, source=", ".join([card.source, *thinned]))
+    if config.patch is not None:
+        splits, card = _patched(config, splits, card)
     if wanted is not None and len(wanted.mean) == card.channels:
         card = replace(card, mean=wanted.mean, std=wanted.std)
     if not config.numeric and len(card.classes) < (1 if config.several else 2):
         known = f"only one class, {card.classes[0]!r}" if card.classes else "no classes"
         raise DataError(f"--data {config.data}: {known}; a classifier needs two")
     return splits, card
+
+
+def _patched(
+    config: ClassificationConfig, splits: dict[str, ImageSet], card: ImageCard
+) -> tuple[dict[str, ImageSet], ImageCard]:
+    """Return the splits with the training split as the config's patch has it, and their card."""
+    assert config.patch is not None
+    found = patch.apply_patch(
+        config.patch,
+        {name: patch.Samples(split.names, split.targets) for name, split in splits.items()},
+        card.classes,
+        Images(config, config.kind).fingerprint,
+        partial=config.partial or bool(_thinned(config)),
+        seed=config.seed,
+    )
+    train = replace(splits["train"].select(found.rows), targets=found.targets)
+    splits = {**splits, "train": train}
+    return splits, replace(
+        card,
+        source=f"{card.source}, {found.said}",
+        counts={name: len(split) for name, split in splits.items()},
+        fingerprint=fingerprint(*splits.values()),
+    )
 
 
 def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str], None]) -> ImageSet:

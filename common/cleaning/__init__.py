@@ -1,0 +1,1 @@
+"""Labels that are likely wrong: found, judged by a person, and put right in training."""

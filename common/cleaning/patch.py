@@ -1,0 +1,240 @@
+"""A patch: a table of labels that are put right, or samples that are dropped, when one trains.
+
+It has a row for each sample: `sample` (a name or a text), `given` (the label it has), `label` (the
+one it is to have), `action` (relabel, drop, or keep where somebody has seen that it is right), and
+perhaps `fingerprint`, by which a file is known that was changed since. The data stay as they are:
+only the rows of the training split change, and only in memory.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from common import seeding
+from common.errors import DataError
+from common.files import write_text
+from common.io.tables import read_names, read_table
+from common.options.config import PLACEBO
+from common.runs.commands import separated
+from common.suggest import suggest
+
+KEEP, RELABEL, DROP = ACTIONS = ("keep", "relabel", "drop")
+_NEEDED = ("sample", "given", "label", "action")
+_FINGERPRINT = "fingerprint"
+_BOM = "\ufeff"  # by which Excel knows that a CSV is UTF-8
+
+
+class Change(NamedTuple):
+    """A row of a patch."""
+
+    sample: str  # its name, or the text itself
+    given: str
+    label: str
+    action: str  # of `ACTIONS`
+    fingerprint: str = ""  # of its content; "" where there is none to compare
+    line: int = 0  # of the file
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is found by: several samples may be the same text, and not all labelled alike."""
+        return normalize(self.sample), self.given
+
+
+class Samples(NamedTuple):
+    """The samples of one split."""
+
+    names: Sequence[str]  # (N,) or the texts themselves
+    targets: Tensor  # (N,) int64 classes
+
+
+class Patched(NamedTuple):
+    """What becomes of a training split."""
+
+    rows: Tensor  # (n,) int64, those that stay
+    targets: Tensor  # (n,) int64 classes of those
+    said: str  # how many were changed, for the card
+
+
+def normalize(sample: str) -> str:
+    """Return a sample as it is compared: spreadsheets change white space, and systems accents."""
+    return " ".join(unicodedata.normalize("NFC", sample).split())
+
+
+def fingerprint(content: bytes) -> str:
+    """Return what a sample's content is known by; no spreadsheet takes it for a number."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def write_patch(path: Path, changes: Sequence[Change]) -> None:
+    """Write a patch as CSV, which Excel opens as well.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    records = [{name: getattr(each, name) for name in (*_NEEDED, _FINGERPRINT)} for each in changes]
+    write_text(path, _BOM + separated(records, ","))
+
+
+def read_patch(path: Path) -> list[Change]:
+    """Read a patch, of whichever kind of table; see `common.io.tables.read_table`.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, has a row that says nothing that can be done,
+            or two rows for one sample.
+    """
+    has_prints = _FINGERPRINT in read_names(path)
+    columns = [*_NEEDED, *([_FINGERPRINT] if has_prints else [])]
+    table = read_table(path, columns, gaps=("label", _FINGERPRINT))
+    if table.skipped:
+        place, reason = table.skipped[0]
+        raise DataError(f"--patch {path}: {place}: {reason}; put it right, or take the row out")
+    prints = table.columns[len(_NEEDED)] if has_prints else [""] * len(table)
+    changes = list(map(Change, *table.columns[: len(_NEEDED)], prints, table.lines))
+    first: dict[tuple[str, str], int] = {}
+    for change in changes:
+        if problem := _find_problem(change):
+            raise _refuse(path, change, problem)
+        if first.setdefault(change.key, change.line) != change.line:
+            raise _refuse(path, change, f"stands in line {first[change.key]} as well; keep one")
+    return changes
+
+
+def apply_patch(
+    spec: str,
+    splits: Mapping[str, Samples],
+    classes: Sequence[str],
+    read_fingerprint: Callable[[str], str],
+    *,
+    partial: bool = False,
+    seed: int = 0,
+) -> Patched:
+    """Return the training split as a patch has it; no other split is changed.
+
+    Args:
+        spec: the file; behind `placebo:`, as many rows are changed in the same way, but others,
+            drawn at random among those of the same labels.
+        splits: all samples there are, by the split; `train` is changed.
+        classes: their names.
+        read_fingerprint: returns what the content of a sample has, by its name.
+        partial: whether there are samples beside those of the splits, as with --limit.
+        seed: of the placebo.
+
+    Raises:
+        DataError: the patch cannot be read, or is for other data: it has a sample that is not
+            there, with another label or other content, or a class that there is none of; or a class
+            would have no sample left.
+    """
+    path = Path(spec.removeprefix(PLACEBO)).expanduser()
+    changes = read_patch(path)
+    places = _find_places(changes, splits, classes)
+    _check(path, changes, places, splits, classes, partial)
+    targets = splits["train"].targets.clone()
+    rows, wanted = [], []
+    for change in changes:
+        mine = places[change.key].get("train", []) if change.action != KEEP else []
+        if mine and change.fingerprint not in ("", read_fingerprint(change.sample)):
+            raise _refuse(path, change, "its content has changed since the patch was made")
+        rows += mine
+        wanted += [classes.index(change.label) if change.action == RELABEL else -1] * len(mine)
+    changed, labels = torch.tensor(rows, dtype=torch.int64), torch.tensor(wanted)
+    if spec.startswith(PLACEBO):
+        changed = _draw_placebo(targets, changed, seed)
+    before = torch.unique(targets)
+    targets[changed] = labels.to(targets)
+    stay = (targets >= 0).nonzero().flatten()
+    if lost := [classes[each] for each in before.tolist() if not (targets == each).any()]:
+        raise DataError(f"--patch {path}: leaves no training sample of class {lost[0]!r}")
+    dropped = int((labels < 0).sum())
+    left = sum(
+        len(rows) for found in places.values() for name, rows in found.items() if name != "train"
+    )
+    said = (
+        f"{'a placebo of ' if spec.startswith(PLACEBO) else ''}patch {path.name} "
+        f"({len(rows) - dropped:,} training samples relabelled and {dropped:,} dropped; "
+        f"{left:,} of validation and test left as they are)"
+    )
+    return Patched(stay, targets[stay], said)
+
+
+def _find_problem(change: Change) -> str | None:
+    """Say what is wrong with a row by itself."""
+    if change.action not in ACTIONS:
+        near = suggest(change.action, ACTIONS)
+        return f"action {change.action!r}: expected one of {', '.join(ACTIONS)}{near}"
+    if change.action == RELABEL and not change.label:
+        return "a label is missing; relabel needs one"
+    if change.action == RELABEL and change.label == change.given:
+        return f"is to be relabelled, and has its label {change.given!r} already; say keep"
+    if change.action == KEEP and change.label not in ("", change.given):
+        return f"keeps its label {change.given!r}, and has another, {change.label!r}; say relabel"
+    return None
+
+
+def _refuse(path: Path, change: Change, problem: str) -> DataError:
+    shown = change.sample if len(change.sample) <= 60 else f"{change.sample[:59]}…"
+    return DataError(f"--patch {path}, line {change.line}, {shown!r}: {problem}")
+
+
+_Places = Mapping[tuple[str, str], Mapping[str, list[int]]]
+
+
+def _find_places(
+    changes: Sequence[Change], splits: Mapping[str, Samples], classes: Sequence[str]
+) -> _Places:
+    """Return the rows of each change, by the split that they are in."""
+    found: dict[tuple[str, str], dict[str, list[int]]] = {each.key: {} for each in changes}
+    for name, (samples, targets) in splits.items():
+        for row, (sample, target) in enumerate(zip(samples, targets.tolist(), strict=True)):
+            if (places := found.get((normalize(sample), classes[target]))) is not None:
+                places.setdefault(name, []).append(row)
+    return found
+
+
+def _check(
+    path: Path,
+    changes: Sequence[Change],
+    places: _Places,
+    splits: Mapping[str, Samples],
+    classes: Sequence[str],
+    partial: bool,
+) -> None:
+    """Refuse a patch for other data."""
+    for change in changes:
+        for named in filter(None, (change.given, change.label)):
+            if named not in classes:
+                near = suggest(named, classes)
+                raise _refuse(path, change, f"the data have no class {named!r}{near}")
+    missing = [change for change in changes if not places[change.key]]
+    if not missing:
+        return
+    given = {
+        normalize(sample): classes[target]
+        for samples, targets in splits.values()
+        for sample, target in zip(samples, targets.tolist(), strict=True)
+    }
+    for change in missing:
+        if (label := given.get(normalize(change.sample))) is not None:
+            raise _refuse(
+                path, change, f"is labelled {label!r} in these data, not {change.given!r}"
+            )
+    if not partial:
+        raise _refuse(path, missing[0], "these data have no such sample; the patch is for others")
+    if len(missing) == len(changes):
+        raise _refuse(path, missing[0], "neither it nor any other row is among the samples in use")
+
+
+def _draw_placebo(targets: Tensor, rows: Tensor, seed: int) -> Tensor:
+    """Return other rows, (n,), for those to be changed: at random, each of the same label."""
+    generator = seeding.generator(seed, seeding.SAMPLE)
+    drawn = rows.clone()
+    for label in torch.unique(targets[rows]):
+        mine = (targets[rows] == label).nonzero().flatten()
+        pool = (targets == label).nonzero().flatten()
+        order = torch.randperm(len(pool), generator=generator)
+        drawn[mine] = pool[order[: len(mine)]]
+    return drawn
