@@ -129,7 +129,7 @@ lab = Lab(
             "Train with each mode of transfer, and see which one wins, if any does.",
         ),
     },
-    suspects=f"{_EXPERIMENTS}.suspects:SuspectImages",
+    suspects="labs.classification.experiments.suspects:SuspectImages",
     models=DESCRIPTIONS,
     more_models={"torchvision's": TORCHVISION},
 )
