@@ -36,6 +36,7 @@ _SENTIMENT = Verb(
     Values come from the defaults, then a recipe, then a config file, then options.
     """,
     "labs.rnn.sentiment.config:RECIPES",
+    submission="labs.rnn.sentiment.predictions:TextSubmission",
 )
 _FORECAST = Verb(
     "labs.rnn.forecast.job:Forecast",

@@ -1,15 +1,24 @@
-"""What a trained run says of a user's texts."""
+"""What a trained run says of a user's texts, and of a competition's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
-from common.errors import RunError
+from common.errors import DataError, RunError
 from common.files import replace_surrogates
+from common.io.tables import is_table, read_names
 from common.report.html import Table
+from common.submission.answers import Classes, Said
+from common.submission.kind import Found, RowByRow
+from common.submission.sample import Sample
+from common.submission.tables import read_test
 from common.training import task
 from common.training.sequences import Padded
+from labs.rnn.columns import guess_texts
 from labs.rnn.memory import microscope
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained
@@ -18,6 +27,8 @@ from labs.rnn.words import UNKNOWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_CHUNK = 4096  # texts of a submission that are answered at a time
 
 
 def predict(
@@ -93,3 +104,41 @@ def gates(job: Sentiment, text: str) -> list[tuple[str, Table, "Figure"]]:
         shown = words[: len(tokens)]
         found.append((name, microscope.table(view, shown), microscope.draw(view, shown)))
     return found
+
+
+class TextSubmission(RowByRow[Sentiment]):
+    """Answers for a competition's test texts."""
+
+    def find(self, sample: Sample, test: Path, written: Mapping[str, Any]) -> Found:
+        """Return the texts of a table."""
+        if not test.is_file() or not is_table(test):
+            raise DataError(f"{test}: expected a table of test texts, with a column of ids")
+        config = self.jobs[0].config.of_file(test, **written)
+        reasons: list[str] = []
+        column = config.text_column
+        if "text_column" not in written and column not in read_names(test, config.form):
+            name = "text" if column.isdecimal() else column
+            column, reasons = guess_texts(test, name, config.form)
+        found = read_test(test, sample, [column], config.form)
+        for line in (*reasons, *found.notes):
+            self.say(line)
+        texts = {name: text for name, (text,) in found.cells.items()}
+        if empty := sum(not text for text in texts.values()):
+            self.say(f"{empty:,} texts are empty; they get the answer of one who has read nothing")
+        wanted = {*sample.ids}
+        others = [name for name in (*texts, *found.unreadable) if name not in wanted]
+        return Found(texts, found.unreadable, others)
+
+    def answer(
+        self, job: Sentiment, samples: Mapping[str, Any], move: Callable[[float], None]
+    ) -> tuple[list[str], Tensor]:
+        """Return the logits (N, C) of texts."""
+        outputs, texts = [], iter(samples.values())
+        while some := list(islice(texts, _CHUNK)):
+            outputs.append(job.answers(some)["outputs"])
+            move(min(1.0, _CHUNK * len(outputs) / len(samples)))
+        return list(samples), torch.cat(outputs)
+
+    def interpret(self, job: Sentiment, outputs: Tensor) -> Said:
+        """Return the probabilities of classes that logits mean."""
+        return Classes(tuple(job.card.classes), task.probabilities(outputs))
