@@ -167,13 +167,17 @@ def _names_a_column(name: str, column: Sequence[str]) -> bool:
     return bool(numeric or foreign)
 
 
-def guess_texts(path: Path, column: str, form: TableForm = AS_FOUND) -> tuple[str, list[str]]:
+def guess_texts(path: Path, rows: Sequence[Sequence[str]], column: str) -> tuple[str, list[str]]:
     """Say which column of a table holds texts: the one of that name, else by name or content.
 
+    Args:
+        path: of the table.
+        rows: its cells, the first row first.
+        column: the usual name of the column.
+
     Raises:
-        DataError: the table cannot be read, or its columns do not tell.
+        DataError: its columns do not tell.
     """
-    rows = read_cells(path, form)
     header, *body = rows or [[]]
     if column in header or column.isdecimal():
         return column, []

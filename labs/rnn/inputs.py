@@ -10,8 +10,8 @@ from common.io.encodings import Decoded, decode
 from common.io.tables import (
     AS_FOUND,
     PACKED,
-    SUFFIXES,
     TableForm,
+    is_table,
     read_bytes,
     read_cells,
     read_table,
@@ -51,33 +51,37 @@ def read_texts(
         raise click.UsageError("give texts or --file, not both")
     if arguments and list(arguments) != ["-"]:
         return list(arguments)
-    if file is not None and _is_table(file, column, form, given):
-        return _column(file, column, form, given)
     if file is not None:
-        return _lines(decode(read_bytes(file), file, form.encoding), file)
+        return _read_file(file, column, form, given)
     if sys.stdin.isatty():
         raise click.UsageError("give a text, --file, or texts on standard input")
     return _lines(decode(sys.stdin.buffer.read(), _STDIN, form.encoding), _STDIN)
 
 
-def _is_table(file: Path, column: str, form: TableForm, given: bool) -> bool:
-    """Say whether a file is a table; a .txt is where its first row tells."""
-    if file.suffix.lower() != ".txt":
-        return file.suffix.lower() in SUFFIXES or file.suffix.lower() in PACKED
-    if form.header is not None:
-        return True
-    cells = read_cells(file, form)
-    width = len(cells[0]) if cells else 0
-    if column.isdecimal():
-        return given or width >= int(column) > 1 or (width > 1 and len(cells) > 1)
-    return given or (width > 1 and column in cells[0])
-
-
-def _column(file: Path, column: str, form: TableForm, given: bool) -> list[str]:
-    """Return a column of a table, with what is to be said of it."""
+def _read_file(file: Path, column: str, form: TableForm, given: bool) -> list[str]:
+    """Return a column of a table, or the lines of any other file."""
+    if not is_table(file) and file.suffix.lower() not in PACKED:
+        return _lines(decode(read_bytes(file), file, form.encoding), file)
     reasons: list[str] = []
     if not given:
-        column, reasons = guess_texts(file, column, form)
+        rows = read_cells(file, form)
+        is_text = file.suffix.lower() == ".txt" and form.header is None
+        if is_text and not _has_columns(rows, column):
+            return _lines(decode(read_bytes(file), file, form.encoding), file)
+        column, reasons = guess_texts(file, rows, column)
+    return _read_column(file, column, form, reasons)
+
+
+def _has_columns(rows: Sequence[Sequence[str]], column: str) -> bool:
+    """Say whether a .txt is a table: its first row tells."""
+    width = len(rows[0]) if rows else 0
+    if column.isdecimal():
+        return width >= int(column) > 1 or (width > 1 and len(rows) > 1)
+    return width > 1 and column in rows[0]
+
+
+def _read_column(file: Path, column: str, form: TableForm, reasons: Sequence[str]) -> list[str]:
+    """Return a column of a table, with what is to be said of it."""
     columns = as_columns([column])
     table = read_table(file, columns, gaps=columns, form=form)
     for line in (*table.notes, *reasons):
