@@ -11,18 +11,16 @@ from torch import Tensor
 from common.errors import DataError
 from common.images.arrays import is_archive, unpacked
 from common.images.decode import SUFFIXES, UNKNOWN, Crop, White, decode, is_candidate
-from common.images.files import Decoding
 from common.images.listed import (
     TOGETHER,
     ListedFile,
     ListedImages,
-    decode_listed,
     find_existing,
     find_too_few,
     join_problems,
     leave_out_rare,
 )
-from common.images.sets import Classes, FoundImages
+from common.images.sets import Classes
 from common.io.folders import (
     find_parts,
     list_folders,
@@ -37,19 +35,6 @@ LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg
 or the same below train/ and, if there are any, validation/ and test/:
     {0}/train/cat/1.jpg    {0}/test/cat/9.jpg"""
-
-
-def load_folder(
-    path: Path | str,
-    image_size: int,
-    channels: int | None = None,
-    decoding: Decoding = "auto",
-    classes: Classes = "required",
-    to_learn: bool = True,
-) -> FoundImages:
-    """Load images from one folder per class, see `list_folder` and `decode_listed`."""
-    listed = list_folder(path, classes, to_learn)
-    return decode_listed(listed, image_size, channels, decoding, to_learn)
 
 
 def list_folder(

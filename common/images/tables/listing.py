@@ -8,20 +8,18 @@ from typing import Any, NamedTuple, cast
 
 from common.errors import DataError
 from common.images.decode import Crop
-from common.images.files import Decoding
 from common.images.listed import (
     Label,
     ListedFile,
     ListedImages,
     combine_columns,
-    decode_listed,
     find_existing,
     join_problems,
     leave_out_rare,
     read_number,
     shorten,
 )
-from common.images.sets import Classes, FoundImages
+from common.images.sets import Classes
 from common.images.tables.columns import (
     LABEL,
     SEPARATORS,
@@ -71,22 +69,6 @@ class _Row(NamedTuple):
     labelled: _Labelled
     group: str | None
     crop: Crop | None
-
-
-def load_csv(
-    path: Path | str,
-    image_size: int,
-    channels: int | None = None,
-    path_column: str = "path",
-    label_columns: Sequence[str] = ("label",),
-    kind: Kind = "class",
-    decoding: Decoding = "auto",
-    to_learn: bool = True,
-) -> FoundImages:
-    """Load the images that a table names, see `list_table` and `decode_listed`."""
-    config = ImageConfig(path_column=path_column, label_column=tuple(label_columns))
-    listed = list_table(path, config, kind, to_learn=to_learn)
-    return decode_listed(listed, image_size, channels, decoding, to_learn)
 
 
 def list_table(

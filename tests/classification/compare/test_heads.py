@@ -17,7 +17,6 @@ from torch.nn import functional
 from common.errors import ConfigError, DataError
 from common.images.listed import combinations
 from common.images.load import ImageCard
-from common.images.tables.listing import load_csv
 from common.options.config import build
 from common.training import checkpoint, weights
 from common.training.splits import sample_rows
@@ -31,6 +30,7 @@ from labs.classification.models import build as models
 from labs.classification.models import heads
 from labs.classification.transfer import frozen_features
 from labs.classification.transfer import weights as transfer
+from tests.common.images.loading import load_csv
 
 LABELS = {"마스크": ("없음", "있음", "턱"), "성별": ("남", "여"), "나이": ("노년", "중년", "청년")}
 SIZES = [3, 2, 3]

@@ -18,11 +18,10 @@ from common.errors import DataError, SaveError
 from common.images import known, sets
 from common.images.decode import decode, try_reading
 from common.images.files import ImageFiles, _open_cache
-from common.images.folders import load_folder
 from common.images.known import DOWNLOADS, load_arrays, load_download, load_embedded
 from common.images.sets import fingerprint
-from common.images.tables.listing import load_csv
 from common.io.fetch import DownloadError
+from tests.common.images.loading import load_csv, load_folder
 
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]  # 640 x 427
 

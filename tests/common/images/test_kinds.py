@@ -13,10 +13,11 @@ from PIL import Image, TiffImagePlugin
 from common.errors import DataError
 from common.images import decode as decoding
 from common.images.decode import decode
-from common.images.folders import load_folder, read_images
+from common.images.folders import read_images
 from common.images.load import ImageCard, labelled, load
 from common.io.folders import walk
 from common.options.config import ImageConfig
+from tests.common.images.loading import load_folder
 
 
 @pytest.fixture(autouse=True)

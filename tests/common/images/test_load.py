@@ -6,13 +6,14 @@ import torch
 from PIL import Image
 
 from common.errors import DataError
-from common.images import files, folders, known
+from common.images import files, known
 from common.images import load as image_data
 from common.images.glance import glance
 from common.images.load import joined, load, pixel_rows
 from common.images.sets import ImageSet
 from common.options.config import IMAGE_SETS, ImageConfig
 from common.training.splits import sample_rows
+from tests.common.images.loading import load_folder
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def folder(tmp_path):
 
 
 def test_no_more_files_are_decoded_than_the_limit_takes(folder, monkeypatch):
-    whole = folders.load_folder(folder, 64).parts["all"]
+    whole = load_folder(folder, 64).parts["all"]
     opened = []
     real = files.square
     monkeypatch.setattr(
