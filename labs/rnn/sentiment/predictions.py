@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.errors import DataError, RunError
 from common.files import replace_surrogates
-from common.io.tables import is_table, read_names
+from common.io.tables import is_table, read_cells, read_names
 from common.report.html import Table
 from common.submission.answers import Classes, Said
 from common.submission.kind import Found, RowByRow
@@ -118,7 +118,7 @@ class TextSubmission(RowByRow[Sentiment]):
         column = config.text_column
         if "text_column" not in written and column not in read_names(test, config.form):
             name = "text" if column.isdecimal() else column
-            column, reasons = guess_texts(test, name, config.form)
+            column, reasons = guess_texts(test, read_cells(test, config.form), name)
         found = read_test(test, sample, [column], config.form)
         for line in (*reasons, *found.notes):
             self.say(line)
