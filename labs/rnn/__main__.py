@@ -124,6 +124,7 @@ lab = Lab(
             """,
         ),
     },
+    suspects="labs.rnn.experiments.suspects:SuspectTexts",
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from common.options.config import (
     FORM,
     NONE,
-    TableConfig,
+    PatchConfig,
     data_option,
     model_option,
     option,
@@ -25,7 +25,7 @@ ENCODINGS = ("embedding", "one-hot", "n-gram-bag")
 
 
 @dataclass(frozen=True)
-class SentimentConfig(TableConfig):
+class SentimentConfig(PatchConfig):
     """What `python -m labs.rnn sentiment` takes."""
 
     data: str = data_option(

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from common.card import DataCard, class_numbers, say_skipped
+from common.cleaning import patch
 from common.errors import DataError
 from common.explore.groups import share_sentences
 from common.files import cache_dir
@@ -107,6 +108,10 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     rows = split_as(config, whole.targets, groups, **held)
     cut_out = zip(("train", "validation", "test"), map(whole.select, rows), strict=True)
     splits = {**dict(cut_out), **own}
+    patched = []
+    if config.patch is not None:
+        splits["train"], said = _patched(config, splits, found.classes)
+        patched = [said]
     words, encoded = encode_splits(
         {name: split.texts for name, split in splits.items()},
         config.tokenizer,
@@ -118,7 +123,7 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     grouped = config.group_column is not None or config.group_by != NONE
     used = [f"{total:,} of them used"] if config.limit is not None else []
     card = Card(
-        source=", ".join([found.source, *used, *config.cut]),
+        source=", ".join([found.source, *used, *config.cut, *patched]),
         counts={name: len(split) for name, split in splits.items()},
         skipped=found.skipped,
         fingerprint=_fingerprint(splits),
@@ -139,6 +144,18 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         )
         for name, split in splits.items()
     }, card
+
+
+def _patched(
+    config: SentimentConfig, splits: Mapping[str, Texts], classes: Sequence[str]
+) -> tuple[Texts, str]:
+    """Return the training split as the config's patch has it, and how many texts that changed."""
+    assert config.patch is not None
+    samples = {name: patch.Samples(split.texts, split.targets) for name, split in splits.items()}
+    found = patch.apply_patch(
+        config.patch, samples, classes, partial=config.partial, seed=config.seed
+    )
+    return replace(splits["train"].select(found.rows), targets=found.targets), found.said
 
 
 def labelled(
