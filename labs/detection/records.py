@@ -29,6 +29,9 @@ OTHER_SIZE = "size other than written"
 OUTSIDE = "path outside of the folder"
 IGNORED = "ignored"
 
+# What is said of many boxes at once.
+TURNED = "boxes are turned by an angle, which is left out: they are as before the turn"
+
 _TOLERANCE = 1.0  # pixels that a box may stick out of its image, as rounding makes them
 
 

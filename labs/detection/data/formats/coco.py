@@ -21,7 +21,7 @@ from common.images.listed import find_existing
 from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
-from labs.detection.data.formats.folders import part_of, read_noted, short_name
+from labs.detection.data.formats.folders import part_of, read_json, short_name
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.units import are_shares, count_corners
 from labs.detection.records import (
@@ -31,6 +31,7 @@ from labs.detection.records import (
     BAD_OUTLINE,
     NO_IMAGE,
     SPLITS,
+    TURNED,
     Annotated,
     Box,
     Picture,
@@ -45,7 +46,7 @@ _KEYS = ("images", "annotations", "categories")
 _LOST = {  # what annotations have that boxes and outlines have no place for
     "masks": "masks as run lengths (RLE) are not read: their boxes are",
     "key points": "objects have key points, which are left out: their boxes are there",
-    "rotation": "boxes are turned by an angle, which is left out: they are as before the turn",
+    "rotation": TURNED,
 }
 _NUMBER = re.compile(r"\s*-?\d+(\.\d*)?(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 _NEAR, _NEAR_SHARE = 2.0, 0.05  # pixels, and share of a box, that its outline may stick out
@@ -108,7 +109,7 @@ def read(path: Path, reading: Reading) -> Annotated:
     notes: list[str] = []
     parts = {}
     for part, file in sorted(files.items(), key=lambda item: ("all", *SPLITS).index(item[0])):
-        content = _content(file, notes, reading.form.encoding)
+        content = read_json(file, notes, reading.form.encoding)
         _check(file, content)
         numbers, here = _classes(file, content["categories"])
         if classes and here != classes:
@@ -153,13 +154,6 @@ def _without_crowds_alone(
         f"all {crowds:,} objects have iscrowd 1, as some tools mark masks: they are taken as "
         "single objects"
     ]
-
-
-def _content(path: Path, notes: list[str], encoding: str | None) -> Any:
-    try:
-        return json.loads(read_noted(path, notes, encoding))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
 
 
 def _check(path: Path, content: Any) -> None:

@@ -1,10 +1,13 @@
 """Finding the images of a data set in its folder."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from common.errors import DataError
 from common.files import sha256_of
 from common.images.folders import is_image as is_image
 from common.io.encodings import decode
@@ -31,6 +34,14 @@ def read_noted(path: Path, notes: list[str], encoding: str | None = None) -> str
     decoded = decode(read_bytes(path), path, encoding)
     notes += filter(None, [decoded.note(path)])
     return decoded.text
+
+
+def read_json(path: Path, notes: list[str], encoding: str | None = None) -> Any:
+    """Read a JSON file; the arguments, and what is raised, are those of `read_noted`."""
+    try:
+        return json.loads(read_noted(path, notes, encoding))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
 
 
 def part_of(pieces: Iterable[str]) -> str:

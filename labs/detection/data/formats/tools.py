@@ -18,18 +18,25 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from common.errors import DataError
-from common.io.encodings import decode
 from common.io.folders import list_visible
 from common.io.tables import OpenTable, read_bytes, read_names, read_table
 from common.options.config import TableForm
 from labs.detection.data.formats import table
-from labs.detection.data.formats.folders import is_image, part_of
+from labs.detection.data.formats.folders import is_image, part_of, read_json, read_noted
 from labs.detection.data.formats.voc import parse_xml
-from labs.detection.records import BAD_BOX, BAD_LABELS, SPLITS, Annotated, Problem, Reading, bounds
+from labs.detection.records import (
+    BAD_BOX,
+    BAD_LABELS,
+    SPLITS,
+    TURNED,
+    Annotated,
+    Problem,
+    Reading,
+    bounds,
+)
 
 _FEW = 20  # files of a kind in a folder; of more, each is of one image
 _HEAD = 1 << 16  # bytes of a table that tell
-_TURNED = "boxes are turned by an angle, which is left out: they are as before the turn"
 _RUNS = "masks as run lengths (RLE) are not read: their boxes are"
 _AROUND = "ellipses and circles: their boxes are the upright ones around them"
 _VIA_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
@@ -93,13 +100,14 @@ def read(path: Path, reading: Reading) -> Annotated:
     problems: list[Problem] = []
     notes: list[str] = []
     if form == "cvat":
-        found = _read_cvat(file, _text(file, reading.form, notes))
+        found = _read_cvat(file, read_noted(file, notes, reading.form.encoding))
     elif form == "via":
         found = _read_via(file, reading.form, notes)
+    elif file.suffix.lower() == ".csv":
+        found = _read_label_studio(file, _tasks(file, reading.form, notes), problems)
     else:
-        is_table = file.suffix.lower() == ".csv"
-        tasks = (_tasks if is_table else _json)(file, reading.form, notes)
-        found = _read_label_studio(file, tasks, problems)
+        content = read_json(file, notes, reading.form.encoding)
+        found = _read_label_studio(file, content, problems)
     shapes = list(found)
     notes += (
         f"{number:,} {note}"
@@ -138,19 +146,6 @@ def _rows(
     return table.Rows(file, images, sizes, shares, certain=True)
 
 
-def _text(file: Path, form: TableForm, notes: list[str]) -> str:
-    decoded = decode(read_bytes(file), file, form.encoding)
-    notes += filter(None, [decoded.note(file)])
-    return decoded.text
-
-
-def _json(file: Path, form: TableForm, notes: list[str]) -> Any:
-    try:
-        return json.loads(_text(file, form, notes))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not JSON: {error}") from error
-
-
 # CVAT
 
 
@@ -184,7 +179,7 @@ def _cvat_points(node: Any) -> tuple[Sequence[float], str]:
     values = node.attrib
     if node.tag == "box":
         points = [float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr")]
-        return points, _TURNED if float(values.get("rotation", 0)) else ""
+        return points, TURNED if float(values.get("rotation", 0)) else ""
     if node.tag == "polygon":
         return [float(each) for pair in values["points"].split(";") for each in pair.split(",")], ""
     if node.tag == "mask":
@@ -199,7 +194,7 @@ def _placed(shape: _Shape, points: Any) -> _Shape:
     """Return a shape with the points that a function gives, or with why it gives none."""
     try:
         found, note = points()
-        if len(found) % 2 or len(found) < 4 or len(found) == 5:
+        if len(found) % 2 or len(found) < 4:
             raise ValueError(f"{len(found)} numbers are no box and no outline")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
@@ -227,7 +222,7 @@ def _read_via(file: Path, form: TableForm, notes: list[str]) -> Iterator[_Shape]
     regions = list(
         _via_rows(file, form, notes)
         if file.suffix.lower() == ".csv"
-        else _via_entries(file, _json(file, form, notes))
+        else _via_entries(file, read_json(file, notes, form.encoding))
     )
     known = Counter(key for *_, attributes in regions for key in attributes)
     column = table.pick_class(list(known)) or (next(iter(known)) if len(known) == 1 else None)
@@ -397,4 +392,4 @@ def _shares(value: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[Sequen
         kind = next(key for key in value if key.endswith("labels")).removesuffix("labels")
         raise ValueError(f"a {kind} has no box")
     x, y, width, height = (float(value[key]) / 100 for key in ("x", "y", "width", "height"))
-    return (x, y, x + width, y + height), _TURNED if value.get("rotation") else ""
+    return (x, y, x + width, y + height), TURNED if value.get("rotation") else ""

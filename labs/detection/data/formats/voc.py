@@ -39,6 +39,7 @@ from labs.detection.records import (
     IGNORED,
     NO_IMAGE,
     NO_LABELS,
+    TURNED,
     Annotated,
     Box,
     Picture,
@@ -133,10 +134,7 @@ def _annotations(
                 problems.append(Problem(f"{place}:{line}", BAD_BOX, str(error)))
         found[path] = _File(objects, _written_size(tree))
     if turned:
-        notes.append(
-            f"{turned:,} boxes are turned by an angle, which is left out: they are as before the "
-            "turn"
-        )
+        notes.append(f"{turned:,} {TURNED}")
     return found
 
 
