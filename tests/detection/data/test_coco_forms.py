@@ -12,6 +12,7 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data import formats
 from labs.detection.data.check import check
 from labs.detection.data.convert import convert
+from labs.detection.data.formats import folders
 from labs.detection.data.load import load
 from labs.detection.records import Box
 
@@ -327,3 +328,19 @@ def test_names_of_uploaded_files(tmp_path, listed, there, boxes):
         paint(tmp_path / name, value=value)
     found = formats.read(write(tmp_path, [{}], [listed, "other.png"]))
     assert sum(len(picture.boxes) for picture in found.pictures) == boxes
+
+
+def test_a_file_is_looked_through_once_and_read_once(tmp_path, monkeypatch):
+    paint(tmp_path / "a.png")
+    file = write(tmp_path, [{}])
+    read, asked = folders.read_bytes, []
+    monkeypatch.setattr(folders, "read_bytes", lambda path: asked.append(path) or read(path))
+    assert formats.read(tmp_path).form == "coco"
+    assert asked == [file, file]
+
+
+def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path):
+    paint(tmp_path / "a.png")
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nothing.json")
+    with pytest.raises(DataError, match=r"cannot read .*gone\.json: No such file"):
+        formats.read(tmp_path)

@@ -20,9 +20,9 @@ from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
-from common.io.tables import is_table, read_bytes, read_names
+from common.io.tables import is_table
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
-from labs.detection.data.formats.folders import is_image, walk
+from labs.detection.data.formats.folders import is_image, marks_in, read_head, walk
 from labs.detection.records import Annotated, Problem, Reading
 
 AS_FOUND = Reading()
@@ -84,7 +84,7 @@ def _description_of(path: Path) -> Path | None:
 
 
 def _darknet_of(path: Path) -> Path | None:
-    found = sorted(file for file in path.glob("*.data") if b"train" in file.read_bytes()[:1000])
+    found = sorted(file for file in path.glob("*.data") if b"train" in read_head(file)[:1000])
     if len(found) > 1:
         listed = ", ".join(file.name for file in found)
         raise DataError(f"{path} has several .data files; name one of them: {listed}")
@@ -126,17 +126,17 @@ def _reader_of_json(file: Path, reading: Reading) -> ModuleType:
     Raises:
         DataError: it is LabelMe's, for a single image.
     """
-    data = read_bytes(file).replace(b"\0", b"")  # those of UTF-16
-    if labelme.has_keys(data):
+    marks = marks_in(file)
+    if labelme.is_labelme(file):
         raise DataError(
             f"{file} is LabelMe's JSON of a single image; name the folder of all of them as --data"
         )
-    if table.has_array(file) and b"{" in data:
+    if table.has_array(file) and "{" in marks:
         return table
-    if any(b'"%s"' % key in data for key in (b"images", b"annotations", b"categories")):
+    if marks & {'"images"', '"annotations"', '"categories"'}:
         return coco
     with contextlib.suppress(DataError):  # COCO's reader says what is wrong
-        if table.find_columns(read_names(file, reading.form)) is not None:
+        if table.columns_in(file, reading.form) is not None:
             return table
     return coco
 

@@ -21,7 +21,7 @@ from common.images.listed import find_existing
 from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
-from labs.detection.data.formats.folders import part_of, read_json, short_name
+from labs.detection.data.formats.folders import marks_in, part_of, read_json, short_name
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.units import are_shares, count_corners
 from labs.detection.records import (
@@ -64,8 +64,7 @@ def find(root: Path) -> dict[str, Path]:
     instances = [path for path in paths if path.stem.startswith("instances")]  # beside captions
     found: dict[str, Path] = {}
     for path in instances or paths:
-        data = path.read_bytes()  # to parse it would take seconds where it is large
-        if not (b'"images"' in data and b'"annotations"' in data):
+        if not {'"images"', '"annotations"'} <= marks_in(path):
             continue
         part = part_of(path.relative_to(root).with_suffix("").parts)
         if part in found:

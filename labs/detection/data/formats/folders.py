@@ -4,6 +4,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,13 @@ from common.io.tables import read_bytes
 from labs.detection.records import IGNORED, NO_IMAGE, SPLITS, Picture, Problem
 
 _TRAINVAL = re.compile("(?<![a-z])trainval(?![a-z])", re.IGNORECASE)
+_HEAD = 1 << 16  # bytes that tell what a file is
+_MANY = 1 << 16  # files of which it is kept what they are
+_MARKS = (  # by which it is told which program has written a JSON or XML file
+    *('"images"', '"annotations"', '"categories"', '"shapes"', '"imagePath"'),
+    *('"shape_attributes"', '"_via_img_metadata"', '"original_width"', 'labels"'),
+    *("<annotations>", "<annotation>", "{"),
+)
 _Parts = dict[str, tuple[Picture, ...]]
 
 
@@ -34,6 +42,48 @@ def read_noted(path: Path, notes: list[str], encoding: str | None = None) -> str
     decoded = decode(read_bytes(path), path, encoding)
     notes += filter(None, [decoded.note(path)])
     return decoded.text
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return what changes when a file does, so that what was found in it can be kept.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    return about.st_mtime_ns, about.st_size
+
+
+def read_head(path: Path) -> bytes:
+    """Return the beginning of a file, without the zeros of UTF-16.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as opened:
+            return opened.read(_HEAD).replace(b"\0", b"")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def marks_in(path: Path) -> frozenset[str]:
+    """Return those of `_MARKS` that are in a JSON or XML file; to parse it would take seconds.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return _marks_in(path, stamp_of(path))
+
+
+@lru_cache(maxsize=_MANY)
+def _marks_in(path: Path, stamp: tuple[int, int]) -> frozenset[str]:
+    data = read_bytes(path)
+    data = data.replace(b"\0", b"") if b"\0" in data[:_HEAD] else data  # those of UTF-16
+    return frozenset(mark for mark in _MARKS if mark.encode() in data)
 
 
 def read_json(path: Path, notes: list[str], encoding: str | None = None) -> Any:

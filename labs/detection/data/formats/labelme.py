@@ -17,7 +17,7 @@ from common.io.encodings import decode
 from common.io.folders import relative_name
 from common.io.tables import read_bytes
 from labs.detection.data.formats.finder import Asked, Finder
-from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
+from labs.detection.data.formats.folders import is_image, marks_in, part_of, split_by_folder, walk
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.records import (
     BAD_BOX,
@@ -43,12 +43,7 @@ class _File(NamedTuple):
 
 def is_labelme(path: Path) -> bool:
     """Say whether a file is one of LabelMe's, by its keys."""
-    return path.suffix.lower() == ".json" and has_keys(path.read_bytes())
-
-
-def has_keys(data: bytes) -> bool:
-    """Say whether bytes have the keys of LabelMe's JSON."""
-    return b'"shapes"' in data and b'"imagePath"' in data
+    return path.suffix.lower() == ".json" and {'"shapes"', '"imagePath"'} <= marks_in(path)
 
 
 def read(root: Path, reading: Reading) -> Annotated:
@@ -93,13 +88,10 @@ def _contents(
     files: Iterable[Path], finder: Finder, problems: list[Problem], encoding: str | None
 ) -> Iterable[_File]:
     """Yield the contents of those files that are LabelMe's; what is wrong goes to the problems."""
-    for file in (file for file in files if file.suffix.lower() == ".json"):
-        data = read_bytes(file)
-        if not has_keys(data):
-            continue
+    for file in filter(is_labelme, files):
         place = relative_name(file, finder.root)
         try:
-            content = json.loads(decode(data, file, encoding).text)
+            content = json.loads(decode(read_bytes(file), file, encoding).text)
         except (DataError, ValueError, RecursionError) as error:
             problems.append(Problem(place, BAD_LABELS, f"not JSON: {error}"))
             continue

@@ -13,6 +13,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,14 @@ from common.io.labels import read_labels
 from common.io.tables import OpenTable, is_packed_table, read_names
 from common.options.config import TableForm
 from labs.detection.data.formats.finder import Asked, Finder
-from labs.detection.data.formats.folders import is_image, part_of, split_by_folder, walk
+from labs.detection.data.formats.folders import (
+    is_image,
+    part_of,
+    read_head,
+    split_by_folder,
+    stamp_of,
+    walk,
+)
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.units import SHARES, are_shares, count_corners, tell_percent
 from labs.detection.records import (
@@ -42,7 +50,6 @@ from labs.detection.records import (
 SUFFIXES = io.SUFFIXES
 # Those that are looked at in a folder, where a .txt is of YOLO, and a .json of COCO or LabelMe.
 _IN_FOLDERS = tuple(suffix for suffix in SUFFIXES if suffix not in (".txt", ".json"))
-_PEEK = 1000  # bytes
 _MARKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # that may stand before an array
 _IMAGE: tuple[str, ...] = (
     "filename",
@@ -157,6 +164,20 @@ def find_columns(header: Sequence[str]) -> _Columns | None:
     return _Columns(image, box, kind, pick_class(header), size)
 
 
+def columns_in(path: Path, form: TableForm) -> _Columns | None:
+    """Return what the columns of a table in a file are, see `find_columns`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return _columns_in(path, form, stamp_of(path))
+
+
+@lru_cache
+def _columns_in(path: Path, form: TableForm, stamp: tuple[int, int]) -> _Columns | None:
+    return find_columns(read_names(path, form))
+
+
 def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
     """Return the tables with boxes of a folder by their splits; {} where there are none.
 
@@ -169,7 +190,7 @@ def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
     unreadable: list[DataError] = []
     for path in _candidates(root):
         try:
-            if find_columns(read_names(path, form)) is None:
+            if columns_in(path, form) is None:
                 continue
         except DataError as error:
             unreadable.append(error)
@@ -201,7 +222,7 @@ def has_boxes(root: Path, form: TableForm) -> bool:
     """Say whether a folder has tables with boxes; what cannot be read is none."""
     for path in _candidates(root):
         with contextlib.suppress(DataError):
-            if find_columns(read_names(path, form)) is not None:
+            if columns_in(path, form) is not None:
                 return True
     return False
 
@@ -218,10 +239,7 @@ def _candidates(root: Path) -> list[Path]:
 
 def has_array(file: Path) -> bool:
     """Say whether a file is JSON with an array, as far as its beginning tells."""
-    if file.suffix.lower() != ".json":
-        return False
-    with file.open("rb") as opened:
-        return opened.read(_PEEK).replace(b"\0", b"").lstrip(_MARKS).startswith(b"[")
+    return file.suffix.lower() == ".json" and read_head(file).lstrip(_MARKS).startswith(b"[")
 
 
 def read(path: Path, reading: Reading) -> Annotated:

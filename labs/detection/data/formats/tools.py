@@ -19,10 +19,17 @@ from urllib.parse import unquote
 
 from common.errors import DataError
 from common.io.folders import list_visible
-from common.io.tables import OpenTable, read_bytes, read_names, read_table
+from common.io.tables import OpenTable, read_names, read_table
 from common.options.config import TableForm
 from labs.detection.data.formats import table
-from labs.detection.data.formats.folders import is_image, part_of, read_json, read_noted
+from labs.detection.data.formats.folders import (
+    is_image,
+    marks_in,
+    part_of,
+    read_head,
+    read_json,
+    read_noted,
+)
 from labs.detection.data.formats.voc import parse_xml
 from labs.detection.records import (
     BAD_BOX,
@@ -36,7 +43,6 @@ from labs.detection.records import (
 )
 
 _FEW = 20  # files of a kind in a folder; of more, each is of one image
-_HEAD = 1 << 16  # bytes of a table that tell
 _RUNS = "masks as run lengths (RLE) are not read: their boxes are"
 _AROUND = "ellipses and circles: their boxes are the upright ones around them"
 _VIA_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
@@ -56,26 +62,25 @@ class _Shape(NamedTuple):
 
 
 def recognize(file: Path) -> str | None:
-    """Return which tool has written a file: `cvat`, `via`, `label-studio`, or None for others."""
+    """Return which tool has written a file: `cvat`, `via`, `label-studio`, or None for others.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     suffix = file.suffix.lower()
     if suffix not in (".xml", ".json", ".csv"):
         return None
-    data = _head(file) if suffix == ".csv" else read_bytes(file)
-    data = data.replace(b"\0", b"") if b"\0" in data[:_HEAD] else data  # those of UTF-16
-    if suffix == ".xml":
-        return "cvat" if b"<annotations>" in data and b"<annotation>" not in data else None
     if suffix == ".csv":
+        data = read_head(file)
         if b"region_shape_attributes" in data.split(b"\n")[0]:
             return "via"
         return "label-studio" if b"original_width" in data and b'labels""' in data else None
-    if b'"shape_attributes"' in data or b'"_via_img_metadata"' in data:
+    marks = marks_in(file)
+    if suffix == ".xml":
+        return "cvat" if "<annotations>" in marks and "<annotation>" not in marks else None
+    if marks & {'"shape_attributes"', '"_via_img_metadata"'}:
         return "via"
-    return "label-studio" if b'"original_width"' in data and b'labels"' in data else None
-
-
-def _head(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(_HEAD)
+    return "label-studio" if {'"original_width"', 'labels"'} <= marks else None
 
 
 def find(root: Path) -> list[Path]:

@@ -23,7 +23,7 @@ import yaml
 from common.errors import DataError
 from common.files import fold_name, write_text
 from common.io.folders import PARTS, relative_name
-from common.io.tables import read_text
+from common.io.tables import read_bytes, read_text
 from labs.detection.data.formats.data_yaml import (
     MOST_CLASSES,
     NO_PATH,
@@ -511,7 +511,7 @@ def _without_links(images: Sequence[Path], labels: _Labels) -> list[Path]:
 
 def _is_labels(path: Path) -> bool:
     """Tell label files from lists of images and read-me files, which stand beside images."""
-    lines = path.read_bytes()[:200].decode("utf-8-sig", "replace").split("\n")
+    lines = read_bytes(path)[:200].decode("utf-8-sig", "replace").split("\n")
     words = split_line(lines[0]) if lines[0].strip() else []
     return not words or words[0].replace(".", "", 1).isdigit()
 
