@@ -166,6 +166,7 @@ class Lab:
         comparisons: Mapping[str, Verb] | None = None,
         renamed: Mapping[str, str] | None = None,
         suspects: str | None = None,
+        submit_options: Sequence[Callable[[Any], Any]] = (),
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
         evaluate_help: str = "Measure a run's best weights again, on a split or on your own data.",
@@ -182,7 +183,7 @@ class Lab:
                 self.command(verb)(functools.partial(self.train, verb))
         self._add_evaluate(evaluate_help)
         self._add_report()
-        self._add_submit()
+        self._add_submit(submit_options)
         if suspects is not None:
             self._add_suspects(suspects)
         for verb in self.jobs:
@@ -281,12 +282,12 @@ class Lab:
             else:
                 commands.report(self.kind_of(run), run, device)
 
-    def _add_submit(self) -> None:
+    def _add_submit(self, more: Sequence[Callable[[Any], Any]]) -> None:
+        """Add the command `submit`, with options of the lab's own, if there is what it needs."""
         configs = [row.config for row in self.jobs.values() if row.submission is not None]
         if not configs:
             return
 
-        @self.group.command(cls=commandline.FileCommand, configs=configs, only=_OF_TEST)
         @commands.RUN
         @click.argument(
             "files", metavar="TEST SAMPLE", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -320,6 +321,9 @@ class Lab:
             its folds answer together.
             """
             resolve_name("common.submission.command:command")(self, run, files, **how)
+
+        make = self.group.command(cls=commandline.FileCommand, configs=configs, only=_OF_TEST)
+        make(functools.reduce(lambda function, add: add(function), more, submit))
 
     def _add_suspects(self, kind: str) -> None:
         """Add the command `suspects`; `kind` is `module:class` of a `FindSuspects`."""

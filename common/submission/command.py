@@ -29,6 +29,7 @@ def command(
     form: str | None,
     device: str | None,
     options: Mapping[str, str],
+    **more: Any,
 ) -> None:
     """Write a submission and, beside it, its manifest.
 
@@ -43,6 +44,7 @@ def command(
         form: what is written of classes, one of `answers.FORMS`; found out when None.
         device: another device than the run's.
         options: on how the test data are written, see `read_written`.
+        more: the lab's own options.
 
     Raises:
         InputError: the run is none of a kind that hands in, or the files do not fit it or one
@@ -64,7 +66,7 @@ def command(
     if len(opened.jobs) > 1:
         terminal.note(f"the answers are the mean of those of {len(opened.jobs)} folds")
     written = commands.read_written(opened.jobs[0], test, options)
-    rows = submission.rows(sample, test, written, form)
+    rows = submission.rows(sample, test, written, {"form": form, **more})
     terminal.note(rows.said)
     _say_kept(rows, sample)
     write(submission, sample, rows, out)

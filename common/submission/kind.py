@@ -91,7 +91,7 @@ class Submission(ABC, Generic[J]):
 
     @abstractmethod
     def rows(
-        self, sample: Sample, test: Path | None, written: Mapping[str, Any], form: str | None
+        self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
     ) -> Rows:
         """Return the rows of a submission, in the order of the sample.
 
@@ -99,19 +99,23 @@ class Submission(ABC, Generic[J]):
             sample: with its columns chosen.
             test: the test data; None where a run goes on with its own.
             written: how TEST is written, values of some of the config's `of_files`.
-            form: one of `answers.FORMS`; found out when None.
+            how: what the command was given beside: `form`, one of `answers.FORMS` or None, and the
+                lab's own options.
 
         Raises:
             DataError: the test data are not those of the sample, or cannot be had.
         """
 
     def check(self, sample: Sample, again: Sample) -> None:
-        """Refuse a file that is read again and has other ids than the sample.
+        """Refuse a file that is read again and has not what the sample has beside answers.
 
         Raises:
-            DataError: it has.
+            DataError: it has other columns or ids.
         """
-        if again.columns != sample.columns or again.ids != sample.ids:
+        kept = [name for name in sample.columns if name not in sample.answer_columns]
+        if again.columns != sample.columns or any(
+            again.cells(name) != sample.cells(name) for name in kept
+        ):
             raise DataError(f"{sample.path}: what would be written has other columns or ids")
 
 
@@ -145,7 +149,7 @@ class RowByRow(Submission[J]):
         """Return what outputs of a run, (N, C), mean."""
 
     def rows(
-        self, sample: Sample, test: Path | None, written: Mapping[str, Any], form: str | None
+        self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
     ) -> Rows:
         """Answer each row of a sample; see `Submission.rows`."""
         if test is None:
@@ -157,11 +161,11 @@ class RowByRow(Submission[J]):
             )
         first = self.jobs[0]
         none = torch.zeros(0, len(first.card.classes))
-        self.interpret(first, none).fill(sample, form)  # refuses what does not fit, before hours
+        self.interpret(first, none).fill(sample, how["form"])  # refuses, before hours
         found = self.find(sample, test, written)
-        _check_whole(sample, test, found)
+        check_whole(sample, test, found)
         read, said = self._answer_all(found)
-        filled = said.fill(sample, form)
+        filled = said.fill(sample, how["form"])
         places = {name: place for place, name in enumerate(read)}
         answers = {
             column: [cells[places[name]] if name in places else None for name in sample.ids]
@@ -191,7 +195,7 @@ class RowByRow(Submission[J]):
         return ids, every[0] if number == 1 else type(every[0]).mean(every)
 
 
-def _check_whole(sample: Sample, test: Path, found: Found) -> None:
+def check_whole(sample: Sample, test: Path, found: Found) -> None:
     """Refuse test data that are not those of a sample.
 
     Raises:

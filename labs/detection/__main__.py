@@ -33,6 +33,20 @@ SCORE = click.option(
     help="Least score of what counts; the one chosen on validation when not given.",
 )
 
+HANDED_IN = (  # options of `submit`
+    click.option(
+        "--score",
+        type=click.FloatRange(0, 1),
+        help="Least score of the boxes that are written; 0.01 when not given.",
+    ),
+    click.option(
+        "--boxes",
+        type=click.Choice(["corners", "sides"]),
+        help="What the four numbers of a box are, where SAMPLE has all boxes in a cell: left, "
+        "upper, right and lower edge, or left, upper, width and height.",
+    ),
+)
+
 
 def _recipe_for(options: Mapping[str, str]) -> str | None:
     from labs.detection.config import recipe_for
@@ -51,6 +65,7 @@ _TRAIN = Verb(
     """,
     "labs.detection.config:RECIPES",
     _recipe_for,
+    submission="labs.detection.predict.submission:BoxSubmission",
 )
 
 lab = Lab(
@@ -60,6 +75,7 @@ lab = Lab(
     Begin with `train`; most other commands take the folder of a run.
     """,
     jobs={"train": _TRAIN},
+    submit_options=HANDED_IN,
     comparisons={
         **experiments(
             "train",

@@ -47,6 +47,7 @@ _FORECAST = Verb(
     be expected to beat persistence; --recipe seasonal shows a series where one does.
     """,
     "labs.rnn.forecast.config:RECIPES",
+    submission="labs.rnn.forecast.predictions:SeriesSubmission",
 )
 
 lab = Lab(

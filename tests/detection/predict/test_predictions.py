@@ -11,11 +11,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from common.errors import DataError
+from common.submission.sample import Sample
 from common.training import checkpoint
 from labs.detection.config import DetectionConfig
 from labs.detection.job import Detector
 from labs.detection.predict import predictions, video
 from labs.detection.predict.drawing import draw
+from labs.detection.predict.submission import BoxSubmission
 from labs.detection.task import detections
 
 CLASSES = ("빨강", "blue")
@@ -411,3 +413,94 @@ def test_the_command_writes_into_the_run_and_shows_a_table(run, lab, tmp_path):
 )
 def test_wrong_options_are_refused(words, run, lab, tmp_path):
     assert lab("predict", run[0], photo(tmp_path / "a.png"), *words).code == 2
+
+
+# What is handed in
+
+
+@pytest.fixture
+def hand_in(finder, tmp_path):
+    """Return a function that answers a sample's text for three photos; the lines, and what is said.
+
+    On a both colors are, on b blue, on c nothing.
+    """
+    photo(tmp_path / "test/a.png", blue=(10, 20, 50, 80))
+    photo(tmp_path / "test/b.png", red=None, blue=(40, 30, 80, 90))
+    photo(tmp_path / "test/c.png", red=None)
+
+    def call(text, form=None, boxes=None, score=None, test="test"):
+        said = []
+        (tmp_path / "sample.csv").write_text(text)
+        submission = BoxSubmission([finder], said.append)
+        sample = submission.choose(Sample.read(tmp_path / "sample.csv"), None, ())
+        how = {"form": form, "boxes": boxes, "score": score}
+        rows = submission.rows(sample, tmp_path / test, {}, how)
+        written = Sample.parse(sample.render(rows.cells), tmp_path / "out.csv")
+        submission.check(sample, submission.choose(written, None, ()))
+        return written.decoded.text.splitlines(), [*said, rows.said], rows.kept
+
+    return call
+
+
+ALL_IN_ONE = "image_id,PredictionString\nb,\na.png,\nc,\n"
+
+
+def near(line, expected, pixels=10):
+    """Say whether the numbers of a text are those that are expected, nearly."""
+    numbers = [float(cell) for cell in line.replace(",", " ").split()]
+    return numbers == pytest.approx(expected, abs=pixels)
+
+
+def test_all_boxes_of_a_photo_are_in_a_cell(hand_in):
+    [header, *lines], said, _ = hand_in(ALL_IN_ONE, boxes="corners")
+    assert [line.split(",")[0] for line in lines] == ["b", "a.png", "c"]
+    assert near(lines[0].partition(",")[2], [1, 0.6, 40, 30, 80, 90])
+    both = [0, 0.9, 100, 60, 220, 150, 1, 0.6, 10, 20, 50, 80]
+    assert near(lines[1].partition(",")[2], both)
+    assert lines[2] == "c,"
+    assert "in 1 photos nothing is found: their cells are empty" in said
+    sides, _, _ = hand_in(ALL_IN_ONE.replace("b,\n", "b,빨강 1 0 0 1 1\n"), boxes="sides")
+    assert sides[1].startswith("b,blue 0.600000 ")
+    assert near(sides[1].partition("blue")[2], [0.6, 40, 30, 40, 60])
+    assert "0.6" not in "".join(hand_in(ALL_IN_ONE, boxes="corners", score=0.7)[0][1:])
+
+
+def test_each_box_has_a_row(hand_in):
+    head = "image_id,class,confidence,xmin,ymin,xmax,ymax"
+    rows = [f"{name},0,0.0,0,0,1,1" for name in ("b.png", "a.png", "c.png")]
+    lines, said, _ = hand_in("\n".join([head, *rows]) + "\n", form="names")
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["b.png", "blue"],
+        ["a.png", "빨강"],
+        ["a.png", "blue"],
+    ]
+    assert near(lines[2].partition("빨강,")[2], [0.9, 100, 60, 220, 150])
+    assert "in 1 photos nothing is found: they have no row" in said
+    shares = [row.replace("0,0,1,1", "0,0,0.5,0.5") for row in rows]
+    lines, said, _ = hand_in("\n".join([head, *shares]) + "\n")
+    assert near(lines[2].partition("a.png,")[2], [0, 0.9, 0.25, 0.2, 0.55, 0.5], pixels=0.05)
+    assert "corners in shares of the photo" in said[-1]
+
+
+def test_a_photo_that_cannot_be_read_keeps_the_samples_own_rows(hand_in, tmp_path):
+    (tmp_path / "test/b.png").write_text("none")
+    lines, _, kept = hand_in(ALL_IN_ONE.replace("b,", "b,0 1 0 0 1 1"), boxes="corners")
+    assert lines[1] == "b,0 1 0 0 1 1"
+    assert [*kept] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "problem"),
+    [
+        (ALL_IN_ONE, {}, "give --boxes corners .* or --boxes sides"),
+        (ALL_IN_ONE + "d,\n", {"boxes": "sides"}, "1 of the 4 rows .* have no sample"),
+        (ALL_IN_ONE + "b,\n", {"boxes": "sides"}, "ids stand in several rows: b"),
+        ("image_id,PredictionString\na,\n", {"boxes": "sides"}, "2 samples .* have no row"),
+        ("image_id,P\na,1 2 3 4\n", {"boxes": "sides"}, "cells such as '1 2 3 4'; expected"),
+        ("image_id,x,y\na,0,0\n", {}, "expected a column of photos and one for all boxes"),
+        (ALL_IN_ONE, {"boxes": "sides", "test": "none"}, "no such file or folder"),
+    ],
+)
+def test_what_does_not_fit_is_not_handed_in(hand_in, text, more, problem):
+    with pytest.raises(DataError, match=problem):
+        hand_in(text, **more)
