@@ -437,6 +437,8 @@ class Comparison(ABC, Generic[C]):
         before = dataclasses.replace(before, given=config.given | differ)
         chosen, reasons = cls.member.suited(before)
         names = {field.name for field in options_of(cls.member.config_type)}
+        if chosen.total_updates is not None:
+            names -= {"epochs"}  # which follow from it
         changes = {name: getattr(chosen, name) for name in names}
         changes = {name: x for name, x in changes.items() if x != getattr(before, name)}
         return Suited(dataclasses.replace(config, **changes, given=config.given | names), reasons)

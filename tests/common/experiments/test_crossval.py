@@ -19,6 +19,8 @@ from common.metrics.main_metric import ACCURACY
 from common.runs.folder import Run
 from labs.autoencoder.__main__ import lab as autoencoder
 from labs.classification.__main__ import lab as classification
+from labs.classification.experiments.config import CrossvalConfig
+from labs.classification.experiments.crossval import CrossvalImages
 from labs.detection.__main__ import lab as detection
 from labs.rnn.__main__ import lab as rnn
 
@@ -259,3 +261,15 @@ def test_ten_kills_change_no_bit_and_no_fold_is_done_again(process, crossval, tm
 def test_a_class_that_is_called_as_a_column_takes_no_place():
     said = list_answers("text", ["a", "b"], ["truth", "no"], ["no", "no"], {"truth": [0.4, 0.1]})
     assert said[0] == {"text": "a", "truth": "truth", "answer": "no", "truth (probability)": 0.4}
+
+
+@pytest.mark.parametrize("length", [{}, {"total_updates": 40}])
+def test_folds_of_the_users_data_train_for_the_updates_that_suit(photos, length, tmp_path):
+    config = CrossvalConfig(
+        **{"data": str(photos), "folds": 2, "model": "linear", "run_dir": str(tmp_path), **length},
+        given=frozenset({"data", "folds", "model", *length}),
+    )
+    whole = CrossvalImages.start(config)
+    assert whole.config.total_updates is None  # in the run they are epochs
+    assert len({fold.epochs for fold in whole.plan(whole.config).values()}) == 1
+    assert not whole.config.problems()
