@@ -1,17 +1,16 @@
 """What a set of pictures shows before anyone learns from it, section by section."""
 
 import functools
-import statistics
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from common.explore import drawing, shift
+from common.explore import drawing, samples, shift
 from common.explore.copies import KINDS, Pair, number_pairs
 from common.explore.page import Part, write_number
-from common.explore.pictures import Pictures, in_order
+from common.explore.pictures import Pictures
 from common.metrics.metrics import Array
 from common.options.terminal import figure_text
 from common.report import plots
@@ -19,8 +18,6 @@ from common.report.html import Section, Table
 
 _SHOWN, _DRAWN = 24, 96  # pictures of a grid; pixels of a side
 _PAIRS = 24  # that are drawn
-_RARE = 10  # times as many as of the rarest, from which on classes are unequal
-_FEW = 10  # pictures of a class
 _FLAT = 3.0  # grey levels of deviation, below which a picture shows nothing
 _UNIT = {"bytes": "bytes of the file", "mean": "brightness, 0 to 255", "width": "width, pixels"}
 _UNIT |= {"height": "height, pixels", "deviation": "contrast (deviation), 0 to 255"}
@@ -39,45 +36,13 @@ def count_classes(found: Pictures) -> Part:
     numbers = {part: Counter[str]() for part in found.parts}
     for source in found.sources:
         numbers[source.part].update(source.labels)
-    total = sum(numbers.values(), Counter[str]())
-    if not total:
+    if not any(numbers.values()):
         return Part(Section("Classes", "There are no classes: pictures alone."))
-    names = [name for name, _ in sorted(total.items(), key=lambda each: (-each[1], each[0]))]
-    counts = {part: {name: each[name] for name in names} for part, each in numbers.items()}
-    columns = ["class", *counts, *(["all"] if len(counts) > 1 else []), "share"]
-    rows = [
-        [
-            name,
-            *(f"{each[name]:,}" for each in counts.values()),
-            *([f"{total[name]:,}"] if len(counts) > 1 else []),
-            f"{total[name] / len(found):.1%}",
-        ]
-        for name in names
-    ]
-    picture = plots.png(drawing.counts(counts, "pictures"))
-    section = Section(
-        "Classes",
-        f"{len(names):,} class{'' if len(names) == 1 else 'es'} of {len(found):,} pictures.",
-        Table(columns, rows),
-        [("Pictures of each class.", picture)],
+    advice = (
+        "; accuracy would be easy to have: look at balanced accuracy or macro F1, and at "
+        "--imbalance"
     )
-    return Part(section, list(_unequal(total, numbers)))
-
-
-def _unequal(total: Counter[str], numbers: Mapping[str, Counter[str]]) -> Iterator[str]:
-    (most, high), (least, low) = total.most_common()[0], total.most_common()[-1]
-    if high >= _RARE * low:
-        yield (
-            f"Classes are unequal: {high:,} of {most!r}, {low:,} of {least!r}; accuracy would be "
-            "easy to have: look at balanced accuracy or macro F1, and at --imbalance."
-        )
-    if few := [name for name, number in total.items() if number < _FEW]:
-        listed = ", ".join(sorted(few)[:5])
-        yield f"{len(few):,} classes have fewer than {_FEW} pictures, such as {listed}."
-    for part, each in numbers.items():
-        lacking = sorted(total.keys() - each.keys())
-        if lacking and part != "all":
-            yield f"{part} lacks {len(lacking):,} classes, such as {', '.join(lacking[:5])}."
+    return samples.count_classes(numbers, len(found), "pictures", advice=advice)
 
 
 def show_numbers(found: Pictures) -> Part:
@@ -259,22 +224,14 @@ def list_unreadable(found: Pictures, skipped: Sequence[tuple[str, str]]) -> Part
 
 def show_copies(found: Pictures, pairs: Sequence[Pair], say_crops: str = "") -> Part:
     """List copies and near-copies within parts and across them, and those with two labels."""
-    parts = found.parts
-    across = [
-        (one, other) for one in parts for other in parts if parts.index(one) < parts.index(other)
-    ]
-    columns = ["kind", *(f"within {part}" for part in parts), *(f"{a} and {b}" for a, b in across)]
-    counts: dict[str, Counter[tuple[str, ...]]] = {kind: Counter() for kind in KINDS}
-    contrary, leaks = [], 0
-    for pair in pairs:
-        one, other = (found.sources[row] for row in pair[:2])
-        places = tuple(in_order({one.part, other.part}))
-        counts[pair.kind][places] += 1
-        leaks += len(places) > 1
-        if one.labels != other.labels or one.number != other.number:
-            contrary.append(pair)
-    keys = [*((part,) for part in parts), *across]
-    rows = [[_SAYS[kind], *(f"{each[key]:,}" for key in keys)] for kind, each in counts.items()]
+    counted = samples.count_copies(
+        [(pair.kind, pair.first, pair.second) for pair in pairs],
+        {kind: _SAYS[kind] for kind in KINDS},
+        [source.part for source in found.sources],
+        [(source.labels, source.number) for source in found.sources],
+        "pictures",
+    )
+    contrary = [pairs[place] for place in counted.contrary[:_PAIRS]]
     groups = Counter(number_pairs(len(found), list(pairs)))
     several = [size for size in groups.values() if size > 1]
     text = (
@@ -289,20 +246,8 @@ def show_copies(found: Pictures, pairs: Sequence[Pair], say_crops: str = "") -> 
         if chosen := [pair for pair in pairs if pair.kind == kind][:_PAIRS]:
             pictures.append((f"{_SAYS[kind].capitalize()}.", _draw_pairs(found, chosen)))
     if contrary:
-        pictures.insert(0, ("Copies with different labels.", _draw_pairs(found, contrary[:_PAIRS])))
-    findings = list(_about_copies(pairs, leaks, len(contrary)))
-    return Part(Section("Copies", text, Table(columns, rows), pictures), findings)
-
-
-def _about_copies(pairs: Sequence[Pair], leaks: int, contrary: int) -> Iterator[str]:
-    kinds = Counter(pair.kind for pair in pairs)
-    if pairs:
-        listed = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
-        yield f"Pairs of pictures that are one ({listed}): keep them on one side of a split."
-    if leaks:
-        yield f"{leaks:,} of these pairs stand in two parts of the split: what is tested was seen."
-    if contrary:
-        yield f"{contrary:,} of these pairs have different labels: at least one of each is wrong."
+        pictures.insert(0, ("Copies with different labels.", _draw_pairs(found, contrary)))
+    return Part(Section("Copies", text, counted.table, pictures), counted.findings)
 
 
 def _draw_pairs(found: Pictures, pairs: Sequence[Pair]) -> bytes:
@@ -334,24 +279,9 @@ def show_groups(
         groups: of each of them its group.
         name: what groups go by.
     """
-    rows: dict[Hashable, list[int]] = defaultdict(list)
-    for row, group in zip(known, groups, strict=True):
-        rows[group].append(row)
-    sizes = [len(each) for each in rows.values()]
-    apart = sum(len({found.sources[row].part for row in each}) > 1 for each in rows.values())
-    mixed = sum(len({found.sources[row].labels for row in each}) > 1 for each in rows.values())
-    largest = max(rows, key=lambda group: len(rows[group]))
-    text = (
-        f"{len(rows):,} groups by {name}: from {min(sizes):,} to {max(sizes):,} pictures, median "
-        f"{statistics.median(sizes):g}; the largest is {largest}. {mixed:,} have pictures of "
-        "several classes."
-    )
-    findings = []
-    if apart:
-        findings.append(f"{apart:,} groups by {name} stand in several parts of the split: a leak.")
-    if max(sizes) > len(found) / 3:
-        findings.append(f"Group {largest} holds {max(sizes) / len(found):.0%} of all pictures.")
-    return Part(Section("Groups", text), findings)
+    sources = [found.sources[row] for row in known]
+    parts, labels = [each.part for each in sources], [each.labels for each in sources]
+    return samples.show_groups(groups, parts, labels, name, of=len(found), noun="pictures")
 
 
 def compare_parts(found: Pictures) -> Part:

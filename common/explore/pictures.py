@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.explore.copies import SIDE
+from common.explore.samples import in_order
 from common.images import decode
 from common.images.decode import UNKNOWN, Crop, White
 from common.images.files import measure_depths
@@ -75,12 +76,6 @@ class Pictures:
         assert self.pixels is not None
         picture = self.pixels[row].numpy()
         return np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3))
-
-
-def in_order(parts: set[str]) -> list[str]:
-    """Return names of parts in the usual order."""
-    usual = ("all", "train", "validation", "test")
-    return [*(part for part in usual if part in parts), *sorted(parts - {*usual})]
 
 
 def read_pictures(sources: Sequence[Source], bar: Bar) -> Pictures:

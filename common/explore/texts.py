@@ -1,17 +1,17 @@
 """What texts show before anyone learns from them, section by section."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.explore import drawing, shift
+from common.explore import drawing, samples, shift
 from common.explore.page import Part
-from common.explore.pictures import in_order
+from common.explore.samples import in_order
 from common.metrics.metrics import Array
 from common.report import plots
 from common.report.html import Section, Table
@@ -19,7 +19,6 @@ from common.report.html import Section, Table
 _WORD = r"(?u)\w\w+|[가-힣]"
 _MOST_WORDS = 50_000
 _TOP = 20  # words in a list
-_RARE, _FEW = 10, 10  # times as many as of the rarest; texts of a class
 _PRIOR = 500.0  # words of the prior, in all
 _SHARED = 0.01  # share of texts from which on a word tells nothing of which they are
 _ALIKE, _FEWEST = 0.8, 5  # share of words in common; words of a text, to be a near-copy
@@ -107,34 +106,9 @@ def count_classes(sample: Sample) -> Part:
     numbers = {part: Counter[str]() for part in sample.names}
     for part, label in zip(sample.parts, sample.labels, strict=True):
         numbers[part][label] += 1
-    total = sum(numbers.values(), Counter[str]())
-    names = [name for name, _ in sorted(total.items(), key=lambda each: (-each[1], each[0]))]
-    rows = [
-        [
-            name,
-            *(f"{each[name]:,}" for each in numbers.values()),
-            f"{total[name] / len(sample):.1%}",
-        ]
-        for name in names
-    ]
-    counts = {part: {name: each[name] for name in names} for part, each in numbers.items()}
-    findings = []
-    most, least = names[0], names[-1]
-    if total[most] >= _RARE * total[least]:
-        findings.append(
-            f"Classes are unequal: {total[most]:,} of {most!r}, {total[least]:,} of {least!r}; "
-            "look at balanced accuracy."
-        )
-    if few := [name for name in names if total[name] < _FEW]:
-        findings.append(f"{len(few):,} classes have fewer than {_FEW} texts, such as {few[0]!r}.")
-    picture = plots.png(drawing.counts(counts, "texts"))
-    section = Section(
-        "Classes",
-        f"{len(names):,} classes of {len(sample):,} texts.",
-        Table(["class", *numbers, "share"], rows),
-        [("Texts of each class.", picture)],
+    return samples.count_classes(
+        numbers, len(sample), "texts", advice="; look at balanced accuracy"
     )
-    return Part(section, findings)
 
 
 def measure(sample: Sample, words: Words | None) -> Part:
@@ -280,34 +254,16 @@ def show_copies(sample: Sample, found: dict[str, list[tuple[int, int]]]) -> Part
         "same": "the same, but for case, spaces, links and names of users",
         "near": "nearly: four of five words in common",
     }
-    keys = [*((part,) for part in sample.names), *combinations(sample.names, 2)]
-    counts = {kind: Counter[tuple[str, ...]]() for kind in found}
-    contrary = []
-    for kind, pairs in found.items():
-        for one, other in pairs:
-            counts[kind][tuple(in_order({sample.parts[one], sample.parts[other]}))] += 1
-            if sample.labels[one] != sample.labels[other]:
-                contrary.append((kind, one, other))
-    rows = [[says[kind], *(f"{each[key]:,}" for key in keys)] for kind, each in counts.items()]
-    columns = [
-        "kind",
-        *(f"within {key[0]}" if len(key) == 1 else " and ".join(key) for key in keys),
-    ]
+    pairs = [(kind, *pair) for kind, some in found.items() for pair in some]
+    counted = samples.count_copies(pairs, says, sample.parts, sample.labels, "texts")
+    contrary = [pairs[place] for place in counted.contrary]
     text = "Pairs of texts: each text beside the first that it is a copy of."
     lines = []
     for kind, one, other in [*contrary, *(("near", *pair) for pair in found["near"])][:30]:
         lines += [f"{kind}: {sample.labels[one]} / {sample.labels[other]}"]
         lines += [f"  {_cut(sample.texts[row])}" for row in (one, other)]
-    findings = []
-    number = sum(map(len, found.values()))
-    across = sum(counts[kind][key] for kind in found for key in keys if len(key) > 1)
-    if number:
-        findings.append(f"{number:,} pairs of texts are one, or nearly: keep them on one side.")
-    if across:
-        findings.append(f"{across:,} of these pairs stand in two parts of the split: a leak.")
-    if contrary:
-        findings.append(f"{len(contrary):,} of these pairs have different labels.")
-    return Part(Section("Copies", text, Table(columns, rows), code="\n".join(lines)), findings)
+    code = "\n".join(lines)
+    return Part(Section("Copies", text, counted.table, code=code), counted.findings)
 
 
 def list_left_out(skipped: Sequence[tuple[str, str]]) -> Part | None:
@@ -320,26 +276,14 @@ def list_left_out(skipped: Sequence[tuple[str, str]]) -> Part | None:
 
 
 def show_groups(sample: Sample, name: str) -> Part | None:
-    """Show how large groups are, and whether they stand in several parts."""
-    if sample.groups is None:
+    """Show how large groups are, and whether they stand in several parts and classes."""
+    rows = [row for row, group in enumerate(sample.groups or ()) if group is not None]
+    if sample.groups is None or not rows:
         return None
-    rows: dict[Any, list[int]] = defaultdict(list)
-    for row, group in enumerate(sample.groups):
-        if group is not None:
-            rows[group].append(row)
-    if not rows:
-        return None
-    sizes = [len(each) for each in rows.values()]
-    apart = sum(len({sample.parts[row] for row in each}) > 1 for each in rows.values())
-    largest = max(rows, key=lambda group: len(rows[group]))
-    text = (
-        f"{len(rows):,} groups by {name}, from {min(sizes):,} to {max(sizes):,} texts, median "
-        f"{np.median(sizes):g}; the largest is {largest}."
+    groups, parts, labels = (
+        [every[row] for row in rows] for every in (sample.groups, sample.parts, sample.labels)
     )
-    findings = [f"{apart:,} groups by {name} stand in several parts: a leak."] if apart else []
-    if max(sizes) > len(sample) / 3:
-        findings.append(f"Group {largest} holds {max(sizes) / len(sample):.0%} of all texts.")
-    return Part(Section("Groups", text), findings)
+    return samples.show_groups(groups, parts, labels, name, of=len(sample), noun="texts")
 
 
 def compare_parts(sample: Sample, words: Words | None) -> Part:

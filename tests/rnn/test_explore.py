@@ -43,7 +43,7 @@ def test_a_table_of_texts_is_taken_for_texts(explore, tmp_path):
     assert "taken for texts" in result.err
     assert "2 classes of 40 texts" in page
     assert "재미있다" in page
-    assert "pairs of texts are one" in result.out
+    assert "Pairs of texts that are one" in result.out
     for title in ("Lengths", "Words", "Copies", "Left out"):
         assert f">{title}</h2>" in page
 

@@ -1,13 +1,13 @@
 """What the boxes of a data set show: how many, how large, where, and which lie on one another."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from common.explore import drawing
+from common.explore import drawing, samples
 from common.explore.page import Part, write_number
 from common.explore.pictures import Pictures
 from common.metrics.metrics import Array
@@ -25,7 +25,7 @@ _SEEN, _TINY = (
     8,
 )  # pixels that a network sees, usually; of a side there, below which it is hard
 _SAME = 0.9  # IoU from which on two boxes are one
-_RARE, _FEW = 10, 20  # times as many as of the rarest; boxes of a class
+_FEW = 20  # boxes of a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,50 +46,22 @@ class Objects:
 def count_classes(found: Pictures, objects: Objects) -> Part:
     """Count boxes by class and part, and images without any."""
     parts = np.array([source.part for source in found.sources])
-    numbers = {
-        part: Counter(objects.labels[parts[objects.rows] == part].tolist()) for part in found.parts
-    }
-    total = Counter(objects.labels.tolist())
-    order = sorted(range(len(objects.classes)), key=lambda label: -total[label])
-    names = [objects.classes[label] for label in order]
-    rows = [
-        [name, *(f"{each[label]:,}" for each in numbers.values())]
-        for name, label in zip(names, order, strict=True)
-    ]
+    every = Counter({name: 0 for name in objects.classes})
+    numbers = {part: every.copy() for part in found.parts}
+    for row, label in zip(objects.rows.tolist(), objects.labels.tolist(), strict=True):
+        numbers[found.sources[row].part][objects.classes[label]] += 1
+    counted = samples.count_classes(numbers, len(objects.rows), "boxes", few=_FEW)
     each_image = np.bincount(objects.rows, minlength=len(found))
-    empty = int((each_image == 0).sum())
+    classes = len(objects.classes)
     text = (
-        f"{len(objects.rows):,} boxes of {len(names):,} class{'es' if len(names) > 1 else ''} in "
-        f"{len(found):,} images, "
-        f"{empty:,} of them without a box; at most {int(each_image.max(initial=0)):,} in an image."
+        f"{len(objects.rows):,} boxes of {classes:,} class{'es' if classes > 1 else ''} in "
+        f"{len(found):,} images, {int((each_image == 0).sum()):,} of them without a box; at most "
+        f"{int(each_image.max(initial=0)):,} in an image."
     )
-    counts = {
-        part: {name: each[label] for name, label in zip(names, order, strict=True)}
-        for part, each in numbers.items()
-    }
     panels = {"boxes of an image": {part: each_image[parts == part] for part in found.parts}}
-    pictures = [
-        ("Boxes of each class.", plots.png(drawing.counts(counts, "boxes"))),
-        ("Boxes of an image.", plots.png(drawing.histograms(panels, 1))),
-    ]
-    findings = list(_unequal(objects, total, numbers))
-    return Part(Section("Classes", text, Table(["class", *numbers], rows), pictures), findings)
-
-
-def _unequal(
-    objects: Objects, total: Counter[int], numbers: dict[str, Counter[int]]
-) -> Iterator[str]:
-    if without := [name for label, name in enumerate(objects.classes) if not total[label]]:
-        yield f"{len(without):,} classes have no box, such as {without[0]}."
-    if len(total) > 1 and max(total.values()) >= _RARE * min(total.values()):
-        (most, high), (least, low) = total.most_common()[0], total.most_common()[-1]
-        names = objects.classes[most], objects.classes[least]
-        yield f"Classes are unequal: {high:,} boxes of {names[0]}, {low:,} of {names[1]}."
-    if few := [objects.classes[label] for label, number in total.items() if number < _FEW]:
-        yield f"{len(few):,} classes have fewer than {_FEW} boxes, such as {few[0]}."
-    for part, each in numbers.items():
-        if lacking := [objects.classes[label] for label in total if not each[label]]:
-            yield f"{part} has no box of {', '.join(lacking[:5])}."
+    drawn = ("Boxes of an image.", plots.png(drawing.histograms(panels, 1)))
+    section = replace(counted.section, text=text, pictures=[*counted.section.pictures, drawn])
+    return Part(section, counted.findings)
 
 
 def measure(found: Pictures, objects: Objects) -> Part:

@@ -51,7 +51,7 @@ def test_copies_and_near_copies_are_found_once():
     assert found == {"same": [(0, 1)], "near": [(0, 2)]}
     part = texts.show_copies(sample, found)
     assert "1 of these pairs stand in two parts of the split: a leak." in part.findings
-    assert "1 of these pairs have different labels." in part.findings
+    assert "1 of these pairs have different labels: at least one of each is wrong." in part.findings
 
 
 def test_parts_of_different_words_are_told_apart_by_them():

@@ -74,7 +74,7 @@ def test_small_boxes_and_whole_images_are_findings():
 
 def test_classes_without_boxes_are_named():
     part = boxes.count_classes(*objects_of([(9, 9)], [0], [(1, 1, 5, 5)], [0]))
-    assert "1 classes have no box, such as b." in part.findings
+    assert "1 classes have no boxes, such as b." in part.findings
 
 
 @pytest.mark.parametrize(
