@@ -175,9 +175,9 @@ class FindSuspects(ABC):
                 page, f"Suspects of {path.name}", counted, records, answers.classes, str(patch)
             )
             said = f"Page: {page}, with {len(chosen):,} of them; it saves {patch}."
-        terminal.say(
-            f"{said} Train with it: python -m labs.{whole.lab} {cls.train} --patch {patch}"
-        )
+        terminal.say(f"{said} {cls.train} takes it as --patch {patch}.")
+        program = f"python -m labs.{whole.lab}"
+        terminal.say(f"Whether it helps: {program} compare-patch {path} --patch {patch}")
 
 
 def _write_patch(path: Path, found: Sequence[Suspect], action: str, samples: Samples) -> None:

@@ -365,6 +365,7 @@ DATA = click.option(
 )
 DEVICE = click.option("--device", help="Another device than the run's.")
 DATA_SET = click.argument("data_set", metavar="DATA", required=False)
+OPTIONS_OF = click.argument("run", required=False, type=click.Path(path_type=Path))
 JOIN = click.option(
     "--join",
     metavar="RUN",

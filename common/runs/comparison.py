@@ -233,14 +233,27 @@ class Comparison(ABC, Generic[C]):
             groups = groups_of(splits["test"])  # the same of each: they share one split
             found[name] = self._test(mine, splits, groups)
         found |= self.measure_others(jobs)
+        self.compare_variants(found, groups)
         compared = {name: entry for name, (entry, _) in found.items()}
-        reference = self.reference(compared)
-        for name, (entry, rows) in found.items():
-            if name != reference:
-                entry |= self.main_metric.compare_runs(rows, found[reference][1], groups)
         source = next(iter(jobs.values())).card.source
         seeds = len(list_seeds(self.config))
         return {"compared": compared, "rule": RULE, "source": source, "seeds": seeds}
+
+    def compare_variants(
+        self,
+        found: Mapping[str, tuple[dict[str, Any], Sequence[Array]]],
+        groups: Array | None,
+    ) -> None:
+        """Put into the figures of each variant how it differs from that of reference.
+
+        Args:
+            found: figures and rows, as in `Tested`, by the variant.
+            groups: what each test item belongs to, (N,), where that is known.
+        """
+        reference = self.reference({name: entry for name, (entry, _) in found.items()})
+        for name, (entry, rows) in found.items():
+            if name != reference:
+                entry |= self.main_metric.compare_runs(rows, found[reference][1], groups)
 
     def reference(self, compared: Mapping[str, Entry]) -> str:
         """Return the variant with which the others are compared."""

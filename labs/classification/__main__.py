@@ -118,6 +118,16 @@ lab = Lab(
             f"{_COMPARE}.config:CompareImbalanceConfig",
             "Make classes rare, and show what each strategy of --imbalance does for their recall.",
         ),
+        "compare-patch": Verb(
+            "labs.classification.experiments.suspects:PatchedImages",
+            "labs.classification.experiments.config:ComparePatchConfig",
+            """Train with a --patch, with a placebo of it, and without; show whether it helps.
+
+            The placebo changes as many training samples in the same way, at random. RUN is a
+            finished cross-validation whose options are taken; those that are given go over them.
+            """,
+            options=(commands.OPTIONS_OF,),
+        ),
         "compare-teacher": Verb(
             f"{_COMPARE}.teacher:Comparison",
             f"{_COMPARE}.config:CompareTeacherConfig",

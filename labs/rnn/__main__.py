@@ -116,6 +116,16 @@ lab = Lab(
             them.
             """,
         ),
+        "compare-patch": Verb(
+            "labs.rnn.experiments.suspects:PatchedTexts",
+            "labs.rnn.experiments.config:ComparePatchConfig",
+            """Train with a --patch, with a placebo of it, and without; show whether it helps.
+
+            The placebo changes as many training samples in the same way, at random. RUN is a
+            finished cross-validation whose options are taken; those that are given go over them.
+            """,
+            options=(commands.OPTIONS_OF,),
+        ),
         "compare-cells": Verb(
             "labs.rnn.sentiment.compare:Cells",
             "labs.rnn.sentiment.config:CompareConfig",

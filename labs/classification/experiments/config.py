@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from common.cleaning.options import ComparePatchOptions
 from common.experiments.options import (
     CrossvalOptions,
     LeaksOptions,
@@ -29,3 +30,8 @@ class SearchConfig(SearchOptions, ClassificationConfig):
 @dataclass(frozen=True)
 class LeaksConfig(LeaksOptions, ClassificationConfig):
     """What `leaks` takes."""
+
+
+@dataclass(frozen=True)
+class ComparePatchConfig(ComparePatchOptions, ClassificationConfig):
+    """What `compare-patch` takes."""

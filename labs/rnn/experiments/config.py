@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from common.cleaning.options import ComparePatchOptions
 from common.experiments.options import (
     CrossvalOptions,
     LeaksOptions,
@@ -45,3 +46,8 @@ class SearchForecastConfig(SearchOptions, ForecastConfig):
 @dataclass(frozen=True)
 class LeaksSentimentConfig(LeaksOptions, SentimentConfig):
     """What `leaks-sentiment` takes."""
+
+
+@dataclass(frozen=True)
+class ComparePatchConfig(ComparePatchOptions, SentimentConfig):
+    """What `compare-patch` takes."""

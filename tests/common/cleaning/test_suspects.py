@@ -127,6 +127,7 @@ def test_training_with_a_patch_changes_the_training_rows_alone(command, crossval
     assert "patch.csv" in gone.err
 
 
+@pytest.mark.slow
 def test_a_cross_validation_takes_a_patch_as_well(command, crossval, own, patch):
     dropped = patch.with_name("drop.csv")
     one = command(classification, "suspects", crossval, "--write", dropped, "--action", "drop")
