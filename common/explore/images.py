@@ -3,7 +3,6 @@
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -291,19 +290,13 @@ def compare_parts(found: Pictures) -> Part:
         return Part(Section(title, "The data come without parts, so there is nothing to compare."))
     features, findings = _features(found), list[str]()
     texts, rows, pictures = [], [], []
-    for first, second in pairwise(parts):
-        of_second = np.array([source.part == second for source in found.sources])
-        both = np.isin([source.part for source in found.sources], [first, second])
-        kept = np.flatnonzero(both)
-        drawn = shift.draw_rows(of_second[kept])
-        if drawn is None:
-            texts.append(f"{first} or {second} has fewer than {shift.FEWEST} pictures.")
-            continue
-        told = shift.tell_apart(features, of_second, kept[drawn])
-        said, grave = shift.describe(told.area, (first, second))
+    of_each = [source.part for source in found.sources]
+    for first, second, said, grave, told in shift.compare(features, of_each, parts, "pictures"):
         texts.append(said)
         findings += [said] if grave else []
-        for name, area, one, other in shift.by_each(found.columns, of_second, told.rows)[:6]:
+        if told is None:
+            continue
+        for name, area, one, other in shift.by_each(found.columns, told)[:6]:
             cells = [str(area), write_number(one), write_number(other)]
             rows.append([f"{name}: {first}, {second}", *cells])
         pieces = [(second, True, -told.scores), (first, False, told.scores)]

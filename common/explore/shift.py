@@ -4,7 +4,8 @@ Where it can, the parts come from different sources, and what is measured on one
 the other. Its answers are for rows that it has not seen, by folds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,13 +101,45 @@ def find_area(scores: Array, second: Array) -> Area:
     return Area(value, max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error))
 
 
-def by_each(
-    columns: Mapping[str, Array], second: Array, rows: Array
-) -> list[tuple[str, Area, float, float]]:
+class Compared(NamedTuple):
+    """Two parts of a split, and what is said of them."""
+
+    first: str
+    second: str
+    said: str
+    grave: bool  # whether that is worth a thought
+    told: Told | None  # None where a part is too small
+
+
+def compare(
+    features: Any, part_of: Sequence[str], parts: Sequence[str], noun: str, linear: bool = False
+) -> Iterator[Compared]:
+    """Ask of each two parts that follow each other whether they can be told apart.
+
+    Args:
+        features: (N, D), sparse or dense.
+        part_of: of each sample.
+        parts: in their order.
+        noun: what samples are, in plural.
+        linear: see `tell_apart`.
+    """
+    named = np.array(part_of)
+    for first, second in pairwise(parts):
+        of_second, both = named == second, np.flatnonzero(np.isin(named, [first, second]))
+        drawn = draw_rows(of_second[both])
+        if drawn is None:
+            said = f"{first} or {second} has fewer than {FEWEST} {noun}."
+            yield Compared(first, second, said, False, None)
+            continue
+        told = tell_apart(features, of_second, both[drawn], linear)
+        yield Compared(first, second, *describe(told.area, (first, second)), told)
+
+
+def by_each(columns: Mapping[str, Array], told: Told) -> list[tuple[str, Area, float, float]]:
     """Return columns with how well each alone tells parts apart, and its medians; best first."""
     found = []
     for name, values in columns.items():
-        taken, truth = values[rows], second[rows]
+        taken, truth = values[told.rows], told.second
         medians = (float(np.median(taken[~truth])), float(np.median(taken[truth])))
         found.append((name, find_area(taken, truth), *medians))
     return sorted(found, key=lambda each: -abs(each[1].value - 0.5))

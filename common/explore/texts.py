@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -298,17 +297,12 @@ def compare_parts(sample: Sample, words: Words | None) -> Part:
     weighed = TfidfTransformer(sublinear_tf=True).fit_transform(words.counts)
     texts, rows, findings = [], [], []
     labels = np.array(sample.parts)
-    for first, second in pairwise(parts):
-        kept = np.flatnonzero((labels == first) | (labels == second))
-        of_second = labels == second
-        drawn = shift.draw_rows(of_second[kept])
-        if drawn is None:
-            texts.append(f"{first} or {second} has fewer than {shift.FEWEST} texts.")
-            continue
-        told = shift.tell_apart(weighed, of_second, kept[drawn], linear=True)
-        said, grave = shift.describe(told.area, (first, second))
+    compared = shift.compare(weighed, sample.parts, parts, "texts", linear=True)
+    for first, second, said, grave, told in compared:
         texts.append(said)
         findings += [said] if grave else []
+        if told is None:
+            continue
         counts = [
             np.asarray(words.counts[labels == part].sum(0)).ravel() for part in (first, second)
         ]

@@ -43,7 +43,7 @@ def test_parts_of_two_sources_can_and_the_column_is_named(parts):
     said, grave = shift.describe(told.area, ("train", "test"))
     assert grave
     assert "different sources" in said
-    (name, area, first, second), *_ = shift.by_each(columns, parts, told.rows)
+    (name, area, first, second), *_ = shift.by_each(columns, told)
     assert name == "b"
     assert area.value > 0.9
     assert second - first == pytest.approx(3, abs=0.5)
