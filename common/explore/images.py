@@ -137,8 +137,7 @@ def show_samples(found: Pictures) -> Part:
     shown, names = [], sorted(by_class)
     each = max(1, _SHOWN // max(1, len(names)))
     for name in names[:_SHOWN]:
-        rows = by_class[name]
-        shown += [rows[place * len(rows) // each] for place in range(min(each, len(rows)))]
+        shown += samples.spread(by_class[name], each)
     order = {
         "Darkest": found.columns["mean"],
         "Brightest": -found.columns["mean"],

@@ -4,12 +4,14 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from common.explore import drawing
 from common.explore.page import Part
 from common.report import plots
 from common.report.html import Section, Table
+
+T = TypeVar("T")
 
 _RARE = 10  # times as many as of the rarest, from which on classes are unequal
 
@@ -18,6 +20,13 @@ def in_order(parts: set[str]) -> list[str]:
     """Return names of parts in the usual order."""
     usual = ("all", "train", "validation", "test")
     return [*(part for part in usual if part in parts), *sorted(parts - {*usual})]
+
+
+def spread(items: Sequence[T], most: int | None) -> list[T]:
+    """Return so many items from all over, in their order; all where there are no more."""
+    if most is None or most >= len(items):
+        return list(items)
+    return [items[place * len(items) // most] for place in range(most)]
 
 
 def count_classes(

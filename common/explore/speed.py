@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -15,7 +15,7 @@ from common.training.batches import batch_size, close
 from common.training.task import When
 
 _SECONDS = 2.0  # for which each step is timed, at the least one batch
-T = TypeVar("T")
+TIMED = 512  # files whose decoding is timed, at most
 TITLE = "How fast data come, and how fast a model learns"
 
 
@@ -109,9 +109,3 @@ def without(error: InputError) -> Part:
     reason = str(error).splitlines()[0]
     text = f"Not timed: training would be refused as the data are: {reason}"
     return Part(Section(TITLE, text), [f"Training would be refused as the data are: {reason}"])
-
-
-def some_of(files: Iterable[T]) -> list[T]:
-    """Return some files to time, from all over."""
-    every = list(files)
-    return every[:: max(1, len(every) // 512)]

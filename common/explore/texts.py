@@ -150,7 +150,7 @@ def show_samples(sample: Sample) -> Part:
     """List some texts: from all over, the shortest and the longest."""
     order = np.argsort([len(text) for text in sample.texts], kind="stable").tolist()
     shown = {
-        "Samples": list(range(0, len(sample), max(1, len(sample) // 12)))[:12],
+        "Samples": samples.spread(range(len(sample)), 12),
         "The shortest": order[:5],
         "The longest": order[-3:],
     }

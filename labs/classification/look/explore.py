@@ -14,6 +14,7 @@ from common.explore import images, page, speed
 from common.explore.copies import Pair, find_pairs
 from common.explore.page import Part
 from common.explore.pictures import Labels, Pictures, Source, of_sets, read_pictures
+from common.explore.samples import spread
 from common.images import decode, load
 from common.images.listed import Label, ListedFile
 from common.images.load import ImageCard
@@ -107,17 +108,9 @@ def _find(config: ClassificationConfig) -> tuple[Pictures, list[tuple[str, str]]
         files = [file._replace(part="train" if file.part == "all" else file.part) for file in files]
         files += [file._replace(part="test") for file in more.files]
         skipped += more.skipped
-    sources = [_source(file) for file in _some(files, config)]
+    sources = [_source(file) for file in spread(files, config.limit)]
     with terminal.progress_bar(f"reading {len(sources):,} images") as bar:
         return read_pictures(sources, bar), skipped, source
-
-
-def _some(files: Sequence[Any], config: ClassificationConfig) -> list[Any]:
-    """Return the files that --limit takes, from all over."""
-    if config.limit is None or config.limit >= len(files):
-        return list(files)
-    step = len(files) / config.limit
-    return [files[int(place * step)] for place in range(config.limit)]
 
 
 def _source(file: ListedFile) -> Source:
@@ -171,8 +164,7 @@ def _augmented(config: ClassificationConfig, found: Pictures) -> Part:
     """Show what augmentation makes of some images: the config's, or all that there are."""
     side = min(_SIDE, max(8, int(min(found.columns["height"].min(), found.columns["width"].min()))))
     side = config.image_size or max(side, 24)
-    step = max(1, len(found) // _AUGMENTED)
-    rows = list(range(0, len(found), step))[:_AUGMENTED]
+    rows = spread(range(len(found)), _AUGMENTED)
     pixels = [torch.from_numpy(found.square(row, side).copy()).permute(2, 0, 1) for row in rows]
     names = tuple(found.sources[row].name for row in rows)
     train = ImageSet(torch.stack(pixels), torch.zeros(len(rows), dtype=torch.int64), names)
@@ -203,7 +195,7 @@ def _speed(config: ClassificationConfig, found: Pictures) -> Part:
         with decode.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
             read = pool.map(
                 lambda file: decode.square(file.path, side, channels, chosen.fit, crop=file.crop),
-                speed.some_of(files),
+                spread(files, speed.TIMED),
             )
             figures["decoding the files"] = speed.time_items(read)
     figures["batches and augmentation"] = speed.time_batches(job, splits)

@@ -138,7 +138,7 @@ def show_samples(found: Pictures, objects: Objects) -> Part:
     small = list(dict.fromkeys(objects.rows[np.argsort(size, kind="stable")].tolist()))
     large = list(dict.fromkeys(objects.rows[np.argsort(-size, kind="stable")].tolist()))
     chosen = {
-        "Samples": list(range(0, len(found), max(1, len(found) // _SHOWN))),
+        "Samples": samples.spread(range(len(found)), _SHOWN),
         "The most boxes": np.argsort(-number, kind="stable").tolist(),
         "The smallest boxes": small,
         "The largest boxes": large,

@@ -13,6 +13,7 @@ from common.explore import images, page, speed
 from common.explore.copies import find_pairs
 from common.explore.page import Part
 from common.explore.pictures import Pictures, Source, of_sets, read_pictures
+from common.explore.samples import spread
 from common.images import decode
 from common.images.sets import ImageSet
 from common.options import terminal
@@ -82,9 +83,7 @@ def _find(
         other, _, _ = load.test_pictures(config, found.classes)
         pictures = [("train" if part == "all" else part, each) for part, each in pictures]
         pictures += [("test", picture) for picture in other]
-    if config.limit is not None and config.limit < len(pictures):
-        step = len(pictures) / config.limit
-        pictures = [pictures[int(place * step)] for place in range(config.limit)]
+    pictures = spread(pictures, config.limit)
     sources = [_source(part, picture, found.classes) for part, picture in pictures]
     with terminal.progress_bar(f"reading {len(sources):,} images") as bar:
         read = read_pictures(sources, bar)
@@ -174,7 +173,7 @@ def _speed(job: Detector, splits: Mapping[str, Any], found: Pictures) -> Part:
     figures = {}
     paths = [source.path for source in found.sources if source.path is not None]
     if paths:
-        photos = decode.photos(speed.some_of(paths), lambda photo: letterbox(photo, size))
+        photos = decode.photos(spread(paths, speed.TIMED), lambda photo: letterbox(photo, size))
         figures["decoding the files"] = speed.time_items(photos)
     figures["batches and augmentation"] = speed.time_batches(job, splits)
     figures[f"{job.config.model} learns"] = speed.time_model(job, splits)

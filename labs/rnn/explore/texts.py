@@ -6,6 +6,7 @@ from pathlib import Path
 from common.errors import DataError, InputError
 from common.explore import page, speed, texts
 from common.explore.page import Part
+from common.explore.samples import spread
 from common.explore.texts import Sample
 from common.options import terminal
 from labs.rnn.columns import guess_labelled
@@ -73,9 +74,7 @@ def _sample(found: Corpus, limit: int | None) -> Sample:
             part.texts, part.targets, part.groups or [None] * len(part), strict=True
         )
     ]
-    if limit is not None and limit < len(rows):
-        rows = [rows[int(place * len(rows) / limit)] for place in range(limit)]
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+    columns = [list(each) for each in zip(*spread(rows, limit), strict=True)] or [[], [], [], []]
     return Sample(columns[0], columns[1], columns[2], columns[3])
 
 
