@@ -30,10 +30,11 @@ from labs.rnn.sentiment.config import SentimentConfig
 SEEDS = (0, 1, 2)
 DIGITS, TEXTS, SERIES = (250, 1000, 4000), (125, 500, 2000), (500, 2000, 8000)
 RATES = ("1e-3", "3e-3")
+LITE = "--model efficientnet-lite0 --weights efficientnet-lite0"
 PHOTO_MODES = (
-    "--transfer feature-extraction --augment none --image-size 128",
-    "--transfer feature-extraction --augment none --image-size 224",
-    "--transfer fine-tune --augment hflip --image-size 128",
+    f"{LITE} --transfer feature-extraction --augment none --image-size 128",
+    f"{LITE} --transfer feature-extraction --augment none --image-size 224",
+    f"{LITE} --transfer fine-tune --augment hflip --image-size 128",
 )
 
 

@@ -1,8 +1,8 @@
 """A learning curve: the error on growing shares of the training data, and what more would buy.
 
 Smaller shares are parts of larger ones, groups whole; validation and test stay the same. Each share
-trains for as many updates as the whole, as far as eight times its epochs go, so that a small share
-is not only too short. The error of a run is measured on what it learned from and on the test split.
+trains for as many updates as the whole, as far as 16 times its epochs go, so that a small share is
+not only too short. The error of a run is measured on what it learned from and on the test split.
 """
 
 import math
@@ -22,7 +22,7 @@ from common.runs.comparison import Comparison, Jobs
 from common.runs.job import Outputs, Splits
 
 RULE = "the error of single runs around a power law"
-_LONGER = 8  # times the epochs of the whole, that a small share may have
+_LONGER = 16  # times the epochs of the whole, that a small share may have
 _HALF = 0.5
 _MORE = (2, 4, 10)  # times the data that there is
 _GAP = 0.5  # share of the test error that is not there in training: more than that is by heart
@@ -106,7 +106,7 @@ class LearningCurve(Comparison[Any]):
         more = law["more"][0]
         said.append(
             f"Twice the data would bring it to {_show(more)}, if it goes on as it went "
-            f"(error falls as samples ^ -{law['exponent']:.2f})."
+            f"({_describe_fall(law['exponent'])})."
         )
         if (check := metrics["check"]) is not None:
             where = "inside" if check["inside"] else "outside"
@@ -139,8 +139,9 @@ class LearningCurve(Comparison[Any]):
         text = (
             f"{metrics['source']}. Smaller shares are parts of larger ones; each trains for as "
             f"many updates as the whole, but at most {_LONGER} times its epochs. The epoch was "
-            "chosen on validation. The line is a power law through the runs; the band holds 95 % "
-            "of single runs, and beyond what was measured it supposes that the law goes on."
+            "chosen on validation. The line is a power law through the runs, which may bend a "
+            "little; the band holds 95 % of single runs, and beyond what was measured it supposes "
+            "that the law goes on."
         )
         picture = save_picture(
             "learning_curve",
@@ -204,16 +205,17 @@ def describe_curve(points: Sequence[Point]) -> dict[str, Any]:
 def check_forecast(points: Sequence[Point]) -> dict[str, Any] | None:
     """Foretell the error at all of the data from at most half of it, and say whether it holds.
 
-    None where half of the data has too few shares.
+    Foretold is the mean of as many runs as there are with all of the data. None where half of the
+    data has too few shares.
     """
     early = [point for point in points if point.share <= _HALF]
     whole = [point for point in points if point.share == 1]
     law = fit_power_law(*_sizes_and_errors(early))
     if law is None or not whole:
         return None
-    foretold = law.foretell(whole[0].size)
-    inside = [foretold.low <= point.test <= foretold.high for point in whole]
-    return {**foretold._asdict(), "inside": all(inside), "share_inside": fmean(inside)}
+    foretold = law.foretell(whole[0].size, runs=len(whole))
+    measured = fmean(point.test for point in whole)
+    return {**foretold._asdict(), "inside": foretold.low <= measured <= foretold.high}
 
 
 def _describe_share(points: Sequence[Point], share: float) -> dict[str, Any]:
@@ -237,7 +239,6 @@ def _describe_law(law: PowerLaw, size: int) -> dict[str, Any]:
     return {
         "exponent": law.exponent,
         "exponent_interval": list(law.exponent_interval),
-        "factor": law.factor,
         "deviation": law.deviation,
         "more": more,
     }
@@ -257,6 +258,12 @@ def _describe_gap(whole: Mapping[str, Any]) -> str:
         "shortly, for what it has (bias). A larger model, a longer training or better features "
         "help more than data."
     )
+
+
+def _describe_fall(exponent: float) -> str:
+    if exponent < 0.005:
+        return "more data no longer helps"
+    return f"at this size the error falls as samples ^ -{exponent:.2f}"
 
 
 def _points(metrics: Mapping[str, Any]) -> list[Point]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from common.experiments import power_law
 from common.experiments.learning_curve import Point, describe_curve
 from common.experiments.power_law import fit_power_law
 from common.runs.folder import Run
@@ -13,26 +14,50 @@ from labs.rnn.__main__ import lab as rnn
 SHARES = np.array([1 / 16, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2])
 
 
-def test_a_power_law_is_the_regression_of_logarithms():
-    sizes, errors = 1000 * SHARES, np.array([0.3, 0.22, 0.2, 0.17, 0.15, 0.11, 0.1])
-    law = fit_power_law(sizes, errors)
-    reference = stats.linregress(np.log(sizes), np.log(errors))
-    assert law.exponent == pytest.approx(-reference.slope)
-    assert law.factor == pytest.approx(np.exp(reference.intercept))
-    margin = stats.t.ppf(0.975, 5) * reference.stderr
-    assert law.exponent_interval == pytest.approx(
-        (-reference.slope - margin, -reference.slope + margin)
-    )
+def test_a_power_law_is_found_and_goes_on():
+    sizes = np.repeat(1000 * SHARES, 2)
+    law = fit_power_law(sizes, 2 * sizes**-0.4)
+    assert law.exponent == pytest.approx(0.4)
+    assert law.foretell(1e4).value == pytest.approx(2 * 1e4**-0.4)
+    low, high = law.exponent_interval
+    assert low < 0.4 < high
 
 
-def test_the_interval_holds_95_of_100_single_runs():
+def test_a_law_is_a_regression_with_one_more_row_for_the_bend():
+    generator = np.random.default_rng(3)
+    errors = 2 * (1000 * SHARES) ** -0.4 * np.exp(0.1 * generator.standard_normal(7))
+    law = fit_power_law(1000 * SHARES, errors)
+    x, y = np.log(SHARES / SHARES[-1]), np.log(errors)
+    reference = stats.linregress(x, y)
+    deviation = np.sqrt(((y - reference.intercept - reference.slope * x) ** 2).sum() / 5)
+    noise = np.hypot(power_law._ROUGH, deviation)
+    assert law.deviation == pytest.approx(deviation)
+    assert law.freedom == pytest.approx(5 * (noise / deviation) ** 4)
+    rows = np.vstack([np.stack([np.ones(7), x, x**2], 1) / noise, [0, 0, 1 / power_law._BEND]])
+    expected = np.linalg.lstsq(rows, np.append(y / noise, 0.0), rcond=None)[0]
+    assert law.coefficients == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.5])
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+def test_the_interval_holds_about_95_of_100_means_of_three_runs(floor, noise):
     generator, inside = np.random.default_rng(0), []
-    for _ in range(400):
-        noise = np.exp(0.08 * generator.standard_normal(8))
-        errors = 2 * (1000 * np.append(SHARES, 1)) ** -0.4 * noise
-        foretold = fit_power_law(1000 * SHARES, errors[:-1]).foretell(1000)
-        inside.append(foretold.low < errors[-1] < foretold.high)
-    assert 0.92 < np.mean(inside) < 0.98
+    shares = np.repeat([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1], 3)
+    for _ in range(200):
+        rough = np.repeat(np.exp(0.04 * generator.standard_normal(5)), 3)
+        errors = (shares**-0.7 + floor) * rough * np.exp(noise * generator.standard_normal(15))
+        sizes = 1000 * shares
+        foretold = fit_power_law(sizes[:-3], errors[:-3]).foretell(1000, runs=3)
+        inside.append(foretold.low < errors[-3:].mean() < foretold.high)
+    assert np.mean(inside) > 0.92
+
+
+def test_a_mean_is_foretold_more_narrowly_than_a_run():
+    errors = np.array([0.3, 0.28, 0.2, 0.22, 0.15, 0.16])
+    law = fit_power_law(np.repeat([100, 200, 400], 2), errors)
+    run, mean = law.foretell(800), law.foretell(800, runs=4)
+    assert run.value == mean.value
+    assert run.low < mean.low < mean.value < mean.high < run.high
 
 
 @pytest.mark.parametrize("errors", [[0.2, 0.1, 0.0], [0.2, 0.1]])
@@ -49,6 +74,8 @@ def test_a_curve_is_checked_on_itself():
     assert good["law"]["exponent"] == pytest.approx(0.5, abs=0.01)
     assert good["law"]["more"][0]["value"] == pytest.approx(0.2 / 2**0.5, rel=0.01)
     assert not describe_curve([*points, Point(1.0, 1000, 0.01, 0.5)])["check"]["inside"]
+    worse = [point._replace(test=0.3 - point.test / 10) for point in points]
+    assert describe_curve([*worse, Point(1.0, 1000, 0.01, 0.3)])["law"]["exponent"] < 0
 
 
 def test_a_curve_of_digits(command, tmp_path):
