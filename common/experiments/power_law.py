@@ -96,7 +96,7 @@ def _terms(x: Array) -> Array:
     return np.stack([np.ones_like(x), x, x**2], axis=-1)
 
 
-def _student(freedom: int) -> float:
+def _student(freedom: float) -> float:
     """Return the 97.5 % quantile of Student's distribution."""
     from scipy.stats import t
 
