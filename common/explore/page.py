@@ -19,25 +19,27 @@ class Part(NamedTuple):
     findings: Sequence[str] = ()
 
 
-def write(path: Path, title: str, subtitle: str, parts: Sequence[Part]) -> None:
+def write(data: str, subtitle: str, parts: Sequence[Part | None], output: Path | None) -> None:
     """Write the page, and say on the terminal what was found.
 
     Args:
-        path: the HTML file.
-        title: names the data.
+        data: what --data names.
         subtitle: one line on what they are.
-        parts: in their order.
+        parts: in their order; None for what there is nothing to say of.
+        output: the HTML file; in the current folder, named after the data, when None.
 
     Raises:
         SaveError: the file cannot be written.
     """
-    findings = [finding for part in parts for finding in part.findings]
-    sections = [part.section for part in parts]
+    kept = [part for part in parts if part is not None]
+    findings = [finding for part in kept for finding in part.findings]
+    sections = [part.section for part in kept]
     verdict = findings[0] if findings else NOTHING
     if len(findings) > 1:
         verdict = f"{len(findings)} findings: see the list below."
         sections.insert(0, Section("Findings", "\n\n".join(f"• {each}" for each in findings)))
-    write_text(path, html.render(title, subtitle, verdict, sections))
+    path = output or Path(f"explore-{Path(data).expanduser().resolve().stem}.html")
+    write_text(path, html.render(f"Data: {Path(data).name}", subtitle, verdict, sections))
     for finding in findings or [NOTHING]:
         terminal.say(finding)
     terminal.say(f"Report: {path}")
@@ -46,8 +48,3 @@ def write(path: Path, title: str, subtitle: str, parts: Sequence[Part]) -> None:
 def write_number(value: float) -> str:
     """Write a number for a table, in four digits or whole."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def default_path(data: str) -> Path:
-    """Return the file for a report about data, in the current folder."""
-    return Path(f"explore-{Path(data).expanduser().resolve().stem}.html")

@@ -2,21 +2,31 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 
 from common.errors import InputError
 from common.explore import drawing
 from common.explore.page import Part
+from common.options.config import TrainingConfig, options_of
 from common.report import plots
 from common.report.html import Section, Table
 from common.training.batches import batch_size, close
 from common.training.task import When
 
+C = TypeVar("C", bound=TrainingConfig)
+
 _SECONDS = 2.0  # for which each step is timed, at the least one batch
 TIMED = 512  # files whose decoding is timed, at most
 TITLE = "How fast data come, and how fast a model learns"
+
+
+def settled(config: C, **changes: Any) -> C:
+    """Return a config with some changes, in which nothing is chosen again to suit the data."""
+    given = frozenset(each.name for each in options_of(type(config)))
+    return replace(config, **changes, given=given)
 
 
 def time_items(items: Iterable[Any], count: Callable[[Any], int] = lambda item: 1) -> float:

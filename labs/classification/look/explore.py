@@ -75,8 +75,7 @@ def command(config: ClassificationConfig, output: Path | None) -> None:
         parts.append(_speed(config, found))
     what = f"crops of {found.photos:,} photos" if found.photos else "images"
     about = f"{len(found):,} {what}: {source}"
-    path = output or page.default_path(config.data)
-    page.write(path, f"Data: {Path(config.data).name}", about, [each for each in parts if each])
+    page.write(config.data, about, parts, output)
 
 
 def _of_two_photos(found: Pictures, pairs: Sequence[Pair]) -> list[Pair]:
@@ -185,7 +184,7 @@ def _speed(config: ClassificationConfig, found: Pictures) -> Part:
     limit = min(config.limit or _TIMED, max(_TIMED, 10 * len({s.labels for s in found.sources})))
     try:
         chosen = ClassifyImages.suited(replace(config, model="auto")).config
-        job, splits = ClassifyImages.check(replace(chosen, limit=limit, given=_every(chosen)))
+        job, splits = ClassifyImages.check(speed.settled(chosen, limit=limit))
     except InputError as error:
         return speed.without(error)
     side, channels = job.card.image_size, job.card.channels
@@ -207,8 +206,3 @@ def _speed(config: ClassificationConfig, found: Pictures) -> Part:
     )
     what = f"{job.config.model} on images of {side} pixels, {job.compute}"
     return speed.report(figures, what, "decoding the files" if kept else "", advice, slow)
-
-
-def _every(config: ClassificationConfig) -> frozenset[str]:
-    """Return all fields, so that nothing is chosen again."""
-    return frozenset(config.__dataclass_fields__) - {"given"}

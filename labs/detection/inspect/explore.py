@@ -63,9 +63,7 @@ def command(config: DetectionConfig, output: Path | None) -> None:
         ]
     with terminal.busy("augmenting, and timing the reader and a model"):
         parts += _trained(config, found)
-    path = output or page.default_path(config.data)
-    kept = [each for each in parts if each]
-    page.write(path, f"Data: {Path(config.data).name}", source, kept)
+    page.write(config.data, source, parts, output)
 
 
 def _find(
@@ -143,11 +141,7 @@ def _few(config: DetectionConfig) -> DetectionConfig:
     chosen = Detector.suited(config).config
     few = min(_TIMED, config.limit or _TIMED)
     batch = min(8, chosen.batch_size)
-    return replace(chosen, limit=few, batch_size=batch, given=frozenset(_fields(chosen)))
-
-
-def _fields(config: DetectionConfig) -> Iterator[str]:
-    return (name for name in config.__dataclass_fields__ if name != "given")
+    return speed.settled(chosen, limit=few, batch_size=batch)
 
 
 def _augmented(job: Detector, splits: Mapping[str, Any]) -> Part:

@@ -51,10 +51,7 @@ def command(config: ForecastConfig, output: Path | None) -> None:
             _seasons(config, panel),
             _parts(config, panel),
         ]
-    path = output or page.default_path(config.data)
-    page.write(
-        path, f"Data: {Path(config.data).name}", ". ".join([panel.source, *panel.said]), parts
-    )
+    page.write(config.data, ". ".join([panel.source, *panel.said]), parts, output)
 
 
 def _find(config: ForecastConfig) -> tuple[Panel, str]:

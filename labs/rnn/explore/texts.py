@@ -49,8 +49,7 @@ def command(config: SentimentConfig, output: Path | None) -> None:
     with terminal.busy("timing the tokenizer and a model"):
         parts.append(_speed(config, sample))
     about = ". ".join([found.source, *found.notes, *reasons])
-    path = output or page.default_path(config.data)
-    page.write(path, f"Data: {Path(config.data).name}", about, [each for each in parts if each])
+    page.write(config.data, about, parts, output)
 
 
 def _with_columns(config: SentimentConfig) -> tuple[SentimentConfig, list[str]]:
