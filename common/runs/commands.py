@@ -96,6 +96,26 @@ def layered(
     return built
 
 
+def of_data(
+    config: type[C], data: str, options: Mapping[str, Any], problems: Sequence[str], may_be: str
+) -> C:
+    """Return the config that names DATA, an argument, and has the options beside it.
+
+    Args:
+        config: its class.
+        data: the argument.
+        options: as they were given.
+        problems: with them.
+        may_be: what DATA may be, such as `a file or a folder`.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    if data.startswith("-"):
+        problems = [*problems, f"DATA {data}: no such option, or no data; name {may_be}"]
+    return layered(config, {}, None, None, {**options, "data": data}, problems)
+
+
 def resume_device(options: dict[str, Any], problems: Sequence[str], *others: Any) -> str | None:
     """Return the one option that goes with `--resume`.
 
@@ -379,6 +399,11 @@ FORM = click.option(
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
+)
+PAGE = click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file; explore-DATA.html when not given.",
 )
 OUTPUT = click.option(
     "--output",

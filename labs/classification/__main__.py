@@ -232,15 +232,13 @@ def augment(
     DATA is what --data takes. Without --augment, --mixup and --cutmix: every change that there is,
     with values for a start.
     """
-    if data.startswith("-"):
-        problems.append(f"DATA {data}: no such option, or no data; name a set or a folder")
     if (out is None) != (copies is None):
         problems.append("--write and --copies go together")
     from labs.classification.config import ClassificationConfig
 
     # `linear` takes images of any size: they are shown, and written, as they are.
-    given = {"augment": "none", "model": "linear", **options, "data": data}
-    config = commands.layered(ClassificationConfig, {}, None, None, given, problems)
+    given = {"augment": "none", "model": "linear", **options}
+    config = commands.of_data(ClassificationConfig, data, given, problems, "a set or a folder")
     from labs.classification.augmentation import export, preview
 
     if out is not None and copies is not None:
@@ -253,11 +251,7 @@ def augment(
     cls=commandline.ConfigCommand, config=f"{_CONFIG}:ClassificationConfig", only=EXPLORE_OPTIONS
 )
 @click.argument("data", metavar="DATA")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The HTML file; explore-DATA.html when not given.",
-)
+@commands.PAGE
 def explore(data: str, output: Path | None, options: dict[str, Any], problems: list[str]) -> None:
     """Look at the images of DATA before anyone trains on them: one HTML report.
 
@@ -265,12 +259,10 @@ def explore(data: str, output: Path | None, options: dict[str, Any], problems: l
     test differ; what augmentation makes of them; and what training would wait for. DATA is what
     --data takes, and need not be fit to be trained on.
     """
-    if data.startswith("-"):
-        problems.append(f"DATA {data}: no such option, or no data; name a set or a folder")
     from labs.classification.config import ClassificationConfig
 
-    given = {"augment": "none", "model": "linear", **options, "data": data}
-    config = commands.layered(ClassificationConfig, {}, None, None, given, problems)
+    given = {"augment": "none", "model": "linear", **options}
+    config = commands.of_data(ClassificationConfig, data, given, problems, "a set or a folder")
     from labs.classification.look import explore as exploring
 
     exploring.command(config, output)

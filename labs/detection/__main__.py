@@ -298,11 +298,7 @@ def convert(
     ),
 )
 @click.argument("data", metavar="DATA")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The HTML file; explore-DATA.html when not given.",
-)
+@commands.PAGE
 def explore(data: str, output: Path | None, options: dict[str, Any], problems: list[str]) -> None:
     """Look at the images and boxes of DATA before anyone trains on them: one HTML report.
 
@@ -310,12 +306,9 @@ def explore(data: str, output: Path | None, options: dict[str, Any], problems: l
     and test differ; what augmentation makes of them; and what training would wait for. DATA is what
     --data takes, and need not be fit to be trained on.
     """
-    if data.startswith("-"):
-        problems.append(f"DATA {data}: no such option, or no data; name a file or a folder")
     from labs.detection.config import DetectionConfig
 
-    given = {**options, "data": data}
-    config = commands.layered(DetectionConfig, {}, None, None, given, problems)
+    config = commands.of_data(DetectionConfig, data, options, problems, "a file or a folder")
     from labs.detection.inspect import explore as exploring
 
     exploring.command(config, output)

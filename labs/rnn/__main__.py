@@ -270,11 +270,7 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
     type=click.Choice(["texts", "series"]),
     help="What DATA are; found out when not given.",
 )
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The HTML file; explore-DATA.html when not given.",
-)
+@commands.PAGE
 def explore(
     data: str,
     kind: str | None,
@@ -288,12 +284,10 @@ def explore(
     differ. Of series: gaps, seasons, odd values. DATA is what --data takes, and need not be fit to
     be trained on.
     """
-    if data.startswith("-"):
-        problems.append(f"DATA {data}: no such option, or no data; name a set or a table")
     from labs.rnn.explore.config import ExploreConfig, command
 
-    values = {**options, "data": data}
-    command(commands.layered(ExploreConfig, {}, None, None, values, problems), kind, output)
+    config = commands.of_data(ExploreConfig, data, options, problems, "a set or a table")
+    command(config, kind, output)
 
 
 if __name__ == "__main__":
