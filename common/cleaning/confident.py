@@ -59,18 +59,36 @@ def find_margins(labels: Array, shares: Array) -> Array:
     return np.asarray(_of_given(labels, shares) - others.max(1))
 
 
+def count_wrong(labels: Array, shares: Array) -> Array:
+    """Return of each given class how many samples are of each other one, (C, C), int64.
+
+    It is the confident joint as if every sample were confidently of some class: each row adds up to
+    the samples that are given the class. The arguments are those of `find_thresholds`.
+    """
+    found = join(labels, shares)
+    np.fill_diagonal(found, found.diagonal().clip(1))
+    given = np.bincount(labels, minlength=len(found))
+    counts = np.rint(found / found.sum(1, keepdims=True) * given[:, None]).astype(np.int64)
+    np.fill_diagonal(counts, 0)
+    return np.asarray(counts)
+
+
 def find_suspects(labels: Array, shares: Array) -> Array:
     """Return the rows, (n,), whose labels are likely wrong, the likeliest first.
 
-    Those are the rows beside the diagonal of the confident joint to which the models do not give
-    the label that they have; the smaller the margin, the earlier.
+    Of each pair of classes those are as many as the confident joint says (pruning by noise rate),
+    the ones that are more of the other class than of the given one by the most; but none whose
+    given class is the most probable. They are ranked by the margin, the smallest first.
 
     The arguments are those of `find_thresholds`.
     """
-    confident = find_confident(labels, shares)
-    beside = (confident != NONE) & (confident != labels) & (shares.argmax(1) != labels)
-    rows = np.flatnonzero(beside)
-    return rows[find_margins(labels, shares)[rows].argsort(kind="stable")]
+    counts, wrong = count_wrong(labels, shares), np.zeros(len(labels), bool)
+    for given, other in np.argwhere(counts):
+        rows = np.flatnonzero(labels == given)
+        leads = shares[rows, other] - shares[rows, given]
+        wrong[rows[(-leads).argsort(kind="stable")[: counts[given, other]]]] = True
+    rows = np.flatnonzero(wrong & (shares.argmax(1) != labels))
+    return np.asarray(rows[find_margins(labels, shares)[rows].argsort(kind="stable")])
 
 
 def _of_given(labels: Array, shares: Array) -> Array:

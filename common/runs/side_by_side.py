@@ -40,7 +40,7 @@ _TRAINING_DATA = {  # options of the data that leave the test items what they ar
         "imbalanced",
         "max_length",
     ),
-    *("max_words", "min_count", "per_class", "reverse", "share", "tokenizer"),
+    *("max_words", "min_count", "patch", "per_class", "reverse", "share", "tokenizer"),
 }
 _RECORDED = (  # what a run computed with, as its environment.json has it
     *("python", "torch", "torchvision", "numpy", "scikit-learn"),

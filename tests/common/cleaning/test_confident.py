@@ -16,17 +16,19 @@ FIRST_TWO = [
 ]
 SHARES = np.array([(one, two, 100 - one - two) for one, two in FIRST_TWO]) / 100
 
-# What cleanlab 2.9.0 says of them: `get_confident_thresholds`, `compute_confident_joint`
-# (calibrate=False), `find_label_issues` (filter_by="confident_learning", ranked by
-# "normalized_margin").
+# What cleanlab 2.9.0 says of them: `get_confident_thresholds`, `compute_confident_joint` with
+# calibrate=False and with True, `find_label_issues` ranked by "normalized_margin".
 THRESHOLDS = [0.43076923, 0.456, 0.41]
 JOINT = [[4, 3, 3], [3, 6, 1], [4, 1, 1]]
-ISSUES = [13, 19, 1, 5, 12, 7, 4, 16, 11, 22, 3, 0, 6, 29, 14]
+CALIBRATED = [[5, 4, 4], [3, 6, 1], [5, 1, 1]]
+ISSUES = [13, 19, 1, 5, 12, 24, 7, 4, 16, 11, 3, 0, 6, 29, 14]
 
 
 def test_thresholds_joint_and_ranking_are_those_of_cleanlab():
     assert confident.find_thresholds(LABELS, SHARES) == pytest.approx(THRESHOLDS)
     assert confident.join(LABELS, SHARES).tolist() == JOINT
+    beside = np.array(CALIBRATED) * (1 - np.eye(3, dtype=int))
+    assert confident.count_wrong(LABELS, SHARES).tolist() == beside.tolist()
     assert confident.find_suspects(LABELS, SHARES).tolist() == ISSUES
 
 
@@ -55,5 +57,6 @@ def test_flipped_labels_are_found_and_right_ones_are_not():
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     found = confident.find_suspects(labels, shares)
     assert flipped[found].mean() > 0.95
-    assert flipped[found].sum() > 0.9 * flipped.sum()
+    assert flipped[found].sum() > 0.95 * flipped.sum()
+    assert confident.count_wrong(labels, shares).sum() == pytest.approx(flipped.sum(), rel=0.1)
     assert (np.diff(confident.find_margins(labels, shares)[found]) >= 0).all()

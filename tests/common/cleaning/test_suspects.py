@@ -5,16 +5,20 @@ import json
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from common.options import commandline
+from labs.__main__ import labs
 from labs.classification.__main__ import lab as classification
 from labs.rnn.__main__ import lab as rnn
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.data import load
 
+LABS = SimpleNamespace(main=lambda: commandline.main(labs, "python -m labs"))
 SMALL = (
     *("--model", "linear", "--augment", "none", "--epochs", "3", "--batch-size", "16"),
     *("--learning-rate", "0.02", "--warmup", "0", "--threads", "1"),
@@ -118,6 +122,9 @@ def test_training_with_a_patch_changes_the_training_rows_alone(command, crossval
     ours, theirs = card_of(run), card_of(crossval.parent / "plain")
     assert ours["counts"] == theirs["counts"]
     assert ours["fingerprint"] != theirs["fingerprint"]
+    both = command(LABS, "compare", crossval.parent / "plain", run)
+    assert "differs from plain in its data" in both.out
+    assert "is not judged" not in both.out
     asked = command(classification, "evaluate", run)
     assert asked.code == 0, asked.err
     patch.with_name("patch.csv").replace(patch.with_name("moved.csv"))
