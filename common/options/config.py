@@ -150,6 +150,7 @@ class TrainingConfig:
         None, "the run's own name; model, data and a number when not given", saved=False
     )
 
+    all_rows = False  # whether nothing is held out; an option of some jobs
     given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False, repr=False)
     """Names of the options that somebody gave: what is chosen for a user's data leaves them alone.
 
@@ -215,7 +216,7 @@ class FoldConfig(TrainingConfig):
     @property
     def whole_data(self) -> Hashable:
         """All options on which the data depends, but for what its parts are and what changes it."""
-        apart = {"folds", "fold", "share", "augment", "patch"}
+        apart = {"folds", "fold", "share", "augment", "patch", "all_rows"}
         names = [each.name for each in options_of(type(self)) if each.metadata["group"] == "Data"]
         chosen = tuple((name, getattr(self, name)) for name in names if name not in apart)
         return chosen if getattr(self, "limit", None) is None else (*chosen, self.split_seed)
@@ -305,12 +306,18 @@ class TableConfig(FoldConfig):
 
 @dataclass(frozen=True)
 class PatchConfig(TableConfig):
-    """The option of jobs that learn one class of each sample, of which some may be wrong."""
+    """The options of jobs that classify: some labels may be wrong, and in the end all may train."""
 
     patch: str | None = data_option(
         None,
         "a table of labels that are put right and samples that are dropped, in training alone; see "
         "`suspects`. placebo:FILE changes as many other samples in the same way",
+    )
+
+    all_rows: bool = data_option(
+        False,
+        "train on validation and test, too, for all of --epochs; nothing is left to measure the "
+        "run; see `submit --refit`",
     )
 
     @property
@@ -326,6 +333,16 @@ class PatchConfig(TableConfig):
     def describe_whole(self, source: str) -> str:
         """Leave out how many samples a patch changed, too: of each fold others."""
         return _PATCHED.sub(r"\1", super().describe_whole(source))
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if not self.all_rows:
+            return
+        for name in ("fold", "monitor", "patience"):
+            if getattr(self, name) is not None:
+                yield f"--all-rows: goes without {flag(name)}: nothing is held out"
+        if self.schedule == "plateau":
+            yield "--all-rows: goes without --schedule plateau, which looks at a validation split"
 
 
 Kind = Literal["class", "number", "labels"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from common.errors import ConfigError
+from common.errors import ConfigError, RunError
 from common.options import terminal
 from common.options.config import RECIPE, TrainingConfig, build, flag, options_of, read_toml
 from common.suggest import suggest
@@ -56,11 +56,11 @@ def train(
     if resume is not None:
         epochs = options.pop("epochs", None)
         device = resume_device(options, problems, recipe, config_path)
-        _resume(resolve_name(job), resume, device, begun, epochs)
+        resume_run(resolve_name(job), resume, device, begun, epochs)
         return
     values = layered(config, recipes, recipe, config_path, options, problems)
     started, splits = resolve_name(job).start(values, sys.argv)
-    _train(started, splits, begun)
+    train_run(started, splits, begun)
 
 
 def layered(
@@ -131,13 +131,22 @@ def resume_device(options: dict[str, Any], problems: Sequence[str], *others: Any
     return device
 
 
-def _resume(
+def resume_run(
     kind: "type[Job[Any, Any]]",
     path: Path,
     device: str | None,
     begun: float,
-    epochs: str | None,
+    epochs: str | None = None,
 ) -> None:
+    """Go on with a run, measure it, and show the result.
+
+    Args:
+        kind: of the job.
+        path: the run folder.
+        device: another device than the run's.
+        begun: when the command began, by `time.perf_counter`.
+        epochs: how long a finished run is to be, as text.
+    """
     from common.runs import job as jobs
     from common.runs.folder import open_run
 
@@ -150,10 +159,13 @@ def _resume(
         show_results(job, job.run.read("metrics"))
         return
     job = kind.reopen(path, device)
-    _train(job, job.load_splits(), begun)
+    train_run(job, job.load_splits(), begun)
 
 
-def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
+def train_run(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
+    """Train a run, measure it, and show the result; the arguments are those of `resume_run`."""
+    from common.runs.conclude import conclusion_of
+
     for name, reason in job.card.skipped[:10]:
         terminal.note(f"{job.remark} {name}: {reason}")
     more = len(job.card.skipped) - 10
@@ -168,10 +180,11 @@ def _train(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
         shown = [f"validation/{job.main_metric.name}", *filter(None, [job.config.monitor])]
         with terminal.display(job.config.epochs, shown) as display:
             job.train(splits, display, terminal.note)
-        with terminal.busy("measuring on the test split, and the baselines"):
-            from common.runs.conclude import conclusion_of
-
-            metrics = conclusion_of(job).conclude(splits, prepared)
+        if job.config.all_rows:
+            metrics = conclusion_of(job).conclude_unmeasured(prepared)
+        else:
+            with terminal.busy("measuring on the test split, and the baselines"):
+                metrics = conclusion_of(job).conclude(splits, prepared)
     show_results(job, metrics)
 
 
@@ -180,6 +193,13 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     from common.runs.conclude import conclusion_of
     from common.runs.doubts import list_doubts
 
+    if job.config.all_rows:
+        rows, seconds = job.card.counts["train"], metrics["seconds"]["train"]
+        terminal.say(
+            f"Trained on all {rows:,} rows for {metrics['best_epoch']} epochs, in {seconds:.1f} s; "
+            f"no row is left to measure it on: {job.run.path}"
+        )
+        return
     conclusion, label = conclusion_of(job), job.main_metric.label
     columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
     terminal.show_table(job.card.source, columns, conclusion.table(metrics))
@@ -211,6 +231,7 @@ def evaluate(
     """
     from common.runs.conclude import conclusion_of
 
+    _refuse_unmeasured(job, data)
     name = split if data is None else "data"
     if data is None:
         splits = job.load_splits()
@@ -238,6 +259,18 @@ def evaluate(
             terminal.show_table(section.title, *section.table)
         for _, picture in section.pictures:
             click.echo(f"Picture: {picture!s}")
+
+
+def _refuse_unmeasured(job: "Job[Any, Any]", data: Path | None = None) -> None:
+    """Refuse to measure a run on rows that it has all learned.
+
+    Raises:
+        RunError: it trained on all, and there are no other data.
+    """
+    if data is None and job.config.all_rows:
+        raise RunError(
+            f"{job.run.path} has trained on all its rows: nothing measures it but --data"
+        )
 
 
 def read_written(
@@ -277,6 +310,7 @@ def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
 
     job = kind.reopen(run, device)
     job.run.read("metrics")  # it must be finished
+    _refuse_unmeasured(job)
     job.load_best()
     conclusion_of(job).report_again(job.load_splits())
     click.echo(f"Report: {job.run.report}")

@@ -130,6 +130,18 @@ class Conclusion(ABC, Generic[J]):
             keep(outputs)
         return self._write(figures, 0.0, begun)
 
+    def conclude_unmeasured(self, prepared: float) -> dict[str, Any]:
+        """Finish a run that trained on all rows: none is left to measure it on.
+
+        Its metrics.json has `carried.json`: what earlier runs chose on rows that were held out.
+        """
+        begun, run = time.perf_counter(), self.job.run
+        carried = run.read("carried") if (run.path / "carried.json").is_file() else {}
+        trained = sum(row["seconds"] for row in run.history)
+        seconds = {"train": trained, "total": 0.0}
+        figures = {"best_epoch": len(run.history), **carried, "seconds": seconds}
+        return self._write(figures, prepared, begun)
+
     def report_again(self, splits: Splits) -> None:
         """Write the report of a finished run again."""
         outputs = self.job.predict_splits(splits, ["test"])["test"]

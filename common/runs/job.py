@@ -392,7 +392,9 @@ class Job(ABC, Generic[C, K]):
         )
 
     def monitored(self, task: training.Task) -> tuple[str, str]:
-        """Return the metric that picks the best epoch, and its direction."""
+        """Return the metric that picks the best epoch, and its direction; of all rows the last."""
+        if self.config.all_rows:
+            return "epoch", "max"
         mode = None if self.config.mode == "auto" else self.config.mode
         return training.monitored(task, "validation", self.config.monitor, mode)
 
@@ -454,7 +456,7 @@ class Job(ABC, Generic[C, K]):
             self.model,
             task,
             train,
-            validation,
+            None if config.all_rows else validation,
             optimizer,
             max_epochs=config.epochs,
             patience=config.patience,

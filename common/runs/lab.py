@@ -314,6 +314,12 @@ class Lab:
             help="What is written of classes; what SAMPLE has in its cells when not given.",
         )
         @commands.DEVICE
+        @click.option(
+            "--refit",
+            is_flag=True,
+            help="First train on all labelled rows, for the best epoch of RUN, or the median of "
+            "its folds' best ones; a run of its own.",
+        )
         def submit(run: Path, files: tuple[Path, ...], **how: Any) -> None:
             """Answer a competition's TEST data as its SAMPLE submission is written.
 

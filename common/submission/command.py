@@ -14,6 +14,7 @@ from common.runs import commands
 from common.runs.lab import Lab
 from common.submission.kind import Rows, Submission
 from common.submission.manifest import describe
+from common.submission.refit import train_on_all
 from common.submission.runs import open_runs, submission_of
 from common.submission.sample import Sample, list_some
 
@@ -27,6 +28,7 @@ def command(
     id_column: str | None,
     answer_columns: Sequence[str],
     form: str | None,
+    refit: bool,
     device: str | None,
     options: Mapping[str, str],
     **more: Any,
@@ -41,6 +43,7 @@ def command(
         out: the file to write.
         id_column: of the sample; guessed when None.
         answer_columns: of the sample, to be filled; guessed when ().
+        refit: whether a run that learns from all rows answers in their place.
         form: what is written of classes, one of `answers.FORMS`; found out when None.
         device: another device than the run's.
         options: on how the test data are written, see `read_written`.
@@ -63,10 +66,14 @@ def command(
         f"ids from column {sample.id_column!r} of {path.name}, answers into "
         f"{list_some(list(map(repr, sample.answer_columns)))}"
     )
+    written, how = commands.read_written(opened.jobs[0], test, options), {"form": form, **more}
+    if refit:
+        submission.refuse(sample, test, written, how)
+        opened = train_on_all(lab, opened, device)
+        submission = submission_of(lab, opened)
     if len(opened.jobs) > 1:
         terminal.note(f"the answers are the mean of those of {len(opened.jobs)} folds")
-    written = commands.read_written(opened.jobs[0], test, options)
-    rows = submission.rows(sample, test, written, {"form": form, **more})
+    rows = submission.rows(sample, test, written, how)
     terminal.note(rows.said)
     _say_kept(rows, sample)
     write(submission, sample, rows, out)

@@ -106,6 +106,11 @@ class Submission(ABC, Generic[J]):
             DataError: the test data are not those of the sample, or cannot be had.
         """
 
+    def refuse(  # noqa: B027 - what cannot be trained on all rows is told as it answers
+        self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
+    ) -> None:
+        """Refuse what `rows` would, before a run trains for it; the arguments are the same."""
+
     def check(self, sample: Sample, again: Sample) -> None:
         """Refuse a file that is read again and has not what the sample has beside answers.
 
@@ -152,18 +157,7 @@ class RowByRow(Submission[J]):
         self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
     ) -> Rows:
         """Answer each row of a sample; see `Submission.rows`."""
-        if test is None:
-            raise DataError("TEST: expected the test data before the sample submission")
-        if twice := find_twice(sample.ids):
-            raise DataError(
-                f"{sample.path}: {len(twice):,} ids stand in several rows of column "
-                f"{sample.id_column!r}: {list_some(twice)}"
-            )
-        first = self.jobs[0]
-        none = torch.zeros(0, len(first.card.classes))
-        self.interpret(first, none).fill(sample, how["form"])  # refuses, before hours
-        found = self.find(sample, test, written)
-        check_whole(sample, test, found)
+        found = self._find_all(sample, test, written, how)
         read, said = self._answer_all(found)
         filled = said.fill(sample, how["form"])
         places = {name: place for place, name in enumerate(read)}
@@ -177,6 +171,34 @@ class RowByRow(Submission[J]):
             if name not in places
         }
         return Rows(sample.fill(answers), filled.said, kept)
+
+    def refuse(
+        self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
+    ) -> None:
+        """Refuse a sample that does not fit the run or the test data; see `Submission.refuse`."""
+        self._find_all(sample, test, written, how)
+
+    def _find_all(
+        self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
+    ) -> Found:
+        """Return the test samples of all rows.
+
+        Raises:
+            DataError: the sample does not fit the run, or not the test data.
+        """
+        if test is None:
+            raise DataError("TEST: expected the test data before the sample submission")
+        if twice := find_twice(sample.ids):
+            raise DataError(
+                f"{sample.path}: {len(twice):,} ids stand in several rows of column "
+                f"{sample.id_column!r}: {list_some(twice)}"
+            )
+        first = self.jobs[0]
+        none = torch.zeros(0, len(first.card.classes))
+        self.interpret(first, none).fill(sample, how["form"])  # refuses, before hours
+        found = self.find(sample, test, written)
+        check_whole(sample, test, found)
+        return found
 
     def _answer_all(self, found: Found) -> tuple[list[str], Said]:
         """Return the mean of what the runs say."""

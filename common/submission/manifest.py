@@ -44,7 +44,8 @@ def describe(
             for job in opened.jobs
         ],
         "config": read_toml(opened.run.config),
-        "scores": read_scores(opened.run),
+        "measured": str(opened.measured.path),
+        "scores": read_scores(opened.measured),
     }
 
 

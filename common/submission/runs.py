@@ -19,6 +19,7 @@ class Opened(NamedTuple):
     run: Run  # that the user named
     verb: str  # what trained each of the jobs
     jobs: Sequence[Any]  # it, or its folds
+    measured: Run  # what says how good they are: the run, or that of which it is a refit
 
 
 def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
@@ -30,7 +31,7 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     run = open_run(path, lab.name)
     run.read("metrics")  # it must be finished
     if run.job not in lab.comparisons:
-        return Opened(run, run.job, [lab.open_trained(path, device)])
+        return Opened(run, run.job, [lab.open_trained(path, device)], run)
     kind = lab.comparisons[run.job].resolve()
     if not issubclass(kind, Crossval):
         raise RunError(
@@ -42,7 +43,7 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     jobs = [kind.member.open_trained(path / "members" / name, device) for name in names]
     if len({getattr(job.card, "classes", ()) for job in jobs}) > 1:
         raise RunError(f"the folds of {path} know different classes: their answers have no mean")
-    return Opened(run, kind.member.verb, jobs)
+    return Opened(run, kind.member.verb, jobs, run)
 
 
 def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:

@@ -189,6 +189,8 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         yield from self._policy_problems()
         yield from self._heads_problems()
         yield from self._teacher_problems()
+        if self.all_rows and self.transfer_mode == HEAD_FIRST:
+            yield f"--all-rows: goes without --transfer {HEAD_FIRST}, which looks at validation"
 
     def _numeric_problems(self) -> Iterator[str]:
         if not self.numeric and not self.several:

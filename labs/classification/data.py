@@ -50,6 +50,8 @@ def load(
     card = replace(card, source=", ".join([card.source, *thinned]))
     if config.patch is not None:
         splits, card = _patched(config, splits, card)
+    if config.all_rows:
+        splits, card = _with_all_rows(splits, card)
     if wanted is not None and len(wanted.mean) == card.channels:
         card = replace(card, mean=wanted.mean, std=wanted.std)
     if not config.numeric and len(card.classes) < (1 if config.several else 2):
@@ -76,6 +78,20 @@ def _patched(
     return splits, replace(
         card,
         source=f"{card.source}, {found.said}",
+        counts={name: len(split) for name, split in splits.items()},
+        fingerprint=fingerprint(*splits.values()),
+    )
+
+
+def _with_all_rows(
+    splits: dict[str, ImageSet], card: ImageCard
+) -> tuple[dict[str, ImageSet], ImageCard]:
+    """Return splits of which the one to train on has the rows of all, and their card."""
+    train = image_data.joined([splits[name] for name in ("train", "test", "validation")])
+    splits = {**splits, "train": train}
+    return splits, replace(
+        card,
+        source=f"{card.source}, all of them to train",
         counts={name: len(split) for name, split in splits.items()},
         fingerprint=fingerprint(*splits.values()),
     )

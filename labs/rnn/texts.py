@@ -41,6 +41,14 @@ class Texts:
         return Texts(texts, self.targets[rows], groups)
 
 
+def joined(parts: Sequence[Texts]) -> Texts:
+    """Return the parts of one set as one."""
+    texts = [text for part in parts for text in part.texts]
+    groups = [group for part in parts for group in part.groups or [None] * len(part)]
+    targets = torch.cat([part.targets for part in parts])
+    return Texts(texts, targets, groups if any(part.groups for part in parts) else None)
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """What a loader found."""

@@ -166,3 +166,57 @@ def test_the_folds_of_a_cross_validation_answer_together(lab, photos, test, tmp_
     manifest = json.loads(out.with_suffix(".json").read_text())
     assert len(manifest["members"]) == 2
     assert "accuracy_interval" in manifest["scores"]["out_of_fold"]
+    refit = lab("submit", whole, test, sample, "--out", out, "--refit")
+    assert "the median of the folds' best epochs" in refit.err
+    assert json.loads(out.with_suffix(".json").read_text())["scores"] == manifest["scores"]
+
+
+def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_path):
+    whole = tmp_path / "runs/classification/whole"
+    member = whole / "members/fold-2"
+    shutil.copytree(run, member)
+    metrics = json.loads((member / "metrics.json").read_text())
+    (member / "metrics.json").write_text(json.dumps({**metrics, "best_epoch": 3}))
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,y\n1,0\n2,0\n10,0\n")
+    words = ("--out", tmp_path / "out.csv", "--refit")
+    result = lab("submit", member, test, sample, *words)
+    assert result.code == 0, result.err
+    assert "all rows train for 3 epochs, its best epoch" in result.err
+    refit = whole.parent / "whole-fold-2-refit"
+    card = json.loads((refit / "data.json").read_text())
+    assert card["counts"]["train"] == 20
+    rows = [json.loads(line) for line in (refit / "history.jsonl").read_text().splitlines()]
+    assert len(rows) == 3
+    assert not any(name.startswith("validation") for name in rows[0])
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    assert manifest["members"][0]["run"].endswith("whole-fold-2-refit")
+    assert manifest["measured"].endswith("members/fold-2")
+    assert "accuracy_interval" in manifest["scores"]["test"]
+
+    weights = (refit / "best.safetensors").read_bytes()
+    again = lab("submit", member, test, sample, *words)
+    assert "is trained already" in again.err
+    (refit / "metrics.json").unlink()  # as a kill leaves it
+    assert lab("submit", member, test, sample, *words).code == 0
+    assert (refit / "best.safetensors").read_bytes() == weights
+    for command in ("evaluate", "report"):
+        told = lab(command, refit)
+        assert (told.code, "nothing measures it but --data" in told.err) == (2, True)
+    assert "has learned from all rows already" in lab("submit", refit, test, sample, *words).err
+    (refit / "config.toml").write_text((run / "config.toml").read_text())
+    other = lab("submit", member, test, sample, *words)
+    assert "is there already, trained in another way" in other.err
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        (("--patience", 2), "--all-rows: goes without --patience"),
+        (("--folds", 3, "--fold", 1), "--all-rows: goes without --fold"),
+        (("--schedule", "plateau"), "--all-rows: goes without --schedule plateau"),
+    ],
+)
+def test_what_needs_held_out_rows_goes_not_with_all_of_them(lab, option, problem):
+    result = lab("train", "--data", "digits", "--model", "linear", "--all-rows", *option)
+    assert (result.code, problem in result.err) == (2, True)

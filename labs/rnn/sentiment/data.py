@@ -29,7 +29,7 @@ from common.training.sequences import Ragged
 from common.training.splits import number_groups, sample_rows, split_as
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
-from labs.rnn.texts import Corpus, Texts, read_corpus, read_folder
+from labs.rnn.texts import Corpus, Texts, joined, read_corpus, read_folder
 from labs.rnn.words import Words, cut, encode_splits, unknown_rate
 
 NAMES = (*EMBEDDED, *DOWNLOADS)
@@ -112,6 +112,9 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     if config.patch is not None:
         splits["train"], said = _patched(config, splits, found.classes)
         patched = [said]
+    if config.all_rows:
+        splits["train"] = joined([splits[name] for name in ("train", "test", "validation")])
+        patched.append("all of them to train")
     words, encoded = encode_splits(
         {name: split.texts for name, split in splits.items()},
         config.tokenizer,

@@ -81,13 +81,15 @@ class Sentiment(Job[SentimentConfig, data.Card]):
                 for name in ("train", "validation")
             )
             model: Any = self.model
-            rarity, ratios = ngrams.fit(train, validation, self._class_weights(splits), say)
+            held = len(splits["validation"]) if self.config.all_rows else 0
+            weights = self._class_weights(splits)
+            rarity, ratios = ngrams.fit(train, validation, weights, say, held=held)
             model.bag.put(*rarity)
             if model.ratios is not None:
                 model.ratios.put(*ratios)
         with super().prepare(splits, say) as prepared:
             yield prepared
-        if self.mixes:
+        if self.mixes and not self.config.all_rows:  # else it is that of other runs
             self._choose_share(splits)
 
     def _choose_share(self, splits: Splits) -> None:

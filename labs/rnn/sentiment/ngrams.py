@@ -86,6 +86,8 @@ def fit(
     validation: Labelled,
     class_weights: Tensor | None,
     say: Callable[[str], None],
+    *,
+    held: int = 0,
 ) -> tuple[Linear, Linear]:
     """Fit two logistic regressions, of each class against the others, on all training texts.
 
@@ -102,28 +104,63 @@ def fit(
         validation: what is chosen by.
         class_weights: (C,) how much a text of each class counts; None where all count the same.
         say: called with a line that says what is done, as it may take a while.
+        held: how many of the last texts of `train` are those of validation. It is chosen without
+            them, and then fitted to all.
     """
     say(f"fitting linear models on the n-grams of {len(train.targets):,} texts")
     classes = int(max(train.targets.max(), validation.targets.max())) + 1
     weights = torch.ones(classes) if class_weights is None else class_weights.cpu()
     inputs, known = _occurrences(train.grams), _occurrences(validation.grams)
-    targets = train.targets.numpy()
-    ratios = _log_count_ratios(inputs, targets, len(weights))
+    targets, first = train.targets.numpy(), len(train.targets) - held
+    chosen = [
+        _fit(inputs[:first], targets[:first], known, validation.targets, weights, counts)
+        for counts in _count(inputs[:first], targets[:first], len(weights))
+    ]
+    if held:
+        every = zip(chosen, _count(inputs, targets, len(weights)), strict=True)
+        chosen = [_fit_again(inputs, targets, weights, *each) for each in every]
+    rarity, ratios = (each.model for each in chosen)
+    return rarity, ratios
+
+
+class _Chosen(NamedTuple):
+    """A fitted model, and what was chosen on validation for it."""
+
+    model: Linear
+    strength: float
+    temperature: float
+
+
+def _count(inputs: Any, targets: Array, classes: int) -> tuple[Array, Array]:
+    """Return how much each n-gram counts, (ROWS,), by how rare it is and by its ratios."""
     rarity = np.log((1 + len(targets)) / (1 + np.asarray(inputs.sum(0)).ravel())) + 1
-    first, second = (
-        _fit(inputs, targets, known, validation.targets, weights, counts)
-        for counts in (rarity, ratios)
+    return rarity, _log_count_ratios(inputs, targets, classes)
+
+
+def _fit_again(
+    inputs: Any, targets: Array, class_weights: Tensor, chosen: _Chosen, counts: Array
+) -> _Chosen:
+    """Fit one of them to other texts, as it was chosen for the first ones."""
+    strengths = (chosen.strength,)
+    [(weights, bias)] = _candidates(_weighed(inputs, counts), targets, class_weights, strengths)
+    return chosen._replace(model=_scaled(weights, bias, counts, chosen.temperature))
+
+
+def _scaled(weights: Array, bias: Array, counts: Array, temperature: float) -> Linear:
+    tensors = (
+        torch.from_numpy(each) for each in (weights / temperature, bias / temperature, counts)
     )
-    return first, second
+    return Linear._make(each.float() for each in tensors)
 
 
 def _fit(
     inputs: Any, targets: Array, known: Any, answers: Tensor, class_weights: Tensor, counts: Array
-) -> Linear:
+) -> _Chosen:
     """Fit one of them, where n-grams count so much; `known` and `answers` are of validation."""
     inputs, known = _weighed(inputs, counts), _weighed(known, counts)
-    best: tuple[float, Linear] | None = None
-    for weights, bias in _candidates(inputs, targets, class_weights):
+    best: tuple[float, _Chosen] | None = None
+    candidates = _candidates(inputs, targets, class_weights)
+    for strength, (weights, bias) in zip(_STRENGTHS, candidates, strict=True):
         logits = torch.from_numpy(known @ weights + bias).float()
         losses = [
             F.cross_entropy(logits / temperature, answers, class_weights)
@@ -132,8 +169,8 @@ def _fit(
         loss, place = torch.stack(losses).min(0)
         if best is None or loss < best[0]:
             scale = float(_TEMPERATURES[place])
-            tensors = (torch.from_numpy(each) for each in (weights / scale, bias / scale, counts))
-            best = float(loss), Linear._make(each.float() for each in tensors)
+            model = _scaled(weights, bias, counts, scale)
+            best = float(loss), _Chosen(model, strength, scale)
     assert best is not None
     return best[1]
 
@@ -166,13 +203,16 @@ def choose_share(
 
 
 def _candidates(
-    inputs: Any, targets: Array, class_weights: Tensor
+    inputs: Any,
+    targets: Array,
+    class_weights: Tensor,
+    strengths: Sequence[float] = _STRENGTHS,
 ) -> Iterator[tuple[Array, Array]]:
     """Yield weights (ROWS, C) and biases (C,) of logits, for each strength of the penalty."""
     from sklearn.linear_model import LogisticRegression
 
     classes, each = len(class_weights), class_weights.numpy()[targets]
-    for strength in _STRENGTHS:
+    for strength in strengths:
         rows = []
         for one in range(classes) if classes > 2 else (1,):
             model = LogisticRegression(

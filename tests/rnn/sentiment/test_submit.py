@@ -2,9 +2,15 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+
+from common.runs.folder import Run
+from common.submission import refit
+from labs.rnn.sentiment import ngrams
 
 GOOD, BAD = ("정말 좋아요 최고", "재미있고 좋은 영화"), ("별로 지루해요", "최악이고 재미없다")
 SMALL = (
@@ -82,3 +88,28 @@ def test_what_does_not_fit_is_one_error(lab, whole, data, text, words, problem):
     assert (result.code, rows) == (2, None)
     assert problem in result.err
     assert result.err.count("Error: ") == 1
+
+
+def test_n_grams_of_a_refit_are_chosen_without_the_texts_of_validation():
+    texts = [f"{text} {n}" for n in range(15) for text, _ in _labelled()]
+    targets = torch.tensor([0, 0, 1, 1] * 15)
+    grams = ngrams.ngrams(texts)
+    every = ngrams.Labelled(grams, targets)
+    held = ngrams.Labelled(grams.select(range(48, 60)), targets[48:])
+    first = ngrams.Labelled(grams.select(range(48)), targets[:48])
+    plain = ngrams.fit(first, held, None, print)
+    whole = ngrams.fit(every, held, None, print, held=12)
+    again = ngrams.fit(first, held, None, print, held=0)
+    for one, same, other in zip(plain, again, whole, strict=True):
+        assert torch.equal(one.weights, same.weights)
+        assert not torch.equal(one.weights, other.weights)
+
+
+def test_a_refit_has_the_share_of_the_folds(whole):
+    for fold, share in ((1, 0.25), (2, 0.75)):
+        path = whole / f"members/fold-{fold}/share.json"
+        path.write_text(json.dumps({"share": share}))
+    runs = [SimpleNamespace(run=Run(whole / f"members/fold-{fold}")) for fold in (1, 2)]
+    assert refit._carry(SimpleNamespace(jobs=runs)) == {"share": {"share": 0.5}}
+    for each in runs:
+        (each.run.path / "share.json").unlink()

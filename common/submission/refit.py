@@ -1,0 +1,113 @@
+"""Training on all labelled rows, for as long as held-out rows have shown to be best."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from common.errors import ConfigError, RunError
+from common.options import terminal
+from common.runs import commands
+from common.runs.folder import open_run
+from common.runs.lab import Lab
+from common.submission.runs import Opened
+
+
+def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
+    """Return a run that has learned from all rows of the data, trained now if it is not there.
+
+    It trains for the median of the best epochs of the runs, and stops no earlier. What they chose
+    on rows that were held out, such as thresholds, is carried over.
+
+    Args:
+        lab: whose runs they are.
+        opened: the runs that show how long.
+        device: another device than theirs.
+
+    Raises:
+        RunError: such runs cannot learn from all rows, or a run of that name is of another config.
+        ConfigError: their options do not go with that.
+    """
+    begun, first = time.perf_counter(), opened.jobs[0]
+    if "all_rows" not in {field.name for field in dataclasses.fields(first.config)}:
+        raise RunError(f"--refit: runs of `{opened.verb}` hold rows out to the end")
+    if first.config.all_rows:
+        raise RunError(f"--refit: {opened.run.path} has learned from all rows already")
+    path = _find_place(opened.run.path, lab.name)
+    best = [job.run.read("metrics")["best_epoch"] for job in opened.jobs]
+    config = dataclasses.replace(
+        first.config,
+        **_without_held(int(median(best) + 0.5)),
+        run_dir=str(path.parent.parent),
+        name=path.name,
+    )
+    if problems := config.problems():
+        raise ConfigError([f"--refit: {problem}" for problem in problems])
+    of_folds = f"the median of the folds' best epochs ({', '.join(map(str, sorted(best)))})"
+    why = of_folds if len(best) > 1 else "its best epoch"
+    terminal.note(f"--refit: all rows train for {config.epochs} epochs, {why}; {path}")
+    kind, carried = type(first), _carry(opened)
+    if path.exists():
+        there = kind.reopen(path).config
+        if dataclasses.replace(there, name=config.name, run_dir=config.run_dir) != config:
+            raise RunError(
+                f"--refit: {path} is there already, trained in another way; move it away"
+            )
+        if open_run(path).finished:
+            terminal.note(f"{path} is trained already")
+        else:
+            _write_carried(path, carried)
+            commands.resume_run(kind, path, device, begun)
+    else:
+        job, splits = kind.start(config, sys.argv)
+        _write_carried(path, carried)
+        commands.train_run(job, splits, begun)
+    return Opened(open_run(path), opened.verb, [lab.open_trained(path, device)], opened.measured)
+
+
+def _without_held(epochs: int) -> dict[str, Any]:
+    """Return the values of a config under which nothing is held out."""
+    changes: dict[str, Any] = dict.fromkeys(("folds", "fold", "monitor", "patience"))
+    return {**changes, "all_rows": True, "share": 1.0, "mode": "auto", "epochs": epochs}
+
+
+def _find_place(path: Path, lab: str) -> Path:
+    """Return the folder of the refit of a run, beside it; of a member, beside what it is of."""
+    whole = path.absolute()
+    names = [whole.name]
+    while whole.parent.name == "members":
+        whole = whole.parent.parent
+        names.insert(0, whole.name)
+    if whole.parent.name != lab:
+        raise RunError(
+            f"--refit: {path} is not in a folder of runs, as RUNS/{lab}/NAME; move it into one"
+        )
+    return whole.parent / f"{'-'.join(names)}-refit"
+
+
+def _carry(opened: Opened) -> dict[str, Mapping[str, Any]]:
+    """Return what was chosen on held-out rows, by the name of its file: the mean over the runs."""
+    metrics = [job.run.read("metrics") for job in opened.jobs]
+    carried: dict[str, Mapping[str, Any]] = {}
+    if "thresholds" in metrics[0]:
+        names = metrics[0]["thresholds"]
+        means = {name: fmean(each["thresholds"][name] for each in metrics) for name in names}
+        carried["carried"] = {"thresholds": means}
+    shares = [
+        job.run.read("share")["share"]
+        for job in opened.jobs
+        if (job.run.path / "share.json").is_file()
+    ]
+    if shares:
+        carried["share"] = {"share": float(np.mean(shares))}
+    return carried
+
+
+def _write_carried(path: Path, carried: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, values in carried.items():
+        open_run(path).write(name, values)
