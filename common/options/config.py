@@ -57,6 +57,8 @@ def option(
     below: float | None = None,
     saved: bool = True,
     repeated: bool = False,
+    same_items: bool = False,
+    machine: bool = False,
 ) -> Any:
     """Declare a field of a config.
 
@@ -71,13 +73,18 @@ def option(
         below: bound above it, not allowed itself.
         saved: whether it belongs to what a run computes, and so to its config.toml.
         repeated: whether its option is given once for each text of a list, which may hold commas.
+        same_items: whether it is of the data, and leaves the test items what they are.
+        machine: whether it says how to compute, not what.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     facts = {"choices": tuple(choices), "bounds": bounds, "saved": saved, "repeated": repeated}
+    facts |= {"same_items": same_items, "machine": machine}
     return dataclasses.field(default=default, metadata={"help": help, "group": group, **facts})
 
 
 data_option = partial(option, group="Data")
+same_items_option = partial(option, group="Data", same_items=True)
+machine_option = partial(option, machine=True)
 model_option = partial(option, group="Model")
 training_option = partial(option, group="Training")
 
@@ -92,7 +99,10 @@ class TrainingConfig:
     )
     batch_size: int = training_option(64, "samples in one update", at_least=1)
     micro_batch: int | None = training_option(
-        None, "samples computed at a time; an update adds up as many as it needs", at_least=1
+        None,
+        "samples computed at a time; an update adds up as many as it needs",
+        at_least=1,
+        machine=True,
     )
     optimizer: str = training_option("adamw", "how gradients become steps", choices=OPTIMIZERS)
     learning_rate: float = training_option(1e-3, "size of a step", above=0)
@@ -131,20 +141,24 @@ class TrainingConfig:
 
     seed: int = option(0, "of weights, order, augmentation and dropout", at_least=0)
     split_seed: int = option(0, "of the split into training, validation and test", at_least=0)
-    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
-    precision: str = option(
+    device: str = machine_option("auto", "auto, cpu, cuda, cuda:N or mps")
+    precision: str = machine_option(
         "auto", "number format of the forward pass, in bits", choices=("auto", "32", "bf16", "16")
     )
-    threads: int | None = option(
+    threads: int | None = machine_option(
         None, "CPU threads; when not given, 1 for a small model, else torch's choice", at_least=1
     )
-    compile: bool = option(False, "compile the model with torch.compile")
-    channels_last: bool = option(
+    compile: bool = machine_option(False, "compile the model with torch.compile")
+    channels_last: bool = machine_option(
         False, "keep channels innermost in memory: faster convolutions, on GPUs most of all"
     )
-    deterministic: bool = option(True, "on a GPU, kernels that repeat exactly where there are any")
-    workers: int = option(2, "processes that read files, for data too large for memory", at_least=0)
-    save_every: float = option(60.0, "seconds between saves inside an epoch", above=0)
+    deterministic: bool = machine_option(
+        True, "on a GPU, kernels that repeat exactly where there are any"
+    )
+    workers: int = machine_option(
+        2, "processes that read files, for data too large for memory", at_least=0
+    )
+    save_every: float = machine_option(60.0, "seconds between saves inside an epoch", above=0)
     run_dir: str = option("runs", "folder of all runs", saved=False)
     name: str | None = option(
         None, "the run's own name; model, data and a number when not given", saved=False
@@ -206,7 +220,7 @@ class FoldConfig(TrainingConfig):
     fold: int | None = data_option(
         None, "number of the fold that is the test split, from 1 on; the others train", at_least=1
     )
-    share: float = data_option(
+    share: float = same_items_option(
         1.0,
         "of the training split that is used; smaller shares are parts of larger ones",
         above=0,
@@ -308,7 +322,7 @@ class TableConfig(FoldConfig):
 class PatchConfig(TableConfig):
     """The options of jobs that classify: some labels may be wrong, and in the end all may train."""
 
-    patch: str | None = data_option(
+    patch: str | None = same_items_option(
         None,
         "a table of labels that are put right and samples that are dropped, in training alone; see "
         "`suspects`. placebo:FILE changes as many other samples in the same way",
@@ -362,7 +376,7 @@ class ImageConfig(TableConfig):
     test: str | None = data_option(
         None, "the test split, a folder, table or arrays of its own, where the data has none"
     )
-    data_dir: str | None = data_option(
+    data_dir: str | None = same_items_option(
         None, "folder of files downloaded before; the cache when not given"
     )
     path_column: str = data_option(
@@ -413,12 +427,12 @@ class ImageConfig(TableConfig):
         "of one minute; see `leaks`",
         choices=(NONE, *GROUP_RULES),
     )
-    image_size: int | None = data_option(
+    image_size: int | None = same_items_option(
         None,
         "height and width in pixels; when not given, a set's own, or 64 for photos",
         at_least=1,
     )
-    fit: str = data_option(
+    fit: str = same_items_option(
         "crop",
         "how photos become squares: the square in the center (crop), the whole with black beside "
         "it (pad), or with its sides made equal (stretch); for photos of your own, what loses "
@@ -428,12 +442,12 @@ class ImageConfig(TableConfig):
     limit: int | None = data_option(
         None, "samples to use of the whole set, for a short trial", at_least=10
     )
-    decoding: str = data_option(
+    decoding: str = same_items_option(
         "auto",
         "where a folder's decoded images are kept: auto is memory up to 1 GiB, then stream",
         choices=DECODING,
     )
-    augment: tuple[str, ...] = data_option(
+    augment: tuple[str, ...] = same_items_option(
         (),
         "random changes of training images, with commas between: affine, color, crop:52, erase, "
         "hflip, pad-crop:4, vflip; or none",

@@ -17,7 +17,7 @@ from common.files import write_text
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options import terminal
-from common.options.config import flag, options_of
+from common.options.config import TrainingConfig, flag, options_of
 from common.report.html import Section, Table
 from common.runs import differences, listing
 from common.runs.folder import open_run
@@ -29,27 +29,11 @@ if TYPE_CHECKING:
 
     from common.runs.lab import Lab
 
-_TRAINING_DATA = {  # options of the data that leave the test items what they are
-    *(
-        "augment",
-        "close_mosaic",
-        "data_dir",
-        "decoding",
-        "fit",
-        "image_size",
-        "imbalanced",
-        "max_length",
-    ),
-    *("max_words", "min_count", "patch", "per_class", "reverse", "share", "tokenizer"),
-}
 _RECORDED = (  # what a run computed with, as its environment.json has it
     *("python", "torch", "torchvision", "numpy", "scikit-learn"),
     *("system", "processor", "threads", "device"),
 )
-_OF_MACHINE = {  # options that say how to compute, not what
-    *("device", "precision", "threads", "compile", "channels_last", "deterministic"),
-    *("workers", "save_every", "micro_batch"),
-}
+_OF_MACHINE = {each.name for each in options_of(TrainingConfig) if each.metadata["machine"]}
 _MANY = 5  # differences of which one may be shown by chance
 
 
@@ -357,9 +341,10 @@ def _check_same_items(opened: _Opened, first: _Opened, name: str) -> None:
     if opened.fingerprint == first.fingerprint:
         return
     other = sorted(
-        name
-        for name, value in opened.data.items()
-        if name not in _TRAINING_DATA and value != first.data.get(name)
+        each.name
+        for each in options_of(type(opened.job.config))
+        if each.name in opened.data and not each.metadata["same_items"]
+        if opened.data[each.name] != first.data.get(each.name)
     )
     if other:
         raise RunError(

@@ -10,11 +10,11 @@ from common.options.config import (
     ImageConfig,
     Kind,
     PatchConfig,
-    data_option,
     flag,
     located,
     model_option,
     option,
+    same_items_option,
     shared,
     training_option,
 )
@@ -36,7 +36,7 @@ _FREEZE = "freeze:"
 class ClassificationConfig(PatchConfig, ImageConfig):
     """What `python -m labs.classification train` takes."""
 
-    augment: tuple[str, ...] = data_option(
+    augment: tuple[str, ...] = same_items_option(
         ("affine:12:0.12:0.15:10",),
         "random changes of training images, with commas between: affine, color, crop:52, erase, "
         "hflip, pad-crop:4, vflip, before them policy:NAME of torchvision (augmix, autoaugment, "
@@ -87,13 +87,13 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         "none; with --mixup each batch takes one of the two",
         at_least=0,
     )
-    per_class: int | None = data_option(
+    per_class: int | None = same_items_option(
         None,
         "training images of each class to learn from; all when not given. Validation and test stay "
         "whole",
         at_least=1,
     )
-    imbalanced: float = data_option(
+    imbalanced: float = same_items_option(
         1.0,
         "makes training images rare: the first class keeps so many times as large a share of its "
         "images as the last, with the others between. Validation and test stay whole",

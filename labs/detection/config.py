@@ -11,6 +11,7 @@ from common.options.config import (
     data_option,
     model_option,
     option,
+    same_items_option,
     shared,
     training_option,
 )
@@ -39,7 +40,7 @@ class DetectionConfig(TableConfig):
         "folder of the images that a table, a COCO JSON or a tool's file names; the file's own "
         "when not given",
     )
-    image_size: int | None = data_option(
+    image_size: int | None = same_items_option(
         None,
         "height and width in pixels that the network sees, a multiple of 32; when not given, "
         "128 for scenes, else by the sizes of photos and boxes, or 640",
@@ -48,12 +49,14 @@ class DetectionConfig(TableConfig):
     limit: int | None = data_option(
         None, "images to use of the whole set, for a short trial", at_least=10
     )
-    augment: tuple[str, ...] = data_option(
+    augment: tuple[str, ...] = same_items_option(
         (),
         "random changes of training images, with commas between: affine:0.1:0.5, color:0.2, "
         "cutmix:0.5, hflip:0.5, hsv, mixup:0.5, mosaic:1, vflip:0.5; or none",
     )
-    close_mosaic: int = data_option(10, "last epochs without mosaic, mixup and cutmix", at_least=0)
+    close_mosaic: int = same_items_option(
+        10, "last epochs without mosaic, mixup and cutmix", at_least=0
+    )
 
     task: str = model_option(
         "detect",

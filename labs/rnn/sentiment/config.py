@@ -11,6 +11,7 @@ from common.options.config import (
     data_option,
     model_option,
     option,
+    same_items_option,
     shared,
     training_option,
 )
@@ -33,7 +34,7 @@ class SentimentConfig(PatchConfig):
         "an embedded set (tweets), a download (imdb, nsmc), or a table of your own, or a folder of "
         ".txt files for each class",
     )
-    data_dir: str | None = data_option(
+    data_dir: str | None = same_items_option(
         None, "folder with a download's files, where they are there already"
     )
     validation: str | None = data_option(
@@ -67,20 +68,20 @@ class SentimentConfig(PatchConfig):
     limit: int | None = data_option(
         None, "samples to use of the whole set, for a short trial", at_least=10
     )
-    tokenizer: str = data_option(
+    tokenizer: str = same_items_option(
         "basic_english",
         "what a text is cut into; basic_english makes words in lower case, torchtext the same with "
         "that library's own code, in three times the time: both cut Korean at spaces alone, so "
         "that a noun is another word with each particle; jamo are the letters of Hangul",
         choices=TOKENIZERS,
     )
-    min_count: int = data_option(
+    min_count: int = same_items_option(
         2, "times that a word occurs in the training texts for it to be known", at_least=1
     )
-    max_words: int | None = data_option(
+    max_words: int | None = same_items_option(
         None, "most words, or subwords, in the vocabulary", at_least=1
     )
-    max_length: int = data_option(400, "tokens of a text that networks read", at_least=1)
+    max_length: int = same_items_option(400, "tokens of a text that networks read", at_least=1)
 
     encoding: str = model_option(
         "embedding",

@@ -9,6 +9,7 @@ from common.options.config import (
     TableConfig,
     data_option,
     model_option,
+    same_items_option,
     shared,
     training_option,
 )
@@ -48,29 +49,29 @@ class TranslateConfig(TableConfig):
         "column of a table that says what a pair belongs to, such as a document: what belongs "
         "together stays in one split",
     )
-    data_dir: str | None = data_option(
+    data_dir: str | None = same_items_option(
         None, "folder of files downloaded before; the cache when not given"
     )
     limit: int | None = data_option(
         None, "pairs to use of the whole set, for a short trial", at_least=10
     )
-    tokenizer: str = data_option(
+    tokenizer: str = same_items_option(
         "characters",
         "what both texts are cut into; basic_english makes words in lower case, torchtext the same "
         "with that library's own code, in three times the time: both cut Korean at spaces alone; "
         "jamo are the letters of Hangul",
         choices=TOKENIZERS,
     )
-    max_words: int | None = data_option(
+    max_words: int | None = same_items_option(
         None, "most tokens to know of each side; all, or 8000 subwords", at_least=1
     )
-    min_count: int = data_option(
+    min_count: int = same_items_option(
         1, "times a token must occur in the training texts to be known", at_least=1
     )
-    max_length: int = data_option(
+    max_length: int = same_items_option(
         150, "characters of a source or a target; longer pairs are left out", at_least=1
     )
-    reverse: str = data_option(
+    reverse: str = same_items_option(
         "none",
         "which side is read or written from its end (the figures are of the text as it is)",
         choices=REVERSALS,
