@@ -58,8 +58,8 @@ class LeaksOptions:
     folds: int = data_option(5, "folds that the data is cut into, once by each rule", at_least=2)
     guess: str = option(
         "auto",
-        "which groups are tried: given (by --group-column or --group-by), or one of those that "
-        "--group-by may be; auto takes the first that may be groups",
+        "which groups are tried: given (by --group-column or --group-by), one of those that "
+        "--group-by may be, or a column of the table; auto takes the first that may be groups",
         group="Trials",
     )
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
 from common.training.splits import number_linked
@@ -11,6 +11,14 @@ from common.training.splits import number_linked
 _ENDS = re.compile(r"[.!?。！？…]+|\n+")
 _WORDS, _LETTERS = 5, 24  # that a sentence has, or it is one that anybody writes
 _MOST_TEXTS = 50  # that have a sentence in common, or it is a phrase of the trade
+_IDENTITIES = re.compile(  # names of columns whose values are persons, or things seen again
+    r"(?i:(?:^|[\W_])(?:person|patient|subject|participant|speaker|user|author|writer|reviewer|customer"
+    r"|client|owner|family|animal|movie|film|product|item|article|document|book|scene|site|place"
+    r"|location|camera|device|scanner|hospital|session|sequence|series|video|clip|study|group)"
+    r"s?(?:[\W_\d]|$)|[\W_]id$)|[a-z]I[dD]$"
+    r"|사람|인물|환자|사용자|작성자|저자|화자|고객|회원|영화|상품|제품|장소|위치|카메라|병원|그룹|가족|영상"
+)
+_COLUMNS = 10  # that are judged
 _TOGETHER = 0.2  # share of samples that have companions, from which on a guess is worth a trial
 _LARGEST = 0.34  # share of samples that the largest group may have
 
@@ -72,6 +80,41 @@ def judge(option: str, keys: Sequence[Hashable], labels: Sequence[Hashable], fol
         with_own / max(1, len(keys) - alone),
         problem,
     )
+
+
+def find_group_columns(
+    cells: Sequence[Sequence[str]], used: Collection[str], folds: int
+) -> tuple[list[str], list[str]]:
+    """Return the columns of a table that may say which rows belong together, the finest first.
+
+    They have a value in each row, which repeats; more of them than may be dealt into folds; and are
+    no fractions, which measure something.
+
+    Args:
+        cells: of the table, its first row first, which has the names.
+        used: columns that say something else, such as the label.
+        folds: into which groups are to be dealt.
+
+    Returns:
+        Those that are called as persons or things are, and the others; of many, not all.
+    """
+    names, *rows = cells or [[]]
+    found: dict[str, int] = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=bool(rows)):
+        number = len(set(values))
+        usable = all(values) and 2 * folds <= number < len(rows)
+        if name and name not in used and usable and not _are_fractions(set(values)):
+            found[name] = number
+    finest = sorted(found, key=lambda name: -found[name])
+    identities = [name for name in finest if _IDENTITIES.search(name)]
+    return identities[:_COLUMNS], [name for name in finest if name not in identities][:_COLUMNS]
+
+
+def _are_fractions(values: Collection[str]) -> bool:
+    try:
+        return not all(float(value).is_integer() for value in values)
+    except ValueError:
+        return False
 
 
 def share_sentences(texts: Sequence[str]) -> list[int | None]:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
+from common.images.alike import find_alike
 from common.images.arrays import find_arrays as find_array_folders
 from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
@@ -326,6 +327,8 @@ def _group_files(config: ImageConfig, listed: ListedImages) -> ListedImages:
 
 def find_keys(rule: str, listed: ListedImages) -> list[str | None]:
     """Return what each file belongs to by one of `GROUP_RULES`; None where it tells nothing."""
+    if rule == "features":
+        return find_alike([(file.path, file.crop) for file in listed.files])
     if rule == "time":
         return find_bursts([file.path for file in listed.files])
     return [group_of_name(rule, file.photo) for file in listed.files]

@@ -35,7 +35,7 @@ POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 NONE = "none"  # how text says None, or an empty list
 LABEL_RULES = ("label_pattern", "label_bands", "label_order")
 CROPS = ("crop_column", "crop_boxes")
-GROUP_RULES = ("folder", "name", "name-start", "time")  # by which files tell their groups
+GROUP_RULES = ("folder", "name", "name-start", "time", "features")  # by which files tell groups
 ROWS = "auto"  # --group-column: images of a row that names a folder are a group
 PLACEBO = "placebo:"  # before a patch, in --patch
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
@@ -424,7 +424,7 @@ class ImageConfig(TableConfig):
         NONE,
         "what else says which images belong together: the folder; the file's name without its last "
         "piece (p07_left_3: p07_left), or its first piece (p07); the time of the photo, for those "
-        "of one minute; see `leaks`",
+        "of one minute; the features that EfficientNet-Lite0 sees, for near-copies; see `leaks`",
         choices=(NONE, *GROUP_RULES),
     )
     image_size: int | None = same_items_option(

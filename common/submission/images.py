@@ -38,6 +38,9 @@ def find_images(sample: Sample, test: Path, config: ImageConfig, say: Say) -> Fo
     """
     if not test.exists():
         raise DataError(f"no such file or folder: {printable(test)}")
+    if config.crop_column or config.crop_boxes:
+        option = "--crop-boxes" if config.crop_boxes else "--crop-column"
+        raise DataError(f"{test}: a submission for parts of images ({option}) is not written")
     if test.is_file() and is_table(test):
         return _find_in_table(sample, test, config, say)
     root = unpacked(test) if is_archive(test) else test
@@ -71,8 +74,6 @@ def _find_in_table(sample: Sample, table: Path, config: ImageConfig, say: Say) -
     plain = dataclasses.replace(
         config, label_column=(), label_pattern=None, label_bands=(), label_order=()
     )
-    if config.crop_column:
-        raise DataError(f"{table}: a submission for parts of images (--crop-column) is not written")
     columns, finder = find_columns(table, plain, "class", "optional")
     found = read_test(table, sample, [columns.path], config.form, _without_suffix)
     for line in filter(None, [columns.said, *found.notes]):

@@ -20,7 +20,7 @@ from common.images.listed import Label, ListedFile
 from common.images.load import ImageCard
 from common.images.sets import FoundImages, ImageSet
 from common.options import terminal
-from common.options.config import IMAGE_SETS
+from common.options.config import IMAGE_SETS, NONE
 from common.report import plots
 from common.report.html import Section
 from labs.classification.augmentation import preview
@@ -141,7 +141,7 @@ def _of_arrays(found: FoundImages, limit: int | None) -> Pictures:
 def _groups(config: ClassificationConfig, found: Pictures) -> Part | None:
     """Show the groups; they are read as training reads them, which may be refused."""
     path = Path(config.data).expanduser()
-    grouped = config.groups_given or found.photos
+    grouped = config.groups_given or found.photos or config.group_by != NONE
     if config.data in IMAGE_SETS or (path.is_dir() and not grouped):
         return None
     try:
@@ -155,6 +155,7 @@ def _groups(config: ClassificationConfig, found: Pictures) -> Part | None:
     if not rows:
         return None
     name = "photo" if found.photos else "row of the table"
+    name = config.group_by if config.group_by != NONE else name
     name = config.group_column if config.groups_given else name
     return images.show_groups(found, rows, [of_each[row] for row in rows], name)
 

@@ -1,16 +1,19 @@
 """Leaks of texts: authors, products or documents that stand on both sides of random folds."""
 
+import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from common.experiments.leaks import GIVEN, Leaks, Rule
-from common.explore.groups import judge, share_sentences
+from common.explore.groups import find_group_columns, judge, share_sentences
+from common.io.tables import read_cells
 from common.options.config import NONE
 from common.runs.comparison import narrow
 from labs.rnn.experiments.config import LeaksSentimentConfig
 from labs.rnn.experiments.crossval import CrossvalTexts
 from labs.rnn.sentiment.config import RECIPES, SENTENCES, SentimentConfig
-from labs.rnn.sentiment.data import gather
+from labs.rnn.sentiment.data import NAMES, gather
 
 
 class LeaksOfTexts(CrossvalTexts, Leaks):
@@ -23,7 +26,7 @@ class LeaksOfTexts(CrossvalTexts, Leaks):
 
     @classmethod
     def rules(cls, config: Any) -> list[Rule]:
-        """Return what a column of the table says, and what sentences in common do.
+        """Return what was given, and what columns of the table and sentences in common tell.
 
         Raises:
             DataError: there are no such data.
@@ -36,7 +39,28 @@ class LeaksOfTexts(CrossvalTexts, Leaks):
         if config.group_column is not None and whole.groups is not None:
             option = f"--group-column {config.group_column}"
             rules.append(Rule(GIVEN, {}, judge(option, whole.groups, labels, config.folds)))
+        persons, others = _find_columns(chosen, config.folds)
+        rules += [_of_column(chosen, name, config.folds) for name in persons]
         option, keys = f"--group-by {SENTENCES}", share_sentences(whole.texts)
         guess = judge(option, keys, labels, config.folds)
         rules.append(Rule(SENTENCES, {"group_by": SENTENCES}, guess))
-        return rules
+        return rules + [_of_column(chosen, name, config.folds) for name in others]
+
+
+def _find_columns(config: SentimentConfig, folds: int) -> tuple[list[str], list[str]]:
+    """Return the columns of a table that may be groups: the likely ones, and the others."""
+    table = Path(config.data).expanduser()
+    if config.data in NAMES or not table.is_file():
+        return [], []
+    used = filter(None, (config.text_column, config.label_column, config.group_column))
+    return find_group_columns(read_cells(table, config.form), {*used}, folds)
+
+
+def _of_column(config: SentimentConfig, name: str, folds: int) -> Rule:
+    """Return the groups that a column of the table gives, with near-copies of their texts."""
+    found = gather(replace(config, group_by=NONE, group_column=name))
+    whole = found.parts.get("all") or found.parts["train"]
+    assert whole.groups is not None
+    option = f"--group-column {shlex.quote(name)}"
+    guess = judge(option, whole.groups, whole.targets.tolist(), folds)
+    return Rule(name, {"group_column": name}, guess)

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.images import alike
 from common.images.load import load
 from common.options.config import ImageConfig
 from labs.classification.__main__ import lab as classification
+from labs.classification.experiments.config import LeaksConfig
+from labs.classification.experiments.leaks import LeaksOfImages
 from labs.rnn.__main__ import lab as rnn
+from labs.rnn.experiments.config import LeaksSentimentConfig
+from labs.rnn.experiments.leaks import LeaksOfTexts
 
 QUICK = ("--model", "mlp", "--augment", "none", "--image-size", "8", "--folds", "4")
 LENGTH = ("--epochs", "8", "--batch-size", "16", "--learning-rate", "0.003", "--threads", "1")
@@ -64,7 +69,7 @@ def test_where_nothing_tells_there_is_no_trial(command, tmp_path):
     for name in "ab":
         (folder / name).mkdir(parents=True)
         for number in range(12):
-            pixels = np.random.default_rng(number).integers(0, 255, (8, 8), np.uint8)
+            pixels = np.random.default_rng([number, ord(name)]).integers(0, 255, (8, 8), np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
     done = command(classification, "leaks", folder, "--run-dir", tmp_path / "runs")
     assert done.code == 2
@@ -106,3 +111,30 @@ def test_sentences_in_common_are_a_group_of_texts(command, tmp_path):
     metrics = json.loads((tmp_path / "rnn" / "x" / "metrics.json").read_text())
     assert metrics["option"] == "--group-by sentences"
     assert (metrics["samples"], metrics["groups"]) == (200, 40)
+
+
+def test_columns_of_a_table_and_pictures_that_look_alike_are_guesses(tmp_path, monkeypatch):
+    monkeypatch.setattr(alike, "_SIDE", 64)  # quicker
+    table = write(tmp_path, alike=True)
+    head, *rows = table.read_text().splitlines()
+    more = [f"{row},{20 + at % 12},{row[1:3]}" for at, row in enumerate(rows[:60])]
+    table.write_text("\n".join([f"{head},age,사람", *more]))
+    config = LeaksConfig(data=str(table), folds=2, given=frozenset({"data", "folds"}))
+    found = {rule.name: rule for rule in LeaksOfImages.rules(config)}
+    assert [*found] == ["사람", "folder", "name", "name-start", "time", "features", "age"]
+    assert found["사람"].values == {"group_column": "사람"}
+    assert found["사람"].guess.option == "--group-column '사람'"
+    assert (found["사람"].guess.groups, found["age"].guess.groups) == (10, 12)
+    seen = found["features"].guess
+    assert (seen.largest, seen.one_label, seen.problem) == (6, 1, "")
+    assert seen.groups < 15
+
+
+def test_columns_of_a_table_of_texts_are_guesses(tmp_path):
+    rows = [f"text number {row},{'ab'[row % 2]},{row // 6},{row}" for row in range(120)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["text,label,movie_id,id", *rows]))
+    found = LeaksOfTexts.rules(LeaksSentimentConfig(data=str(table), given=frozenset({"data"})))
+    assert [rule.name for rule in found] == ["movie_id", "sentences"]
+    assert found[0].guess.option == "--group-column movie_id"
+    assert (found[0].guess.groups, found[0].guess.problem) == (20, "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.explore.groups import judge, share_sentences
+from common.explore.groups import find_group_columns, judge, share_sentences
 
 
 def test_groups_that_may_be_are_described():
@@ -47,3 +47,16 @@ def test_texts_that_share_a_sentence_are_a_group():
 
 def test_a_phrase_that_all_use_makes_no_group():
     assert share_sentences(["as advertised, would buy it again."] * 51) == [None] * 51
+
+
+def test_columns_that_repeat_may_be_groups_those_of_persons_and_things_first():
+    rows = [
+        [f"{row}.png", "ab"[row % 2], "mf"[row % 2], str(20 + row % 30), f"{row % 40 / 7:.2f}"]
+        + [f"p{row // 4}", str(row // 3), "" if row == 5 else str(row // 2), str(row)]
+        for row in range(120)
+    ]
+    names = ["path", "label", "sex", "age", "weight", "환자번호", "movieId", "gaps", "row"]
+    found = find_group_columns([names, *rows], {"path", "label"}, 5)
+    assert found == (["movieId", "환자번호"], ["age"])
+    assert find_group_columns([], {"path"}, 5) == ([], [])
+    assert find_group_columns([names], {"path"}, 5) == ([], [])

@@ -5,9 +5,13 @@ import dataclasses
 import shutil
 
 import pytest
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from sklearn import datasets
 
 from common.errors import DataError
-from common.images.load import load
+from common.images.alike import find_alike
+from common.images.load import find_files, load
 from common.options.config import ImageConfig
 
 
@@ -128,3 +132,36 @@ def test_a_class_of_copies_alone_is_split_and_that_is_said(paint, tmp_path):
             shutil.copy(tmp_path / "x" / "b" / "0.png", tmp_path / "x" / "b" / f"{number}.png")
     _, card = load(ImageConfig(data=str(tmp_path / "x")))
     assert "5 of them copies of others, or nearly, which stand on both sides" in card.source
+
+
+def test_what_a_network_sees_as_one_picture_stays_on_one_side(tmp_path, capsys):
+    photo = datasets.load_sample_images().images[0]
+    folder = tmp_path / "x"
+    for number in range(4, 12):  # above them is nothing but sky
+        top, left = 140 * (number // 4), 160 * (number % 4)
+        view = Image.fromarray(photo[top : top + 140, left : left + 160])
+        for name, each in (("", view), ("거울", ImageOps.mirror(view))):
+            path = folder / "ab"[number % 2] / f"{name}{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (ImageEnhance.Brightness(each).enhance(1.1) if name else each).save(path)
+    (folder / "a" / "broken.png").write_bytes(b"no image")
+    config = ImageConfig(data=str(folder), group_by="features", image_size=8)
+    state = torch.random.get_rng_state()
+    splits, card = load(config)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert "groups by features" in card.source
+    numbers = [{name[2:].strip("거울") for name in part} for part in sides(splits).values()]
+    assert apart(numbers)
+    assert sum(map(len, numbers)) == 8
+    assert "seeing 17 images with EfficientNet-Lite0" in capsys.readouterr().err
+    again, _ = load(config)
+    assert sides(again) == sides(splits)
+    assert capsys.readouterr().err == ""  # it is kept in the cache
+    alone = find_files(config, "class", "required").files
+    [broken] = [file.group for file in alone if "broken" in file.name]
+    assert [file.group for file in alone].count(broken) == 1
+
+
+def test_of_one_picture_there_is_nothing_to_see(paint, tmp_path):
+    assert find_alike([(paint(tmp_path / "1.png", 100), None)]) == [None]
+    assert find_alike([]) == []
