@@ -446,10 +446,13 @@ def _draws(
 def _draw_groups(generator: np.random.Generator, groups: Array, times: int) -> Iterator[Array]:
     """Yield draws of whole groups, (1, rows of them) each."""
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    of_groups = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
+    ordered, ends = np.argsort(numbers, kind="stable"), np.cumsum(sizes)
     for _ in range(times):
-        drawn = generator.integers(len(of_groups), size=len(of_groups))
-        yield np.concatenate([of_groups[group] for group in drawn])[None]
+        drawn = generator.integers(len(sizes), size=len(sizes))
+        number = sizes[drawn]
+        # The place of a row among the drawn ones, plus how far its group is moved to there.
+        moved = np.repeat(ends[drawn] - np.cumsum(number), number)
+        yield ordered[np.arange(len(moved)) + moved][None]
 
 
 def paired_difference(
