@@ -1,6 +1,5 @@
 """The network compared with baselines on the same samples, with intervals."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +52,7 @@ class MainMetric(Written):
         network: Mapping[str, Array],
         baselines: Mapping[str, Mapping[str, Array]],
         targets: Mapping[str, Array],
+        groups: Array | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Measure baselines, and the network's lead over each.
 
@@ -60,6 +60,7 @@ class MainMetric(Written):
             network: its predictions for `validation` and `test`.
             baselines: likewise, by the baseline's name.
             targets: what is true.
+            groups: of the test split, as in `measure`.
 
         Returns:
             For each baseline its metric on the test split with the interval, the metric on
@@ -74,10 +75,15 @@ class MainMetric(Written):
             theirs = self.statistics(guesses["test"], targets["test"])
             validation = self.statistics(guesses["validation"], targets["validation"])
             lead = metrics.paired_difference(
-                self.compute, mine, theirs, block=self.block, resamples=self.resamples
+                self.compute,
+                mine,
+                theirs,
+                block=self.block,
+                groups=groups,
+                resamples=self.resamples,
             )
             found[name] = {
-                **self._measured(theirs),
+                **self._measured(theirs, groups),
                 f"validation_{self.name}": float(self.compute(validation)),
                 "lead": sign * lead.difference,
                 "lead_interval": sorted([sign * lead.low, sign * lead.high]),
@@ -229,35 +235,6 @@ BALANCED_ACCURACY = MainMetric(
     OfDraws(_mean_recall),
     classes=True,
 )
-
-
-def balanced_accuracy_of_groups(groups: Array, classes: int) -> MainMetric:
-    """Return balanced accuracy whose bootstrap draws whole groups, of which samples depend.
-
-    Its statistics are (G, classes, 2): how many samples of each class a group has, and how many of
-    them are right (the cluster bootstrap, Davison and Hinkley 1997, section 3.8).
-
-    Args:
-        groups: (N,) the group of each sample that will be measured.
-        classes: how many there are.
-    """
-    names, numbers = np.unique(groups, return_inverse=True)
-
-    def count(predictions: Array, targets: Array) -> Array:
-        places, size = numbers * classes + targets, len(names) * classes
-        right = np.bincount(places, predictions == targets, size)
-        counts = np.stack([np.bincount(places, minlength=size), right], -1)
-        return counts.reshape(len(names), classes, 2)
-
-    return dataclasses.replace(
-        BALANCED_ACCURACY, statistics=count, compute=OfDraws(_mean_recall_of_counts)
-    )
-
-
-def _mean_recall_of_counts(counts: Array) -> Array:
-    """Return the mean over classes of the recall of rows (..., G, C, 2), without absent ones."""
-    total, right = np.moveaxis(counts.sum(-3), -1, 0)
-    return _mean_share(right, total)
 
 
 def _mean_share(right: Array, total: Array) -> Array:

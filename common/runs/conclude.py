@@ -15,7 +15,7 @@ from common.history import best_row
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.doubts import list_doubts
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Splits, groups_of
 
 J = TypeVar("J", bound=Job[Any, Any])
 Predictions = Mapping[str, Mapping[str, Array]]  # by the baseline's name and the split's
@@ -64,7 +64,9 @@ class Conclusion(ABC, Generic[J]):
         targets = {name: job.targets(splits[name]) for name in names}
         return {
             **{name: self.figures(outputs[name], splits[name]) for name in names},
-            "baselines": job.main_metric.compare(network, baselines, targets),
+            "baselines": job.main_metric.compare(
+                network, baselines, targets, groups_of(splits["test"])
+            ),
         }
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
@@ -152,10 +154,11 @@ class Conclusion(ABC, Generic[J]):
         from common.runs import sections
 
         job, save_picture = self.job, PictureSaver(self.job.run.figures)
+        about = [self.about_baselines()]
+        if groups_of(splits["test"]) is not None:
+            about.append("Intervals are drawn over groups.")
         parts = [
-            sections.result(
-                job, figures, self.table(figures), self.about_baselines(), save_picture
-            ),
+            sections.result(job, figures, self.table(figures), " ".join(about), save_picture),
             sections.learning(job, figures, save_picture),
             *self.sections(outputs, splits, figures, save_picture),
             *sections.repeat(job),

@@ -7,7 +7,7 @@ from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
-from common.runs.job import Outputs, Splits
+from common.runs.job import Outputs, Splits, groups_of
 from labs.autoencoder import baselines, results
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import material
@@ -20,7 +20,8 @@ class AutoencoderResults(Conclusion[Compression]):
         """Return all figures of a split."""
         job = self.job
         known = job.task({"all": split}).figures(dict(outputs))
-        return {**known, **job.main_metric.measure(job.decide(outputs), job.targets(split))}
+        errors, perfect = job.decide(outputs), job.targets(split)
+        return {**known, **job.main_metric.measure(errors, perfect, groups_of(split))}
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return the errors of PCA, or of filters that denoise."""

@@ -10,7 +10,7 @@ from common.metrics import metrics
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import Section, Table
-from common.runs.job import Outputs, Splits
+from common.runs.job import Outputs, Splits, groups_of
 from common.training.batches import close
 from labs.classification import task
 from labs.classification.distillation import Teacher, build_teacher, find
@@ -41,7 +41,9 @@ def measure(job: ClassifyImages, outputs: Mapping[str, Outputs], splits: Splits)
     targets = {name: job.targets(splits[name]) for name in names}
     agree = student["test"] == guesses["test"]
     return {
-        **job.main_metric.compare(student, {"teacher": guesses}, targets)["teacher"],
+        **job.main_metric.compare(
+            student, {"teacher": guesses}, targets, groups_of(splits["test"])
+        )["teacher"],
         "agreement": float(agree.mean()),
         "agreement_interval": list(metrics.wilson(int(agree.sum()), len(agree))),
         **about(source, teacher, job),

@@ -3,33 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from common.images.sets import ImageSet
 from common.metrics import metrics
-from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section, Table
 from common.runs.conclude import Conclusion, Predictions
-from common.runs.job import Outputs, Splits
+from common.runs.job import Outputs, Splits, groups_of
 from common.training.task import probabilities
-from labs.classification import agreement, baselines, label_columns, report, several_labels, task
+from labs.classification import agreement, baselines, label_columns, report, several_labels
 from labs.classification.job import ClassifyImages
 from labs.classification.transfer import weights as transfer
-
-
-def figures(outputs: Tensor, targets: Array, main_metric: MainMetric) -> dict[str, Any]:
-    """Return the figures of a split, the main metric's with its 95 % interval.
-
-    Outputs are logits (N, C), or numbers (N,); targets, (N,), are classes or numbers.
-    """
-    numeric = outputs.ndim == 1
-    known = (
-        metrics.regression(outputs.numpy(), targets)
-        if numeric
-        else metrics.classification(probabilities(outputs), targets)
-    )
-    return {**known, **main_metric.measure(task.decide(outputs, numeric), targets)}
 
 
 class ClassificationResults(Conclusion[ClassifyImages]):
@@ -37,13 +20,16 @@ class ClassificationResults(Conclusion[ClassifyImages]):
 
     def figures(self, outputs: Outputs, split: ImageSet) -> dict[str, Any]:
         """Return all figures of a split."""
-        job = self.job
+        job, collected = self.job, outputs["outputs"]
+        targets, said = job.targets(split), job.decide(outputs)
         if job.config.several:
-            targets, said = job.targets(split), job.decide(outputs)
-            shares = probabilities(outputs["outputs"], several=True)
+            shares = probabilities(collected, several=True)
             known = metrics.several_labels(shares, said, targets)
-            return {**known, **job.main_metric.measure(said, targets)}
-        return figures(outputs["outputs"], job.targets(split), job.main_metric)
+        elif collected.ndim == 1:  # numbers
+            known = metrics.regression(collected.numpy(), targets)
+        else:
+            known = metrics.classification(probabilities(collected), targets)
+        return {**known, **job.main_metric.measure(said, targets, groups_of(split))}
 
     def columns(
         self, outputs: Outputs, split: ImageSet, train: ImageSet | None = None

@@ -5,11 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from common.metrics import metrics
-from common.metrics.main_metric import MainMetric, balanced_accuracy_of_groups
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
-from common.runs.job import Outputs, Splits
+from common.runs.job import Outputs, Splits, groups_of
 from common.training.task import probabilities
 from labs.rnn.sentiment import baselines, data, report
 from labs.rnn.sentiment.job import Sentiment
@@ -22,14 +21,8 @@ class SentimentResults(Conclusion[Sentiment]):
         """Return the figures of a split."""
         targets = self.job.targets(split)
         known = metrics.classification(probabilities(outputs["outputs"]), targets)
-        metric = self._metric(split)
-        return {**known, **metric.measure(self.job.decide(outputs), targets)}
-
-    def _metric(self, split: data.Split) -> MainMetric:
-        """Return the main metric; where texts are of groups, its intervals are over these."""
-        if split.groups is None:
-            return self.job.main_metric
-        return balanced_accuracy_of_groups(split.groups.numpy(), len(self.job.card.classes))
+        said = self.job.decide(outputs)
+        return {**known, **self.job.main_metric.measure(said, targets, groups_of(split))}
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what linear models say that see words, bigrams and characters."""
@@ -43,7 +36,6 @@ class SentimentResults(Conclusion[Sentiment]):
         return (
             "Baselines see the same texts; the strength of their penalty was chosen on the "
             "validation split."
-            + (" Intervals are drawn over groups." if self.job.config.group_column else "")
         )
 
     def measure(
@@ -51,16 +43,6 @@ class SentimentResults(Conclusion[Sentiment]):
     ) -> dict[str, Any]:
         """Add how much of the texts pretrained vectors cover."""
         found = super().measure(outputs, splits, baselines)
-        if splits["test"].groups is not None:
-            metric, targets = self._metric(splits["test"]), self.job.targets(splits["test"])
-            mine = metric.statistics(self.job.decide(outputs["test"]), targets)
-            for name, guesses in baselines.items():
-                theirs = metric.statistics(guesses["test"], targets)
-                lead = metrics.paired_difference(metric.compute, mine, theirs)
-                found["baselines"][name] |= {
-                    **metric.measure(guesses["test"], targets),
-                    "lead_interval": [lead.low, lead.high],
-                }
         if self.job.vectors is not None:
             coverage = {
                 name: asdict(self.job.vectors.coverage(split.encoded))

@@ -7,7 +7,6 @@ from common.metrics.main_metric import (
     BALANCED_ACCURACY,
     MAE,
     MainMetric,
-    balanced_accuracy_of_groups,
 )
 
 
@@ -123,12 +122,19 @@ def test_samples_of_a_group_are_drawn_together():
     right = np.repeat(generator.random(40) < 0.7, 10)  # a group is right or wrong as a whole
     guesses = np.where(right, targets, (targets + 1) % 3)
     groups = np.repeat(np.arange(40), 10)
-    alone = balanced_accuracy_of_groups(np.arange(400), 3).measure(guesses, targets)
+    alone = BALANCED_ACCURACY.measure(guesses, targets, np.arange(400))
     usual = BALANCED_ACCURACY.measure(guesses, targets)
     interval = "balanced_accuracy_interval"
     assert alone["balanced_accuracy"] == pytest.approx(usual["balanced_accuracy"])
     assert alone[interval] == pytest.approx(usual[interval])
-    whole = balanced_accuracy_of_groups(groups, 3).measure(guesses, targets)
+    whole = BALANCED_ACCURACY.measure(guesses, targets, groups)
     assert whole["balanced_accuracy"] == usual["balanced_accuracy"]
     widths = [np.diff(each[interval])[0] for each in (usual, whole)]
     assert widths[1] > 2 * widths[0]
+    half = {"constant": both(np.zeros(400, np.int64))}
+    usual, whole = (
+        BALANCED_ACCURACY.compare(both(guesses), half, both(targets), of)["constant"]
+        for of in (None, groups)
+    )
+    assert whole["lead"] == usual["lead"]
+    assert np.diff(whole["lead_interval"]) > 2 * np.diff(usual["lead_interval"])
