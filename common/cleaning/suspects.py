@@ -76,6 +76,11 @@ class Answers(NamedTuple):
             members[0].read("data")["classes"],
         )
 
+    @property
+    def agreement(self) -> float:
+        """The share of samples to which the models give the label that they have."""
+        return float((self.shares.argmax(1) == self.labels).mean())
+
     def list_suspects(self) -> list[Suspect]:
         """Return the suspects, the likeliest first."""
         best = self.shares.argmax(1)
@@ -152,7 +157,7 @@ class FindSuspects(ABC):
         every = answers.list_suspects()
         counted = (
             f"{len(every):,} of {len(answers.names):,} {whole.samples} have a label that is likely "
-            "wrong"
+            f"wrong, by models that agree with {answers.agreement:.1%} of all labels"
         )
         found = [each for each in every if each.suggested_share >= at_least]
         if not found:

@@ -91,7 +91,7 @@ def test_the_wrong_labels_are_found(patch):
 def test_the_page_asks_nothing_of_the_network(command, crossval):
     done = command(classification, "suspects", crossval, "--top", "3")
     assert done.code == 0, done.err
-    assert "4 of 90 images have a label that is likely wrong." in done.out
+    assert "4 of 90 images have a label that is likely wrong, by models that agree with" in done.out
     page = (crossval / "suspects.html").read_text("utf-8")
     assert page.count("<article") == page.count("data:image/jpeg;base64,") == 3
     assert "shown are the 3 likeliest of them" in page
@@ -170,14 +170,19 @@ def test_a_patch_for_other_data_is_refused(command, own, tmp_path, rows, problem
 def test_what_has_no_suspects_says_so(command, crossval, tmp_path):
     none = command(classification, "suspects", crossval, "--at-least", "1")
     assert none.code == 2
-    assert "4 of 90 images have a label that is likely wrong, none with" in none.err
+    assert "4 of 90 images have a label that is likely wrong" in none.err
     member = command(classification, "suspects", crossval / "members" / "fold-1")
     assert member.code == 2
     assert "was trained by `train`, not by `crossval`" in member.err
-    unfinished = tmp_path / "cv"
-    shutil.copytree(crossval, unfinished)
-    (unfinished / "metrics.json").unlink()
-    assert "crossval --resume" in command(classification, "suspects", unfinished).err
+    copy = tmp_path / "cv"
+    shutil.copytree(crossval, copy)
+    config = (copy / "config.toml").read_text("utf-8")
+    (copy / "config.toml").write_text(config.replace('"cross-entropy"', '"mse"'), "utf-8")
+    numbers = command(classification, "suspects", copy)
+    assert numbers.code == 2
+    assert "no single class each" in numbers.err
+    (copy / "metrics.json").unlink()
+    assert "crossval --resume" in command(classification, "suspects", copy).err
     unread = command(
         classification, "train", "--patch", "x.csv", "--loss", "mse", "--data", "digits"
     )
