@@ -164,7 +164,7 @@ def number_folds(targets: Tensor, groups: Tensor, seed: int, folds: int) -> Tens
 
     Raises:
         DataError: there are fewer groups, or of a class fewer rows, than folds; or a group holds
-            more than half of the rows.
+            half of the rows.
     """
     labels = _number_classes(targets)
     sizes, total = torch.bincount(torch.unique(groups, return_inverse=True)[1]), np.bincount(labels)
@@ -175,9 +175,10 @@ def number_folds(targets: Tensor, groups: Tensor, seed: int, folds: int) -> Tens
             f"a class has {total.min()} samples, too few for {folds} folds: give fewer --folds, or "
             "leave the class out"
         )
-    if 2 * int(sizes.max()) > len(groups):
+    largest, half = int(sizes.max()), len(groups) / 2
+    if largest > half or (largest == half and folds > 2):  # of two folds, each is a half
         raise DataError(
-            f"one group has {int(sizes.max()):,} of the {len(groups):,} samples: folds without it "
+            f"one group has {largest:,} of the {len(groups):,} samples: folds without it "
             "would say nothing of it; give a finer --group-column, or leave the group out"
         )
     equal = np.tile(total / folds, (folds, 1))

@@ -88,12 +88,18 @@ def test_the_folds_of_a_config_test_all_rows_once_and_train_on_the_others():
     assert sorted(tested) == list(range(200))
 
 
+def test_of_two_folds_each_may_be_a_single_group():
+    numbers = splits.number_folds(torch.arange(40) % 2, torch.arange(40) // 20, 0, 2)
+    assert torch.bincount(numbers).tolist() == [20, 20]
+
+
 @pytest.mark.parametrize(
     ("targets", "groups", "folds", "words"),
     [
         (torch.tensor([0] * 20 + [1] * 3), torch.arange(23), 5, "a class has 3 samples"),
         (torch.zeros(20), torch.arange(20) // 5, 5, "4 groups are too few for 5 folds"),
         (torch.zeros(20), torch.arange(20).clip(0, 8), 3, "one group has 12 of the 20"),
+        (torch.zeros(20), torch.arange(20).clip(0, 10), 3, "one group has 10 of the 20"),
     ],
 )
 def test_too_many_folds_are_refused(targets, groups, folds, words):
