@@ -135,7 +135,7 @@ class Conclusion(ABC, Generic[J]):
     def conclude_unmeasured(self, prepared: float) -> dict[str, Any]:
         """Finish a run that trained on all rows: none is left to measure it on.
 
-        Its metrics.json has `carried.json`: what earlier runs chose on rows that were held out.
+        Its metrics.json has what `carried.json` has: what held-out rows said to other runs.
         """
         begun, run = time.perf_counter(), self.job.run
         carried = run.read("carried") if (run.path / "carried.json").is_file() else {}

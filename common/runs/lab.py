@@ -320,6 +320,12 @@ class Lab:
             help="First train on all labelled rows, for the best epoch of RUN, or the median of "
             "its folds' best ones; a run of its own.",
         )
+        @click.option(
+            "--bundle",
+            type=click.Path(path_type=Path),
+            help="Write also a new folder, or a .zip, with all that writes the same file on a "
+            "machine without a network: weights, sources, a script, requirements.txt.",
+        )
         def submit(run: Path, files: tuple[Path, ...], **how: Any) -> None:
             """Answer a competition's TEST data as its SAMPLE submission is written.
 

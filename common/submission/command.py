@@ -12,6 +12,7 @@ from common.files import replacing, write_json
 from common.options import terminal
 from common.runs import commands
 from common.runs.lab import Lab
+from common.submission.bundle import check_place, options_as_words, write_bundle
 from common.submission.kind import Rows, Submission
 from common.submission.manifest import describe
 from common.submission.refit import train_on_all
@@ -29,6 +30,7 @@ def command(
     answer_columns: Sequence[str],
     form: str | None,
     refit: bool,
+    bundle: Path | None,
     device: str | None,
     options: Mapping[str, str],
     **more: Any,
@@ -44,6 +46,7 @@ def command(
         id_column: of the sample; guessed when None.
         answer_columns: of the sample, to be filled; guessed when ().
         refit: whether a run that learns from all rows answers in their place.
+        bundle: where to write what answers without a network, see `write_bundle`.
         form: what is written of classes, one of `answers.FORMS`; found out when None.
         device: another device than the run's.
         options: on how the test data are written, see `read_written`.
@@ -59,6 +62,8 @@ def command(
     *before, path = files
     test = next(iter(before), None)
     _refuse_to_replace(out, [*files, out.with_suffix(".json")])
+    if bundle is not None:
+        check_place(bundle)
     opened = open_runs(lab, run, device)
     submission = submission_of(lab, opened)
     sample = submission.choose(Sample.read(path), id_column, answer_columns)
@@ -80,6 +85,12 @@ def command(
     write_json(out.with_suffix(".json"), describe(opened, sample, rows, test, out))
     click.echo(f"Submission: {out} ({len(rows.cells):,} rows)")
     click.echo(f"Manifest: {out.with_suffix('.json')}")
+    if bundle is not None:
+        given = {"id_column": id_column, **options, **more}
+        words = options_as_words(given, answer_columns, form)
+        with terminal.busy(f"writing {bundle}"):
+            write_bundle(bundle, lab.name, opened, words, test=test is not None)
+        click.echo(f"Bundle: {bundle}")
 
 
 def write(submission: Submission[Any], sample: Sample, rows: Rows, out: Path) -> None:

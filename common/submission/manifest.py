@@ -1,14 +1,12 @@
 """What is kept beside a submission: which run made it of which data, and how good that was."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.files import sha256_of
 from common.options.config import read_toml
-from common.runs.folder import Run
 from common.submission.kind import Rows
-from common.submission.runs import Opened
+from common.submission.runs import Opened, read_scores
 from common.submission.sample import Sample
 
 
@@ -44,16 +42,5 @@ def describe(
             for job in opened.jobs
         ],
         "config": read_toml(opened.run.config),
-        "measured": str(opened.measured.path),
-        "scores": read_scores(opened.measured),
+        "scores": read_scores(opened.run),
     }
-
-
-def read_scores(run: Run) -> dict[str, Any]:
-    """Return what a run was measured to be, with intervals: on its splits, or out of fold."""
-    metrics: Mapping[str, Any] = run.read("metrics")
-    if "of_folds" not in metrics:
-        return {name: metrics[name] for name in ("validation", "test")}
-    own = {name: value for name, value in metrics.items() if f"{name}_interval" in metrics}
-    ends = {f"{name}_interval": metrics[f"{name}_interval"] for name in own}
-    return {"out_of_fold": {**own, **ends, "others": metrics["metrics"]}}

@@ -15,7 +15,7 @@ from common.options import terminal
 from common.runs import commands
 from common.runs.folder import open_run
 from common.runs.lab import Lab
-from common.submission.runs import Opened
+from common.submission.runs import Opened, read_scores
 
 
 def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
@@ -67,7 +67,7 @@ def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
         job, splits = kind.start(config, sys.argv)
         _write_carried(path, carried)
         commands.train_run(job, splits, begun)
-    return Opened(open_run(path), opened.verb, [lab.open_trained(path, device)], opened.measured)
+    return Opened(open_run(path), opened.verb, [lab.open_trained(path, device)])
 
 
 def _without_held(epochs: int) -> dict[str, Any]:
@@ -90,14 +90,15 @@ def _find_place(path: Path, lab: str) -> Path:
     return whole.parent / f"{'-'.join(names)}-refit"
 
 
-def _carry(opened: Opened) -> dict[str, Mapping[str, Any]]:
-    """Return what was chosen on held-out rows, by the name of its file: the mean over the runs."""
+def _carry(opened: Opened) -> dict[str, dict[str, Any]]:
+    """Return what held-out rows said, by the name of its file; what was chosen as the mean."""
     metrics = [job.run.read("metrics") for job in opened.jobs]
-    carried: dict[str, Mapping[str, Any]] = {}
+    measured = {"of": str(opened.run.path), **read_scores(opened.run)}
+    carried: dict[str, dict[str, Any]] = {"carried": {"measured": measured}}
     if "thresholds" in metrics[0]:
         names = metrics[0]["thresholds"]
         means = {name: fmean(each["thresholds"][name] for each in metrics) for name in names}
-        carried["carried"] = {"thresholds": means}
+        carried["carried"]["thresholds"] = means
     shares = [
         job.run.read("share")["share"]
         for job in opened.jobs

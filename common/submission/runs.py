@@ -1,6 +1,6 @@
 """The runs that answer test data: one, or the folds of a cross-validation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
@@ -19,7 +19,6 @@ class Opened(NamedTuple):
     run: Run  # that the user named
     verb: str  # what trained each of the jobs
     jobs: Sequence[Any]  # it, or its folds
-    measured: Run  # what says how good they are: the run, or that of which it is a refit
 
 
 def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
@@ -31,7 +30,7 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     run = open_run(path, lab.name)
     run.read("metrics")  # it must be finished
     if run.job not in lab.comparisons:
-        return Opened(run, run.job, [lab.open_trained(path, device)], run)
+        return Opened(run, run.job, [lab.open_trained(path, device)])
     kind = lab.comparisons[run.job].resolve()
     if not issubclass(kind, Crossval):
         raise RunError(
@@ -43,7 +42,7 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     jobs = [kind.member.open_trained(path / "members" / name, device) for name in names]
     if len({getattr(job.card, "classes", ()) for job in jobs}) > 1:
         raise RunError(f"the folds of {path} know different classes: their answers have no mean")
-    return Opened(run, kind.member.verb, jobs, run)
+    return Opened(run, kind.member.verb, jobs)
 
 
 def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:
@@ -64,3 +63,15 @@ def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:
             "mean; give one run"
         )
     return kind(opened.jobs, terminal.note)
+
+
+def read_scores(run: Run) -> dict[str, Any]:
+    """Return what a run was measured to be, with intervals: on its splits, or out of fold."""
+    metrics: Mapping[str, Any] = run.read("metrics")
+    if "measured" in metrics:  # a refit, of which nothing is held out, has those of other runs
+        return dict(metrics["measured"])
+    if "of_folds" not in metrics:
+        return {name: metrics[name] for name in ("validation", "test") if name in metrics}
+    own = {name: value for name, value in metrics.items() if f"{name}_interval" in metrics}
+    ends = {f"{name}_interval": metrics[f"{name}_interval"] for name in own}
+    return {"out_of_fold": {**own, **ends, "others": metrics["metrics"]}}

@@ -168,7 +168,8 @@ def test_the_folds_of_a_cross_validation_answer_together(lab, photos, test, tmp_
     assert "accuracy_interval" in manifest["scores"]["out_of_fold"]
     refit = lab("submit", whole, test, sample, "--out", out, "--refit")
     assert "the median of the folds' best epochs" in refit.err
-    assert json.loads(out.with_suffix(".json").read_text())["scores"] == manifest["scores"]
+    scores = json.loads(out.with_suffix(".json").read_text())["scores"]
+    assert scores == {"of": str(whole), **manifest["scores"]}
 
 
 def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_path):
@@ -191,7 +192,7 @@ def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_pat
     assert not any(name.startswith("validation") for name in rows[0])
     manifest = json.loads((tmp_path / "out.json").read_text())
     assert manifest["members"][0]["run"].endswith("whole-fold-2-refit")
-    assert manifest["measured"].endswith("members/fold-2")
+    assert manifest["scores"]["of"].endswith("members/fold-2")
     assert "accuracy_interval" in manifest["scores"]["test"]
 
     weights = (refit / "best.safetensors").read_bytes()
@@ -203,6 +204,9 @@ def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_pat
     for command in ("evaluate", "report"):
         told = lab(command, refit)
         assert (told.code, "nothing measures it but --data" in told.err) == (2, True)
+    alone = lab("submit", refit, test, sample, *words[:2])
+    assert alone.code == 0, alone.err
+    assert json.loads((tmp_path / "out.json").read_text())["scores"] == manifest["scores"]
     assert "has learned from all rows already" in lab("submit", refit, test, sample, *words).err
     (refit / "config.toml").write_text((run / "config.toml").read_text())
     other = lab("submit", member, test, sample, *words)
@@ -220,3 +224,23 @@ def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_pat
 def test_what_needs_held_out_rows_goes_not_with_all_of_them(lab, option, problem):
     result = lab("train", "--data", "digits", "--model", "linear", "--all-rows", *option)
     assert (result.code, problem in result.err) == (2, True)
+
+
+def test_a_bundle_has_what_answers_and_nothing_of_this_machine(submit, test, tmp_path):
+    bundle = tmp_path / "bundle"
+    words = ("--bundle", bundle, "--id-column", "id")
+    result, _ = submit(test, "id,y\n1,0\n2,0\n10,0\n", *words)
+    assert result.code == 0, result.err
+    files = [path for path in bundle.rglob("*") if path.is_file()]
+    found = {path.relative_to(bundle).as_posix() for path in files}
+    of_run = ("chosen.json", "data.json", "environment.json", "metrics.json")
+    assert {each for each in found if each.startswith("run/")} == {
+        f"run/{name}" for name in ("config.toml", "best.safetensors", *of_run)
+    }
+    assert {"predict.py", "requirements.txt", "labs/__init__.py", "common/files.py"} <= found
+    assert not any(each.startswith("labs/detection") or "__pycache__" in each for each in found)
+    lines = (bundle / "requirements.txt").read_text().splitlines()
+    assert {"torch", "numpy", "click"} <= {line.partition("==")[0] for line in lines}
+    assert "GIVEN = ['--id-column', 'id']" in (bundle / "predict.py").read_text()
+    again, _ = submit(test, "id,y\n1,0\n2,0\n10,0\n", *words)
+    assert (again.code, "is there already; name a new folder" in again.err) == (2, True)

@@ -110,6 +110,8 @@ def test_a_refit_has_the_share_of_the_folds(whole):
         path = whole / f"members/fold-{fold}/share.json"
         path.write_text(json.dumps({"share": share}))
     runs = [SimpleNamespace(run=Run(whole / f"members/fold-{fold}")) for fold in (1, 2)]
-    assert refit._carry(SimpleNamespace(jobs=runs)) == {"share": {"share": 0.5}}
+    carried = refit._carry(SimpleNamespace(run=Run(whole), jobs=runs))
+    assert carried["share"] == {"share": 0.5}
+    assert "out_of_fold" in carried["carried"]["measured"]
     for each in runs:
         (each.run.path / "share.json").unlink()
