@@ -163,7 +163,7 @@ def test_what_cannot_be_matched_is_named_and_other_columns_may_hold_boxes(boxes)
     [
         ("0,0,10,10", "20,0,10,10", r"parts.csv, line 2: the crop 20,0,10,10 .* photos/0.png"),
         ("0,0,10,10", "0,,10,10", r"parts.csv, line 2: 0,,10,10 is no crop"),
-        ("x,y", "left,top", "parts.csv has these columns: image, left, top, w, h; .*--crop-column"),
+        ("x,y", "left,top", "has these columns: image, left, top, w, h; .*--crop-column"),
         ("photos/", "elsewhere/", "none of its 24 boxes is of an image of .*none for whole images"),
     ],
 )
@@ -171,6 +171,13 @@ def test_wrong_boxes_are_one_error(boxes, old, new, problem):
     boxes.write_text(boxes.read_text().replace(old, new, 24 if "/" in old else 1))
     with pytest.raises(DataError, match=problem):
         load(ImageConfig(data=str(boxes.parent / "images.csv"), crop_boxes=str(boxes)))
+
+
+def test_boxes_of_coco_are_no_table(boxes):
+    coco = boxes.with_name("coco.json")
+    coco.write_text('{"images": [], "annotations": []}')
+    with pytest.raises(DataError, match="has these columns: none; expected a table"):
+        load(ImageConfig(data=str(boxes.parent / "images.csv"), crop_boxes=str(coco)))
 
 
 def test_a_run_takes_its_boxes_everywhere(boxes, lab, tmp_path, monkeypatch):

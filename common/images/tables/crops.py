@@ -109,8 +109,8 @@ def _read_rows(path: Path, config: ImageConfig, folder: Path) -> tuple[Table, li
     header = cells[0] if cells else []
     if not config.crop_column and not {*_BOX} <= {*header}:
         raise DataError(
-            f"--crop-boxes {path} has these columns: {', '.join(header)}; the four of a box are "
-            "x,y,w,h (left, top, width, height), or --crop-column names them"
+            f"--crop-boxes {path} has these columns: {', '.join(header) or 'none'}; expected a "
+            "table with images and x,y,w,h (left, top, width, height; --crop-column names others)"
         )
     given = config.path_column if config.path_column in header else PATH
     image = choose_columns(path, cells, given, (), finder, required=False).path
