@@ -34,7 +34,7 @@ LITE = "--model efficientnet-lite0 --weights efficientnet-lite0"
 PHOTO_MODES = (
     f"{LITE} --transfer feature-extraction --augment none --image-size 128",
     f"{LITE} --transfer feature-extraction --augment none --image-size 224",
-    f"{LITE} --transfer fine-tune --augment hflip --image-size 128",
+    f"{LITE} --transfer fine-tune --augment hflip --image-size 128 --batch-size 32",
 )
 
 
@@ -109,7 +109,12 @@ def compare(kind: Kind, data: list[str]) -> None:
     best = choose(found, key=lambda point: found[point]["validation"])
     figures = {}
     for name, options in {"default": (), "best of the grid": best}.items():
-        runs = [measure(kind, [*data, *options, "--seed", str(seed)]) for seed in SEEDS]
+        runs = [
+            found[options]  # with the seed that is not typed
+            if seed == SEEDS[0] and options in found
+            else measure(kind, [*data, *options, "--seed", str(seed)])
+            for seed in SEEDS
+        ]
         figures[name] = statistics.mean(run["test"] for run in runs)
         each = " ".join(f"{run['test']:.4f}" for run in runs)
         seconds = statistics.mean(run["seconds"] for run in runs)

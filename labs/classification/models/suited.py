@@ -4,8 +4,10 @@ Photos begin with what a network has learned of ImageNet. A few hundred give a n
 examples, but no whole network. Of ten classes of CIFAR-10 with 20 photos a class, a classifier that
 is fitted to frozen features has a validation loss of 1.20 (160 pixels), and training all from there
 ends at 1.27. With 180 a class it has a test accuracy of 0.763, and training all from there 0.784
-after six epochs; without the fitted classifier the loss after two epochs is 0.76, not 0.68. Small
-grey images are digits and letters, more like those of MNIST than photos.
+after six epochs; without the fitted classifier the loss after two epochs is 0.76, not 0.68. Where
+1,400 such photos are mirrored alone, six epochs at 128 pixels end at a validation loss of 0.71
+(accuracy 0.765); where they are moved and scaled, too, at 0.65 (0.785). Small grey images are
+digits and letters, more like those of MNIST than photos.
 """
 
 import dataclasses
@@ -42,6 +44,7 @@ _FEW = 1000  # training images
 _SECONDS = 482  # of ten minutes, for what trains; the rest measures it
 _PASS = 0.32e-6  # seconds that a pixel of a photo takes on two cores: through the network,
 _LEARN = 1.3e-6  # and with the gradients of all its weights; 5 and 21 ms at 128 pixels
+_CHANGES = ("hflip", "affine:0:0.1:0.15:0")
 _EPOCHS = 7  # that fine-tuning should have: else images are smaller
 _FEWEST_EPOCHS = 2
 
@@ -155,7 +158,10 @@ def _choose_transfer(chosen: Choices[ClassificationConfig], images: Glance) -> N
         learning_rate=1e-3,
         batch_size=32,
     )
-    chosen.take("images are mirrored at random, as photos can be", augment=("hflip",))
+    chosen.take(
+        "images are mirrored, moved and scaled a little at random, as photos can be",
+        augment=_CHANGES,
+    )
 
 
 def _size_to_learn(images: Glance) -> int | None:
