@@ -18,6 +18,7 @@ from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs, Tested
 from common.runs.differences import Entry, find_best, judge
 from common.runs.folder import Run
+from common.runs.job import groups_of
 from labs.classification import baselines, task
 from labs.classification.compare import robustness
 from labs.classification.compare.comparison import ImageComparison
@@ -193,7 +194,7 @@ class Comparison(ImageComparison[CompareArchitecturesConfig]):
         correct = list(right(splits["test"]))
         seconds = time.perf_counter() - begun
         entry = {
-            **self.main_metric.measure_runs(correct),
+            **self.main_metric.measure_runs(correct, groups_of(splits["test"])),
             "validation_accuracy": float(right(splits["validation"]).mean()),
             "neighbors": model.n_neighbors,
             "parameters": 0,

@@ -12,6 +12,7 @@ from common.options import terminal
 from common.report.html import PictureSaver, Section, Table
 from common.runs.comparison import Jobs, Tested, time_each
 from common.runs.differences import Entry, draw_bars
+from common.runs.job import groups_of
 from common.training.task import probabilities
 from labs.classification import label_columns, task
 from labs.classification.compare.comparison import ImageComparison
@@ -59,7 +60,7 @@ class Comparison(ImageComparison[CompareHeadsConfig]):
             "labels": {
                 column: {
                     "accuracy": float(each.mean()),
-                    "accuracy_interval": list(figures.seeds_interval(each)),
+                    "accuracy_interval": list(figures.seeds_interval(each, groups=groups_of(test))),
                 }
                 for column, each in right.items()
             },

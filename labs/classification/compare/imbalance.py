@@ -18,7 +18,7 @@ from common.runs.differences import (
     list_differences,
     show_difference,
 )
-from common.runs.job import Splits
+from common.runs.job import Splits, groups_of
 from common.training.batches import close
 from labs.classification.compare.comparison import ImageComparison
 from labs.classification.compare.config import CompareImbalanceConfig
@@ -67,7 +67,8 @@ class Comparison(ImageComparison[CompareImbalanceConfig]):
         job, splits = tested.jobs[0], tested.splits
         counts = _counts(job, splits)
         rare = np.isin(job.targets(splits["test"]), rarest(counts))
-        found = np.array(tested.rows)[:, rare]
+        found, groups = np.array(tested.rows)[:, rare], groups_of(splits["test"])
+        groups = None if groups is None else groups[rare]
         train = job.batches(splits["train"], training=True)
         close(train)
         entry = {
@@ -75,7 +76,7 @@ class Comparison(ImageComparison[CompareImbalanceConfig]):
             "training_images": counts,
             "updates_per_epoch": len(train),
             "rare_recall": float(found.mean()),
-            "rare_recall_interval": list(metrics.seeds_interval(found)),
+            "rare_recall_interval": list(metrics.seeds_interval(found, groups=groups)),
         }
         if self._reference is None:
             self._reference = found
@@ -84,7 +85,7 @@ class Comparison(ImageComparison[CompareImbalanceConfig]):
         return {
             **entry,
             "rare_recall_difference": float(lead.mean()),
-            "rare_recall_difference_interval": list(metrics.seeds_interval(lead)),
+            "rare_recall_difference_interval": list(metrics.seeds_interval(lead, groups=groups)),
         }
 
     def show_variant(self, entry: Entry) -> dict[str, str]:

@@ -9,6 +9,7 @@ from common.metrics.metrics import seeds_interval, wilson
 from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs, Tested
 from common.runs.differences import Entry
+from common.runs.job import groups_of
 from labs.classification import agreement, distillation
 from labs.classification.compare.comparison import ImageComparison
 from labs.classification.compare.config import CompareTeacherConfig
@@ -39,15 +40,15 @@ class Comparison(ImageComparison[CompareTeacherConfig]):
         teacher = distillation.build_teacher(source, job.card, job.compute)
         said, true = agreement.ask(teacher, job, splits, "test"), job.targets(splits["test"])
         right = said == true
-        lead = np.array(tested.rows) - right
+        lead, groups = np.array(tested.rows) - right, groups_of(splits["test"])
         agree = np.array([job.decide(each) == said for each in tested.outputs], np.float64)
         figures = {
             "accuracy": float(right.mean()),
             "accuracy_interval": list(wilson(int(right.sum()), len(right))),
             "lead": float(lead.mean()),
-            "lead_interval": list(seeds_interval(lead)),
+            "lead_interval": list(seeds_interval(lead, groups=groups)),
             "agreement": float(agree.mean()),
-            "agreement_interval": list(seeds_interval(agree)),
+            "agreement_interval": list(seeds_interval(agree, groups=groups)),
         }
         figures |= agreement.about(source, teacher, job)
         return {**super().measure_variant(tested), "teacher": figures}
