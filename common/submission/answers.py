@@ -44,8 +44,9 @@ class Numbers:
         """Return the numbers as cells.
 
         Raises:
-            DataError: the sample has several columns of answers.
+            DataError: the sample has several columns of answers, or a form of classes was given.
         """
+        refuse_form(form, (None,), "the run says numbers")
         if len(sample.answer_columns) != 1:
             raise _unfit(sample, "the run says one number", ())
         [column] = sample.answer_columns
@@ -88,6 +89,7 @@ class Classes:
         numbers = match_columns(columns, self.names)
         if numbers is None:
             raise _unfit(sample, "the run tells one class of", self.names)
+        refuse_form(form, (None, "probabilities"), "the sample has a column for each class")
         cells = {
             column: [*map(number_text, self.shares[:, number])]
             for column, number in numbers.items()
@@ -172,6 +174,7 @@ class Labels:
         said = self.shares >= self.thresholds
         if numbers is None and len(columns) == 1:
             [column] = columns
+            refuse_form(form, (None, "names"), "the sample has all labels in one column")
             separator = find_separator(sample.cells(column)) or SEPARATORS[0]
             joined = [separator.join(np.array(self.names)[row]) for row in said]
             return Filled(
@@ -179,6 +182,7 @@ class Labels:
             )
         if numbers is None:
             raise _unfit(sample, "the run tells any of the labels", self.names)
+        refuse_form(form, (None, "numbers", "probabilities"), "labels have columns of their own")
         written = {cell for column in columns for cell in sample.cells(column) if cell}
         shares = form == "probabilities" or (form is None and not written <= _WRITTEN)
         if shares:
@@ -200,6 +204,16 @@ class Labels:
 
 
 Said = Numbers | Classes | Labels
+
+
+def refuse_form(form: str | None, known: Sequence[str | None], why: str) -> None:
+    """Refuse what `--answers` says where it cannot be written.
+
+    Raises:
+        DataError: it is none of those that are known.
+    """
+    if form not in known:
+        raise DataError(f"--answers {form}: cannot be written here: {why}")
 
 
 def match_columns(columns: Sequence[str], names: Sequence[str]) -> dict[str, int] | None:

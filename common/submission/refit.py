@@ -12,6 +12,7 @@ import numpy as np
 
 from common.errors import ConfigError, RunError
 from common.options import terminal
+from common.reuse import reuse
 from common.runs import commands
 from common.runs.folder import open_run
 from common.runs.lab import Lab
@@ -30,7 +31,8 @@ def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
         device: another device than theirs.
 
     Raises:
-        RunError: such runs cannot learn from all rows, or a run of that name is of another config.
+        RunError: such runs cannot learn from all rows, their data have changed, or a run of that
+            name is of another config.
         ConfigError: their options do not go with that.
     """
     begun, first = time.perf_counter(), opened.jobs[0]
@@ -64,7 +66,9 @@ def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
             _write_carried(path, carried)
             commands.resume_run(kind, path, device, begun)
     else:
-        job, splits = kind.start(config, sys.argv)
+        with reuse():
+            first.load_splits()  # refuses data that are no longer those of the run
+            job, splits = kind.start(config, sys.argv)
         _write_carried(path, carried)
         commands.train_run(job, splits, begun)
     return Opened(open_run(path), opened.verb, [lab.open_trained(path, device)])

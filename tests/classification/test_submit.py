@@ -181,6 +181,11 @@ def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_pat
     sample = tmp_path / "sample.csv"
     sample.write_text("id,y\n1,0\n2,0\n10,0\n")
     words = ("--out", tmp_path / "out.csv", "--refit")
+    card = json.loads((member / "data.json").read_text())
+    (member / "data.json").write_text(json.dumps({**card, "fingerprint": "another"}))
+    changed = lab("submit", member, test, sample, *words)
+    assert (changed.code, "has changed since it was trained" in changed.err) == (2, True)
+    (member / "data.json").write_text(json.dumps(card))
     result = lab("submit", member, test, sample, *words)
     assert result.code == 0, result.err
     assert "all rows train for 3 epochs, its best epoch" in result.err

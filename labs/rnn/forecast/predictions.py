@@ -11,7 +11,7 @@ import torch
 
 from common.errors import DataError
 from common.metrics.metrics import Array
-from common.submission.answers import number_text
+from common.submission.answers import number_text, refuse_form
 from common.submission.kind import Rows, Submission
 from common.submission.sample import Sample, check_given, list_some
 from labs.rnn.forecast.data import Scaling, scale, unscale
@@ -197,6 +197,7 @@ class SeriesSubmission(Submission[Forecast]):
         self, sample: Sample, test: Path | None, written: Mapping[str, Any], how: Mapping[str, Any]
     ) -> Rows:
         """Forecast each row, of the run's own series or of those of a table."""
+        refuse_form(how["form"], (None,), "the run says numbers")
         records = predict(self.jobs[0], test, self.say, **written)
         forecasts = {
             (np.datetime64(each["date"], "us"), str(each["series"])): float(each["forecast"])

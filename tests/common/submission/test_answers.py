@@ -102,6 +102,18 @@ def test_numbers_are_written_short_and_without_an_exponent(fill):
         fill(Numbers(np.array([1.5, 2])), x=("0", "0"), y=("0", "0"))
 
 
+def test_what_cannot_be_written_in_a_sample_is_refused(fill):
+    labels = Labels(("cat", "dog"), SHARES, np.array([0.5, 0.5]))
+    for said, form, columns in (
+        (Numbers(np.array([1.0, 2.0])), "names", {"y": ("0", "0")}),
+        (ANIMALS, "names", {"cat": ("0", "0"), "dog": ("0", "0")}),
+        (labels, "probabilities", {"y": ("cat", "dog")}),
+        (labels, "names", {"cat": ("0", "0"), "dog": ("0", "0")}),
+    ):
+        with pytest.raises(DataError, match=f"--answers {form}: cannot be written here"):
+            fill(said, form, **columns)
+
+
 def test_columns_are_classes_only_if_all_are():
     assert match_columns(["a", "b"], ["a", "b", "c"]) is None
     assert match_columns(["dog"], ["cat", "dog", "owl"]) == {"dog": 1}
