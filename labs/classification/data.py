@@ -48,10 +48,10 @@ def load(
         least=family.smallest,
     )
     card = replace(card, source=", ".join([card.source, *thinned]))
-    if config.patch is not None:
-        splits, card = _patched(config, splits, card)
     if config.all_rows:
         splits, card = _with_all_rows(splits, card)
+    if config.patch is not None:
+        splits, card = _patched(config, splits, card)
     if wanted is not None and len(wanted.mean) == card.channels:
         card = replace(card, mean=wanted.mean, std=wanted.std)
     if not config.numeric and len(card.classes) < (1 if config.several else 2):

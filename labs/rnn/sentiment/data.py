@@ -108,13 +108,13 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     rows = split_as(config, whole.targets, groups, **held)
     cut_out = zip(("train", "validation", "test"), map(whole.select, rows), strict=True)
     splits = {**dict(cut_out), **own}
-    patched = []
-    if config.patch is not None:
-        splits["train"], said = _patched(config, splits, found.classes)
-        patched = [said]
+    changed = []
     if config.all_rows:
         splits["train"] = joined([splits[name] for name in ("train", "test", "validation")])
-        patched.append("all of them to train")
+        changed.append("all of them to train")
+    if config.patch is not None:
+        splits["train"], said = _patched(config, splits, found.classes)
+        changed.append(said)
     words, encoded = encode_splits(
         {name: split.texts for name, split in splits.items()},
         config.tokenizer,
@@ -126,7 +126,7 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     grouped = config.group_column is not None or config.group_by != NONE
     used = [f"{total:,} of them used"] if config.limit is not None else []
     card = Card(
-        source=", ".join([found.source, *used, *config.cut, *patched]),
+        source=", ".join([found.source, *used, *config.cut, *changed]),
         counts={name: len(split) for name, split in splits.items()},
         skipped=found.skipped,
         fingerprint=_fingerprint(splits),
