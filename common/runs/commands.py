@@ -216,15 +216,20 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
 
 
 def evaluate(
-    job: "Job[Any, Any]", split: str, data: Path | None, options: Mapping[str, str]
+    job: Any,
+    split: str,
+    data: Path | None,
+    options: Mapping[str, str],
+    tta: str | None = None,
 ) -> None:
     """Measure a trained run again on a split, or on labelled data of a user's; print the figures.
 
     Args:
-        job: with its best weights.
+        job: a `Job` with its best weights.
         split: the name of a split of the run's own data.
         data: a file or folder to measure on in place of it.
         options: on how that is written, see `read_written`.
+        tta: changed copies of images with which it is measured, too; see `common.images.tta`.
 
     Raises:
         InputError: the data cannot be had, or is not what the run knows.
@@ -232,6 +237,8 @@ def evaluate(
     from common.runs.conclude import conclusion_of
 
     _refuse_unmeasured(job, data)
+    if tta is not None:
+        job.choose_copies(tta)  # refuses, before any data are read
     name = split if data is None else "data"
     if data is None:
         splits = job.load_splits()
@@ -239,6 +246,11 @@ def evaluate(
         written = read_written(job, data, options)
         splits = {name: job.labelled(data, terminal.note, **written)}
     measured = splits[name]
+    if tta is not None:
+        from common.runs import tta as test_time
+
+        test_time.evaluate(job, tta, measured, str(data or split))
+        return
     outputs, conclusion = job.predict_splits(splits, [name])[name], conclusion_of(job)
     rows = [
         [
@@ -416,6 +428,13 @@ DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="Labelled data of your own, a file or a folder, in place of a split of the run's data.",
+)
+TTA = click.option(
+    "--tta",
+    metavar="WAYS",
+    help="Answer by the mean over an image and changed copies of it: auto, those that suit what "
+    "the run was trained with, or some of hflip, vflip, shift:PIXELS, scale:FACTOR, crop, with "
+    "commas between.",
 )
 DEVICE = click.option("--device", help="Another device than the run's.")
 DATA_SET = click.argument("data_set", metavar="DATA", required=False)

@@ -166,6 +166,7 @@ class Lab:
         comparisons: Mapping[str, Verb] | None = None,
         renamed: Mapping[str, str] | None = None,
         suspects: str | None = None,
+        evaluate_options: Sequence[Callable[[Any], Any]] = (),
         submit_options: Sequence[Callable[[Any], Any]] = (),
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
@@ -181,7 +182,7 @@ class Lab:
         for verb, row in {**self.jobs, **self.comparisons}.items():
             if row.help is not None:
                 self.command(verb)(functools.partial(self.train, verb))
-        self._add_evaluate(evaluate_help)
+        self._add_evaluate(evaluate_help, evaluate_options)
         self._add_report()
         self._add_submit(submit_options)
         if suspects is not None:
@@ -247,10 +248,9 @@ class Lab:
         """Return the job of a run, with the weights of its best epoch, see `Job.open_trained`."""
         return self.kind_of(run).open_trained(run, device)
 
-    def _add_evaluate(self, help: str) -> None:
+    def _add_evaluate(self, help: str, more: Sequence[Callable[[Any], Any]]) -> None:
         configs = [row.config for row in self.jobs.values()]
 
-        @self.group.command(help=help, cls=commandline.FileCommand, configs=configs)
         @commands.RUN
         @commands.SPLIT
         @commands.DATA
@@ -261,13 +261,17 @@ class Lab:
             data: Path | None,
             device: str | None,
             options: dict[str, Any],
+            **chosen: Any,
         ) -> None:
             if data is None and options:
                 raise ConfigError([f"{flag(name)}: goes with --data" for name in options])
             source = click.get_current_context().get_parameter_source("split")
             if data is not None and source is not ParameterSource.DEFAULT:
                 raise click.UsageError("--data takes the place of --split; give one of them")
-            commands.evaluate(self.open_trained(run, device), split, data, options)
+            commands.evaluate(self.open_trained(run, device), split, data, options, **chosen)
+
+        make = self.group.command(help=help, cls=commandline.FileCommand, configs=configs)
+        make(functools.reduce(lambda function, add: add(function), more, evaluate))
 
     def _add_report(self) -> None:
         @self.group.command(help="Write a finished run's report again, with its pictures.")

@@ -140,6 +140,7 @@ lab = Lab(
         ),
     },
     suspects="labs.classification.experiments.suspects:SuspectImages",
+    evaluate_options=(commands.TTA,),
     models=DESCRIPTIONS,
     more_models={"torchvision's": TORCHVISION},
 )
@@ -159,6 +160,7 @@ lab = Lab(
     type=click.IntRange(min=1),
     help="Classes to name for each image.",
 )
+@commands.TTA
 @commands.FORM
 @commands.OUTPUT
 @commands.DEVICE
@@ -166,6 +168,7 @@ def predict(
     run: Path,
     inputs: tuple[Path, ...],
     top: int,
+    tta: str | None,
     form: str,
     output: Path | None,
     device: str | None,
@@ -175,9 +178,11 @@ def predict(
 
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
+    from common.runs import tta as copies
     from labs.classification import predictions
 
     job = lab.open_trained(run, device)
+    copies.use(job, tta)
     written = commands.read_written(job, inputs[0], options)
     found = predictions.predict(job, inputs, top, terminal.note, **written)
     if form == "table" and output is None:

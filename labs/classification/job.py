@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from common import training
 from common.errors import ConfigError
 from common.images import load as image_data
-from common.images import policies
+from common.images import policies, tta
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
 from common.metrics.main_metric import ACCURACY, F1_MICRO, MAE, MainMetric
@@ -31,13 +31,18 @@ from labs.classification.transfer import weights as transfer
 
 
 class ClassifyImages(Job[ClassificationConfig, ImageCard]):
-    """A classifier of images, or a regression on them; splits are `ImageSet`s."""
+    """A classifier of images, or a regression on them; splits are `ImageSet`s.
+
+    Attributes:
+        copies: changed copies of each image over which `answers` are a mean; () for none.
+    """
 
     lab = "classification"
     config_type = ClassificationConfig
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
     optimizer_options = ("layer_decay",)
+    copies: Sequence[tta.Copy] = ()
     _thresholds: Array | None = None
 
     @classmethod
@@ -207,8 +212,17 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         targets: Array = split.targets.numpy()
         return targets > 0 if self.config.several else targets
 
+    def choose_copies(self, spec: str) -> tuple[tta.Copy, ...]:
+        """Return the copies that `--tta` names, or that suit what the run was trained with."""
+        trained = task.augmentation(self.config, self.card).transforms
+        return tta.parse(spec, trained, self.card.image_size)
+
     def answers(self, inputs: Tensor) -> Outputs:
         """Return logits (N, C), or numbers (N,), of uint8 images (N, C, S, S)."""
+        merge = partial(tta.average, self.config.kind)
+        return tta.answer(self._answer, inputs, self.copies, merge)
+
+    def _answer(self, inputs: Tensor) -> Outputs:
         prepare = task.augmentation(self.config, self.card)
         batches = image_data.unlabelled(inputs, prepare, self.compute)
         answers = Answers(partial(task.numbers, self.card)) if self.config.numeric else Answers()
