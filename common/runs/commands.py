@@ -229,7 +229,7 @@ def evaluate(
         split: the name of a split of the run's own data.
         data: a file or folder to measure on in place of it.
         options: on how that is written, see `read_written`.
-        tta: changed copies of images with which it is measured, too; see `common.images.tta`.
+        tta: changed copies of images with which it is measured, too; see `common.runs.tta`.
 
     Raises:
         InputError: the data cannot be had, or is not what the run knows.
@@ -247,9 +247,9 @@ def evaluate(
         splits = {name: job.labelled(data, terminal.note, **written)}
     measured = splits[name]
     if tta is not None:
-        from common.runs import tta as test_time
+        from common.runs.tta import gain
 
-        test_time.evaluate(job, tta, measured, str(data or split))
+        gain.evaluate(job, tta, measured, str(data or split))
         return
     outputs, conclusion = job.predict_splits(splits, [name])[name], conclusion_of(job)
     rows = [

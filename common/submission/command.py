@@ -12,6 +12,7 @@ from common.files import replacing, write_json
 from common.options import terminal
 from common.runs import commands
 from common.runs.lab import Lab
+from common.runs.tta.gain import use_copies
 from common.submission.bundle import check_place, options_as_words, write_bundle
 from common.submission.kind import Rows, Submission
 from common.submission.manifest import describe
@@ -33,6 +34,7 @@ def command(
     bundle: Path | None,
     device: str | None,
     options: Mapping[str, str],
+    tta: str | None = None,
     **more: Any,
 ) -> None:
     """Write a submission and, beside it, its manifest.
@@ -50,6 +52,7 @@ def command(
         form: what is written of classes, one of `answers.FORMS`; found out when None.
         device: another device than the run's.
         options: on how the test data are written, see `read_written`.
+        tta: changed copies of images, over which each answer is the mean; see `common.runs.tta`.
         more: the lab's own options.
 
     Raises:
@@ -72,9 +75,11 @@ def command(
         f"{list_some(list(map(repr, sample.answer_columns)))}"
     )
     written, how = commands.read_written(opened.jobs[0], test, options), {"form": form, **more}
+    use_copies(opened.jobs, tta)
     if refit:
         submission.refuse(sample, test, written, how)
         opened = train_on_all(lab, opened, device)
+        use_copies(opened.jobs, tta)
         submission = submission_of(lab, opened)
     if len(opened.jobs) > 1:
         terminal.note(f"the answers are the mean of those of {len(opened.jobs)} folds")
@@ -86,7 +91,7 @@ def command(
     click.echo(f"Submission: {out} ({len(rows.cells):,} rows)")
     click.echo(f"Manifest: {out.with_suffix('.json')}")
     if bundle is not None:
-        given = {"id_column": id_column, **options, **more}
+        given = {"id_column": id_column, "tta": tta, **options, **more}
         words = options_as_words(given, answer_columns, form)
         with terminal.busy(f"writing {bundle}"):
             write_bundle(bundle, lab.name, opened, words, test=test is not None)

@@ -31,6 +31,7 @@ def describe(
         "kept": dict(rows.kept),
         "sample": {"file": str(sample.path), "sha256": sha256_of(sample.path)},
         "test": None if test is None else str(test),
+        "copies": [copy.name for copy in getattr(opened.jobs[0], "copies", ())],
         "run": str(opened.run.path),
         "members": [
             {

@@ -141,6 +141,7 @@ lab = Lab(
     },
     suspects="labs.classification.experiments.suspects:SuspectImages",
     evaluate_options=(commands.TTA,),
+    submit_options=(commands.TTA,),
     models=DESCRIPTIONS,
     more_models={"torchvision's": TORCHVISION},
 )
@@ -178,11 +179,11 @@ def predict(
 
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
-    from common.runs import tta as copies
+    from common.runs.tta.gain import use_copies
     from labs.classification import predictions
 
     job = lab.open_trained(run, device)
-    copies.use(job, tta)
+    use_copies([job], tta)
     written = commands.read_written(job, inputs[0], options)
     found = predictions.predict(job, inputs, top, terminal.note, **written)
     if form == "table" and output is None:

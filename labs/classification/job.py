@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from common import training
 from common.errors import ConfigError
 from common.images import load as image_data
-from common.images import policies, tta
+from common.images import policies
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
 from common.metrics.main_metric import ACCURACY, F1_MICRO, MAE, MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
+from common.runs.tta import copies as test_time
 from common.training.batches import Updates
 from common.training.summary import summarize
 from common.training.task import Answers, Classification, probabilities
@@ -42,7 +43,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
     optimizer_options = ("layer_decay",)
-    copies: Sequence[tta.Copy] = ()
+    copies: Sequence[test_time.Copy] = ()
     _thresholds: Array | None = None
 
     @classmethod
@@ -212,15 +213,15 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         targets: Array = split.targets.numpy()
         return targets > 0 if self.config.several else targets
 
-    def choose_copies(self, spec: str) -> tuple[tta.Copy, ...]:
+    def choose_copies(self, spec: str) -> tuple[test_time.Copy, ...]:
         """Return the copies that `--tta` names, or that suit what the run was trained with."""
         trained = task.augmentation(self.config, self.card).transforms
-        return tta.parse(spec, trained, self.card.image_size)
+        return test_time.parse(spec, trained, self.card.image_size)
 
     def answers(self, inputs: Tensor) -> Outputs:
         """Return logits (N, C), or numbers (N,), of uint8 images (N, C, S, S)."""
-        merge = partial(tta.average, self.config.kind)
-        return tta.answer(self._answer, inputs, self.copies, merge)
+        merge = partial(test_time.average, self.config.kind)
+        return test_time.answer(self._answer, inputs, self.copies, merge)
 
     def _answer(self, inputs: Tensor) -> Outputs:
         prepare = task.augmentation(self.config, self.card)

@@ -249,3 +249,10 @@ def test_a_bundle_has_what_answers_and_nothing_of_this_machine(submit, test, tmp
     assert "GIVEN = ['--id-column', 'id']" in (bundle / "predict.py").read_text()
     again, _ = submit(test, "id,y\n1,0\n2,0\n10,0\n", *words)
     assert (again.code, "is there already; name a new folder" in again.err) == (2, True)
+
+
+def test_changed_copies_answer_too_and_stand_in_the_manifest(submit, test, tmp_path):
+    result, _ = submit(test, "id,label\n10,x\n1,x\n2,x\n", "--answers", "names", "--tta", "shift:1")
+    assert result.code == 0, result.err
+    assert "4 changed copies (shift:1 down" in result.err
+    assert len(json.loads((tmp_path / "submission.json").read_text())["copies"]) == 4

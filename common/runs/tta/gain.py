@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.images.tta import Copy
 from common.options import terminal
 from common.report.html import Section, Table
 from common.runs import views
 from common.runs.conclude import conclusion_of
 from common.runs.differences import judge
 from common.runs.job import Outputs, groups_of
+from common.runs.tta.copies import Copy
 
 VIEW = "tta"
 _TOGETHER = 256  # images of a side of 64 pixels that are read and changed at a time, and
@@ -27,7 +27,7 @@ class Averages(Protocol):
     copies: Sequence[Copy]
 
     def choose_copies(self, spec: str) -> tuple[Copy, ...]:
-        """Return the copies that `--tta` names; see `common.images.tta.parse`."""
+        """Return the copies that `--tta` names; see `common.runs.tta.copies.parse`."""
 
 
 class Measured(NamedTuple):
@@ -38,15 +38,22 @@ class Measured(NamedTuple):
     seconds: tuple[float, float]
 
 
-def use(job: Averages, spec: str | None) -> None:
-    """Have a job answer by the mean over copies from here on, and say so; None leaves it.
+def use_copies(jobs: Sequence[Averages], spec: str | None) -> None:
+    """Have jobs answer by the mean over copies from here on, and say so; None leaves them.
+
+    Args:
+        jobs: one, or those that answer together.
+        spec: what `--tta` names.
 
     Raises:
         ConfigError: there are no such copies.
     """
-    if spec is not None:
+    if spec is None:
+        return
+    for job in jobs:
         job.copies = job.choose_copies(spec)
-        terminal.note(f"each answer is the mean over the image and {describe_copies(job.copies)}")
+    said = describe_copies(jobs[0].copies)
+    terminal.note(f"each answer is the mean over the image and {said}")
 
 
 def describe_copies(copies: Sequence[Copy]) -> str:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from common.images import augment, tta
+from common.images import augment
+from common.runs.tta import copies as tta
 
 PIXELS = torch.arange(2 * 6 * 6, dtype=torch.uint8).reshape(2, 1, 6, 6)
 
