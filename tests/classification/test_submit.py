@@ -142,6 +142,12 @@ def test_a_run_that_is_none_or_not_finished_is_refused(lab, run, test, tmp_path)
     out = ("--out", tmp_path / "submission.csv")
     assert "metrics.json is missing" in lab("submit", half, test, sample, *out).err
     assert "is not a run folder" in lab("submit", test, test, sample, *out).err
+    several = tmp_path / "several"
+    shutil.copytree(run, several)
+    about = json.loads((several / "environment.json").read_text())
+    (several / "environment.json").write_text(json.dumps({**about, "job": "compare-heads"}))
+    refused = lab("submit", several, test, sample, *out)
+    assert "is made of runs of several kinds by `compare-heads`" in refused.err
     assert not (tmp_path / "submission.csv").exists()
 
 
