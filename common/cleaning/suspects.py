@@ -63,6 +63,10 @@ class Answers(NamedTuple):
         members = _members(whole)
         answers = OutOfFold.join([OutOfFold.read(each) for each in members])
         names = [name for each in members for name in _read_names(each)]
+        if len(names) != len(answers.targets):
+            raise RunError(
+                f"{whole.run.path}: its lists do not fit its answers; cross-validate anew"
+            )
         keys = list(zip(names, answers.targets.tolist(), strict=True))
         place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         rows = np.array([place[key] for key in keys])
@@ -103,7 +107,7 @@ def _members(whole: Crossval) -> list[Run]:
 def _read_names(run: Run) -> list[str]:
     """Return what the samples of a fold are called, in the order of its answers."""
     with listed_in(run).open(encoding="utf-8", newline="") as file:
-        return [row[0] for row in csv.reader(file)][1:]
+        return [row[0] for row in csv.reader(file) if row][1:]
 
 
 class FindSuspects(ABC):

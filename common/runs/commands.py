@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -412,7 +413,9 @@ def separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
     import io
 
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n", delimiter=delimiter)
+    line = SimpleNamespace(write=lambda row: text.write(row.removesuffix("\r\n") + "\n"))
+    # A cell with a carriage return is quoted only where that ends a line.
+    writer = csv.writer(line, lineterminator="\r\n", delimiter=delimiter)
     writer.writerows(list(record) for record in records[:1])
     writer.writerows(
         [f"{value:.6g}" if isinstance(value, float) else value for value in record.values()]

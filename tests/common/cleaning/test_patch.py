@@ -57,8 +57,9 @@ def test_it_is_read_as_spreadsheets_save_it(patched, encoding, between):
 
 def test_what_is_written_is_what_is_read(tmp_path):
     changes = [
-        Change('a "quoted"\ntext, of two lines', "dog", "cow", "relabel", "", 2),
-        Change("사진/1.jpg", "고양이", "", "drop", "sha256:12e45678", 4),
+        Change("a carriage\rreturn", "cow", "dog", "relabel", "", 2),
+        Change('a "quoted"\ntext, of two lines', "dog", "cow", "relabel", "", 4),
+        Change("사진/1.jpg", "고양이", "", "drop", "sha256:12e45678", 6),
     ]
     write_patch(tmp_path / "patch.csv", changes)
     assert (tmp_path / "patch.csv").read_bytes().startswith(b"\xef\xbb\xbfsample,")
