@@ -5,7 +5,7 @@ Only click is imported here; rich comes when something is shown.
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,18 @@ def stderr() -> "Console":
 def note(text: str) -> None:
     """Tell the user something, beside the results."""
     click.echo(text, err=True)
+
+
+def once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what says each line once, where several runs read the same files."""
+    told = set[str]()
+
+    def say_once(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            say(line)
+
+    return say_once
 
 
 @contextlib.contextmanager

@@ -224,6 +224,11 @@ class Job(ABC, Generic[C, K]):
         with one_thread():
             return self.build_model()
 
+    @property
+    def networks(self) -> Sequence["Job[Any, Any]"]:
+        """What answers: the run itself; of runs that answer together, each of them."""
+        return [self]
+
     # --- start and reopen -----------------------------------------------------------------------
 
     @classmethod

@@ -25,6 +25,7 @@ from common.suggest import suggest
 if TYPE_CHECKING:
     from torch import nn
 
+    from common.runs.folder import Run
     from common.runs.job import Job
 
 
@@ -112,6 +113,7 @@ _OF_TEST = (  # options on how a competition's test data are written, which have
     *(*FORM, "path_column", "image_dir", "text_column", "date_column", "date_order"),
     *("series_column", "value_columns", "decimal", "spacing"),
 )
+_ENSEMBLE = "ensemble"  # the command, and what trained such runs
 _RATE = click.FloatRange(min=0, min_open=True)
 
 
@@ -152,6 +154,7 @@ class Lab:
         program: what comes before a command.
         jobs: what trains one model.
         comparisons: runs made of runs.
+        ensembles: `module:class` of what runs of a job are when they answer together, by its verb.
         models: a line about each of the models that deserve one, by name.
         more_models: the names of all others, by whose they are.
         group: the commands.
@@ -167,6 +170,7 @@ class Lab:
         renamed: Mapping[str, str] | None = None,
         suspects: str | None = None,
         evaluate_options: Sequence[Callable[[Any], Any]] = (),
+        ensembles: Mapping[str, str] | None = None,
         submit_options: Sequence[Callable[[Any], Any]] = (),
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
@@ -175,6 +179,7 @@ class Lab:
         self.name, self.program = name, f"python -m labs.{name}"
         self.jobs, self.comparisons = jobs, comparisons or {}
         self.models, self.more_models = models or {}, more_models or {}
+        self.ensembles = ensembles or {}
         settings = {"help_option_names": ["-h", "--help"]}
         self.group = commandline.LabGroup(
             name, help=help, renamed=renamed, context_settings=settings
@@ -187,6 +192,8 @@ class Lab:
         self._add_submit(submit_options)
         if suspects is not None:
             self._add_suspects(suspects)
+        if self.ensembles:
+            self._add_ensemble()
         for verb in self.jobs:
             self._add_find_lr(verb)
 
@@ -235,7 +242,11 @@ class Lab:
         """
         from common.runs.folder import open_run
 
-        verb = open_run(run, self.name).job
+        opened = open_run(run, self.name)
+        verb = opened.job
+        if verb == _ENSEMBLE:
+            together: type[Job[Any, Any]] = resolve_name(self.ensembles[self.verb_of(opened)])
+            return together
         if verb not in self.jobs:
             raise RunError(
                 f"{run} was trained by `{verb}`, of which there is nothing to ask; its report says "
@@ -243,6 +254,10 @@ class Lab:
             )
         kind: type[Job[Any, Any]] = self.jobs[verb].resolve()
         return kind
+
+    def verb_of(self, run: "Run") -> str:
+        """Return the command that trained a run; of an ensemble, its members."""
+        return str(run.read("environment")["of"]) if run.job == _ENSEMBLE else run.job
 
     def open_trained(self, run: Path, device: str | None = None) -> Any:
         """Return the job of a run, with the weights of its best epoch, see `Job.open_trained`."""
@@ -283,6 +298,8 @@ class Lab:
             verb = open_run(run, self.name).job
             if verb in self.comparisons:
                 self.comparisons[verb].resolve().report(run)
+            elif verb == _ENSEMBLE:
+                resolve_name("common.ensembles.make:report_again")(run)
             else:
                 commands.report(self.kind_of(run), run, device)
 
@@ -385,6 +402,52 @@ class Lab:
             saves a patch, a CSV that --patch takes.
             """
             resolve_name(kind).command(run, **chosen)
+
+    def _add_ensemble(self) -> None:
+        """Add the command `ensemble`."""
+
+        @self.group.command(_ENSEMBLE)
+        @click.argument("runs", metavar="RUN...", nargs=-1, type=click.Path(path_type=Path))
+        @click.option(
+            "--method",
+            type=click.Choice(["soft", "hard", "greedy", "stacking"]),
+            default="soft",
+            show_default=True,
+            help="The mean of probabilities (soft), votes (hard), a weighted mean that is chosen "
+            "greedily (greedy), or a logistic regression on log probabilities (stacking).",
+        )
+        @click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Of the folds in which it is judged what choosing gains.",
+        )
+        @click.option(
+            "--run-dir",
+            type=click.Path(path_type=Path),
+            default="runs",
+            show_default=True,
+            help="Folder of all runs.",
+        )
+        @click.option("--name", help="The run's own name; the data and a number when not given.")
+        @click.option(
+            "--resume",
+            metavar="RUN",
+            type=click.Path(path_type=Path),
+            help="Go on with an ensemble that was stopped.",
+        )
+        @commands.DEVICE
+        def ensemble(runs: tuple[Path, ...], resume: Path | None, **how: Any) -> None:
+            """Let runs answer together, and say whether that is better than the best of them.
+
+            RUNs are finished runs of the same data, split and classes, or cross-validations of the
+            same folds; of one cross-validation alone, its folds answer together. The ensemble is a
+            run: evaluate, predict, report and submit take it.
+            """
+            if bool(runs) == (resume is not None):
+                raise click.UsageError("give the runs, or --resume RUN alone")
+            resolve_name("common.ensembles.make:command")(self, runs, resume=resume, **how)
 
     def _add_find_lr(self, verb: str) -> None:
         row = self.jobs[verb]

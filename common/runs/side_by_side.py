@@ -108,13 +108,13 @@ def compare(paths: Sequence[Path], device: str | None = None) -> SideBySide:
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise RunError("expected at least two runs, each named once")
     found = [listing.read(open_run(path)) for path in paths]
-    names = _short_names(paths)
+    names = shorten_names(paths)
     runs = dict(zip(names, found, strict=True))
     judged, refused = _judge(runs, device)
     return SideBySide(runs, judged, refused, _group(runs, judged))
 
 
-def _short_names(paths: Sequence[Path]) -> list[str]:
+def shorten_names(paths: Sequence[Path]) -> list[str]:
     """Return the last parts of the paths, as many as tell them apart."""
     parts = [path.resolve().parts for path in paths]
     for count in range(1, max(map(len, parts))):

@@ -40,7 +40,8 @@ def describe(
                 "fingerprint": job.card.fingerprint,
                 "weights": sha256_of(job.run.best),
             }
-            for job in opened.jobs
+            for one in opened.jobs
+            for job in one.networks
         ],
         "config": read_toml(opened.run.config),
         "scores": read_scores(opened.run),

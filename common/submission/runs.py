@@ -12,6 +12,8 @@ from common.runs.folder import Run, open_run
 from common.runs.lab import Lab
 from common.submission.kind import Submission
 
+_MEASURED = ("validation", "test", "out_of_fold")  # in metrics.json; the last of an ensemble
+
 
 class Opened(NamedTuple):
     """What answers test data."""
@@ -30,7 +32,7 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     run = open_run(path, lab.name)
     run.read("metrics")  # it must be finished
     if run.job not in lab.comparisons:
-        return Opened(run, run.job, [lab.open_trained(path, device)])
+        return Opened(run, lab.verb_of(run), [lab.open_trained(path, device)])
     kind = lab.comparisons[run.job].resolve()
     if not issubclass(kind, Crossval):
         raise RunError(
@@ -43,6 +45,16 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     if len({getattr(job.card, "classes", ()) for job in jobs}) > 1:
         raise RunError(f"the folds of {path} know different classes: their answers have no mean")
     return Opened(run, kind.member.verb, jobs)
+
+
+def refuse_ensemble(opened: Opened, option: str) -> None:
+    """Refuse runs that answer together, for what takes networks of one config in one folder.
+
+    Raises:
+        RunError: they are.
+    """
+    if any(list(job.networks) != [job] for job in opened.jobs):
+        raise RunError(f"{option}: {opened.run.path} is an ensemble; give one of its members")
 
 
 def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:
@@ -71,7 +83,7 @@ def read_scores(run: Run) -> dict[str, Any]:
     if "measured" in metrics:  # a refit, of which nothing is held out, has those of other runs
         return dict(metrics["measured"])
     if "of_folds" not in metrics:
-        return {name: metrics[name] for name in ("validation", "test") if name in metrics}
+        return {name: metrics[name] for name in _MEASURED if name in metrics}
     own = {name: value for name, value in metrics.items() if f"{name}_interval" in metrics}
     ends = {f"{name}_interval": metrics[f"{name}_interval"] for name in own}
     return {"out_of_fold": {**own, **ends, "others": metrics["metrics"]}}

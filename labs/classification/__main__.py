@@ -142,6 +142,7 @@ lab = Lab(
     suspects="labs.classification.experiments.suspects:SuspectImages",
     evaluate_options=(commands.TTA,),
     submit_options=(commands.TTA,),
+    ensembles={"train": "labs.classification.experiments.ensemble:ImagesTogether"},
     models=DESCRIPTIONS,
     more_models={"torchvision's": TORCHVISION},
 )

@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from common import training
@@ -29,6 +30,8 @@ from labs.classification.data import labelled, load
 from labs.classification.models import heads, suited
 from labs.classification.transfer import frozen_features, source_runs
 from labs.classification.transfer import weights as transfer
+
+ReadImages = Callable[["ClassifyImages"], Iterable[tuple[Sequence[str], Tensor]]]
 
 
 class ClassifyImages(Job[ClassificationConfig, ImageCard]):
@@ -228,6 +231,19 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         batches = image_data.unlabelled(inputs, prepare, self.compute)
         answers = Answers(partial(task.numbers, self.card)) if self.config.numeric else Answers()
         return training.infer(self.model, answers, batches, self.compute)
+
+    def answer_chunks(self, read: ReadImages) -> tuple[list[str], Tensor]:
+        """Return the names of images with outputs for them, (N, ...).
+
+        Args:
+            read: yields names and images in chunks, as the run that it is handed takes them.
+        """
+        names: list[str] = []
+        outputs: list[Tensor] = []
+        for some, pixels in read(self):
+            names += some
+            outputs.append(self.answers(pixels)["outputs"])
+        return names, torch.cat(outputs)
 
     def labelled(self, path: Path, say: Say, **written: Any) -> ImageSet:
         """Return a user's folder, table or arrays as a split, in the run's classes."""

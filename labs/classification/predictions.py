@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from common.images.load import read_inputs
 from common.metrics.metrics import Array
+from common.options import terminal
 from common.submission.answers import Classes, Labels, Numbers, Said
 from common.submission.images import find_images, read_chunks
 from common.submission.kind import Found, RowByRow
@@ -59,9 +60,14 @@ def predict(
     Raises:
         DataError: a path is missing, or no image can be read.
     """
-    config = job.config.of_file(paths[0], **{"image_dir": None, **written})
-    chunks = read_inputs(config, job.card, paths, say)
-    return [each for names, pixels in chunks for each in _predict(job, names, pixels, top)]
+    say = terminal.once(say)
+
+    def read(one: ClassifyImages) -> Iterator[tuple[Sequence[str], Tensor]]:
+        config = one.config.of_file(paths[0], **{"image_dir": None, **written})
+        return read_inputs(config, one.card, paths, say)
+
+    names, outputs = job.answer_chunks(read)
+    return _describe(job, names, outputs, top)
 
 
 def render(found: Sequence[Prediction], form: str) -> str:
@@ -121,10 +127,10 @@ def _as_record(guess: Guess) -> dict[str, str | float]:
     return {"class": guess.name, "number": guess.number, "probability": guess.value}
 
 
-def _predict(
-    job: ClassifyImages, names: Sequence[str], pixels: Tensor, top: int
+def _describe(
+    job: ClassifyImages, names: Sequence[str], outputs: Tensor, top: int
 ) -> list[Prediction]:
-    outputs = job.answers(pixels)["outputs"]
+    """Return what outputs for images mean."""
     if job.config.numeric:
         return [
             Prediction(name, (Guess("", value),))
@@ -178,12 +184,16 @@ class ImageSubmission(RowByRow[ClassifyImages]):
         self, job: ClassifyImages, samples: Mapping[str, Any], move: Callable[[float], None]
     ) -> tuple[list[str], Tensor]:
         """Return what a run says of images."""
-        ids, outputs = [], []
-        for names, pixels in read_chunks(dict(samples), job.config, job.card, self.say):
-            outputs.append(job.answers(pixels)["outputs"])
-            ids += names
-            move(len(ids) / len(samples))
-        return ids, torch.cat(outputs)
+        networks, done = len(job.networks), 0
+
+        def read(one: ClassifyImages) -> Iterator[tuple[Sequence[str], Tensor]]:
+            nonlocal done
+            for names, pixels in read_chunks(dict(samples), one.config, one.card, self.say):
+                yield names, pixels
+                done += len(names)
+                move(done / len(samples) / networks)
+
+        return job.answer_chunks(read)
 
     def interpret(self, job: ClassifyImages, outputs: Tensor) -> Said:
         """Return what outputs mean: classes, labels, or numbers."""

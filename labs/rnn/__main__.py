@@ -136,6 +136,7 @@ lab = Lab(
         ),
     },
     suspects="labs.rnn.experiments.suspects:SuspectTexts",
+    ensembles={"sentiment": "labs.rnn.experiments.ensemble:TextsTogether"},
 )
 
 

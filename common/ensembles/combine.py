@@ -1,0 +1,182 @@
+"""How members answer together: by mean, by votes, by weights that were chosen, by a linear model.
+
+Here are probabilities alone, (M, N, C) of M members, N samples and C classes; what is chosen or
+fitted is chosen by what is true of the N samples, which no member may have learned from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
+
+SOFT, HARD, GREEDY, STACKING = "soft", "hard", "greedy", "stacking"
+METHODS = {
+    SOFT: "the mean of the members' probabilities",
+    HARD: "a vote for each member's most probable class",
+    GREEDY: "a weighted mean of probabilities, chosen greedily",
+    STACKING: "a multinomial logistic regression on the members' log probabilities",
+}
+LEARNING = (GREEDY, STACKING)
+"""The methods that learn from what is true."""
+
+_SMALLEST = 1e-12  # probability whose logarithm is taken
+_ROUNDS = 50  # of greedy selection
+_TIE = 1e-3  # of a vote: what the mean probability counts, to decide between equal votes
+_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C: the smaller, the stronger
+_PARTS = 5  # of the samples, to choose among them
+_STEPS = 1000  # of the solver, at most
+_NEVER = -1e4  # logit of a class of which there was no sample
+
+
+@dataclass(frozen=True)
+class Combination:
+    """How members answer together.
+
+    Attributes:
+        method: one of `METHODS`.
+        weights: (M,) of the members, which sum to 1.
+        coefficients: (M * C, C) of a linear model on log probabilities; None without one.
+        intercepts: (C,) of it.
+    """
+
+    method: str
+    weights: Array
+    coefficients: Array | None = None
+    intercepts: Array | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        arrays = {
+            name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return {"method": self.method, **{name: each.tolist() for name, each in arrays.items()}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `as_dict` gave, after JSON."""
+        arrays = {name: np.array(value) for name, value in values.items() if name != "method"}
+        return cls(values["method"], **arrays)
+
+    def answer(self, shares: Array) -> Array:
+        """Return the probabilities of the classes, (N, C), from those of each member, (M, N, C)."""
+        if self.coefficients is not None:
+            return _softmax(_features(shares) @ self.coefficients + self.intercepts)
+        mean = np.tensordot(self.weights, shares, 1)
+        if self.method != HARD:
+            return np.asarray(mean)
+        votes = np.tensordot(self.weights, _vote(shares), 1)
+        return np.asarray((votes + _TIE * mean) / (1 + _TIE))
+
+
+def learn(method: str, shares: Array, truth: Array, metric: MainMetric) -> Combination:
+    """Return how members are to answer together.
+
+    Args:
+        method: one of `METHODS`.
+        shares: (M, N, C) probabilities of each member.
+        truth: (N,) classes.
+        metric: that greedy selection makes best.
+    """
+    equal = np.full(len(shares), 1 / len(shares))
+    if method == GREEDY:
+        return Combination(method, choose_greedily(shares, truth, metric))
+    if method == STACKING:
+        return Combination(method, equal, *_fit(shares, truth))
+    return Combination(method, equal)
+
+
+def choose_greedily(shares: Array, truth: Array, metric: MainMetric) -> Array:
+    """Return weights of the members, (M,), by selection with replacement; they sum to 1.
+
+    Caruana, Niculescu-Mizil, Crew and Ksikes 2004, "Ensemble selection from libraries of models":
+    each round takes the member with which the mean of all that are taken is best, perhaps once
+    more; the best of the rounds counts. Of equal metrics the smaller log loss decides, then the
+    first member.
+
+    The arguments are those of `learn`.
+    """
+    taken, total = np.zeros(len(shares)), np.zeros(shares.shape[1:])
+    best, weights = (-np.inf, -np.inf), taken
+    for number in range(1, _ROUNDS + 1):
+        scores = [_score((total + each) / number, truth, metric) for each in shares]
+        member = max(range(len(shares)), key=scores.__getitem__)
+        taken[member] += 1
+        total += shares[member]
+        if scores[member] > best:
+            best, weights = scores[member], taken / number
+    return weights
+
+
+def find_best(shares: Array, truth: Array, metric: MainMetric) -> int:
+    """Return the number of the best member by itself; the arguments are those of `learn`."""
+    scores = [_score(each, truth, metric) for each in shares]
+    return max(range(len(shares)), key=scores.__getitem__)
+
+
+def take_logarithms(shares: Array) -> Array:
+    """Return log probabilities of any shape: logits whose softmax the probabilities are."""
+    return np.log(np.maximum(shares, _SMALLEST))
+
+
+def _score(shares: Array, truth: Array, metric: MainMetric) -> tuple[float, float]:
+    """Return the metric of probabilities, and minus their log loss: the larger, the better."""
+    sign = 1 if metric.larger_is_better else -1
+    logs = take_logarithms(shares[np.arange(len(truth)), truth])
+    return sign * metric.value(shares.argmax(1), truth), float(logs.mean())
+
+
+def _vote(shares: Array) -> Array:
+    """Return 1 for the most probable class of each member, (M, N, C), and 0 for the others."""
+    return np.asarray(np.eye(shares.shape[2])[shares.argmax(2)])
+
+
+def _features(shares: Array) -> Array:
+    """Return the log probabilities of all members side by side, (N, M * C)."""
+    logs = take_logarithms(shares)
+    return np.asarray(np.moveaxis(logs, 0, 1).reshape(shares.shape[1], -1))
+
+
+def _fit(shares: Array, truth: Array) -> tuple[Array, Array]:
+    """Return coefficients (M * C, C) and intercepts (C,) of a logistic regression.
+
+    The strength of its penalty is chosen by the log loss on parts of the samples that it is not
+    fitted to. A class that no sample has is never said.
+    """
+    features = _features(shares)
+    parts = np.arange(len(truth)) % _PARTS
+    losses = [
+        np.mean([_loss(features, truth, parts == part, penalty) for part in range(_PARTS)])
+        for penalty in _PENALTIES
+    ]
+    return _regress(features, truth, _PENALTIES[int(np.argmin(losses))], shares.shape[2])
+
+
+def _loss(features: Array, truth: Array, mine: Array, penalty: float) -> float:
+    """Return the log loss on some samples of what is fitted to the others."""
+    classes = int(truth.max()) + 1
+    coefficients, intercepts = _regress(features[~mine], truth[~mine], penalty, classes)
+    shares = _softmax(features[mine] @ coefficients + intercepts)
+    return float(-take_logarithms(shares[np.arange(mine.sum()), truth[mine]]).mean())
+
+
+def _regress(features: Array, truth: Array, penalty: float, classes: int) -> tuple[Array, Array]:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=penalty, max_iter=_STEPS).fit(features, truth)
+    coefficients = np.zeros((features.shape[1], classes))
+    intercepts = np.full(classes, _NEVER)
+    if len(model.classes_) == 2:  # scikit-learn fits the second against the first
+        model.coef_ = np.concatenate([np.zeros_like(model.coef_), model.coef_])
+        model.intercept_ = np.concatenate([np.zeros(1), model.intercept_])
+    coefficients[:, model.classes_], intercepts[model.classes_] = model.coef_.T, model.intercept_
+    return coefficients, intercepts
+
+
+def _softmax(logits: Array) -> Array:
+    """Return the softmax of logits (N, C)."""
+    raised = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(raised / raised.sum(1, keepdims=True))

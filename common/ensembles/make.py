@@ -1,0 +1,230 @@
+"""How an ensemble is made: its run folder, what it learns, what it is measured to be."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from common.ensembles import report
+from common.ensembles.answers import Answers, gather, keep_together
+from common.ensembles.combine import LEARNING, METHODS, Combination, find_best, learn
+from common.ensembles.judge import compare, judge_nested, list_pairs
+from common.ensembles.members import ENSEMBLE, Members, find_members, load_views
+from common.errors import RunError
+from common.files import write_text
+from common.metrics import metrics as figures
+from common.metrics.main_metric import MainMetric
+from common.metrics.metrics import Array
+from common.options import terminal
+from common.options.config import read_toml
+from common.runs import folder
+from common.runs.folder import Run, open_run
+from common.runs.lab import Lab
+
+
+def command(
+    lab: Lab,
+    runs: Sequence[Path],
+    *,
+    method: str,
+    seed: int,
+    run_dir: Path,
+    name: str | None,
+    resume: Path | None,
+    device: str | None,
+) -> None:
+    """Make an ensemble of runs, or go on with one that was stopped, and show the result.
+
+    Args:
+        lab: whose runs they are.
+        runs: their folders.
+        method: how they are to answer together, one of `METHODS`.
+        seed: of the folds in which what it gains is judged.
+        run_dir: the folder of all runs.
+        name: of the new run; None for a number.
+        resume: the run to go on with.
+        device: another device than the runs'.
+
+    Raises:
+        InputError: the runs do not fit one another, or cannot be had.
+    """
+    if resume is not None:
+        run = open_run(resume, lab.name, ENSEMBLE)
+        members, views = _find_again(lab, run, device), None
+    else:
+        members = find_members(lab, runs, device)
+        if members.alone and method in LEARNING:
+            raise RunError(
+                f"--method {method}: learns from answers that members give of the same samples, "
+                "and folds answer each its own; give two cross-validations, or --method soft"
+            )
+        views = None if members.out_of_fold else load_views(members.each)
+        run = _create(lab, members, runs, method, seed, run_dir, name)
+    if not run.finished:
+        with run.locked(), terminal.saved_in(run.path, f"python -m labs.{lab.name} {ENSEMBLE}"):
+            _conclude(run, members, views)
+    report.show(run)
+
+
+def report_again(path: Path) -> None:
+    """Write the report of a finished ensemble again."""
+    run = Run(path)
+    report.write(run, run.read("metrics"))
+    click.echo(f"Report: {run.report}")
+
+
+def _create(
+    lab: Lab,
+    members: Members,
+    runs: Sequence[Path],
+    method: str,
+    seed: int,
+    run_dir: Path,
+    name: str | None,
+) -> Run:
+    """Make the run folder."""
+    import tomli_w
+
+    first = members.first
+    stem = f"{ENSEMBLE}-{Path(getattr(first.config, 'data', '')).stem}"
+    run = folder.create(run_dir, lab.name, name, stem)
+    about = {"lab": lab.name, "job": ENSEMBLE, "of": members.verb, "command": list(sys.argv)}
+    run.write("environment", {**about, **folder.environment(str(first.compute))})
+    run.write("data", first.card.as_dict())
+    listed = [
+        {
+            "name": each.name,
+            "run": str(each.path.absolute()),
+            "networks": [str(job.run.path.absolute()) for job in each.jobs],
+            "weights": each.hashes,
+        }
+        for each in members.each
+    ]
+    config = {
+        "runs": [str(path.absolute()) for path in runs],
+        "method": method,
+        "seed": seed,
+        "of_folds": bool(members.out_of_fold),
+        "members": listed,
+    }
+    write_text(run.config, tomli_w.dumps(config))  # the last: it makes the folder a run
+    return run
+
+
+def _find_again(lab: Lab, run: Run, device: str | None) -> Members:
+    """Return the members of an ensemble, which must have the weights that they had."""
+    kept = read_toml(run.config)
+    members = find_members(lab, list(map(Path, kept["runs"])), device)
+    for member, each in zip(members.each, kept["members"], strict=True):
+        member.check_hashes(each["weights"])
+    return members
+
+
+def _conclude(run: Run, members: Members, views: Any) -> None:
+    """Learn how the members answer together, measure it, and write the report."""
+    begun = time.perf_counter()
+    config = read_toml(run.config)
+    metric = members.first.main_metric
+    if members.alone:
+        count = len(members.each)
+        combination = Combination(config["method"], np.full(count, 1 / count))
+        found = {"method": config["method"], **_measure_alone(members, metric)}
+    else:
+        answers = gather(run, members, views, config["seed"])
+        with terminal.busy(f"judging {METHODS[config['method']]}"):
+            source, truth = answers.learned_from, answers.truth[answers.learned_from]
+            combination = learn(config["method"], answers.shares[source], truth.targets, metric)
+            found, together = _measure(config["method"], combination, members, answers, metric)
+        keep_together(run, together, answers.truth[answers.judged_on].targets)
+    run.write("combination", combination.as_dict())
+    first = members.first
+    whole = first.config.describe_whole if members.out_of_fold else str
+    found["source"] = whole(first.card.source)
+    found["metric"] = {"name": metric.name, "label": metric.label}
+    trained = sum(member.seconds for member in members.each)
+    found["seconds"] = {"train": trained, "total": time.perf_counter() - begun}
+    report.write(run, found)
+    run.write("metrics", found)
+
+
+def _measure(
+    method: str, combination: Combination, members: Members, answers: Answers, metric: MainMetric
+) -> tuple[dict[str, Any], Array]:
+    """Return what metrics.json holds, and the probabilities (N, C) where it is judged."""
+    source, judged = answers.learned_from, answers.judged_on
+    chosen = find_best(answers.shares[source], answers.truth[source].targets, metric)
+    nested, said = None, None
+    if answers.folds is not None:
+        nested, said = judge_nested(
+            method, answers.shares[source], answers.truth[source], answers.folds, metric
+        )
+    together = {name: combination.answer(each) for name, each in answers.shares.items()}
+    if judged == source and said is not None:
+        together[judged] = said
+    truth, alone = answers.truth[judged], answers.shares[judged].argmax(2)
+    decided = together[judged].argmax(1)
+    gain = (
+        {name: nested[name] for name in ("gain", "gain_interval")}
+        if judged == source and nested is not None
+        else compare(decided, alone[chosen], truth, metric)
+    )
+    listed = [
+        {
+            "name": member.name,
+            "run": str(member.path),
+            "networks": len(member.jobs),
+            "weight": float(combination.weights[number]),
+            f"chosen_by_{metric.name}": metric.value(
+                answers.shares[source][number].argmax(1), answers.truth[source].targets
+            ),
+            **metric.measure(alone[number], *truth),
+            **compare(decided, alone[number], truth, metric),
+            "seconds_train": member.seconds,
+            "seconds_answer": answers.seconds[number],
+        }
+        for number, member in enumerate(members.each)
+    ]
+    found = {
+        "method": method,
+        "judged_on": judged,
+        **{
+            name: {
+                **figures.classification(each, answers.truth[name].targets),
+                **metric.measure(each.argmax(1), *answers.truth[name]),
+            }
+            for name, each in together.items()
+        },
+        "baselines": {},
+        "members": listed,
+        "best": listed[chosen]["name"],
+        **gain,
+        "nested": nested,
+        "pairs": list_pairs(alone, truth.targets),
+    }
+    return found, together[judged]
+
+
+def _measure_alone(members: Members, metric: MainMetric) -> dict[str, Any]:
+    """Return what metrics.json holds of the folds of one cross-validation."""
+    whole = members.out_of_fold[0]
+    known: Mapping[str, Any] = whole.run.read("metrics")
+    names = (metric.name, f"{metric.name}_interval")
+    weight = 1 / len(members.each)
+    return {
+        "judged_on": None,
+        "each_alone": {name: known[name] for name in names},
+        "baselines": {},
+        "members": [
+            {
+                "name": each.name,
+                "run": str(each.path),
+                "networks": 1,
+                "weight": weight,
+            }
+            for each in members.each
+        ],
+    }

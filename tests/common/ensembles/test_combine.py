@@ -1,0 +1,100 @@
+"""How members answer together, and whether what choosing gains is its own selection."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from common.ensembles.combine import METHODS, Combination, choose_greedily, find_best, learn
+from common.ensembles.judge import Truth, judge_nested, list_pairs
+from common.metrics.main_metric import ACCURACY
+
+
+def draw(members, samples, classes, strength, seed=0):
+    """Return probabilities (M, N, C) that know the truth (N,) more or less, and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, classes, samples)
+    logits = rng.normal(size=(members, samples, classes))
+    logits[:, np.arange(samples), truth] += np.reshape(strength, (-1, 1))
+    raised = np.exp(logits)
+    return raised / raised.sum(2, keepdims=True), truth
+
+
+def test_the_mean_and_votes_are_as_worked_out_by_hand():
+    shares = np.array([[[0.9, 0.1, 0.0]], [[0.4, 0.5, 0.1]], [[0.3, 0.4, 0.3]]])
+    soft = learn("soft", shares, np.array([0]), ACCURACY).answer(shares)
+    assert soft == pytest.approx(np.array([[1.6 / 3, 1 / 3, 0.4 / 3]]))
+    hard = learn("hard", shares, np.array([0]), ACCURACY).answer(shares)
+    assert hard == pytest.approx(np.array([[1 / 3, 2 / 3, 0]]), abs=1e-3)
+    assert hard.sum() == pytest.approx(1)
+
+
+def test_equal_votes_are_decided_by_the_mean():
+    shares = np.array([[[0.6, 0.4]], [[0.1, 0.9]]])
+    assert learn("hard", shares, np.array([0]), ACCURACY).answer(shares).argmax() == 1
+
+
+def test_greedy_selection_leaves_out_who_does_harm_and_repeats():
+    shares, truth = draw(3, 400, 4, [1.5, 1.5, -3])
+    weights = choose_greedily(shares, truth, ACCURACY)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[2] == 0
+    assert (weights[:2] > 0).all()
+    alone = choose_greedily(shares[[2, 0]], truth, ACCURACY)
+    assert alone.tolist() == [0, 1]
+
+
+def test_greedy_selection_is_at_least_as_good_as_the_best_where_it_chose():
+    for seed in range(5):
+        shares, truth = draw(5, 60, 3, [0.3, 0.6, 0.1, 0.5, 0.4], seed)
+        together = learn("greedy", shares, truth, ACCURACY).answer(shares).argmax(1)
+        best = shares[find_best(shares, truth, ACCURACY)].argmax(1)
+        assert (together == truth).mean() >= (best == truth).mean()
+
+
+def test_stacking_is_scikit_learns_regression():
+    shares, truth = draw(2, 150, 3, [1, 2])
+    found = learn("stacking", shares, truth, ACCURACY)
+    features = np.concatenate(np.log(shares), 1)
+    expected = [
+        LogisticRegression(C=each, max_iter=1000).fit(features, truth).predict_proba(features)
+        for each in (0.001, 0.01, 0.1, 1.0)
+    ]
+    assert any(np.allclose(found.answer(shares), each) for each in expected)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_stacking_takes_two_classes_and_says_none_of_which_there_is_no_sample(classes):
+    shares, truth = draw(2, 60, classes, [2, 2])
+    wider = np.concatenate([shares, np.full((2, 60, 1), 1e-9)], 2)
+    answers = learn("stacking", wider, truth, ACCURACY).answer(wider)
+    assert answers.sum(1) == pytest.approx(np.ones(60))
+    assert answers[:, -1].max() == 0
+    assert (answers.argmax(1) == truth).mean() > 0.7
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_combination_is_the_same_after_json(method):
+    shares, truth = draw(3, 50, 3, [1, 1, 1])
+    found = learn(method, shares, truth, ACCURACY)
+    again = Combination.from_dict(json.loads(json.dumps(found.as_dict())))
+    assert np.array_equal(found.answer(shares), again.answer(shares))
+
+
+def test_nested_nothing_is_gained_by_choosing_among_guesses():
+    """Many members that guess: the best of them looks good where it was chosen alone."""
+    shares, truth = draw(30, 200, 2, np.zeros(30))
+    found, said = judge_nested("greedy", shares, Truth(truth), np.arange(200) % 5, ACCURACY)
+    assert found["seen"]["accuracy"] > 0.6
+    assert abs(found["accuracy"] - 0.5) < 0.08
+    assert found["accuracy"] == (said.argmax(1) == truth).mean()
+    low, high = found["gain_interval"]
+    assert low < 0 < high
+
+
+def test_agreement_is_as_worked_out_by_hand():
+    said = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]])
+    (_, _, equal, phi), (_, _, _, none), _ = list_pairs(said, np.array([0, 0, 0, 0]))
+    assert (equal, phi) == (0.5, 0.0)
+    assert np.isnan(none)
