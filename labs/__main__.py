@@ -176,5 +176,44 @@ def compare(
         click.echo(f"Page: {html}")
 
 
+@labs.command("shake-up", short_help="Foretell a private leaderboard from answers out of fold.")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--private",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.7,
+    show_default=True,
+    help="The share of the board that is private.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(min=2),
+    help="Test samples of the board, public and private; as many as the runs were judged on when "
+    "not given.",
+)
+@click.option(
+    "--metric",
+    help="By which the board ranks: f1, quadratic-kappa, roc-auc and so on, or your own as "
+    "FILE.py:function; the runs' main metric when not given.",
+)
+@HTML
+def shake_up(
+    runs: tuple[Path, ...],
+    private: float,
+    size: int | None,
+    metric: str | None,
+    html: Path | None,
+) -> None:
+    """Say how far a private board may turn a public one round.
+
+    RUNS are finished cross-validations of the same data. Shows the probability that one beats
+    another in private, that the public order holds, how much of a public rank is luck, and which
+    two to hand in.
+    """
+    from common.experiments import shake_up_page
+
+    shake_up_page.command(runs, private, size, metric, html)
+
+
 if __name__ == "__main__":
     commandline.main(labs, "python -m labs")

@@ -202,7 +202,7 @@ def describe_cause(name: str, first: str, one: Listed, other: Listed) -> str:
 def _data_options(run: Listed) -> set[str]:
     """Return the names of the options that say what the data is."""
     try:
-        lab = _lab(run)
+        lab = find_lab(run)
         kind = resolve_name({**lab.jobs, **lab.comparisons}[run.job].config)
     except (RunError, KeyError):  # a lab or a command of another version
         return set()
@@ -211,7 +211,7 @@ def _data_options(run: Listed) -> set[str]:
     }
 
 
-def _lab(run: Listed) -> "Lab":
+def find_lab(run: Listed) -> "Lab":
     """Return the lab of a run; a string names it, since labs stand above what is common."""
     try:
         lab: Lab = resolve_name(f"labs.{run.lab}.__main__:lab")
@@ -287,7 +287,7 @@ def _open(run: Listed, device: str | None, first: _Opened | None) -> _Opened:
         raise RunError(f"{run.run.path} is not finished")
     if "of_folds" in (run.metrics or {}):
         return _open_folds(run)
-    job = _lab(run).open_trained(run.run.path, device)
+    job = find_lab(run).open_trained(run.run.path, device)
     data = {name: getattr(job.config, name) for name in _data_options(run)}
     same = first is not None and (data, job.card) == (first.data, first.job.card)
     if first is not None and first.split is not None and same:
@@ -306,7 +306,7 @@ def _open(run: Listed, device: str | None, first: _Opened | None) -> _Opened:
 def _open_folds(run: Listed) -> _Opened:
     """Open a cross-validation with the answers that it kept; of repetitions the first."""
     answers = resolve_name("common.experiments.out_of_fold:OutOfFold")
-    whole = _lab(run).comparisons[run.job].resolve().reopen(run.run.path)
+    whole = find_lab(run).comparisons[run.job].resolve().reopen(run.run.path)
     names = list(whole.plan(whole.config))
     paths = [
         run.run.path / "members" / name for name in names[: len(names) // whole.config.repeats]

@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn import metrics as reference
 
-from common.experiments.out_of_fold import list_answers
+from common.experiments.out_of_fold import OutOfFold, list_answers
 from common.metrics.main_metric import ACCURACY
+from common.options import commandline
 from common.runs.folder import Run
+from labs.__main__ import labs
 from labs.autoencoder.__main__ import lab as autoencoder
 from labs.classification.__main__ import lab as classification
 from labs.classification.experiments.config import CrossvalConfig
@@ -33,6 +37,9 @@ CROSSVAL = (
 def read(path):
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+LABS = SimpleNamespace(main=lambda: commandline.main(labs, "python -m labs"))
 
 
 def assert_same_weights(run, other):
@@ -273,3 +280,34 @@ def test_folds_of_the_users_data_train_for_the_updates_that_suit(photos, length,
     assert whole.config.total_updates is None  # in the run they are epochs
     assert len({fold.epochs for fold in whole.plan(whole.config).values()}) == 1
     assert not whole.config.problems()
+
+
+def test_shake_up_foretells_a_board_of_runs(crossval, command, tmp_path):
+    run, _ = crossval
+    worse = tmp_path / "worse"
+    shutil.copytree(run, worse)
+    for fold in sorted(worse.glob("members/*")):
+        kept = OutOfFold.read(Run(fold))
+        kept._replace(decided=(kept.targets + 1) % 10).write(Run(fold))
+    page = tmp_path / "page.html"
+    done = command(LABS, "shake-up", worse, run, "--size", "200", "--html", page)
+    assert done.code == 0, done.err
+    assert "On a board of 60 public and 140 private images" in done.out
+    assert " ".join(["cv", ":", "worse", "|", "1.00", "|", "0.00"]) in " ".join(done.out.split())
+    assert "is the private one with probability" in page.read_text("utf-8")
+    by_loss = command(LABS, "shake-up", run, worse, "--metric", "log_loss")
+    assert "log loss out of fold" in by_loss.out  # of the same probabilities
+    assert "Of what sets public ranks apart" in by_loss.out
+
+
+def test_shake_up_refuses_what_it_cannot_judge(crossval, command, tmp_path):
+    run, _ = crossval
+    fold = run / "members" / "fold-1"
+    for words, problem in [
+        ([run], "expected at least two"),
+        ([run, run], "expected at least two"),
+        ([run, fold], "has no answers out of fold"),
+        ([run, tmp_path], str(tmp_path)),
+    ]:
+        done = command(LABS, "shake-up", *words)
+        assert (done.code, problem in done.err) == (2, True), done.err
