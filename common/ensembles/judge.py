@@ -4,6 +4,7 @@ What is chosen on samples looks too good on them. So both, the ensemble and the 
 called its best, are chosen on some folds and judged on the one that had no say.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,12 @@ class Truth(NamedTuple):
 
 
 def judge_nested(
-    method: str, shares: Array, truth: Truth, folds: Array, metric: MainMetric
+    method: str,
+    shares: Array,
+    truth: Truth,
+    folds: Array,
+    metric: MainMetric,
+    move: Callable[[float], None] = lambda share: None,
 ) -> tuple[dict[str, Any], Array]:
     """Return metric and gain of an ensemble, nested and as they seem; and its answers, nested.
 
@@ -31,6 +37,7 @@ def judge_nested(
         truth: of the samples.
         folds: (N,) of each sample.
         metric: by which all are judged.
+        move: called with the share that is done.
 
     Returns:
         Metric and `gain` over the best member with their intervals, with what they are where it
@@ -38,11 +45,13 @@ def judge_nested(
     """
     targets = truth.targets
     together, best = np.empty(shares.shape[1:]), np.empty(len(targets), np.int64)
-    for fold in np.unique(folds):
+    every = np.unique(folds)
+    for done, fold in enumerate(every, 1):
         mine = folds == fold
         others, known = shares[:, ~mine], targets[~mine]
         together[mine] = learn(method, others, known, metric).answer(shares[:, mine])
         best[mine] = shares[find_best(others, known, metric), mine].argmax(1)
+        move(done / (len(every) + 1))
     said = together.argmax(1)
     seen = learn(method, shares, targets, metric).answer(shares).argmax(1)
     of_best = shares[find_best(shares, targets, metric)].argmax(1)

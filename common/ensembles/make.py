@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,10 @@ def _conclude(run: Run, members: Members, views: Any) -> None:
         found = {"method": config["method"], **_measure_alone(members, metric)}
     else:
         answers = gather(run, members, views, config["seed"])
-        with terminal.busy(f"judging {METHODS[config['method']]}"):
+        with terminal.progress_bar(f"judging {METHODS[config['method']]}") as bar:
             source, truth = answers.learned_from, answers.truth[answers.learned_from]
             combination = learn(config["method"], answers.shares[source], truth.targets, metric)
-            found, together = _measure(config["method"], combination, members, answers, metric)
+            found, together = _measure(combination, members, answers, metric, bar.move)
         keep_together(run, together, answers.truth[answers.judged_on].targets)
     run.write("combination", combination.as_dict())
     first = members.first
@@ -152,15 +152,19 @@ def _conclude(run: Run, members: Members, views: Any) -> None:
 
 
 def _measure(
-    method: str, combination: Combination, members: Members, answers: Answers, metric: MainMetric
+    combination: Combination,
+    members: Members,
+    answers: Answers,
+    metric: MainMetric,
+    move: Callable[[float], None],
 ) -> tuple[dict[str, Any], Array]:
     """Return what metrics.json holds, and the probabilities (N, C) where it is judged."""
-    source, judged = answers.learned_from, answers.judged_on
+    method, source, judged = combination.method, answers.learned_from, answers.judged_on
     chosen = find_best(answers.shares[source], answers.truth[source].targets, metric)
     nested, said = None, None
     if answers.folds is not None:
         nested, said = judge_nested(
-            method, answers.shares[source], answers.truth[source], answers.folds, metric
+            method, answers.shares[source], answers.truth[source], answers.folds, metric, move
         )
     together = {name: combination.answer(each) for name, each in answers.shares.items()}
     if judged == source and said is not None:

@@ -1,7 +1,11 @@
 """Ensembles of classifiers: made of runs or folds, asked as runs are, refused where unfit."""
 
 import json
+import os
+import random
 import re
+import signal
+import time
 
 import pytest
 
@@ -154,3 +158,107 @@ def test_what_looks_into_a_network_names_the_members(lab, made):
     done = lab("explain", run)
     assert done.code == 2
     assert "is an ensemble: to look into a network, name one" in done.err
+
+
+@pytest.fixture(scope="module")
+def folds(lab, tmp_path_factory):
+    """Return the folder of two cross-validations of the same folds, and of one of others."""
+    root = tmp_path_factory.mktemp("folds")
+    for name, *more in (
+        ("a", "--model", "linear"),
+        ("b", "--model", "mlp"),
+        ("others", "--split-seed", "1"),
+    ):
+        words = (*SMALL, *more, "--folds", "3", "--run-dir", root, "--name", name)
+        done = lab("crossval", *words)
+        assert done.code == 0, done.err
+    return root / "classification"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["soft", "hard", "greedy", "stacking"])
+def test_cross_validations_are_judged_on_answers_out_of_fold(lab, folds, method):
+    words = ("--method", method, "--name", method, "--run-dir", folds.parent)
+    done = lab("ensemble", folds / "a", folds / "b", *words)
+    assert done.code == 0, done.err
+    run = folds / method
+    found = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert found["judged_on"] == "out_of_fold"
+    assert found["out_of_fold"]["accuracy"] == pytest.approx(found["nested"]["accuracy"])
+    alone = json.loads((folds / "a" / "metrics.json").read_text("utf-8"))
+    assert found["members"][0]["accuracy"] == pytest.approx(alone["accuracy"])
+    shares, targets = read_together(Run(run))
+    assert len(targets) == alone["samples"]
+    assert "2 members together have an out-of-fold accuracy of" in done.out
+    assert "fold 1 of 3" not in done.out
+    refused = lab("evaluate", run)
+    assert refused.code == 2
+    assert "are folds: each split has samples that some of them learned from" in refused.err
+
+
+@pytest.mark.slow
+def test_folds_of_one_answer_by_their_mean_and_are_not_judged(lab, folds, paint, tmp_path):
+    done = lab("ensemble", folds / "a", "--name", "alone", "--run-dir", folds.parent)
+    assert done.code == 0, done.err
+    assert "What that gains cannot be measured on these data" in done.out
+    paint(tmp_path / "1.png", 90)
+    asked = [folds / "alone", *(folds / "a" / "members" / f"fold-{n}" for n in (1, 2, 3))]
+    shares = []
+    for run in asked:
+        done = lab("predict", run, tmp_path / "1.png", "--top", "10", "--format", "json")
+        assert done.code == 0, done.err
+        [said] = json.loads(done.out)
+        shares.append({each["class"]: each["probability"] for each in said["guesses"]})
+    together, *each = shares
+    assert together == pytest.approx({c: sum(one[c] for one in each) / 3 for c in together})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["a", "others"], "another split"),
+        (["a", "a/members/fold-1"], "is a cross-validation, and .* is none"),
+        (["a", "--method", "greedy"], "folds answer each its own"),
+    ],
+)
+def test_folds_that_do_not_fit_are_refused(lab, folds, words, problem):
+    given = [folds / word if word[0] in "ao" else word for word in words]
+    done = lab("ensemble", *given, "--run-dir", folds.parent)
+    assert done.code == 2
+    assert re.search(problem, done.err), done.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ten_kills_change_no_bit_and_nobody_is_asked_again(process, runs, tmp_path):
+    named = [runs / name for name in ("하나", "two")]
+    begin = ("ensemble", *named, "--method", "stacking", "--name", "e", "--run-dir")
+    words = (*begin, tmp_path / "whole")
+    assert process("classification", words, "", tmp_path / "output").end() == 0
+    whole, folder = (tmp_path / each / "classification" / "e" for each in ("whole", "killed"))
+    chance, answered = random.Random(0), {}
+    for kill in range(10):
+        there = (folder / "config.toml").exists()
+        given = ("ensemble", "--resume", folder) if there else (*begin, tmp_path / "killed")
+        running = process("classification", given, "", tmp_path / f"output-{kill}")
+        running.wait_for((folder / "config.toml").exists)
+        time.sleep(chance.uniform(0.0, 0.4))
+        if running.process.is_alive():
+            running.send(signal.SIGKILL)
+        for path in folder.glob("answers/[12].safetensors"):
+            changed = path.stat().st_mtime_ns
+            assert answered.setdefault(path, changed) == changed
+    assert (
+        process("classification", ("ensemble", "--resume", folder), "", tmp_path / "x").end() == 0
+    )
+    for name in ("combination.json", "answers/together.safetensors", "config.toml"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    mine, theirs = (
+        json.loads((each / "metrics.json").read_text("utf-8")) for each in (folder, whole)
+    )
+    for found in (mine, theirs):
+        found.pop("seconds")
+        for each in found["members"]:
+            each.pop("seconds_answer")
+    assert mine == theirs
