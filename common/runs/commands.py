@@ -239,7 +239,7 @@ def evaluate(
 
     _refuse_unmeasured(job, data)
     if tta is not None:
-        job.choose_copies(tta)  # refuses, before any data are read
+        job.networks[0].choose_copies(tta)  # refuses, before any data are read
     name = split if data is None else "data"
     if data is None:
         splits = job.load_splits()

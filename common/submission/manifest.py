@@ -31,7 +31,7 @@ def describe(
         "kept": dict(rows.kept),
         "sample": {"file": str(sample.path), "sha256": sha256_of(sample.path)},
         "test": None if test is None else str(test),
-        "copies": [copy.name for copy in getattr(opened.jobs[0], "copies", ())],
+        "copies": _list_copies(opened),
         "run": str(opened.run.path),
         "members": [
             {
@@ -46,3 +46,10 @@ def describe(
         "config": read_toml(opened.run.config),
         "scores": read_scores(opened.run),
     }
+
+
+def _list_copies(opened: Opened) -> list[str]:
+    """Return the names of the changed copies that answered beside the images themselves."""
+    networks = [network for job in opened.jobs for network in job.networks]
+    every = [copy.name for network in networks for copy in getattr(network, "copies", ())]
+    return list(dict.fromkeys(every))

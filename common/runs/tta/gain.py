@@ -22,7 +22,7 @@ _FEWEST = 16  # at the least
 
 
 class Averages(Protocol):
-    """A job on images, whose `answers` are made of those for `copies` too."""
+    """A network of a job on images, whose `answers` are made of those for `copies` too."""
 
     copies: Sequence[Copy]
 
@@ -38,11 +38,11 @@ class Measured(NamedTuple):
     seconds: tuple[float, float]
 
 
-def use_copies(jobs: Sequence[Averages], spec: str | None) -> None:
+def use_copies(jobs: Sequence[Any], spec: str | None) -> None:
     """Have jobs answer by the mean over copies from here on, and say so; None leaves them.
 
     Args:
-        jobs: one, or those that answer together.
+        jobs: one, or those that answer together; each network has copies of its own.
         spec: what `--tta` names.
 
     Raises:
@@ -50,23 +50,30 @@ def use_copies(jobs: Sequence[Averages], spec: str | None) -> None:
     """
     if spec is None:
         return
-    for job in jobs:
-        job.copies = job.choose_copies(spec)
-    said = describe_copies(jobs[0].copies)
-    terminal.note(f"each answer is the mean over the image and {said}")
+    networks: list[Averages] = [network for job in jobs for network in job.networks]
+    chosen = [network.choose_copies(spec) for network in networks]
+    _set_copies(networks, chosen)
+    terminal.note(f"each answer is the mean over the image and {describe_copies(chosen)}")
 
 
-def describe_copies(copies: Sequence[Copy]) -> str:
-    """Name copies, such as "2 changed copies (hflip, scale:1.1)"."""
-    named = ", ".join(copy.name for copy in copies)
-    return f"{len(copies)} changed {'copy' if len(copies) == 1 else 'copies'} ({named})"
+def _set_copies(networks: Sequence[Averages], chosen: Sequence[Sequence[Copy]]) -> None:
+    for network, copies in zip(networks, chosen, strict=True):
+        network.copies = copies
+
+
+def describe_copies(chosen: Sequence[Sequence[Copy]]) -> str:
+    """Name the copies of one network or more, such as "2 changed copies (hflip, scale:1.1)"."""
+    names = list(dict.fromkeys(copy.name for copies in chosen for copy in copies))
+    several = "" if len({len(copies) for copies in chosen}) == 1 else "up to "
+    what = "changed copy" if len(names) == 1 else "changed copies"
+    return f"{several}{len(names)} {what} ({', '.join(names)})"
 
 
 def evaluate(job: Any, spec: str, split: Any, of: str) -> None:
     """Measure a split without copies and with them, print it, and keep it in the run.
 
     Args:
-        job: with its best weights; see `Averages`.
+        job: with its best weights; its networks are `Averages`.
         spec: what `--tta` names.
         split: of which `images` are uint8, (N, C, S, S).
         of: what the split is called.
@@ -75,13 +82,13 @@ def evaluate(job: Any, spec: str, split: Any, of: str) -> None:
         ConfigError: there are no such copies.
         DataError: an image can no longer be read.
     """
-    copies, conclusion = job.choose_copies(spec), conclusion_of(job)
-    measured = _measure(job, copies, split)
+    chosen = [network.choose_copies(spec) for network in job.networks]
+    measured, conclusion = _measure(job, chosen, split), conclusion_of(job)
     plain, averaged = (
         conclusion.figures(each, split) for each in (measured.plain, measured.averaged)
     )
     gain = _compare(job, measured, split)
-    text = _describe(job, copies, plain, averaged, gain, measured.seconds)
+    text = _describe(job, chosen, plain, averaged, gain, measured.seconds)
     table = Table(["figure", "without", "with"], list(_rows(plain, averaged)))
     title = f"Test-time augmentation on {of} ({len(split):,} samples)"
     terminal.show_table(title, *table)
@@ -91,15 +98,18 @@ def evaluate(job: Any, spec: str, split: Any, of: str) -> None:
     terminal.note(f"kept in {views.file(job.run, VIEW)}; `report` puts it into the run's report")
 
 
-def _measure(job: Any, copies: Sequence[Copy], split: Any) -> Measured:
+def _measure(job: Any, chosen: Sequence[Sequence[Copy]], split: Any) -> Measured:
     """Ask a job without copies and with them; the time to read images is in neither time."""
-    passes: list[tuple[Sequence[Copy], list[Outputs]]] = [((), []), (copies, [])]
+    networks, nothing = job.networks, [()] * len(chosen)
+    passes: list[tuple[Sequence[Sequence[Copy]], list[Outputs]]]
+    passes = [(nothing, []), (chosen, [])]
     seconds, done = [0.0, 0.0], 0
-    text = f"answering {len(split):,} images without and with {describe_copies(copies)}"
+    text = f"answering {len(split):,} images without and with {describe_copies(chosen)}"
     with terminal.progress_bar(text) as bar:
         for images in _read(split.images):
             for number, (used, answers) in enumerate(passes):
-                job.copies, begun = used, time.perf_counter()
+                _set_copies(networks, used)
+                begun = time.perf_counter()
                 answers.append(job.answers(images))
                 seconds[number] += time.perf_counter() - begun
             done += len(images)
@@ -133,7 +143,7 @@ def _compare(job: Any, measured: Measured, split: Any) -> dict[str, Any]:
 
 def _describe(
     job: Any,
-    copies: Sequence[Copy],
+    chosen: Sequence[Sequence[Copy]],
     plain: Mapping[str, Any],
     averaged: Mapping[str, Any],
     gain: Mapping[str, Any],
@@ -143,7 +153,7 @@ def _describe(
     interval = gain["difference_interval"]
     judged = {1: "it is better", 0: "the two cannot be told apart", -1: "it is worse"}
     return (
-        f"The mean over the image and {describe_copies(copies)} has {metric.label} "
+        f"The mean over the image and {describe_copies(chosen)} has {metric.label} "
         f"{metric.text(averaged[metric.name])}, the image alone {metric.text(plain[metric.name])}: "
         f"a gain of {metric.text(gain['difference'], '+')} (95 % interval "
         f"{metric.interval_text(interval, '+')}), so {judged[judge(interval)]}. It took "
