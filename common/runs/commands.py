@@ -239,7 +239,9 @@ def evaluate(
 
     _refuse_unmeasured(job, data)
     if tta is not None:
-        job.networks[0].choose_copies(tta)  # refuses, before any data are read
+        if list(job.networks) != [job]:
+            raise RunError(f"--tta: {job.run.path} is an ensemble; measure its members one by one")
+        job.choose_copies(tta)  # refuses, before any data are read
     name = split if data is None else "data"
     if data is None:
         splits = job.load_splits()
