@@ -28,7 +28,7 @@ class Forecast(NamedTuple):
 
 
 class PowerLaw(NamedTuple):
-    """error = factor * size ** -exponent near the largest size; further away it may bend."""
+    """A power of the size near the largest one; further away it may bend, but never upwards."""
 
     coefficients: Array  # (3,) of 1, x and x^2, where x = log(size / largest)
     covariance: Array  # (3, 3) of them
@@ -47,6 +47,12 @@ class PowerLaw(NamedTuple):
         margin = _student(self.freedom) * float(np.sqrt(self.covariance[1, 1]))
         return self.exponent - margin, self.exponent + margin
 
+    @property
+    def _lowest(self) -> float:
+        """Beyond the largest size, where a bend would begin to make errors grow with the data."""
+        _, slope, bend = self.coefficients
+        return max(0.0, -slope / (2 * bend)) if bend > 0 else np.inf
+
     def foretell(self, size: float, runs: int = 1) -> Forecast:
         """Return the error that is expected with so much data.
 
@@ -54,8 +60,9 @@ class PowerLaw(NamedTuple):
             size: training samples.
             runs: of how many the mean is foretold.
         """
-        terms = _terms(np.log(size / self.largest))
-        value = float(np.exp(terms @ self.coefficients))
+        where = np.log(size / self.largest)
+        terms = _terms(where)
+        value = float(np.exp(_terms(min(where, self._lowest)) @ self.coefficients))
         variance = terms @ self.covariance @ terms + _ROUGH**2 + self.deviation**2 / runs
         margin = float(np.exp(_student(self.freedom) * np.sqrt(variance)))
         return Forecast(value, value / margin, value * margin)

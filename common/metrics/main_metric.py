@@ -65,8 +65,8 @@ class MainMetric(Written):
         Returns:
             For each baseline its metric on the test split with the interval, the metric on
             validation, and the network's lead, positive where the network is better, with the
-            interval of a paired bootstrap. Of classes also the p value of McNemar's test, and how
-            many samples the network alone and the baseline alone get right.
+            interval of a paired bootstrap. Of classes without groups also the p value of McNemar's
+            test, and how many samples the network alone and the baseline alone get right.
         """
         mine = self.statistics(network["test"], targets["test"])
         sign = 1 if self.larger_is_better else -1
@@ -88,7 +88,7 @@ class MainMetric(Written):
                 "lead": sign * lead.difference,
                 "lead_interval": sorted([sign * lead.low, sign * lead.high]),
             }
-            if self.classes:
+            if self.classes and groups is None:  # the test takes samples as independent
                 right, other = (each["test"] == targets["test"] for each in (network, guesses))
                 alone = [int((right & ~other).sum()), int((other & ~right).sum())]
                 found[name] |= {"mcnemar_p": metrics.mcnemar(right, other), "right_alone": alone}

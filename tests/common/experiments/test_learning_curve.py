@@ -52,6 +52,15 @@ def test_the_interval_holds_about_95_of_100_means_of_three_runs(floor, noise):
     assert np.mean(inside) > 0.92
 
 
+@pytest.mark.parametrize("means", [(0.5, 0.3, 0.22, 0.2, 0.195), (0.2, 0.15, 0.16, 0.17, 0.2)])
+def test_more_data_are_never_foretold_to_harm(means):
+    sizes = np.array([125, 250, 500, 1000, 2000])
+    law = fit_power_law(sizes, np.array(means))
+    now, *more = (law.foretell(times * 2000) for times in (1, 2, 4, 10))
+    assert all(each.value <= now.value for each in more)
+    assert [each.high - each.low for each in more] == sorted(each.high - each.low for each in more)
+
+
 def test_a_mean_is_foretold_more_narrowly_than_a_run():
     errors = np.array([0.3, 0.28, 0.2, 0.22, 0.15, 0.16])
     law = fit_power_law(np.repeat([100, 200, 400], 2), errors)

@@ -39,6 +39,15 @@ def test_a_network_with_baselines_beside_it():
     )
 
 
+def test_of_groups_no_test_takes_samples_as_independent():
+    labels = np.array([0, 1, 2] * 6)
+    guesses, groups = {"wrong": both((labels + 1) % 3)}, np.arange(18) // 3
+    found = ACCURACY.compare(both(labels), guesses, both(labels), groups)
+    assert not {"mcnemar_p", "right_alone"} & found["wrong"].keys()
+    measured = ACCURACY.measure(labels, labels, groups)
+    assert "McNemar" not in ACCURACY.verdict({"test": measured, "baselines": found}, "net")
+
+
 def test_two_figures_that_disagree_are_told_apart():
     """The network is better in the rare class, the baseline in the frequent one."""
     labels = np.repeat([0, 1], [200, 40])
