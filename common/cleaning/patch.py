@@ -42,7 +42,7 @@ class Change(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         """What it is found by: several samples may be the same text, and not all labelled alike."""
-        return normalize(self.sample), self.given
+        return clean(self.sample), self.given
 
 
 class Samples(NamedTuple):
@@ -60,9 +60,14 @@ class Patched(NamedTuple):
     said: str  # how many were changed, for the card
 
 
+def clean(sample: str) -> str:
+    """Return a sample as the cell of a table has it; systems change accents."""
+    return unicodedata.normalize("NFC", sample).strip()
+
+
 def normalize(sample: str) -> str:
-    """Return a sample as it is compared: spreadsheets change white space, and systems accents."""
-    return " ".join(unicodedata.normalize("NFC", sample).split())
+    """Return a sample without what spreadsheets change: how much white space it has."""
+    return " ".join(clean(sample).split())
 
 
 def fingerprint(content: bytes) -> str:
@@ -120,8 +125,8 @@ def apply_patch(
             drawn at random among those of the same labels.
         splits: all samples there are, by the split; `train` is changed.
         classes: their names.
-        read_fingerprint: returns what the content of a sample has, by its name; None where the name
-            is the content.
+        read_fingerprint: returns what the content of a sample has, by its name as its split has it;
+            None where the name is the content.
         partial: whether there are samples beside those of the splits, as with --limit.
         seed: of the placebo.
 
@@ -134,13 +139,12 @@ def apply_patch(
     changes = read_patch(path)
     places = _find_places(changes, splits, classes)
     _check(path, changes, places, splits, classes, partial)
+    if read_fingerprint is not None:
+        _check_content(path, changes, places, splits["train"].names, read_fingerprint)
     targets = splits["train"].targets.clone()
     rows, wanted = [], []
-    for change in changes:
-        mine = places[change.key].get("train", []) if change.action != KEEP else []
-        known_as = change.fingerprint
-        if mine and known_as and read_fingerprint and known_as != read_fingerprint(change.sample):
-            raise _refuse(path, change, "its content has changed since the patch was made")
+    for change, found in zip(changes, places, strict=True):
+        mine = found.get("train", []) if change.action != KEEP else []
         rows += mine
         wanted += [classes.index(change.label) if change.action == RELABEL else -1] * len(mine)
     changed, labels = torch.tensor(rows, dtype=torch.int64), torch.tensor(wanted)
@@ -152,9 +156,7 @@ def apply_patch(
     if lost := [classes[each] for each in before.tolist() if not (targets == each).any()]:
         raise DataError(f"--patch {path}: leaves no training sample of class {lost[0]!r}")
     dropped = int((labels < 0).sum())
-    left = sum(
-        len(rows) for found in places.values() for name, rows in found.items() if name != "train"
-    )
+    left = sum(len(rows) for found in places for name, rows in found.items() if name != "train")
     said = (
         f"{'a placebo of ' if spec.startswith(PLACEBO) else ''}patch {path.name} "
         f"({len(rows) - dropped:,} training samples relabelled and {dropped:,} dropped; "
@@ -182,19 +184,32 @@ def _refuse(path: Path, change: Change, problem: str) -> DataError:
     return DataError(f"--patch {path}, line {change.line}, {shown!r}: {problem}")
 
 
-_Places = Mapping[tuple[str, str], Mapping[str, list[int]]]
+_Places = Sequence[Mapping[str, list[int]]]  # of each change, the rows by their split
 
 
 def _find_places(
     changes: Sequence[Change], splits: Mapping[str, Samples], classes: Sequence[str]
 ) -> _Places:
-    """Return the rows of each change, by the split that they are in."""
-    found: dict[tuple[str, str], dict[str, list[int]]] = {each.key: {} for each in changes}
+    """Return the rows of each change: those of its name; if there are none, but for white space."""
+    exact: dict[tuple[str, str], dict[str, list[int]]] = {}
+    squeezed: dict[tuple[str, str], dict[str, list[int]]] = {}
+    known = {clean(sample) for samples, _ in splits.values() for sample in samples}
+    places = [
+        exact.setdefault(change.key, {})
+        if clean(change.sample) in known
+        else squeezed.setdefault((normalize(change.sample), change.given), {})
+        for change in changes
+    ]
     for name, (samples, targets) in splits.items():
         for row, (sample, target) in enumerate(zip(samples, targets.tolist(), strict=True)):
-            if (places := found.get((normalize(sample), classes[target]))) is not None:
-                places.setdefault(name, []).append(row)
-    return found
+            label = classes[target]
+            for found in (
+                exact.get((clean(sample), label)),
+                squeezed.get((normalize(sample), label)),
+            ):
+                if found is not None:
+                    found.setdefault(name, []).append(row)
+    return places
 
 
 def _check(
@@ -211,16 +226,23 @@ def _check(
             if named not in classes:
                 near = suggest(named, classes)
                 raise _refuse(path, change, f"the data have no class {named!r}{near}")
-    missing = [change for change in changes if not places[change.key]]
+    first: dict[tuple[str, int], int] = {}
+    for change, found in zip(changes, places, strict=True):
+        for place in ((name, row) for name, rows in found.items() for row in rows):
+            if (line := first.setdefault(place, change.line)) != change.line:
+                raise _refuse(path, change, f"stands in line {line} as well; keep one")
+    missing = [change for change, found in zip(changes, places, strict=True) if not found]
     if not missing:
         return
     given = {
-        normalize(sample): classes[target]
+        called(sample): classes[target]
+        for called in (normalize, clean)  # the name itself goes over one but for white space
         for samples, targets in splits.values()
         for sample, target in zip(samples, targets.tolist(), strict=True)
     }
     for change in missing:
-        if (label := given.get(normalize(change.sample))) is not None:
+        label = given.get(clean(change.sample), given.get(normalize(change.sample)))
+        if label is not None:
             raise _refuse(
                 path, change, f"is labelled {label!r} in these data, not {change.given!r}"
             )
@@ -228,6 +250,28 @@ def _check(
         raise _refuse(path, missing[0], "these data have no such sample; the patch is for others")
     if len(missing) == len(changes):
         raise _refuse(path, missing[0], "neither it nor any other row is among the samples in use")
+
+
+def _check_content(
+    path: Path,
+    changes: Sequence[Change],
+    places: _Places,
+    names: Sequence[str],
+    read_fingerprint: Callable[[str], str],
+) -> None:
+    """Refuse a patch of which a training sample could be another one than was meant.
+
+    The names of samples whose content is elsewhere tell them apart, also by white space.
+    """
+    for change, found in zip(changes, places, strict=True):
+        mine = sorted({names[row] for row in found.get("train", [])})
+        if change.action == KEEP or not mine:
+            continue
+        if len(mine) > 1:
+            listed = " or ".join(map(repr, mine))
+            raise _refuse(path, change, f"could be {listed}; write the name of the one")
+        if change.fingerprint and change.fingerprint != read_fingerprint(mine[0]):
+            raise _refuse(path, change, "its content has changed since the patch was made")
 
 
 def _draw_placebo(targets: Tensor, rows: Tensor, seed: int) -> Tensor:

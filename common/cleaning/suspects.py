@@ -10,7 +10,7 @@ import numpy as np
 
 from common.cleaning.confident import find_suspects
 from common.cleaning.page import write_page
-from common.cleaning.patch import RELABEL, Change, write_patch
+from common.cleaning.patch import RELABEL, Change, clean, write_patch
 from common.cleaning.samples import Samples
 from common.errors import RunError
 from common.experiments.crossval import Crossval, listed_in
@@ -67,14 +67,15 @@ class Answers(NamedTuple):
             raise RunError(
                 f"{whole.run.path}: its lists do not fit its answers; cross-validate anew"
             )
-        keys = list(zip(names, answers.targets.tolist(), strict=True))
+        keys = list(zip(map(clean, names), answers.targets.tolist(), strict=True))  # as in a patch
         place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        called = dict(zip(reversed(keys), reversed(names), strict=True))  # what came first
         rows = np.array([place[key] for key in keys])
         shares = shares_of(answers)
         sums = np.zeros((len(place), shares.shape[1]))
         np.add.at(sums, rows, shares)
         return cls(
-            [name for name, _ in place],
+            [called[key] for key in place],
             np.array([label for _, label in place]),
             sums / np.bincount(rows)[:, None],
             members[0].read("data")["classes"],

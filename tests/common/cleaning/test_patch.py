@@ -111,11 +111,35 @@ def test_samples_that_are_not_in_use_do_not_matter_where_some_are_left_out(patch
 
 
 def test_equal_texts_of_one_label_are_changed_alike(patched, splits):
-    splits["train"] = Samples(["a b", "a  b", "c", "a b"], torch.tensor([0, 0, 0, 1]))
+    splits["train"] = Samples(["a b", "a  b", "a b\n", "c", "a b"], torch.tensor([0, 0, 0, 0, 1]))
     splits["test"] = Samples(["a b"], torch.tensor([0]))
-    found = patched(HEAD + "a b,고양이,dog,relabel\n")
-    assert found.targets.tolist() == [1, 1, 0, 1]
+    found = patched(HEAD + "a b,고양이,dog,relabel\n", fingerprint=None)
+    assert found.targets.tolist() == [1, 0, 1, 0, 1]
     assert "1 of validation and test left" in found.said
+    both = patched(HEAD + "a b,고양이,dog,relabel\na  b,고양이,cow,relabel\n", fingerprint=None)
+    assert both.targets.tolist() == [1, 2, 1, 0, 1]
+
+
+def test_white_space_is_forgiven_where_nothing_is_called_so(patched, splits):
+    splits["train"] = Samples(["a b", "a  b", "c", "d", "e"], torch.tensor([0, 0, 1, 2, 0]))
+    texts = patched(HEAD + "a   b,고양이,dog,relabel\n", fingerprint=None)
+    assert texts.targets.tolist() == [1, 1, 1, 2, 0]
+    with pytest.raises(DataError, match="line 3, .* stands in line 2 as well"):
+        patched(HEAD + "a b,고양이,,drop\na   b,고양이,dog,relabel\n", fingerprint=None)
+    with pytest.raises(DataError, match="line 2, .* is labelled '고양이' in these data, not 'dog'"):
+        patched(HEAD + "a  b,dog,,drop\n", fingerprint=None)
+
+
+def test_images_are_told_apart_by_the_white_space_of_their_names(patched, splits):
+    names = ["a/고양이  0.png", "a/고양이 0.png", "a/개  1.png", "d", "e"]
+    splits["train"] = Samples(names, torch.tensor([0, 0, 1, 2, 1]))
+    head = HEAD.replace("action", "action,fingerprint")
+    one = patched(head + "a/고양이 0.png,고양이,dog,relabel,of a/고양이 0.png\n")
+    assert one.targets.tolist() == [0, 1, 1, 2, 1]
+    squeezed = patched(head + "a/개 1.png,dog,cow,relabel,of a/개  1.png\n")
+    assert squeezed.targets.tolist() == [0, 0, 2, 2, 1]
+    with pytest.raises(DataError, match=r"could be 'a/고양이  0.png' or 'a/고양이 0.png'; write"):
+        patched(head + "a/고양이   0.png,고양이,dog,relabel,of a/고양이 0.png\n")
 
 
 def test_a_placebo_changes_as_many_others_in_the_same_way(patched, splits):

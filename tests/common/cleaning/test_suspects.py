@@ -193,9 +193,10 @@ def test_what_has_no_suspects_says_so(command, crossval, tmp_path):
 def test_texts_are_found_and_put_right_as_well(command, tmp_path):
     words = ("지루한 영화, =awful", "좋은 영화, 'great'")
     rows = [(f"{words[n % 2]}\n{n}", n % 2 ^ (n in WRONG)) for n in range(60)]
+    words_apart = (words[1].replace(" ", "  ") + "\n41", rows[41][1])
     table, patch = tmp_path / "texts.csv", tmp_path / "patch.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("text", "label"), *rows, rows[41], rows[41]])
+        csv.writer(file).writerows([("text", "label"), *rows, rows[41], rows[41], words_apart])
     own = ("--data", table, "--encoding", "n-gram-bag", "--epochs", "4", "--batch-size", "8")
     own += ("--learning-rate", "0.05", "--folds", "2", "--threads", "1", "--run-dir", tmp_path)
     done = command(rnn, "crossval-sentiment", *own, "--name", "cv")
@@ -203,18 +204,19 @@ def test_texts_are_found_and_put_right_as_well(command, tmp_path):
     done = command(rnn, "suspects", tmp_path / "rnn" / "cv", "--write", patch)
     assert done.code == 0, done.err
     records = read(patch)
-    assert {each["sample"] for each in records} == {rows[number][0] for number in WRONG}
+    wrong = {*(rows[number][0] for number in WRONG), words_apart[0]}
+    assert {each["sample"] for each in records} == wrong
     assert all(each["given"] != each["label"] for each in records)
     plain, card = load(SentimentConfig(data=str(table)))
     patched, now = load(SentimentConfig(data=str(table), patch=str(patch)))
     counts = re.search(r"\((\d+) training samples relabelled and 0 dropped; (\d+) of", now.source)
-    assert sum(map(int, counts.groups())) == 6  # one of them stands there three times
+    assert sum(map(int, counts.groups())) == 7  # one of them stands there three times
     assert card.fingerprint != now.fingerprint
     assert plain["test"].targets.tolist() == patched["test"].targets.tolist()
     assert (plain["train"].targets != patched["train"].targets).sum() == int(counts[1])
     every, card = load(SentimentConfig(data=str(table), patch=str(patch), all_rows=True))
     assert len(every["train"]) == sum(map(len, plain.values()))
-    assert "(6 training samples relabelled" in card.source  # where all train, all are put right
+    assert "(7 training samples relabelled" in card.source  # where all train, all are put right
 
 
 KEYS = """<script>
