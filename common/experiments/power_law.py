@@ -51,7 +51,7 @@ class PowerLaw(NamedTuple):
     def _lowest(self) -> float:
         """Beyond the largest size, where a bend would begin to make errors grow with the data."""
         _, slope, bend = self.coefficients
-        return max(0.0, -slope / (2 * bend)) if bend > 0 else np.inf
+        return max(0.0, float(-slope / (2 * bend))) if bend > 0 else np.inf
 
     def foretell(self, size: float, runs: int = 1) -> Forecast:
         """Return the error that is expected with so much data.
@@ -60,9 +60,9 @@ class PowerLaw(NamedTuple):
             size: training samples.
             runs: of how many the mean is foretold.
         """
-        where = np.log(size / self.largest)
-        terms = _terms(where)
-        value = float(np.exp(_terms(min(where, self._lowest)) @ self.coefficients))
+        where = float(np.log(size / self.largest))
+        terms = _terms(np.asarray(where))
+        value = float(np.exp(_terms(np.asarray(min(where, self._lowest))) @ self.coefficients))
         variance = terms @ self.covariance @ terms + _ROUGH**2 + self.deviation**2 / runs
         margin = float(np.exp(_student(self.freedom) * np.sqrt(variance)))
         return Forecast(value, value / margin, value * margin)
