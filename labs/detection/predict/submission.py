@@ -162,6 +162,13 @@ class BoxSubmission(Submission[Detector]):
             texts = [tuple(part[-4:]) for part in parts]
         numbers = [[*map(float, row)] for row in texts if all(map(_is_number, row))]
         named = form == "names" or (form is None and any(text in classes for text in labels))
+        strange = [text for text in dict.fromkeys(labels) if text and not _is_whole(text)]
+        if form is None and not named and strange:
+            raise DataError(
+                f"{sample.path}: boxes have the classes {list_some(strange)}, which the run does "
+                f"not know: its classes are {list_some(classes)}; --answers names or numbers says "
+                "what is to be written"
+            )
         fractions = any(value % 1 for row in numbers for value in row)
         shares = fractions and are_shares(numbers)  # 0 0 1 1 alone stands for no box
         return _Form(kind, shares, named, classes=width == 6)
@@ -264,6 +271,10 @@ def _cut_boxes(sample: Sample, classes: int) -> tuple[list[list[str]], int]:
     return [
         cell[start : start + width] for cell in cells for start in range(0, len(cell), width)
     ], width
+
+
+def _is_whole(text: str) -> bool:
+    return _is_number(text) and float(text).is_integer()
 
 
 def _is_number(text: str) -> bool:

@@ -498,6 +498,7 @@ def test_a_photo_that_cannot_be_read_keeps_the_samples_own_rows(hand_in, tmp_pat
         ("image_id,PredictionString\na,\n", {"boxes": "sides"}, "2 samples .* have no row"),
         ("image_id,P\na,1 2 3 4\n", {"boxes": "sides"}, "cells such as '1 2 3 4'; expected"),
         ("image_id,x,y\na,0,0\n", {}, "expected a column of photos and one for all boxes"),
+        (ALL_IN_ONE.replace("b,", "b,dog 1 0 0 1 1"), {"boxes": "sides"}, "classes dog, which"),
         (ALL_IN_ONE, {"boxes": "sides", "test": "none"}, "no such file or folder"),
     ],
 )
