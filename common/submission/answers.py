@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from common.errors import DataError
-from common.images.tables.columns import SEPARATORS, find_separator
+from common.images.tables.columns import SEPARATORS, find_separator, split_labels
 from common.io.labels import read_labels
 from common.metrics.metrics import Array
 from common.submission.sample import Sample, list_some
@@ -137,7 +137,8 @@ class Classes:
             return "probabilities"
         if shares and not whole and len(self.names) == 2 and not {*written} <= {*self.names}:
             return "probabilities"
-        if named or _are_whole(self.names):
+        numbers = all(value is not None and value.is_integer() for value in values)
+        if named or (numbers and _are_whole(self.names)):
             return "names"
         if all(value is not None and value in range(len(self.names)) for value in values):
             return "numbers"
@@ -175,7 +176,7 @@ class Labels:
         if numbers is None and len(columns) == 1:
             [column] = columns
             refuse_form(form, (None, "names"), "the sample has all labels in one column")
-            separator = find_separator(sample.cells(column)) or SEPARATORS[0]
+            separator = self._find_separator(sample.cells(column))
             joined = [separator.join(np.array(self.names)[row]) for row in said]
             return Filled(
                 {column: joined}, f"labels with {separator!r} between them into {column!r}"
@@ -201,6 +202,15 @@ class Labels:
             f"{one} for each label that is said into {len(columns)} columns, else {zero} "
             "(--answers probabilities writes these)",
         )
+
+    def _find_separator(self, cells: Sequence[str]) -> str:
+        """Return what stands between labels: what cuts the cells into those that the run knows."""
+        known = {*self.names}
+        joined = {*filter(None, cells)} - known
+        for separator in SEPARATORS:
+            if joined and all({*split_labels(cell, separator)} <= known for cell in joined):
+                return separator
+        return find_separator(cells) or SEPARATORS[0]
 
 
 Said = Numbers | Classes | Labels

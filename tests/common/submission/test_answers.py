@@ -50,6 +50,11 @@ def test_numbers_that_are_names_stay_names(fill):
     assert fill(stars, y=("1", "5")).cells == {"y": ["1", "5"]}
     assert fill(stars, y=("1.0", "1.0"), form="names").cells == {"y": ["1.0", "5.0"]}
     assert fill(stars, y=("0", "0"), form="numbers").cells == {"y": ["0", "1"]}
+    digits = Classes(("1", "3", "5"), np.eye(3)[:2])
+    assert fill(digits, y=("0.0", "0.0")).cells == {"y": ["1.0", "3.0"]}
+    for cell in ("setosa", "0.33"):
+        with pytest.raises(DataError, match=f"column 'y' has {cell}, which the run does not know"):
+            fill(digits, y=("1", cell))
 
 
 @pytest.mark.parametrize("columns", [("dog", "cat"), ("p_dog", "p_cat"), ("Dog (p)", "Cat (p)")])
@@ -68,6 +73,8 @@ def test_each_label_column_has_a_column(fill):
 def test_several_labels_are_joined_or_have_columns(fill):
     said = Labels(("cat", "dog"), np.array([[0.9, 0.8], [0.1, 0.2]]), np.array([0.5, 0.5]))
     assert fill(said, y=("cat|dog", "cat")).cells == {"y": ["cat|dog", ""]}
+    for cells in (("cat dog", "cat dog"), ("cat dog", "")):  # alike, or with one alone
+        assert fill(said, y=cells).cells == {"y": ["cat dog", ""]}
     ones = {"dog": ("0", "0"), "cat": ("0", "0")}
     assert fill(said, **ones).cells == {"dog": ["1", "0"], "cat": ["1", "0"]}
     assert fill(said, "probabilities", **ones).cells["dog"] == ["0.8", "0.2"]
