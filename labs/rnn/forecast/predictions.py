@@ -206,7 +206,8 @@ class SeriesSubmission(Submission[Forecast]):
         names = list(dict.fromkeys(str(each["series"]) for each in records))
         read = self._read_dates(sample, sample.id_column, sample.answer_columns)
         dates = read.read.values.astype("datetime64[us]")
-        of_column = self._series_of(sample, names)
+        keys = written.get("series_column") or self.jobs[0].config.series_column
+        of_column = self._series_of(sample, names, keys)
         wanted = {
             column: list(zip(dates, series, strict=True)) for column, series in of_column.items()
         }
@@ -220,28 +221,37 @@ class SeriesSubmission(Submission[Forecast]):
         }
         return Rows(sample.fill(cells), f"forecasts of {list_some(names)} by their dates")
 
-    def _series_of(self, sample: Sample, names: Sequence[str]) -> dict[str, list[str]]:
+    def _series_of(
+        self, sample: Sample, names: Sequence[str], keys: Sequence[str]
+    ) -> dict[str, list[str]]:
         """Return the series of each row, of each column of answers.
+
+        Args:
+            sample: with its columns chosen.
+            names: of the series that are forecast.
+            keys: the columns whose cells, joined in this order, are such names.
 
         Raises:
             DataError: columns do not say which series are meant.
         """
         columns, number = sample.answer_columns, len(sample.cut.rows) - 1
-        keys = [
+        others = [
             name
             for name in sample.columns
             if name not in (sample.id_column, *sample.answer_columns)
         ]
-        joined = [" ".join(row) for row in zip(*map(sample.cells, keys), strict=True)]
-        if len(columns) == 1 and keys and {*joined} & {*names}:
+        known = [name for name in keys if name in others]
+        joined = [" ".join(row) for row in zip(*map(sample.cells, known or others), strict=True)]
+        if len(columns) == 1 and {*joined} & {*names}:
             return {columns[0]: joined}
-        if {*columns} <= {*names}:
+        if not known and {*columns} <= {*names}:
             return {column: [column] * number for column in columns}
-        if len(columns) == len(names) == 1:
+        if not known and len(columns) == len(names) == 1:
             return {columns[0]: [names[0]] * number}
         raise DataError(
             f"{sample.path}: which series do its rows ask for? The run forecasts "
-            f"{list_some(names)}, and the columns are {', '.join(sample.columns)}"
+            f"{list_some(names)}, and the columns are {', '.join(sample.columns)}; --answer-column "
+            "names those of answers"
         )
 
 

@@ -1,9 +1,15 @@
 """Submissions of forecasts: the rows of a sample by their dates and series."""
 
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from common.errors import DataError
+from common.submission.sample import Sample
+from labs.rnn.forecast.predictions import SeriesSubmission
 
 SERIES = ("강남", "부산")
 SMALL = (
@@ -89,3 +95,28 @@ def test_what_is_not_forecast_is_one_error(submit, lines, problem):
     assert (result.code, written) == (2, None)
     assert re.search(problem, result.err)
     assert result.err.count("Error: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "keys", "header", "row", "series"),
+    [
+        (("A",), ("store",), "date,store,sales", "2024-05-01,A,0", "A"),
+        (("A",), ("store",), "date,store,sales", "2024-05-01,B,0", None),
+        (("A",), ("store",), "date,sales", "2024-05-01,0", "A"),
+        (("A", "B"), ("store",), "id,date,store,sales", "7,2024-05-01,B,0", "B"),
+        (("A x", "B x"), ("store", "item"), "item,date,store,sales", "x,2024-05-01,B,0", "B x"),
+        (("A x",), ("store", "item"), "date,store,sales", "2024-05-01,A,0", None),
+    ],
+)
+def test_the_columns_of_series_say_which_is_meant(tmp_path, names, keys, header, row, series):
+    job = SimpleNamespace(
+        config=SimpleNamespace(series_column=keys), card=SimpleNamespace(names=names)
+    )
+    sample = Sample.parse(f"{header}\n{row}\n".encode(), tmp_path / "sample.csv")
+    sample = replace(sample, id_column="date", answer_columns=("sales",))
+    submission = SeriesSubmission([job], print)
+    if series is None:
+        with pytest.raises(DataError, match="which series do its rows ask for"):
+            submission._series_of(sample, names, keys)
+    else:
+        assert submission._series_of(sample, names, keys) == {"sales": [series]}
