@@ -307,6 +307,8 @@ def find_files(
         listed = list_table(found, config, kind, classes, to_learn)
     if config.crop_boxes:
         listed = take_boxes(config, listed, found if found.is_dir() else found.parent)
+    if any(file.crop is not None for file in listed.files):
+        listed = _link(listed, [file.path.resolve() for file in listed.files])
     if to_learn and config.group_by != NONE:
         listed = _group_files(config, listed)
     if found == path:
@@ -317,12 +319,21 @@ def find_files(
 def _group_files(config: ImageConfig, listed: ListedImages) -> ListedImages:
     """Return files with the groups that their names or times tell, beside those they have."""
     keys = find_keys(config.group_by, listed)
+    source = f"{listed.source}, groups by {config.group_by}"
+    return dataclasses.replace(_link(listed, keys), source=source)
+
+
+def _link(listed: ListedImages, keys: Sequence[Hashable]) -> ListedImages:
+    """Return files of which those that share a key are of one group, beside the groups they have.
+
+    The parts of a photo share its path: they stay together, whatever a table calls the photo, and
+    whosever parts they are.
+    """
     numbers = number_groups([file.group for file in listed.files], keys).tolist()
     files = [
         file._replace(group=str(number)) for file, number in zip(listed.files, numbers, strict=True)
     ]
-    source = f"{listed.source}, groups by {config.group_by}"
-    return dataclasses.replace(listed, files=tuple(files), source=source)
+    return dataclasses.replace(listed, files=tuple(files))
 
 
 def find_keys(rule: str, listed: ListedImages) -> list[str | None]:

@@ -51,6 +51,24 @@ def test_a_sample_is_the_part_of_its_row(table, decoding, tmp_path, monkeypatch)
             assert part.images[row].unique().tolist() == [level]
 
 
+@pytest.mark.parametrize("group", ["person", "auto", "none"])
+def test_a_photo_stays_whole_however_it_is_called_and_whosever_parts_it_has(table, group):
+    (table.parent / "link.png").symlink_to(table.parent / "photos" / "0.png")
+    head, *rows = table.read_text().splitlines()
+    forms = ("./{}", "photos/../{}", "{}")
+    rows = [forms[at % 3].format(row) + f",{at}" for at, row in enumerate(rows)]
+    rows[0] = rows[0].replace("./photos/0.png", "link.png")
+    table.write_text("\n".join([f"{head},person", *rows]))
+    config = ImageConfig(
+        data=str(table), crop_column=("x", "y", "w", "h"), image_size=8, group_column=group
+    )
+    sides = [
+        {name.split(" ")[0].rpartition("/")[2].replace("link", "0") for name in part.names}
+        for part in load(config)[0].values()
+    ]
+    assert sum(map(len, sides)) == 12
+
+
 def test_what_is_chosen_goes_by_the_parts(table):
     config = ImageConfig(data=str(table), crop_column=("x", "y", "w", "h"))
     found = glance(config)

@@ -52,10 +52,8 @@ def read_crop(table: Path, line: int, name: str, file: Path | str, cells: Sequen
 
 
 def crop_file(file: ListedFile, crop: Crop | None) -> ListedFile:
-    """Return a part of a file as a sample, which stays with its other parts; the file if None."""
-    if crop is None:
-        return file
-    return file._replace(name=f"{file.name} {crop}", group=file.group or file.name, crop=crop)
+    """Return a part of a file as a sample; the file if None."""
+    return file if crop is None else file._replace(name=f"{file.name} {crop}", crop=crop)
 
 
 def take_boxes(config: ImageConfig, listed: ListedImages, folder: Path) -> ListedImages:
