@@ -56,7 +56,7 @@ def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
     kind, carried = type(first), _carry(opened)
     if path.exists():
         there = kind.reopen(path).config
-        if dataclasses.replace(there, name=config.name, run_dir=config.run_dir) != config:
+        if _what_is_computed(there) != _what_is_computed(config):
             raise RunError(
                 f"--refit: {path} is there already, trained in another way; move it away"
             )
@@ -78,6 +78,18 @@ def _without_held(epochs: int) -> dict[str, Any]:
     """Return the values of a config under which nothing is held out."""
     changes: dict[str, Any] = dict.fromkeys(("folds", "fold", "monitor", "patience"))
     return {**changes, "all_rows": True, "share": 1.0, "mode": "auto", "epochs": epochs}
+
+
+def _what_is_computed(config: Any) -> Any:
+    """Return a config without what says where a run is, and how its machine computes."""
+    names = {"name", "run_dir"}
+    fields = dataclasses.fields(config)
+    usual = {
+        field.name: field.default
+        for field in fields
+        if field.name in names or field.metadata.get("machine")
+    }
+    return dataclasses.replace(config, **usual)
 
 
 def _find_place(path: Path, lab: str) -> Path:

@@ -222,7 +222,7 @@ def test_a_refit_learns_from_all_rows_for_the_best_epoch(lab, run, test, tmp_pat
     assert "accuracy_interval" in manifest["scores"]["test"]
 
     weights = (refit / "best.safetensors").read_bytes()
-    again = lab("submit", member, test, sample, *words)
+    again = lab("submit", member, test, sample, *words, "--device", "cpu")
     assert "is trained already" in again.err
     (refit / "metrics.json").unlink()  # as a kill leaves it
     assert lab("submit", member, test, sample, *words).code == 0
