@@ -105,6 +105,7 @@ def read_table(
     *,
     gaps: Collection[str | int] = (),
     form: TableForm = AS_FOUND,
+    longer: bool = False,
 ) -> Table:
     """Read columns of a table.
 
@@ -120,6 +121,8 @@ def read_table(
             not say otherwise.
         gaps: those of the columns whose cells may be empty; elsewhere that leaves a row out.
         form: what is known of how it is written.
+        longer: whether rows are read that have more cells than the first, which may be a delimiter
+            in a text: for columns such as ids, whose cells tell themselves whether they are right.
 
     Raises:
         DataError: the file cannot be read, has another suffix, an encoding that is not certain,
@@ -133,7 +136,7 @@ def read_table(
     header: list[str] | None = None
     if opened.named or opened.header or isinstance(wanted[0], str):
         header = _header(opened)
-    return _read(path, opened, header, wanted, gaps)
+    return _read(path, opened, header, wanted, gaps, longer)
 
 
 class OpenTable:
@@ -164,8 +167,9 @@ def _read(
     header: list[str] | None,
     wanted: Sequence[str | int],
     gaps: Collection[str | int],
+    longer: bool = False,
 ) -> Table:
-    sieve = _Sieve(path, opened, header, wanted, gaps)
+    sieve = _Sieve(path, opened, header, wanted, gaps, longer)
     found: list[list[str]] = [[] for _ in wanted]
     lines: list[int] = []
     skipped: list[tuple[str, str]] = []
@@ -198,6 +202,7 @@ class _Sieve:
         header: list[str] | None,
         wanted: Sequence[str | int],
         gaps: Collection[str | int],
+        longer: bool,
     ):
         self.names = wanted
         self.numbers = _numbers(path, header, wanted, named=opened.named)
@@ -205,6 +210,7 @@ class _Sieve:
         self.width = len(header) if header else opened.width or max(self.numbers) + 1
         self.gaps = [name in gaps for name in wanted]
         self.clean = opened.clean
+        self.longer = longer
         self.too_wide = 0  # rows with more cells than the width
         self.blank = opened.named  # whether a row without any text counts: it is no empty line
 
@@ -226,7 +232,7 @@ class _Sieve:
     def _misfit(self, row: Sequence[str | None]) -> str | None:
         """Say what is wrong with the number of cells: a delimiter in a text, or one lost."""
         too_few = len(row) <= max(self.numbers)
-        if not too_few and not any(map(_has_text, row[self.width :])):
+        if not too_few and (self.longer or not any(map(_has_text, row[self.width :]))):
             return None
         self.too_wide += not too_few and any(map(_has_text, row))
         needed = f"needed {max(self.numbers) + 1}" if too_few else f"expected {self.width}"

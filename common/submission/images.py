@@ -75,7 +75,7 @@ def _find_in_table(sample: Sample, table: Path, config: ImageConfig, say: Say) -
         config, label_column=(), label_pattern=None, label_bands=(), label_order=()
     )
     columns, finder = find_columns(table, plain, "class", "optional")
-    found = read_test(table, sample, [columns.path], config.form, _without_suffix)
+    found = read_test(table, sample, [columns.path], config.form, _KEYS)
     for line in filter(None, [columns.said, *found.notes]):
         say(line)
     names = [cells[0] for cells in found.cells.values()]
@@ -105,6 +105,14 @@ def read_chunks(
 
 
 def _without_suffix(name: str) -> str:
-    """Return what ids of the same image have in common: the file's name, without its suffix."""
+    """Return what ids of the same image have in common: the path, without the file's suffix."""
     path = PurePosixPath(fold_name(name.strip().replace("\\", "/")))
-    return path.stem if path.suffix in SUFFIXES else path.name
+    return str(path.with_suffix("") if path.suffix in SUFFIXES else path)
+
+
+def _without_folders(name: str) -> str:
+    """Return what is left of that where one of them lacks folders: the name of the file."""
+    return _without_suffix(name).rpartition("/")[2]
+
+
+_KEYS = (str, _without_suffix, _without_folders)  # by which ids are the same

@@ -1,6 +1,6 @@
 """A competition's table of test data: which row is of which id of the sample submission."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ def read_test(
     sample: Sample,
     columns: Sequence[str],
     form: TableForm,
-    key: Callable[[str], str] = lambda text: text,
+    keys: Sequence[Callable[[str], str]] = (str,),
 ) -> TestTable:
     """Read columns of a test table, whose ids are those of a sample where they agree.
 
@@ -33,19 +33,21 @@ def read_test(
         sample: with its column of ids.
         columns: what is asked for of each row; cells may be empty.
         form: what is known of how the table is written.
-        key: what ids have to have in common to be the same.
+        keys: what ids have to have in common to be the same, the strictest first; one is taken for
+            another only where no third has that, too.
 
     Raises:
         DataError: the table cannot be read, has no column of ids, or an id twice.
     """
-    known = {key(name): name for name in sample.ids}
-    id_column = _find_ids(table, sample, form, known, key)
-    names = read_table(table, [id_column], gaps=[id_column], form=form)
+    id_column = _find_ids(table, sample, form, keys[-1])
+    # A row with too many cells has an id, too, and so the sample's own answer.
+    names = read_table(table, [id_column], gaps=[id_column], form=form, longer=True)
     if id_column in columns:
         whole = read_table(table, columns, gaps=columns, form=form)
     else:
         whole = read_table(table, [*columns, id_column], gaps=[*columns, id_column], form=form)
-    ids = [known.get(key(name), name) for name in names.columns[0]]
+    called = match_names(names.columns[0], sample.ids, keys)
+    ids = [called.get(name, name) for name in names.columns[0]]
     if twice := find_twice(ids):
         raise DataError(
             f"{table}: {len(twice):,} ids stand in several rows of column {id_column!r}: "
@@ -66,19 +68,40 @@ def read_test(
     return TestTable(cells, unreadable, tuple(notes))
 
 
-def _find_ids(
-    table: Path,
-    sample: Sample,
-    form: TableForm,
-    known: Collection[str],
-    key: Callable[[str], str],
-) -> str:
+def match_names(
+    names: Sequence[str], ids: Sequence[str], keys: Sequence[Callable[[str], str]]
+) -> dict[str, str]:
+    """Return the id that each name stands for, as far as that is certain; see `read_test`."""
+    found: dict[str, str] = {}
+    for key in keys:
+        ours, theirs = (
+            _group(key, {*each} - done)
+            for each, done in ((ids, {*found.values()}), (names, found.keys()))
+        )
+        found |= {
+            theirs[common][0]: ours[common][0]
+            for common in ours.keys() & theirs.keys()
+            if len(ours[common]) == len(theirs[common]) == 1
+        }
+    return found
+
+
+def _group(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by what they have in common."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(key(name), []).append(name)
+    return groups
+
+
+def _find_ids(table: Path, sample: Sample, form: TableForm, key: Callable[[str], str]) -> str:
     """Return the column of ids: the one that is called as the sample's, or has its ids."""
     header, *rows = read_cells(table, form) or [[]]
     if sample.id_column in header:
         return sample.id_column
+    known = {*map(key, sample.ids)}
     shares = {
-        name: sum(key(cell) in known for cell in column) / max(1, len(known))
+        name: len(known & {*map(key, column)}) / len(known)
         for name, column in zip(header, zip(*rows, strict=True), strict=False)
     }
     best = max(shares, key=shares.__getitem__, default="")

@@ -1,0 +1,29 @@
+"""Rows of a table of test data are those of a sample's ids, each certainly."""
+
+import dataclasses
+
+from common.io.tables import AS_FOUND
+from common.submission.images import _KEYS
+from common.submission.sample import Sample
+from common.submission.tables import match_names, read_test
+
+
+def test_an_id_is_taken_for_another_only_where_that_is_certain():
+    for names, ids, expected in (
+        (["a/1.jpg", "b/1.jpg"], ["b/1.jpg", "a/1.jpg"], ["a/1.jpg", "b/1.jpg"]),
+        (["a/1.jpg", "b/1.jpg"], ["a/1", "b/1"], ["a/1", "b/1"]),
+        (["A1.png", "a1.png"], ["a1.png", "A1.png"], ["A1.png", "a1.png"]),
+        (["test/1.PNG", "test\\\\2.png"], ["1", "2"], ["1", "2"]),
+        (["a/1.jpg", "b/1.jpg"], ["1"], [None, None]),
+        (["1.jpg"], ["a/1.jpg", "b/1.jpg"], [None]),
+    ):
+        assert [*map(match_names(names, ids, _KEYS).get, names)] == expected
+
+
+def test_a_row_with_too_many_or_too_few_cells_is_named(tmp_path):
+    (tmp_path / "test.csv").write_text("id,text\n1,good\n2,bad, really\n3\n4,fine\n")
+    sample = Sample.parse(b"id,y\n1,0\n2,0\n3,0\n4,0\n", tmp_path / "sample.csv")
+    sample = dataclasses.replace(sample, id_column="id", answer_columns=("y",))
+    found = read_test(tmp_path / "test.csv", sample, ["text"], AS_FOUND)
+    assert found.cells == {"1": ("good",), "4": ("fine",)}
+    assert found.unreadable == {"2": "3 cells, expected 2", "3": "1 cell, expected 2"}
