@@ -90,8 +90,10 @@ class BoxSubmission(Submission[Detector]):
         return replace(sample, id_column=id_column or found.image, answer_columns=tuple(answers))
 
     def check(self, sample: Sample, again: Sample) -> None:
-        """Refuse a file that is read again and has rows of other photos than the sample."""
-        if again.columns != sample.columns or not {*again.ids} <= {*sample.ids}:
+        """Refuse a file that is read again and has other columns or photos than the sample."""
+        if len(sample.answer_columns) == 1:
+            super().check(sample, again)
+        elif again.columns != sample.columns or not {*again.ids} <= {*sample.ids}:
             raise DataError(f"{sample.path}: what would be written has other columns or ids")
 
     def rows(
@@ -122,6 +124,11 @@ class BoxSubmission(Submission[Detector]):
             cells = [_join(found.boxes.get(name), form) for name in sample.ids]
             return Rows(sample.fill({column: cells}), said, found.unreadable)
         rows = list(_spread(sample, columns, found.boxes))
+        if not rows:
+            raise DataError(
+                f"{test}: no box is found on any of its {empty:,} photos from a score of {score:g} "
+                f"on, and {sample.path} has a row for each box; give a lower --score"
+            )
         return Rows(rows, said, found.unreadable)
 
     def _columns_of(self, sample: Sample) -> _Columns | None:

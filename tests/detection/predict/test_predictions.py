@@ -442,6 +442,7 @@ def hand_in(finder, tmp_path):
     return call
 
 
+ONE_EACH = "image_id,class,xmin,ymin,xmax,ymax\na,0,0,0,1,1\nb,0,0,0,1,1\nc,0,0,0,1,1\n"
 ALL_IN_ONE = "image_id,PredictionString\nb,\na.png,\nc,\n"
 
 
@@ -499,9 +500,26 @@ def test_a_photo_that_cannot_be_read_keeps_the_samples_own_rows(hand_in, tmp_pat
         ("image_id,P\na,1 2 3 4\n", {"boxes": "sides"}, "cells such as '1 2 3 4'; expected"),
         ("image_id,x,y\na,0,0\n", {}, "expected a column of photos and one for all boxes"),
         (ALL_IN_ONE.replace("b,", "b,dog 1 0 0 1 1"), {"boxes": "sides"}, "classes dog, which"),
+        (ONE_EACH, {"score": 0.95}, "no box is found on any of its 3 photos from a score of 0.95"),
         (ALL_IN_ONE, {"boxes": "sides", "test": "none"}, "no such file or folder"),
     ],
 )
 def test_what_does_not_fit_is_not_handed_in(hand_in, text, more, problem):
     with pytest.raises(DataError, match=problem):
         hand_in(text, **more)
+
+
+@pytest.mark.parametrize("text", ["a,x,\n", "a,x,\na,x,\n", "b,x,\na,x,\n", "a,y,\nb,x,\n"])
+def test_what_is_written_has_each_photo_once_and_its_other_columns(finder, tmp_path, text):
+    submission = BoxSubmission([finder], print)
+    sample, again = (
+        submission.choose(
+            Sample.parse(f"image_id,site,boxes\n{rows}".encode(), tmp_path / "out.csv"),
+            "image_id",
+            ["boxes"],
+        )
+        for rows in ("a,x,\nb,x,\n", text)
+    )
+    submission.check(sample, sample)
+    with pytest.raises(DataError, match="other columns or ids"):
+        submission.check(sample, again)
