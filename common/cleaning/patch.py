@@ -115,6 +115,7 @@ def apply_patch(
     classes: Sequence[str],
     read_fingerprint: Callable[[str], str] | None = None,
     *,
+    all_rows: bool = False,
     partial: bool = False,
     seed: int = 0,
 ) -> Patched:
@@ -127,6 +128,7 @@ def apply_patch(
         classes: their names.
         read_fingerprint: returns what the content of a sample has, by its name as its split has it;
             None where the name is the content.
+        all_rows: whether `train` has the samples of the other splits, too.
         partial: whether there are samples beside those of the splits, as with --limit.
         seed: of the placebo.
 
@@ -137,14 +139,19 @@ def apply_patch(
     """
     path = Path(spec.removeprefix(PLACEBO)).expanduser()
     changes = read_patch(path)
+    if all_rows:
+        splits = {"train": splits["train"]}
     places = _find_places(changes, splits, classes)
     _check(path, changes, places, splits, classes, partial)
     if read_fingerprint is not None:
         _check_content(path, changes, places, splits["train"].names, read_fingerprint)
     targets = splits["train"].targets.clone()
-    rows, wanted = [], []
+    rows, wanted, left = [], [], 0
     for change, found in zip(changes, places, strict=True):
-        mine = found.get("train", []) if change.action != KEEP else []
+        if change.action == KEEP:
+            continue
+        mine = found.get("train", [])
+        left += sum(map(len, found.values())) - len(mine)
         rows += mine
         wanted += [classes.index(change.label) if change.action == RELABEL else -1] * len(mine)
     changed, labels = torch.tensor(rows, dtype=torch.int64), torch.tensor(wanted)
@@ -156,7 +163,6 @@ def apply_patch(
     if lost := [classes[each] for each in before.tolist() if not (targets == each).any()]:
         raise DataError(f"--patch {path}: leaves no training sample of class {lost[0]!r}")
     dropped = int((labels < 0).sum())
-    left = sum(len(rows) for found in places for name, rows in found.items() if name != "train")
     said = (
         f"{'a placebo of ' if spec.startswith(PLACEBO) else ''}patch {path.name} "
         f"({len(rows) - dropped:,} training samples relabelled and {dropped:,} dropped; "

@@ -70,6 +70,7 @@ def _patched(
         {name: patch.Samples(split.names, split.targets) for name, split in splits.items()},
         card.classes,
         Images(config, config.kind).fingerprint,
+        all_rows=config.all_rows,
         partial=config.partial or bool(_thinned(config)),
         seed=config.seed,
     )

@@ -156,7 +156,12 @@ def _patched(
     assert config.patch is not None
     samples = {name: patch.Samples(split.texts, split.targets) for name, split in splits.items()}
     found = patch.apply_patch(
-        config.patch, samples, classes, partial=config.partial, seed=config.seed
+        config.patch,
+        samples,
+        classes,
+        all_rows=config.all_rows,
+        partial=config.partial,
+        seed=config.seed,
     )
     return replace(splits["train"].select(found.rows), targets=found.targets), found.said
 

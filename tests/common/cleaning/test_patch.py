@@ -35,13 +35,23 @@ def patched(tmp_path, splits):
 
 def test_training_rows_alone_are_changed(patched):
     rows = "사진 1,고양이,dog,relabel\n사진 4,dog,,drop\n사진 0,고양이,고양이,keep\n"
-    found = patched(HEAD + rows + "t,dog,cow,relabel\nv,고양이,,drop\n")
+    found = patched(HEAD + rows + "t,dog,cow,relabel\nv,고양이,,drop\nu,cow,,keep\n")
     assert found.rows.tolist() == [0, 1, 2, 3, 5]
     assert found.targets.tolist() == [0, 1, 0, 1, 2]
     assert found.said == (
         "patch patch.csv (1 training samples relabelled and 1 dropped; 2 of validation and test "
         "left as they are)"
     )
+
+
+def test_where_all_rows_train_none_is_left(patched, splits):
+    samples = [name for split in splits.values() for name in split.names]
+    targets = torch.cat([split.targets for split in splits.values()])
+    splits["train"] = Samples(samples, targets)
+    rows = "사진 1,고양이,dog,relabel\nt,dog,cow,relabel\nv,고양이,dog,relabel\n"
+    found = patched(HEAD + rows, all_rows=True)
+    assert found.targets.tolist() == [0, 1, 0, 1, 1, 2, 1, 2, 2]
+    assert "(3 training samples relabelled and 0 dropped; 0 of validation" in found.said
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])

@@ -216,7 +216,8 @@ def test_texts_are_found_and_put_right_as_well(command, tmp_path):
     assert (plain["train"].targets != patched["train"].targets).sum() == int(counts[1])
     every, card = load(SentimentConfig(data=str(table), patch=str(patch), all_rows=True))
     assert len(every["train"]) == sum(map(len, plain.values()))
-    assert "(7 training samples relabelled" in card.source  # where all train, all are put right
+    said = "(7 training samples relabelled and 0 dropped; 0 of validation"
+    assert said in card.source  # where all train, all are put right
 
 
 KEYS = """<script>
