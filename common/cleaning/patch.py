@@ -122,8 +122,8 @@ def apply_patch(
     """Return the training split as a patch has it; no other split is changed.
 
     Args:
-        spec: the file; behind `placebo:`, as many rows are changed in the same way, but others,
-            drawn at random among those of the same labels.
+        spec: the file; behind `placebo:`, as many rows are changed in the same way, drawn at
+            random among those of the same labels.
         splits: all samples there are, by the split; `train` is changed.
         classes: their names.
         read_fingerprint: returns what the content of a sample has, by its name as its split has it;
@@ -281,7 +281,7 @@ def _check_content(
 
 
 def _draw_placebo(targets: Tensor, rows: Tensor, seed: int) -> Tensor:
-    """Return other rows, (n,), for those to be changed: at random, each of the same label."""
+    """Return rows, (n,), in place of those to be changed: at random, each of the same label."""
     generator = seeding.generator(seed, seeding.SAMPLE)
     drawn = rows.clone()
     for label in torch.unique(targets[rows]):

@@ -325,7 +325,7 @@ class PatchConfig(TableConfig):
     patch: str | None = same_items_option(
         None,
         "a table of labels that are put right and samples that are dropped, in training alone; see "
-        "`suspects`. placebo:FILE changes as many other samples in the same way",
+        "`suspects`. placebo:FILE changes as many random samples in the same way",
     )
 
     all_rows: bool = data_option(
