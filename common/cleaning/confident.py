@@ -62,15 +62,27 @@ def find_margins(labels: Array, shares: Array) -> Array:
 def count_wrong(labels: Array, shares: Array) -> Array:
     """Return of each given class how many samples are of each other one, (C, C), int64.
 
-    It is the confident joint as if every sample were confidently of some class: each row adds up to
-    the samples that are given the class. The arguments are those of `find_thresholds`.
+    It is the confident joint as if every sample were confidently of some class: with its diagonal,
+    which is 0 here, each row would add up to the samples that are given the class. The arguments
+    are those of `find_thresholds`.
     """
     found = join(labels, shares)
     np.fill_diagonal(found, found.diagonal().clip(1))
     given = np.bincount(labels, minlength=len(found))
-    counts = np.rint(found / found.sum(1, keepdims=True) * given[:, None]).astype(np.int64)
+    counts = round_rows(found / found.sum(1, keepdims=True) * given[:, None])
     np.fill_diagonal(counts, 0)
-    return np.asarray(counts)
+    return counts
+
+
+def round_rows(values: Array) -> Array:
+    """Round (R, C) to int64 so that each row keeps its sum, by the largest remainders."""
+    rounded = np.rint(values)
+    amiss = np.rint(values.sum(1) - rounded.sum(1)).astype(np.int64)
+    for row in np.flatnonzero(amiss):
+        step = np.sign(amiss[row])
+        nearest = (values[row] - rounded[row]).argsort(kind="stable")[::-step]
+        rounded[row, nearest[: abs(amiss[row])]] += step
+    return np.asarray(rounded.astype(np.int64))
 
 
 def find_suspects(labels: Array, shares: Array) -> Array:

@@ -32,6 +32,21 @@ def test_thresholds_joint_and_ranking_are_those_of_cleanlab():
     assert confident.find_suspects(LABELS, SHARES).tolist() == ISSUES
 
 
+def test_rows_keep_their_sums_when_they_are_rounded():
+    rng = np.random.default_rng(10)
+    labels = rng.integers(0, 5, 200)
+    shares = rng.random((200, 5)) ** 2
+    shares += 0.5 * np.eye(5)[np.where(rng.random(200) < 0.3, (labels + 1) % 5, labels)]
+    counts = confident.count_wrong(labels, shares / shares.sum(1, keepdims=True))
+    # `compute_confident_joint` of cleanlab 2.9.0
+    joint = [
+        *([13, 15, 1, 6, 3], [3, 18, 13, 1, 5], [3, 5, 18, 9, 5], [2, 8, 2, 24, 10]),
+        [8, 5, 2, 4, 17],
+    ]
+    assert (counts + np.diag(np.diag(joint))).tolist() == joint
+    assert confident.round_rows(np.array([[2.5, 2.5], [1.4, 1.4]])).sum(1).tolist() == [5, 3]
+
+
 def test_of_several_confident_classes_the_most_probable_counts():
     """As the paper has it, even where a class below its own threshold is more probable."""
     labels = np.array([0, 0, 1, 1, 2, 2])
