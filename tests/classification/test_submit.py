@@ -89,6 +89,17 @@ def test_a_table_names_the_images(submit, test, tmp_path):
     assert "the probability of '고양이 [cat]' into 'p'" in result.err
 
 
+def test_ids_of_a_table_may_have_folders_and_a_row_too_many_cells(submit, paint, tmp_path):
+    for name, level in (("a", 0), ("b", 180)):
+        paint(tmp_path / name / "1.png", level)
+    table = tmp_path / "test.csv"
+    table.write_text("id,path\na/1,a/1.png\nb/1.png,b/1.png\nc/1.png,c/1.png,more\n")
+    result, written = submit(table, "id,y\nc/1.png,0\nb/1.png,0\na/1,0\n")
+    assert result.code == 0, result.err
+    assert written == "id,y\nc/1.png,0\nb/1.png,0\na/1,1\n"
+    assert "sample's own values: c/1.png (3 cells, expected 2)" in result.err.replace("\n", " ")
+
+
 def test_what_cannot_be_read_keeps_the_samples_own_value(submit, test, tmp_path):
     (test / "2.png").write_bytes(b"no image")
     result, written = submit(test, "id,y\n1.png,0\n2.png,0\n10.png,0\n")

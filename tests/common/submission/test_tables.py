@@ -2,8 +2,12 @@
 
 import dataclasses
 
+import pytest
+
+from common.errors import DataError
 from common.io.tables import AS_FOUND
-from common.submission.images import _KEYS
+from common.options.config import ImageConfig
+from common.submission.images import _KEYS, find_images
 from common.submission.sample import Sample
 from common.submission.tables import match_names, read_test
 
@@ -27,3 +31,12 @@ def test_a_row_with_too_many_or_too_few_cells_is_named(tmp_path):
     found = read_test(tmp_path / "test.csv", sample, ["text"], AS_FOUND)
     assert found.cells == {"1": ("good",), "4": ("fine",)}
     assert found.unreadable == {"2": "3 cells, expected 2", "3": "1 cell, expected 2"}
+
+
+@pytest.mark.parametrize(
+    "crop", [{"crop_boxes": "boxes.csv"}, {"crop_column": ("x", "y", "w", "h")}]
+)
+def test_runs_that_learned_crops_are_refused(tmp_path, crop):
+    sample = Sample.parse(b"id,y\n1,0\n", tmp_path / "sample.csv")
+    with pytest.raises(DataError, match="a submission for parts of images .--crop-.* is not writ"):
+        find_images(sample, tmp_path, ImageConfig(**crop), print)
