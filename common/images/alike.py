@@ -111,6 +111,6 @@ def _key(files: Sequence[File]) -> str:
     for path, crop in files:
         with contextlib.suppress(OSError):
             stat = path.stat()
-            stats.append((path.name, stat.st_size, stat.st_mtime_ns, crop))
+            stats.append((str(path.resolve()), stat.st_size, stat.st_mtime_ns, crop))
     key = [_VERSION, torch.__version__, len(files), stats]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
