@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from sklearn import datasets
 
 from common.errors import DataError
+from common.images import alike
 from common.images.alike import find_alike
 from common.images.load import find_files, load
 from common.options.config import ImageConfig
@@ -160,6 +162,16 @@ def test_what_a_network_sees_as_one_picture_stays_on_one_side(tmp_path, capsys):
     alone = find_files(config, "class", "required").files
     [broken] = [file.group for file in alone if "broken" in file.name]
     assert [file.group for file in alone].count(broken) == 1
+
+
+def test_no_folder_gets_the_groups_of_another_with_equal_names_sizes_and_times(tmp_path, paint):
+    kept = set()
+    for folder in ("one", "other"):
+        files = [(paint(tmp_path / folder / f"{number}.png", 100), None) for number in range(2)]
+        for path, _ in files:
+            os.utime(path, ns=(0, 0))
+        kept.add(alike._key(files))
+    assert len(kept) == 2
 
 
 def test_of_one_picture_there_is_nothing_to_see(paint, tmp_path):
