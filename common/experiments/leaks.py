@@ -69,7 +69,7 @@ class Leaks(Crossval):
         rules = cls.rules(config)
         records = [[rule.guess.option, rule.guess.describe()] for rule in rules]
         terminal.show_table("What may belong together", ["option", "groups"], records)
-        rule = _choose(rules, config)
+        rule = choose(rules, config)
         given = config.given | rule.values.keys()
         config = dataclasses.replace(config, **rule.values, given=given)
         whole = super(Crossval, cls).start(config, command)
@@ -141,6 +141,13 @@ class Leaks(Crossval):
             f"{gap[GROUPED]:.4f} where the {metrics['groups']:,} groups stay whole; the gap is "
             f"{gap['gap']:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
         )
+        tried = next(guess for guess in metrics["guesses"] if guess["option"] == option)
+        if low > 0 and (measure := tried.get("measure")):
+            return (
+                f"Either a leak, or a shift by {measure}: {figures}. Where numbers of {measure} "
+                "tell who or what a sample is of, random folds leak; where they measure something, "
+                "the lower figure is that of values never seen."
+            )
         if low > 0:
             return (
                 f"Random folds leak: {figures}. On new groups the lower figure is to be expected. "
@@ -203,28 +210,37 @@ class Leaks(Crossval):
         terminal.say(self.verdict(metrics))
 
 
-def _choose(rules: Sequence[Rule], config: Any) -> Rule:
-    """Return the rule that is asked for, or the first that may be one.
+def choose(rules: Sequence[Rule], config: Any) -> Rule:
+    """Return the rule that is asked for, by name or option, or the first that may be one.
 
     Raises:
-        ConfigError: there is no such rule.
+        ConfigError: there is no such rule, or there are two.
         DataError: it gives no groups.
     """
     if config.guess != AUTO:
-        found = [rule for rule in rules if rule.name == config.guess]
+        found = [rule for rule in rules if config.guess in (rule.name, rule.guess.option)]
         if not found:
             known = ", ".join([AUTO, *(rule.name for rule in rules)])
             raise ConfigError(f"--guess {config.guess}: expected one of {known}")
+        if len(found) > 1:
+            options = " or ".join(f'--guess "{rule.guess.option}"' for rule in found)
+            raise ConfigError(f"--guess {config.guess}: two are called so; give {options}")
         if problem := found[0].guess.problem:
             raise DataError(f"--guess {config.guess}: these are no groups: {problem}")
         return found[0]
-    for rule in rules:
-        if not rule.guess.problem:
-            return rule
+    if rule := find_first(rules):
+        return rule
+    numbers = [f"--guess {rule.name}" for rule in rules if not rule.guess.problem]
+    hint = f"; {' or '.join(numbers)} tries numbers, which may measure something" if numbers else ""
     raise DataError(
         f"--data {config.data}: nothing tells of what belongs together, so no leak can be shown; "
-        "where you know it, give --group-column"
+        f"where you know it, give --group-column{hint}"
     )
+
+
+def find_first(rules: Sequence[Rule]) -> Rule | None:
+    """Return the first rule that may be one, and whose groups are no measure of something."""
+    return next((each for each in rules if not (each.guess.problem or each.guess.measure)), None)
 
 
 def _join_sorted(parts: Sequence[tuple[OutOfFold, Sequence[str]]]) -> OutOfFold:

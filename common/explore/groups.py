@@ -1,5 +1,6 @@
 """Which samples belong together: what names, times and sentences let one guess, and its worth."""
 
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -33,6 +34,7 @@ class Guess(NamedTuple):
     largest: int  # samples of the largest group
     one_label: float  # share of the samples not alone whose group has one label
     problem: str = ""  # why they cannot be groups; empty where they may be
+    measure: str = ""  # the column, where its numbers may measure something, not name it
 
     def describe(self) -> str:
         """Say how many groups there are, and of which sizes; or why there are none."""
@@ -42,6 +44,10 @@ class Guess(NamedTuple):
             f"{self.groups:,} groups of up to {self.largest:,}, {100 * self.together:.0f} % of all "
             f"are not alone in theirs; {100 * self.one_label:.0f} % of these are with their own "
             "label only"
+            + (
+                "; numbers, which may measure something: only --guess tries them"
+                * bool(self.measure)
+            )
         )
 
 
@@ -84,7 +90,7 @@ def judge(option: str, keys: Sequence[Hashable], labels: Sequence[Hashable], fol
 
 def find_group_columns(
     cells: Sequence[Sequence[str]], used: Collection[str], folds: int
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], list[str]]:
     """Return the columns of a table that may say which rows belong together, the finest first.
 
     They have a value in each row, which repeats; more of them than may be dealt into folds; and are
@@ -96,25 +102,33 @@ def find_group_columns(
         folds: into which groups are to be dealt.
 
     Returns:
-        Those that are called as persons or things are, and the others; of many, not all.
+        Those that are called as persons or things are; others; and others that have numbers alone,
+        which may measure something. Of many, not all.
     """
     names, *rows = cells or [[]]
-    found: dict[str, int] = {}
+    found: dict[str, set[str]] = {}
     for name, values in zip(names, zip(*rows, strict=True), strict=bool(rows)):
-        number = len(set(values))
-        usable = all(values) and 2 * folds <= number < len(rows)
-        if name and name not in used and usable and not _are_fractions(set(values)):
-            found[name] = number
-    finest = sorted(found, key=lambda name: -found[name])
+        different = set(values)
+        usable = all(values) and 2 * folds <= len(different) < len(rows)
+        if name and name not in used and usable and not _are_fractions(different):
+            found[name] = different
+    finest = sorted(found, key=lambda name: -len(found[name]))
     identities = [name for name in finest if _IDENTITIES.search(name)]
-    return identities[:_COLUMNS], [name for name in finest if name not in identities][:_COLUMNS]
+    others = [name for name in finest if name not in identities]
+    measures = [name for name in others if _are_numbers(found[name])]
+    others = [name for name in others if name not in measures]
+    return identities[:_COLUMNS], others[:_COLUMNS], measures[:_COLUMNS]
+
+
+def _are_numbers(values: Collection[str]) -> bool:
+    try:
+        return all(math.isfinite(float(value)) for value in values)
+    except ValueError:
+        return False
 
 
 def _are_fractions(values: Collection[str]) -> bool:
-    try:
-        return not all(float(value).is_integer() for value in values)
-    except ValueError:
-        return False
+    return _are_numbers(values) and not all(float(value).is_integer() for value in values)
 
 
 def share_sentences(texts: Sequence[str]) -> list[int | None]:

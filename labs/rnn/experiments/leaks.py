@@ -39,28 +39,29 @@ class LeaksOfTexts(CrossvalTexts, Leaks):
         if config.group_column is not None and whole.groups is not None:
             option = f"--group-column {config.group_column}"
             rules.append(Rule(GIVEN, {}, judge(option, whole.groups, labels, config.folds)))
-        persons, others = _find_columns(chosen, config.folds)
+        persons, others, measures = _find_columns(chosen, config.folds)
         rules += [_of_column(chosen, name, config.folds) for name in persons]
         option, keys = f"--group-by {SENTENCES}", share_sentences(whole.texts)
         guess = judge(option, keys, labels, config.folds)
         rules.append(Rule(SENTENCES, {"group_by": SENTENCES}, guess))
-        return rules + [_of_column(chosen, name, config.folds) for name in others]
+        rules += [_of_column(chosen, name, config.folds) for name in others]
+        return rules + [_of_column(chosen, name, config.folds, name) for name in measures]
 
 
-def _find_columns(config: SentimentConfig, folds: int) -> tuple[list[str], list[str]]:
-    """Return the columns of a table that may be groups: the likely ones, and the others."""
+def _find_columns(config: SentimentConfig, folds: int) -> tuple[list[str], list[str], list[str]]:
+    """Return the columns of a table that may be groups; see `find_group_columns`."""
     table = Path(config.data).expanduser()
     if config.data in NAMES or not table.is_file():
-        return [], []
+        return [], [], []
     used = filter(None, (config.text_column, config.label_column, config.group_column))
     return find_group_columns(read_cells(table, config.form), {*used}, folds)
 
 
-def _of_column(config: SentimentConfig, name: str, folds: int) -> Rule:
+def _of_column(config: SentimentConfig, name: str, folds: int, measure: str = "") -> Rule:
     """Return the groups that a column of the table gives, with near-copies of their texts."""
     found = gather(replace(config, group_by=NONE, group_column=name))
     whole = found.parts.get("all") or found.parts["train"]
     assert whole.groups is not None
     option = f"--group-column {shlex.quote(name)}"
     guess = judge(option, whole.groups, whole.targets.tolist(), folds)
-    return Rule(name, {"group_column": name}, guess)
+    return Rule(name, {"group_column": name}, guess._replace(measure=measure))

@@ -1,11 +1,15 @@
 """Leaks: the gap between random folds and whole groups, where there is one and where not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from common.errors import ConfigError
+from common.experiments.leaks import GIVEN, Rule, choose, find_first
+from common.explore.groups import judge
 from common.images import alike
 from common.images.load import load
 from common.options.config import ImageConfig
@@ -121,6 +125,10 @@ def test_columns_of_a_table_and_pictures_that_look_alike_are_guesses(tmp_path, m
     table.write_text("\n".join([f"{head},age,사람", *more]))
     config = LeaksConfig(data=str(table), folds=2, given=frozenset({"data", "folds"}))
     found = {rule.name: rule for rule in LeaksOfImages.rules(config)}
+    assert found["features"].guess.problem == "not looked at; --guess features compares the images"
+    assert found["age"].guess.measure == "age"
+    config = replace(config, guess="features")
+    found = {rule.name: rule for rule in LeaksOfImages.rules(config)}
     assert [*found] == ["사람", "folder", "name", "name-start", "time", "features", "age"]
     assert found["사람"].values == {"group_column": "사람"}
     assert found["사람"].guess.option == "--group-column '사람'"
@@ -128,6 +136,54 @@ def test_columns_of_a_table_and_pictures_that_look_alike_are_guesses(tmp_path, m
     seen = found["features"].guess
     assert (seen.largest, seen.one_label, seen.problem) == (6, 1, "")
     assert seen.groups < 15
+
+
+def test_of_crops_a_group_is_what_keeps_more_together_than_their_photo(tmp_path):
+    table = write(tmp_path, alike=False)
+    rows = table.read_text().splitlines()[1:]
+    crops = [
+        f"{row},{left},0,4,8,{at // 4},{at % 16}"
+        for at, row in enumerate(rows[:40])
+        for left in (0, 4)
+    ]
+    table.write_text("\n".join(["path,label,x,y,w,h,person,weight_kg", *crops]))
+    config = LeaksConfig(data=str(table), folds=2, crop_column=("x", "y", "w", "h"))
+    found = LeaksOfImages.rules(config)
+    assert GIVEN not in {rule.name for rule in found}
+    assert find_first(found).name == "person"
+    own = LeaksOfImages.rules(replace(config, group_column="person"))
+    assert (own[0].name, own[0].guess.groups) == (GIVEN, 10)
+    table.write_text(table.read_text().replace("person", "photo_id").replace("p0", "./p0", 10))
+    photos = {line.split(",")[0] for line in crops}
+    head, *rows = table.read_text().splitlines()
+    rows = [row.rsplit(",", 2)[0] + f",{at // 2},0" for at, row in enumerate(rows)]
+    table.write_text("\n".join([head, *rows]))
+    first = LeaksOfImages.rules(config)[0]
+    assert (first.name, first.guess.groups) == ("photo_id", len(photos))
+    assert first.guess.problem.startswith("no more than the parts of a photo")
+
+
+def test_numbers_are_tried_only_when_asked_for_and_may_be_a_shift(command, tmp_path):
+    rows = [f"text number {row},{'ab'[row % 2]},{row // 6}" for row in range(120)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["text,label,brightness", *rows]))
+    done = command(rnn, "leaks-sentiment", table, "--run-dir", tmp_path)
+    assert done.code == 2
+    assert "--guess brightness tries numbers, which may measure something" in done.err
+    [_, rule] = LeaksOfTexts.rules(LeaksSentimentConfig(data=str(table), given={"data"}))
+    gap = {"label": "F1", "random": 0.9, "grouped": 0.7, "gap": 0.2, "gap_interval": [0.1, 0.3]}
+    metrics = {"title": "X", "groups": 20, "option": rule.guess.option, "gaps": [gap]}
+    said = LeaksOfTexts.verdict(object(), {**metrics, "guesses": [rule.guess._asdict()]})
+    assert said.startswith("Either a leak, or a shift by brightness: X has a F1 of 0.9000")
+
+
+def test_a_column_called_as_a_rule_is_goes_by_its_option():
+    guess = judge("", [row // 2 for row in range(20)], [1] * 20, 2)
+    options = "--group-by name", "--group-column name"
+    rules = [Rule("name", {}, guess._replace(option=option)) for option in options]
+    with pytest.raises(ConfigError, match="two are called so; give .* or --guess .*-column name"):
+        choose(rules, LeaksConfig(guess="name"))
+    assert choose(rules, LeaksConfig(guess="--group-column name")) is rules[1]
 
 
 def test_columns_of_a_table_of_texts_are_guesses(tmp_path):

@@ -57,6 +57,6 @@ def test_columns_that_repeat_may_be_groups_those_of_persons_and_things_first():
     ]
     names = ["path", "label", "sex", "age", "weight", "환자번호", "movieId", "gaps", "row"]
     found = find_group_columns([names, *rows], {"path", "label"}, 5)
-    assert found == (["movieId", "환자번호"], ["age"])
-    assert find_group_columns([], {"path"}, 5) == ([], [])
-    assert find_group_columns([names], {"path"}, 5) == ([], [])
+    assert found == (["movieId", "환자번호"], [], ["age"])
+    assert find_group_columns([], {"path"}, 5) == ([], [], [])
+    assert find_group_columns([names], {"path"}, 5) == ([], [], [])
