@@ -1,6 +1,5 @@
 """Suspects: the samples of a finished cross-validation whose labels are likely wrong."""
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from common.cleaning.samples import Samples
 from common.errors import RunError
 from common.experiments.crossval import Crossval, listed_in
 from common.experiments.out_of_fold import OutOfFold, shares_of
+from common.io import delimited
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import Table
@@ -107,8 +107,8 @@ def _members(whole: Crossval) -> list[Run]:
 
 def _read_names(run: Run) -> list[str]:
     """Return what the samples of a fold are called, in the order of its answers."""
-    with listed_in(run).open(encoding="utf-8", newline="") as file:
-        return [row[0] for row in csv.reader(file) if row][1:]
+    text = listed_in(run).read_bytes().decode("utf-8")  # as it is: texts have carriage returns
+    return [row[0] for row in delimited.rows(text, ",", quotes=True) if row][1:]
 
 
 class FindSuspects(ABC):
@@ -142,7 +142,7 @@ class FindSuspects(ABC):
         at_least: float,
         action: str,
     ) -> None:
-        """Find the suspects of a run, and write the page, or a patch of all of them.
+        """Find the suspects of a run, if any, and write the page, or a patch of all of them.
 
         Args:
             path: the run.
@@ -153,7 +153,7 @@ class FindSuspects(ABC):
             action: of the patch: relabel or drop.
 
         Raises:
-            RunError: there is no such run, or it has no suspects.
+            RunError: there is no such run, or it cannot have suspects.
             DataError: its data are not there any more.
             SaveError: the file cannot be written.
         """
@@ -167,7 +167,8 @@ class FindSuspects(ABC):
         found = [each for each in every if each.suggested_share >= at_least]
         if not found:
             more = f", none with a suggested one of {at_least:g} or more" if every else ""
-            raise RunError(f"{path}: {counted}{more}")
+            terminal.say(f"{counted}{more}. There is nothing to write.")
+            return
         shown = [each._asdict() for each in found[:_SHOWN]]
         terminal.show_table(str(path), *Table.of(shown, _COLUMNS, commands.short_text))
         terminal.say(f"{counted}.")

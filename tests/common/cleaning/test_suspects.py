@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.cleaning.suspects import _read_names
+from common.experiments.crossval import listed_in
 from common.options import commandline
+from common.runs.commands import separated
+from common.runs.folder import Run
 from labs.__main__ import labs
 from labs.classification.__main__ import lab as classification
 from labs.rnn.__main__ import lab as rnn
@@ -134,6 +138,14 @@ def test_training_with_a_patch_changes_the_training_rows_alone(command, crossval
     assert "patch.csv" in gone.err
 
 
+def test_names_may_be_as_long_as_texts_are(tmp_path):
+    text = "긴 글\r\n" * 40_000
+    records = separated([{"text": text, "truth": "good"}], ",")
+    listed_in(Run(tmp_path)).write_bytes(records.encode())
+    csv.field_size_limit(131_072)  # as in a program that has read no table yet
+    assert _read_names(Run(tmp_path)) == [text]
+
+
 @pytest.mark.slow
 def test_a_cross_validation_takes_a_patch_as_well(command, crossval, own, patch):
     dropped = patch.with_name("drop.csv")
@@ -168,9 +180,12 @@ def test_a_patch_for_other_data_is_refused(command, own, tmp_path, rows, problem
 
 
 def test_what_has_no_suspects_says_so(command, crossval, tmp_path):
-    none = command(classification, "suspects", crossval, "--at-least", "1")
-    assert none.code == 2
-    assert "4 of 90 images have a label that is likely wrong" in none.err
+    unwritten = tmp_path / "patch.csv"
+    none = command(classification, "suspects", crossval, "--at-least", "1", "--write", unwritten)
+    assert none.code == 0, none.err
+    assert "4 of 90 images have a label that is likely wrong" in none.out
+    assert "There is nothing to write." in none.out
+    assert not unwritten.exists()
     member = command(classification, "suspects", crossval / "members" / "fold-1")
     assert member.code == 2
     assert "was trained by `train`, not by `crossval`" in member.err
