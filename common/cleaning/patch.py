@@ -92,9 +92,12 @@ def read_patch(path: Path) -> list[Change]:
         DataError: it cannot be read, lacks a column, has a row that says nothing that can be done,
             or two rows for one sample.
     """
-    has_prints = _FINGERPRINT in read_names(path)
-    columns = [*_NEEDED, *([_FINGERPRINT] if has_prints else [])]
-    table = read_table(path, columns, gaps=("label", _FINGERPRINT))
+    try:
+        has_prints = _FINGERPRINT in read_names(path)
+        columns = [*_NEEDED, *([_FINGERPRINT] if has_prints else [])]
+        table = read_table(path, columns, gaps=("label", _FINGERPRINT))
+    except DataError as error:
+        raise DataError(f"--patch: {error}") from error
     if table.skipped:
         place, reason = table.skipped[0]
         raise DataError(f"--patch {path}: {place}: {reason}; put it right, or take the row out")

@@ -102,7 +102,7 @@ def test_what_is_wrong_is_said_with_its_row(patched, rows, problem):
 def test_a_file_that_is_no_patch_is_refused(patched, tmp_path):
     with pytest.raises(DataError, match="action"):
         patched("sample,given,label\na,b,c\n")
-    with pytest.raises(DataError, match=r"nowhere\.csv"):
+    with pytest.raises(DataError, match=r"^--patch: cannot read .*nowhere\.csv"):
         read_patch(tmp_path / "nowhere.csv")
 
 
