@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from common.errors import SaveError
 from common.files import cache_dir, write_json
+from common.images.copies import find_pairs
 from common.images.decode import Crop, quiet, square, try_reading
 from common.images.efficientnet_lite import MEAN, STD, efficientnet_lite0, weights_file
 from common.options import terminal
@@ -28,6 +29,7 @@ _VERSION = 1  # of the numbers in the cache
 _SIDE = 128  # pixels of the pictures that the network sees
 _CHUNK, _COMPARED = 32, 500  # pictures at a time: seen, and compared with all others
 _ALIKE = 0.8  # cosine of features, from which on pictures may be one
+_SURE = 0.85  # from which on they are, unless most pairs are nearly as alike
 _CHANCE, _SAMPLE = (
     0.9,
     1000,
@@ -97,12 +99,9 @@ def link(rows: Tensor) -> Iterator[tuple[int, int]]:
     """Yield pairs of pictures that are one, the smaller number first."""
     sample = rows[torch.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).long()]
     likeness = (sample @ sample.T)[torch.ones(len(sample), len(sample)).triu(1) > 0]
-    least = max(_ALIKE, (1 + float(likeness.quantile(_CHANCE))) / 2)
-    for start in range(0, len(rows), _COMPARED):
-        first, second = (rows[start : start + _COMPARED] @ rows.T > least).nonzero(as_tuple=True)
-        for one, other in zip((first + start).tolist(), second.tolist(), strict=True):
-            if one < other:
-                yield one, other
+    by_chance, usual = ((1 + float(likeness.quantile(q))) / 2 for q in (_CHANCE, 0.5))
+    # Of few scenes many pairs are companions, not chance; where most pairs are alike, it is chance.
+    return find_pairs(rows, max(_ALIKE, min(by_chance, max(_SURE, usual))), _COMPARED)
 
 
 def _key(files: Sequence[File]) -> str:

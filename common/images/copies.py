@@ -42,7 +42,7 @@ def number_copies(images: ImageSet) -> list[int]:
     )
     if len(pixels) > _MOST:
         return equal
-    links = [*enumerate(equal), *_alike(_thumbnails(pixels))]
+    links = [*enumerate(equal), *find_pairs(_thumbnails(pixels), _ALIKE, _CHUNK)]
     return _numbers_of_equal(number_linked(len(equal), links).tolist())
 
 
@@ -99,11 +99,16 @@ def _thumbnails(pixels: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-def _alike(thumbnails: Tensor) -> Iterator[tuple[int, int]]:
-    """Yield pairs of row numbers whose pictures are alike, the smaller number first."""
-    for start in range(0, len(thumbnails), _CHUNK):
-        piece = thumbnails[start : start + _CHUNK]
-        first, second = (piece @ thumbnails.T > _ALIKE).nonzero(as_tuple=True)
+def find_pairs(rows: Tensor, least: float, chunk: int) -> Iterator[tuple[int, int]]:
+    """Yield pairs of row numbers whose product is above a threshold, the smaller number first.
+
+    Args:
+        rows: (N, F), of length 1.
+        least: the threshold, a cosine.
+        chunk: rows compared with all others at a time.
+    """
+    for start in range(0, len(rows), chunk):
+        first, second = (rows[start : start + chunk] @ rows.T > least).nonzero(as_tuple=True)
         for one, other in zip((first + start).tolist(), second.tolist(), strict=True):
             if one < other:
                 yield one, other

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -319,7 +320,9 @@ def find_files(
 def _group_files(config: ImageConfig, listed: ListedImages) -> ListedImages:
     """Return files with the groups that their names or times tell, beside those they have."""
     keys = find_keys(config.group_by, listed)
-    source = f"{listed.source}, groups by {config.group_by}"
+    sizes = Counter(key for key in keys if key is not None)
+    linked = sum(size for size in sizes.values() if size > 1)
+    source = f"{listed.source}, groups by {config.group_by} ({linked:,} of {len(keys):,} linked)"
     return dataclasses.replace(_link(listed, keys), source=source)
 
 

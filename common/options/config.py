@@ -457,7 +457,11 @@ class ImageConfig(TableConfig):
     of_files: ClassVar = (*FORM, "path_column", "label_column", *CROPS, "image_dir")
     of_folders: ClassVar = ("crop_boxes",)
     paths: ClassVar = {
-        **{"data": IMAGE_SETS, "data_dir": (), "test": (), "image_dir": (), "crop_boxes": ()}
+        "data": IMAGE_SETS,
+        "data_dir": (),
+        "test": (),
+        "image_dir": (),
+        "crop_boxes": (),
     }
 
     @property

@@ -15,6 +15,7 @@ from common.images import alike
 from common.images.alike import find_alike
 from common.images.load import find_files, load
 from common.options.config import ImageConfig
+from common.training.splits import number_linked
 
 
 def sides(splits):
@@ -151,7 +152,7 @@ def test_what_a_network_sees_as_one_picture_stays_on_one_side(tmp_path, capsys):
     state = torch.random.get_rng_state()
     splits, card = load(config)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert "groups by features" in card.source
+    assert "groups by features (16 of 17 linked)" in card.source
     numbers = [{name[2:].strip("거울") for name in part} for part in sides(splits).values()]
     assert apart(numbers)
     assert sum(map(len, numbers)) == 8
@@ -162,6 +163,29 @@ def test_what_a_network_sees_as_one_picture_stays_on_one_side(tmp_path, capsys):
     alone = find_files(config, "class", "required").files
     [broken] = [file.group for file in alone if "broken" in file.name]
     assert [file.group for file in alone].count(broken) == 1
+
+
+@pytest.mark.parametrize("scenes", [2, 6, 8])
+def test_few_scenes_are_linked_each_by_itself(scenes):
+    noise = torch.Generator().manual_seed(0)
+    common = torch.randn(1280, generator=noise)
+    own = torch.randn(scenes, 1, 1280, generator=noise)
+    rows = 0.6 * common + 0.74 * own + 0.34 * torch.randn(scenes, 60, 1280, generator=noise)
+    rows = torch.nn.functional.normalize(rows.flatten(0, 1))  # cosine .89 within, .36 between
+    scene = torch.arange(scenes).repeat_interleave(60)
+    links = [*alike.link(rows)]
+    assert all(scene[one] == scene[other] for one, other in links)
+    groups = number_linked(len(rows), links)
+    largest = [groups[scene == each].bincount().max() for each in range(scenes)]
+    assert min(largest) > 50
+
+
+def test_where_most_pairs_are_alike_that_is_chance():
+    noise = torch.Generator().manual_seed(0)
+    rows = torch.randn(1280, generator=noise) + 0.25 * torch.randn(300, 1280, generator=noise)
+    rows = torch.nn.functional.normalize(rows)
+    rows = torch.cat([rows, rows[:1]])
+    assert [*alike.link(rows)] == [(0, 300)]
 
 
 def test_no_folder_gets_the_groups_of_another_with_equal_names_sizes_and_times(tmp_path, paint):
