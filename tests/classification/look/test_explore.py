@@ -137,7 +137,7 @@ def test_crops_are_what_is_shown_and_no_copies_of_one_another(explore, tmp_path)
     assert "1 size; the most frequent is 36 x 32 pixels, of 12 pictures" in page
     assert "bytes of the file" not in page
     assert "None were found. Parts of one photo, which may overlap, are not compared." in page
-    assert "4 groups by person: from 3 to 3" in page
+    assert "2 groups by person: from 6 to 6" in page  # two persons of a photo are one group
     assert "different labels" not in result.out
     shutil.copy(tmp_path / "0.png", tmp_path / "again.png")
     (tmp_path / "t.csv").write_text("\n".join([*rows, "again.png,b,0,0,36,32,b0"]))
