@@ -104,7 +104,7 @@ def test_predict_and_submit_give_the_weighted_mean(lab, made, runs, paint, tmp_p
         *(f"{name}.png,{label}" for name, label in zip("21", said, strict=True)),
     ]
     manifest = json.loads((tmp_path / "submission.json").read_text())
-    for words in (["--refit"], ["--bundle", tmp_path / "bundle"], ["--tta", "hflip"]):
+    for words in (["--refit"], ["--bundle", tmp_path / "bundle"]):
         done = lab("submit", run, tmp_path / "test", sample, *words)
         assert done.code == 2
         assert f"{words[0]}: {run} is an ensemble; give one of its members" in done.err

@@ -116,7 +116,9 @@ def test_own_models_learn_in_color(name):
     check_gradients(name)
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "googlenet"])
+@pytest.mark.parametrize(
+    "name", ["shufflenet_v2_x0_5", pytest.param("googlenet", marks=pytest.mark.slow)]
+)
 def test_torchvision_models_learn(name):
     check_gradients(name)
 
