@@ -99,9 +99,11 @@ def link(rows: Tensor) -> Iterator[tuple[int, int]]:
     """Yield pairs of pictures that are one, the smaller number first."""
     sample = rows[torch.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).long()]
     likeness = (sample @ sample.T)[torch.ones(len(sample), len(sample)).triu(1) > 0]
-    by_chance, usual = ((1 + float(likeness.quantile(q))) / 2 for q in (_CHANCE, 0.5))
-    # Of few scenes many pairs are companions, not chance; where most pairs are alike, it is chance.
-    return find_pairs(rows, max(_ALIKE, min(by_chance, max(_SURE, usual))), _COMPARED)
+    usual, chance = (float(likeness.quantile(q)) for q in (0.5, _CHANCE))
+    least = (1 + chance) / 2
+    if chance > (1 + usual) / 2:  # of few scenes so many pairs are companions, not chance
+        least = min(least, max(_SURE, (1 + usual) / 2))
+    return find_pairs(rows, max(_ALIKE, least), _COMPARED)
 
 
 def _key(files: Sequence[File]) -> str:
