@@ -75,13 +75,7 @@ def _patched(
         seed=config.seed,
     )
     train = replace(splits["train"].select(found.rows), targets=found.targets)
-    splits = {**splits, "train": train}
-    return splits, replace(
-        card,
-        source=f"{card.source}, {found.said}",
-        counts={name: len(split) for name, split in splits.items()},
-        fingerprint=fingerprint(*splits.values()),
-    )
+    return _with_train(train, splits, card, found.said)
 
 
 def _with_all_rows(
@@ -89,10 +83,17 @@ def _with_all_rows(
 ) -> tuple[dict[str, ImageSet], ImageCard]:
     """Return splits of which the one to train on has the rows of all, and their card."""
     train = image_data.joined([splits[name] for name in ("train", "test", "validation")])
+    return _with_train(train, splits, card, "all of them to train")
+
+
+def _with_train(
+    train: ImageSet, splits: dict[str, ImageSet], card: ImageCard, said: str
+) -> tuple[dict[str, ImageSet], ImageCard]:
+    """Return splits with another one to train on, and the card that says what became of it."""
     splits = {**splits, "train": train}
     return splits, replace(
         card,
-        source=f"{card.source}, all of them to train",
+        source=f"{card.source}, {said}",
         counts={name: len(split) for name, split in splits.items()},
         fingerprint=fingerprint(*splits.values()),
     )
