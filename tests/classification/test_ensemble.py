@@ -109,6 +109,13 @@ def test_predict_and_submit_give_the_weighted_mean(lab, made, runs, paint, tmp_p
         assert done.code == 2
         assert f"{words[0]}: {run} is an ensemble; give one of its members" in done.err
     assert [each["run"] for each in manifest["members"]] == [str(runs / "하나"), str(runs / "two")]
+    assert not manifest["copies"]
+    done = lab("submit", run, tmp_path / "test", sample, "--tta", "hflip")
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "submission.json").read_text())["copies"] == ["hflip"]
+    done = lab("evaluate", run, "--tta", "hflip")
+    assert done.code == 2
+    assert "--tta" in done.err
 
 
 def test_a_member_that_has_changed_is_refused(lab, made, runs):
