@@ -80,3 +80,15 @@ def newest_run(runs: Path) -> Path | None:
     """Return the run folder that was made last."""
     found = sorted(runs.glob("classification/*"), key=lambda path: path.stat().st_mtime_ns)
     return found[-1] if found else None
+
+
+@pytest.fixture(scope="module")
+def run(lab, photos, tmp_path_factory):
+    """Return the folder of a run on photographs of two classes with Korean names."""
+    runs = tmp_path_factory.mktemp("runs")
+    result = lab(
+        *("train", "--data", photos, "--model", "linear", "--image-size", "8", "--epochs", "8"),
+        *("--augment", "none", "--run-dir", runs, "--name", "사진", "--threads", "1"),
+    )
+    assert result.code == 0, result
+    return runs / "classification/사진"

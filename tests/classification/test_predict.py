@@ -14,19 +14,6 @@ from common.images import decode
 from labs.classification.config import ClassificationConfig
 from labs.classification.models.catalogue import MODELS
 
-
-@pytest.fixture(scope="module")
-def run(lab, photos, tmp_path_factory):
-    """Return the folder of a run on photographs of two classes with Korean names."""
-    runs = tmp_path_factory.mktemp("runs")
-    result = lab(
-        *("train", "--data", photos, "--model", "linear", "--image-size", "8", "--epochs", "8"),
-        *("--augment", "none", "--run-dir", runs, "--name", "사진"),
-    )
-    assert result.code == 0, result
-    return runs / "classification/사진"
-
-
 DARK, BRIGHT = "고양이 [cat]", "강아지, 흰"
 
 

@@ -15,18 +15,6 @@ import common.images.efficientnet_lite  # noqa: F401 - loaded, as by a run of it
 DARK, BRIGHT = "고양이 [cat]", "강아지, 흰"
 
 
-@pytest.fixture(scope="module")
-def run(lab, photos, tmp_path_factory):
-    """Return the folder of a run on photographs of two classes with Korean names."""
-    runs = tmp_path_factory.mktemp("runs")
-    result = lab(
-        *("train", "--data", photos, "--model", "linear", "--image-size", "8", "--epochs", "8"),
-        *("--augment", "none", "--run-dir", runs, "--name", "사진", "--threads", "1"),
-    )
-    assert result.code == 0, result
-    return runs / "classification/사진"
-
-
 @pytest.fixture
 def test(paint, tmp_path):
     """Return a folder of test images, of which 1 and 2 are dark and 10 is bright."""
