@@ -12,9 +12,8 @@ from common.cleaning.page import write_page
 from common.cleaning.patch import RELABEL, Change, clean, write_patch
 from common.cleaning.samples import Samples
 from common.errors import RunError
-from common.experiments.crossval import Crossval, listed_in
+from common.experiments.crossval import Crossval, read_names
 from common.experiments.out_of_fold import OutOfFold, shares_of
-from common.io import delimited
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.report.html import Table
@@ -62,7 +61,7 @@ class Answers(NamedTuple):
             )
         members = _members(whole)
         answers = OutOfFold.join([OutOfFold.read(each) for each in members])
-        names = [name for each in members for name in _read_names(each)]
+        names = [name for each in members for name in read_names(each)]
         if len(names) != len(answers.targets):
             raise RunError(
                 f"{whole.run.path}: its lists do not fit its answers; cross-validate anew"
@@ -103,12 +102,6 @@ class Answers(NamedTuple):
 
 def _members(whole: Crossval) -> list[Run]:
     return [Run(whole.run.path / "members" / name) for name in whole.plan(whole.config)]
-
-
-def _read_names(run: Run) -> list[str]:
-    """Return what the samples of a fold are called, in the order of its answers."""
-    text = listed_in(run).read_bytes().decode("utf-8")  # as it is: texts have carriage returns
-    return [row[0] for row in delimited.rows(text, ",", quotes=True) if row][1:]
 
 
 class FindSuspects(ABC):

@@ -6,7 +6,6 @@ figure of all samples, and whatever is built on runs later stands on them. Folds
 not done again.
 """
 
-import csv
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from common.experiments.offsets import tune_nested
 from common.experiments.options import locate_metric
 from common.experiments.out_of_fold import OutOfFold
 from common.files import write_text
+from common.io import delimited
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array, is_known
 from common.metrics.named import NamedMetric, Needs, find_metric
@@ -235,8 +235,7 @@ class Crossval(Comparison[Any]):
         """Put the lists of all folds into one, with the fold of each sample in front."""
         listed = []
         for name, job in jobs.items():
-            with listed_in(job.run).open(encoding="utf-8", newline="") as file:
-                listed += [{"fold": name, **record} for record in csv.DictReader(file)]
+            listed += [{"fold": name, **record} for record in read_listed(job.run)]
         write_text(listed_in(self.run), commands.separated(listed, ","))
 
     # --- what is shown ----------------------------------------------------------------------------
@@ -379,6 +378,18 @@ def _name_member(config: Any, repeat: int, fold: int) -> str:
 def listed_in(run: Run) -> Path:
     """Return the list of what the model of a fold says."""
     return run.path / _LISTED
+
+
+def read_listed(run: Run) -> list[dict[str, str]]:
+    """Return what the model of a fold says of each sample, whose name comes first."""
+    text = listed_in(run).read_bytes().decode("utf-8")  # as it is: texts have carriage returns
+    header, *rows = [*filter(None, delimited.rows(text, ",", quotes=True))] or [[]]
+    return [dict(zip(header, row, strict=False)) for row in rows]
+
+
+def read_names(run: Run) -> list[str]:
+    """Return what the samples of a fold are called, in the order of its answers."""
+    return [next(iter(record.values())) for record in read_listed(run)]
 
 
 def _with_article(label: str) -> str:

@@ -6,7 +6,6 @@ that new groups will break. The difference is taken on the same samples, each an
 either rule, and its interval draws whole groups.
 """
 
-import csv
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from common.errors import ConfigError, DataError
-from common.experiments.crossval import Crossval, listed_in
+from common.experiments.crossval import Crossval, read_names
 from common.experiments.out_of_fold import OutOfFold
 from common.explore.groups import Guess
 from common.metrics.metrics import Array
@@ -128,7 +127,7 @@ class Leaks(Crossval):
     def _read(self, jobs: Jobs, rule: str) -> list[tuple[OutOfFold, list[str]]]:
         """Return of each fold of a rule the answers, and what its samples are called."""
         mine = [job for name, job in jobs.items() if name.startswith(rule)]
-        return [(OutOfFold.read(job.run), _read_names(job)) for job in mine]
+        return [(OutOfFold.read(job.run), read_names(job.run)) for job in mine]
 
     # --- what is shown ----------------------------------------------------------------------------
 
@@ -300,12 +299,6 @@ def _widen(ends: Sequence[float], gap: float, of_folds: Sequence[Sequence[float]
     gaps = np.array(of_folds[0]) - np.array(of_folds[1])
     half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
     return [min(ends[0], gap - half), max(ends[1], gap + half)]
-
-
-def _read_names(job: Any) -> list[str]:
-    """Return what the samples of a fold are called, in the order of its answers."""
-    with listed_in(job.run).open(encoding="utf-8", newline="") as file:
-        return [next(iter(record.values())) for record in csv.DictReader(file)]
 
 
 def _interval(ends: Sequence[float], sign: str = "") -> str:

@@ -9,7 +9,6 @@ is small and that the samples at hand are few.
     found.beats()[0, 1]  # the probability that the first run beats the second in private
 """
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.errors import ConfigError, RunError
-from common.experiments.crossval import Crossval, listed_in
+from common.experiments.crossval import Crossval, read_listed
 from common.experiments.out_of_fold import OutOfFold
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.metrics.named import NamedMetric, OfCounts
 from common.runs import listing
-from common.runs.folder import open_run
+from common.runs.folder import Run, open_run
 from common.runs.side_by_side import find_lab
 
 _DRAWS = 2000  # boards
@@ -246,7 +245,7 @@ def _read(path: Path) -> _Read:
         open_run(path / "members" / name) for name in names[: len(names) // whole.config.repeats]
     ]
     answers = OutOfFold.join([OutOfFold.read(fold) for fold in folds])
-    keys = [key for fold in folds for key in _read_keys(listed_in(fold))]
+    keys = [key for fold in folds for key in _read_keys(fold)]
     return _Read(
         whole,
         whole.member.reopen(folds[0].path, "cpu"),
@@ -256,14 +255,13 @@ def _read(path: Path) -> _Read:
     )
 
 
-def _read_keys(path: Path) -> Iterator[tuple[str, ...]]:
+def _read_keys(fold: Run) -> Iterator[tuple[str, ...]]:
     """Yield what each listed sample is called, and its truth; of equal ones, which it is."""
     seen: Counter[tuple[str, ...]] = Counter()
-    with path.open(encoding="utf-8", newline="") as file:
-        for record in csv.DictReader(file):
-            key = (next(iter(record.values())), record.get("truth", ""))
-            seen[key] += 1
-            yield (*key, str(seen[key]))
+    for record in read_listed(fold):
+        key = (next(iter(record.values())), record.get("truth", ""))
+        seen[key] += 1
+        yield (*key, str(seen[key]))
 
 
 def _align(other: _Read, first: _Read) -> OutOfFold:

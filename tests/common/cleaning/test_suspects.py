@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.cleaning.suspects import _read_names
-from common.experiments.crossval import listed_in
+from common.experiments.crossval import listed_in, read_names
 from common.options import commandline
 from common.runs.commands import separated
 from common.runs.folder import Run
@@ -143,7 +142,7 @@ def test_names_may_be_as_long_as_texts_are(tmp_path):
     records = separated([{"text": text, "truth": "good"}], ",")
     listed_in(Run(tmp_path)).write_bytes(records.encode())
     csv.field_size_limit(131_072)  # as in a program that has read no table yet
-    assert _read_names(Run(tmp_path)) == [text]
+    assert read_names(Run(tmp_path)) == [text]
 
 
 @pytest.mark.slow

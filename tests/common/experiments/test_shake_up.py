@@ -10,10 +10,12 @@ from scipy.stats import norm
 
 from common.errors import ConfigError, RunError
 from common.experiments import shake_up
+from common.experiments.crossval import listed_in
 from common.experiments.out_of_fold import OutOfFold
 from common.experiments.shake_up import Board, Contenders, foretell
 from common.metrics.main_metric import ACCURACY
 from common.metrics.named import find_metric
+from common.runs.folder import Run
 
 
 def contenders(*right, groups=None, metric="accuracy", draws=2000):
@@ -119,9 +121,9 @@ def test_samples_are_found_again_in_other_folds():
 
 
 def test_samples_of_one_name_are_told_apart(tmp_path):
-    with (tmp_path / "listed.csv").open("w", newline="") as file:
+    with listed_in(Run(tmp_path)).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "truth"], ["좋다", "1"], ["좋다", "1"], ["음", "0"]])
-    keys = list(shake_up._read_keys(tmp_path / "listed.csv"))
+    keys = list(shake_up._read_keys(Run(tmp_path)))
     assert json.dumps(keys, ensure_ascii=False) == (
         '[["좋다", "1", "1"], ["좋다", "1", "2"], ["음", "0", "1"]]'
     )
