@@ -222,7 +222,7 @@ def predict(
             inputs, file, getattr(config, column), config.form, given=column in written
         )
         records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
-    commands.show_records(f"{job.config.title} of {run}", records, form, output)
+    commands.show_records(_title(job), records, form, output)
 
 
 @lab.group.command()
@@ -250,7 +250,7 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
     explained = resolve_name(f"labs.rnn.{kind.verb}.predictions:explain")
     how = [method] if kind.verb == "sentiment" else []
     records, figure = explained(job, text, terminal.note, *how)
-    commands.show_records(f"{job.config.title} of {run}", records, "table", None)
+    commands.show_records(_title(job), records, "table", None)
     commands.show_drawing(figure, output or job.run.figures / "explained.png")
 
 
@@ -289,6 +289,12 @@ def explore(
 
     config = commands.of_data(ExploreConfig, data, options, problems, "a set or a table")
     command(config, kind, output)
+
+
+def _title(job: Any) -> str:
+    """Say which networks answer, and of which run."""
+    networks = ", ".join(dict.fromkeys(each.config.title for each in job.networks))
+    return f"{networks} of {job.run.path}"
 
 
 if __name__ == "__main__":

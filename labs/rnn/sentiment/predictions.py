@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,17 +40,16 @@ def predict(
     An empty text gets the answer of a model that has read nothing.
 
     Returns:
-        For each text a record: text, class, probability, unknown (share of its tokens), and the
-        probability of each class as `p(CLASS)`.
+        For each text a record: text, class, probability, unknown (share of its tokens; of runs that
+        answer together, of the one that knows most), and the probability of each class as
+        `p(CLASS)`.
     """
-    encoded = job.encode(list(texts))
+    unknown_of = np.min([_shares_unknown(each, texts) for each in job.networks], 0).tolist()
     every = task.probabilities(job.answers(texts)["outputs"]).tolist()
     records = []
     for row, (text, probabilities) in enumerate(zip(texts, every, strict=True)):
-        tokens = encoded[row]
-        unknown = float((tokens == UNKNOWN).float().mean()) if len(tokens) else 1.0
-        if unknown == 1:
-            what = "no known word" if len(tokens) else "no word"
+        if (unknown := unknown_of[row]) == 1:
+            what = "no known word" if len(job.encode([text])[0]) else "no word"
             say(f"text {row + 1} has {what}; do not rely on what is said of it")
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
         records.append(
@@ -65,6 +65,13 @@ def predict(
             }
         )
     return records
+
+
+def _shares_unknown(job: Any, texts: Sequence[str]) -> list[float]:
+    """Return the share of the tokens of each text that a run does not know."""
+    encoded = job.encode(list(texts))
+    rows = [encoded[row] for row in range(len(texts))]
+    return [float((row == UNKNOWN).float().mean()) if len(row) else 1.0 for row in rows]
 
 
 def explain(
