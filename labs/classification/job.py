@@ -38,6 +38,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     """A classifier of images, or a regression on them; splits are `ImageSet`s.
 
     Attributes:
+        merging: what `answers` are made by, where there are copies.
         copies: changed copies of each image over which `answers` are a mean; () for none.
     """
 
@@ -46,6 +47,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
     optimizer_options = ("layer_decay",)
+    merging = "the mean over"
     copies: Sequence[test_time.Copy] = ()
     _thresholds: Array | None = None
 

@@ -32,6 +32,13 @@ SCORE = click.option(
     type=click.FloatRange(0, 1),
     help="Least score of what counts; the one chosen on validation when not given.",
 )
+TTA = click.option(
+    "--tta",
+    metavar="WAYS",
+    help="Fuse the boxes of an image and of changed copies of it: auto, those that suit what the "
+    "run was trained with, or some of hflip, vflip, shift:PIXELS, scale:FACTOR, with commas "
+    "between.",
+)
 
 HANDED_IN = (  # options of `submit`
     click.option(
@@ -75,7 +82,8 @@ lab = Lab(
     Begin with `train`; most other commands take the folder of a run.
     """,
     jobs={"train": _TRAIN},
-    submit_options=HANDED_IN,
+    evaluate_options=(TTA,),
+    submit_options=(*HANDED_IN, TTA),
     comparisons={
         **experiments(
             "train",
@@ -133,6 +141,7 @@ def compare_models(**given: Any) -> None:
     help="Some of drawn, json, csv, yolo, with commas between.",
 )
 @SCORE
+@TTA
 @commands.DEVICE
 def predict(
     run: Path,
@@ -140,16 +149,19 @@ def predict(
     output: Path | None,
     forms: str,
     score: float | None,
+    tta: str | None,
     device: str | None,
 ) -> None:
     """Find objects in photos and videos: files, or folders of them.
 
     What cannot be read is named on the way and left out; if nothing is left, the command fails.
     """
+    from common.runs.tta.gain import use_copies
     from labs.detection.predict import predictions
 
     chosen = _chosen("--format", forms, predictions.FORMATS)
     job = lab.open_trained(run, device)
+    use_copies([job], tta)
     folder = output or run / "predictions"
     found = predictions.predict(job, paths, folder, chosen, score, terminal.note)
     terminal.show_table(*predictions.table(found, job.card.classes))

@@ -37,6 +37,14 @@ def to_corners(boxes: Tensor) -> Tensor:
     return torch.cat([center - half, center + half], -1)
 
 
+def keep_inside(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Cut boxes (n, 4 or more) off at the border of an image, and drop those that lie outside."""
+    most = boxes.new_tensor([width, height, width, height])
+    corners = torch.minimum(boxes[:, :4].clamp(min=0), most)
+    kept = (corners[:, 2:] > corners[:, :2]).all(1)
+    return torch.cat([corners, boxes[:, 4:]], 1)[kept]
+
+
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Return the intersection over union of each box of a (N, 4) with each of b (M, 4), (N, M)."""
     return paired_iou(a[:, None], b)

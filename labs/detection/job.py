@@ -1,6 +1,7 @@
 """The job of the lab: to find objects in images, and to say what they are."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,32 +10,45 @@ import torch
 from torch import Tensor, nn
 
 from common import training
+from common.errors import RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits, Suited
+from common.runs.tta import copies as test_time
 from common.training.batches import Batches
 from common.training.sequences import Padded, Ragged
 from common.training.summary import summarize
 from labs.detection import metrics
+from labs.detection.boxes import keep_inside
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data import load as data
 from labs.detection.data.load import BoxSet, Card
+from labs.detection.letterbox import letterbox
 from labs.detection.models import build, weights
-from labs.detection.task import Detection, filled
+from labs.detection.predict import copies as box_copies
+from labs.detection.predict.fusion import fuse_outputs
+from labs.detection.task import Detection, detections, filled
 
 _EVALUATION_BATCH = 32
 _MUCH = 10**9  # multiply-adds of an image: what every detector but the lab's own has plenty of
 
 
 class Detector(Job[DetectionConfig, Card]):
-    """A detector of any kind; splits are `BoxSet`s."""
+    """A detector of any kind; splits are `BoxSet`s.
+
+    Attributes:
+        merging: what `answers` are made by, where there are copies.
+        copies: changed copies of each image whose boxes `answers` fuse with its own; () for none.
+    """
 
     lab = "detection"
     config_type = DetectionConfig
     card_type = Card
     conclusion = "labs.detection.results:DetectionResults"
     optimizer_options = ("layer_decay",)
+    merging = "the fusion of boxes over"
+    copies: Sequence[test_time.Copy] = ()
 
     @classmethod
     def suited(cls, config: DetectionConfig) -> Suited[DetectionConfig]:
@@ -116,18 +130,47 @@ class Detector(Job[DetectionConfig, Card]):
         found: Array = filled(boxes, max(split.most, self.card.most)).numpy()
         return found
 
+    def choose_copies(self, spec: str) -> tuple[test_time.Copy, ...]:
+        """Return the copies that `--tta` names, or that suit what the run was trained with.
+
+        Raises:
+            RunError: it finds masks, which are not fused.
+            ConfigError: there are no such copies.
+        """
+        if self.config.task == "segment":
+            raise RunError(f"--tta: {self.run.path} finds masks, and boxes alone can be fused")
+        seen = box_copies.Seen(self.card.image_size, build.step(self.config.model, self.model))
+        return box_copies.parse(spec, self.config.augment, seen)
+
     def answers(self, inputs: Tensor) -> Outputs:
         """Return what is found in unknown images, letterboxed uint8 (B, 3, S, S).
 
         Returns:
             `detections` (B, MOST, 6); for segmentation with columns of coefficients, and
-            `prototypes`
-            (B, K, H, W), see `masks.assemble`.
+            `prototypes` (B, K, H, W), see `masks.assemble`.
         """
+        return test_time.answer(self._answer, inputs, self.copies, fuse_outputs)
+
+    def _answer(self, inputs: Tensor) -> Outputs:
         nothing = Ragged(torch.zeros(0, 6), torch.zeros(len(inputs) + 1, dtype=torch.int64))
         sizes = torch.tensor([inputs.shape[2:]] * len(inputs))
         split = BoxSet(inputs, nothing, sizes, [""] * len(inputs))
         return training.infer(self.model, self.detection, self.batches(split), self.compute)
+
+    def find(self, photos: Sequence[Tensor]) -> Outputs:
+        """Return what is found in photos of any size, uint8 (3, H, W), in their pixels.
+
+        Returns:
+            As `answers` does; boxes are inside their photo.
+        """
+        size = self.card.image_size
+        squares, fits = zip(*(letterbox(photo, size) for photo in photos), strict=True)
+        outputs = self.answers(torch.stack(squares))
+        inside = [
+            keep_inside(fit.back(rows[rows[:, 5] >= 0]), *photo.shape[1:])
+            for photo, fit, rows in zip(photos, fits, outputs["detections"], strict=True)
+        ]
+        return {**outputs, "detections": detections(inside)}
 
     def labelled(self, path: Path, say: Say, **written: Any) -> BoxSet:
         """Return all images of a user's, of whichever splits, in the run's classes."""

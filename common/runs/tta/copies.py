@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -37,6 +37,11 @@ _SHIFTED = 64  # pixels of a side for each of which copies are shifted by one, w
 _FACTORS = (0.5, 2.0)  # between which copies are scaled
 
 Outputs = Mapping[str, Tensor]
+T = TypeVar("T")
+
+
+def _keep(outputs: Outputs) -> Outputs:
+    return outputs
 
 
 class Copy(NamedTuple):
@@ -44,6 +49,7 @@ class Copy(NamedTuple):
 
     name: str
     change: Callable[[Tensor], Tensor]  # of uint8 images (N, C, S, S); they stay as they are
+    back: Callable[[Outputs], Outputs] = _keep  # from answers for copies to those for the images
 
 
 def answer(
@@ -63,7 +69,7 @@ def answer(
     plain = network(images)
     if not copies:
         return plain
-    return merge([plain, *(network(copy.change(images)) for copy in copies)])
+    return merge([plain, *(copy.back(network(copy.change(images))) for copy in copies)])
 
 
 def average(kind: Kind, answers: Sequence[Outputs]) -> Outputs:
@@ -103,15 +109,29 @@ def parse(spec: str, transforms: Sequence[Transform], image_size: int) -> tuple[
         ConfigError: with every problem.
     """
     words = suit(transforms, image_size) if spec == AUTO else spec.split(",")
-    copies, problems = [], []
+    return make_each(words, lambda word: _copies(word, transforms, image_size))
+
+
+def make_each(words: Sequence[str], make: Callable[[str], Sequence[T]]) -> tuple[T, ...]:
+    """Return the copies of several ways, each way once.
+
+    Args:
+        words: the ways, as they are given.
+        make: returns the copies of one.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    made: list[T] = []
+    problems = []
     for word in dict.fromkeys(word.strip() for word in words):
         try:
-            copies += _copies(word, transforms, image_size)
+            made += make(word)
         except ConfigError as error:
             problems += [f"--tta {word}: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(problems)
-    return tuple(copies)
+    return tuple(made)
 
 
 def suit(transforms: Sequence[Transform], image_size: int) -> list[str]:
@@ -136,8 +156,12 @@ def suit(transforms: Sequence[Transform], image_size: int) -> list[str]:
                 found[Affine] = [f"shift:{shift}"] if shift else []
                 if scale:
                     found[Affine] += [f"scale:{1 + scale / 2:.4g}", f"scale:{1 - scale / 2:.4g}"]
-    little = f"shift:{max(1, round(image_size / _SHIFTED))}"
-    return [word for words in found.values() for word in words] or [little]
+    return [word for words in found.values() for word in words] or [shift_little(image_size)]
+
+
+def shift_little(image_size: int) -> str:
+    """Return the way that suits where nothing is known of the images: a shift by few pixels."""
+    return f"shift:{max(1, round(image_size / _SHIFTED))}"
 
 
 def _copies(spec: str, transforms: Sequence[Transform], image_size: int) -> list[Copy]:
@@ -146,36 +170,59 @@ def _copies(spec: str, transforms: Sequence[Transform], image_size: int) -> list
     Raises:
         ConfigError: there is no such way, or it cannot be gone.
     """
-    name, _, value = spec.partition(":")
-    if name not in EXAMPLES:
-        known = ", ".join([AUTO, *EXAMPLES.values()])
-        hint = suggest(name, [AUTO, *EXAMPLES])
-        raise ConfigError(f"expected some of {known} with commas between{hint}")
-    if bool(value) != (":" in EXAMPLES[name]):
-        raise ConfigError(f"expected it as {EXAMPLES[name]}")
+    name, value = cut_way(spec, EXAMPLES)
     match name:
         case "hflip":
             return [Copy(spec, partial(torch.flip, dims=(3,)))]
         case "vflip":
             return [Copy(spec, partial(torch.flip, dims=(2,)))]
         case "shift":
-            return _shifts(spec, value, image_size)
+            places = list_shifts(value, image_size).items()
+            return [Copy(f"{spec} {name}", partial(shift, by=place)) for name, place in places]
         case "scale":
-            return [Copy(spec, partial(_scale, factor=_factor(value)))]
+            return [Copy(spec, partial(_scale, factor=parse_factor(value)))]
     return _corners(transforms, image_size)
 
 
-def _shifts(spec: str, value: str, image_size: int) -> list[Copy]:
-    """Return copies that are shifted by whole pixels: down, up, right, left."""
+def cut_way(spec: str, examples: Mapping[str, str]) -> tuple[str, str]:
+    """Return the name of a way, and its value or "".
+
+    Args:
+        spec: as it is given.
+        examples: of each way there is, by its name.
+
+    Raises:
+        ConfigError: there is no such way, or it has a value too many or none.
+    """
+    name, _, value = spec.partition(":")
+    if name not in examples:
+        known = ", ".join([AUTO, *examples.values()])
+        hint = suggest(name, [AUTO, *examples])
+        raise ConfigError(f"expected some of {known} with commas between{hint}")
+    if bool(value) != (":" in examples[name]):
+        raise ConfigError(f"expected it as {examples[name]}")
+    return name, value
+
+
+def list_shifts(value: str, image_size: int) -> dict[str, tuple[int, int]]:
+    """Return by how many whole pixels copies are shifted down and right, by the direction's name.
+
+    Raises:
+        ConfigError: the value is no such number.
+    """
     most = (image_size - 1) // 2
     if not value.isdecimal() or not 1 <= int(value) <= most:
         raise ConfigError(f"expected a whole number of pixels from 1 to {most}")
     by = int(value)
-    places = {"down": (by, 0), "up": (-by, 0), "right": (0, by), "left": (0, -by)}
-    return [Copy(f"{spec} {name}", partial(_shift, by=place)) for name, place in places.items()]
+    return {"down": (by, 0), "up": (-by, 0), "right": (0, by), "left": (0, -by)}
 
 
-def _factor(value: str) -> float:
+def parse_factor(value: str) -> float:
+    """Return by how many times copies are enlarged.
+
+    Raises:
+        ConfigError: the value is no such number.
+    """
     low, high = _FACTORS
     try:
         factor = float(value)
@@ -204,8 +251,11 @@ def _corners(transforms: Sequence[Transform], image_size: int) -> list[Copy]:
 # --- how copies are changed ---------------------------------------------------------------------
 
 
-def _shift(images: Tensor, by: tuple[int, int]) -> Tensor:
-    """Shift images down and right; what comes in repeats the edge, as a frame would be new."""
+def shift(images: Tensor, by: tuple[int, int]) -> Tensor:
+    """Shift images (N, C, H, W) down and right by pixels.
+
+    What comes in repeats the edge, as a frame would be new.
+    """
     down, right = by
     height, width = images.shape[2:]
     rows = (torch.arange(height) - down).clamp(0, height - 1)

@@ -22,8 +22,13 @@ _FEWEST = 16  # at the least
 
 
 class Averages(Protocol):
-    """A network of a job on images, whose `answers` are made of those for `copies` too."""
+    """A network of a job on images, whose `answers` are made of those for `copies` too.
 
+    Attributes:
+        merging: what they are made by, such as "the mean over".
+    """
+
+    merging: str
     copies: Sequence[Copy]
 
     def choose_copies(self, spec: str) -> tuple[Copy, ...]:
@@ -53,7 +58,8 @@ def use_copies(jobs: Sequence[Any], spec: str | None) -> None:
     networks: list[Averages] = [network for job in jobs for network in job.networks]
     chosen = [network.choose_copies(spec) for network in networks]
     _set_copies(networks, chosen)
-    terminal.note(f"each answer is the mean over the image and {describe_copies(chosen)}")
+    merging, copies = networks[0].merging, describe_copies(chosen)
+    terminal.note(f"each answer is {merging} the image and {copies}")
 
 
 def _set_copies(networks: Sequence[Averages], chosen: Sequence[Sequence[Copy]]) -> None:
@@ -149,11 +155,12 @@ def _describe(
     gain: Mapping[str, Any],
     seconds: tuple[float, float],
 ) -> str:
-    metric, (short, long) = job.main_metric, seconds
+    metric, merging, (short, long) = job.main_metric, job.merging, seconds
     interval = gain["difference_interval"]
     judged = {1: "it is better", 0: "the two cannot be told apart", -1: "it is worse"}
     return (
-        f"The mean over the image and {describe_copies(chosen)} has {metric.label} "
+        f"{merging[0].upper()}{merging[1:]} the image and {describe_copies(chosen)} has "
+        f"{metric.label} "
         f"{metric.text(averaged[metric.name])}, the image alone {metric.text(plain[metric.name])}: "
         f"a gain of {metric.text(gain['difference'], '+')} (95 % interval "
         f"{metric.interval_text(interval, '+')}), so {judged[judge(interval)]}. It took "

@@ -1,6 +1,7 @@
 """Detectors by name: the module, the task that trains it, and whose random changes of images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -8,7 +9,7 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data.augment import Changed
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.models import torchvision_models
-from labs.detection.models.lite0_yolo import Lite0Yolo
+from labs.detection.models.lite0_yolo import COARSE, Lite0Yolo
 from labs.detection.models.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
 from labs.detection.models.ultralytics import specs
 from labs.detection.names import GRIDS
@@ -39,6 +40,19 @@ def build(
     from labs.detection.models.ultralytics import build as ultralytics
 
     return ultralytics.build(name, classes, image_size, task)
+
+
+def step(name: str, model: nn.Module) -> int | None:
+    """Return what the side in pixels of a detector's images must be a multiple of.
+
+    None where it scales them to a size of its own.
+    """
+    if name in torchvision_models.WEIGHTS:
+        return None
+    if name == "lite0-yolo":
+        return COARSE
+    stride: Any = model.stride  # of tiny-yolo a number, of Ultralytics' each grid's
+    return int(stride if name in GRIDS else stride.max())
 
 
 def task(config: DetectionConfig, card: Card) -> Detection:

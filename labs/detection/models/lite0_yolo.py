@@ -38,6 +38,8 @@ STAGES = (
 """Of each stage: blocks, kernel, stride of the first block, expansion, channels."""
 FINE = 6
 """Children of the trunk, the stem among them, up to the cells of 16 pixels."""
+COARSE = 32
+"""Pixels of the largest cells of the trunk, of which the side of an image is a multiple."""
 FROZEN = 3
 """The first children of the trunk, which see edges and colors and do not train."""
 WIDTH = 128

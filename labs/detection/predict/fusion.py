@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from common.metrics.metrics import Array
+from common.runs.job import Outputs
 from labs.detection.boxes import paired_iou
 from labs.detection.metrics import BOX
 from labs.detection.task import MOST
@@ -69,6 +70,16 @@ def fuse(
     scores = np.minimum(mass / boxes * share, 1)
     found = np.column_stack([sums / mass[:, None], scores, rows.label[there]])
     return _pack(found, rows.image[there], len(detections[0]))
+
+
+def fuse_outputs(
+    answers: Sequence[Outputs], weights: Sequence[float] | Array | None = None
+) -> Outputs:
+    """Return outputs with the `detections` of several, made one; of a single one its own."""
+    if len(answers) == 1:
+        return answers[0]
+    found = fuse([each["detections"].numpy() for each in answers], weights)
+    return {"detections": torch.from_numpy(found)}
 
 
 def _gather(detections: Sequence[Array], weights: Array) -> _Rows:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -22,11 +21,12 @@ from common.images.folders import printable
 from labs.detection import masks
 from labs.detection.data.formats.folders import walk
 from labs.detection.job import Detector
-from labs.detection.letterbox import letterbox
+from labs.detection.letterbox import Letterbox
 from labs.detection.masks import Polygons
 from labs.detection.metrics import BOX
 from labs.detection.predict import video
 from labs.detection.predict.drawing import draw
+from labs.detection.predict.fusion import fuse_outputs
 
 FORMATS = ("drawn", "json", "csv", "yolo")
 
@@ -120,21 +120,30 @@ def predict(
     return found
 
 
-def detect(job: Detector, shots: Iterable[Shot], score: float) -> Iterator[tuple[Shot, Found]]:
-    """Yield shots of any size with what a run, with its weights, finds in them from a score on."""
+def detect(
+    job: Detector, shots: Iterable[Shot], score: float, others: Sequence[Detector] = ()
+) -> Iterator[tuple[Shot, Found]]:
+    """Yield shots of any size with what is found in them from a score on.
+
+    Args:
+        job: a run with its weights.
+        shots: photos and frames.
+        score: the least one.
+        others: runs whose boxes are fused with its own; masks are left out.
+    """
     size, remaining = job.card.image_size, iter(shots)
     while batch := list(itertools.islice(remaining, _BATCH)):
-        squares, fits = zip(*(letterbox(shot.pixels, size) for shot in batch), strict=True)
-        outputs = job.answers(torch.stack(squares))
+        photos = [shot.pixels for shot in batch]
+        outputs = fuse_outputs([each.find(photos) for each in (job, *others)])
         prototypes = outputs.get("prototypes", [None] * len(batch))
-        columns = batch, fits, outputs["detections"], prototypes
-        for shot, fit, rows, prototype in zip(*columns, strict=True):
+        columns = batch, outputs["detections"], prototypes
+        for shot, rows, prototype in zip(*columns, strict=True):
             height, width = shot.pixels.shape[1:]
             told = rows[(rows[:, 5] >= 0) & (rows[:, 4] >= score)]
-            kept = _inside(fit.back(told), height, width)
-            boxes, coefficients = kept[:, :BOX], kept[:, BOX:]
+            boxes, coefficients = told[:, :BOX], told[:, BOX:]
             found = None
             if prototype is not None:
+                fit = Letterbox.fit(height, width, size)
                 inside = masks.assemble(fit.into(boxes), coefficients, prototype, size)
                 found = masks.back(inside, fit, height, width)
             yield shot, Found(boxes, found)
@@ -213,14 +222,6 @@ def _photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot
 
 
 # --- photos and videos --------------------------------------------------------------------------
-
-
-def _inside(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Cut boxes off at the border of the photo; those that lie outside are dropped."""
-    most = boxes.new_tensor([width, height, width, height])
-    corners = torch.minimum(boxes[:, :4].clamp(min=0), most)
-    kept = (corners[:, 2:] > corners[:, :2]).all(1)
-    return torch.cat([corners, boxes[:, 4:]], 1)[kept]
 
 
 def _jpeg(picture: Image.Image) -> bytes:

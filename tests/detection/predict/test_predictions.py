@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from common.errors import DataError
 from common.submission.sample import Sample
 from common.training import checkpoint
+from labs.detection.boxes import keep_inside
 from labs.detection.config import DetectionConfig
 from labs.detection.job import Detector
 from labs.detection.predict import predictions, video
@@ -111,7 +112,7 @@ def test_boxes_are_in_pixels_of_the_photo(size, red, finder, tmp_path):
 
 def test_boxes_are_cut_off_at_the_border_and_dropped_outside():
     boxes = torch.tensor([[-5.0, 2, 8, 30, 0.9, 1], [-9, -9, -1, -1, 0.8, 0], [3, 3, 3, 9, 0.7, 0]])
-    assert predictions._inside(boxes, 20, 10).tolist() == [
+    assert keep_inside(boxes, 20, 10).tolist() == [
         [0, 2, 8, 20, pytest.approx(0.9), 1],
     ]
 
@@ -126,7 +127,7 @@ def test_a_scene_gets_what_the_evaluation_finds_in_it(run, job, tmp_path):
     found, _ = predict(job, paths, tmp_path / "out", ("json",), 0.0)
     assert len(found) == len(test)
     for each, rows in zip(found, expected, strict=True):
-        rows = predictions._inside(rows[rows[:, 5] >= 0], 128, 128)
+        rows = keep_inside(rows[rows[:, 5] >= 0], 128, 128)
         torch.testing.assert_close(each.boxes, rows, atol=1e-4, rtol=1e-4)
         assert (each.boxes[:, 4].diff() <= 0).all()
 
@@ -428,10 +429,10 @@ def hand_in(finder, tmp_path):
     photo(tmp_path / "test/b.png", red=None, blue=(40, 30, 80, 90))
     photo(tmp_path / "test/c.png", red=None)
 
-    def call(text, form=None, boxes=None, score=None, test="test"):
+    def call(text, form=None, boxes=None, score=None, test="test", runs=1):
         said = []
         (tmp_path / "sample.csv").write_text(text)
-        submission = BoxSubmission([finder], said.append)
+        submission = BoxSubmission([finder] * runs, said.append)
         sample = submission.choose(Sample.read(tmp_path / "sample.csv"), None, ())
         how = {"form": form, "boxes": boxes, "score": score}
         rows = submission.rows(sample, tmp_path / test, {}, how)
@@ -450,6 +451,11 @@ def near(line, expected, pixels=10):
     """Say whether the numbers of a text are those that are expected, nearly."""
     numbers = [float(cell) for cell in line.replace(",", " ").split()]
     return numbers == pytest.approx(expected, abs=pixels)
+
+
+def test_runs_that_find_the_same_find_it_together(hand_in):
+    alone = hand_in(ALL_IN_ONE, boxes="corners")
+    assert hand_in(ALL_IN_ONE, boxes="corners", runs=2) == alone
 
 
 def test_all_boxes_of_a_photo_are_in_a_cell(hand_in):
