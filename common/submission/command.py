@@ -88,7 +88,7 @@ def command(
         use_copies(opened.jobs, tta)
         submission = submission_of(lab, opened)
     if len(opened.jobs) > 1:
-        terminal.note(f"the answers are the mean of those of {len(opened.jobs)} folds")
+        terminal.note(f"the answers are {submission.merging} of those of {len(opened.jobs)} folds")
     rows = submission.rows(sample, test, written, how)
     terminal.note(rows.said)
     _say_kept(rows, sample)

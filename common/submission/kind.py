@@ -54,10 +54,10 @@ class Submission(ABC, Generic[J]):
         jobs: a run with its weights; or those of the folds of a cross-validation.
 
     Attributes:
-        averages: whether the answers of several runs have a mean.
+        merging: what one answer of several runs is, such as "the mean"; None where there is none.
     """
 
-    averages: ClassVar[bool] = False
+    merging: ClassVar[str | None] = None
 
     def __init__(self, jobs: Sequence[J], say: Say):
         self.jobs, self._say, self._told = jobs, say, set[str]()
@@ -127,7 +127,7 @@ class Submission(ABC, Generic[J]):
 class RowByRow(Submission[J]):
     """Runs that say one thing of each test sample, of which a sample submission has a row each."""
 
-    averages = True
+    merging = "the mean"
 
     @abstractmethod
     def find(self, sample: Sample, test: Path, written: Mapping[str, Any]) -> Found:

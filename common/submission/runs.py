@@ -69,7 +69,7 @@ def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:
             f"{opened.run.path} was trained by `{opened.verb}`, whose runs do not submit"
         )
     kind: type[Submission[Any]] = resolve_name(name)
-    if len(opened.jobs) > 1 and not kind.averages:
+    if len(opened.jobs) > 1 and kind.merging is None:
         raise RunError(
             f"{opened.run.path} is a cross-validation by `{opened.run.job}`, whose folds have no "
             "mean; give one run"

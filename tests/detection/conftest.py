@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labs.detection import __main__ as program
 from labs.detection import baselines
+from labs.detection.data import scenes
 from labs.detection.results import DetectionResults
 
 
@@ -36,6 +38,28 @@ def _nothing(splits, classes):
     empty = np.tile(np.array([0, 0, 0, 0, 0, -1], np.float32), (1, 100, 1))
     found = {name: empty.repeat(len(splits[name]), 0) for name in ("validation", "test")}
     return {"connected components + nearest neighbor": found}
+
+
+@pytest.fixture(scope="session")
+def scene_files(tmp_path_factory):
+    """Write scenes as a user has photos; return a function from (split, count) to their table."""
+    folder = tmp_path_factory.mktemp("scenes")
+
+    def write(split, count):
+        table = folder / f"{split}-{count}.csv"
+        if table.exists():
+            return table
+        pixels, boxes = scenes.load(0, {**dict.fromkeys(scenes.COUNTS, 1), split: count})[split]
+        lines = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+        for number, image in enumerate(pixels):
+            name = f"{split}-{count}-{number}.png"
+            Image.fromarray(image.numpy().transpose(1, 2, 0)).save(folder / name)
+            for *corners, label, _ in boxes[number].int().tolist():
+                lines.append(",".join(map(str, [name, 128, 128, label, *corners])))
+        table.write_text("\n".join(lines) + "\n")
+        return table
+
+    return write
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ class _Columns(NamedTuple):
 
 
 class BoxSubmission(Submission[Detector]):
-    """Boxes for a competition's photos."""
+    """Boxes for a competition's photos; those of several runs are fused."""
+
+    merging = "the fusion"
 
     def choose(
         self, sample: Sample, id_column: str | None, answer_columns: Sequence[str]
@@ -190,7 +192,7 @@ class BoxSubmission(Submission[Detector]):
         ids = list(dict.fromkeys(sample.ids))
         files = find_in_folder(ids, root, test)
         check_whole(sample, test, files)
-        [job] = self.jobs
+        job, *others = self.jobs
         boxes: dict[str, list[list[str]]] = {}
         unreadable: dict[str, str] = {}
 
@@ -203,7 +205,7 @@ class BoxSubmission(Submission[Detector]):
                     unreadable[name] = str(error)
 
         with terminal.progress_bar(f"looking for boxes in {len(ids):,} photos") as bar:
-            for shot, each in detect(job, shots(), score):
+            for shot, each in detect(job, shots(), score, others):
                 height, width = shot.pixels.shape[1:]
                 labels = [int(number) for number in each.boxes[:, 5]]
                 names = job.card.classes if form.named else range(len(job.card.classes))
