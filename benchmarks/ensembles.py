@@ -16,13 +16,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from common.ensembles.combine import find_best, learn
-from common.ensembles.judge import Truth, compare, judge_nested
+from common.ensembles.forms import Classes, Truth
+from common.ensembles.judge import compare, judge_nested
 from common.images.load import find_arrays
 from common.metrics.main_metric import ACCURACY
 from common.metrics.metrics import Array
 from labs.classification.config import ClassificationConfig
 
 MEMBERS, LEARNED, CHOOSING, DRAWS, FOLDS = 12, 2000, 600, 10, 5
+FORM = Classes(ACCURACY)
 
 
 def main() -> None:
@@ -38,7 +40,7 @@ def main() -> None:
         mine, fresh = order[:CHOOSING], order[CHOOSING:]
         known = Truth(truth[mine])
         folds = np.arange(CHOOSING) % FOLDS
-        nested, _ = judge_nested("greedy", shares[:, mine], known, folds, ACCURACY)
+        nested, _ = judge_nested("greedy", shares[:, mine], known, folds, FORM)
         gain = gain_on_fresh(shares, truth, mine, fresh)
         for name, found in (("nested", nested), ("seen", nested["seen"])):
             low, high = found["gain_interval"]
@@ -76,10 +78,10 @@ def answer(images: Array, targets: Array) -> tuple[Array, Array]:
 
 def gain_on_fresh(shares: Array, truth: Array, mine: Array, fresh: Array) -> float:
     """Return what an ensemble that some rows chose gains on others over the member they chose."""
-    chosen = learn("greedy", shares[:, mine], truth[mine], ACCURACY)
-    best = find_best(shares[:, mine], truth[mine], ACCURACY)
+    chosen = learn("greedy", shares[:, mine], truth[mine], FORM)
+    best = find_best(shares[:, mine], truth[mine], FORM)
     together, alone = chosen.answer(shares[:, fresh]), shares[best][fresh]
-    found = compare(together.argmax(1), alone.argmax(1), Truth(truth[fresh]), ACCURACY)
+    found = compare(together, alone, Truth(truth[fresh]), FORM)
     return float(found["gain"])
 
 

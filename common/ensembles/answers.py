@@ -9,28 +9,23 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from common.ensembles.judge import Truth
+from common.ensembles.forms import Form, Truth
 from common.ensembles.members import Member, Members, check_same_truth, load_views
-from common.errors import DataError
-from common.experiments.out_of_fold import OutOfFold, shares_of
+from common.experiments.out_of_fold import OutOfFold
 from common.files import write_bytes
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.runs.folder import Run
 from common.runs.job import Splits, groups_of
-from common.training.splits import number_folds
-from common.training.task import probabilities
 
 OUT_OF_FOLD = "out_of_fold"  # in place of the names of splits, where members are folds
 _TOGETHER = "answers/together.safetensors"
-_FOLDS = 5  # of samples that are not in folds yet
-_FEWER = (_FOLDS, 2)  # tried one after the other, where a class has few samples
 
 
 class Answers(NamedTuple):
     """What all members say of splits, or out of fold."""
 
-    shares: dict[str, Array]  # (M, N, C) probabilities, by the split's name
+    values: dict[str, Array]  # (M, N, ...) see `Form`, by the split's name
     truth: dict[str, Truth]  # likewise
     folds: Array | None  # (N,) of the samples that are learned from; None where they are too few
     seconds: Sequence[float]  # that each member took
@@ -38,12 +33,12 @@ class Answers(NamedTuple):
     @property
     def learned_from(self) -> str:
         """The name of the split by which it is chosen how members answer together."""
-        return OUT_OF_FOLD if OUT_OF_FOLD in self.shares else "validation"
+        return OUT_OF_FOLD if OUT_OF_FOLD in self.values else "validation"
 
     @property
     def judged_on(self) -> str:
         """The name of the split whose figure is the result."""
-        return OUT_OF_FOLD if OUT_OF_FOLD in self.shares else "test"
+        return OUT_OF_FOLD if OUT_OF_FOLD in self.values else "test"
 
 
 def gather(run: Run, members: Members, views: Sequence[Splits] | None, seed: int) -> Answers:
@@ -76,14 +71,16 @@ def gather(run: Run, members: Members, views: Sequence[Splits] | None, seed: int
             check_same_truth(
                 *(member.path, each[f"targets/{name}"]), members.each[0].path, truth[name].targets
             )
-    shares = {name: np.stack([each[f"shares/{name}"] for each in kept]) for name in names}
-    folds = kept[0]["folds"] if "folds" in kept[0] else _cut(truth["validation"], seed)
-    return Answers(shares, truth, folds, [float(each["seconds"][0]) for each in kept])
+    values = {name: np.stack([each[f"shares/{name}"] for each in kept]) for name in names}
+    folds = kept[0].get("folds")
+    folds = members.form.cut(truth["validation"], seed) if folds is None else folds
+    return Answers(values, truth, folds, [float(each["seconds"][0]) for each in kept])
 
 
-def keep_together(run: Run, shares: Array, targets: Array) -> None:
-    """Keep what the members together say where they are judged, (N, C), with the truth."""
-    write_bytes(run.path / _TOGETHER, save({"shares": shares, "targets": targets}))
+def keep_together(run: Run, values: Array, targets: Array) -> None:
+    """Keep what the members together say where they are judged, (N, ...), with the truth."""
+    whole = {"shares": np.ascontiguousarray(values), "targets": np.ascontiguousarray(targets)}
+    write_bytes(run.path / _TOGETHER, save(whole))
 
 
 def read_together(run: Run) -> tuple[Array, Array] | None:
@@ -98,52 +95,42 @@ def _ask(run: Run, members: Members, number: int, views: Sequence[Splits] | None
     """Compute and keep what a member says."""
     member = members.each[number]
     found = (
-        _read_folds(member)
+        _read_folds(member, members.form)
         if members.out_of_fold
-        else _ask_of_splits(member, (views or ())[number])
+        else _ask_of_splits(member, members.form, (views or ())[number])
     )
     whole = {name: np.ascontiguousarray(array) for name, array in found.items()}
     write_bytes(_kept(run, number), save(whole))
 
 
-def _ask_of_splits(member: Member, splits: Splits) -> dict[str, Array]:
+def _ask_of_splits(member: Member, form: Form, splits: Splits) -> dict[str, Array]:
     begun = time.perf_counter()
     member.load()
     found: dict[str, Array] = {}
     for name in ("validation", "test"):
-        found[f"shares/{name}"] = probabilities(member.predict(splits, name))
+        found[f"shares/{name}"] = member.predict(form, splits, name)
         found[f"targets/{name}"] = member.jobs[0].targets(splits[name])
         if (groups := groups_of(splits[name])) is not None:
             found[f"groups/{name}"] = groups
     return {**found, "seconds": np.array([time.perf_counter() - begun])}
 
 
-def _read_folds(member: Member) -> dict[str, Array]:
+def _read_folds(member: Member, form: Form) -> dict[str, Array]:
     """Return what the networks of a member said of their folds."""
     parts = [OutOfFold.read(job.run) for job in member.jobs]
     whole = OutOfFold.join(parts)
     sizes = [len(part.targets) for part in parts]
+    values = [
+        form.values(job, {"outputs": torch.from_numpy(part.outputs["outputs"])})
+        for job, part in zip(member.jobs, parts, strict=True)
+    ]
     found = {
-        f"shares/{OUT_OF_FOLD}": shares_of(whole),
+        f"shares/{OUT_OF_FOLD}": np.concatenate(values),
         f"targets/{OUT_OF_FOLD}": whole.targets,
         "folds": np.repeat(np.arange(len(parts)), sizes),
         "seconds": np.array([np.nan]),
     }
     return found if whole.groups is None else {**found, f"groups/{OUT_OF_FOLD}": whole.groups}
-
-
-def _cut(truth: Truth, seed: int) -> Array | None:
-    """Return the fold of each sample, (N,): of a class in each, where there are enough."""
-    targets = torch.from_numpy(truth.targets)
-    own = torch.arange(len(targets))
-    groups = own if truth.groups is None else torch.from_numpy(truth.groups)
-    for kinds in (targets, torch.zeros_like(targets)):
-        for folds in _FEWER:
-            try:
-                return np.asarray(number_folds(kinds, groups, seed, folds).numpy())
-            except DataError:  # too few of a class, or of groups: fewer folds may do
-                continue
-    return None
 
 
 def _kept(run: Run, number: int) -> Path:

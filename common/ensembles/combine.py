@@ -1,7 +1,7 @@
 """How members answer together: by mean, by votes, by weights that were chosen, by a linear model.
 
-Here are probabilities alone, (M, N, C) of M members, N samples and C classes; what is chosen or
-fitted is chosen by what is true of the N samples, which no member may have learned from.
+Here are values alone, (M, N, ...) of M members and N samples, such as probabilities; what is chosen
+or fitted is chosen by what is true of the N samples, which no member may have learned from.
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from common.metrics.main_metric import MainMetric
+from common.ensembles.forms import GREEDY, HARD, MEDIAN, STACKING, Form, take_logarithms
 from common.metrics.metrics import Array
 
-SOFT, HARD, GREEDY, STACKING = "soft", "hard", "greedy", "stacking"
-METHODS = {
-    SOFT: "the mean of the members' probabilities",
-    HARD: "a vote for each member's most probable class",
-    GREEDY: "a weighted mean of probabilities, chosen greedily",
-    STACKING: "a multinomial logistic regression on the members' log probabilities",
-}
 LEARNING = (GREEDY, STACKING)
 """The methods that learn from what is true."""
 
-_SMALLEST = 1e-12  # probability whose logarithm is taken
 _ROUNDS = 50  # of greedy selection
 _TIE = 1e-3  # of a vote: what the mean probability counts, to decide between equal votes
 _PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C: the smaller, the stronger
@@ -62,72 +54,62 @@ class Combination:
         arrays = {name: np.array(value) for name, value in values.items() if name != "method"}
         return cls(values["method"], **arrays)
 
-    def answer(self, shares: Array) -> Array:
-        """Return the probabilities of the classes, (N, C), from those of each member, (M, N, C)."""
+    def answer(self, values: Array) -> Array:
+        """Return what the members say together, (N, ...), from what each says, (M, N, ...)."""
         if self.coefficients is not None:
-            return _softmax(_features(shares) @ self.coefficients + self.intercepts)
-        mean = np.tensordot(self.weights, shares, 1)
+            return _softmax(_features(values) @ self.coefficients + self.intercepts)
+        if self.method == MEDIAN:
+            return np.asarray(np.median(values, 0))
+        mean = np.tensordot(self.weights, values, 1)
         if self.method != HARD:
             return np.asarray(mean)
-        votes = np.tensordot(self.weights, _vote(shares), 1)
+        votes = np.tensordot(self.weights, _vote(values), 1)
         return np.asarray((votes + _TIE * mean) / (1 + _TIE))
 
 
-def learn(method: str, shares: Array, truth: Array, metric: MainMetric) -> Combination:
+def learn(method: str, values: Array, targets: Array, form: Form) -> Combination:
     """Return how members are to answer together.
 
     Args:
-        method: one of `METHODS`.
-        shares: (M, N, C) probabilities of each member.
-        truth: (N,) classes.
-        metric: that greedy selection makes best.
+        method: one of those of the form.
+        values: (M, N, ...) what each member says.
+        targets: (N, ...) what is true.
+        form: of the values; greedy selection makes its metric best.
     """
-    equal = np.full(len(shares), 1 / len(shares))
+    equal = np.full(len(values), 1 / len(values))
     if method == GREEDY:
-        return Combination(method, choose_greedily(shares, truth, metric))
+        return Combination(method, choose_greedily(values, targets, form))
     if method == STACKING:
-        return Combination(method, equal, *_fit(shares, truth))
+        return Combination(method, equal, *_fit(values, targets))
     return Combination(method, equal)
 
 
-def choose_greedily(shares: Array, truth: Array, metric: MainMetric) -> Array:
+def choose_greedily(values: Array, targets: Array, form: Form) -> Array:
     """Return weights of the members, (M,), by selection with replacement; they sum to 1.
 
     Caruana, Niculescu-Mizil, Crew and Ksikes 2004, "Ensemble selection from libraries of models":
     each round takes the member with which the mean of all that are taken is best, perhaps once
-    more; the best of the rounds counts. Of equal metrics the smaller log loss decides, then the
-    first member.
+    more; the best of the rounds counts. Of equal metrics the form's tie-break decides, of classes
+    the smaller log loss, then the first member.
 
     The arguments are those of `learn`.
     """
-    taken, total = np.zeros(len(shares)), np.zeros(shares.shape[1:])
+    taken, total = np.zeros(len(values)), np.zeros(values.shape[1:])
     best, weights = (-np.inf, -np.inf), taken
     for number in range(1, _ROUNDS + 1):
-        scores = [_score((total + each) / number, truth, metric) for each in shares]
-        member = max(range(len(shares)), key=scores.__getitem__)
+        scores = [form.score((total + each) / number, targets) for each in values]
+        member = max(range(len(values)), key=scores.__getitem__)
         taken[member] += 1
-        total += shares[member]
+        total += values[member]
         if scores[member] > best:
             best, weights = scores[member], taken / number
     return weights
 
 
-def find_best(shares: Array, truth: Array, metric: MainMetric) -> int:
+def find_best(values: Array, targets: Array, form: Form) -> int:
     """Return the number of the best member by itself; the arguments are those of `learn`."""
-    scores = [_score(each, truth, metric) for each in shares]
-    return max(range(len(shares)), key=scores.__getitem__)
-
-
-def take_logarithms(shares: Array) -> Array:
-    """Return log probabilities of any shape: logits whose softmax the probabilities are."""
-    return np.log(np.maximum(shares, _SMALLEST))
-
-
-def _score(shares: Array, truth: Array, metric: MainMetric) -> tuple[float, float]:
-    """Return the metric of probabilities, and minus their log loss: the larger, the better."""
-    sign = 1 if metric.larger_is_better else -1
-    logs = take_logarithms(shares[np.arange(len(truth)), truth])
-    return sign * metric.value(shares.argmax(1), truth), float(logs.mean())
+    scores = [form.score(each, targets) for each in values]
+    return max(range(len(values)), key=scores.__getitem__)
 
 
 def _vote(shares: Array) -> Array:

@@ -11,12 +11,12 @@ import numpy as np
 
 from common.ensembles import report
 from common.ensembles.answers import Answers, gather, keep_together
-from common.ensembles.combine import LEARNING, METHODS, Combination, find_best, learn
+from common.ensembles.combine import LEARNING, Combination, find_best, learn
+from common.ensembles.forms import METHODS
 from common.ensembles.judge import compare, judge_nested, list_pairs
 from common.ensembles.members import ENSEMBLE, Members, find_members, load_views
 from common.errors import RunError
 from common.files import write_text
-from common.metrics import metrics as figures
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options import terminal
@@ -57,6 +57,7 @@ def command(
         members, views = _find_again(lab, run, device), None
     else:
         members = find_members(lab, runs, device)
+        members.form.check(method)
         if members.alone and method in LEARNING:
             raise RunError(
                 f"--method {method}: learns from answers that members give of the same samples, "
@@ -137,14 +138,15 @@ def _conclude(run: Run, members: Members, views: Any) -> None:
         answers = gather(run, members, views, config["seed"])
         with terminal.progress_bar(f"judging {METHODS[config['method']]}") as bar:
             source, truth = answers.learned_from, answers.truth[answers.learned_from]
-            combination = learn(config["method"], answers.shares[source], truth.targets, metric)
-            found, together = _measure(combination, members, answers, metric, bar.move)
+            values, form = answers.values[source], members.form
+            combination = learn(config["method"], values, truth.targets, form)
+            found, together = _measure(combination, members, answers, bar.move)
         keep_together(run, together, answers.truth[answers.judged_on].targets)
     run.write("combination", combination.as_dict())
     first = members.first
     whole = first.config.describe_whole if members.out_of_fold else str
     found["source"] = whole(first.card.source)
-    found["metric"] = {"name": metric.name, "label": metric.label}
+    found["metric"] = {"name": metric.name, "label": metric.label, "classes": metric.classes}
     trained = sum(member.seconds for member in members.each)
     found["seconds"] = {"train": trained, "total": time.perf_counter() - begun}
     report.write(run, found)
@@ -152,30 +154,27 @@ def _conclude(run: Run, members: Members, views: Any) -> None:
 
 
 def _measure(
-    combination: Combination,
-    members: Members,
-    answers: Answers,
-    metric: MainMetric,
-    move: Callable[[float], None],
+    combination: Combination, members: Members, answers: Answers, move: Callable[[float], None]
 ) -> tuple[dict[str, Any], Array]:
-    """Return what metrics.json holds, and the probabilities (N, C) where it is judged."""
+    """Return what metrics.json holds, and the values (N, ...) where it is judged."""
     method, source, judged = combination.method, answers.learned_from, answers.judged_on
-    chosen = find_best(answers.shares[source], answers.truth[source].targets, metric)
+    form, known = members.form, answers.truth[source].targets
+    chosen = find_best(answers.values[source], known, form)
     nested, said = None, None
     if answers.folds is not None:
         nested, said = judge_nested(
-            method, answers.shares[source], answers.truth[source], answers.folds, metric, move
+            method, answers.values[source], answers.truth[source], answers.folds, form, move
         )
-    together = {name: combination.answer(each) for name, each in answers.shares.items()}
+    together = {name: combination.answer(each) for name, each in answers.values.items()}
     if judged == source and said is not None:
         together[judged] = said
-    truth, alone = answers.truth[judged], answers.shares[judged].argmax(2)
-    decided = together[judged].argmax(1)
+    truth, alone = answers.truth[judged], answers.values[judged]
     gain = (
         {name: nested[name] for name in ("gain", "gain_interval")}
         if judged == source and nested is not None
-        else compare(decided, alone[chosen], truth, metric)
+        else compare(together[judged], alone[chosen], truth, form)
     )
+    metric = form.metric_of(len(truth.targets))
     listed = [
         {
             "name": member.name,
@@ -183,10 +182,11 @@ def _measure(
             "networks": len(member.jobs),
             "weight": float(combination.weights[number]),
             f"chosen_by_{metric.name}": metric.value(
-                answers.shares[source][number].argmax(1), answers.truth[source].targets
+                form.decide(answers.values[source][number]), known
             ),
-            **metric.measure(alone[number], *truth),
-            **compare(decided, alone[number], truth, metric),
+            **metric.measure(form.decide(alone[number]), *truth),
+            **compare(together[judged], alone[number], truth, form),
+            **form.details(alone[number], truth.targets),
             "seconds_train": member.seconds,
             "seconds_answer": answers.seconds[number],
         }
@@ -197,8 +197,9 @@ def _measure(
         "judged_on": judged,
         **{
             name: {
-                **figures.classification(each, answers.truth[name].targets),
-                **metric.measure(each.argmax(1), *answers.truth[name]),
+                **form.figures(each, answers.truth[name].targets),
+                **form.details(each, answers.truth[name].targets),
+                **form.metric_of(len(each)).measure(form.decide(each), *answers.truth[name]),
             }
             for name, each in together.items()
         },
@@ -207,7 +208,7 @@ def _measure(
         "best": listed[chosen]["name"],
         **gain,
         "nested": nested,
-        "pairs": list_pairs(alone, truth.targets),
+        "pairs": list_pairs(alone, truth.targets, form),
     }
     return found, together[judged]
 

@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from common.ensembles.combine import take_logarithms
+from common.ensembles.forms import Form
 from common.errors import RunError
 from common.experiments.crossval import Crossval
 from common.files import sha256_of
@@ -18,10 +17,9 @@ from common.metrics.metrics import Array
 from common.options.config import flag, options_of
 from common.reuse import reuse
 from common.runs.folder import Run, open_run
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Splits
 from common.runs.lab import Lab
 from common.runs.side_by_side import shorten_names
-from common.training.task import probabilities
 
 ENSEMBLE = "ensemble"  # the command, and what trained the run in its environment.json
 
@@ -68,21 +66,15 @@ class Member:
         for job in self.jobs:
             job.load_best()
 
-    def mean(self, logits: Sequence[Tensor]) -> Tensor:
-        """Return log probabilities (N, C) of the logits of each of its networks."""
-        if len(logits) == 1:
-            return logits[0]
-        shares = np.mean([probabilities(each) for each in logits], 0)
-        return torch.from_numpy(take_logarithms(shares))
+    def predict(self, form: Form, splits: Splits, name: str) -> Array:
+        """Return what it says of a split, (N, ...); of several networks, the mean."""
+        found = [form.values(job, job.predict_splits(splits, [name])[name]) for job in self.jobs]
+        return np.asarray(np.mean(found, 0))
 
-    def predict(self, splits: Splits, name: str) -> Tensor:
-        """Return logits (N, C) of a split."""
-        return self.mean([job.predict_splits(splits, [name])[name]["outputs"] for job in self.jobs])
-
-    def answer(self, inputs: Any) -> Tensor:
-        """Return logits (N, C) of inputs."""
-        answers: list[Outputs] = [job.answers(inputs) for job in self.jobs]
-        return self.mean([each["outputs"] for each in answers])
+    def answer(self, form: Form, inputs: Any) -> Array:
+        """Return what it says of inputs, (N, ...); of several networks, the mean."""
+        found = [form.values(job, job.answers(inputs)) for job in self.jobs]
+        return np.asarray(np.mean(found, 0))
 
 
 @dataclass(frozen=True)
@@ -92,6 +84,7 @@ class Members:
     Attributes:
         verb: the command that trained their networks.
         each: the members.
+        form: of what they say.
         out_of_fold: the finished cross-validation of each, whose answers out of fold can be
             judged; () where members are runs with a validation and a test split. Of the folds of a
             single one: it alone.
@@ -99,6 +92,7 @@ class Members:
 
     verb: str
     each: Sequence[Member]
+    form: Form
     out_of_fold: Sequence[Crossval] = ()
 
     @property
@@ -145,17 +139,26 @@ def find_members(lab: Lab, paths: Sequence[Path], device: str | None) -> Members
     names = shorten_names(paths)
     found = _find_folds(lab, names, runs, device) if all(folded) else None
     members = found or _find_runs(lab, names, runs, device)
-    if not members.first.main_metric.classes:
-        raise RunError(
-            f"{paths[0]} tells no single class of a sample: an ensemble takes runs that do"
-        )
     for member in members.each:
         if member.jobs[0].config.all_rows:
             raise RunError(f"{member.path} has learned from all rows: none is left to judge it by")
     for other in members.each[1:]:
         if not members.alone:
-            check_fit(other.jobs[0], members.first)
+            _together_of(lab, members.verb).check_fit(other.jobs[0], members.first)
     return members
+
+
+def _together_of(lab: Lab, verb: str) -> Any:
+    """Return the class of runs of a command that answer together.
+
+    Raises:
+        RunError: they do not.
+    """
+    if verb not in lab.ensembles:
+        raise RunError(
+            f"runs of `{verb}` have no mean: ensembles take those of {', '.join(lab.ensembles)}"
+        )
+    return resolve_name(lab.ensembles[verb])
 
 
 def _is_crossval(lab: Lab, run: Run) -> bool:
@@ -181,12 +184,12 @@ def _find_runs(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str 
     for run in runs:
         if run.job != verb:
             raise RunError(f"{run.path} was trained by `{run.job}`, and {runs[0].path} by `{verb}`")
-    kind = lab.kind_of(runs[0].path)
+    together, kind = _together_of(lab, verb), lab.kind_of(runs[0].path)
     each = [
         Member(name, run.path, [kind.reopen(run.path, device)])
         for name, run in zip(names, runs, strict=True)
     ]
-    return Members(verb, each)
+    return Members(verb, each, together.form_of(each))
 
 
 def _find_folds(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str | None) -> Members:
@@ -204,6 +207,7 @@ def _find_folds(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str
             )
         wholes.append(whole)
     verb, kind = wholes[0].member.verb, wholes[0].member
+    together = _together_of(lab, verb)
     jobs = {
         name: {
             fold: kind.reopen(whole.run.path / "members" / fold, device)
@@ -211,17 +215,19 @@ def _find_folds(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str
         }
         for name, whole in zip(names, wholes, strict=True)
     }
-    if len(wholes) == 1:
-        return Members(
-            verb,
-            [Member(fold, job.run.path, [job]) for fold, job in jobs[names[0]].items()],
-            wholes,
-        )
     each = [
         Member(name, whole.run.path, list(jobs[name].values()))
         for name, whole in zip(names, wholes, strict=True)
     ]
-    return Members(verb, each, wholes)
+    if len(wholes) == 1:
+        each = [Member(fold, job.run.path, [job]) for fold, job in jobs[names[0]].items()]
+    form = together.form_of(each)
+    if not form.of_folds:
+        raise RunError(
+            f"{runs[0].path} is a cross-validation, whose folds of {form.name} do not answer "
+            "together; name runs"
+        )
+    return Members(verb, each, form, wholes)
 
 
 def check_fit(other: Any, first: Any) -> None:
@@ -280,7 +286,7 @@ def check_same_truth(path: Path, targets: Array, first: Path, known: Array) -> N
     Raises:
         RunError: it is.
     """
-    if not np.array_equal(targets, known):
+    if not np.array_equal(targets, known, equal_nan=known.dtype.kind == "f"):
         raise RunError(
             f"{path} was trained on another split than {first}: its samples stand elsewhere"
         )

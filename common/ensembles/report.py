@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from common.ensembles.answers import OUT_OF_FOLD, read_together
-from common.ensembles.combine import LEARNING, METHODS, STACKING
+from common.ensembles.combine import LEARNING
+from common.ensembles.forms import MEDIAN, METHODS, STACKING
 from common.files import write_text
 from common.metrics.metrics import Written, is_known
 from common.options import terminal
@@ -37,8 +38,9 @@ def write(run: Run, found: Mapping[str, Any]) -> None:
         found: what metrics.json holds.
     """
     save_picture = PictureSaver(run.figures)
-    parts = [_members(found, save_picture), *_chosen(found), *_agreement(found)]
-    if (kept := read_together(run)) is not None:
+    parts = [_members(found, save_picture), *_steps(found), *_chosen(found), *_agreement(found)]
+    kept = read_together(run)
+    if kept is not None and found["metric"].get("classes", True):
         shares, targets = kept
         names = run.read("data")["classes"]
         parts += sections.classes(names, shares.argmax(1), targets, save_picture)
@@ -128,7 +130,7 @@ def _list_members(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     rows = [
         [
             each["name"],
-            "-" if found["method"] == STACKING else f"{each['weight']:.3f}",
+            "-" if found["method"] in (STACKING, MEDIAN) else f"{each['weight']:.3f}",
             _FIGURE.text(each[f"chosen_by_{name}"]),
             _FIGURE.text(each[name]),
             _FIGURE.interval_text(each[f"{name}_interval"]),
@@ -160,6 +162,20 @@ def _find_chosen(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return own
 
 
+def _steps(found: Mapping[str, Any]) -> list[Section]:
+    """Show the metric of each step ahead, where there are steps."""
+    judged = found[found["judged_on"]] if found["judged_on"] else {}
+    if "steps" not in judged:
+        return []
+    columns = [("together", judged), *((each["name"], each) for each in found["members"])]
+    rows = [
+        [str(step), *map(_FIGURE.text, figures)]
+        for step, figures in enumerate(zip(*(each["steps"] for _, each in columns), strict=True), 1)
+    ]
+    text = f"The {_describe_split(found)} {found['metric']['label']} of each step ahead."
+    return [Section("Each step", text, Table(["step", *(name for name, _ in columns)], rows))]
+
+
 def _chosen(found: Mapping[str, Any]) -> list[Section]:
     """Show what the gain seems to be where it was chosen, beside what it is."""
     if found.get("nested") is None or found["method"] not in LEARNING:
@@ -188,7 +204,11 @@ def _agreement(found: Mapping[str, Any]) -> list[Section]:
         return []
     names = [each["name"] for each in found["members"]]
     rows = [
-        [f"{names[one]} and {names[other]}", f"{equal:.4f}", terminal.figure_text(phi)]
+        [
+            f"{names[one]} and {names[other]}",
+            "-" if equal is None else f"{equal:.4f}",
+            terminal.figure_text(phi),
+        ]
         for one, other, equal, phi in found["pairs"]
     ]
     text = (

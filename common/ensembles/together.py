@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from common.card import DataCard
-from common.ensembles.combine import Combination, take_logarithms
-from common.ensembles.members import ENSEMBLE, Member, load_views
+from common.ensembles.combine import Combination
+from common.ensembles.forms import Classes, Form
+from common.ensembles.members import ENSEMBLE, Member, check_fit, load_views
 from common.errors import RunError
+from common.metrics.metrics import Array
 from common.options.config import TrainingConfig, read_toml
 from common.options.terminal import once
 from common.runs.folder import Run, open_run
 from common.runs.job import Job, Outputs, Say, Splits
-from common.training.task import probabilities
 
 C = TypeVar("C", bound=TrainingConfig)
 K = TypeVar("K", bound=DataCard)
@@ -48,11 +48,12 @@ class Together(Job[C, K]):
         class TextsTogether(Together[SentimentConfig, Card], Sentiment):
             kind = Sentiment
 
-    Its config and its card are those of the first member. Outputs are log probabilities.
+    Its config and its card are those of the first member.
 
     Attributes:
         kind: the class of the members' job.
         members: what answers, with their weights after `load_best`.
+        form: of what they say.
         combination: how they answer together.
         of_folds: whether they are folds, of which each tests what others learned from.
     """
@@ -66,6 +67,17 @@ class Together(Job[C, K]):
         self.of_folds = of_folds
         first = members[0].jobs[0]
         self.config, self.compute, self.card = first.config, first.compute, first.card
+        self.form = self.form_of(members)
+
+    @classmethod
+    def form_of(cls, members: Sequence[Member]) -> Form:
+        """Return the form of what members say."""
+        return Classes(members[0].jobs[0].main_metric)
+
+    @classmethod
+    def check_fit(cls, other: Any, first: Any) -> None:
+        """Refuse a run whose answers do not go with those of the first; see `members.check_fit`."""
+        check_fit(other, first)
 
     @property
     def networks(self) -> list[Any]:
@@ -137,7 +149,7 @@ class Together(Job[C, K]):
         return {
             name: self.combine(
                 [
-                    member.predict({name: view}, name)
+                    member.predict(self.form, {name: view}, name)
                     for member, view in zip(self.members, splits[name].views, strict=True)
                 ]
             )
@@ -146,13 +158,11 @@ class Together(Job[C, K]):
 
     def answers(self, inputs: Any) -> Outputs:
         """Return what the members together say of inputs that each takes as they are."""
-        return self.combine([member.answer(inputs) for member in self.members])
+        return self.combine([member.answer(self.form, inputs) for member in self.members])
 
-    def combine(self, logits: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return what the members together say, from the logits (N, C) of each."""
-        shares = np.stack([probabilities(each) for each in logits])
-        together = take_logarithms(self.combination.answer(shares))
-        return {"outputs": torch.from_numpy(together)}
+    def combine(self, values: Sequence[Array]) -> dict[str, Tensor]:
+        """Return the outputs of the members together, from what each says, (N, ...)."""
+        return dict(self.form.outputs(self.combination.answer(np.stack(values))))
 
 
 def _reopen_member(kind: type[Job[Any, Any]], kept: dict[str, Any], device: str | None) -> Member:

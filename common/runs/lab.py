@@ -410,11 +410,12 @@ class Lab:
         @click.argument("runs", metavar="RUN...", nargs=-1, type=click.Path(path_type=Path))
         @click.option(
             "--method",
-            type=click.Choice(["soft", "hard", "greedy", "stacking"]),
+            type=click.Choice(["soft", "hard", "median", "greedy", "stacking"]),
             default="soft",
             show_default=True,
-            help="The mean of probabilities (soft), votes (hard), a weighted mean that is chosen "
-            "greedily (greedy), or a logistic regression on log probabilities (stacking).",
+            help="The mean (soft), a weighted mean that is chosen greedily (greedy); of classes "
+            "also votes (hard) and a logistic regression on log probabilities (stacking), of "
+            "numbers and forecasts also the median.",
         )
         @click.option(
             "--seed",
@@ -441,9 +442,9 @@ class Lab:
         def ensemble(runs: tuple[Path, ...], resume: Path | None, **how: Any) -> None:
             """Let runs answer together, and say whether that is better than the best of them.
 
-            RUNs are finished runs of the same data, split and classes, or cross-validations of the
-            same folds; of one cross-validation alone, its folds answer together. The ensemble is a
-            run: evaluate, predict, report and submit take it.
+            RUNs are finished runs of the same data and split that answer the same question, or
+            cross-validations of the same folds; of one cross-validation alone, its folds answer
+            together. The ensemble is a run: evaluate, predict, report and submit take it.
             """
             if bool(runs) == (resume is not None):
                 raise click.UsageError("give the runs, or --resume RUN alone")

@@ -136,7 +136,10 @@ lab = Lab(
         ),
     },
     suspects="labs.rnn.experiments.suspects:SuspectTexts",
-    ensembles={"sentiment": "labs.rnn.experiments.ensemble:TextsTogether"},
+    ensembles={
+        "sentiment": "labs.rnn.experiments.ensemble:TextsTogether",
+        "forecast": "labs.rnn.experiments.ensemble:SeriesTogether",
+    },
 )
 
 

@@ -7,10 +7,15 @@ import re
 import signal
 import time
 
+import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from common.ensembles.answers import read_together
 from common.runs.folder import Run
+from common.training.task import probabilities
+from labs.classification.experiments.ensemble import ImagesTogether
+from labs.classification.job import ClassifyImages
 
 SMALL = (
     *("--data", "digits", "--limit", "150", "--model", "linear", "--augment", "none"),
@@ -165,6 +170,64 @@ def test_what_looks_into_a_network_names_the_members(lab, made):
     done = lab("explain", run)
     assert done.code == 2
     assert "is an ensemble: to look into a network, name one" in done.err
+
+
+def join(lab, root, *words, loss, method):
+    """Return the folders of two runs of a loss, and of both together."""
+    for seed in ("0", "1"):
+        named = ("--seed", seed, "--run-dir", root, "--name", f"{loss}-{seed}")
+        done = lab("train", *SMALL, *words, "--loss", loss, *named)
+        assert done.code == 0, done.err
+    runs = [root / "classification" / f"{loss}-{seed}" for seed in "01"]
+    words = ("--method", method, "--run-dir", root, "--name", f"{loss}-both")
+    done = lab("ensemble", *runs, *words)
+    assert done.code == 0, done.err
+    return runs, root / "classification" / f"{loss}-both"
+
+
+def test_numbers_have_a_median(lab, paint, tmp_path):
+    runs, both = join(lab, tmp_path, loss="mse", method="median")
+    found = json.loads((both / "metrics.json").read_text("utf-8"))
+    assert found["test"]["mae"] == pytest.approx(found["members"][0]["mae"] - found["gain"])
+    paint(tmp_path / "1.png", 90)
+    first, second, together = (
+        json.loads(lab("predict", run, tmp_path / "1.png", "--format", "json").out)[0]["guesses"]
+        for run in (*runs, both)
+    )
+    mean = (first[0]["value"] + second[0]["value"]) / 2
+    assert together[0]["value"] == pytest.approx(mean, rel=1e-5)
+    done = lab("evaluate", both)
+    assert f"{found['test']['mae']:.4f}" in done.out
+    refused = lab("ensemble", *runs, "--method", "hard", "--run-dir", tmp_path)
+    assert "--method hard: is not for numbers; choose soft, median or greedy" in refused.err
+
+
+@pytest.mark.slow
+def test_labels_have_the_mean_of_probabilities_and_thresholds(lab, paint, tmp_path):
+    lines = ["file,light,dark"]
+    for number in range(40):
+        paint(tmp_path / f"{number}.png", level := 4 * number)
+        lines.append(f"{number}.png,{int(level > 60)},{int(level < 100)}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    words = ("--data", tmp_path / "table.csv", "--image-size", "8")
+    runs, both = join(lab, tmp_path, *words, loss="binary-cross-entropy", method="soft")
+    jobs = [ClassifyImages.open_trained(run) for run in runs]
+    together = ImagesTogether.open_trained(both)
+    expected = np.mean([job.thresholds for job in jobs], 0)
+    assert together.thresholds == pytest.approx(expected)
+    splits = together.load_splits()
+    outputs = together.predict_splits(splits, ["test"])["test"]
+    shares = np.mean(
+        [
+            probabilities(job.predict_splits(splits, ["test"])["test"]["outputs"], several=True)
+            for job in jobs
+        ],
+        0,
+    )
+    assert probabilities(outputs["outputs"], several=True) == pytest.approx(shares, abs=1e-6)
+    found = json.loads((both / "metrics.json").read_text("utf-8"))
+    said = f1_score(together.targets(splits["test"]), shares >= expected, average="micro")
+    assert found["test"]["f1_micro"] == pytest.approx(said)
 
 
 @pytest.fixture(scope="module")

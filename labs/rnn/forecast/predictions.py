@@ -11,6 +11,7 @@ import torch
 
 from common.errors import DataError
 from common.metrics.metrics import Array
+from common.options.terminal import once
 from common.submission.answers import number_text, refuse_form
 from common.submission.kind import Rows, Submission
 from common.submission.sample import Sample, check_given, list_some
@@ -54,6 +55,24 @@ def predict(
     Raises:
         DataError: the table cannot be used, or no series is as long as the window.
     """
+    config, say = job.config, once(say)
+    asked = [_ask(one, path, say, written) for one in job.networks]
+    alone = len(asked) == 1
+    series, values = asked[0] if alone else _combine(job, asked)
+    by = {"by": job.handed_out} if alone and config.linear else {}
+    return [
+        {**_record(date, each.name, outputs, config.middle), **by}
+        for each, rows in zip(series, values, strict=True)
+        for date, outputs in zip(
+            calendar.to_iso(each.spacing.after(each.end, config.horizon)), rows, strict=True
+        )
+    ]
+
+
+def _ask(
+    job: Any, path: Path | None, say: Callable[[str], None], written: Mapping[str, Any]
+) -> tuple[list[Known], Array]:
+    """Return what series go on from, with the forecasts (S, H, outputs) of one network."""
     series = _own(job) if path is None else _of_table(job, path, say, written)
     config = job.config
     windows = np.stack([each.window for each in series])
@@ -63,15 +82,24 @@ def predict(
     offsets = scaling.offsets(windows, np.arange(len(series)))
     inputs = torch.from_numpy(scale(windows, offsets, factors, config.log))
     scaled = job.answers(inputs)["forecasts"].numpy()
-    values = unscale(scaled, offsets, factors, config.log)
-    by = {"by": job.handed_out} if config.linear else {}
-    return [
-        {**_record(date, each.name, outputs, config.middle), **by}
-        for each, rows in zip(series, values, strict=True)
-        for date, outputs in zip(
-            calendar.to_iso(each.spacing.after(each.end, config.horizon)), rows, strict=True
-        )
+    return series, unscale(scaled, offsets, factors, config.log)
+
+
+def _combine(job: Any, asked: Sequence[tuple[list[Known], Array]]) -> tuple[list[Known], Array]:
+    """Return what runs say together of the series that are long enough for all of them.
+
+    Raises:
+        DataError: there is none.
+    """
+    shared = set.intersection(*({each.name for each in series} for series, _ in asked))
+    if not shared:
+        raise DataError("no series is long enough for the windows of all members")
+    series = [each for each in asked[0][0] if each.name in shared]
+    rows = [
+        values[[place for place, each in enumerate(known) if each.name in shared]]
+        for known, values in asked
     ]
+    return series, job.combination.answer(np.stack(rows))
 
 
 def _record(date: str, name: str, outputs: Array, middle: int) -> dict[str, Any]:
