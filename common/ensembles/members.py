@@ -195,11 +195,11 @@ def _find_runs(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str 
 def _find_folds(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str | None) -> Members:
     wholes: list[Crossval] = []
     for run in runs:
-        if run.job != runs[0].job:
+        whole = lab.comparisons[run.job].resolve().reopen(run.path)
+        if run.job != runs[0].job and not _have_same_folds(whole, wholes[0]):
             raise RunError(
                 f"{run.path} was made by `{run.job}`, and {runs[0].path} by `{runs[0].job}`"
             )
-        whole = lab.comparisons[run.job].resolve().reopen(run.path)
         if whole.config.repeats > 1:
             raise RunError(
                 f"{run.path} cut its folds {whole.config.repeats} times: give cross-validations "
@@ -230,6 +230,12 @@ def _find_folds(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str
     return Members(verb, each, form, wholes)
 
 
+def _have_same_folds(whole: Crossval, first: Crossval) -> bool:
+    """Say whether runs of two commands have networks of one kind, for folds of the same names."""
+    plans = [list(each.plan(each.config)) for each in (whole, first)]
+    return whole.member == first.member and plans[0] == plans[1]
+
+
 def check_fit(other: Any, first: Any) -> None:
     """Refuse a run whose answers have another meaning than the first one's, or other samples.
 
@@ -255,11 +261,17 @@ def check_fit(other: Any, first: Any) -> None:
         )
         what = "another split" if differ == ["split_seed"] else "other data"
         raise RunError(f"{path} was trained on {what} than {known}: {options}")
-    if other.card.counts != first.card.counts:
+    # Training rows may be others, as with a patch, a share or pseudo-labels: they judge nobody.
+    judged, ours = (_judging(each.card.counts) for each in (other, first))
+    if judged != ours:
         raise RunError(
-            f"{path} was trained on other data than {known}: {_counts(other.card.counts)}, and "
-            f"there {_counts(first.card.counts)}"
+            f"{path} was trained on other data than {known}: {_counts(judged)}, and there "
+            f"{_counts(ours)}"
         )
+
+
+def _judging(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if name != "train"}
 
 
 def load_views(members: Sequence[Member]) -> list[Splits]:
