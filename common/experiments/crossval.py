@@ -382,9 +382,7 @@ def listed_in(run: Run) -> Path:
 
 def read_listed(run: Run) -> list[dict[str, str]]:
     """Return what the model of a fold says of each sample, whose name comes first."""
-    text = listed_in(run).read_bytes().decode("utf-8")  # as it is: texts have carriage returns
-    header, *rows = [*filter(None, delimited.rows(text, ",", quotes=True))] or [[]]
-    return [dict(zip(header, row, strict=False)) for row in rows]
+    return delimited.read_records(listed_in(run).read_bytes())
 
 
 def read_names(run: Run) -> list[str]:

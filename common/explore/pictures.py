@@ -117,7 +117,7 @@ def of_sets(parts: dict[str, ImageSet], labels: dict[str, list[Labels]]) -> Pict
         for part in parts
         for name, label in zip(parts[part].names, labels[part], strict=True)
     ]
-    small = torch.cat([_resized(piece) for piece in torch.split(pixels, 1024)])
+    small = torch.cat([shrink(piece) for piece in torch.split(pixels, 1024)])
     means = pixels.float().mean((2, 3)).expand(-1, 3).double().numpy()
     columns = {
         "height": np.full(len(pixels), float(pixels.shape[2])),
@@ -147,7 +147,8 @@ def _measure(
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)), found.mode, row
 
 
-def _resized(pixels: Tensor) -> Tensor:
+def shrink(pixels: Tensor) -> Tensor:
+    """Return pictures, uint8 (N, C, S, S), as small ones, uint8 (N, 3, 32, 32)."""
     values = functional.interpolate(pixels.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
     return values.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
 

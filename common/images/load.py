@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from common.images.arrays import find_arrays as find_array_folders
 from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import White
-from common.images.files import ImageFiles
+from common.images.files import Decoding, ImageFiles
 from common.images.folders import decode_each, list_folder, list_inputs, printable, read_images
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
@@ -33,13 +33,15 @@ from common.images.tables.listing import find_several_labels, list_table
 from common.io.folders import is_hidden
 from common.io.naming import group_of_name
 from common.io.tables import SUFFIXES as TABLES
-from common.io.tables import is_table
+from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.batches import Batches
 from common.training.compute import Compute
 from common.training.splits import number_groups, sample_rows, split_as
+
+C = TypeVar("C", bound=ImageConfig)
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
@@ -214,6 +216,61 @@ def labelled(
     return dataclasses.replace(whole, targets=_renumber(whole.targets, numbers, card.classes))
 
 
+@reusable(lambda config, path, card, decoding=None: (path, card, decoding, config.path_column))
+def find_unlabelled(
+    config: ImageConfig, path: str, card: ImageCard, decoding: Decoding | None = None
+) -> FoundImages:
+    """Find images whose labels, if they have any, do not matter, as a run sees them.
+
+    Args:
+        config: of the run.
+        path: a folder, a zip, a table or arrays; it may be written otherwise than the run's data.
+        card: of the run, which has the size and the channels.
+        decoding: where decoded images are kept; as the config says when not given.
+
+    Returns:
+        All of them as the part `all`.
+
+    Raises:
+        DataError: there are no such images, or they cannot be read.
+    """
+    plain = dataclasses.replace(
+        _without_labels(config.of_file(Path(path))),
+        image_size=card.image_size,
+        limit=None,
+        decoding=decoding or config.decoding,
+    )
+    place = Path(path).expanduser()
+    if place.is_file() and is_table(place) and config.path_column not in read_names(place):
+        plain = dataclasses.replace(plain, path_column=ImageConfig.path_column)
+    try:
+        options: Any = "class", "optional", 1, False, card.scale
+        found = _find_anew(plain, card.channels, *options)
+    except DataError as error:
+        raise DataError(str(error).replace(f"--data {path}", path)) from error
+    return dataclasses.replace(found, parts={"all": joined(list(found.parts.values()))})
+
+
+def extend(split: ImageSet, more: ImageSet) -> ImageSet:
+    """Return a split with more images behind its own, which are kept as its own are."""
+    images: Tensor | ImageFiles
+    if isinstance(split.images, Tensor):
+        added = [more.images[row] for row in range(len(more))]
+        images = torch.cat([split.images, torch.stack(added)])
+    elif isinstance(more.images, Tensor):
+        raise DataError("images in arrays do not join files; give --decoding memory")
+    else:
+        images = _joined([_as_plain_files(each) for each in (split.images, more.images)])
+    targets = torch.cat([split.targets, more.targets])
+    return ImageSet(images, targets, (*split.names, *more.names))
+
+
+def _as_plain_files(images: ImageFiles) -> ImageFiles:
+    """Return files that are decoded when they are asked for, with a part of each, or None."""
+    crops = images.crops or (None,) * len(images)
+    return dataclasses.replace(images, cache=None, rows=(), crops=crops)
+
+
 def _renumber(targets: Tensor, numbers: Tensor, classes: Sequence[str]) -> Tensor:
     """Return targets with the numbers that classes have elsewhere."""
     if targets.ndim == 1:
@@ -234,6 +291,19 @@ def _find(
     white: White | None = None,
 ) -> FoundImages:
     """Find a config's images, of which no more are decoded than it takes."""
+    return _find_anew(config, channels, kind, classes, least, to_learn, white)
+
+
+def _find_anew(
+    config: ImageConfig,
+    channels: int | None,
+    kind: Kind,
+    classes: Classes,
+    least: int,
+    to_learn: bool,
+    white: White | None,
+) -> FoundImages:
+    """Do what `_find` does, which keeps what it found."""
     listed = find_files(config, kind, classes, to_learn)
     if listed is None:
         found = find_arrays(config, to_learn)
@@ -380,11 +450,16 @@ def read_inputs(
 
 def _list_unlabelled(config: ImageConfig, table: Path) -> ListedImages:
     """Return the images of a table, whatever labels it has."""
-    plain = dataclasses.replace(
-        config, label_column=(), label_pattern=None, label_bands=(), label_order=()
-    )
+    plain = _without_labels(config)
     listed = list_table(table, plain, "class", "optional", to_learn=False)
     return take_boxes(config, listed, table.parent) if config.crop_boxes else listed
+
+
+def _without_labels(config: C) -> C:
+    """Return a config by which no table has labels."""
+    return dataclasses.replace(
+        config, label_column=(), label_pattern=None, label_bands=(), label_order=()
+    )
 
 
 def _list_files(config: ImageConfig, paths: Sequence[Path]) -> ListedImages:

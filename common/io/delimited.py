@@ -37,6 +37,15 @@ def rows(text: str, delimiter: str, *, quotes: bool) -> Iterator[list[str]]:
     )
 
 
+def read_records(data: bytes) -> list[dict[str, str]]:
+    """Read a table that `common.runs.commands.separated` wrote, each row by its columns' names.
+
+    Cells are what they were: texts may have any spaces, and ends of lines of any kind.
+    """
+    header, *cells = [*filter(None, rows(data.decode("utf-8-sig"), ",", quotes=True))] or [[]]
+    return [dict(zip(header, row, strict=False)) for row in cells]
+
+
 def without_hint(text: str) -> tuple[str, str | None]:
     """Return a text without Excel's `sep=;`, and the delimiter that it names."""
     found = _EXCEL.match(text)

@@ -42,6 +42,7 @@ RECIPE = "recipe "  # before the name of one, where a layer of values comes from
 _QUICK = f"{RECIPE}quick"  # shortens the default, and is for the set that it was made for
 _LENGTH = {"epochs", "batch_size"}  # of the other recipes, which are for the set, too
 _PATCHED = re.compile(r"(, (?:a placebo of )?patch .+?) \([^()]* relabelled and [^()]*\)")
+_PSEUDO = re.compile(r", [\d,]+ (pseudo-labelled samples to train)")
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
 
 
@@ -230,7 +231,7 @@ class FoldConfig(TrainingConfig):
     @property
     def whole_data(self) -> Hashable:
         """All options on which the data depends, but for what its parts are and what changes it."""
-        apart = {"folds", "fold", "share", "augment", "patch", "all_rows"}
+        apart = {"folds", "fold", "share", "augment", "patch", "pseudo", "unlabelled", "all_rows"}
         names = [each.name for each in options_of(type(self)) if each.metadata["group"] == "Data"]
         chosen = tuple((name, getattr(self, name)) for name in names if name not in apart)
         return chosen if getattr(self, "limit", None) is None else (*chosen, self.split_seed)
@@ -327,6 +328,11 @@ class PatchConfig(TableConfig):
         "a table of labels that are put right and samples that are dropped, in training alone; see "
         "`suspects`. placebo:FILE changes as many random samples in the same way",
     )
+    pseudo: str | None = same_items_option(
+        None,
+        "a table of samples that join the training split, with labels that networks gave them; see "
+        "`pseudo-label`",
+    )
 
     all_rows: bool = data_option(
         False,
@@ -340,13 +346,14 @@ class PatchConfig(TableConfig):
         return getattr(self, "limit", None) is not None or self.share < 1
 
     def located(self) -> Self:
-        """Make the path of the patch absolute, too."""
+        """Make the paths of the patch and of pseudo-labels absolute, too."""
         patch = None if self.patch is None else located(self.patch, PLACEBO)
-        return dataclasses.replace(super().located(), patch=patch)
+        pseudo = None if self.pseudo is None else located(self.pseudo)
+        return dataclasses.replace(super().located(), patch=patch, pseudo=pseudo)
 
     def describe_whole(self, source: str) -> str:
-        """Leave out how many samples a patch changed, too: of each fold others."""
-        return _PATCHED.sub(r"\1", super().describe_whole(source))
+        """Leave out how many samples a patch changed or joined, too: of each fold others."""
+        return _PSEUDO.sub(r", \1", _PATCHED.sub(r"\1", super().describe_whole(source)))
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
@@ -355,6 +362,8 @@ class PatchConfig(TableConfig):
         for name in ("fold", "monitor", "patience"):
             if getattr(self, name) is not None:
                 yield f"--all-rows: goes without {flag(name)}: nothing is held out"
+        if self.pseudo is not None:
+            yield "--all-rows: goes without --pseudo, whose labels are for the rows of one fold"
         if self.schedule == "plateau":
             yield "--all-rows: goes without --schedule plateau, which looks at a validation split"
 

@@ -444,6 +444,8 @@ TTA = click.option(
 DEVICE = click.option("--device", help="Another device than the run's.")
 DATA_SET = click.argument("data_set", metavar="DATA", required=False)
 OPTIONS_OF = click.argument("run", required=False, type=click.Path(path_type=Path))
+CROSSVAL = click.argument("crossval", required=False)
+UNLABELLED = click.argument("unlabelled", required=False)
 JOIN = click.option(
     "--join",
     metavar="RUN",

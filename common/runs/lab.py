@@ -44,6 +44,7 @@ class Verb:
             `common.submission.kind.Submission`; None where there is nothing to hand in.
         options: decorators that add options of the command's own to those of the config; with
             `commands.DATA_SET`, --data may be given as an argument.
+        only: the fields of the config that become options; all when None.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Verb:
     recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
     options: Sequence[Callable[[Any], Any]] = ()
     submission: str | None = None
+    only: Sequence[str] | None = None
 
     def resolve(self) -> Any:
         """Import the class of what it trains."""
@@ -211,6 +213,7 @@ class Lab:
             cls=commandline.TrainCommand,
             config=row.config,
             recipes=row.recipes,
+            only=row.only,
             help=row.help,
         )
         return lambda function: make(functools.reduce(lambda f, add: add(f), row.options, function))

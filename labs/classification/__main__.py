@@ -9,6 +9,7 @@ import click
 from common.errors import ConfigError
 from common.options import commandline, terminal
 from common.options.config import CROPS, FORM, LABEL_RULES
+from common.pseudo.options import ONLY as PSEUDO_OPTIONS
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb, experiments
 from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
@@ -127,6 +128,18 @@ lab = Lab(
             finished cross-validation whose options are taken; those that are given go over them.
             """,
             options=(commands.OPTIONS_OF,),
+        ),
+        "pseudo-label": Verb(
+            "labs.classification.experiments.pseudo:PseudoImages",
+            "labs.classification.experiments.config:PseudoLabelConfig",
+            """Let a cross-validation label more images, learn from them, and say what that gains.
+
+            CROSSVAL is a finished cross-validation: its options are taken. UNLABELLED is a folder,
+            a zip or a table of images. Each fold's own network labels them; those of which it is
+            sure join the training images of its fold, and a new network is judged on the fold.
+            """,
+            options=(commands.UNLABELLED, commands.CROSSVAL),
+            only=PSEUDO_OPTIONS,
         ),
         "compare-teacher": Verb(
             f"{_COMPARE}.teacher:Comparison",

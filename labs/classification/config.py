@@ -100,6 +100,10 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         at_least=1,
     )
 
+    unlabelled: str | None = same_items_option(
+        None, "the folder, zip or table of the images that --pseudo names"
+    )
+
     teacher: str | None = option(
         None, "run whose answers are learned, too (distillation)", group="Teacher"
     )
@@ -142,7 +146,7 @@ class ClassificationConfig(PatchConfig, ImageConfig):
     schedule: str = shared("schedule", "cosine")
     warmup: float = shared("warmup", 1.0)
 
-    paths: ClassVar = {**ImageConfig.paths, "teacher": ()}
+    paths: ClassVar = {**ImageConfig.paths, "teacher": (), "unlabelled": ()}
 
     @property
     def title(self) -> str:
@@ -189,6 +193,8 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         yield from self._policy_problems()
         yield from self._heads_problems()
         yield from self._teacher_problems()
+        if self.pseudo is not None and self.unlabelled is None:
+            yield "--pseudo: needs --unlabelled, where its images are"
         if self.all_rows and self.transfer_mode == HEAD_FIRST:
             yield f"--all-rows: goes without --transfer {HEAD_FIRST}, which looks at validation"
 
@@ -206,6 +212,7 @@ class ClassificationConfig(PatchConfig, ImageConfig):
             "imbalanced": why,
             "teacher": "distillation is of classes",
             "patch": why,
+            "pseudo": why,
         }
         for name, why in of_classes.items():
             if getattr(self, name) != getattr(ClassificationConfig, name):

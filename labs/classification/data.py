@@ -5,14 +5,22 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from common.card import say_skipped
 from common.cleaning import patch
 from common.cleaning.samples import Images
 from common.errors import DataError
+from common.files import replace_surrogates
 from common.images import load as image_data
 from common.images.arrays import holds_arrays
+from common.images.files import Decoding
 from common.images.load import ImageCard
 from common.images.sets import ImageSet, fingerprint
+from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS
+from common.pseudo import rows
 from common.training.splits import thinned_rows
 from labs.classification.config import ClassificationConfig
 from labs.classification.models.catalogue import MODELS
@@ -52,6 +60,8 @@ def load(
         splits, card = _with_all_rows(splits, card)
     if config.patch is not None:
         splits, card = _patched(config, splits, card)
+    if config.pseudo is not None:
+        splits, card = _with_pseudo(config, splits, card)
     if wanted is not None and len(wanted.mean) == card.channels:
         card = replace(card, mean=wanted.mean, std=wanted.std)
     if not config.numeric and len(card.classes) < (1 if config.several else 2):
@@ -76,6 +86,51 @@ def _patched(
     )
     train = replace(splits["train"].select(found.rows), targets=found.targets)
     return _with_train(train, splits, card, found.said)
+
+
+def _with_pseudo(
+    config: ClassificationConfig, splits: dict[str, ImageSet], card: ImageCard
+) -> tuple[dict[str, ImageSet], ImageCard]:
+    """Return splits whose training split has the config's pseudo-labelled images behind its own."""
+    assert config.pseudo is not None
+    assert config.unlabelled is not None
+    given = rows.read_rows(config.pseudo, card.classes)
+    train = splits["train"]
+    decoding: Decoding = "auto" if isinstance(train.images, Tensor) else "stream"
+    found = image_data.find_unlabelled(config, config.unlabelled, card, decoding).parts["all"]
+    places = {replace_surrogates(name): row for row, name in enumerate(found.names)}
+    if missing := [name for name in given.names if name not in places]:
+        raise DataError(
+            f"--pseudo {config.pseudo}: {len(missing):,} of its images are not in --unlabelled "
+            f"{config.unlabelled}, such as {missing[0]!r}"
+        )
+    more = found.select(torch.tensor([places[name] for name in given.names]))
+    train = image_data.extend(train, replace(more, targets=given.targets))
+    return _with_train(train, splits, card, rows.describe(len(more)))
+
+
+def find_unlabelled(
+    config: ClassificationConfig, card: ImageCard, path: str, say: Callable[[str], None]
+) -> ImageSet:
+    """Load images as a run with that card sees them; labels that they have are not used.
+
+    `say` is called with a line for each image that is left out, and for labels that are not used.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise DataError(f"{path}: no such folder or file")
+    found = image_data.find_unlabelled(config, path, card)
+    say(found.source)
+    say_skipped(found.skipped, say)
+    in_table = place.is_file() and is_table(place)
+    labels = [name for name in config.label_column if in_table and name in read_names(place)]
+    if found.classes or labels:
+        said = f"column {labels[0]!r}" if labels else f"folders such as {found.classes[0]!r}"
+        say(f"{path}: its labels ({said}) are not used")
+    return found.parts["all"]
 
 
 def _with_all_rows(

@@ -9,6 +9,7 @@ import click
 from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
 from common.options.config import FORM, flag
+from common.pseudo.options import ONLY as PSEUDO_OPTIONS
 from common.runs import commands
 from common.runs.lab import Lab, Verb, experiments
 
@@ -125,6 +126,19 @@ lab = Lab(
             finished cross-validation whose options are taken; those that are given go over them.
             """,
             options=(commands.OPTIONS_OF,),
+        ),
+        "pseudo-label": Verb(
+            "labs.rnn.experiments.pseudo:PseudoTexts",
+            "labs.rnn.experiments.config:PseudoLabelConfig",
+            """Let a cross-validation label more texts, learn from them, and say what that gains.
+
+            CROSSVAL is a finished crossval-sentiment: its options are taken. UNLABELLED is a table
+            of texts, or a file with one in each line. Each fold's own network labels them; those of
+            which it is sure join the training texts of its fold, and a new network is judged on
+            the fold.
+            """,
+            options=(commands.UNLABELLED, commands.CROSSVAL),
+            only=PSEUDO_OPTIONS,
         ),
         "compare-cells": Verb(
             "labs.rnn.sentiment.compare:Cells",

@@ -1,6 +1,7 @@
 """The options of the lab's experiments."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from common.cleaning.options import ComparePatchOptions
 from common.experiments.options import (
@@ -9,6 +10,7 @@ from common.experiments.options import (
     LearningCurveOptions,
     SearchOptions,
 )
+from common.pseudo.options import PseudoOptions
 from labs.classification.config import ClassificationConfig
 
 
@@ -35,3 +37,10 @@ class LeaksConfig(LeaksOptions, ClassificationConfig):
 @dataclass(frozen=True)
 class ComparePatchConfig(ComparePatchOptions, ClassificationConfig):
     """What `compare-patch` takes."""
+
+
+@dataclass(frozen=True)
+class PseudoLabelConfig(PseudoOptions, CrossvalConfig):
+    """What `pseudo-label` takes."""
+
+    paths: ClassVar = {**ClassificationConfig.paths, "crossval": ()}

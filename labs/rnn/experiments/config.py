@@ -1,6 +1,7 @@
 """The options of the lab's experiments."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from common.cleaning.options import ComparePatchOptions
 from common.experiments.options import (
@@ -9,6 +10,7 @@ from common.experiments.options import (
     LearningCurveOptions,
     SearchOptions,
 )
+from common.pseudo.options import PseudoOptions
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.sentiment.config import SentimentConfig
 
@@ -51,3 +53,10 @@ class LeaksSentimentConfig(LeaksOptions, SentimentConfig):
 @dataclass(frozen=True)
 class ComparePatchConfig(ComparePatchOptions, SentimentConfig):
     """What `compare-patch` takes."""
+
+
+@dataclass(frozen=True)
+class PseudoLabelConfig(PseudoOptions, CrossvalSentimentConfig):
+    """What `pseudo-label` takes."""
+
+    paths: ClassVar = {**SentimentConfig.paths, "crossval": (), "unlabelled": ()}

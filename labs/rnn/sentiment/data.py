@@ -23,6 +23,7 @@ from common.io.encodings import decode
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
 from common.io.tables import read_table
 from common.options.config import NONE
+from common.pseudo.rows import describe, read_rows
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
@@ -115,6 +116,10 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     if config.patch is not None:
         splits["train"], said = _patched(config, splits, found.classes)
         changed.append(said)
+    if config.pseudo is not None:
+        given = rows_of_pseudo(config.pseudo, found.classes)
+        splits["train"] = joined([splits["train"], given])
+        changed.append(describe(len(given)))
     words, encoded = encode_splits(
         {name: split.texts for name, split in splits.items()},
         config.tokenizer,
@@ -164,6 +169,12 @@ def _patched(
         seed=config.seed,
     )
     return replace(splits["train"].select(found.rows), targets=found.targets), found.said
+
+
+def rows_of_pseudo(path: str, classes: Sequence[str]) -> Texts:
+    """Return the texts of a table with the labels that networks gave them."""
+    given = read_rows(path, classes)
+    return Texts([unicodedata.normalize("NFC", text) for text in given.names], given.targets)
 
 
 def labelled(
