@@ -332,7 +332,7 @@ class Crossval(Comparison[Any]):
     @cached_property
     def _metric(self) -> MainMetric:
         """The main metric, which may depend on what a config learns."""
-        job = self._member(next(iter(self.plan(self.config))), "cpu")
+        job = self.open_member(next(iter(self.plan(self.config))), "cpu")
         found: MainMetric = job.main_metric
         return found
 

@@ -32,7 +32,10 @@ class Choices(Generic[C]):
     Attributes:
         config: with what was chosen so far.
         reasons: a sentence for each choice.
+        seconds: about how long training takes on two cores, once `train_for` knows.
     """
+
+    seconds: float | None = None
 
     def __init__(self, config: C):
         own = (
@@ -54,6 +57,10 @@ class Choices(Generic[C]):
         """Choose batches and updates, see `suit`."""
         changes, reasons = suit(self.config, samples, needs)
         self.take(*reasons, **changes)
+        seen = self.config.epochs * samples
+        if self.config.total_updates is not None:
+            seen = self.config.total_updates * self.config.batch_size
+        self.seconds = seen / needs.samples_per_second
 
 
 def suit(config: TrainingConfig, samples: int, needs: Needs) -> tuple[dict[str, Any], list[str]]:

@@ -83,6 +83,7 @@ class Comparison(ABC, Generic[C]):
             validation, not with the first.
         run: the run folder.
         config: of the whole.
+        may_train: asked before each member that is to train; where it says no, training ends.
     """
 
     lab: ClassVar[str]
@@ -97,6 +98,7 @@ class Comparison(ABC, Generic[C]):
 
     def __init__(self, run: Run, config: C, reasons: Sequence[str] = ()):
         self.run, self.config, self.reasons = run, config, reasons
+        self.may_train: Callable[[str], bool] = lambda name: True
 
     # --- what a kind of comparison says ---------------------------------------------------------
 
@@ -422,7 +424,7 @@ class Comparison(ABC, Generic[C]):
             InputError: the device or the name cannot be had, or a member cannot be trained: its
                 options contradict each other, or its data or model cannot be had.
         """
-        config, reasons = cls._suited(cls.located(config))
+        config, reasons, _ = cls._suited(cls.located(config))
         if unsuited := config.problems():  # with what was chosen for the data
             raise ConfigError(unsuited)
         plan = cls.plan(config).values()
@@ -448,7 +450,7 @@ class Comparison(ABC, Generic[C]):
         differ = {name for changes in cls.variants(config).values() for name in changes}
         before = narrow(config, cls.member.config_type)
         before = dataclasses.replace(before, given=config.given | differ)
-        chosen, reasons = cls.member.suited(before)
+        chosen, reasons, _ = cls.member.suited(before)
         names = {field.name for field in options_of(cls.member.config_type)}
         if chosen.total_updates is not None:
             names -= {"epochs"}  # which follow from it
@@ -476,7 +478,7 @@ class Comparison(ABC, Generic[C]):
         """
         whole = cls.reopen(path)
         metrics = whole.translate(whole.run.read("metrics"))
-        members = {name: whole._member(name, "cpu") for name in cls.plan(whole.config)}
+        members = {name: whole.open_member(name, "cpu") for name in cls.plan(whole.config)}
         jobs = {name: job for name, job in members.items() if job.run.finished}
         whole.write_report(jobs, metrics)
         click.echo(f"Report: {whole.run.report}")
@@ -499,8 +501,10 @@ class Comparison(ABC, Generic[C]):
         prepared = time.perf_counter() - begun
         jobs: dict[str, Any] = {}
         for number, name in enumerate(names, 1):
-            job = self._member(name, device)
+            job = self.open_member(name, device)
             label = f"{number} of {len(names)}, {name}"
+            if not job.run.finished and not self.may_train(name):
+                return
             if job.run.finished or self.train_member(job, label):
                 jobs[name] = job
         concluding = time.perf_counter()
@@ -514,7 +518,8 @@ class Comparison(ABC, Generic[C]):
         }
         self.run.write("metrics", metrics)
 
-    def _member(self, name: str, device: str | None) -> Any:
+    def open_member(self, name: str, device: str | None) -> Any:
+        """Return the job of a member of the plan, whose run is made if it is not there."""
         return self.member.member(self.run, name, self.plan(self.config)[name], device)
 
 

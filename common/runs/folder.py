@@ -74,6 +74,12 @@ class Run:
         return (self.path / "metrics.json").is_file()
 
     @property
+    def answering(self) -> Path | None:
+        """The folder of the run that answers for this one, which is made of others."""
+        found = self.read("metrics").get("final") if self.finished else None
+        return None if found is None else self.path / found
+
+    @property
     def lengthened(self) -> list[dict[str, Any]]:
         """Each time that a finished run went on: `epochs` before and after, and `metrics` then."""
         there = (self.path / "lengthened.json").is_file()

@@ -250,6 +250,8 @@ class Lab:
         if verb == _ENSEMBLE:
             together: type[Job[Any, Any]] = resolve_name(self.ensembles[self.verb_of(opened)])
             return together
+        if (answering := opened.answering) is not None:
+            raise RunError(f"{run} is made of runs; the one that answers is {answering}: name that")
         if verb not in self.jobs:
             raise RunError(
                 f"{run} was trained by `{verb}`, of which there is nothing to ask; its report says "

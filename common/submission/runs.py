@@ -31,6 +31,8 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     """
     run = open_run(path, lab.name)
     run.read("metrics")  # it must be finished
+    if (answering := run.answering) is not None:
+        return open_runs(lab, answering, device)
     if run.job not in lab.comparisons:
         return Opened(run, lab.verb_of(run), [lab.open_trained(path, device)])
     kind = lab.comparisons[run.job].resolve()

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from common.compete.options import COMPETITION
 from common.errors import ConfigError
 from common.options import commandline, terminal
 from common.options.config import CROPS, FORM, LABEL_RULES
@@ -91,6 +92,18 @@ lab = Lab(
             "labs.classification.config:RECIPES",
             _recipe_for,
             options=(commands.DATA_SET,),
+        ),
+        "compete": Verb(
+            "labs.classification.experiments.compete:CompeteWithImages",
+            "labs.classification.experiments.config:CrossvalConfig",
+            """Go the whole way from TRAIN to a submission, in the --time given.
+
+            Explores the images, finds out what belongs together, cross-validates a ladder of
+            models, the cheapest first, lets them answer together, and writes the answers for TEST
+            as SAMPLE is written. Takes the options of `crossval`.
+            """,
+            "labs.classification.config:RECIPES",
+            options=COMPETITION,
         ),
         "compare-architectures": Verb(
             f"{_COMPARE}.architectures:Comparison",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from common.compete.options import COMPETITION
 from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
 from common.options.config import FORM, flag
@@ -102,6 +103,18 @@ lab = Lab(
             """,
             of="Series",
             samples="dates",
+        ),
+        "compete": Verb(
+            "labs.rnn.experiments.compete:CompeteWithTexts",
+            "labs.rnn.experiments.config:CrossvalSentimentConfig",
+            """Go the whole way from TRAIN, labelled texts, to a submission, in the --time given.
+
+            Explores the texts, finds out what belongs together, cross-validates a ladder of models,
+            the cheapest first, lets them answer together, and writes the answers for TEST as SAMPLE
+            is written. Takes the options of `crossval-sentiment`.
+            """,
+            "labs.rnn.sentiment.config:RECIPES",
+            options=COMPETITION,
         ),
         "memory": Verb(
             "labs.rnn.memory.job:Memory",

@@ -82,7 +82,7 @@ def suited(config: ClassificationConfig) -> Suited[ClassificationConfig]:
     if config.per_class is not None and images.classes:
         train = min(train, config.per_class * images.classes)
     chosen.train_for(train, _needs(chosen.config, images, train))
-    return Suited(chosen.config, chosen.reasons)
+    return Suited(chosen.config, chosen.reasons, chosen.seconds)
 
 
 def _choose_labels(chosen: Choices[ClassificationConfig]) -> None:

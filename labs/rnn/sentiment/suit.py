@@ -40,7 +40,7 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
         chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
     _suit_tokens(chosen, texts)
     _suit_length(chosen, texts)
-    return Suited(chosen.config, chosen.reasons)
+    return Suited(chosen.config, chosen.reasons, chosen.seconds)
 
 
 def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus:

@@ -1,0 +1,75 @@
+"""The whole way of an image competition."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from common.compete.compete import Compete
+from common.compete.plan import Rung
+from common.runs.comparison import narrow
+from labs.classification.config import HEAD_FIRST, RECIPES, ClassificationConfig, recipe_for
+from labs.classification.experiments.crossval import CrossvalImages
+from labs.classification.experiments.leaks import LeaksOfImages
+from labs.classification.job import ClassifyImages
+
+_CHOSEN = ("model", "weights", "transfer")  # with one of these the user has chosen the model
+_FEATURES = {"transfer": "feature-extraction", "augment": (), "learning_rate": 3e-3}
+_ALL = {"transfer": HEAD_FIRST, "learning_rate": 1e-3, "batch_size": 32}
+
+
+class CompeteWithImages(Compete):
+    """From labelled images to a submission."""
+
+    lab = "classification"
+    crossval = CrossvalImages
+    leaks = LeaksOfImages
+
+    @classmethod
+    def ladder(cls, config: Any) -> list[Rung]:
+        """Return a linear model first; then what suits the images, and another beside it.
+
+        Of photos the linear model is one on the features of the offline network.
+        """
+        config = narrow(config, ClassificationConfig)
+        chosen = ClassifyImages.suited(config).config
+        if {*_CHOSEN} & config.given:
+            return [_make(config, str(chosen.model), {})]
+        if chosen.weights is None:
+            names = dict.fromkeys(["linear", chosen.model, "resnet20"])
+            return [_make(config, name, {"model": name, **_recipe(name)}) for name in names]
+        photos = {
+            "model": chosen.model,
+            "weights": chosen.weights,
+            "image_size": chosen.image_size,
+            "monitor": chosen.monitor,
+        }
+        photos = {name: value for name, value in photos.items() if value is not None}
+        return [
+            _make(config, "features", {**photos, **_FEATURES}),
+            _make(config, "fine-tuned", {**photos, **_ALL} if _is_frozen(chosen) else {}),
+        ]
+
+    def explore(self, config: Any, output: Path) -> None:
+        """Write the page on what the images are."""
+        from labs.classification.look import explore
+
+        plain = narrow(config, ClassificationConfig, augment=(), model="linear")
+        explore.command(plain, output)
+
+
+def _make(config: ClassificationConfig, name: str, values: dict[str, Any]) -> Rung:
+    """Return a rung with the seconds that its training takes."""
+    values = {key: value for key, value in values.items() if key not in config.given}
+    changed = replace(config, **values, given=config.given | values.keys())
+    return Rung(name, values, ClassifyImages.suited(changed).seconds or 0.0)
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    """Return the values that suit a model, but for how long it trains."""
+    recipe = recipe_for(name, None)
+    values = RECIPES[recipe] if recipe is not None else {}
+    return {key: x for key, x in values.items() if key not in ("model", "epochs", "batch_size")}
+
+
+def _is_frozen(config: ClassificationConfig) -> bool:
+    return config.transfer_mode == "feature-extraction"

@@ -1,0 +1,48 @@
+"""The whole way of a competition of texts."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from common.compete.compete import Compete
+from common.compete.plan import Rung
+from common.runs.comparison import narrow
+from labs.rnn.experiments.crossval import CrossvalTexts
+from labs.rnn.experiments.leaks import LeaksOfTexts
+from labs.rnn.explore import texts
+from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.job import Sentiment
+
+_CHOSEN = ("encoding", "cell")  # with one of these the user has chosen the model
+_LADDER: dict[str, dict[str, Any]] = {
+    "n-grams": {"encoding": "n-gram-bag"},
+    "lstm": {},
+    "gru": {"cell": "gru"},
+}
+
+
+class CompeteWithTexts(Compete):
+    """From labelled texts to a submission."""
+
+    lab = "rnn"
+    crossval = CrossvalTexts
+    leaks = LeaksOfTexts
+
+    @classmethod
+    def ladder(cls, config: Any) -> list[Rung]:
+        """Return a linear model on n-grams first, then networks beside one."""
+        config = narrow(config, SentimentConfig)
+        if {*_CHOSEN} & config.given:
+            return [_make(config, config.stem, {})]
+        return [_make(config, name, values) for name, values in _LADDER.items()]
+
+    def explore(self, config: Any, output: Path) -> None:
+        """Write the page on what the texts are."""
+        texts.command(narrow(config, SentimentConfig), output)
+
+
+def _make(config: SentimentConfig, name: str, values: dict[str, Any]) -> Rung:
+    """Return a rung with the seconds that its training takes."""
+    values = {key: value for key, value in values.items() if key not in config.given}
+    changed = replace(config, **values, given=config.given | values.keys())
+    return Rung(name, values, Sentiment.suited(changed).seconds or 0.0)
