@@ -69,7 +69,9 @@ def gather(run: Run, members: Members, views: Sequence[Splits] | None, seed: int
     for member, each in zip(members.each, kept, strict=True):
         for name in names:
             check_same_truth(
-                *(member.path, each[f"targets/{name}"]), members.each[0].path, truth[name].targets
+                *(member.path, each[f"targets/{name}"]),
+                *(members.each[0].path, truth[name].targets),
+                tolerance=members.form.tolerance,
             )
     values = {name: np.stack([each[f"shares/{name}"] for each in kept]) for name in names}
     folds = kept[0].get("folds")
@@ -109,7 +111,7 @@ def _ask_of_splits(member: Member, form: Form, splits: Splits) -> dict[str, Arra
     found: dict[str, Array] = {}
     for name in ("validation", "test"):
         found[f"shares/{name}"] = member.predict(form, splits, name)
-        found[f"targets/{name}"] = member.jobs[0].targets(splits[name])
+        found[f"targets/{name}"] = form.targets(member.jobs[0], splits[name])
         if (groups := groups_of(splits[name])) is not None:
             found[f"groups/{name}"] = groups
     return {**found, "seconds": np.array([time.perf_counter() - begun])}
@@ -121,7 +123,7 @@ def _read_folds(member: Member, form: Form) -> dict[str, Array]:
     whole = OutOfFold.join(parts)
     sizes = [len(part.targets) for part in parts]
     values = [
-        form.values(job, {"outputs": torch.from_numpy(part.outputs["outputs"])})
+        form.values(job, {name: torch.from_numpy(each) for name, each in part.outputs.items()})
         for job, part in zip(member.jobs, parts, strict=True)
     ]
     found = {

@@ -4,7 +4,8 @@ Here are values alone, (M, N, ...) of M members and N samples, such as probabili
 or fitted is chosen by what is true of the N samples, which no member may have learned from.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,13 +17,16 @@ from common.metrics.metrics import Array
 LEARNING = (GREEDY, STACKING)
 """The methods that learn from what is true."""
 
-_ROUNDS = 50  # of greedy selection
 _TIE = 1e-3  # of a vote: what the mean probability counts, to decide between equal votes
 _PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C: the smaller, the stronger
 _PARTS = 5  # of the samples, to choose among them
 _STEPS = 1000  # of the solver, at most
 _NEAR = 1e-3  # largest gradient at which it stops: three times sooner than by its default, as good
 _NEVER = -1e4  # logit of a class of which there was no sample
+
+
+def _weigh(values: Sequence[Array] | Array, weights: Array) -> Array:
+    return np.asarray(np.tensordot(weights, values, 1))
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,14 @@ class Combination:
         weights: (M,) of the members, which sum to 1.
         coefficients: (M * C, C) of a linear model on log probabilities; None without one.
         intercepts: (C,) of it.
+        mean: of what members say, with weights, see `Form.mean`; it is not kept.
     """
 
     method: str
     weights: Array
     coefficients: Array | None = None
     intercepts: Array | None = None
+    mean: Callable[[Sequence[Array] | Array, Array], Array] = _weigh
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -51,7 +57,9 @@ class Combination:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what `as_dict` gave, after JSON."""
-        arrays = {name: np.array(value) for name, value in values.items() if name != "method"}
+        arrays: dict[str, Any] = {
+            name: np.array(value) for name, value in values.items() if name != "method"
+        }
         return cls(values["method"], **arrays)
 
     def answer(self, values: Array) -> Array:
@@ -60,9 +68,9 @@ class Combination:
             return _softmax(_features(values) @ self.coefficients + self.intercepts)
         if self.method == MEDIAN:
             return np.asarray(np.median(values, 0))
-        mean = np.tensordot(self.weights, values, 1)
+        mean = self.mean(values, self.weights)
         if self.method != HARD:
-            return np.asarray(mean)
+            return mean
         votes = np.tensordot(self.weights, _vote(values), 1)
         return np.asarray((votes + _TIE * mean) / (1 + _TIE))
 
@@ -78,10 +86,10 @@ def learn(method: str, values: Array, targets: Array, form: Form) -> Combination
     """
     equal = np.full(len(values), 1 / len(values))
     if method == GREEDY:
-        return Combination(method, choose_greedily(values, targets, form))
+        return Combination(method, choose_greedily(values, targets, form), mean=form.mean)
     if method == STACKING:
         return Combination(method, equal, *_fit(values, targets))
-    return Combination(method, equal)
+    return Combination(method, equal, mean=form.mean)
 
 
 def choose_greedily(values: Array, targets: Array, form: Form) -> Array:
@@ -94,13 +102,17 @@ def choose_greedily(values: Array, targets: Array, form: Form) -> Array:
 
     The arguments are those of `learn`.
     """
-    taken, total = np.zeros(len(values)), np.zeros(values.shape[1:])
+    taken, one = np.zeros(len(values)), np.eye(len(values))
     best, weights = (-np.inf, -np.inf), taken
-    for number in range(1, _ROUNDS + 1):
-        scores = [form.score((total + each) / number, targets) for each in values]
+
+    @functools.cache
+    def score(*weights: float) -> tuple[float, float]:
+        return form.score(form.mean(values, np.array(weights)), targets)
+
+    for number in range(1, form.rounds + 1):
+        scores = [score(*(taken + each) / number) for each in one]
         member = max(range(len(values)), key=scores.__getitem__)
         taken[member] += 1
-        total += values[member]
         if scores[member] > best:
             best, weights = scores[member], taken / number
     return weights

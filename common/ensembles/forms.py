@@ -45,20 +45,40 @@ class Form(ABC):
         methods: of `METHODS`, those by which such answers can be combined.
         name: of such answers, in plural.
         of_folds: whether the folds of cross-validations can be members.
+        rounds: of greedy selection.
+        tolerance: by which two members' numbers for the same truth may differ.
         overlap: how many samples before and behind share what is true with a sample.
     """
 
     methods: ClassVar[Sequence[str]] = (SOFT, MEDIAN, GREEDY)
     name: ClassVar[str]
     of_folds: ClassVar[bool] = True
+    rounds: ClassVar[int] = 50
+    tolerance: ClassVar[float] = 0.0
     overlap = 0
 
     def __init__(self, metric: MainMetric):
         self._metric = metric
 
     @abstractmethod
-    def values(self, job: Any, outputs: Outputs) -> Array:
-        """Return what outputs of a job say, (N, ...), float64."""
+    def values(self, job: Any, outputs: Outputs, split: Any = None) -> Array:
+        """Return what outputs of a job say, (N, ...), float64.
+
+        Args:
+            job: whose they are.
+            outputs: of it.
+            split: as the job sees it; None where it is not at hand.
+        """
+
+    def targets(self, job: Any, split: Any) -> Array:
+        """Return what is true of a split that a job sees, (N, ...), as values say it."""
+        return np.asarray(job.targets(split))
+
+    def mean(self, values: Sequence[Array] | Array, weights: Array | None = None) -> Array:
+        """Return the mean of what M say, (N, ...), with weights (M,) that sum to 1, or without."""
+        if weights is None:
+            return np.asarray(np.mean(values, 0))
+        return np.asarray(np.tensordot(weights, values, 1))
 
     @abstractmethod
     def outputs(self, values: Array) -> Outputs:
@@ -72,6 +92,13 @@ class Form(ABC):
         """Return the main metric for so many samples."""
         return self._metric
 
+    def describe(self, method: str) -> str:
+        """Return what it means that such answers are combined by a method."""
+        return METHODS[method]
+
+    def settle(self, values: Array, targets: Array) -> None:  # noqa: B027 - most have nothing
+        """Choose what figures need, by what all together say of the samples that choose."""
+
     def figures(self, values: Array, targets: Array) -> dict[str, Any]:
         """Return figures for metrics.json, beside that of the main metric."""
         return {}
@@ -81,7 +108,10 @@ class Form(ABC):
         return {}
 
     def errors(self, values: Array, targets: Array) -> Array:
-        """Return how far each answer is from the truth, (N, ...); NaN where there is none."""
+        """Return how far each answer is from the truth, (N, ...); NaN where there is none.
+
+        Of answers that are not single ones, of which two could be compared, (N, 0).
+        """
         return np.asarray(self.decide(values) - targets)
 
     def score(self, values: Array, targets: Array) -> tuple[float, float]:
@@ -113,7 +143,7 @@ class Classes(Form):
     methods = (SOFT, HARD, GREEDY, STACKING)
     name = "classes"
 
-    def values(self, job: Any, outputs: Outputs) -> Array:
+    def values(self, job: Any, outputs: Outputs, split: Any = None) -> Array:
         """Return the probabilities that logits mean."""
         return probabilities(outputs["outputs"])
 
@@ -153,7 +183,7 @@ class Labels(Form):
     methods = (SOFT, GREEDY)
     name = "several labels"
 
-    def values(self, job: Any, outputs: Outputs) -> Array:
+    def values(self, job: Any, outputs: Outputs, split: Any = None) -> Array:
         """Return how far the probability of each label is above the threshold of the job."""
         return np.asarray(probabilities(outputs["outputs"], several=True) - job.thresholds)
 
@@ -176,7 +206,7 @@ class Numbers(Form):
 
     name = "numbers"
 
-    def values(self, job: Any, outputs: Outputs) -> Array:
+    def values(self, job: Any, outputs: Outputs, split: Any = None) -> Array:
         """Return the numbers."""
         return np.asarray(outputs["outputs"].double().numpy())
 

@@ -78,6 +78,7 @@ def list_pairs(
 
     Phi is the correlation of their errors; of classes, of whether one errs with whether the other
     does. It is NaN where one always errs alike. Numbers are never equal: there the share is None.
+    There are no pairs of answers that have no errors one by one.
 
     Args:
         values: (M, N, ...) what each member says.
@@ -86,6 +87,8 @@ def list_pairs(
     """
     decided = [form.decide(each) for each in values]
     errors = np.stack([form.errors(each, targets).ravel() for each in values])
+    if not errors.size:
+        return []
     errors = errors[:, np.isfinite(errors[0])]
     found = []
     for one in range(len(values)):

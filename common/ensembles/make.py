@@ -12,7 +12,6 @@ import numpy as np
 from common.ensembles import report
 from common.ensembles.answers import Answers, gather, keep_together
 from common.ensembles.combine import LEARNING, Combination, find_best, learn
-from common.ensembles.forms import METHODS
 from common.ensembles.judge import compare, judge_nested, list_pairs
 from common.ensembles.members import ENSEMBLE, Members, find_members, load_views
 from common.errors import RunError
@@ -129,20 +128,22 @@ def _conclude(run: Run, members: Members, views: Any) -> None:
     """Learn how the members answer together, measure it, and write the report."""
     begun = time.perf_counter()
     config = read_toml(run.config)
-    metric = members.first.main_metric
+    metric, method = members.first.main_metric, config["method"]
+    how = members.form.describe(method)
     if members.alone:
         count = len(members.each)
-        combination = Combination(config["method"], np.full(count, 1 / count))
-        found = {"method": config["method"], **_measure_alone(members, metric)}
+        combination = Combination(method, np.full(count, 1 / count))
+        found = _measure_alone(members, metric)
     else:
         answers = gather(run, members, views, config["seed"])
-        with terminal.progress_bar(f"judging {METHODS[config['method']]}") as bar:
+        with terminal.progress_bar(f"judging {how}") as bar:
             source, truth = answers.learned_from, answers.truth[answers.learned_from]
             values, form = answers.values[source], members.form
-            combination = learn(config["method"], values, truth.targets, form)
+            combination = learn(method, values, truth.targets, form)
             found, together = _measure(combination, members, answers, bar.move)
         keep_together(run, together, answers.truth[answers.judged_on].targets)
     run.write("combination", combination.as_dict())
+    found |= {"method": method, "how": how}
     first = members.first
     whole = first.config.describe_whole if members.out_of_fold else str
     found["source"] = whole(first.card.source)
@@ -168,6 +169,7 @@ def _measure(
     together = {name: combination.answer(each) for name, each in answers.values.items()}
     if judged == source and said is not None:
         together[judged] = said
+    form.settle(together[source], known)
     truth, alone = answers.truth[judged], answers.values[judged]
     gain = (
         {name: nested[name] for name in ("gain", "gain_interval")}
@@ -193,7 +195,6 @@ def _measure(
         for number, member in enumerate(members.each)
     ]
     found = {
-        "method": method,
         "judged_on": judged,
         **{
             name: {

@@ -68,13 +68,16 @@ class Member:
 
     def predict(self, form: Form, splits: Splits, name: str) -> Array:
         """Return what it says of a split, (N, ...); of several networks, the mean."""
-        found = [form.values(job, job.predict_splits(splits, [name])[name]) for job in self.jobs]
-        return np.asarray(np.mean(found, 0))
+        found = [
+            form.values(job, job.predict_splits(splits, [name])[name], splits[name])
+            for job in self.jobs
+        ]
+        return form.mean(found)
 
     def answer(self, form: Form, inputs: Any) -> Array:
         """Return what it says of inputs, (N, ...); of several networks, the mean."""
         found = [form.values(job, job.answers(inputs)) for job in self.jobs]
-        return np.asarray(np.mean(found, 0))
+        return form.mean(found)
 
 
 @dataclass(frozen=True)
@@ -292,13 +295,23 @@ def load_views(members: Sequence[Member]) -> list[Splits]:
     return found
 
 
-def check_same_truth(path: Path, targets: Array, first: Path, known: Array) -> None:
+def check_same_truth(
+    path: Path, targets: Array, first: Path, known: Array, tolerance: float = 0.0
+) -> None:
     """Refuse a run that is judged on other samples than the first.
+
+    Args:
+        path: of the run.
+        targets: what is true of its samples.
+        first: the path of the first run.
+        known: what is true of its samples.
+        tolerance: by which numbers may differ.
 
     Raises:
         RunError: it is.
     """
-    if not np.array_equal(targets, known, equal_nan=known.dtype.kind == "f"):
+    near: dict[str, Any] = {"rtol": 0, "atol": tolerance, "equal_nan": True}
+    if targets.shape != known.shape or not np.allclose(targets, known, **near):
         raise RunError(
             f"{path} was trained on another split than {first}: its samples stand elsewhere"
         )

@@ -96,7 +96,7 @@ def _describe_cost(found: Mapping[str, Any], best: Mapping[str, Any]) -> str:
 
 def _members(found: Mapping[str, Any], save_picture: PictureSaver) -> Section:
     name, label = found["metric"]["name"], found["metric"]["label"]
-    text = f"They answer together by {METHODS[found['method']]}. "
+    text = f"They answer together by {found.get('how') or METHODS[found['method']]}. "
     table = Table(*_list_members(found))
     if found["judged_on"] is None:
         return Section("Members", text, table)
@@ -200,7 +200,7 @@ def _chosen(found: Mapping[str, Any]) -> list[Section]:
 
 
 def _agreement(found: Mapping[str, Any]) -> list[Section]:
-    if "pairs" not in found:
+    if not found.get("pairs"):
         return []
     names = [each["name"] for each in found["members"]]
     rows = [

@@ -1,5 +1,6 @@
 """A run whose answers are those of its members, combined: what is asked of runs, takes it."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -63,11 +64,12 @@ class Together(Job[C, K]):
     def __init__(
         self, run: Run, members: Sequence[Member], combination: Combination, *, of_folds: bool
     ):
-        self.run, self.members, self.combination = run, members, combination
+        self.run, self.members = run, members
         self.of_folds = of_folds
         first = members[0].jobs[0]
         self.config, self.compute, self.card = first.config, first.compute, first.card
         self.form = self.form_of(members)
+        self.combination = dataclasses.replace(combination, mean=self.form.mean)
 
     @classmethod
     def form_of(cls, members: Sequence[Member]) -> Form:

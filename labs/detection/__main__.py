@@ -83,6 +83,7 @@ lab = Lab(
     """,
     jobs={"train": _TRAIN},
     evaluate_options=(TTA,),
+    ensembles={"train": "labs.detection.experiments.ensemble:BoxesTogether"},
     submit_options=(*HANDED_IN, TTA),
     comparisons={
         **experiments(

@@ -39,7 +39,7 @@ class _Clusters(NamedTuple):
 
 
 def fuse(
-    detections: Sequence[Array],
+    detections: Sequence[Array] | Array,
     weights: Sequence[float] | Array | None = None,
     same_object: float = SAME_OBJECT,
 ) -> Array:
@@ -52,7 +52,8 @@ def fuse(
         corners = sum(w c corners) / sum(w c)        score = mean(w c) min(T, N) / sum(w)
 
     where the last sum is over all N detectors: an object that one of three found has a third of its
-    score. No score is above 1. Neither the order of detectors nor that of boxes matters.
+    score. No score is above 1. Neither the order of detectors nor that of boxes matters. A detector
+    alone has its own boxes, also where they overlap.
 
     Args:
         detections: of each detector (N, any, 6), in pixels of the same images: x1, y1, x2, y2,
@@ -61,15 +62,18 @@ def fuse(
         same_object: IoU above which two boxes show the same object.
     """
     given = np.ones(len(detections)) if weights is None else np.asarray(weights, np.float64)
-    taken = np.flatnonzero(given > 0).tolist()
+    images, taken = len(detections[0]), np.flatnonzero(given > 0).tolist()
     rows = _gather([detections[each] for each in taken], given[taken])
+    if len(taken) == 1:
+        scores = rows.value / given[taken]
+        return _pack(np.column_stack([rows.corners, scores, rows.label]), rows.image, images)
     clusters = _cluster(rows, same_object)
     there = np.flatnonzero(clusters.boxes)
     sums, mass, boxes = (each[there] for each in clusters)
     share = np.minimum(boxes, len(taken)) / given[taken].sum()
     scores = np.minimum(mass / boxes * share, 1)
     found = np.column_stack([sums / mass[:, None], scores, rows.label[there]])
-    return _pack(found, rows.image[there], len(detections[0]))
+    return _pack(found, rows.image[there], images)
 
 
 def fuse_outputs(

@@ -51,7 +51,7 @@ class Forecasts(Form):
         self._config, self._naive = job.config, np.array(job.card.naive)
         self.overlap = job.config.horizon - 1
 
-    def values(self, job: Any, outputs: Outputs) -> Array:
+    def values(self, job: Any, outputs: Outputs, split: Any = None) -> Array:
         """Return the forecasts over the naive errors."""
         found = job.arrange(outputs)["forecasts"]
         return np.asarray(found / self._naive[:, None, None])
