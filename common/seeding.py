@@ -9,7 +9,7 @@ import torch
 _MASK = (1 << 64) - 1
 
 # What a key is for, so that two uses of the same (seed, epoch) do not share numbers.
-ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALIZATION, LOADER, BUCKETS, SAMPLE = range(8)
+ORDER, AUGMENT, DROPOUT, EVALUATION, INITIALIZATION, LOADER, BUCKETS, SAMPLE, BOOTSTRAP = range(9)
 
 
 def derive(*keys: int) -> int:

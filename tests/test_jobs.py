@@ -1,5 +1,6 @@
 """What every kind of job must do: start, train, go on, open again, answer, report, refuse."""
 
+import re
 from dataclasses import replace
 from importlib import import_module
 from pkgutil import resolve_name
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from common.errors import InputError
-from common.options.config import TrainingConfig, build
+from common.options.config import FoldConfig, TrainingConfig, build
 from common.options.terminal import Display
 from common.runs.commands import show_results
 from common.runs.conclude import conclusion_of
@@ -115,6 +116,35 @@ def flat(figures, before=""):
 
 def weights(run):
     return load_file(run.best)
+
+
+def names_of(split):
+    """Return what tells the samples of any split apart."""
+    attributes = ("names", "texts", "sources", "origins")
+    return list(next(getattr(split, each) for each in attributes if hasattr(split, each)))
+
+
+def test_a_bootstrap_draws_training_rows_alone_and_says_how_many_differ(kind, tmp_path):
+    found, small, _ = kind
+    if not issubclass(found.config_type, FoldConfig):
+        pytest.skip("makes its data as it trains")
+
+    def load(**more):
+        return found.load(configured(found, {**small, **more}, tmp_path))
+
+    plain, _ = load()
+    (drawn, card), (again, _), (other, _) = (
+        load(bootstrap=True, **more) for more in ({}, {}, {"seed": 1})
+    )
+    every, mine = names_of(plain["train"]), names_of(drawn["train"])
+    assert {*mine} < {*every}
+    assert len(mine) == pytest.approx(len(every), rel=0.1)
+    assert mine == names_of(again["train"]) != names_of(other["train"])
+    for name in ("validation", "test"):
+        assert names_of(drawn[name]) == names_of(plain[name]) == names_of(other[name])
+    different, among = re.search(r", (\d+) different ones among (\d+) drawn", card.source).groups()
+    assert int(among) == len(mine) == card.counts["train"]
+    assert int(different) / int(among) == pytest.approx(0.632, abs=0.1)
 
 
 def test_every_job_of_every_lab_is_here():

@@ -145,7 +145,8 @@ def _conclude(run: Run, members: Members, views: Any) -> None:
     run.write("combination", combination.as_dict())
     found |= {"method": method, "how": how}
     first = members.first
-    whole = first.config.describe_whole if members.out_of_fold else str
+    of_data = first.config
+    whole = of_data.describe_whole if members.out_of_fold else of_data.without_drawn
     found["source"] = whole(first.card.source)
     found["metric"] = {"name": metric.name, "label": metric.label, "classes": metric.classes}
     trained = sum(member.seconds for member in members.each)

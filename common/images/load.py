@@ -113,10 +113,11 @@ def load(
         kept = choose(splits["train"].targets, len(found.classes))
         splits["train"] = splits["train"].select(kept)
     train = splits["train"]
+    drawn = () if config.all_rows else config.describe_drawn(train.names)
     mean, std = _statistics(train)
     target_mean, target_std = _spread(train.targets) if kind == "number" else (0.0, 1.0)
     card = ImageCard(
-        source=", ".join([found.source, *used, *copies, *config.cut]),
+        source=", ".join([found.source, *used, *copies, *config.cut, *drawn]),
         classes=found.classes,
         labels=found.labels,
         channels=train.images.shape[1],

@@ -41,6 +41,7 @@ PLACEBO = "placebo:"  # before a patch, in --patch
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
 _QUICK = f"{RECIPE}quick"  # shortens the default, and is for the set that it was made for
 _LENGTH = {"epochs", "batch_size"}  # of the other recipes, which are for the set, too
+_DRAWN = re.compile(r", [\d,]+ different ones among [\d,]+ drawn to train")
 _PATCHED = re.compile(r"(, (?:a placebo of )?patch .+?) \([^()]* relabelled and [^()]*\)")
 _PSEUDO = re.compile(r", [\d,]+ (pseudo-labelled samples to train)")
 _LISTED = 10  # choices that an error lists; of more it gives only the nearest
@@ -227,11 +228,17 @@ class FoldConfig(TrainingConfig):
         above=0,
         at_most=1,
     )
+    bootstrap: bool = same_items_option(
+        False,
+        "train on as many rows of the training split, drawn with replacement by --seed, whole "
+        "groups where there are any: one member of bagging",
+    )
 
     @property
     def whole_data(self) -> Hashable:
         """All options on which the data depends, but for what its parts are and what changes it."""
-        apart = {"folds", "fold", "share", "augment", "patch", "pseudo", "unlabelled", "all_rows"}
+        changed = {"share", "bootstrap", "augment", "patch", "pseudo", "unlabelled", "all_rows"}
+        apart = {"folds", "fold", *changed}
         names = [each.name for each in options_of(type(self)) if each.metadata["group"] == "Data"]
         chosen = tuple((name, getattr(self, name)) for name in names if name not in apart)
         return chosen if getattr(self, "limit", None) is None else (*chosen, self.split_seed)
@@ -251,7 +258,18 @@ class FoldConfig(TrainingConfig):
         """Return what a card says of its data without what `cut` says of them."""
         for said in self.cut:
             source = source.replace(f", {said}", "")
-        return source
+        return self.without_drawn(source)
+
+    @staticmethod
+    def without_drawn(source: str) -> str:
+        """Return what a card says of its data without what `describe_drawn` says of them."""
+        return _DRAWN.sub("", source)
+
+    def describe_drawn(self, rows: Sequence[Hashable]) -> tuple[str, ...]:
+        """Return what there is to say of rows (N,) that may have been drawn with replacement."""
+        if not self.bootstrap:
+            return ()
+        return (f"{len(set(rows)):,} different ones among {len(rows):,} drawn to train",)
 
     @property
     def least(self) -> int:
@@ -343,7 +361,7 @@ class PatchConfig(TableConfig):
     @property
     def partial(self) -> bool:
         """Whether some samples of the data are in no split."""
-        return getattr(self, "limit", None) is not None or self.share < 1
+        return getattr(self, "limit", None) is not None or self.share < 1 or self.bootstrap
 
     def located(self) -> Self:
         """Make the paths of the patch and of pseudo-labels absolute, too."""
@@ -357,6 +375,8 @@ class PatchConfig(TableConfig):
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
+        if self.bootstrap and self.patch is not None:
+            yield "--bootstrap: goes without --patch, which names each training sample once"
         if not self.all_rows:
             return
         for name in ("fold", "monitor", "patience"):

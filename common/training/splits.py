@@ -221,6 +221,8 @@ def split_as(
     train, middle, last = rows
     if config.share < 1:
         train = train[share_rows(targets[train], groups[train], config.share, config.seed)]
+    if config.bootstrap and not config.all_rows:  # else of those rows, too
+        train = train[bootstrap_rows(targets[train], groups[train], config.seed)]
     return train, middle, last
 
 
@@ -235,10 +237,7 @@ def share_rows(targets: Tensor, groups: Tensor, share: float, seed: int) -> Tens
         share: of the rows, above 0, at most 1; of each class at least one group is taken.
         seed: names the choice.
     """
-    labels = _number_classes(targets)
-    numbers = torch.unique(groups, return_inverse=True)[1].numpy()
-    counts = np.zeros((numbers.max() + 1, labels.max() + 1))
-    np.add.at(counts, (numbers, labels), 1)
+    numbers, counts = _count_classes(targets, groups)
     order = torch.randperm(len(counts), generator=seeding.generator(seed, seeding.ORDER)).numpy()
     sizes, label_of = counts.sum(1), counts.argmax(1)
     taken = np.zeros(len(counts), bool)
@@ -248,6 +247,39 @@ def share_rows(targets: Tensor, groups: Tensor, share: float, seed: int) -> Tens
         taken[mine] = before + sizes[mine] / 2 <= share * sizes[mine].sum()
         taken[mine[:1]] = True
     return torch.from_numpy(np.flatnonzero(taken[numbers]))
+
+
+def bootstrap_rows(targets: Tensor, groups: Tensor, seed: int) -> Tensor:
+    """Draw as many groups of each class as there are, with replacement; their rows, sorted.
+
+    What each member of bagging learns from (Breiman 1996, "Bagging predictors", section 2); each
+    class is drawn by itself, so that none is lost.
+
+    Args:
+        targets: (N,) int64 classes, or float32 numbers, which are one class.
+        groups: (N,) int64, what each row belongs to; a group counts for its most frequent class.
+        seed: names the draw.
+    """
+    numbers, counts = _count_classes(targets, groups)
+    label_of, times = counts.argmax(1), np.zeros(len(counts), np.int64)
+    stream = seeding.generator(seed, seeding.BOOTSTRAP)
+    for label in range(counts.shape[1]):
+        mine = np.flatnonzero(label_of == label)
+        if len(mine):
+            drawn = torch.randint(len(mine), (len(mine),), generator=stream).numpy()
+            times[mine] = np.bincount(drawn, minlength=len(mine))
+    return torch.from_numpy(np.repeat(np.arange(len(numbers)), times[numbers]))
+
+
+def _count_classes(
+    targets: Tensor, groups: Tensor
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the number of each row's group, (N,), and the rows of each group and class, (G, C)."""
+    labels = _number_classes(targets)
+    numbers = torch.unique(groups, return_inverse=True)[1].numpy()
+    counts = np.zeros((numbers.max() + 1, labels.max() + 1))
+    np.add.at(counts, (numbers, labels), 1)
+    return numbers, counts
 
 
 def _number_classes(targets: Tensor) -> NDArray[np.int64]:

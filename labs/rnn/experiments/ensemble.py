@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from common.runs.job import Outputs, Say
 from labs.rnn.forecast import metrics
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.data import Card as SeriesCard
-from labs.rnn.forecast.data import Windows
 from labs.rnn.forecast.job import Forecast
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.data import Card
@@ -136,18 +134,8 @@ class SeriesTogether(Together[ForecastConfig, SeriesCard], Forecast):
         if not len(shared):
             raise DataError(f"--data {path}: has no origin at which all members have a window")
         return Seen(
-            [_take(view, np.isin(own, shared)) for view, own in zip(views, places, strict=True)]
+            [view.select(np.isin(own, shared)) for view, own in zip(views, places, strict=True)]
         )
-
-
-def _take(windows: Windows, mine: Array) -> Windows:
-    """Return some of the windows, those where `mine`, (N,), is true."""
-    arrays: dict[str, Any] = {
-        field.name: value[mine]
-        for field in fields(windows)
-        if isinstance(value := getattr(windows, field.name), np.ndarray)
-    }
-    return replace(windows, **arrays)
 
 
 def _write(levels: Sequence[float]) -> str:

@@ -10,15 +10,17 @@ of an early test origin reaches back into the parts before, as it would in use.
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from common.card import DataCard, say_skipped
 from common.errors import DataError
 from common.metrics.metrics import Array
 from common.reuse import reusable
+from common.training.splits import bootstrap_rows
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.series import spacing as calendar
 from labs.rnn.forecast.series.find import find, find_test
@@ -138,6 +140,15 @@ class Windows:
         """Return the number of windows."""
         return len(self.origins)
 
+    def select(self, rows: Array) -> "Windows":
+        """Return some of the windows: those with these numbers, or where a mask is true."""
+        arrays: dict[str, Any] = {
+            field.name: value[rows]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, **arrays)
+
     def unscale(self, scaled: Array) -> Array:
         """Bring forecasts (N, H) or (N, H, Q) back to the units of the series."""
         return unscale(scaled, self.offsets, self.factors, self.log)
@@ -185,6 +196,12 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
     if other is not None:
         parts["test"] = _test_part(panel, other, max(config.window, period), config)
     splits = {name: _windows(part, scaling, naive, config) for name, part in parts.items()}
+    drawn: tuple[str, ...] = ()
+    if config.bootstrap:
+        every = torch.arange(len(splits["train"]))
+        rows = bootstrap_rows(torch.zeros(len(every)), every, config.seed).numpy()
+        splits["train"] = splits["train"].select(rows)
+        drawn = config.describe_drawn(rows.tolist())
     for name, windows in splits.items():
         if not len(windows):
             raise DataError(
@@ -194,7 +211,7 @@ def load(config: ForecastConfig, card: Card | None = None) -> tuple[dict[str, Wi
     whole = parts["test"].panel if parts["test"].begin else panel  # as far as it is known
     ends = [whole.span(series)[1] for series in range(len(panel.names))]
     return splits, Card(
-        source=", ".join([_describe_source(panel, other), *config.cut]),
+        source=", ".join([_describe_source(panel, other), *config.cut, *drawn]),
         counts={name: len(windows) for name, windows in splits.items()},
         skipped=parts["test"].panel.notes,
         fingerprint=_fingerprint(panel) + (_fingerprint(parts["test"].panel) if other else ""),

@@ -27,7 +27,7 @@ from common.pseudo.rows import describe, read_rows
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
-from common.training.splits import number_groups, sample_rows, split_as
+from common.training.splits import bootstrap_rows, number_groups, sample_rows, split_as
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.texts import Corpus, Texts, joined, read_corpus, read_folder
@@ -113,6 +113,9 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     if config.all_rows:
         splits["train"] = joined([splits[name] for name in ("train", "test", "validation")])
         changed.append("all of them to train")
+        rows = (_bootstrap(config, splits["train"]), *rows[1:])
+        splits["train"] = splits["train"].select(rows[0])
+    changed.extend(config.describe_drawn(rows[0].tolist()))
     if config.patch is not None:
         splits["train"], said = _patched(config, splits, found.classes)
         changed.append(said)
@@ -152,6 +155,15 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         )
         for name, split in splits.items()
     }, card
+
+
+def _bootstrap(config: SentimentConfig, train: Texts) -> Tensor:
+    """Return the rows of texts that are trained on: all, or as many drawn with replacement."""
+    every = torch.arange(len(train))
+    if not config.bootstrap:
+        return every
+    groups = number_groups(train.groups) if train.groups else every
+    return bootstrap_rows(train.targets, groups, config.seed)
 
 
 def _patched(

@@ -31,7 +31,7 @@ from common.io.tables import read_table
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
-from common.training.splits import number_groups
+from common.training.splits import bootstrap_rows, number_groups
 from labs.rnn.columns import as_columns
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
@@ -101,6 +101,8 @@ def load(config: TranslateConfig) -> tuple[dict[str, Split], Card]:
     """
     found = _limited(_without_long(_find(config), config.max_length), config.limit)
     _check(found, config.data)
+    if config.bootstrap:
+        found = _bootstrap(found, config)
     columns = {name: _columns(part) for name, part in found.parts.items()}
     source_words, target_words = (
         learn(
@@ -451,6 +453,15 @@ def _limited(found: Pairs, limit: int | None) -> Pairs:
     parts = {name: part[: max(1, limit * len(part) // total)] for name, part in found.parts.items()}
     kept = sum(map(len, parts.values()))
     return Pairs(f"{found.source}, {kept:,} of {total:,} pairs", parts, found.skipped)
+
+
+def _bootstrap(found: Pairs, config: TranslateConfig) -> Pairs:
+    """Draw pairs of training with replacement, those with the same source text together."""
+    train = found.parts["train"]
+    groups = number_groups([same_text(source) for source, _ in train])
+    rows = bootstrap_rows(torch.zeros(len(train)), groups, config.seed).tolist()
+    source = ", ".join([found.source, *config.describe_drawn(rows)])
+    return Pairs(source, {**found.parts, "train": [train[row] for row in rows]}, found.skipped)
 
 
 def _count(number: int, reason: str) -> Skipped:

@@ -118,3 +118,16 @@ def test_smaller_shares_are_parts_of_larger_ones_with_whole_groups():
         assert all((groups[rows] == group).sum() == 2 for group in groups[rows].unique())
         before = rows
     assert len(before) == 200
+
+
+def test_a_bootstrap_draws_whole_groups_of_each_class():
+    targets, groups = imbalanced()[::2].repeat_interleave(2), torch.arange(200) // 2
+    rows = splits.bootstrap_rows(targets, groups, 0)
+    assert len(rows) == 200
+    times = torch.bincount(rows, minlength=200).view(-1, 2)
+    assert (times[:, 0] == times[:, 1]).all()
+    assert times.max() > 2
+    assert (times[:, 0] > 0).float().mean() == pytest.approx(0.632, abs=0.08)
+    assert torch.equal(torch.bincount(targets[rows]), torch.bincount(targets))
+    assert torch.equal(rows, splits.bootstrap_rows(targets, groups, 0))
+    assert not torch.equal(rows, splits.bootstrap_rows(targets, groups, 1))
