@@ -122,7 +122,10 @@ def _draw_ladder(found: Mapping[str, Any], save_picture: PictureSaver) -> Sectio
     if found["weights"]:
         ends = found[f"{name}_interval"]
         bars.insert(0, Bar(_TOGETHER, found[name], (ends[0], ends[1])))
-    caption = f"{label} out of fold of each model, with 95 % intervals; what is handed in, first."
+    caption = (
+        f"{label.capitalize()} out of fold of each model, with 95 % intervals"
+        f"{'; what is handed in, first' if found['weights'] else ''}."
+    )
     picture = save_picture("ladder", caption, plots.bars(bars, f"{label} out of fold"))
     return Section("The ladder", "", Table(*_list_steps(found)), (picture,))
 
@@ -143,6 +146,6 @@ def _list_left_out(found: Mapping[str, Any]) -> list[Section]:
 def _describe_next(run: Run, found: Mapping[str, Any]) -> str:
     return (
         f"Every step is a run with a report of its own, in {run.path}/steps. The run that answered "
-        f"is {run.path}/{found['final']}: predict, evaluate, submit and report take it. Note what "
+        f"is {run.path}/{found['final']}; `submit` takes {run.path} in its place, too. Note what "
         f"the leaderboard says with `python -m labs runs note {run.path} --public SCORE`."
     )
