@@ -84,7 +84,8 @@ def measure(found: Set, folder: Path, given: str) -> None:
     metric, truth = METRICS[name], np.array([*found.truth.values()])
     answers = read_answers(path / "submission.csv", found)
     figure, (low, high) = metric(truth, answers), said["board"]
-    print(f"compete, {minutes:.1f} minutes: out of fold {label} {said[name]:.4f}; it expects")
+    own = said["out_of_fold"][name]
+    print(f"compete, {minutes:.1f} minutes: out of fold {label} {own:.4f}; it expects")
     print(f"{low:.4f} to {high:.4f}, and has {figure:.4f} on {len(truth):,} test rows", flush=True)
     for number, words in enumerate(found.train):
         run(found.lab, *words, *where, f"t{number}")

@@ -432,8 +432,7 @@ class Compete(ABC):
         return {
             "source": done[0].run.read("metrics")["source"],
             "metric": {"name": name, "label": metric.label},
-            name: own[name],
-            f"{name}_interval": own[f"{name}_interval"],
+            "out_of_fold": {each: own[each] for each in (name, f"{name}_interval")},
             "board": self._foretell(done, final, metric, rows),
             "rows": rows,
             "folds": self._plan["folds"],

@@ -45,10 +45,10 @@ def write(run: Run, found: Mapping[str, Any]) -> None:
 def verdict(found: Mapping[str, Any]) -> str:
     """Say what is handed in, and which score it is likely to have."""
     name, label = found["metric"]["name"], found["metric"]["label"]
-    low, high = found["board"]
+    own, (low, high) = found["out_of_fold"], found["board"]
     said = (
-        f"{_describe_answer(found)}. Out of fold, {label} is {_FIGURE.text(found[name])} (95 % "
-        f"interval {_FIGURE.interval_text(found[f'{name}_interval'])}). On test data like these, "
+        f"{_describe_answer(found)}. Out of fold, {label} is {_FIGURE.text(own[name])} (95 % "
+        f"interval {_FIGURE.interval_text(own[f'{name}_interval'])}). On test data like these, "
         f"of {found['rows']:,} rows, expect between {_FIGURE.text(low)} and {_FIGURE.text(high)}."
     )
     seconds = found["seconds"]
@@ -82,8 +82,9 @@ def _list_steps(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         for each in found["steps"]
     ]
     if found["weights"]:
-        ends = _FIGURE.interval_text(found[f"{name}_interval"])
-        rows.append([_TOGETHER, "", _FIGURE.text(found[name]), ends, "", ""])
+        own = found["out_of_fold"]
+        ends = _FIGURE.interval_text(own[f"{name}_interval"])
+        rows.append([_TOGETHER, "", _FIGURE.text(own[name]), ends, "", ""])
     return ["", "model", f"{label} out of fold", "95 % interval", "updates", "time"], rows
 
 
@@ -120,8 +121,8 @@ def _draw_ladder(found: Mapping[str, Any], save_picture: PictureSaver) -> Sectio
         Bar(each["name"], each[name], tuple(each[f"{name}_interval"])) for each in found["steps"]
     ]
     if found["weights"]:
-        ends = found[f"{name}_interval"]
-        bars.insert(0, Bar(_TOGETHER, found[name], (ends[0], ends[1])))
+        own = found["out_of_fold"]
+        bars.insert(0, Bar(_TOGETHER, own[name], tuple(own[f"{name}_interval"])))
     caption = (
         f"{label.capitalize()} out of fold of each model, with 95 % intervals"
         f"{'; what is handed in, first' if found['weights'] else ''}."

@@ -65,24 +65,31 @@ class Listed:
         baselines = dict(metrics.get("baselines") or {}).values()
         names = [name for each in baselines for name in _found(r"validation_(\w+)", each)]
         names += _found(r"(\w+)_interval", metrics.get("test") or {})
-        names += _found(r"(\w+)_interval", metrics if "of_folds" in metrics else {})
+        names += _found(r"(\w+)_interval", self._judged_out_of_fold)
         return names[0] if names else None
+
+    @property
+    def _judged_out_of_fold(self) -> Mapping[str, Any]:
+        """What is known out of fold, of cross-validations and what is made of them; else {}."""
+        metrics = self.metrics or {}
+        found: Mapping[str, Any] = (
+            metrics if "of_folds" in metrics else metrics.get("out_of_fold", {})
+        )
+        return found
 
     @cached_property
     def _out_of_fold(self) -> dict[str, float]:
-        """The metrics of a cross-validation, by all answers together; of other runs {}."""
-        metrics = self.metrics or {}
-        if "of_folds" not in metrics:
-            return {}
-        named = {each["name"]: each.get("value") for each in metrics.get("metrics") or ()}
-        own = {name: metrics[name] for name in _found(r"(\w+)_interval", metrics)}
+        """The metrics out of fold, by all answers together; of other runs {}."""
+        found = self._judged_out_of_fold
+        named = {each["name"]: each.get("value") for each in found.get("metrics") or ()}
+        own = {name: found[name] for name in _found(r"(\w+)_interval", found)}
         return _numbers({**named, **own})
 
     @cached_property
     def interval(self) -> Sequence[float] | None:
         """The interval of its main metric."""
         metrics = self.metrics or {}
-        of_test = metrics if self._out_of_fold else metrics.get("test") or {}
+        of_test = self._judged_out_of_fold or metrics.get("test") or {}
         found: Sequence[float] | None = of_test.get(f"{self.main_metric}_interval")
         return found
 

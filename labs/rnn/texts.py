@@ -190,7 +190,7 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
         name: [(path, label) for path, label in part.items() if path in texts]
         for name, part in files.items()
     }
-    if "all" in found and to_learn:
+    if found.get("all") and to_learn:
         rows, labels, rare = _without_rare(*map(list, zip(*found["all"], strict=True)))
         skipped += [(relative_name(path, root), reason) for path, reason in rare]
         found["all"] = list(zip(rows, labels, strict=True))

@@ -63,9 +63,9 @@ def test_the_run_tells_what_was_done(made):
     done, run = made
     found = json.loads((run / "metrics.json").read_text("utf-8"))
     [rung] = found["steps"]
-    assert found["accuracy"] == rung["accuracy"]
+    assert found["out_of_fold"]["accuracy"] == rung["accuracy"]
     low, high = found["board"]
-    assert low <= found["accuracy"] <= high
+    assert low <= rung["accuracy"] <= high
     assert found["rows"] == 20
     assert "expect between" in done.out
     page = (run / "report.html").read_text("utf-8")

@@ -127,6 +127,8 @@ def test_folders_that_are_none(tmp_path):
         read_folder(folder(tmp_path / "a", {"1.txt": "x"}))
     with pytest.raises(DataError, match="only one class, 'pos', in its folders"):
         read_folder(folder(tmp_path / "b", {f"pos/{n}.txt": "x" for n in range(3)}))
+    with pytest.raises(DataError, match=r"no text with a label; 1 texts were left out\n +a/1.png"):
+        read_folder(folder(tmp_path / "e", {"a/1.png": "x"}))
     with pytest.raises(DataError, match="there is no train/"):
         read_folder(folder(tmp_path / "c", {"test/pos/1.txt": "x", "val/pos/1.txt": "x"}))
     odd = {f"{name}/{n}.txt": "щ это фильм" for name in "ab" for n in range(3)}
