@@ -178,7 +178,8 @@ class Compete(ABC):
         first = _build(cls.crossval, {**rungs[0].values, **options, "folds": folds})
         member = next(iter(cls.crossval.plan(first).values()))
         job, _ = cls.crossval.member.check(member)
-        submission = submission_of(cls._lab(), Opened(Run(given.test), job.verb, [job]))
+        job.run = Run(given.test)  # it has none yet: who looks for a finished one finds nothing
+        submission = submission_of(cls._lab(), Opened(job.run, job.verb, [job]))
         sample = submission.choose(Sample.read(given.sample), given.id_column, given.answer_columns)
         submission.refuse(sample, given.test, {}, {"form": given.form})
         stem = f"{cls.verb}-{Path(given.train).expanduser().resolve().stem}"
@@ -268,8 +269,9 @@ class Compete(ABC):
         # A class needs a group for each fold, and one that validates.
         values |= {"folds": folds + 1, "guess": GIVEN}
         rules = self.leaks.rules(_build(self.leaks, values))
-        if rules:
-            records = [[each.guess.option, each.guess.describe()] for each in rules]
+        likely = [rule.guess for rule in rules if not rule.guess.problem]
+        if likely:
+            records = [[guess.option, guess.describe()] for guess in likely]
             terminal.show_table("What may belong together", ["option", "groups"], records)
         rule = find_first(rules)
         self._plan["grouped_by"] = None if rule is None else rule.guess.option
