@@ -95,21 +95,12 @@ def _create(
     about = {"lab": lab.name, "job": ENSEMBLE, "of": members.verb, "command": list(sys.argv)}
     run.write("environment", {**about, **folder.environment(str(first.compute))})
     run.write("data", first.card.as_dict())
-    listed = [
-        {
-            "name": each.name,
-            "run": str(each.path.absolute()),
-            "networks": [str(job.run.path.absolute()) for job in each.jobs],
-            "weights": each.hashes,
-        }
-        for each in members.each
-    ]
     config = {
         "runs": [str(path.absolute()) for path in runs],
         "method": method,
         "seed": seed,
         "of_folds": bool(members.out_of_fold),
-        "members": listed,
+        "members": [each.as_dict() for each in members.each],
     }
     write_text(run.config, tomli_w.dumps(config))  # the last: it makes the folder a run
     return run

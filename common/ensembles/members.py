@@ -43,6 +43,15 @@ class Member:
         """The SHA-256 of the weights of each network."""
         return [_hash_weights(job.run) for job in self.jobs]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the config of an ensemble says of it."""
+        return {
+            "name": self.name,
+            "run": str(self.path.absolute()),
+            "networks": [str(job.run.path.absolute()) for job in self.jobs],
+            "weights": self.hashes,
+        }
+
     def check_hashes(self, known: Sequence[str]) -> None:
         """Refuse weights that are others than they were.
 

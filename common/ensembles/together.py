@@ -111,8 +111,20 @@ class Together(Job[C, K]):
         kept = read_toml(run.config)
         run.read("metrics")  # it must be finished
         combination = Combination.from_dict(run.read("combination"))
-        members = [_reopen_member(cls.kind, each, device) for each in kept["members"]]
+        members = [_reopen_member(cls.kind, path, each, device) for each in kept["members"]]
         return cls(run, members, combination, of_folds=kept["of_folds"])
+
+    def renewed(self, trained: Sequence[tuple[Path, Sequence[Any]]]) -> Self:
+        """Return them with other networks, combined as before.
+
+        Args:
+            trained: of each member the folder of what it is now, and its networks.
+        """
+        members = [
+            dataclasses.replace(member, path=path, jobs=jobs)
+            for member, (path, jobs) in zip(self.members, trained, strict=True)
+        ]
+        return type(self)(self.run, members, self.combination, of_folds=self.of_folds)
 
     def load_best(self) -> None:
         """Put the weights of the best epochs into the members.
@@ -167,13 +179,15 @@ class Together(Job[C, K]):
         return dict(self.form.outputs(self.combination.answer(np.stack(values))))
 
 
-def _reopen_member(kind: type[Job[Any, Any]], kept: dict[str, Any], device: str | None) -> Member:
-    """Open a member as config.toml has it.
+def _reopen_member(
+    kind: type[Job[Any, Any]], folder: Path, kept: dict[str, Any], device: str | None
+) -> Member:
+    """Open a member as config.toml has it: with paths from the ensemble's folder on, in a bundle.
 
     Raises:
         RunError: it is gone, or has other weights now.
     """
-    jobs = [kind.reopen(Path(each), device) for each in kept["networks"]]
-    member = Member(kept["name"], Path(kept["run"]), jobs)
+    jobs = [kind.reopen(folder / each, device) for each in kept["networks"]]
+    member = Member(kept["name"], folder / kept["run"], jobs)
     member.check_hashes(kept["weights"])
     return member

@@ -18,7 +18,7 @@ from typing import Any
 
 from common.errors import DataError
 from common.files import new_folder, write_bytes, write_text
-from common.options.config import flag
+from common.options.config import flag, read_toml
 from common.submission.runs import Opened
 
 _OURS = ("common", "labs")
@@ -121,14 +121,36 @@ def _fill(folder: Path, lab: str, opened: Opened, words: Sequence[str], test: bo
 
 
 def _copy_run(opened: Opened, target: Path) -> None:
-    """Copy what answers of a run, and of its folds."""
+    """Copy what answers of a run, of its folds, and of the members of an ensemble."""
     source = opened.run.path
     for each in {source, *(job.run.path for job in opened.jobs)}:
-        place = target / each.relative_to(source)
-        place.mkdir(parents=True, exist_ok=True)
-        for pattern in _OF_RUN:
-            for file in sorted(each.glob(pattern)):
-                shutil.copy(file, place)
+        _copy_files(each, target / each.relative_to(source))
+    if opened.is_ensemble:
+        [together] = opened.jobs
+        _copy_members(together, target)
+
+
+def _copy_files(source: Path, place: Path) -> None:
+    """Copy the files of a run that answer."""
+    place.mkdir(parents=True, exist_ok=True)
+    for pattern in _OF_RUN:
+        for file in sorted(source.glob(pattern)):
+            shutil.copy(file, place)
+
+
+def _copy_members(together: Any, target: Path) -> None:
+    """Copy the networks of an ensemble into its copy, whose config then says where they are."""
+    import tomli_w
+
+    listed = []
+    for number, member in enumerate(together.members, 1):
+        places = [f"members/{number}-{network}" for network in range(1, 1 + len(member.jobs))]
+        for place, job in zip(places, member.jobs, strict=True):
+            _copy_files(job.run.path, target / place)
+        listed.append({**member.as_dict(), "run": places[0], "networks": places})
+    config = {**read_toml(target / "config.toml"), "members": listed}
+    config["runs"] = [each["run"] for each in listed]
+    write_text(target / "config.toml", tomli_w.dumps(config))
 
 
 def list_requirements() -> list[str]:

@@ -17,7 +17,7 @@ from common.submission.bundle import check_place, options_as_words, write_bundle
 from common.submission.kind import Rows, Submission
 from common.submission.manifest import describe
 from common.submission.refit import train_on_all
-from common.submission.runs import open_runs, refuse_ensemble, submission_of
+from common.submission.runs import open_runs, submission_of
 from common.submission.sample import Sample, list_some
 
 
@@ -71,9 +71,6 @@ def command(
         _refuse_to_replace("--bundle", bundle, [*files, out, manifest])
         check_place(bundle)
     opened = open_runs(lab, run, device)
-    for option, asked in (("--refit", refit), ("--bundle", bundle is not None)):
-        if asked:
-            refuse_ensemble(opened, option)
     submission = submission_of(lab, opened)
     sample = submission.choose(Sample.read(path), id_column, answer_columns)
     terminal.note(

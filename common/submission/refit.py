@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,12 +30,49 @@ def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
         opened: the runs that show how long.
         device: another device than theirs.
 
+    Of runs that answer together each member is trained so; how they are combined stays.
+
     Raises:
         RunError: such runs cannot learn from all rows, their data have changed, or a run of that
             name is of another config.
         ConfigError: their options do not go with that.
     """
-    begun, first = time.perf_counter(), opened.jobs[0]
+    if not opened.is_ensemble:
+        return _train(lab, _plan(lab, opened), device)
+    [together] = opened.jobs
+    plans = [_plan(lab, each) for each in _list_members(opened)]  # before the first one trains
+    trained = [_train(lab, plan, device) for plan in plans]
+    return opened._replace(
+        jobs=[together.renewed([(each.run.path, each.jobs) for each in trained])]
+    )
+
+
+class _Plan(NamedTuple):
+    opened: Opened
+    config: Any  # of the run that learns from all rows
+    path: Path  # its folder
+    why: str  # it trains for so long
+
+
+def _list_members(opened: Opened) -> list[Opened]:
+    """Return each member of an ensemble as what answers by itself.
+
+    Raises:
+        RunError: they are the folds of one cross-validation.
+    """
+    [together] = opened.jobs
+    if together.of_folds and all(len(member.jobs) == 1 for member in together.members):
+        whole = together.members[0].path.parent.parent
+        raise RunError(
+            f"--refit: the members of {opened.run.path} are folds of one cross-validation, of "
+            f"which one network learns from all rows: give {whole}"
+        )
+    return [Opened(open_run(member.path), opened.verb, member.jobs) for member in together.members]
+
+
+def _plan(lab: Lab, opened: Opened) -> _Plan:
+    """Return the run that is to learn from all rows, for how long, and why so long."""
+    first = opened.jobs[0]
     if "all_rows" not in {field.name for field in dataclasses.fields(first.config)}:
         raise RunError(f"--refit: runs of `{opened.verb}` hold rows out to the end")
     if first.config.all_rows:
@@ -51,7 +88,13 @@ def train_on_all(lab: Lab, opened: Opened, device: str | None) -> Opened:
     if problems := config.problems():
         raise ConfigError([f"--refit: {problem}" for problem in problems])
     of_folds = f"the median of the folds' best epochs ({', '.join(map(str, sorted(best)))})"
-    why = of_folds if len(best) > 1 else "its best epoch"
+    return _Plan(opened, config, path, of_folds if len(best) > 1 else "its best epoch")
+
+
+def _train(lab: Lab, plan: _Plan, device: str | None) -> Opened:
+    """Train a run, or go on with it, and return it with its weights."""
+    begun, (opened, config, path, why) = time.perf_counter(), plan
+    first = opened.jobs[0]
     terminal.note(f"--refit: all rows train for {config.epochs} epochs, {why}; {path}")
     kind, carried = type(first), _carry(opened)
     if path.exists():

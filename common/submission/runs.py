@@ -22,6 +22,11 @@ class Opened(NamedTuple):
     verb: str  # what trained each of the jobs
     jobs: Sequence[Any]  # it, or its folds
 
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it is runs that answer together."""
+        return any(list(job.networks) != [job] for job in self.jobs)
+
 
 def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     """Return a finished run with its weights, or the folds of a finished cross-validation.
@@ -47,16 +52,6 @@ def open_runs(lab: Lab, path: Path, device: str | None) -> Opened:
     if len({getattr(job.card, "classes", ()) for job in jobs}) > 1:
         raise RunError(f"the folds of {path} know different classes: their answers have no mean")
     return Opened(run, kind.member.verb, jobs)
-
-
-def refuse_ensemble(opened: Opened, option: str) -> None:
-    """Refuse runs that answer together, for what takes networks of one config in one folder.
-
-    Raises:
-        RunError: they are.
-    """
-    if any(list(job.networks) != [job] for job in opened.jobs):
-        raise RunError(f"{option}: {opened.run.path} is an ensemble; give one of its members")
 
 
 def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:

@@ -109,10 +109,6 @@ def test_predict_and_submit_give_the_weighted_mean(lab, made, runs, paint, tmp_p
         *(f"{name}.png,{label}" for name, label in zip("21", said, strict=True)),
     ]
     manifest = json.loads((tmp_path / "submission.json").read_text())
-    for words in (["--refit"], ["--bundle", tmp_path / "bundle"]):
-        done = lab("submit", run, tmp_path / "test", sample, *words)
-        assert done.code == 2
-        assert f"{words[0]}: {run} is an ensemble; give one of its members" in done.err
     assert [each["run"] for each in manifest["members"]] == [str(runs / "하나"), str(runs / "two")]
     assert not manifest["copies"]
     done = lab("submit", run, tmp_path / "test", sample, "--tta", "hflip")
@@ -121,6 +117,62 @@ def test_predict_and_submit_give_the_weighted_mean(lab, made, runs, paint, tmp_p
     done = lab("evaluate", run, "--tta", "hflip")
     assert done.code == 2
     assert "--tta" in done.err
+
+
+@pytest.fixture
+def asked(paint, tmp_path, monkeypatch):
+    """Return a folder of test images, and a sample that asks for a probability of them."""
+    monkeypatch.chdir(tmp_path)
+    for name, level in (("1", 0), ("2", 180)):
+        paint(tmp_path / "test" / f"{name}.png", level)
+    sample = tmp_path / "sample_submission.csv"
+    sample.write_text("id,3\n2.png,0.5\n1.png,0.5\n")
+    return tmp_path / "test", sample
+
+
+def read_shares(path):
+    return np.array([float(line.split(",")[1]) for line in path.read_text().split()[1:]])
+
+
+def test_a_refit_trains_each_member_on_all_rows_and_combines_them_alike(lab, made, runs, asked):
+    _, run = made
+    done = lab("submit", run, *asked, "--refit")
+    assert done.code == 0, done.err
+    together, folder = read_shares(asked[1].with_name("submission.csv")), asked[0].parent
+    manifest = json.loads((folder / "submission.json").read_text())
+    refits = [runs / f"{name}-refit" for name in ("하나", "two")]
+    assert [each["run"] for each in manifest["members"]] == [str(each) for each in refits]
+    assert "gain" not in manifest["scores"]
+    assert manifest["scores"]["test"]["accuracy"] > 0
+    each = []
+    for one in refits:
+        assert ClassifyImages.reopen(one).config.all_rows
+        assert lab("submit", one, *asked, "--out", folder / "one.csv").code == 0
+        each.append(read_shares(folder / "one.csv"))
+    weights = json.loads((run / "combination.json").read_text("utf-8"))["weights"]
+    np.testing.assert_allclose(together, np.tensordot(weights, each, 1), atol=1e-6)
+    before = (refits[0] / "best.safetensors").read_bytes()
+    again = lab("submit", run, *asked, "--refit", "--bundle", folder / "bundle")
+    assert again.err.count("is trained already") == 2
+    assert (refits[0] / "best.safetensors").read_bytes() == before
+    assert (folder / "bundle/run/members/1-1/best.safetensors").read_bytes() == before
+
+
+def test_a_bundle_has_the_members_and_answers_without_the_runs(lab, made, asked, runs, tmp_path):
+    _, run = made
+    bundle, out = tmp_path / "bundle", tmp_path / "again.csv"
+    done = lab("submit", run, *asked, "--bundle", bundle)
+    assert done.code == 0, done.err
+    config = (bundle / "run/config.toml").read_text("utf-8")
+    assert str(runs) not in config
+    assert '"members/2-1"' in config
+    done = lab("submit", bundle / "run", *asked, "--out", out)
+    assert done.code == 0, done.err
+    assert out.read_bytes() == (tmp_path / "submission.csv").read_bytes()
+    (bundle / "run/members/2-1/best.safetensors").write_bytes(
+        (bundle / "run/members/1-1/best.safetensors").read_bytes()
+    )
+    assert "has other weights" in lab("submit", bundle / "run", *asked, "--out", out).err
 
 
 def test_a_member_that_has_changed_is_refused(lab, made, runs):
@@ -295,6 +347,11 @@ def test_folds_of_one_answer_by_their_mean_and_are_not_judged(lab, folds, paint,
         shares.append({each["class"]: each["probability"] for each in said["guesses"]})
     together, *each = shares
     assert together == pytest.approx({c: sum(one[c] for one in each) / 3 for c in together})
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,label\n1.png,0\n")
+    done = lab("submit", folds / "alone", tmp_path, sample, "--refit")
+    assert done.code == 2
+    assert f"network learns from all rows: give {folds / 'a'}" in done.err
 
 
 @pytest.mark.slow

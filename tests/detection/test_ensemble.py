@@ -157,9 +157,15 @@ def test_predict_and_submit_give_the_fusion(lab, made, runs, paint, tmp_path, mo
     assert len(cells) == 6 * len(corners)
     manifest = json.loads((tmp_path / "submission.json").read_text())
     assert len(manifest["members"]) == 3
-    done = lab(*given, "--bundle", tmp_path / "bundle")
-    assert done.code == 2
-    assert f"--bundle: {run} is an ensemble; give one of its members" in done.err
+    done = lab(*given, "--score", 0, "--bundle", tmp_path / "bundle")
+    assert done.code == 0, done.err
+    moved = ("submit", tmp_path / "bundle/run", *given[2:], "--score", 0, "--out", "again.csv")
+    assert lab(*moved).code == 0
+    again, before = (tmp_path / f"{name}.csv" for name in ("again", "submission"))
+    assert again.read_bytes() == before.read_bytes()
+    refused = lab(*given, "--refit")
+    assert refused.code == 2
+    assert "--refit: runs of `train` hold rows out to the end" in refused.err
 
 
 def test_what_was_asked_is_not_asked_again(lab, made, monkeypatch):

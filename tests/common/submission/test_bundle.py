@@ -130,6 +130,24 @@ def test_a_network_of_a_package_answers_without_a_network(photos, command, answe
 
 
 @pytest.mark.slow
+def test_an_ensemble_answers_without_a_network(photos, command, answer):
+    place = ("--data", photos / "train", "--run-dir", photos)
+    for seed in (0, 1):
+        named = ("--seed", seed, "--name", f"run-{seed}")
+        assert command(classification.lab, "train", *place, *LINEAR, *SMALL, *named).code == 0
+    runs = [photos / "classification" / name for name in ("run-0", "run-1")]
+    words = ("--run-dir", photos, "--name", "both")
+    assert command(classification.lab, "ensemble", *runs, *words).code == 0
+    files, out = (photos / "test", photos / "sample.csv"), photos / "out.csv"
+    given = ("--out", out, "--bundle", photos / "bundle")
+    done = command(classification.lab, "submit", photos / "classification/both", *files, *given)
+    assert done.code == 0, done.err
+    for run in (*runs, photos / "classification/both"):
+        shutil.rmtree(run)
+    check_same(answer, photos / "bundle", files, out)
+
+
+@pytest.mark.slow
 def test_folds_in_a_zip_answer_without_a_network(photos, command, answer):
     words = ("--data", photos / "train", *LINEAR, *SMALL, "--folds", 2)
     where = ("--run-dir", photos, "--name", "whole")
