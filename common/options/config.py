@@ -53,6 +53,7 @@ def option(
     *,
     group: str = "Run",
     choices: Sequence[str] = (),
+    prefix: str = "",
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
@@ -69,6 +70,7 @@ def option(
         help: one line, with the unit.
         group: the heading under which `--help` lists it.
         choices: the values it may have.
+        prefix: begins other values that it may have.
         at_least: smallest value, allowed.
         above: bound below it, not allowed itself.
         at_most: largest value, allowed.
@@ -80,7 +82,7 @@ def option(
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     facts = {"choices": tuple(choices), "bounds": bounds, "saved": saved, "repeated": repeated}
-    facts |= {"same_items": same_items, "machine": machine}
+    facts |= {"same_items": same_items, "machine": machine, "prefix": prefix}
     return dataclasses.field(default=default, metadata={"help": help, "group": group, **facts})
 
 
@@ -736,7 +738,7 @@ def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
     if value is None:
         return value
     for one in value if isinstance(value, tuple) else (value,):
-        if choices and one not in choices:
+        if choices and one not in choices and not _begins(one, field.metadata["prefix"]):
             many = len(choices) > _LISTED
             listed = f"{len(choices)} names" if many else ", ".join(choices)
             raise ValueError(f"expected one of {listed}{suggest(str(one), choices)}")
@@ -747,6 +749,10 @@ def _checked(value: Any, field: "dataclasses.Field[Any]") -> Any:
         range_ = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items())
         raise ValueError(f"expected {_WORDS[type(value)]} {range_}")
     return value
+
+
+def _begins(value: Any, prefix: str) -> bool:
+    return bool(prefix) and isinstance(value, str) and value.startswith(prefix)
 
 
 def _shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from common.options.config import CROPS, FORM, LABEL_RULES
 from common.pseudo.options import ONLY as PSEUDO_OPTIONS
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb, experiments
-from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TORCHVISION
+from labs.classification.models.catalogue import DESCRIPTIONS, MODELS, TIMM, TORCHVISION
 
 _CONFIG = "labs.classification.config"
 _COMPARE = "labs.classification.compare"
@@ -301,6 +301,16 @@ def explore(data: str, output: Path | None, options: dict[str, Any], problems: l
     exploring.command(config, output)
 
 
+def _usual(model: str) -> tuple[int, int, int]:
+    """Return channels, pixels of a side, and classes that a model was published for."""
+    if not model.startswith(TIMM):
+        lab.check_model(model)
+        return MODELS[model].usual
+    from labs.classification.models import timm_models
+
+    return timm_models.find_usual(model)
+
+
 @lab.summary
 @click.option("--image-size", type=click.IntRange(min=1), help=f"Pixels{_USUAL}")
 @click.option("--channels", type=click.IntRange(min=1), help=f"1 is grey, 3 color{_USUAL}")
@@ -324,11 +334,10 @@ def summary(
     transfer: str | None,
 ) -> Built:
     """Build a model as it was published, but for what is given."""
-    lab.check_model(model)
+    usual = _usual(model)
     from labs.classification.models import build
     from labs.classification.transfer.weights import freeze
 
-    usual = MODELS[model].usual
     channels, size, classes = channels or usual[0], image_size or usual[1], classes or usual[2]
     built = build.build(model, channels, size, classes)
     if transfer is not None:
@@ -406,17 +415,17 @@ def receptive_field(
             "--image-size, --channels and --picture go with the name of a model; a run has its own "
             "images and figures"
         )
-    if model is not None:
-        lab.check_model(model)
-    from labs.classification.look import receptive_field as fields
-
     if run is None:
-        usual = MODELS[str(model)].usual
-        found = fields.of_model(str(model), channels or usual[0], image_size or usual[1], seed)
-        commands.show_records(f"Receptive fields of {model}", fields.records(found), form, output)
-        fields.save(found, picture or Path(f"receptive-field-{model}.png"))
+        name = str(model)
+        usual = _usual(name)
+        from labs.classification.look import receptive_field as fields
+
+        found = fields.of_model(name, channels or usual[0], image_size or usual[1], seed)
+        commands.show_records(f"Receptive fields of {name}", fields.records(found), form, output)
+        fields.save(found, picture or Path(f"receptive-field-{name.replace(':', '-')}.png"))
         return
     from labs.classification import report
+    from labs.classification.look import receptive_field as fields
 
     job = lab.open_trained(run, "cpu")
     splits, found = job.load_splits(), fields.of_run(job, seed)

@@ -19,7 +19,7 @@ from common.options.config import (
     training_option,
 )
 from common.suggest import suggest
-from labs.classification.models.catalogue import MODELS, PACKAGED
+from labs.classification.models.catalogue import MODELS, PACKAGED, TIMM, find_family, is_known
 
 SEVERAL = "binary-cross-entropy"
 LOSSES = ("cross-entropy", SEVERAL, "mse", "mae")
@@ -46,9 +46,11 @@ class ClassificationConfig(PatchConfig, ImageConfig):
 
     model: str = model_option(
         DEFAULT_MODEL,
-        "from linear to vgg19 and resnet56, or any torchvision classifier, see `summary`; auto is "
-        "what suits the images, and what images of your own get when it is not given",
+        "from linear to vgg19 and resnet56, any torchvision classifier, see `summary`, or one of "
+        "timm's, timm:NAME; auto is what suits the images, and what images of your own get when it "
+        "is not given",
         choices=(AUTO, *MODELS),
+        prefix=TIMM,
     )
     loss: str = model_option(
         "cross-entropy",
@@ -152,6 +154,11 @@ class ClassificationConfig(PatchConfig, ImageConfig):
     def title(self) -> str:
         """The model's name."""
         return self.model
+
+    @property
+    def stem(self) -> str:
+        """The model's name, as folders may be called."""
+        return self.model.replace(":", "-")
 
     def located(self) -> Self:
         """Make the path of the weights absolute, too."""
@@ -319,4 +326,6 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 def recipe_for(model: str | None, weights: str | None = None) -> str | None:
     """Return the recipe whose values suit a model from scratch, where they are not the defaults."""
-    return MODELS[model].recipe if model in MODELS and weights is None else None
+    if model is None or weights is not None or not is_known(model):
+        return None
+    return find_family(model).recipe

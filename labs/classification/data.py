@@ -23,7 +23,7 @@ from common.options.config import IMAGE_SETS
 from common.pseudo import rows
 from common.training.splits import bootstrap_rows, thinned_rows
 from labs.classification.config import ClassificationConfig
-from labs.classification.models.catalogue import MODELS
+from labs.classification.models.catalogue import find_family
 from labs.classification.transfer.weights import Inputs
 
 
@@ -39,7 +39,7 @@ def load(
         DataError: there is no such set, folder or table, or it cannot be used.
     """
     refuse_data(config)
-    family = MODELS[config.model]
+    family = find_family(config.model)
     color = family.needs_color
     if wanted is not None:
         color = color or wanted.color

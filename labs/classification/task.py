@@ -17,7 +17,7 @@ from common.training.task import Classification, check_finite, probabilities
 from labs.classification.config import ClassificationConfig
 from labs.classification.models import build as models
 from labs.classification.models import heads
-from labs.classification.models.catalogue import MODELS
+from labs.classification.models.catalogue import find_family
 from labs.classification.transfer import weights as transfer
 
 
@@ -124,7 +124,7 @@ def build_task(
     if config.several:
         loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
         several = ThawingSeveralLabels if gradual else SeveralLabels
-        auxiliary = MODELS[config.model].auxiliary
+        auxiliary = find_family(config.model).auxiliary
         return several(loss, monitor="validation/map", auxiliary=auxiliary)
     weights = None
     if config.imbalance == "class-weights" and targets is not None:
@@ -133,7 +133,7 @@ def build_task(
     loss = losses.build(name, weights, config.label_smoothing, config.focal_gamma)
     kind = ThawingClassification if gradual else Classification
     mixing = Mixing(config.mixup, config.cutmix) if config.blends else None
-    return kind(loss, weights, auxiliary=MODELS[config.model].auxiliary, mixing=mixing)
+    return kind(loss, weights, auxiliary=find_family(config.model).auxiliary, mixing=mixing)
 
 
 def sampling(config: ClassificationConfig, targets: Tensor) -> dict[str, Tensor]:

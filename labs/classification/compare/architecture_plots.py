@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from matplotlib.transforms import Bbox
 
 from common.report.plots import GREY, figure_style
-from labs.classification.models.catalogue import MODELS
+from labs.classification.models.catalogue import find_family, is_known
 
 Entry = Mapping[str, Any]  # what was measured of a model
 
@@ -25,7 +25,7 @@ _LINES = ("-", "--", ":", "-.", (0, (1, 3)), (0, (6, 3)), (0, (5, 1, 1, 1, 1, 1)
 
 def _color(name: str) -> str:
     """Return the color of a model's family; of what is no model, grey."""
-    return MODELS[name].plot_color if name in MODELS else GREY
+    return find_family(name).plot_color if is_known(name) else GREY
 
 
 # --- accuracy against cost ----------------------------------------------------------------------

@@ -24,7 +24,7 @@ from labs.classification.compare import robustness
 from labs.classification.compare.comparison import ImageComparison
 from labs.classification.compare.config import CompareArchitecturesConfig
 from labs.classification.config import RECIPES, recipe_for
-from labs.classification.models.catalogue import MODELS
+from labs.classification.models.catalogue import find_family
 
 NEIGHBORS = "nearest neighbors"
 SHARED, UNSHARED = "lenet5", "locally-connected"  # the same windows with and without shared weights
@@ -217,7 +217,7 @@ def _own(model: str, config: CompareArchitecturesConfig) -> dict[str, Any]:
     recipe = RECIPES.get(recipe_for(model) or "", {})
     own = {k: value for k, value in recipe.items() if k not in (*_BUDGET, *config.chosen)}
     if config.image_size is not None:
-        own["image_size"] = max(config.image_size, MODELS[model].smallest)
+        own["image_size"] = max(config.image_size, find_family(model).smallest)
     return {**own, "model": model}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from common.options.config import option, shared
 from common.suggest import suggest
 from labs.classification.config import HEAD_FIRST, TRANSFERS, ClassificationConfig, transfer_problem
-from labs.classification.models.catalogue import MODELS, PACKAGED
+from labs.classification.models.catalogue import MODELS, PACKAGED, is_known
 
 SOME_LAYERS = "freeze:50%"  # the mode of transfer that tables call to train some layers
 _COMPARED = tuple(mode for mode in TRANSFERS if mode != HEAD_FIRST)  # it ends as fine-tune does
@@ -143,5 +143,5 @@ class CompareArchitecturesConfig(TrialsConfig):
         yield from [
             f"--models {name}: no such model{suggest(name, MODELS)}"
             for name in self.models
-            if name not in MODELS
+            if not is_known(name)
         ]

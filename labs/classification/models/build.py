@@ -15,7 +15,7 @@ from torch import nn
 
 from common.errors import ConfigError
 from common.suggest import suggest
-from labs.classification.models.catalogue import MODELS
+from labs.classification.models.catalogue import MODELS, find_family, is_known
 
 Construct = Callable[[int, int, int], nn.Module]  # of channels, image size and classes
 
@@ -30,7 +30,7 @@ def build(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     state of the random generators alone.
 
     Args:
-        name: of one of the `MODELS` in `catalogue`.
+        name: of one of the `MODELS` in `catalogue`, or `timm:NAME`.
         channels: channels of the images; 3 where it needs color, so repeat grey images.
         image_size: height and width of the images in pixels.
         classes: number of logits; 1 where a number is predicted.
@@ -38,10 +38,10 @@ def build(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
     Raises:
         ConfigError: the name is unknown, or the model cannot take such images.
     """
-    if name not in MODELS:
+    if not is_known(name):
         near = suggest(name, MODELS) or "; the command `summary` lists them"
         raise ConfigError(f"unknown model {name!r}{near}")
-    family = MODELS[name]
+    family = find_family(name)
     if family.needs_color and channels != 3:
         raise ConfigError(
             f"{name} takes color images (3 channels), these have {channels}; "

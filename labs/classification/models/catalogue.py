@@ -203,7 +203,22 @@ MODELS = {name: family for family in FAMILIES for name in family.models}
 DESCRIPTIONS = {name: line for family in FAMILIES for name, line in family.models.items() if line}
 """The lab's own models, with a line about each."""
 
+TIMM = "timm:"
+"""Before the name of any of timm's models, which a package of its own has."""
+
+_OF_TIMM = _torchvision("")._replace(builder=f"{_MODULES}.timm_models:build")
+
 TORCHVISION = tuple(sorted(MODELS.keys() - DESCRIPTIONS))
 
 PACKAGED = tuple(name for name, family in MODELS.items() if family.weights)
 """Models with weights from a package: `--weights` takes their names."""
+
+
+def is_known(name: str) -> bool:
+    """Say whether a name may be that of a model; which models timm has, it says itself."""
+    return name in MODELS or name.startswith(TIMM)
+
+
+def find_family(name: str) -> Family:
+    """Return the row of a model that is known."""
+    return _OF_TIMM if name.startswith(TIMM) else MODELS[name]

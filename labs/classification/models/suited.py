@@ -30,7 +30,7 @@ from labs.classification.config import (
 )
 from labs.classification.data import refuse_data
 from labs.classification.models import build
-from labs.classification.models.catalogue import MODELS, PACKAGED
+from labs.classification.models.catalogue import PACKAGED, find_family
 
 _PHOTO = PACKAGED[0]
 _SIZES = (224, 192, 160, 128)  # pixels that its weights know
@@ -111,7 +111,7 @@ def _choose_model(chosen: Choices[ClassificationConfig], images: Glance) -> None
 
 def _choose_size(chosen: Choices[ClassificationConfig], images: Glance) -> None:
     """Keep small images as they are, where the model can take them: no pixels are made up."""
-    smallest = MODELS[chosen.config.model].smallest
+    smallest = find_family(chosen.config.model).smallest
     side = max(images.side, smallest)
     why = (
         "their own size"
@@ -198,7 +198,7 @@ def _needs(config: ClassificationConfig, images: Glance, train: int) -> Needs:
 
 def _rate(config: ClassificationConfig, images: Glance) -> float:
     """Return about how many images a second a model of the size learns from."""
-    family = MODELS[config.model]
+    family = find_family(config.model)
     size = config.image_size or max(family.smallest, images.side if images.arrays else 64)
     channels = 3 if images.color or family.needs_color else 1
     with torch.device("meta" if family.tried else "cpu"):

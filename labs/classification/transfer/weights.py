@@ -17,7 +17,7 @@ from common.suggest import suggest
 from common.training import layers, weights
 from common.training.checkpoint import load as load_checkpoint
 from labs.classification.config import RUN, ClassificationConfig
-from labs.classification.models.catalogue import MODELS, PACKAGED
+from labs.classification.models.catalogue import MODELS, PACKAGED, TIMM, find_family
 from labs.classification.models.heads import networks
 from labs.classification.models.torchvision_models import fit_position_embeddings
 from labs.classification.transfer import source_runs
@@ -55,7 +55,11 @@ def inputs(config: ClassificationConfig) -> Inputs | None:
     if config.weights.startswith(RUN):
         card = _source(config).card
         return Inputs(card.channels == 3, card.image_size, card.mean, card.std)
-    normalization = MODELS[config.model].normalization
+    if config.model.startswith(TIMM):
+        from labs.classification.models import timm_models
+
+        return Inputs(True, *timm_models.find_inputs(config.model))
+    normalization = find_family(config.model).normalization
     if normalization is not None:
         return Inputs(True, None, *normalization)
     published = _published(config.model)
@@ -80,6 +84,11 @@ def load(model: nn.Module, config: ClassificationConfig) -> str:
         RunError: the file is damaged, would run code, or is of another model; there is no such run.
     """
     given = _renamed(_read(config))
+    if config.model.startswith(TIMM):
+        from labs.classification.models import timm_models
+
+        first = networks(model)[0]
+        given = timm_models.convert(first, given, heads(first), f"--weights {config.weights}")
     said = [_load(network, given, config) for network in networks(model)]
     return said[0] if len(said) == 1 else f"{said[0]}; in each of {len(said)} networks"
 
@@ -111,7 +120,13 @@ def say_what_trains(model: nn.Module) -> str:
 
 
 def heads(model: nn.Module) -> list[str]:
-    """Return the names of what gives logits: the last layer, after any auxiliary classifiers."""
+    """Return the names of what gives logits: the last layer, after any auxiliary classifiers.
+
+    Of timm's models they are what timm says.
+    """
+    config: Any = getattr(model, "pretrained_cfg", None)
+    if config and (named := config.get("classifier")):
+        return [named] if isinstance(named, str) else list(named)
     children = dict(model.named_children())
     return [*(name for name in _AUXILIARY if name in children), layers.head(model)]
 
@@ -277,6 +292,11 @@ def remote(name: str) -> download.Remote | None:
 def _downloaded(name: str) -> Path:
     if name in PACKAGED:
         raise ConfigError(f"--weights download: give --weights {name}, which are in a package")
+    if name.startswith(TIMM):
+        raise ConfigError(
+            f"--weights download: weights of {name} are not downloaded; give a file of them that "
+            "is there, --weights FILE.safetensors"
+        )
     found = remote(name)
     if found is None:
         raise ConfigError(f"--weights download: nobody publishes weights of {name}; {_INSTEAD}")
