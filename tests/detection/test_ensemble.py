@@ -198,6 +198,14 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(lab, made, runs, words,
     assert sorted(runs.iterdir()) == there
 
 
+@pytest.mark.parametrize("verb", ["doctor", "nms", "export", "explain-assignment"])
+def test_what_looks_into_a_network_names_the_members(lab, made, verb):
+    _, run = made
+    done = lab(verb, run)
+    assert done.code == 2
+    assert "is an ensemble: to look into a network, name one" in done.err
+
+
 def test_runs_that_find_masks_are_refused():
     run = SimpleNamespace(path="runs/detection/masks")
     job: Any = SimpleNamespace(config=DetectionConfig(task="segment"), run=run)
@@ -282,7 +290,7 @@ def test_two_cross_validations_are_judged_out_of_fold(lab, folds, scene_files, t
 
 @pytest.mark.slow
 def test_two_folds_together_find_no_less_than_the_worse_of_them(lab, scene_files, tmp_path):
-    words = ("--data", scene_files("train", 400), "--folds", 2, "--epochs", 8, *SMALL)
+    words = ("--data", scene_files("train", 300), "--folds", 2, "--epochs", 8, *SMALL)
     done = lab("crossval", *words, "--run-dir", tmp_path, "--name", "cv")
     assert done.code == 0, done.err
     members = tmp_path / "detection/cv/members"
@@ -291,5 +299,4 @@ def test_two_folds_together_find_no_less_than_the_worse_of_them(lab, scene_files
     found = [job.decide(job.predict_splits({"data": split}, ["data"])["data"]) for job in jobs]
     targets = jobs[0].targets(split)
     together, *alone = (MAP50.value(each, targets) for each in (fuse(found), *found))
-    print(together, alone)
     assert together >= min(alone) > 0.05

@@ -147,7 +147,7 @@ def export(job: Detector, folder: Path, formats: Collection[str]) -> dict[str, A
             f"{job.run.path} finds masks, and only boxes are exported; choose a run of --task "
             "detect, or use `predict` on this one"
         )
-    images, original = real_images(job), network(job)
+    original, images = network(job), real_images(job)
     about = describe(job, original)
     files = {form: _MAKERS[form][0](original, images[:1], about) for form in formats}
     copies = {form: _MAKERS[form][1](data) for form, data in files.items()}
