@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import click
 import numpy as np
+from typing_extensions import override
 
 from common.errors import ConfigError, DataError, RunError
 from common.experiments.crossval import Crossval
@@ -217,7 +218,9 @@ class PseudoLabels(Crossval):
             self._keep(*self._label(self.config, self._open(Path(self.config.crossval))))
         super().train(device, begun)
 
-    def _member(self, name: str, device: str | None) -> Any:
+    @override
+    def open_member(self, name: str, device: str | None) -> Any:
+        """Open the run of a fold, or make it: with its pseudo-labels, and for as many updates."""
         config = self.plan(self.config)[name]
         if not Run(self.run.path / "members" / name).config.is_file():
             config = self._with_labels(name, config)
