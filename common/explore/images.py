@@ -54,7 +54,7 @@ def show_numbers(found: Pictures) -> Part:
     text = (
         f"{len(known):,} numbers from {figure_text(float(known.min()))} to "
         f"{figure_text(float(known.max()))}, mean {figure_text(float(known.mean()))}, deviation "
-        f"{figure_text(float(known.std()))}."
+        f"{figure_text(find_deviation(known))}."
     )
     drawn = plots.png(drawing.histograms({"number to predict": values}, 1))
     return Part(Section("Numbers", text, pictures=[("How they are distributed.", drawn)]))
@@ -73,7 +73,7 @@ def measure(found: Pictures, shapes: str = _FIT) -> Part:
     rows = []
     for name, values in found.columns.items():
         quantiles = [float(each) for each in np.quantile(values, [0, 0.5, 1])]
-        mean = [float(values.mean()), float(values.std())]
+        mean = [float(values.mean()), find_deviation(values)]
         rows.append([name, *map(write_number, (*quantiles, *mean))])
     sizes = Counter(
         zip(*(found.columns[each].astype(int) for each in ("width", "height")), strict=True)
@@ -108,6 +108,11 @@ def measure(found: Pictures, shapes: str = _FIT) -> Part:
     return Part(
         Section("Sizes and colors", text, Table(columns, rows), pictures), [*_odd(found, shapes)]
     )
+
+
+def find_deviation(values: Array) -> float:
+    """Return the standard deviation; 0 of equal values, of which the mean need not be exact."""
+    return float(values.std()) if np.ptp(values) > 0 else 0.0
 
 
 def _many(number: int, what: str) -> str:
