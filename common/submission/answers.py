@@ -4,6 +4,8 @@ What a column wants is read off its name and off the cells that the sample has i
 the number of a class, a probability, several labels, a number.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import commonprefix
@@ -204,13 +206,25 @@ class Labels:
         )
 
     def _find_separator(self, cells: Sequence[str]) -> str:
-        """Return what stands between labels: what cuts the cells into those that the run knows."""
+        """Return what stands between labels: what cuts the cells into those that the run knows.
+
+        It has the spaces that are beside it in most cells.
+        """
         known = {*self.names}
         joined = {*filter(None, cells)} - known
-        for separator in SEPARATORS:
-            if joined and all({*split_labels(cell, separator)} <= known for cell in joined):
-                return separator
-        return find_separator(cells) or SEPARATORS[0]
+        found = next(
+            (
+                separator
+                for separator in SEPARATORS
+                if joined and all({*split_labels(cell, separator)} <= known for cell in joined)
+            ),
+            find_separator(cells) or SEPARATORS[0],
+        )
+        spaced = re.compile(rf"\s*{re.escape(found)}\s*")
+        [(written, _)] = Counter[str](
+            each for cell in cells for each in spaced.findall(cell)
+        ).most_common(1) or [(found, 0)]
+        return written
 
 
 Said = Numbers | Classes | Labels

@@ -75,6 +75,11 @@ def test_several_labels_are_joined_or_have_columns(fill):
     assert fill(said, y=("cat|dog", "cat")).cells == {"y": ["cat|dog", ""]}
     for cells in (("cat dog", "cat dog"), ("cat dog", "")):  # alike, or with one alone
         assert fill(said, y=cells).cells == {"y": ["cat dog", ""]}
+    for between in (" | ", "; ", ";"):  # as it is written, with its spaces
+        answers = fill(said, y=(f"cat{between}dog", "cat")).cells
+        assert answers == {"y": [f"cat{between}dog", ""]}
+    quoted = fill(said, y=('"cat, dog"', "cat"))
+    assert quoted.cells == {"y": ["cat, dog", ""]}
     ones = {"dog": ("0", "0"), "cat": ("0", "0")}
     assert fill(said, **ones).cells == {"dog": ["1", "0"], "cat": ["1", "0"]}
     assert fill(said, "probabilities", **ones).cells["dog"] == ["0.8", "0.2"]
