@@ -35,6 +35,7 @@ from common.runs.job import Say
 from common.training.batches import close
 
 _KEPT = "pseudo"  # what was labelled, as `Run.read` knows it, and the folder of the tables
+_NEAR = 0.02  # below the probability that smoothed targets have, where samples become few
 _FREE = {*ONLY, "unlabelled", "metrics", "tune"}  # options that may differ from CROSSVAL's
 
 
@@ -175,6 +176,8 @@ class PseudoLabels(Crossval):
         known = [sketch for fold in folds.values() for sketch in fold.sketches]
         numbers = cls.number_copies(config, [*known, cls.sketch(unlabelled.items)])
         held = find_held(numbers, list(folds.values()), len(unlabelled.names))
+        if hint := describe_ceiling(config, len(first.card.classes)):
+            terminal.note(hint)
         found = label(jobs, unlabelled, held, config.threshold)
         if not any(len(each.rows) for each in found.values()):
             copies = max(each.copies for each in found.values())
@@ -318,3 +321,16 @@ class PseudoLabels(Crossval):
         terminal.show_table(metrics["source"], *self.table(metrics))
         terminal.show_table("Pseudo-labels", *report.list_classes(metrics["pseudo"]))
         terminal.say(self.verdict(metrics))
+
+
+def describe_ceiling(config: Any, classes: int) -> str:
+    """Say where smoothed targets keep networks from being as sure as is asked; "" where not."""
+    smoothing = config.label_smoothing
+    ceiling = 1 - smoothing * (1 - 1 / classes)
+    if not smoothing or config.threshold < ceiling - _NEAR:
+        return ""
+    return (
+        f"--threshold {config.threshold:g}: CROSSVAL's --label-smoothing {smoothing:g} teaches "
+        f"networks a probability of {ceiling:.3g}, so few samples of few classes may reach it; a "
+        "lower one, or a cross-validation without smoothing, labels more"
+    )

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sklearn.datasets import load_digits
 from common.experiments.out_of_fold import OutOfFold
 from common.files import sha256_of
 from common.runs.folder import Run
+from labs.classification.data import load
 from labs.classification.experiments.crossval import CrossvalImages
 from labs.classification.experiments.pseudo import PseudoImages
 from labs.classification.job import ClassifyImages
@@ -262,3 +264,14 @@ def test_kills_change_no_bit(runs, process, digits, tmp_path):
     for fold in (1, 2):
         for part in (f"pseudo/fold-{fold}.csv", f"members/fold-{fold}/out_of_fold.safetensors"):
             assert sha256_of(folder / part) == sha256_of(more / part)
+
+
+@pytest.mark.parametrize("decoding", ["stream", "cache"])
+def test_images_join_those_that_stay_in_files(runs, decoding):
+    job = ClassifyImages.reopen(runs[1] / "members" / "fold-1")
+    memory, _ = load(job.config)
+    files, _ = load(replace(job.config, decoding=decoding))
+    ours, theirs = files["train"], memory["train"]
+    assert ours.names == theirs.names
+    assert torch.equal(ours.targets, theirs.targets)
+    assert torch.equal(torch.stack([ours[row][0] for row in range(len(ours))]), theirs.images)

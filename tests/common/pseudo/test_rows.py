@@ -8,6 +8,7 @@ from common.errors import ConfigError, DataError
 from common.options.config import build
 from common.pseudo import report, rows
 from common.pseudo.label import Held, Unlabelled, find_held, label
+from common.pseudo.run import describe_ceiling
 from labs.classification.config import ClassificationConfig
 from labs.classification.experiments.config import PseudoLabelConfig
 from labs.rnn.sentiment.config import SentimentConfig
@@ -99,6 +100,17 @@ def test_a_label_is_given_from_the_threshold_on_and_to_no_copy():
     assert (found["one"].classes.tolist(), found["two"].classes.tolist()) == ([0, 0], [1])
     assert [each.copies for each in found.values()] == [1, 2]
     assert found["one"].shares.tolist() == pytest.approx([1 / (1 + np.exp(-5)), 1], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "threshold", "ceiling"),
+    [(0.1, 0.95, "of 0.95,"), (0.1, 0.9, ""), (0.05, 0.99, "of 0.975,"), (0.0, 1.0, "")],
+)
+def test_smoothed_targets_bound_how_sure_networks_are(smoothing, threshold, ceiling):
+    config = PseudoLabelConfig(label_smoothing=smoothing, threshold=threshold)
+    said = describe_ceiling(config, 2)
+    assert ceiling in said
+    assert bool(said) == bool(ceiling)
 
 
 def test_shares_of_classes_and_their_shift():
