@@ -108,15 +108,18 @@ def parse(spec: str, transforms: Sequence[Transform], image_size: int) -> tuple[
     Raises:
         ConfigError: with every problem.
     """
-    words = suit(transforms, image_size) if spec == AUTO else spec.split(",")
-    return make_each(words, lambda word: _copies(word, transforms, image_size))
+    suited = suit(transforms, image_size)
+    return make_each(spec, suited, lambda word: _copies(word, transforms, image_size))
 
 
-def make_each(words: Sequence[str], make: Callable[[str], Sequence[T]]) -> tuple[T, ...]:
-    """Return the copies of several ways, each way once.
+def make_each(
+    spec: str, suited: Sequence[str], make: Callable[[str], Sequence[T]]
+) -> tuple[T, ...]:
+    """Return the copies of the ways that a text names, each way once.
 
     Args:
-        words: the ways, as they are given.
+        spec: the ways, with commas between.
+        suited: those that `auto` stands for.
         make: returns the copies of one.
 
     Raises:
@@ -124,7 +127,9 @@ def make_each(words: Sequence[str], make: Callable[[str], Sequence[T]]) -> tuple
     """
     made: list[T] = []
     problems = []
-    for word in dict.fromkeys(word.strip() for word in words):
+    given = [word.strip() for word in spec.split(",")]
+    words = [word for each in given for word in (suited if each == AUTO else [each])]
+    for word in dict.fromkeys(words):
         try:
             made += make(word)
         except ConfigError as error:

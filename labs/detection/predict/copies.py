@@ -41,8 +41,7 @@ def parse(spec: str, augment: Sequence[str], seen: Seen) -> tuple[Copy, ...]:
     Raises:
         ConfigError: with every problem.
     """
-    words = suit(augment, seen) if spec == test_time.AUTO else spec.split(",")
-    return test_time.make_each(words, partial(_make, seen=seen))
+    return test_time.make_each(spec, suit(augment, seen), partial(_make, seen=seen))
 
 
 def suit(augment: Sequence[str], seen: Seen) -> list[str]:

@@ -37,6 +37,7 @@ def test_copies_suit_what_a_run_was_trained_with():
     mirrored = ("hflip", "crop:24")
     assert names("auto", *mirrored) == names("hflip,crop", *mirrored)
     assert len(names("auto", *mirrored)) == 5
+    assert names("auto, vflip,hflip", "hflip") == ["hflip", "vflip"]
 
 
 def test_copies_are_changed_as_they_are_called():
