@@ -1,5 +1,6 @@
 """How an ensemble is made: its run folder, what it learns, what it is measured to be."""
 
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,15 @@ from common.ensembles import report
 from common.ensembles.answers import Answers, gather, keep_together
 from common.ensembles.combine import LEARNING, Combination, find_best, learn
 from common.ensembles.judge import compare, judge_nested, list_pairs
-from common.ensembles.members import ENSEMBLE, Members, find_members, load_views
+from common.ensembles.members import (
+    BOOSTING,
+    ENSEMBLE,
+    Members,
+    OwnMember,
+    find_members,
+    load_views,
+    together_of,
+)
 from common.errors import RunError
 from common.files import write_text
 from common.metrics.main_metric import MainMetric
@@ -22,6 +31,7 @@ from common.options import terminal
 from common.options.config import read_toml
 from common.runs import folder
 from common.runs.folder import Run, open_run
+from common.runs.job import Splits
 from common.runs.lab import Lab
 
 
@@ -35,6 +45,7 @@ def command(
     name: str | None,
     resume: Path | None,
     device: str | None,
+    boosting: bool = False,
 ) -> None:
     """Make an ensemble of runs, or go on with one that was stopped, and show the result.
 
@@ -47,10 +58,12 @@ def command(
         name: of the new run; None for a number.
         resume: the run to go on with.
         device: another device than the runs'.
+        boosting: whether gradient boosting on the features of the first run is one more member.
 
     Raises:
         InputError: the runs do not fit one another, or cannot be had.
     """
+    views: Sequence[Splits] | None
     if resume is not None:
         run = open_run(resume, lab.name, ENSEMBLE)
         members, views = _find_again(lab, run, device), None
@@ -62,10 +75,14 @@ def command(
                 f"--method {method}: learns from answers that members give of the same samples, "
                 "and folds answer each its own; give two cross-validations, or --method soft"
             )
+        if boosting:
+            _check_boosting(lab, members)
         views = None if members.out_of_fold else load_views(members.each)
-        run = _create(lab, members, runs, method, seed, run_dir, name)
+        run = _create(lab, members, runs, method, seed, run_dir, name, boosting)
     if not run.finished:
         with run.locked(), terminal.saved_in(run.path, f"python -m labs.{lab.name} {ENSEMBLE}"):
+            if read_toml(run.config).get(BOOSTING, False):
+                members, views = _boost(lab, run, members, views)
             _conclude(run, members, views)
     report.show(run)
 
@@ -85,6 +102,7 @@ def _create(
     seed: int,
     run_dir: Path,
     name: str | None,
+    boosting: bool,
 ) -> Run:
     """Make the run folder."""
     import tomli_w
@@ -100,6 +118,7 @@ def _create(
         "method": method,
         "seed": seed,
         "of_folds": bool(members.out_of_fold),
+        BOOSTING: boosting,
         "members": [each.as_dict() for each in members.each],
     }
     write_text(run.config, tomli_w.dumps(config))  # the last: it makes the folder a run
@@ -113,6 +132,30 @@ def _find_again(lab: Lab, run: Run, device: str | None) -> Members:
     for member, each in zip(members.each, kept["members"], strict=True):
         member.check_hashes(each["weights"])
     return members
+
+
+def _check_boosting(lab: Lab, members: Members) -> None:
+    """Refuse runs on whose features nothing is boosted.
+
+    Raises:
+        RunError: they are such.
+    """
+    if members.out_of_fold:
+        raise RunError("--boosting: goes with runs; each fold would need trees of its own")
+    together_of(lab, members.verb).boosting_of(members.first, Run(Path()))
+
+
+def _boost(
+    lab: Lab, run: Run, members: Members, views: Sequence[Splits] | None
+) -> tuple[Members, Sequence[Splits]]:
+    """Return members with gradient boosting as one more, fitted unless it was, and the data."""
+    job = together_of(lab, members.verb).boosting_of(members.first, run)
+    views = views or load_views(members.each)
+    if not job.run.best.is_file():
+        with terminal.progress_bar("boosting trees on the features of training") as bar:
+            job.fit(views[0]["train"], bar.move)
+    each = [*members.each, OwnMember(BOOSTING, run.path, [job])]
+    return dataclasses.replace(members, each=each), [*views, views[0]]
 
 
 def _conclude(run: Run, members: Members, views: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from common.runs.job import Job, Splits
 from common.runs.lab import Lab
 from common.runs.side_by_side import shorten_names
 
+BOOSTING = "boosting"  # the member that is fitted here, its file, and the option
 ENSEMBLE = "ensemble"  # the command, and what trained the run in its environment.json
 
 
@@ -37,6 +38,7 @@ class Member:
     name: str
     path: Path
     jobs: Sequence[Any]
+    own: ClassVar[bool] = False  # whether the ensemble keeps it
 
     @property
     def hashes(self) -> list[str]:
@@ -87,6 +89,17 @@ class Member:
         """Return what it says of inputs, (N, ...); of several networks, the mean."""
         found = [form.values(job, job.answers(inputs)) for job in self.jobs]
         return form.mean(found)
+
+
+class OwnMember(Member):
+    """A member that is fitted for an ensemble, and kept in its folder."""
+
+    own = True
+
+    @property
+    def seconds(self) -> float:
+        """How long the fit took."""
+        return float(self.jobs[0].run.read(BOOSTING)["seconds"])
 
 
 @dataclass(frozen=True)
@@ -156,11 +169,11 @@ def find_members(lab: Lab, paths: Sequence[Path], device: str | None) -> Members
             raise RunError(f"{member.path} has learned from all rows: none is left to judge it by")
     for other in members.each[1:]:
         if not members.alone:
-            _together_of(lab, members.verb).check_fit(other.jobs[0], members.first)
+            together_of(lab, members.verb).check_fit(other.jobs[0], members.first)
     return members
 
 
-def _together_of(lab: Lab, verb: str) -> Any:
+def together_of(lab: Lab, verb: str) -> Any:
     """Return the class of runs of a command that answer together.
 
     Raises:
@@ -196,7 +209,7 @@ def _find_runs(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str 
     for run in runs:
         if run.job != verb:
             raise RunError(f"{run.path} was trained by `{run.job}`, and {runs[0].path} by `{verb}`")
-    together, kind = _together_of(lab, verb), lab.kind_of(runs[0].path)
+    together, kind = together_of(lab, verb), lab.kind_of(runs[0].path)
     each = [
         Member(name, run.path, [kind.reopen(run.path, device)])
         for name, run in zip(names, runs, strict=True)
@@ -219,7 +232,7 @@ def _find_folds(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str
             )
         wholes.append(whole)
     verb, kind = wholes[0].member.verb, wholes[0].member
-    together = _together_of(lab, verb)
+    together = together_of(lab, verb)
     jobs = {
         name: {
             fold: kind.reopen(whole.run.path / "members" / fold, device)

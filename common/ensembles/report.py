@@ -8,6 +8,7 @@ import click
 from common.ensembles.answers import OUT_OF_FOLD, read_together
 from common.ensembles.combine import LEARNING
 from common.ensembles.forms import MEDIAN, METHODS, STACKING
+from common.ensembles.members import BOOSTING
 from common.files import write_text
 from common.metrics.metrics import Written, is_known
 from common.options import terminal
@@ -226,6 +227,7 @@ def _title(run: Run, found: Mapping[str, Any]) -> str:
 def _repeat(run: Run) -> str:
     config, lab = read_toml(run.config), run.read("environment")["lab"]
     words = [f"python -m labs.{lab} ensemble", *config["runs"]]
+    words += ["--boosting"] if config.get(BOOSTING, False) else []
     return " ".join([*words, "--method", config["method"], "--seed", str(config["seed"])])
 
 

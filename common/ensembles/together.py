@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from common.card import DataCard
 from common.ensembles.combine import Combination
 from common.ensembles.forms import Classes, Form
-from common.ensembles.members import ENSEMBLE, Member, check_fit, load_views
+from common.ensembles.members import BOOSTING, ENSEMBLE, Member, OwnMember, check_fit, load_views
 from common.errors import RunError
 from common.metrics.metrics import Array
 from common.options.config import TrainingConfig, read_toml
@@ -81,6 +81,19 @@ class Together(Job[C, K]):
         """Refuse a run whose answers do not go with those of the first; see `members.check_fit`."""
         check_fit(other, first)
 
+    @classmethod
+    def boosting_of(cls, first: Any, run: Run) -> Any:
+        """Return gradient boosting on the features of the first member, as a job.
+
+        Args:
+            first: the first member's job.
+            run: of the ensemble, which keeps what is fitted.
+
+        Raises:
+            RunError: there is none of such runs.
+        """
+        raise RunError("--boosting: goes with classifiers of images")
+
     @property
     def networks(self) -> list[Any]:
         """The jobs of all networks."""
@@ -93,7 +106,8 @@ class Together(Job[C, K]):
         Raises:
             RunError: always; it names what has one.
         """
-        paths = ", ".join(str(job.run.path) for job in self.networks)
+        jobs = [job for member in self.members if not member.own for job in member.jobs]
+        paths = ", ".join(str(job.run.path) for job in jobs)
         raise RunError(f"{self.run.path} is an ensemble: to look into a network, name one: {paths}")
 
     @classmethod
@@ -112,6 +126,8 @@ class Together(Job[C, K]):
         run.read("metrics")  # it must be finished
         combination = Combination.from_dict(run.read("combination"))
         members = [_reopen_member(cls.kind, path, each, device) for each in kept["members"]]
+        if kept.get(BOOSTING, False):
+            members.append(OwnMember(BOOSTING, path, [cls.boosting_of(members[0].jobs[0], run)]))
         return cls(run, members, combination, of_folds=kept["of_folds"])
 
     def renewed(self, trained: Sequence[tuple[Path, Sequence[Any]]]) -> Self:

@@ -423,6 +423,12 @@ class Lab:
             "numbers and forecasts also the median.",
         )
         @click.option(
+            "--boosting",
+            is_flag=True,
+            help="One more member: gradient boosting on the last hidden features of the first RUN, "
+            "of images.",
+        )
+        @click.option(
             "--seed",
             type=click.IntRange(min=0),
             default=0,

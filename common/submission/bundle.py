@@ -23,7 +23,7 @@ from common.submission.runs import Opened
 
 _OURS = ("common", "labs")
 _ROOT = Path(__file__).parents[2]  # of our packages
-_OF_RUN = ("*.json", "config.toml", "best.safetensors")  # files that answer
+_OF_RUN = ("*.json", "config.toml", "best.safetensors", "boosting.safetensors")  # files that answer
 _OF_THIS_MACHINE = ("image_dir",)  # options that are paths
 _IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
 _ENGINES = {"openpyxl", "pyarrow"}  # pandas imports them by name, for .xlsx and .parquet
@@ -143,7 +143,7 @@ def _copy_members(together: Any, target: Path) -> None:
     import tomli_w
 
     listed = []
-    for number, member in enumerate(together.members, 1):
+    for number, member in enumerate((each for each in together.members if not each.own), 1):
         places = [f"members/{number}-{network}" for network in range(1, 1 + len(member.jobs))]
         for place, job in zip(places, member.jobs, strict=True):
             _copy_files(job.run.path, target / place)

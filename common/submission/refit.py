@@ -58,9 +58,14 @@ def _list_members(opened: Opened) -> list[Opened]:
     """Return each member of an ensemble as what answers by itself.
 
     Raises:
-        RunError: they are the folds of one cross-validation.
+        RunError: they are the folds of one cross-validation, or one is fitted to training rows.
     """
     [together] = opened.jobs
+    if fitted := [member.name for member in together.members if member.own]:
+        raise RunError(
+            f"--refit: {fitted[0]} of {opened.run.path} stays fitted to the training rows; make an "
+            f"ensemble without --{fitted[0]}"
+        )
     if together.of_folds and all(len(member.jobs) == 1 for member in together.members):
         whole = together.members[0].path.parent.parent
         raise RunError(

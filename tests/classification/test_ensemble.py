@@ -9,13 +9,18 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import f1_score
+from torch import nn
 
 from common.ensembles.answers import read_together
+from common.ensembles.trees import Trees
 from common.runs.folder import Run
 from common.training.task import probabilities
 from labs.classification.experiments.ensemble import ImagesTogether
 from labs.classification.job import ClassifyImages
+from labs.classification.models.build import build
+from labs.classification.transfer.frozen_features import find_head, headless
 
 SMALL = (
     *("--data", "digits", "--limit", "150", "--model", "linear", "--augment", "none"),
@@ -236,6 +241,65 @@ def test_runs_of_other_training_rows_are_bagging(lab, tmp_path):
     assert "drawn to train" not in done.out
     refused = lab("train", *SMALL, "--bootstrap", "--patch", "patch.csv")
     assert "--bootstrap: goes without --patch" in refused.err
+
+
+@pytest.mark.slow
+def test_boosting_is_one_more_member_on_the_features_of_the_first(
+    lab, runs, asked, tmp_path, monkeypatch
+):
+    words = ("--boosting", "--name", "boosted", "--run-dir", runs.parent)
+    done = lab("ensemble", runs / "하나", runs / "two", *words)
+    assert done.code == 0, done.err
+    run = runs / "boosted"
+    found = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert [each["name"] for each in found["members"]] == ["하나", "two", "boosting"]
+    assert found["members"][2]["accuracy"] > 0.3
+    first = ClassifyImages.open_trained(runs / "하나")
+    splits = first.load_splits()
+    pixels = [
+        first.task(splits).outputs(nn.Flatten(), batch) for batch in batches_of(first, splits)
+    ]
+    features = {name: each["outputs"].numpy() for name, each in zip(splits, pixels, strict=True)}
+    trees = Trees.fit(features["train"], first.targets(splits["train"]), 0, lambda share: None)
+    said = trees.logits(features["test"], 10).argmax(1)
+    accuracy = (said == first.targets(splits["test"])).mean()
+    assert found["members"][2]["accuracy"] == pytest.approx(accuracy)
+    done = lab("submit", run, *asked, "--bundle", tmp_path / "bundle")
+    assert done.code == 0, done.err
+    moved = lab("submit", tmp_path / "bundle/run", *asked, "--out", tmp_path / "again.csv")
+    assert moved.code == 0, moved.err
+    again, before = (tmp_path / f"{name}.csv" for name in ("again", "submission"))
+    assert again.read_bytes() == before.read_bytes()
+    for option, problem in (("--refit", "boosting of .* stays fitted"), ("--tta", "leave it out")):
+        refused = lab("submit", run, *asked, option, *(["hflip"] if option == "--tta" else []))
+        assert refused.code == 2
+        assert re.search(problem, refused.err), refused.err
+    for name in ("metrics.json", "answers/2.safetensors"):
+        (run / name).unlink()
+    monkeypatch.setattr(Trees, "fit", None)  # is not done again
+    done = lab("ensemble", "--resume", run)
+    assert done.code == 0, done.err
+    now = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert now["test"] == found["test"]
+    assert lab("evaluate", run).code == 0
+
+
+def test_the_last_layer_is_found_taken_away_and_put_back():
+    torch.manual_seed(0)
+    model, images = build("lenet5", 1, 28, 10).eval(), torch.rand(3, 1, 28, 28)
+    before, head = model(images), find_head(model, (1, 28, 28))
+    with headless(model, head):
+        features = model(images)
+    assert torch.equal(model.get_submodule(head)(features), before)
+    assert torch.equal(model(images), before)
+    assert find_head(build("lenet5-1998", 1, 28, 10), (1, 28, 28)) is None
+
+
+def batches_of(job, splits):
+    """Return all of each split as one batch, as the network is given it."""
+    for split in splits.values():
+        parts = [batch for update in job.batches(split).updates(0) for batch in update]
+        yield tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def join(lab, root, *words, loss, method):

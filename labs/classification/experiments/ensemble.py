@@ -12,8 +12,10 @@ from common.errors import RunError
 from common.images.load import ImageCard
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
+from common.runs.folder import Run
 from common.runs.tta.copies import Copy
 from labs.classification.config import ClassificationConfig
+from labs.classification.experiments.boosting import Boosted
 from labs.classification.job import ClassifyImages, ReadImages
 
 
@@ -32,6 +34,13 @@ class ImagesTogether(Together[ClassificationConfig, ImageCard], ClassifyImages):
             "number": Numbers,
         }
         return forms[first.config.kind](first.main_metric)
+
+    @classmethod
+    def boosting_of(cls, first: ClassifyImages, run: Run) -> Boosted:
+        """Return gradient boosting on the features of a classifier; see `Together.boosting_of`."""
+        if first.config.kind != "class":
+            raise RunError(f"--boosting: {first.run.path} tells no classes, which the trees do")
+        return Boosted(first, run)
 
     @property
     def thresholds(self) -> Array:

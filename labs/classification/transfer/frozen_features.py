@@ -52,6 +52,35 @@ def cut(model: nn.Module, shape: tuple[int, ...]) -> tuple[str, int] | None:
     return None
 
 
+def find_head(model: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """Return the last linear layer if the model ends with it; it gets the last hidden features.
+
+    The model sees black images of the shape once, and is left in eval mode.
+    """
+    names: list[str] = [
+        name for name, module in model.named_modules() if isinstance(module, nn.Linear)
+    ]
+    images = torch.zeros(2, *shape, device=next(model.parameters()).device)
+    features = _features(model, names[-1], images) if names else None
+    if features is None:
+        return None
+    with headless(model, names[-1]), torch.no_grad():
+        answer = model(images)  # of some models, the answer is made of what the layer says
+    return names[-1] if isinstance(answer, Tensor) and torch.equal(answer, features) else None
+
+
+@contextlib.contextmanager
+def headless(model: nn.Module, name: str) -> Iterator[None]:
+    """Let a model answer with what its last layer, a module of that name, gets."""
+    owner, _, last = name.rpartition(".")
+    parent, head = model.get_submodule(owner), model.get_submodule(name)
+    setattr(parent, last, nn.Identity())
+    try:
+        yield
+    finally:
+        setattr(parent, last, head)
+
+
 @contextlib.contextmanager
 def only(
     model: nn.Module, name: str, finish: Callable[[Any], Any] = lambda output: output

@@ -79,6 +79,8 @@ def test_evaluate_report_and_resume_take_it(lab, runs):
     assert done.code == 0, done.err
     now = json.loads((run / "metrics.json").read_text("utf-8"))
     assert now["test"] == found["test"]
+    words = (runs / "words", runs / "characters", "--run-dir", runs.parent, "--boosting")
+    assert "--boosting: goes with classifiers of images" in lab("ensemble", *words).err
     refused = lab("memory", run, "--text", "a happy day")
     assert refused.code == 2
     assert "is an ensemble: to look into a network, name one" in refused.err
