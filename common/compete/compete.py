@@ -26,6 +26,7 @@ from common.ensembles.answers import read_together
 from common.ensembles.forms import GREEDY
 from common.ensembles.make import command as make_ensemble
 from common.ensembles.members import find_members
+from common.errors import ConfigError
 from common.experiments.crossval import Crossval
 from common.experiments.leaks import GIVEN, Leaks, find_first
 from common.experiments.out_of_fold import OutOfFold
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
     from common.runs.lab import Lab
 
 VERB, USUAL = "compete", "30m"
-_STEPS, _ENSEMBLE = "steps", "ensemble"
+_STEPS, _ENSEMBLE, _REFIT = "steps", "ensemble", "refit"
+_LONGER = 1.6  # times as long as a fold's training that one on all rows takes, at the most
 _BOARDS = 2000  # test sets that are drawn, to say what one of that size may score
 
 
@@ -238,8 +240,10 @@ class Compete(ABC):
         out = self.given.out or self.run.path / "submission.csv"
         self._step(clock, "submission", "answering the test data")
         self._submit(final, out)
+        second = self._refit(clock, done, final, out)
         clock.keep()
-        found = self._conclude(clock, rungs, done, final, out)
+        found = self._conclude(clock, done, final, out)
+        found["refitted"] = None if second is None else str(second)
         report.write(self.run, found)
         self.run.write("metrics", found)
 
@@ -291,7 +295,7 @@ class Compete(ABC):
             share = choose_share(rung, folds, left, pace) if begun else 1.0
             if share is None:
                 needed = pace * rung.last(folds, 1.0)
-                self._leave_out(rung, f"{folds} folds of it take about {write_time(needed)}")
+                self._leave_out(rung.name, f"{folds} folds of it take about {write_time(needed)}")
                 return None
             whole = self._start(rung, folds, share)
         else:
@@ -334,7 +338,7 @@ class Compete(ABC):
             took = _mean_seconds(whole, done)
             if took * (len(names) - len(done)) <= spend(clock.given) - clock.used:
                 return True
-            self._leave_out(rung, f"a fold of it took {write_time(took)}")
+            self._leave_out(rung.name, f"a fold of it took {write_time(took)}")
             return False
 
         whole.may_train = is_time_for
@@ -342,10 +346,10 @@ class Compete(ABC):
             whole.train(None, time.perf_counter())
         return whole.run.finished
 
-    def _leave_out(self, rung: Rung, why: str) -> None:
-        self._plan["left_out"][rung.name] = why
+    def _leave_out(self, name: str, why: str) -> None:
+        self._plan["left_out"][name] = why
         self._keep()
-        terminal.note(f"{rung.name} is left out: {why}, and there is not that time")
+        terminal.note(f"left out: {name}; {why}")
 
     def _find_pace(self, rungs: Sequence[Rung], done: Sequence[Crossval], folds: int) -> float:
         """Return how many times as long as planned the rungs took that are done."""
@@ -376,7 +380,30 @@ class Compete(ABC):
         )
         return path
 
-    def _submit(self, final: Path, out: Path) -> None:
+    def _refit(self, clock: Clock, done: Sequence[Crossval], final: Path, out: Path) -> Path | None:
+        """Write a second file, by networks that learned from all rows; None without the time."""
+        if _REFIT in self._plan["left_out"]:
+            return None
+        weights = {done[0].run.path.name: 1.0}
+        if final.name == _ENSEMBLE:
+            weights = {
+                each["name"]: each["weight"] for each in Run(final).read("metrics")["members"]
+            }
+        taken = [whole for whole in done if weights.get(whole.run.path.name, 0) > 0]
+        needed = _LONGER * sum(_mean_seconds(each, [*each.plan(each.config)]) for each in taken)
+        if not self._plan.setdefault(_REFIT, needed < clock.left):
+            self._leave_out(_REFIT, f"to train on all rows takes about {write_time(needed)}")
+            return None
+        self._step(clock, _REFIT, "training on all rows, for a second file to hand in")
+        second = out.with_stem(f"{out.stem}-{_REFIT}")
+        try:
+            self._submit(final, second, refit=True)
+        except ConfigError as error:
+            self._leave_out(_REFIT, "; ".join(error.problems))
+            return None
+        return second
+
+    def _submit(self, final: Path, out: Path, *, refit: bool = False) -> None:
         given = self.given
         submit(
             self._lab(),
@@ -386,7 +413,7 @@ class Compete(ABC):
             id_column=given.id_column,
             answer_columns=given.answer_columns,
             form=given.form,
-            refit=False,
+            refit=refit,
             bundle=None,
             device=None,
             options={},
@@ -404,12 +431,7 @@ class Compete(ABC):
     # --- what came out ----------------------------------------------------------------------------
 
     def _conclude(
-        self,
-        clock: Clock,
-        rungs: Sequence[Rung],
-        done: Sequence[Crossval],
-        final: Path,
-        out: Path,
+        self, clock: Clock, done: Sequence[Crossval], final: Path, out: Path
     ) -> dict[str, Any]:
         """Return what metrics.json holds."""
         metric = self._metric(done[0])

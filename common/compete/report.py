@@ -25,6 +25,8 @@ def show(run: Run) -> None:
     terminal.show_table(found["source"], *_list_steps(found))
     terminal.say(verdict(found))
     click.echo(f"Submission: {found['submission']}")
+    if found["refitted"]:
+        click.echo(f"Trained on all rows: {found['refitted']}")
     click.echo(f"Report: {run.report}")
 
 
@@ -54,7 +56,7 @@ def verdict(found: Mapping[str, Any]) -> str:
     seconds = found["seconds"]
     said += f" It took {write_time(seconds['total'])} of {write_time(seconds['given'])}."
     if found["left_out"]:
-        said += f" Left out for time: {', '.join(found['left_out'])}."
+        said += f" Left out: {', '.join(found['left_out'])}."
     return said
 
 
@@ -111,6 +113,12 @@ def _tell_story(run: Run, found: Mapping[str, Any]) -> Section:
         " The figures to expect count, too, that test data are a draw of their own. Networks that "
         "answer by their mean are often a little better than each is alone, out of fold."
     )
+    if found["refitted"]:
+        text += (
+            f"\n\nA second file, {found['refitted']}, has the answers of networks that learned "
+            "from all rows, for as many epochs as were best. No row is left to measure them on. "
+            "Where a competition takes two files, these are the two."
+        )
     begun = [[name, write_time(at)] for name, at in found["began"].items()]
     return Section("What was done", text, Table(["step", "began after"], begun))
 
@@ -140,8 +148,8 @@ def _list_left_out(found: Mapping[str, Any]) -> list[Section]:
     ]
     if not rows:
         return []
-    text = "With a longer --time these would have had theirs."
-    return [Section("Left out for time", text, Table(["model", "why"], rows))]
+    text = "What was left out for time has its turn with a longer --time."
+    return [Section("Left out", text, Table(["step", "why"], rows))]
 
 
 def _describe_next(run: Run, found: Mapping[str, Any]) -> str:
