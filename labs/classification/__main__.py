@@ -147,9 +147,10 @@ lab = Lab(
             "labs.classification.experiments.config:PseudoLabelConfig",
             """Let a cross-validation label more images, learn from them, and say what that gains.
 
-            CROSSVAL is a finished cross-validation: its options are taken. UNLABELLED is a folder,
-            a zip or a table of images. Each fold's own network labels them; those of which it is
-            sure join the training images of its fold, and a new network is judged on the fold.
+            CROSSVAL is a finished cross-validation, whose options hold where none are given, not
+            the defaults below. UNLABELLED is a folder, a zip or a table of images. Each fold's own
+            network labels them; those of which it is sure join the training images of its fold, and
+            a new network is judged on the fold.
             """,
             options=(commands.UNLABELLED, commands.CROSSVAL),
             only=PSEUDO_OPTIONS,

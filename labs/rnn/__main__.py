@@ -145,10 +145,10 @@ lab = Lab(
             "labs.rnn.experiments.config:PseudoLabelConfig",
             """Let a cross-validation label more texts, learn from them, and say what that gains.
 
-            CROSSVAL is a finished crossval-sentiment: its options are taken. UNLABELLED is a table
-            of texts, or a file with one in each line. Each fold's own network labels them; those of
-            which it is sure join the training texts of its fold, and a new network is judged on
-            the fold.
+            CROSSVAL is a finished crossval-sentiment, whose options hold where none are given, not
+            the defaults below. UNLABELLED is a table of texts, or a file with one in each line.
+            Each fold's own network labels them; those of which it is sure join the training texts
+            of its fold, and a new network is judged on the fold.
             """,
             options=(commands.UNLABELLED, commands.CROSSVAL),
             only=PSEUDO_OPTIONS,
