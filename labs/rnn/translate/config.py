@@ -8,6 +8,7 @@ from common.options.config import (
     FORM,
     TableConfig,
     data_option,
+    flag,
     model_option,
     same_items_option,
     shared,
@@ -134,6 +135,9 @@ class TranslateConfig(TableConfig):
         yield from super()._problems()
         if self.data in DATA and (self.validation or self.test):
             yield f"--validation, --test: go with a table of your own, not with --data {self.data}"
+        for name in ("folds", "fold", "share"):
+            if getattr(self, name) != getattr(TranslateConfig, name):
+                yield f"{flag(name)}: pairs are split once, and all of the training part is used"
         columns = (self.source_column, self.target_column)
         given = f"--source-column {columns[0]}, --target-column {columns[1]}"
         if columns[0] == columns[1]:

@@ -27,6 +27,12 @@ def test_special_tokens_stand_where_the_model_expects_them():
     assert learned.vocabulary[models.EOS] == "<eos>"
 
 
+@pytest.mark.parametrize(("name", "value"), [("folds", 3), ("fold", 1), ("share", 0.5)])
+def test_what_splits_other_data_is_refused(name, value):
+    with pytest.raises(ConfigError, match=f"--{name}: pairs are split once"):
+        build(TranslateConfig, ("options", {"folds": 3, name: value}))
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_are_configs(name):
     assert build(TranslateConfig, (name, RECIPES[name])) != TranslateConfig()
