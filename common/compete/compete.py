@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 VERB, USUAL = "compete", "30m"
 _STEPS, _ENSEMBLE, _REFIT = "steps", "ensemble", "refit"
 _LONGER = 1.6  # times as long as a fold's training that one on all rows takes, at the most
+_LENGTHS = {"epochs", "total_updates"}
 _BOARDS = 2000  # test sets that are drawn, to say what one of that size may score
 
 
@@ -77,6 +78,8 @@ class Compete(ABC):
 
     Attributes:
         lab: the lab's name.
+        config_type: the class of the config of a cross-validation.
+        recipes: values by the recipe's name.
         crossval: cross-validates a rung.
         leaks: guesses what belongs together.
         verb: the command, which also stands in environment.json.
@@ -86,6 +89,8 @@ class Compete(ABC):
     """
 
     lab: ClassVar[str]
+    config_type: ClassVar[type[Any]]
+    recipes: ClassVar[commands.Recipes] = {}
     crossval: ClassVar[type[Crossval]]
     leaks: ClassVar[type[Leaks]]
     verb: ClassVar[str] = VERB
@@ -293,6 +298,8 @@ class Compete(ABC):
         if not (path / "config.toml").is_file():
             left = spend(clock.given) - clock.used
             share = choose_share(rung, folds, left, pace) if begun else 1.0
+            if share != 1 and _LENGTHS & self.options.keys():
+                share = None  # the user says how long it trains
             if share is None:
                 needed = pace * rung.last(folds, 1.0)
                 self._leave_out(rung.name, f"{folds} folds of it take about {write_time(needed)}")

@@ -9,10 +9,12 @@ import signal
 import time
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
-WORDS = ("--time", "10m", "--threads", "1", "--folds", "2", "--warmup", "0", "--epochs")
+WORDS = ("--time", "3h", "--threads", "1", "--folds", "2", "--warmup", "0", "--epochs")
 
 
 @pytest.fixture(scope="module")
@@ -158,5 +160,9 @@ def test_kills_change_no_bit_and_nothing_is_done_again(process, competition, tmp
     assert again.end() == 0
     names = [path.relative_to(whole) for path in whole.rglob("best.safetensors")]
     assert len(names) >= 6
-    for name in (*names, "submission.csv", "steps/classification/ensemble/combination.json"):
+    for name in names:
+        mine, theirs = (load_file(each / name) for each in (folder, whole))
+        assert all(torch.equal(mine[key], theirs[key]) for key in theirs), name
+    combination = "steps/classification/ensemble/combination.json"
+    for name in ("submission.csv", "submission-refit.csv", combination):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name

@@ -8,6 +8,7 @@ from common.compete.compete import Compete
 from common.compete.plan import Rung
 from common.runs.comparison import narrow
 from labs.classification.config import HEAD_FIRST, RECIPES, ClassificationConfig, recipe_for
+from labs.classification.experiments.config import CrossvalConfig
 from labs.classification.experiments.crossval import CrossvalImages
 from labs.classification.experiments.leaks import LeaksOfImages
 from labs.classification.job import ClassifyImages
@@ -21,6 +22,8 @@ class CompeteWithImages(Compete):
     """From labelled images to a submission."""
 
     lab = "classification"
+    config_type = CrossvalConfig
+    recipes = RECIPES
     crossval = CrossvalImages
     leaks = LeaksOfImages
 

@@ -7,10 +7,11 @@ from typing import Any
 from common.compete.compete import Compete
 from common.compete.plan import Rung
 from common.runs.comparison import narrow
+from labs.rnn.experiments.config import CrossvalSentimentConfig
 from labs.rnn.experiments.crossval import CrossvalTexts
 from labs.rnn.experiments.leaks import LeaksOfTexts
 from labs.rnn.explore import texts
-from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.config import RECIPES, SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
 
 _CHOSEN = ("encoding", "cell")  # with one of these the user has chosen the model
@@ -25,6 +26,8 @@ class CompeteWithTexts(Compete):
     """From labelled texts to a submission."""
 
     lab = "rnn"
+    config_type = CrossvalSentimentConfig
+    recipes = RECIPES
     crossval = CrossvalTexts
     leaks = LeaksOfTexts
 
