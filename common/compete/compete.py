@@ -508,14 +508,16 @@ def _draw_boards(
     number = (
         np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
     )
-    order = np.argsort(number, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(number))[:-1])
-    count = max(1, round(rows * len(members) / len(targets)))
+    order, sizes = np.argsort(number, kind="stable"), np.bincount(number)
+    starts = np.cumsum(sizes) - sizes
+    count = max(1, round(rows * len(sizes) / len(targets)))
     found = []
     for _ in range(min(_BOARDS, metric.resamples)):
-        truth = draw.integers(len(members), size=len(members))
+        truth = draw.integers(len(sizes), size=len(sizes))
         picked = truth[draw.integers(len(truth), size=count)]
-        found.append(metric.compute(statistics[np.concatenate([members[each] for each in picked])]))
+        many = sizes[picked]
+        before = np.repeat(starts[picked] - np.cumsum(many) + many, many)
+        found.append(metric.compute(statistics[order[before + np.arange(many.sum())]]))
     low, high = np.nanquantile(found, [0.025, 0.975])
     return [float(low), float(high)]
 
