@@ -5,14 +5,14 @@ done again, so that a run that was killed goes on where it was. What was decided
 kept in plan.json, and is not decided again.
 """
 
-import dataclasses
-import shutil
+import json
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import click
@@ -21,24 +21,33 @@ import tomli_w
 
 from common.compete import report
 from common.compete.clock import Clock
-from common.compete.plan import Rung, choose_folds, choose_share, parse_time, spend, write_time
+from common.compete.plan import (
+    Rung,
+    be_careful,
+    choose_folds,
+    choose_share,
+    parse_time,
+    spend,
+    write_time,
+)
 from common.ensembles.answers import read_together
 from common.ensembles.forms import GREEDY
 from common.ensembles.make import command as make_ensemble
 from common.ensembles.members import find_members
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from common.experiments.crossval import Crossval
-from common.experiments.leaks import GIVEN, Leaks, find_first
+from common.experiments.leaks import GIVEN, Leaks, Rule, find_first
 from common.experiments.out_of_fold import OutOfFold
-from common.files import write_text
+from common.files import sha256_of, write_text
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options import terminal
-from common.options.config import NONE, read_toml
+from common.options.config import NONE, flag, options_of, read_toml
 from common.runs import commands, folder
 from common.runs.comparison import narrow
 from common.runs.folder import Run, open_run
 from common.submission.command import command as submit
+from common.submission.command import refuse_to_replace
 from common.submission.runs import Opened, submission_of
 from common.submission.sample import Sample
 from common.suggest import suggest
@@ -49,7 +58,9 @@ if TYPE_CHECKING:
 VERB, USUAL = "compete", "30m"
 _STEPS, _ENSEMBLE, _REFIT = "steps", "ensemble", "refit"
 _LONGER = 1.6  # times as long as a fold's training that one on all rows takes, at the most
-_LENGTHS = {"epochs", "total_updates"}
+_LENGTHS = {"epochs", "total_updates", "batch_size"}
+_GROUPS = ("group_column", "group_by")
+_UNFIT = {"repeats", "metrics", "tune", "all_rows", "fold", "pseudo", "unlabelled", "bootstrap"}
 _BOARDS = 2000  # test sets that are drawn, to say what one of that size may score
 
 
@@ -61,6 +72,7 @@ class Competition(NamedTuple):
         seconds: that it may take.
         out: the file to hand in; None for one in the run's folder.
         id_column, answer_columns, form: of the sample; see `common.submission.command.command`.
+        written: how the test data are written, as that command has it in `options`.
     """
 
     train: str
@@ -71,6 +83,7 @@ class Competition(NamedTuple):
     id_column: str | None = None
     answer_columns: Sequence[str] = ()
     form: str | None = None
+    written: Mapping[str, str] = MappingProxyType({})
 
 
 class Compete(ABC):
@@ -98,6 +111,7 @@ class Compete(ABC):
     def __init__(self, run: Run, given: Competition, options: Mapping[str, Any]):
         self.run, self.given, self.options = run, given, dict(options)
         self._plan: dict[str, Any] = {"left_out": {}}
+        self._device: str | None = None  # another one than the config's
         if (run.path / "plan.json").is_file():
             self._plan = run.read("plan")
 
@@ -150,8 +164,9 @@ class Compete(ABC):
         if resume is not None:
             if files or time_given or any(how.values()):
                 raise click.UsageError("--resume RUN goes on with what it was given; give it alone")
-            commands.resume_device(options, problems, recipe, config_path)
+            device = commands.resume_device(options, problems, recipe, config_path)
             whole = cls.reopen(resume)
+            whole._device = device
         else:
             problems += _find_wrong(files)
             if len(files) != 3 and not problems:
@@ -179,16 +194,18 @@ class Compete(ABC):
             InputError: the data, the test data and the sample do not fit one another, or the time
                 is too little for the first rung.
         """
-        options = {**options, "data": given.train}
+        options = cls._locate({**options, "data": given.train})
+        if unfit := sorted(_UNFIT & options.keys()):
+            raise ConfigError([f"{flag(name)}: goes with `crossval`, not here" for name in unfit])
+        _check_out(given)
         rungs = cls.ladder(_build(cls.crossval, options))
         folds = choose_folds(rungs, given.seconds, _asked(options))
-        first = _build(cls.crossval, {**rungs[0].values, **options, "folds": folds})
-        member = next(iter(cls.crossval.plan(first).values()))
-        job, _ = cls.crossval.member.check(member)
-        job.run = Run(given.test)  # it has none yet: who looks for a finished one finds nothing
-        submission = submission_of(cls._lab(), Opened(job.run, job.verb, [job]))
-        sample = submission.choose(Sample.read(given.sample), given.id_column, given.answer_columns)
-        submission.refuse(sample, given.test, {}, {"form": given.form})
+        every = [_build(cls.crossval, {**each.values, **options, "folds": folds}) for each in rungs]
+        first, *others = every
+        job = cls._check(first)
+        given = cls._check_test(given, job, options)
+        for each in others:
+            cls._check(each)
         stem = f"{cls.verb}-{Path(given.train).expanduser().resolve().stem}"
         run = folder.create(Path(first.run_dir), cls.lab, first.name, stem)
         about = {"lab": cls.lab, "job": cls.verb, "command": list(sys.argv)}
@@ -197,6 +214,43 @@ class Compete(ABC):
         config = {"competition": _plain(given), "options": kept}
         write_text(run.config, tomli_w.dumps(config))  # the last: it makes the folder a run
         return cls.reopen(run.path)
+
+    @classmethod
+    def _locate(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options with whole paths, so that a run can go on from another folder."""
+        config = _build(cls.crossval, options)
+        whole = config.located()
+        moved = {name for name in options if getattr(whole, name) != getattr(config, name)}
+        return {name: getattr(whole, name) if name in moved else x for name, x in options.items()}
+
+    @classmethod
+    def _check(cls, config: Any) -> Any:
+        """Return the job of the first fold of a rung, and refuse what any fold stumbles over."""
+        members = [*cls.crossval.plan(config).values()]
+        if problems := dict.fromkeys(each for member in members for each in member.problems()):
+            raise ConfigError(list(problems))
+        job, _ = cls.crossval.member.check(members[0])
+        return job
+
+    @classmethod
+    def _check_test(cls, given: Competition, job: Any, options: Mapping[str, Any]) -> Competition:
+        """Refuse a sample that does not fit the test data or the job; says how these are written.
+
+        The images of a table lie in its own folder, or in that of the training images.
+        """
+        job.run = Run(given.test)  # it has none yet: who looks for a finished one finds nothing
+        submission = submission_of(cls._lab(), Opened(job.run, job.verb, [job]))
+        sample = submission.choose(Sample.read(given.sample), given.id_column, given.answer_columns)
+        how = {"form": given.form}
+        try:
+            submission.refuse(sample, given.test, {}, how)
+            return given
+        except DataError:
+            if given.test.is_dir() or "image_dir" not in options:
+                raise
+        written = {"image_dir": str(options["image_dir"])}
+        submission.refuse(sample, given.test, commands.read_written(job, given.test, written), how)
+        return given._replace(written=written)
 
     @classmethod
     def reopen(cls, path: Path) -> "Compete":
@@ -273,11 +327,13 @@ class Compete(ABC):
         if "groups" in self._plan:
             return
         self._step(clock, "groups", "looking for what belongs together")
-        names = {field.name for field in dataclasses.fields(self.leaks.config_type)}
-        values = {name: value for name, value in self.options.items() if name in names}
-        # A class needs a group for each fold, and one that validates.
-        values |= {"folds": folds + 1, "guess": GIVEN}
-        rules = self.leaks.rules(_build(self.leaks, values))
+        told = [f"{flag(name)} {self.options[name]}" for name in _GROUPS if name in self.options]
+        if told:
+            self._plan |= {"grouped_by": " ".join(told), "groups": {}}
+            self._keep()
+            terminal.note(f"kept together in folds: by {' '.join(told)}, as given")
+            return
+        rules = self._guess_groups(folds)
         likely = [rule.guess for rule in rules if not rule.guess.problem]
         if likely:
             records = [[guess.option, guess.describe()] for guess in likely]
@@ -289,6 +345,21 @@ class Compete(ABC):
         what = "but for copies, by nothing" if rule is None else f"by {rule.guess.option}"
         terminal.note(f"kept together in folds: {what}")
 
+    def _guess_groups(self, folds: int) -> list[Rule]:
+        """Return the ways to say which samples belong together, the likeliest first."""
+        before = narrow(self._config(), self.crossval.member.config_type)
+        chosen = self.crossval.member.suited(before).config
+        names = {field.name for field in options_of(type(chosen))} - _LENGTHS
+        values = {name: getattr(chosen, name) for name in names}
+        values = {name: x for name, x in values.items() if x != getattr(before, name)}
+        # A class needs a group for each fold, and one that validates.
+        values |= {**self.options, "folds": folds + 1, "guess": GIVEN}
+        try:
+            return self.leaks.rules(_build(self.leaks, values))
+        except ConfigError as error:  # arrays, and sets that are known by name, have no files
+            terminal.note(str(error))
+            return []
+
     def _cross_validate(self, clock: Clock, rung: Rung, folds: int, pace: float) -> Crossval | None:
         """Cross-validate a rung, or go on with that; None where there is no time for it."""
         begun = self._plan.setdefault("rungs", [])
@@ -298,10 +369,11 @@ class Compete(ABC):
         if not (path / "config.toml").is_file():
             left = spend(clock.given) - clock.used
             share = choose_share(rung, folds, left, pace) if begun else 1.0
-            if share != 1 and _LENGTHS & self.options.keys():
+            share = self._plan.get("shares", {}).get(rung.name, share)
+            if share != 1 and {"epochs", "total_updates"} & self.options.keys():
                 share = None  # the user says how long it trains
             if share is None:
-                needed = pace * rung.last(folds, 1.0)
+                needed = be_careful(pace) * rung.last(folds)
                 self._leave_out(rung.name, f"{folds} folds of it take about {write_time(needed)}")
                 return None
             whole = self._start(rung, folds, share)
@@ -316,7 +388,7 @@ class Compete(ABC):
 
     def _start(self, rung: Rung, folds: int, share: float) -> Crossval:
         """Make the run of a rung, which may have a share of its updates alone."""
-        shutil.rmtree(self._path(rung.name), ignore_errors=True)  # what a kill left half made
+        folder.remove_half_made(self._path(rung.name))
         where = {"run_dir": str(self.run.path / _STEPS), "name": rung.name}
         values: dict[str, Any] = {"folds": folds, **where}
         if share < 1:
@@ -350,7 +422,7 @@ class Compete(ABC):
 
         whole.may_train = is_time_for
         with whole.locked():
-            whole.train(None, time.perf_counter())
+            whole.train(self._device, time.perf_counter())
         return whole.run.finished
 
     def _leave_out(self, name: str, why: str) -> None:
@@ -372,9 +444,8 @@ class Compete(ABC):
             return done[0].run.path
         self._step(clock, _ENSEMBLE, "letting them answer together")
         path = self._path(_ENSEMBLE)
-        there = (path / "config.toml").is_file()
-        if not there:
-            shutil.rmtree(path, ignore_errors=True)
+        folder.remove_half_made(path)
+        there = path.exists()
         make_ensemble(
             self._lab(),
             [] if there else [whole.run.path for whole in done],
@@ -383,7 +454,7 @@ class Compete(ABC):
             run_dir=self.run.path / _STEPS,
             name=_ENSEMBLE,
             resume=path if there else None,
-            device=None,
+            device=self._device,
         )
         return path
 
@@ -402,7 +473,7 @@ class Compete(ABC):
             self._leave_out(_REFIT, f"to train on all rows takes about {write_time(needed)}")
             return None
         self._step(clock, _REFIT, "training on all rows, for a second file to hand in")
-        second = out.with_stem(f"{out.stem}-{_REFIT}")
+        second = _name_second(out)
         try:
             self._submit(final, second, refit=True)
         except ConfigError as error:
@@ -412,6 +483,8 @@ class Compete(ABC):
 
     def _submit(self, final: Path, out: Path, *, refit: bool = False) -> None:
         given = self.given
+        if _is_written(out, self.run.path / _STEPS):
+            return
         submit(
             self._lab(),
             final,
@@ -422,8 +495,8 @@ class Compete(ABC):
             form=given.form,
             refit=refit,
             bundle=None,
-            device=None,
-            options={},
+            device=self._device,
+            options=given.written,
         )
 
     def _path(self, name: str) -> Path:
@@ -558,6 +631,33 @@ def _asked(options: Mapping[str, Any]) -> int | None:
     return int(options["folds"]) if "folds" in options else None
 
 
+def _check_out(given: Competition) -> None:
+    """Refuse to write over what is given.
+
+    Raises:
+        DataError: a file that is to be written is one of them.
+    """
+    if given.out is None:
+        return
+    files = [Path(given.train), given.test, given.sample]
+    for out in (given.out, _name_second(given.out)):
+        for path in (out, out.with_suffix(".json")):
+            refuse_to_replace(f"--out {given.out}:", path, files)
+
+
+def _name_second(out: Path) -> Path:
+    return out.with_stem(f"{out.stem}-{_REFIT}")
+
+
+def _is_written(out: Path, steps: Path) -> bool:
+    """Say whether one of the steps has written a file before a stop, whole and with a manifest."""
+    manifest = out.with_suffix(".json")
+    if not (out.is_file() and manifest.is_file()):
+        return False
+    known = json.loads(manifest.read_text(encoding="utf-8"))
+    return known.get("sha256") == sha256_of(out) and Path(known["run"]).is_relative_to(steps)
+
+
 def _find_wrong(files: Sequence[Path]) -> list[str]:
     """Say which of the arguments are no options."""
     parameters = click.get_current_context().command.params
@@ -570,7 +670,8 @@ def _plain(given: Competition) -> dict[str, Any]:
     """Return what was given for TOML, with whole paths."""
     paths = {name: str(Path(path).expanduser().absolute()) for name, path in _paths(given).items()}
     values = {name: value for name, value in given._asdict().items() if value not in (None, ())}
-    return {**values, **paths, "answer_columns": list(given.answer_columns)}
+    columns, written = list(given.answer_columns), dict(given.written)
+    return {**values, **paths, "answer_columns": columns, "written": written}
 
 
 def _paths(given: Competition) -> dict[str, Any]:

@@ -99,5 +99,13 @@ def choose_share(rung: Rung, folds: int, left: float, pace: float = 1.0) -> floa
         left: seconds.
         pace: times as long as planned that the rungs before took.
     """
-    slower = pace if pace > _SLOW else 1.0
-    return next((share for share in SHARES if slower * rung.last(folds, share) <= left), None)
+    factor = be_careful(pace)
+    return next((share for share in SHARES if factor * rung.last(folds, share) <= left), None)
+
+
+def be_careful(pace: float) -> float:
+    """Return how many times as long as planned to reckon with, where rungs took `pace` times.
+
+    A little more or less is noise, and the next rung may be less quick than those before.
+    """
+    return pace if pace > _SLOW else min(1.0, _SLOW * pace)

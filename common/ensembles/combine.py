@@ -161,6 +161,10 @@ def _loss(features: Array, truth: Array, mine: Array, penalty: float) -> float:
 def _regress(features: Array, truth: Array, penalty: float, classes: int) -> tuple[Array, Array]:
     from sklearn.linear_model import LogisticRegression
 
+    if len(known := np.unique(truth)) == 1:  # which scikit-learn refuses
+        return np.zeros((features.shape[1], classes)), np.where(
+            np.isin(np.arange(classes), known), 0.0, _NEVER
+        )
     model = LogisticRegression(C=penalty, max_iter=_STEPS, tol=_NEAR).fit(features, truth)
     coefficients = np.zeros((features.shape[1], classes))
     intercepts = np.full(classes, _NEVER)

@@ -29,6 +29,7 @@ from common import files
 from common.errors import RunError
 from common.history import Row
 
+_BEFORE_CONFIG = ("environment.json", "data.json", "chosen.json", "groups.json", ".lock")
 _RENAMED = {("detection", "compare"): "compare-models"}
 """Commands that have another name today, by the lab and the name that older runs have."""
 
@@ -196,6 +197,16 @@ def open_run(path: Path, lab: str | None = None, job: str | None = None) -> Run:
     if job is not None and run.job != job:
         raise RunError(f"{path} was trained by `{run.job}`, not by `{job}`")
     return run
+
+
+def remove_half_made(path: Path) -> None:
+    """Remove a run folder that a kill left before it was one: config.toml is written last."""
+    if not (path / "config.toml").is_file():
+        cut_off = path.glob(f"{files.PREFIX}*")  # a file that was being written
+        for each in (*(path / name for name in _BEFORE_CONFIG), *cut_off):
+            each.unlink(missing_ok=True)
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def environment(device: str) -> dict[str, Any]:

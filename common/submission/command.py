@@ -65,10 +65,10 @@ def command(
     *before, path = files
     test = next(iter(before), None)
     manifest = out.with_suffix(".json")
-    _refuse_to_replace("--out", out, [*files, manifest])
-    _refuse_to_replace(f"--out {out}: its manifest", manifest, files)
+    refuse_to_replace("--out", out, [*files, manifest])
+    refuse_to_replace(f"--out {out}: its manifest", manifest, files)
     if bundle is not None:
-        _refuse_to_replace("--bundle", bundle, [*files, out, manifest])
+        refuse_to_replace("--bundle", bundle, [*files, out, manifest])
         check_place(bundle)
     opened = open_runs(lab, run, device)
     submission = submission_of(lab, opened)
@@ -117,7 +117,7 @@ def write(submission: Submission[Any], sample: Sample, rows: Rows, out: Path) ->
         submission.check(sample, chosen)
 
 
-def _refuse_to_replace(what: str, target: Path, files: Sequence[Path]) -> None:
+def refuse_to_replace(what: str, target: Path, files: Sequence[Path]) -> None:
     """Refuse to write over what is given, or over what is written beside."""
     for path in files:
         same = target.resolve() == path.resolve()

@@ -14,7 +14,7 @@ from common.errors import ConfigError, RunError
 from common.options import terminal
 from common.reuse import reuse
 from common.runs import commands
-from common.runs.folder import open_run
+from common.runs.folder import open_run, remove_half_made
 from common.runs.lab import Lab
 from common.submission.runs import Opened, read_scores
 
@@ -102,6 +102,7 @@ def _train(lab: Lab, plan: _Plan, device: str | None) -> Opened:
     first = opened.jobs[0]
     terminal.note(f"--refit: all rows train for {config.epochs} epochs, {why}; {path}")
     kind, carried = type(first), _carry(opened)
+    remove_half_made(path)
     if path.exists():
         there = kind.reopen(path).config
         if _what_is_computed(there) != _what_is_computed(config):

@@ -14,6 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
+from common.options.config import read_toml
+
 WORDS = ("--time", "3h", "--threads", "1", "--folds", "2", "--warmup", "0", "--epochs")
 
 
@@ -110,6 +112,8 @@ def _break_sample(folder, text):
         (("--time", "20s"), lambda folder: None, "is too little"),
         (("--time", "soon"), lambda folder: None, "expected a time such as 30m"),
         (("--tme", "3m"), lambda folder: None, "no option --tme"),
+        (("--repeats", "2"), lambda folder: None, "--repeats: goes with `crossval`, not here"),
+        (("--learning-rate", "-1"), lambda folder: None, "--learning-rate"),
     ],
 )
 def test_what_cannot_be_handed_in_is_refused_before_it_begins(
@@ -123,6 +127,66 @@ def test_what_cannot_be_handed_in_is_refused_before_it_begins(
     assert problem in done.err, done.err
     assert len(done.err.strip().splitlines()) <= 3
     assert not (tmp_path / "runs").exists()
+
+
+def test_nothing_that_is_given_is_written_over(lab, competition, tmp_path):
+    before = (competition / "sample.csv").read_bytes()
+    words = (
+        "--out",
+        competition / "sample.csv",
+        "--run-dir",
+        tmp_path / "runs",
+        "--model",
+        "linear",
+    )
+    done = lab("compete", *_three(competition), *WORDS, "1", *words)
+    assert done.code == 2
+    assert "would be written over" in done.err
+    assert (competition / "sample.csv").read_bytes() == before
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_groups_that_are_given_hold_and_others_are_guessed(lab, competition, tmp_path):
+    """Of numbers too, of which no two are alike; a guess never takes the place of what is given."""
+    names = sorted(path.relative_to(competition) for path in competition.glob("train/*/*.png"))
+    rows = [("image", "target", "person", "site")]
+    rows += [(name, n + 0.5, f"p{n // 3}", f"s{n // 5}") for n, name in enumerate(names)]
+    table = competition / "numbers.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    sample = competition / "numbers-sample.csv"
+    sample.write_text("id,target\n" + "".join(f"{row},0.0\n" for row in range(90, 110)))
+    for more, option in ((("--group-column", "site"), "site"), ((), "person")):
+        words = ("--loss", "mse", "--model", "linear", "--run-dir", tmp_path, "--name", option)
+        done = lab("compete", table, competition / "test", sample, *WORDS, "1", *words, *more)
+        assert done.code == 0, done.err
+        found = json.loads((tmp_path / "classification" / option / "metrics.json").read_text())
+        assert found["grouped_by"] == f"--group-column {option}"
+        card = tmp_path / "classification" / option / "steps/classification/linear/members"
+        assert option in (card / "fold-1" / "config.toml").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_any_number_of_labels_from_relative_paths(lab, competition, tmp_path, monkeypatch):
+    rows = [("image", "small", "even")]
+    rows += [
+        (path.relative_to(competition), int(int(path.parent.name) < 5), int(path.parent.name) % 2)
+        for path in sorted(competition.glob("train/*/*.png"))
+    ]
+    with (competition / "several.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    lines = "".join(f"{row},0,0\n" for row in range(90, 110))
+    (competition / "several-sample.csv").write_text(f"id,small,even\n{lines}")
+    monkeypatch.chdir(competition)
+    words = ("several.csv", "test", "several-sample.csv", *WORDS, "1", "--model", "linear")
+    done = lab("compete", *words, "--run-dir", tmp_path, "--name", "c")
+    assert done.code == 0, done.err
+    run = tmp_path / "classification" / "c"
+    assert read_toml(run / "config.toml")["options"]["data"] == str(competition / "several.csv")
+    lines = (run / "submission.csv").read_text().splitlines()
+    assert lines[0] == "id,small,even"
+    assert len(lines) == 21
 
 
 @pytest.mark.slow

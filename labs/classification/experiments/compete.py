@@ -36,7 +36,7 @@ class CompeteWithImages(Compete):
         config = narrow(config, ClassificationConfig)
         chosen = ClassifyImages.suited(config).config
         if {*_CHOSEN} & config.given:
-            return [_make(config, str(chosen.model), {})]
+            return [_make(config, chosen.stem, {})]
         if chosen.weights is None:
             names = dict.fromkeys(["linear", chosen.model, "resnet20"])
             return [_make(config, name, {"model": name, **_recipe(name)}) for name in names]

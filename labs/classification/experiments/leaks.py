@@ -110,8 +110,13 @@ def _of_files(rule: str, alone: ListedImages, config: LeaksConfig, first: Rule |
 
 
 def _judge(option: str, listed: ListedImages, folds: int) -> Guess:
-    files = listed.files
-    return judge(option, [file.group for file in files], [file.label for file in files], folds)
+    """Say whether a column, or what was given, may be groups.
+
+    Each class has to be in enough of them; numbers, and any number of labels, are no classes.
+    """
+    one = listed.numeric or listed.several
+    labels = [None if one else file.label for file in listed.files]
+    return judge(option, [file.group for file in listed.files], labels, folds)
 
 
 def _number(listed: ListedImages) -> Tensor:

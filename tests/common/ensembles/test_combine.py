@@ -68,6 +68,15 @@ def test_stacking_is_scikit_learns_regression():
     assert any(np.allclose(found.answer(shares), each) for each in expected)
 
 
+def test_stacking_takes_a_class_that_stands_in_one_part_alone():
+    shares, truth = draw(2, 40, 2, [1.0, 1.0])
+    truth[:] = 0
+    truth[5] = 1  # of five parts, the other four know nothing else than the first class
+    answers = learn("stacking", shares, truth, CLASSES).answer(shares)
+    assert answers.sum(1) == pytest.approx(np.ones(40))
+    assert (answers.argmax(1) == 0).mean() >= 0.9
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_stacking_takes_two_classes_and_says_none_of_which_there_is_no_sample(classes):
     shares, truth = draw(2, 60, classes, [2, 2])
