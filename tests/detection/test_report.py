@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from common.report.html import PictureSaver, render
+from common.runs.folder import Run
 from common.training.sequences import Padded, Ragged
 from labs.detection import metrics, report
 from labs.detection.config import DetectionConfig
@@ -59,7 +60,9 @@ def made(tmp_path):
             anchors=((10.0, 12.0), (20.0, 25.0)),
             anchor_iou=0.7,
         )
-        job = types.SimpleNamespace(card=card, config=DetectionConfig(**changes), remark="skipped")
+        job = types.SimpleNamespace(
+            card=card, config=DetectionConfig(**changes), remark="skipped", run=Run(tmp_path)
+        )
         figures = {"validation": {"score_threshold": 0.4}}
         save_picture = PictureSaver(tmp_path)
         return report.sections(
