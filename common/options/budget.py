@@ -35,7 +35,7 @@ class Choices(Generic[C]):
         seconds: about how long training takes on two cores, once `train_for` knows.
     """
 
-    seconds: float | None = None
+    seconds: float = 0.0
 
     def __init__(self, config: C):
         own = (

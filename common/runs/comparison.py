@@ -424,7 +424,7 @@ class Comparison(ABC, Generic[C]):
             InputError: the device or the name cannot be had, or a member cannot be trained: its
                 options contradict each other, or its data or model cannot be had.
         """
-        config, reasons, _ = cls._suited(cls.located(config))
+        config, reasons = cls._suited(cls.located(config))
         if unsuited := config.problems():  # with what was chosen for the data
             raise ConfigError(unsuited)
         plan = cls.plan(config).values()
@@ -450,7 +450,7 @@ class Comparison(ABC, Generic[C]):
         differ = {name for changes in cls.variants(config).values() for name in changes}
         before = narrow(config, cls.member.config_type)
         before = dataclasses.replace(before, given=config.given | differ)
-        chosen, reasons, _ = cls.member.suited(before)
+        chosen, reasons = cls.member.suited(before)
         names = {field.name for field in options_of(cls.member.config_type)}
         if chosen.total_updates is not None:
             names -= {"epochs"}  # which follow from it

@@ -50,17 +50,10 @@ def groups_of(split: Any) -> Array | None:
 
 
 class Suited(NamedTuple, Generic[C]):
-    """A config with what suits the data, and a sentence for each choice, with its reason.
-
-    Attributes:
-        config: with what was chosen.
-        reasons: the sentences.
-        seconds: about how long training takes on two cores; None where nobody knows.
-    """
+    """A config with what suits the data, and a sentence for each choice, with its reason."""
 
     config: C
     reasons: Sequence[str] = ()
-    seconds: float | None = None
 
 
 class Prepared(NamedTuple):
@@ -267,7 +260,7 @@ class Job(ABC, Generic[C, K]):
         if isinstance(config, TableConfig):
             refuse_unfit(config)
         with reuse():  # of what both read
-            config, reasons, _ = cls.suited(config)  # with the user's own words, for the messages
+            config, reasons = cls.suited(config)  # with the user's own words, for the messages
             splits, card = cls.load(config)
         job = cls(config.located(), _compute(config), card)
         job.reasons = reasons

@@ -12,6 +12,7 @@ from labs.classification.experiments.config import CrossvalConfig
 from labs.classification.experiments.crossval import CrossvalImages
 from labs.classification.experiments.leaks import LeaksOfImages
 from labs.classification.job import ClassifyImages
+from labs.classification.models.suited import estimate_seconds
 
 _CHOSEN = ("model", "weights", "transfer")  # with one of these the user has chosen the model
 _FEATURES = {"transfer": "feature-extraction", "augment": (), "learning_rate": 3e-3}
@@ -64,7 +65,7 @@ def _make(config: ClassificationConfig, name: str, values: dict[str, Any]) -> Ru
     """Return a rung with the seconds that its training takes."""
     values = {key: value for key, value in values.items() if key not in config.given}
     changed = replace(config, **values, given=config.given | values.keys())
-    return Rung(name, values, ClassifyImages.suited(changed).seconds or 0.0)
+    return Rung(name, values, estimate_seconds(changed))
 
 
 def _recipe(name: str) -> dict[str, Any]:

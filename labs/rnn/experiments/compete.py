@@ -12,7 +12,7 @@ from labs.rnn.experiments.crossval import CrossvalTexts
 from labs.rnn.experiments.leaks import LeaksOfTexts
 from labs.rnn.explore import texts
 from labs.rnn.sentiment.config import RECIPES, SentimentConfig
-from labs.rnn.sentiment.job import Sentiment
+from labs.rnn.sentiment.suit import estimate_seconds
 
 _CHOSEN = ("encoding", "cell")  # with one of these the user has chosen the model
 _LADDER: dict[str, dict[str, Any]] = {
@@ -48,4 +48,4 @@ def _make(config: SentimentConfig, name: str, values: dict[str, Any]) -> Rung:
     """Return a rung with the seconds that its training takes."""
     values = {key: value for key, value in values.items() if key not in config.given}
     changed = replace(config, **values, given=config.given | values.keys())
-    return Rung(name, values, Sentiment.suited(changed).seconds or 0.0)
+    return Rung(name, values, estimate_seconds(changed))

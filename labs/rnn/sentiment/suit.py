@@ -32,6 +32,18 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
     path = Path(config.data).expanduser()
     if config.data in (*EMBEDDED, *DOWNLOADS) or not path.exists():
         return Suited(config)
+    chosen = _choose(config, path)
+    return Suited(chosen.config, chosen.reasons)
+
+
+def estimate_seconds(config: SentimentConfig) -> float:
+    """Return about how long training takes on two cores; 0 of sets that are known by name."""
+    path = Path(config.data).expanduser()
+    return _choose(config, path).seconds if path.exists() else 0.0
+
+
+def _choose(config: SentimentConfig, path: Path) -> budget.Choices[SentimentConfig]:
+    """Choose what suits a user's own texts."""
     chosen = budget.Choices(config)
     found = read_folder(path, config.form, True) if path.is_dir() else _suit_columns(chosen, path)
     chosen.reasons = [*found.notes, *chosen.reasons]
@@ -40,7 +52,7 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
         chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
     _suit_tokens(chosen, texts)
     _suit_length(chosen, texts)
-    return Suited(chosen.config, chosen.reasons, chosen.seconds)
+    return chosen
 
 
 def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus:
