@@ -81,6 +81,7 @@ def test_boxes_of_larger_squares_are_brought_into_those_of_the_first_member():
     assert np.shares_memory(form.values(job_of(256), same), same["detections"].numpy())
 
 
+@pytest.mark.slow
 def test_the_detector_that_finds_more_gets_the_weight():
     rng = np.random.default_rng(0)
     left = rng.uniform(0, 90, (12, 2, 2))

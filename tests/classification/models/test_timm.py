@@ -161,6 +161,7 @@ def test_what_it_sees_is_shown(run, lab):
         assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_the_commands_on_models_know_it(timm, lab, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     done = lab("summary", RESNET, "--classes", "5", "--transfer", "feature-extraction")
