@@ -157,21 +157,12 @@ def foretell(
     Raises:
         ConfigError: the metric is undefined on too many of the boards.
     """
-    generator, measures = np.random.default_rng(0), contenders.measures
-    number = contenders.groups
-    groups = int(number.max()) + 1
-    parts = [max(1, round(size * groups / len(number))) for size in board]
-    together = max(1, _DRAWN // (len(number) + sum(board)))
+    number, measures = contenders.groups, contenders.measures
     scores: list[list[Array]] = [[], [], []]
-    for done in range(0, contenders.draws, together):
-        draws = min(together, contenders.draws - done)
-        truth = generator.integers(groups, size=(draws, groups))
-        picks = [generator.integers(groups, size=(draws, part)) for part in parts]
-        drawn = [*(np.take_along_axis(truth, pick, 1) for pick in picks), picks[0]]
-        for kept, chosen in zip(scores, drawn, strict=True):
-            counts = _count(chosen, groups)[:, number]
+    for parts, [pick, _] in _draw_parts(number, board, contenders.draws, move):
+        for kept, chosen in zip(scores, [*parts, pick], strict=True):
+            counts = _count(chosen, number)
             kept.append(np.stack([measure(counts) for measure in measures], 1))
-        move((done + draws) / contenders.draws)
     public, private, lucky = (np.concatenate(kept) for kept in scores)
     defined = ~np.isnan(np.concatenate([public, private, lucky], 1)).any(1)
     if defined.mean() < 1 - _UNDEFINED:
@@ -184,10 +175,52 @@ def foretell(
     return ShakeUp(contenders, board, known, public[defined], private[defined], lucky[defined])
 
 
-def _count(drawn: Array, groups: int) -> Array:
-    """Return how often each group is drawn, (R, groups), from draws (R, n) of their numbers."""
+def expect_score(metric: MainMetric, answers: OutOfFold, size: int) -> list[float]:
+    """Return between which scores 95 % of test sets of a size lie, by answers out of fold.
+
+    It counts both that the samples at hand are few and that the test set is a draw of its own.
+    """
+    number, measure = _number_groups(answers, metric), _count_main(metric, answers)
+    draws = min(_DRAWS, metric.resamples)
+    scores = [measure(_count(part, number)) for [part], _ in _draw_parts(number, [size], draws)]
+    low, high = np.nanquantile(np.concatenate(scores), [0.025, 0.975])
+    return [float(low), float(high)]
+
+
+def _draw_parts(
+    number: Array,
+    sizes: Sequence[int],
+    draws: int,
+    move: Callable[[float], None] = lambda share: None,
+) -> Iterator[tuple[list[Array], list[Array]]]:
+    """Yield groups, (R, n) for each of the sizes, some draws at a time, R in all.
+
+    Args:
+        number: (N,) of the group of each sample at hand.
+        sizes: in samples; of groups, as many are drawn as have about so many.
+        draws: R.
+        move: called with the share that is done.
+
+    Yields:
+        Groups drawn from a truth that was drawn itself; and from the samples at hand.
+    """
+    generator, groups = np.random.default_rng(0), int(number.max()) + 1
+    parts = [max(1, round(size * groups / len(number))) for size in sizes]
+    together = max(1, _DRAWN // (len(number) + sum(sizes)))
+    for done in range(0, draws, together):
+        some = min(together, draws - done)
+        truth = generator.integers(groups, size=(some, groups))
+        picks = [generator.integers(groups, size=(some, part)) for part in parts]
+        yield [np.take_along_axis(truth, pick, 1) for pick in picks], picks
+        move((done + some) / draws)
+
+
+def _count(drawn: Array, number: Array) -> Array:
+    """Return how often each sample is drawn, (R, N), from draws (R, n) of groups."""
+    groups = int(number.max()) + 1
     places = drawn + groups * np.arange(len(drawn))[:, None]
-    return np.bincount(places.ravel(), minlength=groups * len(drawn)).reshape(-1, groups)
+    counts = np.bincount(places.ravel(), minlength=groups * len(drawn)).reshape(-1, groups)
+    return np.asarray(counts[:, number])
 
 
 # --- the runs -----------------------------------------------------------------------------------
@@ -219,7 +252,7 @@ def gather(paths: Sequence[Path], names: Sequence[str], spec: str | None = None)
         raise RunError("expected at least two cross-validations, each named once")
     first, *others = [_read(path) for path in paths]
     aligned = [first.answers, *(_align(other, first) for other in others)]
-    number = _number_groups(first)
+    number = _number_groups(first.answers, first.job.main_metric)
     samples = type(first.whole).samples
     if spec is None:
         main: MainMetric = first.job.main_metric
@@ -292,12 +325,11 @@ def _align(other: _Read, first: _Read) -> OutOfFold:
     )
 
 
-def _number_groups(first: _Read) -> Array:
+def _number_groups(answers: OutOfFold, metric: MainMetric) -> Array:
     """Return the number of what each sample belongs to, (N,); of series, of their blocks."""
-    rows, block = np.arange(len(first.answers.targets)), first.job.main_metric.block
-    if first.answers.groups is None:
-        return np.asarray(rows // block)
-    return np.asarray(np.unique(first.answers.groups, return_inverse=True)[1])
+    if answers.groups is None:
+        return np.asarray(np.arange(len(answers.targets)) // metric.block)
+    return np.asarray(np.unique(answers.groups, return_inverse=True)[1])
 
 
 def _count_main(metric: MainMetric, answers: OutOfFold) -> OfCounts:

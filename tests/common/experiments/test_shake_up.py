@@ -12,8 +12,8 @@ from common.errors import ConfigError, RunError
 from common.experiments import shake_up
 from common.experiments.crossval import listed_in
 from common.experiments.out_of_fold import OutOfFold
-from common.experiments.shake_up import Board, Contenders, foretell
-from common.metrics.main_metric import ACCURACY
+from common.experiments.shake_up import Board, Contenders, expect_score, foretell
+from common.metrics.main_metric import ACCURACY, MainMetric
 from common.metrics.named import find_metric
 from common.runs.folder import Run
 
@@ -127,3 +127,24 @@ def test_samples_of_one_name_are_told_apart(tmp_path):
     assert json.dumps(keys, ensure_ascii=False) == (
         '[["좋다", "1", "1"], ["좋다", "1", "2"], ["음", "0", "1"]]'
     )
+
+
+PLAIN = MainMetric("accuracy", "accuracy", np.equal, np.mean, resamples=2000)
+
+
+def expect(right, groups, size):
+    return expect_score(PLAIN, OutOfFold({}, right, np.ones(len(right), bool), groups), size)
+
+
+@pytest.mark.parametrize("rows", [50, 500, 20_000])
+def test_a_score_to_expect_counts_both_draws(rows):
+    """Of N answers and a test set of n: the variance is p (1 - p) (1 / N + 1 / n)."""
+    low, high = expect(np.arange(1000) < 800, None, rows)
+    half = 1.96 * np.sqrt(0.8 * 0.2 * (1 / 1000 + 1 / rows))
+    assert (low, high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.12 * half + 0.5 / rows)
+
+
+def test_groups_of_like_answers_make_a_score_less_sure():
+    right, groups = np.arange(1000) < 800, np.arange(1000) // 20
+    alone, grouped = (expect(right, each, 200) for each in (None, groups))
+    assert grouped[1] - grouped[0] > 2 * (alone[1] - alone[0])
