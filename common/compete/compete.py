@@ -5,22 +5,21 @@ done again, so that a run that was killed goes on where it was. What was decided
 kept in plan.json, and is not decided again.
 """
 
-import json
+import dataclasses
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pkgutil import resolve_name
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from statistics import fmean
+from typing import Any, ClassVar
 
 import click
-import numpy as np
 import tomli_w
 
 from common.compete import report
 from common.compete.clock import Clock
+from common.compete.given import REFIT, Competition, is_written, name_second
 from common.compete.plan import (
     Rung,
     be_careful,
@@ -34,56 +33,28 @@ from common.ensembles.answers import read_together
 from common.ensembles.forms import GREEDY
 from common.ensembles.make import command as make_ensemble
 from common.ensembles.members import find_members
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError
 from common.experiments.crossval import Crossval
 from common.experiments.leaks import GIVEN, Leaks, Rule, find_first
 from common.experiments.out_of_fold import OutOfFold
-from common.files import sha256_of, write_text
-from common.metrics.main_metric import MainMetric
-from common.metrics.metrics import Array
+from common.experiments.shake_up import expect_score
+from common.files import write_text
 from common.options import terminal
 from common.options.config import NONE, flag, options_of, read_toml
 from common.runs import commands, folder
 from common.runs.comparison import narrow
 from common.runs.folder import Run, open_run
+from common.runs.lab import load_lab
 from common.submission.command import command as submit
-from common.submission.command import refuse_to_replace
-from common.submission.runs import Opened, submission_of
 from common.submission.sample import Sample
 from common.suggest import suggest
 
-if TYPE_CHECKING:
-    from common.runs.lab import Lab
-
 VERB, USUAL = "compete", "30m"
-_STEPS, _ENSEMBLE, _REFIT = "steps", "ensemble", "refit"
+_STEPS, _ENSEMBLE = "steps", "ensemble"
 _LONGER = 1.6  # times as long as a fold's training that one on all rows takes, at the most
-_LENGTHS = {"epochs", "total_updates", "batch_size"}
+_LENGTHS = {"epochs", "total_updates"}
 _GROUPS = ("group_column", "group_by")
 _UNFIT = {"repeats", "metrics", "tune", "all_rows", "fold", "pseudo", "unlabelled", "bootstrap"}
-_BOARDS = 2000  # test sets that are drawn, to say what one of that size may score
-
-
-class Competition(NamedTuple):
-    """What the user gave.
-
-    Attributes:
-        train, test, sample: the labelled data, the test data, and the sample submission.
-        seconds: that it may take.
-        out: the file to hand in; None for one in the run's folder.
-        id_column, answer_columns, form: of the sample; see `common.submission.command.command`.
-        written: how the test data are written, as that command has it in `options`.
-    """
-
-    train: str
-    test: Path
-    sample: Path
-    seconds: float
-    out: Path | None = None
-    id_column: str | None = None
-    answer_columns: Sequence[str] = ()
-    form: str | None = None
-    written: Mapping[str, str] = MappingProxyType({})
 
 
 class Compete(ABC):
@@ -125,6 +96,18 @@ class Compete(ABC):
         Args:
             config: with what the user gave, and nothing chosen.
         """
+
+    @staticmethod
+    @abstractmethod
+    def estimate_seconds(config: Any) -> float:
+        """Return about how long a training takes on two cores."""
+
+    @classmethod
+    def make_rung(cls, config: Any, name: str, values: Mapping[str, Any]) -> Rung:
+        """Return a rung with values over a config's, but for those that the user gave."""
+        free = {key: value for key, value in values.items() if key not in config.given}
+        changed = dataclasses.replace(config, **free, given=config.given | free.keys())
+        return Rung(name, free, cls.estimate_seconds(changed))
 
     @abstractmethod
     def explore(self, config: Any, output: Path) -> None:
@@ -176,7 +159,7 @@ class Compete(ABC):
             layers = _layer(cls.crossval, recipe, config_path, options, problems)
             train, test, sample = files or (Path(), Path(), Path())
             seconds = parse_time(time_given or USUAL)
-            given = Competition(str(train), test, sample, seconds, **how)
+            given = Competition(train, test, sample, seconds, **how)
             whole = cls.start(given, layers)
         if whole.run.finished:
             terminal.note(f"{whole.run.path} is finished: nothing to do")
@@ -194,24 +177,24 @@ class Compete(ABC):
             InputError: the data, the test data and the sample do not fit one another, or the time
                 is too little for the first rung.
         """
-        options = cls._locate({**options, "data": given.train})
+        options = cls._locate({**options, "data": str(given.train)})
         if unfit := sorted(_UNFIT & options.keys()):
             raise ConfigError([f"{flag(name)}: goes with `crossval`, not here" for name in unfit])
-        _check_out(given)
+        given.check_out()
         rungs = cls.ladder(_build(cls.crossval, options))
         folds = choose_folds(rungs, given.seconds, _asked(options))
         every = [_build(cls.crossval, {**each.values, **options, "folds": folds}) for each in rungs]
         first, *others = every
         job = cls._check(first)
-        given = cls._check_test(given, job, options)
+        given = given.fitted(load_lab(cls.lab), job, options)
         for each in others:
             cls._check(each)
-        stem = f"{cls.verb}-{Path(given.train).expanduser().resolve().stem}"
+        stem = f"{cls.verb}-{given.train.expanduser().resolve().stem}"
         run = folder.create(Path(first.run_dir), cls.lab, first.name, stem)
         about = {"lab": cls.lab, "job": cls.verb, "command": list(sys.argv)}
         run.write("environment", about | folder.environment(str(job.compute)))
         kept = {name: x for name, x in options.items() if name not in ("run_dir", "name")}
-        config = {"competition": _plain(given), "options": kept}
+        config = {"competition": given.as_dict(), "options": kept}
         write_text(run.config, tomli_w.dumps(config))  # the last: it makes the folder a run
         return cls.reopen(run.path)
 
@@ -233,26 +216,6 @@ class Compete(ABC):
         return job
 
     @classmethod
-    def _check_test(cls, given: Competition, job: Any, options: Mapping[str, Any]) -> Competition:
-        """Refuse a sample that does not fit the test data or the job; says how these are written.
-
-        The images of a table lie in its own folder, or in that of the training images.
-        """
-        job.run = Run(given.test)  # it has none yet: who looks for a finished one finds nothing
-        submission = submission_of(cls._lab(), Opened(job.run, job.verb, [job]))
-        sample = submission.choose(Sample.read(given.sample), given.id_column, given.answer_columns)
-        how = {"form": given.form}
-        try:
-            submission.refuse(sample, given.test, {}, how)
-            return given
-        except DataError:
-            if given.test.is_dir() or "image_dir" not in options:
-                raise
-        written = {"image_dir": str(options["image_dir"])}
-        submission.refuse(sample, given.test, commands.read_written(job, given.test, written), how)
-        return given._replace(written=written)
-
-    @classmethod
     def reopen(cls, path: Path) -> "Compete":
         """Return the run in a folder.
 
@@ -261,9 +224,7 @@ class Compete(ABC):
         """
         run = open_run(path, cls.lab, cls.verb)
         kept = read_toml(run.config)
-        given = dict(kept["competition"])
-        paths = {name: Path(given[name]) for name in ("test", "sample", "out") if name in given}
-        return cls(run, Competition(**{**given, **paths}), kept["options"])
+        return cls(run, Competition.from_dict(kept["competition"]), kept["options"])
 
     @classmethod
     def report(cls, path: Path) -> None:
@@ -271,11 +232,6 @@ class Compete(ABC):
         run = open_run(path, cls.lab, cls.verb)
         report.write(run, run.read("metrics"))
         click.echo(f"Report: {run.report}")
-
-    @classmethod
-    def _lab(cls) -> "Lab":
-        lab: Lab = resolve_name(f"labs.{cls.lab}.__main__:lab")  # it stands above what is common
-        return lab
 
     # --- the way ----------------------------------------------------------------------------------
 
@@ -301,8 +257,8 @@ class Compete(ABC):
         self._submit(final, out)
         second = self._refit(clock, done, final, out)
         clock.keep()
-        found = self._conclude(clock, done, final, out)
-        found["refitted"] = None if second is None else str(second)
+        found = self._conclude(clock, done, final)
+        found |= {"submission": str(out), "refitted": None if second is None else str(second)}
         report.write(self.run, found)
         self.run.write("metrics", found)
 
@@ -370,7 +326,7 @@ class Compete(ABC):
             left = spend(clock.given) - clock.used
             share = choose_share(rung, folds, left, pace) if begun else 1.0
             share = self._plan.get("shares", {}).get(rung.name, share)
-            if share != 1 and {"epochs", "total_updates"} & self.options.keys():
+            if share != 1 and _LENGTHS & self.options.keys():
                 share = None  # the user says how long it trains
             if share is None:
                 needed = be_careful(pace) * rung.last(folds)
@@ -406,16 +362,15 @@ class Compete(ABC):
 
     def _train(self, clock: Clock, rung: Rung, whole: Crossval) -> bool:
         """Train the folds of a rung; says whether there was time for all of them."""
-        names = list(whole.plan(whole.config))
-        only = self._plan["rungs"][0] == rung.name
+        folds, is_first = _list_folds(whole), self._plan["rungs"][0] == rung.name
 
         def is_time_for(name: str) -> bool:
             clock.keep()
-            done = names[: names.index(name)]
-            if only or not done:
+            done = [run for run in folds if run.finished]
+            if is_first or not done:
                 return True
-            took = _mean_seconds(whole, done)
-            if took * (len(names) - len(done)) <= spend(clock.given) - clock.used:
+            took = _mean_seconds(done)
+            if took * (len(folds) - len(done)) <= spend(clock.given) - clock.used:
                 return True
             self._leave_out(rung.name, f"a fold of it took {write_time(took)}")
             return False
@@ -447,7 +402,7 @@ class Compete(ABC):
         folder.remove_half_made(path)
         there = path.exists()
         make_ensemble(
-            self._lab(),
+            load_lab(self.lab),
             [] if there else [whole.run.path for whole in done],
             method=GREEDY,
             seed=0,
@@ -460,7 +415,7 @@ class Compete(ABC):
 
     def _refit(self, clock: Clock, done: Sequence[Crossval], final: Path, out: Path) -> Path | None:
         """Write a second file, by networks that learned from all rows; None without the time."""
-        if _REFIT in self._plan["left_out"]:
+        if REFIT in self._plan["left_out"]:
             return None
         weights = {done[0].run.path.name: 1.0}
         if final.name == _ENSEMBLE:
@@ -468,25 +423,25 @@ class Compete(ABC):
                 each["name"]: each["weight"] for each in Run(final).read("metrics")["members"]
             }
         taken = [whole for whole in done if weights.get(whole.run.path.name, 0) > 0]
-        needed = _LONGER * sum(_mean_seconds(each, [*each.plan(each.config)]) for each in taken)
-        if not self._plan.setdefault(_REFIT, needed < clock.left):
-            self._leave_out(_REFIT, f"to train on all rows takes about {write_time(needed)}")
+        needed = _LONGER * sum(_mean_seconds(_list_folds(each)) for each in taken)
+        if not self._plan.setdefault(REFIT, needed < clock.left):
+            self._leave_out(REFIT, f"to train on all rows takes about {write_time(needed)}")
             return None
-        self._step(clock, _REFIT, "training on all rows, for a second file to hand in")
-        second = _name_second(out)
+        self._step(clock, REFIT, "training on all rows, for a second file to hand in")
+        second = name_second(out)
         try:
             self._submit(final, second, refit=True)
         except ConfigError as error:
-            self._leave_out(_REFIT, "; ".join(error.problems))
+            self._leave_out(REFIT, "; ".join(error.problems))
             return None
         return second
 
     def _submit(self, final: Path, out: Path, *, refit: bool = False) -> None:
         given = self.given
-        if _is_written(out, self.run.path / _STEPS):
+        if is_written(out, self.run.path / _STEPS):
             return
         submit(
-            self._lab(),
+            load_lab(self.lab),
             final,
             [given.test, given.sample],
             out=out,
@@ -502,19 +457,11 @@ class Compete(ABC):
     def _path(self, name: str) -> Path:
         return self.run.path / _STEPS / self.lab / name
 
-    def _metric(self, whole: Crossval) -> MainMetric:
-        metric: MainMetric = whole.open_member(
-            next(iter(whole.plan(whole.config))), "cpu"
-        ).main_metric
-        return metric
-
     # --- what came out ----------------------------------------------------------------------------
 
-    def _conclude(
-        self, clock: Clock, done: Sequence[Crossval], final: Path, out: Path
-    ) -> dict[str, Any]:
+    def _conclude(self, clock: Clock, done: Sequence[Crossval], final: Path) -> dict[str, Any]:
         """Return what metrics.json holds."""
-        metric = self._metric(done[0])
+        metric = done[0].metric
         name = metric.name
         whole = Run(final).read("metrics")
         listed = []
@@ -537,7 +484,7 @@ class Compete(ABC):
             "source": done[0].run.read("metrics")["source"],
             "metric": {"name": name, "label": metric.label},
             "out_of_fold": {each: own[each] for each in (name, f"{name}_interval")},
-            "board": self._foretell(done, final, metric, rows),
+            "board": expect_score(metric, _read_answers(done, final), rows),
             "rows": rows,
             "folds": self._plan["folds"],
             "grouped_by": self._plan["grouped_by"],
@@ -547,7 +494,6 @@ class Compete(ABC):
             else {},
             "left_out": self._plan["left_out"],
             "final": str(final.relative_to(self.run.path)),
-            "submission": str(out),
             "began": self._plan["began"],
             "seconds": {
                 "train": sum(each["seconds"] for each in listed),
@@ -556,54 +502,25 @@ class Compete(ABC):
             },
         }
 
-    def _foretell(
-        self, done: Sequence[Crossval], final: Path, metric: MainMetric, rows: int
-    ) -> list[float]:
-        """Return between which figures 95 % of test sets lie that have so many rows."""
-        answers = _read_answers(done[0])
-        decided, targets = answers.decided, answers.targets
-        if (kept := read_together(Run(final))) is not None:
-            values, targets = kept
-            paths = [whole.run.path for whole in done]
-            decided = find_members(self._lab(), paths, "cpu").form.decide(values)
-        return _draw_boards(metric, decided, targets, answers.groups, rows)
+
+def _read_answers(done: Sequence[Crossval], final: Path) -> OutOfFold:
+    """Return what is said out of fold by the run that answers."""
+    first = done[0]
+    answers = OutOfFold.join([OutOfFold.read(run) for run in _list_folds(first)])
+    if (kept := read_together(Run(final))) is None:
+        return answers
+    values, targets = kept
+    form = find_members(load_lab(first.lab), [each.run.path for each in done], "cpu").form
+    return answers._replace(decided=form.decide(values), targets=targets)
 
 
-def _draw_boards(
-    metric: MainMetric, decided: Array, targets: Array, groups: Array | None, rows: int
-) -> list[float]:
-    """Return the ends of 95 % of the figures of test sets, drawn from answers out of fold.
-
-    First it is drawn which samples the truth may be made of, as a bootstrap does, then the test
-    set of `rows`; whole groups are drawn where there are any.
-    """
-    statistics, draw = metric.statistics(decided, targets), np.random.default_rng(0)
-    number = (
-        np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    )
-    order, sizes = np.argsort(number, kind="stable"), np.bincount(number)
-    starts = np.cumsum(sizes) - sizes
-    count = max(1, round(rows * len(sizes) / len(targets)))
-    found = []
-    for _ in range(min(_BOARDS, metric.resamples)):
-        truth = draw.integers(len(sizes), size=len(sizes))
-        picked = truth[draw.integers(len(truth), size=count)]
-        many = sizes[picked]
-        before = np.repeat(starts[picked] - np.cumsum(many) + many, many)
-        found.append(metric.compute(statistics[order[before + np.arange(many.sum())]]))
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return [float(low), float(high)]
+def _list_folds(whole: Crossval) -> list[Run]:
+    return [Run(whole.run.path / "members" / name) for name in whole.plan(whole.config)]
 
 
-def _read_answers(whole: Crossval) -> OutOfFold:
-    names = whole.plan(whole.config)
-    return OutOfFold.join([OutOfFold.read(whole.open_member(name, "cpu").run) for name in names])
-
-
-def _mean_seconds(whole: Crossval, names: Sequence[str]) -> float:
-    """Return how long a fold took in the mean."""
-    runs = [Run(whole.run.path / "members" / name) for name in names]
-    return float(np.mean([run.read("metrics")["seconds"]["total"] for run in runs]))
+def _mean_seconds(folds: Sequence[Run]) -> float:
+    """Return how long folds took in the mean."""
+    return fmean(run.read("metrics")["seconds"]["total"] for run in folds)
 
 
 def _layer(
@@ -631,49 +548,9 @@ def _asked(options: Mapping[str, Any]) -> int | None:
     return int(options["folds"]) if "folds" in options else None
 
 
-def _check_out(given: Competition) -> None:
-    """Refuse to write over what is given.
-
-    Raises:
-        DataError: a file that is to be written is one of them.
-    """
-    if given.out is None:
-        return
-    files = [Path(given.train), given.test, given.sample]
-    for out in (given.out, _name_second(given.out)):
-        for path in (out, out.with_suffix(".json")):
-            refuse_to_replace(f"--out {given.out}:", path, files)
-
-
-def _name_second(out: Path) -> Path:
-    return out.with_stem(f"{out.stem}-{_REFIT}")
-
-
-def _is_written(out: Path, steps: Path) -> bool:
-    """Say whether one of the steps has written a file before a stop, whole and with a manifest."""
-    manifest = out.with_suffix(".json")
-    if not (out.is_file() and manifest.is_file()):
-        return False
-    known = json.loads(manifest.read_text(encoding="utf-8"))
-    return known.get("sha256") == sha256_of(out) and Path(known["run"]).is_relative_to(steps)
-
-
 def _find_wrong(files: Sequence[Path]) -> list[str]:
     """Say which of the arguments are no options."""
     parameters = click.get_current_context().command.params
     known = [option for each in parameters for option in each.opts]
     wrong = [str(path) for path in files if str(path).startswith("-")]
     return [f"no option {each}{suggest(each, known)}" for each in wrong]
-
-
-def _plain(given: Competition) -> dict[str, Any]:
-    """Return what was given for TOML, with whole paths."""
-    paths = {name: str(Path(path).expanduser().absolute()) for name, path in _paths(given).items()}
-    values = {name: value for name, value in given._asdict().items() if value not in (None, ())}
-    columns, written = list(given.answer_columns), dict(given.written)
-    return {**values, **paths, "answer_columns": columns, "written": written}
-
-
-def _paths(given: Competition) -> dict[str, Any]:
-    paths = {name: getattr(given, name) for name in ("train", "test", "sample", "out")}
-    return {name: path for name, path in paths.items() if path is not None}

@@ -246,7 +246,7 @@ class Crossval(Comparison[Any]):
 
     def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say what came out, and how far the folds lie apart."""
-        metric, samples = self._metric, metrics["samples"]
+        metric, samples = self.metric, metrics["samples"]
         figure = metric.text(metrics[metric.name])
         interval = metric.interval_text(metrics[f"{metric.name}_interval"])
         every = [value for each in metrics["of_folds"] for value in each]
@@ -266,7 +266,7 @@ class Crossval(Comparison[Any]):
 
     def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         """Return a row for each fold, and one for all."""
-        metric, names = self._metric, list(self.plan(self.config))
+        metric, names = self.metric, list(self.plan(self.config))
         label = metric.label
         every = [value for each in metrics["of_folds"] for value in each]
         rows = [
@@ -282,7 +282,7 @@ class Crossval(Comparison[Any]):
         self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> Section:
         """Show the folds in a table and side by side, and their learning curves."""
-        metric = self._metric
+        metric = self.metric
         every = [value for each in metrics["of_folds"] for value in each]
         bars = [Bar(name, value) for name, value in zip(jobs, every, strict=True)]
         low, high = metrics[f"{metric.name}_interval"]
@@ -330,7 +330,7 @@ class Crossval(Comparison[Any]):
         terminal.say(self.verdict(metrics))
 
     @cached_property
-    def _metric(self) -> MainMetric:
+    def metric(self) -> MainMetric:
         """The main metric, which may depend on what a config learns."""
         job = self.open_member(next(iter(self.plan(self.config))), "cpu")
         found: MainMetric = job.main_metric

@@ -296,17 +296,17 @@ class PseudoLabels(Crossval):
 
     def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say whether pseudo-labels help, and how many there are."""
-        return report.verdict(self._metric, metrics, self.samples)
+        return report.verdict(self.metric, metrics, self.samples)
 
     def table(self, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         """Return a row for each fold, and one for all: without and with pseudo-labels."""
-        return report.list_folds(self._metric, metrics)
+        return report.list_folds(self.metric, metrics)
 
     def overview(
         self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver
     ) -> Section:
         """Show the gain, fold by fold and of all together."""
-        return report.show_gain(self._metric, metrics, self.samples, save_picture)
+        return report.show_gain(self.metric, metrics, self.samples, save_picture)
 
     def sections(
         self, jobs: Jobs, metrics: Mapping[str, Any], save_picture: PictureSaver

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from common.runs.job import Job
 
 
+def load_lab(name: str) -> "Lab":
+    """Return a lab by its name; a string names it, since labs stand above what is common."""
+    lab: Lab = resolve_name(f"labs.{name}.__main__:lab")
+    return lab
+
+
 @dataclass(frozen=True)
 class Verb:
     """A command that trains.

@@ -22,12 +22,12 @@ from common.report.html import Section, Table
 from common.runs import differences, listing
 from common.runs.folder import open_run
 from common.runs.job import groups_of
+from common.runs.lab import Lab, load_lab
 from common.runs.listing import Listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from common.runs.lab import Lab
 
 _RECORDED = (  # what a run computed with, as its environment.json has it
     *("python", "torch", "torchvision", "numpy", "scikit-learn"),
@@ -211,13 +211,12 @@ def _data_options(run: Listed) -> set[str]:
     }
 
 
-def find_lab(run: Listed) -> "Lab":
-    """Return the lab of a run; a string names it, since labs stand above what is common."""
+def find_lab(run: Listed) -> Lab:
+    """Return the lab of a run."""
     try:
-        lab: Lab = resolve_name(f"labs.{run.lab}.__main__:lab")
+        return load_lab(run.lab)
     except (ImportError, AttributeError, ValueError) as error:
         raise RunError(f"{run.run.path} is a run of labs.{run.lab}, which is not here") from error
-    return lab
 
 
 def _card(run: Listed) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The whole way of an image competition."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ class CompeteWithImages(Compete):
     recipes = RECIPES
     crossval = CrossvalImages
     leaks = LeaksOfImages
+    estimate_seconds = staticmethod(estimate_seconds)
 
     @classmethod
     def ladder(cls, config: Any) -> list[Rung]:
@@ -37,10 +37,10 @@ class CompeteWithImages(Compete):
         config = narrow(config, ClassificationConfig)
         chosen = ClassifyImages.suited(config).config
         if {*_CHOSEN} & config.given:
-            return [_make(config, chosen.stem, {})]
+            return [cls.make_rung(config, chosen.stem, {})]
         if chosen.weights is None:
             names = dict.fromkeys(["linear", chosen.model, "resnet20"])
-            return [_make(config, name, {"model": name, **_recipe(name)}) for name in names]
+            return [cls.make_rung(config, name, {"model": name, **_recipe(name)}) for name in names]
         photos = {
             "model": chosen.model,
             "weights": chosen.weights,
@@ -49,8 +49,8 @@ class CompeteWithImages(Compete):
         }
         photos = {name: value for name, value in photos.items() if value is not None}
         return [
-            _make(config, "features", {**photos, **_FEATURES}),
-            _make(config, "fine-tuned", {**photos, **_ALL} if _is_frozen(chosen) else {}),
+            cls.make_rung(config, "features", {**photos, **_FEATURES}),
+            cls.make_rung(config, "fine-tuned", {**photos, **_ALL} if _is_frozen(chosen) else {}),
         ]
 
     def explore(self, config: Any, output: Path) -> None:
@@ -59,13 +59,6 @@ class CompeteWithImages(Compete):
 
         plain = narrow(config, ClassificationConfig, augment=(), model="linear")
         explore.command(plain, output)
-
-
-def _make(config: ClassificationConfig, name: str, values: dict[str, Any]) -> Rung:
-    """Return a rung with the seconds that its training takes."""
-    values = {key: value for key, value in values.items() if key not in config.given}
-    changed = replace(config, **values, given=config.given | values.keys())
-    return Rung(name, values, estimate_seconds(changed))
 
 
 def _recipe(name: str) -> dict[str, Any]:

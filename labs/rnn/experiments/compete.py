@@ -1,6 +1,5 @@
 """The whole way of a competition of texts."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +29,16 @@ class CompeteWithTexts(Compete):
     recipes = RECIPES
     crossval = CrossvalTexts
     leaks = LeaksOfTexts
+    estimate_seconds = staticmethod(estimate_seconds)
 
     @classmethod
     def ladder(cls, config: Any) -> list[Rung]:
         """Return a linear model on n-grams first, then networks beside one."""
         config = narrow(config, SentimentConfig)
         if {*_CHOSEN} & config.given:
-            return [_make(config, config.stem, {})]
-        return [_make(config, name, values) for name, values in _LADDER.items()]
+            return [cls.make_rung(config, config.stem, {})]
+        return [cls.make_rung(config, name, values) for name, values in _LADDER.items()]
 
     def explore(self, config: Any, output: Path) -> None:
         """Write the page on what the texts are."""
         texts.command(narrow(config, SentimentConfig), output)
-
-
-def _make(config: SentimentConfig, name: str, values: dict[str, Any]) -> Rung:
-    """Return a rung with the seconds that its training takes."""
-    values = {key: value for key, value in values.items() if key not in config.given}
-    changed = replace(config, **values, given=config.given | values.keys())
-    return Rung(name, values, estimate_seconds(changed))

@@ -1,12 +1,9 @@
-"""What there is time for, and what a score is likely to be."""
+"""What there is time for."""
 
-import numpy as np
 import pytest
 
-from common.compete.compete import _draw_boards
 from common.compete.plan import Rung, choose_folds, choose_share, parse_time, spend, write_time
 from common.errors import ConfigError
-from common.metrics.main_metric import MainMetric
 
 
 @pytest.mark.parametrize(
@@ -59,22 +56,3 @@ def test_a_slower_machine_is_given_less_and_a_little_slower_is_noise():
 
 def test_something_is_always_kept_for_the_end():
     assert all(0 < seconds - spend(seconds) >= 45 for seconds in (60.0, 600.0, 36000.0))
-
-
-ACCURACY = MainMetric("accuracy", "accuracy", np.equal, np.mean, resamples=2000)
-
-
-@pytest.mark.parametrize("rows", [50, 500, 20_000])
-def test_a_score_to_expect_counts_both_draws(rows):
-    """Of N answers and a test set of n: the variance is p (1 - p) (1 / N + 1 / n)."""
-    right = np.arange(1000) < 800
-    low, high = _draw_boards(ACCURACY, right, np.ones(1000, bool), None, rows)
-    half = 1.96 * np.sqrt(0.8 * 0.2 * (1 / 1000 + 1 / rows))
-    assert (low, high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.12 * half + 0.5 / rows)
-
-
-def test_groups_of_like_answers_make_a_score_less_sure():
-    right, groups = np.arange(1000) < 800, np.arange(1000) // 20
-    alone = _draw_boards(ACCURACY, right, np.ones(1000, bool), None, 200)
-    grouped = _draw_boards(ACCURACY, right, np.ones(1000, bool), groups, 200)
-    assert grouped[1] - grouped[0] > 2 * (alone[1] - alone[0])
