@@ -15,6 +15,7 @@ import functools
 import gc
 import io
 import multiprocessing
+import random
 import signal
 import sys
 import time
@@ -250,6 +251,40 @@ def process():
             ]
         )
         yield lambda *arguments: Process(context, *arguments)
+
+
+@pytest.fixture
+def kill_often(process, tmp_path):
+    """Return a function that kills a command at random moments, and goes on with it each time."""
+    if os.name != "posix":
+        pytest.skip("signals are POSIX's")
+
+    def run(begin, folder, seconds, finished="", kept=None, began="config.toml", kills=10):
+        """Kill what makes a run, go on with it with --resume, and so on; the last is killed, too.
+
+        Args:
+            begin: the words of the command, the verb first.
+            folder: of the run.
+            seconds: the least and the most that it has after it began.
+            finished: a pattern of files in the folder of what is finished, never to be done again.
+            kept: the name of the file beside each of these that is not to be written again; they
+                themselves when None.
+            began: the path in the folder from which on it has begun.
+            kills: how many.
+        """
+        chance, known = random.Random(0), {}
+        for kill in range(kills):
+            there = (folder / "config.toml").exists()
+            words = (begin[0], "--resume", folder) if there else begin
+            running = process("classification", words, "", tmp_path / f"{kill}.out")
+            running.wait_for((folder / began).exists)
+            time.sleep(chance.uniform(*seconds))
+            running.kill()
+            for path in folder.glob(finished) if finished else ():
+                changed = path.with_name(kept or path.name).stat().st_mtime_ns
+                assert known.setdefault(path, changed) == changed
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
-import random
 import shutil
-import signal
-import time
 
 import pytest
 import torch
@@ -203,25 +199,13 @@ def test_a_ladder_of_models_answers_together(lab, competition, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_kills_change_no_bit_and_nothing_is_done_again(process, competition, tmp_path):
+def test_kills_change_no_bit_and_nothing_is_done_again(process, kill_often, competition, tmp_path):
     begin = ("compete", *_three(competition), *WORDS, "2", "--name", "c", "--run-dir")
     assert process("classification", (*begin, tmp_path / "whole"), "", tmp_path / "o").end() == 0
     whole, folder = (tmp_path / each / "classification" / "c" for each in ("whole", "killed"))
-    chance, finished = random.Random(0), {}
-    for kill in range(10):
-        there = (folder / "config.toml").exists()
-        given = ("compete", "--resume", folder) if there else (*begin, tmp_path / "killed")
-        running = process("classification", given, "", tmp_path / f"output-{kill}")
-        running.wait_for((folder / "config.toml").exists)
-        time.sleep(chance.uniform(0.0, 4.0))
-        if running.process.is_alive():
-            running.send(signal.SIGKILL)
-        for path in folder.rglob("metrics.json"):
-            changed = path.stat().st_mtime_ns
-            assert finished.setdefault(path, changed) == changed
-    again = process("classification", ("compete", "--resume", folder), "", tmp_path / "x")
-    assert again.end() == 0
+    kill_often((*begin, tmp_path / "killed"), folder, (0.0, 4.0), finished="**/metrics.json")
+    last = process("classification", ("compete", "--resume", folder), "", tmp_path / "last.out")
+    assert last.end() == 0
     names = [path.relative_to(whole) for path in whole.rglob("best.safetensors")]
     assert len(names) >= 6
     for name in names:

@@ -1,11 +1,7 @@
 """Ensembles of classifiers: made of runs or folds, asked as runs are, refused where unfit."""
 
 import json
-import os
-import random
 import re
-import signal
-import time
 
 import numpy as np
 import pytest
@@ -435,28 +431,15 @@ def test_folds_that_do_not_fit_are_refused(lab, folds, words, problem):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_ten_kills_change_no_bit_and_nobody_is_asked_again(process, runs, tmp_path):
+def test_ten_kills_change_no_bit_and_nobody_is_asked_again(process, kill_often, runs, tmp_path):
     named = [runs / name for name in ("하나", "two")]
     begin = ("ensemble", *named, "--method", "stacking", "--name", "e", "--run-dir")
-    words = (*begin, tmp_path / "whole")
-    assert process("classification", words, "", tmp_path / "output").end() == 0
+    assert process("classification", (*begin, tmp_path / "whole"), "", tmp_path / "o").end() == 0
     whole, folder = (tmp_path / each / "classification" / "e" for each in ("whole", "killed"))
-    chance, answered = random.Random(0), {}
-    for kill in range(10):
-        there = (folder / "config.toml").exists()
-        given = ("ensemble", "--resume", folder) if there else (*begin, tmp_path / "killed")
-        running = process("classification", given, "", tmp_path / f"output-{kill}")
-        running.wait_for((folder / "config.toml").exists)
-        time.sleep(chance.uniform(0.0, 0.4))
-        if running.process.is_alive():
-            running.send(signal.SIGKILL)
-        for path in folder.glob("answers/[12].safetensors"):
-            changed = path.stat().st_mtime_ns
-            assert answered.setdefault(path, changed) == changed
-    assert (
-        process("classification", ("ensemble", "--resume", folder), "", tmp_path / "x").end() == 0
-    )
+    answered = "answers/[12].safetensors"
+    kill_often((*begin, tmp_path / "killed"), folder, (0.0, 0.4), finished=answered)
+    last = process("classification", ("ensemble", "--resume", folder), "", tmp_path / "last.out")
+    assert last.end() == 0
     for name in ("combination.json", "answers/together.safetensors", "config.toml"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
     mine, theirs = (

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
-import random
 import shutil
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -246,20 +243,14 @@ def test_a_table_for_other_images_is_refused(runs, lab, digits, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_kills_change_no_bit(runs, process, digits, tmp_path):
+def test_kills_change_no_bit(runs, process, kill_often, digits, tmp_path):
     cv, more, _ = runs
-    folder, chance = tmp_path / "classification" / "more", random.Random(0)
+    folder = tmp_path / "classification" / "more"
     words = ("--threshold", "0.9", "--run-dir", tmp_path, "--name", "more", "--save-every", "0.01")
-    begin = ("pseudo-label", cv, digits / "more", *words)
-    for kill in range(6):
-        begun = (folder / "config.toml").exists()
-        given = ("pseudo-label", "--resume", folder) if begun else begin
-        running = process("classification", given, "", tmp_path / f"output-{kill}")
-        running.wait_for((folder / "config.toml").exists)
-        time.sleep(chance.uniform(0.0, 0.5))
-        running.kill() if running.process.is_alive() else running.end()
-    last = process("classification", ("pseudo-label", "--resume", folder), "", tmp_path / "last")
+    kill_often(("pseudo-label", cv, digits / "more", *words), folder, (0.0, 0.5), kills=6)
+    last = process(
+        "classification", ("pseudo-label", "--resume", folder), "", tmp_path / "last.out"
+    )
     assert last.end() == 0
     for fold in (1, 2):
         for part in (f"pseudo/fold-{fold}.csv", f"members/fold-{fold}/out_of_fold.safetensors"):

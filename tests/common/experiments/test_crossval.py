@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
-import random
 import shutil
-import signal
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -232,31 +228,19 @@ def test_what_cannot_be_cut_is_one_sentence(command, tmp_path, lab, words, said)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_ten_kills_change_no_bit_and_no_fold_is_done_again(process, crossval, tmp_path):
+def test_ten_kills_change_no_bit_and_no_fold_is_done_again(process, kill_often, crossval, tmp_path):
     whole, _ = crossval
     words, folder = (*CROSSVAL, "--save-every", "0.01"), tmp_path / "classification" / "cv"
-    chance = random.Random(0)
-    begin = (*words, "--run-dir", tmp_path, "--name", "cv")
-    finished = {}
-    for kill in range(10):
-        resumed = kill and (folder / "config.toml").exists()
-        given = ("crossval", "--resume", folder) if resumed else begin
-        running = process("classification", given, "", tmp_path / f"output-{kill}")
-        running.wait_for((folder / "members").exists)
-        time.sleep(chance.uniform(0.05, 0.6))
-        if running.process.is_alive():
-            running.send(signal.SIGKILL)
-        for member in (folder / "members").iterdir():
-            if Run(member).finished:
-                best = member / "best.safetensors"
-                assert (
-                    finished.setdefault(member, best.stat().st_mtime_ns) == best.stat().st_mtime_ns
-                )
-    assert (
-        process("classification", ("crossval", "--resume", folder), "", tmp_path / "last").end()
-        == 0
+    kill_often(
+        (*words, "--run-dir", tmp_path, "--name", "cv"),
+        folder,
+        (0.05, 0.6),
+        finished="members/*/metrics.json",
+        kept="best.safetensors",
+        began="members",
     )
+    last = process("classification", ("crossval", "--resume", folder), "", tmp_path / "last.out")
+    assert last.end() == 0
     for fold in (1, 2, 3):
         member = f"members/fold-{fold}"
         assert_same_weights(folder / member, whole / member)

@@ -3,9 +3,7 @@
 import dataclasses
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -456,22 +454,16 @@ def test_luck_is_the_deviation_of_what_differs_in_nothing_else():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_ten_kills_change_no_bit_and_no_trial_is_done_again(process, command, search, tmp_path):
+def test_ten_kills_change_no_bit_and_no_trial_is_done_again(kill_often, command, search, tmp_path):
     words, folder = (*SEARCH, "--save-every", "0.01"), tmp_path / "classification" / "a"
-    begin = (*words, "--run-dir", tmp_path, "--name", "a")
-    chance, kept = random.Random(0), {}
-    for kill in range(10):
-        resumed = (folder / "config.toml").exists()
-        given = ("search", "--resume", folder) if resumed else begin
-        running = process("classification", given, "", tmp_path / f"output-{kill}")
-        running.wait_for((folder / "members").exists)
-        time.sleep(chance.uniform(0.05, 1.0))
-        if running.process.is_alive():
-            running.send(signal.SIGKILL)
-        for answers in folder.glob("members/*/out_of_fold.safetensors"):
-            best = answers.with_name("best.safetensors").stat().st_mtime_ns
-            assert kept.setdefault(answers, best) == best
+    kill_often(
+        (*words, "--run-dir", tmp_path, "--name", "a"),
+        folder,
+        (0.05, 1.0),
+        finished="members/*/out_of_fold.safetensors",
+        kept="best.safetensors",
+        began="members",
+    )
     done = command(classification, "search", "--resume", folder)
     assert done.code == 0, done.err
     assert_same_search(folder, search[0])
