@@ -217,7 +217,12 @@ def labelled(
     return dataclasses.replace(whole, targets=_renumber(whole.targets, numbers, card.classes))
 
 
-@reusable(lambda config, path, card, decoding=None: (path, card, decoding, config.path_column))
+@reusable(
+    lambda config, path, card, decoding=None: (
+        *(path, card.image_size, card.channels, card.scale),  # the rest differs in each fold
+        *(decoding or config.decoding, config.path_column, config.whole_data),
+    )
+)
 def find_unlabelled(
     config: ImageConfig, path: str, card: ImageCard, decoding: Decoding | None = None
 ) -> FoundImages:
