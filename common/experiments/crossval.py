@@ -130,11 +130,8 @@ class Crossval(Comparison[Any]):
         first = next(iter(jobs.values()))
         metric: MainMetric = first.main_metric
         repeats = [
-            [
-                OutOfFold.read(jobs[_name_member(self.config, repeat, fold)].run)
-                for fold in _folds(self.config)
-            ]
-            for repeat in range(self.config.repeats)
+            [OutOfFold.read(jobs[name].run) for name in names]
+            for names in list_repeats(self.config)
         ]
         self._list_answers(jobs)
         pooled = [OutOfFold.join(parts) for parts in repeats]
@@ -369,6 +366,14 @@ def _describe_tuned(tuned: Mapping[str, Any]) -> str:
 
 def _folds(config: Any) -> range:
     return range(1, config.folds + 1)
+
+
+def list_repeats(config: Any) -> list[list[str]]:
+    """Return the names of the folds of each repetition."""
+    return [
+        [_name_member(config, repeat, fold) for fold in _folds(config)]
+        for repeat in range(config.repeats)
+    ]
 
 
 def _name_member(config: Any, repeat: int, fold: int) -> str:

@@ -57,11 +57,17 @@ def look_at(job: Any, sketch: Callable[[Any], Any]) -> Held:
         RunError: its data have changed.
     """
     splits = job.load_splits()
-    batches = job.batches(splits["train"], training=True)
-    updates = job.config.epochs * len(batches)
-    close(batches)
+    updates = job.config.epochs * count_updates(job, splits["train"])
     learned = np.bincount(job.targets(splits["train"]), minlength=len(job.card.classes))
     return Held([sketch(splits[name]) for name in HELD], learned, job.config.epochs, updates)
+
+
+def count_updates(job: Any, train: Any) -> int:
+    """Return how many updates an epoch of a training split has."""
+    batches = job.batches(train, training=True)
+    number = len(batches)
+    close(batches)
+    return number
 
 
 def find_held(numbers: Sequence[int], folds: Sequence[Held], unlabelled: int) -> list[Array]:

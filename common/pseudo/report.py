@@ -1,5 +1,6 @@
 """What is said of pseudo-labels: what they gain, which there are, how they shift the classes."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,16 +32,14 @@ def verdict(metric: MainMetric, metrics: Mapping[str, Any], samples: str) -> str
     found = metrics["pseudo"]
     gain = metric.text(found["gain"], "+")
     interval = metric.interval_text(found["gain_interval"], "+")
-    values = [value for each in metrics["of_folds"] for value in each]
-    before = [value for each in found["before"]["of_folds"] for value in each]
-    sign = 1 if metric.larger_is_better else -1
-    better = sum(sign * (ours - theirs) > 0 for ours, theirs in zip(values, before, strict=True))
+    pairs = _pair_folds(metric, metrics)
+    better = sum(gain > 0 for *_, gain in pairs)
     said = (
         f"{_SAID[judge(found['gain_interval'])]}: out of fold, on {metrics['samples']:,} {samples} "
         f"that neither the networks nor their pseudo-labels have seen, {metrics['title']} has "
         f"{metric.label} {metric.text(metrics[metric.name])} with them and "
         f"{metric.text(found['before'][metric.name])} without: a gain of {gain} (95 % interval "
-        f"{interval}); {better} of {len(values)} folds are better."
+        f"{interval}); {better} of {len(pairs)} folds are better."
     )
     if (groups := metrics["groups"]) is not None:
         said += f" The interval draws whole groups, of {groups:,}."
@@ -63,18 +62,15 @@ def verdict(metric: MainMetric, metrics: Mapping[str, Any], samples: str) -> str
 def list_folds(metric: MainMetric, metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return columns, and a row for each fold and for all together."""
     found, name = metrics["pseudo"], metric.name
-    sign = 1 if metric.larger_is_better else -1
-    values = [value for each in metrics["of_folds"] for value in each]
-    before = [value for each in found["before"]["of_folds"] for value in each]
     columns = [
         *("", f"{metric.label} without", "with pseudo-labels", "gain", "pseudo-labels"),
         *("copies left out", "epochs"),
     ]
     rows = []
-    for (fold, kept), theirs, ours, epochs in zip(
-        found["folds"].items(), before, values, found["epochs"], strict=True
+    for (fold, kept), (theirs, ours, gained), epochs in zip(
+        found["folds"].items(), _pair_folds(metric, metrics), found["epochs"], strict=True
     ):
-        figures = [metric.text(theirs), metric.text(ours), metric.text(sign * (ours - theirs), "+")]
+        figures = [metric.text(theirs), metric.text(ours), metric.text(gained, "+")]
         counted = [f"{sum(kept['counts']):,}", f"{kept['copies']:,}"]
         rows.append([fold, *figures, *counted, f"{kept['epochs']} -> {epochs}"])
     gain = metric.text(found["gain"], "+")
@@ -89,13 +85,10 @@ def show_gain(
 ) -> Section:
     """Show the gain, fold by fold and of all together."""
     found, name = metrics["pseudo"], metric.name
-    sign = 1 if metric.larger_is_better else -1
-    values = [value for each in metrics["of_folds"] for value in each]
-    before = [value for each in found["before"]["of_folds"] for value in each]
     low, high = found["gain_interval"]
     gains = [
-        Bar(fold, sign * (ours - theirs))
-        for fold, theirs, ours in zip(found["folds"], before, values, strict=True)
+        Bar(fold, gained)
+        for fold, (*_, gained) in zip(found["folds"], _pair_folds(metric, metrics), strict=True)
     ]
     both = [
         Bar(words, each[name], tuple(each[f"{name}_interval"]))
@@ -157,6 +150,14 @@ def show_labels(metrics: Mapping[str, Any]) -> Section:
     if none:
         text += f" No sample gets {', '.join(map(repr, none[:5]))}."
     return Section("Pseudo-labels", text, Table(columns, rows))
+
+
+def _pair_folds(metric: MainMetric, metrics: Mapping[str, Any]) -> list[tuple[float, float, float]]:
+    """Return of each fold its figure without, that with pseudo-labels, and what is gained."""
+    sign = 1 if metric.larger_is_better else -1
+    ours = itertools.chain(*metrics["of_folds"])
+    theirs = itertools.chain(*metrics["pseudo"]["before"]["of_folds"])
+    return [(old, new, sign * (new - old)) for old, new in zip(theirs, ours, strict=True)]
 
 
 def _share(counts: Array) -> Array:

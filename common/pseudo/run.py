@@ -19,20 +19,19 @@ import numpy as np
 from typing_extensions import override
 
 from common.errors import ConfigError, DataError, RunError
-from common.experiments.crossval import Crossval
+from common.experiments.crossval import Crossval, list_repeats
 from common.experiments.out_of_fold import OutOfFold
 from common.metrics.main_metric import MainMetric
 from common.options import terminal
 from common.options.config import NONE, flag, options_of, read_toml
 from common.pseudo import report
-from common.pseudo.label import Held, Labelled, Unlabelled, find_held, label, look_at
+from common.pseudo.label import Held, Labelled, Unlabelled, count_updates, find_held, label, look_at
 from common.pseudo.options import ONLY
 from common.pseudo.rows import write_rows
 from common.report.html import PictureSaver, Section, Table
 from common.runs.comparison import Jobs
 from common.runs.folder import Run, open_run
 from common.runs.job import Say
-from common.training.batches import close
 
 _KEPT = "pseudo"  # what was labelled, as `Run.read` knows it, and the folder of the tables
 _NEAR = 0.02  # below the probability that smoothed targets have, where samples become few
@@ -238,9 +237,7 @@ class PseudoLabels(Crossval):
         if not self.config.same_updates:
             return config
         job, splits = self.member.check(config)
-        batches = job.batches(splits["train"], training=True)
-        each = len(batches)
-        close(batches)
+        each = count_updates(job, splits["train"])
         return replace(config, epochs=max(1, round(kept["updates"] / each)))
 
     # --- what is measured -------------------------------------------------------------------------
@@ -250,8 +247,9 @@ class PseudoLabels(Crossval):
         found = super().measure(jobs)
         before = self._open(Path(self.config.crossval))
         metric: MainMetric = next(iter(jobs.values())).main_metric
-        repeats = [[name for name in jobs if name.startswith(prefix)] for prefix in self._repeats]
-        gains = [self._compare(metric, names, jobs, before.run) for names in repeats]
+        gains = [
+            self._compare(metric, names, jobs, before.run) for names in list_repeats(self.config)
+        ]
         theirs = before.run.read("metrics")
         kept = self.run.read(_KEPT)
         found["pseudo"] = {
@@ -269,13 +267,6 @@ class PseudoLabels(Crossval):
             **kept,
         }
         return found
-
-    @property
-    def _repeats(self) -> list[str]:
-        """How the names of each repetition's folds begin."""
-        if self.config.repeats == 1:
-            return [""]
-        return [f"repeat-{number}-" for number in range(1, self.config.repeats + 1)]
 
     def _compare(
         self, metric: MainMetric, names: Sequence[str], jobs: Jobs, before: Run

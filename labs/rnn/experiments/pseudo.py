@@ -26,7 +26,6 @@ from labs.rnn.sentiment.job import Sentiment
 class PseudoTexts(PseudoLabels, CrossvalTexts):
     """Networks that learn from labelled and pseudo-labelled texts."""
 
-    verb = PseudoLabels.verb
     config_type: ClassVar[type[Any]] = PseudoLabelConfig
     recipes = {}
     crossval = CrossvalTexts
@@ -64,11 +63,5 @@ class PseudoTexts(PseudoLabels, CrossvalTexts):
         with terminal.busy(f"looking for copies among {len(texts):,} texts"):
             sample = Sample(texts, [""] * len(texts), ["all"] * len(texts))
             near = find_copies(sample, count_words(texts, same_text), same_text)["near"]
-        numbers = number_groups(plain, shared).tolist()
-        return number_linked(len(texts), [*_link(numbers), *near]).tolist()
-
-
-def _link(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return of each row the first one with its number."""
-    first: dict[int, int] = {}
-    return [(first.setdefault(number, row), row) for row, number in enumerate(numbers)]
+        linked = number_linked(len(texts), near).tolist()
+        return number_groups(plain, shared, linked).tolist()
