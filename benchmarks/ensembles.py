@@ -80,7 +80,7 @@ def gain_on_fresh(shares: Array, truth: Array, mine: Array, fresh: Array) -> flo
     """Return what an ensemble that some rows chose gains on others over the member they chose."""
     chosen = learn("greedy", shares[:, mine], truth[mine], FORM)
     best = find_best(shares[:, mine], truth[mine], FORM)
-    together, alone = chosen.answer(shares[:, fresh]), shares[best][fresh]
+    together, alone = chosen.answer(shares[:, fresh], FORM), shares[best][fresh]
     found = compare(together, alone, Truth(truth[fresh]), FORM)
     return float(found["gain"])
 

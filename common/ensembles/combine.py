@@ -5,13 +5,21 @@ or fitted is chosen by what is true of the N samples, which no member may have l
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from common.ensembles.forms import GREEDY, HARD, MEDIAN, STACKING, Form, take_logarithms
+from common.ensembles.forms import (
+    GREEDY,
+    HARD,
+    MEDIAN,
+    NEVER,
+    STACKING,
+    Form,
+    take_logarithms,
+)
 from common.metrics.metrics import Array
 
 LEARNING = (GREEDY, STACKING)
@@ -22,11 +30,6 @@ _PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C: the smaller, the stron
 _PARTS = 5  # of the samples, to choose among them
 _STEPS = 1000  # of the solver, at most
 _NEAR = 1e-3  # largest gradient at which it stops: three times sooner than by its default, as good
-_NEVER = -1e4  # logit of a class of which there was no sample
-
-
-def _weigh(values: Sequence[Array] | Array, weights: Array) -> Array:
-    return np.asarray(np.tensordot(weights, values, 1))
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,12 @@ class Combination:
         weights: (M,) of the members, which sum to 1.
         coefficients: (M * C, C) of a linear model on log probabilities; None without one.
         intercepts: (C,) of it.
-        mean: of what members say, with weights, see `Form.mean`; it is not kept.
     """
 
     method: str
     weights: Array
     coefficients: Array | None = None
     intercepts: Array | None = None
-    mean: Callable[[Sequence[Array] | Array, Array], Array] = _weigh
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -57,18 +58,19 @@ class Combination:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what `as_dict` gave, after JSON."""
-        arrays: dict[str, Any] = {
-            name: np.array(value) for name, value in values.items() if name != "method"
-        }
+        arrays = {name: np.array(value) for name, value in values.items() if name != "method"}
         return cls(values["method"], **arrays)
 
-    def answer(self, values: Array) -> Array:
-        """Return what the members say together, (N, ...), from what each says, (M, N, ...)."""
+    def answer(self, values: Array, form: Form) -> Array:
+        """Return what the members say together, (N, ...), from what each says, (M, N, ...).
+
+        The form says what the mean of such values is.
+        """
         if self.coefficients is not None:
             return _softmax(_features(values) @ self.coefficients + self.intercepts)
         if self.method == MEDIAN:
             return np.asarray(np.median(values, 0))
-        mean = self.mean(values, self.weights)
+        mean = form.mean(values, self.weights)
         if self.method != HARD:
             return mean
         votes = np.tensordot(self.weights, _vote(values), 1)
@@ -86,10 +88,10 @@ def learn(method: str, values: Array, targets: Array, form: Form) -> Combination
     """
     equal = np.full(len(values), 1 / len(values))
     if method == GREEDY:
-        return Combination(method, choose_greedily(values, targets, form), mean=form.mean)
+        return Combination(method, choose_greedily(values, targets, form))
     if method == STACKING:
         return Combination(method, equal, *_fit(values, targets))
-    return Combination(method, equal, mean=form.mean)
+    return Combination(method, equal)
 
 
 def choose_greedily(values: Array, targets: Array, form: Form) -> Array:
@@ -163,11 +165,11 @@ def _regress(features: Array, truth: Array, penalty: float, classes: int) -> tup
 
     if len(known := np.unique(truth)) == 1:  # which scikit-learn refuses
         return np.zeros((features.shape[1], classes)), np.where(
-            np.isin(np.arange(classes), known), 0.0, _NEVER
+            np.isin(np.arange(classes), known), 0.0, NEVER
         )
     model = LogisticRegression(C=penalty, max_iter=_STEPS, tol=_NEAR).fit(features, truth)
     coefficients = np.zeros((features.shape[1], classes))
-    intercepts = np.full(classes, _NEVER)
+    intercepts = np.full(classes, NEVER)
     if len(model.classes_) == 2:  # scikit-learn fits the second against the first
         model.coef_ = np.concatenate([np.zeros_like(model.coef_), model.coef_])
         model.intercept_ = np.concatenate([np.zeros(1), model.intercept_])

@@ -24,6 +24,7 @@ METHODS = {
     STACKING: "a multinomial logistic regression on the members' log probabilities",
 }
 
+NEVER = -1e4  # logit of a class of which there was no sample
 _SMALLEST = 1e-12  # probability whose logarithm is taken
 _FOLDS = (5, 2)  # of samples, tried one after the other where a class has few of them
 

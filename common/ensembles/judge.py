@@ -45,10 +45,10 @@ def judge_nested(
         mine = folds == fold
         apart = np.convolve(mine, near, "same") < 0.5
         others, known = values[:, apart], targets[apart]
-        together[mine] = learn(method, others, known, form).answer(values[:, mine])
+        together[mine] = learn(method, others, known, form).answer(values[:, mine], form)
         best[mine] = values[find_best(others, known, form), mine]
         move(done / (len(every) + 1))
-    seen = learn(method, values, targets, form).answer(values)
+    seen = learn(method, values, targets, form).answer(values, form)
     of_best = values[find_best(values, targets, form)]
     found = {
         **metric.measure(form.decide(together), *truth),

@@ -147,15 +147,15 @@ def _check_boosting(lab: Lab, members: Members) -> None:
 
 def _boost(
     lab: Lab, run: Run, members: Members, views: Sequence[Splits] | None
-) -> tuple[Members, Sequence[Splits]]:
+) -> tuple[Members, Sequence[Splits] | None]:
     """Return members with gradient boosting as one more, fitted unless it was, and the data."""
     job = together_of(lab, members.verb).boosting_of(members.first, run)
-    views = views or load_views(members.each)
     if not job.run.best.is_file():
+        views = views or load_views(members.each)
         with terminal.progress_bar("boosting trees on the features of training") as bar:
             job.fit(views[0]["train"], bar.move)
     each = [*members.each, OwnMember(BOOSTING, run.path, [job])]
-    return dataclasses.replace(members, each=each), [*views, views[0]]
+    return dataclasses.replace(members, each=each), views and [*views, views[0]]
 
 
 def _conclude(run: Run, members: Members, views: Any) -> None:
@@ -201,7 +201,9 @@ def _measure(
         nested, said = judge_nested(
             method, answers.values[source], answers.truth[source], answers.folds, form, move
         )
-    together = {name: combination.answer(each) for name, each in answers.values.items()}
+    together = {
+        name: combination.answer(each, members.form) for name, each in answers.values.items()
+    }
     if judged == source and said is not None:
         together[judged] = said
     form.settle(together[source], known)

@@ -69,7 +69,7 @@ class Together(Job[C, K]):
         first = members[0].jobs[0]
         self.config, self.compute, self.card = first.config, first.compute, first.card
         self.form = self.form_of(members)
-        self.combination = dataclasses.replace(combination, mean=self.form.mean)
+        self.combination = combination
 
     @classmethod
     def form_of(cls, members: Sequence[Member]) -> Form:
@@ -192,7 +192,7 @@ class Together(Job[C, K]):
 
     def combine(self, values: Sequence[Array]) -> dict[str, Tensor]:
         """Return the outputs of the members together, from what each says, (N, ...)."""
-        return dict(self.form.outputs(self.combination.answer(np.stack(values))))
+        return dict(self.form.outputs(self.combination.answer(np.stack(values), self.form)))
 
 
 def _reopen_member(

@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from common.ensembles.forms import NEVER
 from common.metrics.metrics import Array
 
 _ROUNDS = 100  # trees of each class
 _STEPS = 10  # in which they are fitted, to show progress
 _CHUNK = 256  # rows that go through all trees at a time
-_NEVER = -1e4  # logit of a class of which there was no sample
 _FIELDS = ("feature_idx", "num_threshold", "left", "right", "is_leaf", "value")
 
 
@@ -77,7 +77,7 @@ class Trees:
         raw = np.concatenate([np.empty((0, len(self.baseline))), *parts])
         if len(self.classes) == 2:
             raw = np.concatenate([np.zeros_like(raw), raw], 1)
-        found = np.full((len(features), classes), _NEVER)
+        found = np.full((len(features), classes), NEVER)
         found[:, self.classes] = raw
         return found
 

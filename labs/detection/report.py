@@ -12,6 +12,7 @@ from common.report import plots as common_plots
 from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
 from common.runs import views
+from common.runs.tta.gain import VIEW
 from labs.detection import masks, metrics, plots
 from labs.detection.data.load import BoxSet
 from labs.detection.metrics import BOX, KINDS, Errors
@@ -47,7 +48,7 @@ def sections(
     The run has its best weights in the model; figures are what metrics.json holds.
     """
     score = figures["validation"]["score_threshold"]
-    made = views.recall(job.run, "tta")
+    made = views.recall(job.run, VIEW)
     return [
         *detections(job, outputs, splits["test"], score, save_picture),
         *filter(None, [made]),

@@ -95,7 +95,7 @@ def test_the_detector_that_finds_more_gets_the_weight():
     weights = choose_greedily(np.stack(found), truth, form)
     assert weights.argmax() == 0
     assert weights.sum() == pytest.approx(1)
-    together = Combination("greedy", weights, mean=form.mean).answer(np.stack(found))
+    together = Combination("greedy", weights).answer(np.stack(found), form)
     np.testing.assert_array_equal(together, fuse(found, weights))
     values = [HEADLINE.value(each, truth) for each in (together, *found)]
     assert max(values) == values[0] > 0.3

@@ -52,7 +52,11 @@ class ImagesTogether(Together[ClassificationConfig, ImageCard], ClassifyImages):
         """Return the outputs of the members together; see `Together.combine`."""
         if not self.config.several:
             return super().combine(values)
-        return dict(self.form.outputs(self.combination.answer(np.stack(values)) + self.thresholds))
+        return dict(
+            self.form.outputs(
+                self.combination.answer(np.stack(values), self.form) + self.thresholds
+            )
+        )
 
     def choose_copies(self, spec: str) -> tuple[Copy, ...]:
         """Refuse copies: each member would need its own.
@@ -73,5 +77,5 @@ class ImagesTogether(Together[ClassificationConfig, ImageCard], ClassifyImages):
                 self.form.values(job, {"outputs": outputs})
                 for job, (_, outputs) in zip(member.jobs, answered, strict=True)
             ]
-            together.append(np.asarray(np.mean(said, 0)))
+            together.append(self.form.mean(said))
         return names, self.combine(together)["outputs"]

@@ -99,7 +99,7 @@ def _combine(job: Any, asked: Sequence[tuple[list[Known], Array]]) -> tuple[list
         values[[place for place, each in enumerate(known) if each.name in shared]]
         for known, values in asked
     ]
-    return series, job.combination.answer(np.stack(rows))
+    return series, job.combination.answer(np.stack(rows), job.form)
 
 
 def _record(date: str, name: str, outputs: Array, middle: int) -> dict[str, Any]:

@@ -27,16 +27,16 @@ def draw(members, samples, classes, strength, seed=0):
 
 def test_the_mean_and_votes_are_as_worked_out_by_hand():
     shares = np.array([[[0.9, 0.1, 0.0]], [[0.4, 0.5, 0.1]], [[0.3, 0.4, 0.3]]])
-    soft = learn("soft", shares, np.array([0]), CLASSES).answer(shares)
+    soft = learn("soft", shares, np.array([0]), CLASSES).answer(shares, CLASSES)
     assert soft == pytest.approx(np.array([[1.6 / 3, 1 / 3, 0.4 / 3]]))
-    hard = learn("hard", shares, np.array([0]), CLASSES).answer(shares)
+    hard = learn("hard", shares, np.array([0]), CLASSES).answer(shares, CLASSES)
     assert hard == pytest.approx(np.array([[1 / 3, 2 / 3, 0]]), abs=1e-3)
     assert hard.sum() == pytest.approx(1)
 
 
 def test_equal_votes_are_decided_by_the_mean():
     shares = np.array([[[0.6, 0.4]], [[0.1, 0.9]]])
-    assert learn("hard", shares, np.array([0]), CLASSES).answer(shares).argmax() == 1
+    assert learn("hard", shares, np.array([0]), CLASSES).answer(shares, CLASSES).argmax() == 1
 
 
 def test_greedy_selection_leaves_out_who_does_harm_and_repeats():
@@ -52,7 +52,7 @@ def test_greedy_selection_leaves_out_who_does_harm_and_repeats():
 def test_greedy_selection_is_at_least_as_good_as_the_best_where_it_chose():
     for seed in range(5):
         shares, truth = draw(5, 60, 3, [0.3, 0.6, 0.1, 0.5, 0.4], seed)
-        together = learn("greedy", shares, truth, CLASSES).answer(shares).argmax(1)
+        together = learn("greedy", shares, truth, CLASSES).answer(shares, CLASSES).argmax(1)
         best = shares[find_best(shares, truth, CLASSES)].argmax(1)
         assert (together == truth).mean() >= (best == truth).mean()
 
@@ -65,14 +65,14 @@ def test_stacking_is_scikit_learns_regression():
         LogisticRegression(C=each, tol=1e-3).fit(features, truth).predict_proba(features)
         for each in (0.001, 0.01, 0.1, 1.0)
     ]
-    assert any(np.allclose(found.answer(shares), each) for each in expected)
+    assert any(np.allclose(found.answer(shares, CLASSES), each) for each in expected)
 
 
 def test_stacking_takes_a_class_that_stands_in_one_part_alone():
     shares, truth = draw(2, 40, 2, [1.0, 1.0])
     truth[:] = 0
     truth[5] = 1  # of five parts, the other four know nothing else than the first class
-    answers = learn("stacking", shares, truth, CLASSES).answer(shares)
+    answers = learn("stacking", shares, truth, CLASSES).answer(shares, CLASSES)
     assert answers.sum(1) == pytest.approx(np.ones(40))
     assert (answers.argmax(1) == 0).mean() >= 0.9
 
@@ -81,7 +81,7 @@ def test_stacking_takes_a_class_that_stands_in_one_part_alone():
 def test_stacking_takes_two_classes_and_says_none_of_which_there_is_no_sample(classes):
     shares, truth = draw(2, 60, classes, [2, 2])
     wider = np.concatenate([shares, np.full((2, 60, 1), 1e-9)], 2)
-    answers = learn("stacking", wider, truth, CLASSES).answer(wider)
+    answers = learn("stacking", wider, truth, CLASSES).answer(wider, CLASSES)
     assert answers.sum(1) == pytest.approx(np.ones(60))
     assert answers[:, -1].max() == 0
     assert (answers.argmax(1) == truth).mean() > 0.7
@@ -92,7 +92,7 @@ def test_a_combination_is_the_same_after_json(method):
     shares, truth = draw(3, 50, 3, [1, 1, 1])
     found = learn(method, shares, truth, CLASSES)
     again = Combination.from_dict(json.loads(json.dumps(found.as_dict())))
-    assert np.array_equal(found.answer(shares), again.answer(shares))
+    assert np.array_equal(found.answer(shares, CLASSES), again.answer(shares, CLASSES))
 
 
 def test_nested_nothing_is_gained_by_choosing_among_guesses():
@@ -119,7 +119,7 @@ def test_numbers_are_combined_by_mean_median_and_weights():
     values = truth + noise * [[1], [1], [30]]
     form = Numbers(MAE)
     for method, expected in (("soft", values.mean(0)), ("median", np.median(values, 0))):
-        assert learn(method, values, truth, form).answer(values) == pytest.approx(expected)
+        assert learn(method, values, truth, form).answer(values, form) == pytest.approx(expected)
     weights = choose_greedily(values, truth, form)
     assert weights[2] < 0.05
     assert form.figures(values[0], truth)["mae"] == pytest.approx(np.abs(noise[0]).mean())
@@ -134,7 +134,7 @@ def test_the_mean_of_labels_has_the_mean_of_their_thresholds():
     shares = np.array([[[0.9, 0.3]], [[0.2, 0.5]]])
     thresholds = np.array([[0.5, 0.2], [0.3, 0.8]])
     values, form = shares - thresholds[:, None], Labels(F1_MICRO)
-    together = learn("soft", values, np.array([[True, False]]), form).answer(values)
+    together = learn("soft", values, np.array([[True, False]]), form).answer(values, form)
     assert form.decide(together).tolist() == [[True, False]]
     assert (shares.mean(0) >= thresholds.mean(0)).tolist() == [[True, False]]
 
