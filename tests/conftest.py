@@ -14,6 +14,7 @@ import contextlib
 import functools
 import gc
 import io
+import json
 import multiprocessing
 import random
 import signal
@@ -285,6 +286,23 @@ def kill_often(process, tmp_path):
                 assert known.setdefault(path, changed) == changed
 
     return run
+
+
+@pytest.fixture
+def conclude_again(monkeypatch):
+    """Return a function that concludes an ensemble again, from the answers that are kept alone."""
+
+    def conclude(lab, run):
+        before = json.loads((run / "metrics.json").read_text("utf-8"))
+        (run / "metrics.json").unlink()
+        monkeypatch.setattr("common.ensembles.answers._ask", None)
+        monkeypatch.setattr("common.ensembles.make.load_views", None)
+        done = lab("ensemble", "--resume", run)
+        assert done.code == 0, done.err
+        now = json.loads((run / "metrics.json").read_text("utf-8"))
+        assert {**now, "seconds": None} == {**before, "seconds": None}
+
+    return conclude
 
 
 @pytest.fixture(scope="session")

@@ -187,16 +187,8 @@ def test_a_member_that_has_changed_is_refused(lab, made, runs):
     assert "하나 has other weights than when the ensemble was made of it" in done.err
 
 
-def test_what_was_asked_is_not_asked_again(lab, made, runs, monkeypatch):
-    _, run = made
-    before = (run / "metrics.json").read_text("utf-8")
-    (run / "metrics.json").unlink()
-    monkeypatch.setattr("common.ensembles.answers._ask", None)
-    monkeypatch.setattr("common.ensembles.make.load_views", None)
-    done = lab("ensemble", "--resume", run)
-    assert done.code == 0, done.err
-    now = json.loads((run / "metrics.json").read_text("utf-8"))
-    assert {**now, "seconds": None} == {**json.loads(before), "seconds": None}
+def test_what_was_asked_is_not_asked_again(lab, made, conclude_again):
+    conclude_again(lab, made[1])
 
 
 @pytest.mark.parametrize(
