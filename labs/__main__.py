@@ -1,5 +1,6 @@
 """`python -m labs`: the labs there are, what to type first, and what to ask of runs of any lab."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,70 @@ def shake_up(
     from common.experiments import shake_up_page
 
     shake_up_page.command(runs, private, size, metric, html)
+
+
+@labs.command(short_help="Look whether this machine can run the labs, and what to mend.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Folder of all runs.",
+)
+def doctor(run_dir: Path) -> None:
+    """Look at packages, device, threads, memory, disk: whether the labs can run here.
+
+    What has to be mended is named with its fix, and the exit code is then 1. What is wrong with a
+    run says `doctor RUN` of its lab.
+    """
+    from common.doctor import machine
+
+    checks = list(machine.examine(run_dir))
+    rows = [[check.name, check.verdict, check.found] for check in checks]
+    terminal.show_table("This machine", ["", "", "found"], rows)
+    for check in checks:
+        if check.fix:
+            terminal.say(f"{check.name}: {check.fix}")
+    broken = [check.name for check in checks if check.verdict == machine.MEND]
+    if not broken:
+        terminal.say("Nothing has to be mended.")
+        return
+    terminal.say(f"To be mended: {', '.join(broken)}.")
+    raise SystemExit(1)
+
+
+@labs.command(short_help="List the data sets with a name, or fetch one.")
+@click.argument("name", required=False)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of its files; the cache when not given.",
+)
+@commands.FORM
+@commands.OUTPUT
+def data(name: str | None, data_dir: Path | None, form: str, output: Path | None) -> None:
+    """List the data sets that have a name: size, licence, source, and whether they are here.
+
+    With a NAME, fetch that one, so that it is there when there is no network.
+    """
+    from labs import known_sets
+
+    if name is None:
+        if data_dir is not None:
+            raise click.UsageError("--data-dir goes with the NAME of a set to fetch")
+        records = [known.record() for known in known_sets.KNOWN.values()]
+        commands.show_records("Data sets", records, form, output)
+        return
+    known = known_sets.find(name)
+    size = sum(remote.size for remote in known.files())
+    with contextlib.ExitStack() as stack:
+        bar = terminal.Bar()
+        if size and not known.is_here(data_dir):
+            bar = stack.enter_context(
+                terminal.progress_bar(f"fetching {name}, {size / 1e6:,.1f} MB")
+            )
+        said = known_sets.fetch(known, data_dir, lambda done, whole: bar.move(done / whole))
+    click.echo(said)
 
 
 if __name__ == "__main__":

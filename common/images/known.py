@@ -189,6 +189,11 @@ DOWNLOADS: dict[str, Download] = {
 }
 
 
+def remotes_of(name: str) -> Sequence[Remote]:
+    """Return the files of a set in `DOWNLOADS`."""
+    return DOWNLOADS[name].remotes
+
+
 def load_download(name: str, data_dir: Path | None = None) -> FoundImages:
     """Load one of the sets in `DOWNLOADS`, as `train` and `test`.
 

@@ -82,6 +82,11 @@ def load_vectors(
     return read_vectors(Path(source).expanduser(), vocabulary, size)
 
 
+def remotes_of(name: str) -> list[Remote]:
+    """Return the files of `glove`."""
+    return {"glove": [_GLOVE]}[name]
+
+
 def _glove(size: int, data_dir: Path | None) -> Path:
     if size not in GLOVE_SIZES:
         raise DataError(

@@ -402,6 +402,11 @@ def tweets_file() -> Path:
 # Downloads
 
 
+def remotes_of(name: str) -> list[Remote]:
+    """Return the files of a set in `DOWNLOADS`."""
+    return {"imdb": [_IMDB], "nsmc": list(_NSMC_FILES.values())}[name]
+
+
 def _imdb(folder: Path) -> Corpus:
     """Load movie reviews (Maas et al. 2011, "Learning word vectors for sentiment analysis")."""
     root = folder / "aclImdb"  # as it was unpacked by hand
@@ -436,7 +441,7 @@ def _reviews(root: Path, part: str, skipped: list[tuple[str, str]]) -> Texts:
 
 def _nsmc(folder: Path) -> Corpus:
     """Load Korean movie reviews (Lucy Park 2016, "Naver sentiment movie corpus")."""
-    paths = fetch_all(list(_NSMC_FILES.values()), folder, instead=_INSTEAD)
+    paths = fetch_all(remotes_of("nsmc"), folder, instead=_INSTEAD)
     tables = [read_table(path, ["document", "label"]) for path in paths]
     parts = {
         name: Texts(table.columns[0], torch.tensor([int(label) for label in table.columns[1]]))

@@ -339,12 +339,17 @@ _MULTI30K_FILES = {
 }
 
 
+def remotes_of(name: str) -> list[Remote]:
+    """Return the files of `multi30k`."""
+    files = {"multi30k": _MULTI30K_FILES}[name]
+    return [Remote(_MULTI30K + file, *known) for file, known in files.items()]
+
+
 def _multi30k(config: TranslateConfig) -> Pairs:
     """Download captions in English and German (Elliott et al. 2016, "Multi30K"); its own split."""
-    remotes = [Remote(_MULTI30K + name, *known) for name, known in _MULTI30K_FILES.items()]
     folder = Path(config.data_dir).expanduser() if config.data_dir else cache_dir() / "multi30k"
     instead = "--data interface-fr needs no download"
-    files = fetch_all(remotes, folder, instead=instead)
+    files = fetch_all(remotes_of("multi30k"), folder, instead=instead)
     texts = [gzip.decompress(path.read_bytes()).decode("utf-8") for path in files]
     # Not splitlines, which cuts captions at other separators too, and the sides must stay in step.
     sides = [[_nfc(line) for line in text.removesuffix("\n").split("\n")] for text in texts]
