@@ -7,6 +7,7 @@
     │   └── RunError       run folders: missing, locked, damaged, already there
     ├── RunFailed          exit 1: the run itself could not go on
     │   ├── NonFiniteError a loss or gradient became NaN or infinite
+    │   ├── NoMemoryError  the memory is full, and nothing can be made smaller
     │   └── SaveError      a file could not be written; what was saved before is intact
     └── Stopped            exit 128 + signal: stopped from outside
 
@@ -54,6 +55,10 @@ class RunFailed(LabError):
 
 class NonFiniteError(RunFailed):
     """A loss or a gradient became NaN or infinite; the step was not applied."""
+
+
+class NoMemoryError(RunFailed):
+    """The memory of the device is full, and what it holds cannot be made smaller."""
 
 
 class SaveError(RunFailed):

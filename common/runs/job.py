@@ -34,6 +34,7 @@ from common.training import optim
 from common.training.batches import Updates, close
 from common.training.checkpoint import Checkpoints, load_weights
 from common.training.compute import Compute, one_thread, set_threads
+from common.training.limits import memory
 
 Splits = Mapping[str, Any]
 Outputs = Mapping[str, Tensor]
@@ -422,12 +423,13 @@ class Job(ABC, Generic[C, K]):
         Raises:
             Stopped: a signal came; the run is saved.
             NonFiniteError: the loss or a gradient became NaN or infinite.
+            NoMemoryError: the memory is full, and nothing can be made smaller.
             SaveError: the disk is full; the checkpoints before are intact.
         """
         import sklearn.metrics  # noqa: F401 - or the first epoch's seconds would be those of this
 
         self.warm_start(splits, say)
-        with self.prepare(splits, say) as prepared:
+        with memory.must_do("training"), self.prepare(splits, say) as prepared:
             self._fit(prepared, display, say, watch)
 
     def _fit(

@@ -108,6 +108,12 @@ def learning(
         "switched on in training alone (augmentation, dropout, smoothed targets); validation loss "
         "is the plain one, after the epoch."
     )
+    if smaller := [row for row in job.run.history if "micro_batch" in row]:
+        text += (
+            f" The memory was full: from epoch {smaller[0]['epoch']} on an update was added up "
+            f"from parts of {smaller[-1]['micro_batch']} samples. That is the same update, but for "
+            "what the samples of a part share, such as batch norm."
+        )
     picture = save_picture("learning_curves", "Each epoch, the best one marked.", curves)
     return Section("Learning curves", text, pictures=(picture,))
 

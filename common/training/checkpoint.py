@@ -43,10 +43,13 @@ class Position:
 
     epoch: int = 0  # epochs that are finished
     update: int = 0  # updates applied in the epoch that is not
+    seconds: float = 0.0  # that epoch has taken so far
     sums: dict[str, list[float]] = field(default_factory=dict)
     """For each part of the loss, the sum of weighted means and the sum of weights in that epoch."""
     rows: list[Row] = field(default_factory=list)  # the history, a row per finished epoch
     best: str = ""  # SHA-256 of the best weights, "" while there are none
+    micro_batches: dict[str, int] = field(default_factory=dict)
+    """Samples that fit the memory at a time, by the name of the split."""
 
 
 class Memory:

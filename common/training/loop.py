@@ -24,6 +24,7 @@ from common.training import optim
 from common.training.batches import Batches, Updates, as_updates, batch_size, name_not_finite
 from common.training.checkpoint import Memory
 from common.training.compute import Compute
+from common.training.limits import memory
 from common.training.means import Means, Part, shares
 from common.training.task import Collects, Task, When
 
@@ -140,6 +141,7 @@ def epochs(
         Stopped: SIGINT or SIGTERM came, and the run was saved.
         ConfigError: no epoch reports the monitored metric, or the optimizer or mode is of no use.
         DataError: a split has no batches, or gives them only once.
+        NoMemoryError: not even the smallest parts of an update fit the memory.
     """
     compute, checkpoint = compute or Compute(), checkpoint or Memory()
     monitor, mode = monitored(task, validation, monitor, mode)
@@ -157,6 +159,7 @@ def epochs(
 
     def save() -> None:
         means.fetch()
+        position.micro_batches = memory.sizes_of(splits)
         checkpoint.save(parts, position)
 
     def stop_if_asked() -> None:
@@ -164,27 +167,31 @@ def epochs(
             save()
             raise Stopped(signum)
 
+    splits = {"train": train, "validation": validation}
+    fitting = memory.Fitting(train, model, remember=save)
+    memory.recall(splits, position.micro_batches)
     yield from list(position.rows)
     with noted() as signal:
         for epoch in range(position.epoch, max_epochs):
             task.training_mode(model, epoch)
             clock = _Clock(save_every)
-            for update, batches in enumerate(
-                train.updates(epoch, position.update), position.update
-            ):
+            for update, batches in fitting.updates(epoch, position.update):
                 step = epoch * len(train) + update
-                losses, skipped = train_step(
-                    model,
-                    task,
-                    batches,
-                    optimizer,
-                    epoch=epoch,
-                    step=step,
-                    rate=schedule(step, position.rows),
-                    seed=seed,
-                    clip=clip,
-                    compute=compute,
-                )
+                with fitting.attempt():
+                    losses, skipped = train_step(
+                        model,
+                        task,
+                        batches,
+                        optimizer,
+                        epoch=epoch,
+                        step=step,
+                        rate=schedule(step, position.rows),
+                        seed=seed,
+                        clip=clip,
+                        compute=compute,
+                    )
+                if fitting.failed:
+                    continue  # it comes again, in smaller parts
                 if average:
                     average.update(step)
                 means.add(epoch, update, losses, skipped)
@@ -199,6 +206,7 @@ def epochs(
 
             row = {"epoch": epoch + 1, "learning_rate": optimizer.param_groups[0]["lr"]}
             row |= {f"train/{name}": mean for name, mean in means.fetch().items()}
+            row |= fitting.smaller
             row["samples_per_second"] = clock.samples_per_second
             if validation is not None:
                 figures = evaluate(evaluated, task, validation, compute, stop_if_asked)
@@ -293,9 +301,11 @@ def infer(
     collected: list[dict[str, Tensor]] = []
     # A model that draws when it evaluates draws the same each time.
     with torch.inference_mode(), compute.autocast(), compute.seeded(seeding.EVALUATION):
-        for batches in as_updates(split, compute).updates(0):
+        fitting = memory.Fitting(as_updates(split, compute))
+        for _, batches in fitting.updates(0):
             between()
-            collected += [task.outputs(model, batch) for batch in batches]
+            with fitting.attempt():
+                collected += [task.outputs(model, batch) for batch in batches]
     if not collected:
         raise DataError("the split to evaluate has no batches")
     joined = {name: torch.cat([part[name] for part in collected]).cpu() for name in collected[0]}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from common.errors import ConfigError
 from common.history import Row, is_better
 from common.training import layers
+from common.training.limits import memory
 
 Schedule = Callable[[int, Sequence[Row]], float]
 
@@ -151,7 +152,15 @@ def step(optimizer: AnyOptimizer, found: Tensor) -> None:
     """Apply the gradients, unless `found` (a scalar on the device) is 1: then nothing changes.
 
     Nobody waits for a device: on the CPU `found` is there to be read, elsewhere the device decides.
+
+    Raises:
+        NoMemoryError: there is no memory for it; some weights may have changed, and others not.
     """
+    with memory.must_do("the optimizer's step"):
+        _step(optimizer, found)
+
+
+def _step(optimizer: AnyOptimizer, found: Tensor) -> None:
     for part in optimizer.parts if isinstance(optimizer, Together) else (optimizer,):
         if not found.is_cpu:
             step_on_device(part, found)

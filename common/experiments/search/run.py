@@ -17,10 +17,9 @@ from typing import Any, ClassVar
 
 import click
 import numpy as np
-import torch
 from optuna.trial import FrozenTrial, TrialState
 
-from common.errors import ConfigError, DataError, NonFiniteError, RunFailed, Stopped
+from common.errors import ConfigError, DataError, NoMemoryError, NonFiniteError, RunFailed, Stopped
 from common.experiments.crossval import Crossval
 from common.experiments.options import MOST_TRIALS, locate_metric
 from common.experiments.out_of_fold import OutOfFold
@@ -47,7 +46,7 @@ CHOSEN = "chosen.toml"
 _FAILED_AT_FIRST = 10  # trials, after which a search in which none has succeeded gives up
 _FOLD = 100_000  # steps between the epochs of a fold and those of the next
 _LOOK = 1.0  # seconds between two looks at what other processes do
-_CANNOT_TRAIN = (ConfigError, DataError, NonFiniteError, torch.OutOfMemoryError)
+_CANNOT_TRAIN = (ConfigError, DataError, NonFiniteError, NoMemoryError)
 
 Members = Mapping[str, Any]  # configs by the members' names
 

@@ -259,7 +259,7 @@ class Fresh:
         compute: Compute | None = None,
     ):
         self._draw, self._updates, self._seed = draw, updates, seed
-        self._batch_size, self._micro_batch = batch_size, micro_batch or batch_size
+        self._batch_size, self.micro_batch = batch_size, micro_batch or batch_size
         self._compute = compute or Compute()
 
     def __len__(self) -> int:
@@ -271,4 +271,4 @@ class Fresh:
         for update in range(start, self._updates):
             generator = seeding.generator(self._seed, seeding.LOADER, epoch, update)
             batch = self._compute.move(self._draw(generator, self._batch_size))
-            yield list(zip(*(part.split(self._micro_batch) for part in batch), strict=True))
+            yield list(zip(*(part.split(self.micro_batch) for part in batch), strict=True))

@@ -1,0 +1,1 @@
+"""What a machine allows: its memory, and the time that a run is given."""
