@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from common.images.files import ImageFiles
 from common.images.sets import ImageSet
+from common.steps import step
 from common.training.splits import number_linked
 
 _SIDE = 16  # pixels of the small pictures
@@ -34,6 +35,11 @@ def number_copies(images: ImageSet) -> list[int]:
 
     An image without a copy has its own number. A copy of a copy is one of the first, too.
     """
+    with step(f"looking for copies among {len(images):,} images"):
+        return _number_copies(images)
+
+
+def _number_copies(images: ImageSet) -> list[int]:
     pixels = images.images
     if isinstance(pixels, ImageFiles):
         return _numbers_of_equal(_digest_files(pixels))

@@ -42,6 +42,7 @@ from common.images.decode import (
     square,
     try_reading,
 )
+from common.steps import track
 
 Decoding = Literal["auto", "memory", "cache", "stream"]
 
@@ -97,7 +98,7 @@ def measure_depths(paths: Sequence[Path]) -> Depths:
     deeper = [path for path in paths if _may_be_deeper(path)]
     found: list[_Measured] = []
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(deeper), _CHUNK):
+        for start in track(range(0, len(deeper), _CHUNK), f"measuring {len(deeper):,} images"):
             results = pool.map(
                 lambda path: try_reading(_measure, path), deeper[start : start + _CHUNK]
             )
@@ -319,7 +320,7 @@ def _decode_all(
     pairs = list(zip(paths, crops or [None] * len(paths), strict=True))
     # The filters of warnings belong to the process, so they are set once around all threads.
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(pairs), _CHUNK):
+        for start in track(range(0, len(pairs), _CHUNK), f"reading {len(pairs):,} images"):
             chunk = pairs[start : start + _CHUNK]
             for result in pool.map(
                 lambda pair: try_reading(square, pair[0], *options, pair[1]), chunk

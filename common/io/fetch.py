@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 from common.errors import DataError, SaveError
 from common.files import locked, sha256_of
 from common.io.unpack import unpack, unpacked_from
+from common.steps import Step, step
 
 Show = Callable[[int, int], object]
 """Called with the bytes that are there and the bytes there will be."""
@@ -106,7 +107,9 @@ def fetch_all(
     paths, total, before = [], sum(remote.size for remote in remotes), 0
     for remote in remotes:
         try:
-            paths.append(_fetch(remote, folder, _shift(show, before, total), timeout))
+            with step(f"downloading {remote.name}", total) as shown:
+                told = _both(shown, show)
+                paths.append(_fetch(remote, folder, _shift(told, before, total), timeout))
         except (_Final, _Passing) as error:
             there = f"put the file into {folder}"
             if named:
@@ -144,9 +147,17 @@ def fetch_unpacked(remote: Remote, folder: Path, *, instead: str) -> Path:
     return unpack(fetch(remote, folder, instead=instead), target)
 
 
-def _shift(show: Show | None, before: int, total: int) -> Show:
-    if show is None:
-        return lambda done, size: None
+def _both(shown: Step, show: Show | None) -> Show:
+    def tell(done: int, size: int) -> None:
+        shown.total = size
+        shown.move(done)
+        if show is not None:
+            show(done, size)
+
+    return tell
+
+
+def _shift(show: Show, before: int, total: int) -> Show:
     # The last of the files may be smaller than announced; then its end is the end.
     return lambda done, size: show(before + done, max(before + size, total))
 

@@ -10,11 +10,13 @@ row is named), classes out of range.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from common.steps import step
 
 Array = NDArray[Any]
 Interval = tuple[float, float]
@@ -387,10 +389,21 @@ def bootstrap(
     if _is_undrawable(rows, block, groups):
         return float("nan"), float("nan")
     draws = draw_rows(rows, groups=groups, block=block, resamples=resamples, seed=seed)
-    values = np.concatenate([_of_draws(metric, arrays, drawn) for drawn in draws])
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(of_every_draw(metric, arrays, draws, resamples), [tail, 1 - tail])
     return float(low), float(high)
+
+
+def of_every_draw(
+    metric: Callable[..., float], arrays: Sequence[Array], draws: Iterable[Array], resamples: int
+) -> Array:
+    """Return a metric of each of all draws that `draw_rows` yields, (resamples,)."""
+    values: list[Array] = []
+    with step("drawing samples for an interval", resamples) as shown:
+        for drawn in draws:
+            values.append(_of_draws(metric, arrays, drawn))
+            shown.move(shown.done + len(drawn))
+    return np.concatenate(values)
 
 
 def draw_rows(

@@ -14,6 +14,7 @@ import click
 
 from common.errors import ConfigError, LabError, Stopped
 from common.options import config as configs
+from common.options import waiting
 from common.signals import handled_by, raise_stopped
 from common.suggest import suggest
 
@@ -212,7 +213,7 @@ def main(group: click.Group, program: str) -> None:
     """
     _begin_in_utf8()
     try:
-        with handled_by(raise_stopped):
+        with handled_by(raise_stopped), waiting.shown():
             code = group.main(prog_name=program, standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()

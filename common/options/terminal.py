@@ -5,6 +5,7 @@ Only click is imported here; rich comes when something is shown.
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.errors import Stopped
+from common.options import waiting
+from common.steps import Step, step
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,48 +49,29 @@ def once(say: Callable[[str], None]) -> Callable[[str], None]:
 
 @contextlib.contextmanager
 def busy(text: str) -> Iterator[None]:
-    """Tell the user what is being done and, on a terminal, for how long already."""
+    """Tell the user what is being done; once it takes long, for how long already."""
     note(text)
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.progress import Progress as RichBar
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
-
-    with RichBar(SpinnerColumn(), TimeElapsedColumn(), console=stderr(), transient=True) as bar:
-        bar.add_task(text, total=None)
+    with step(text):
         yield
 
 
 class Bar:
     """Shows how far something is, and how long it will take; see `progress_bar`."""
 
-    def __init__(self, bar: "RichBar | None" = None, job: Any = None):
-        self._bar, self._job = bar, job
+    def __init__(self, shown: Step | None = None):
+        self._step = shown or Step("")
 
     def move(self, share: float) -> None:
         """Say which share is done."""
-        if self._bar is not None:
-            self._bar.update(self._job, completed=share)
+        self._step.move(share)
 
 
 @contextlib.contextmanager
 def progress_bar(text: str) -> Iterator[Bar]:
-    """Tell the user what is being done and, on a terminal, how far it is and the time left."""
+    """Tell the user what is being done; once it takes long, how far it is and the time left."""
     note(text)
-    if not sys.stderr.isatty():
-        yield Bar()
-        return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichBar
-
-    columns = (
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(compact=True),
-    )
-    with RichBar(*columns, console=stderr(), transient=True) as bar:
-        yield Bar(bar, bar.add_task(text, total=1.0))
+    with step(text, 1.0) as shown:
+        yield Bar(shown)
 
 
 def say(text: str) -> None:
@@ -154,20 +138,28 @@ class Display:
     """Shows a run: a line per epoch, and on a terminal a bar with time left and live figures."""
 
     def __init__(
-        self, max_epochs: int, figures: Sequence[str], console: "Console", bar: "RichBar | None"
+        self,
+        max_epochs: int,
+        figures: Sequence[str],
+        console: "Console",
+        bar: "RichBar | None",
+        shown: Step | None = None,
     ):
         self._max_epochs, self._console, self._bar = max_epochs, console, bar
+        self._step = shown or Step("training", max_epochs)
         self._figures = dict.fromkeys(["train/loss", "validation/loss", *figures])
         self._job = bar.add_task("starting", total=None, figures="") if bar else None
 
     def progress(self, progress: "Progress") -> None:
         """Move the bar."""
+        self._step.text = f"epoch {progress.epoch + 1}/{self._max_epochs}"
+        self._step.move(progress.epoch + progress.update / progress.updates)
         if self._bar is None or self._job is None:
             return
         figures = "  ".join(f"{name} {value:.4f}" for name, value in progress.figures.items())
         self._bar.update(
             self._job,
-            description=f"epoch {progress.epoch + 1}/{self._max_epochs}",
+            description=self._step.text,
             total=self._max_epochs * progress.updates,
             completed=progress.epoch * progress.updates + progress.update,
             figures=f"{progress.samples_per_second:,.0f} samples/s  {figures}",
@@ -179,6 +171,7 @@ class Display:
             f"{name} {figure_text(row[name])}" for name in self._figures if name in row
         )
         star = " *" if best else ""
+        self._step.told = time.monotonic()
         self._console.print(
             f"epoch {row['epoch']:>3}/{self._max_epochs}  {figures}  {row['seconds']:.1f} s{star}"
         )
@@ -188,11 +181,8 @@ class Display:
 def display(max_epochs: int, figures: Sequence[str]) -> Iterator[Display]:
     """Show a run while the block lasts: losses, and the given figures such as `validation/f1`."""
     console = stderr()
-    if not console.is_terminal:
-        yield Display(max_epochs, figures, console, None)
-        return
-    with _bar(console) as bar:
-        yield Display(max_epochs, figures, console, bar)
+    with step("training", max_epochs) as shown, _bar(console, shown) as bar:
+        yield Display(max_epochs, figures, console, bar, shown)
 
 
 @contextlib.contextmanager
@@ -215,8 +205,9 @@ def saved_in(run: Path, command: str) -> Iterator[None]:
 class ManyDisplay(Display):
     """Shows one of many runs: on a terminal, a bar over all of them with the time left."""
 
-    def __init__(self, bar: "RichBar | None"):
+    def __init__(self, bar: "RichBar | None", shown: Step | None = None):
         self._bar, self._job = bar, bar.add_task("", total=1.0, figures="") if bar else None
+        self._step = shown or Step("training", 1.0)
         self._title, self._before, self._share = "", 0.0, 0.0
         self._run, self._runs, self._epochs = 0, 1, 1
 
@@ -238,13 +229,15 @@ class ManyDisplay(Display):
         self._move(row["epoch"])
 
     def _move(self, epochs: float) -> None:
+        done = (self._run + epochs / self._epochs) / self._runs
+        self._step.text = self._title
+        self._step.move(self._before + self._share * done)
         if self._bar is not None and self._job is not None:
-            done = (self._run + epochs / self._epochs) / self._runs
             run = f"run {self._run + 1} of {self._runs}, " if self._runs > 1 else ""
             self._bar.update(
                 self._job,
                 description=self._title,
-                completed=self._before + self._share * done,
+                completed=self._step.done,
                 figures=f"{run}epoch {epochs:.1f}/{self._epochs}",
             )
 
@@ -252,23 +245,32 @@ class ManyDisplay(Display):
 @contextlib.contextmanager
 def display_many() -> Iterator[ManyDisplay]:
     """Show many runs while the block lasts."""
-    console = stderr()
+    with step("training", 1.0) as shown, _bar(stderr(), shown) as bar:
+        yield ManyDisplay(bar, shown)
+
+
+@contextlib.contextmanager
+def _bar(console: "Console", outside: Step) -> "Iterator[RichBar | None]":
+    """Draw a bar on a terminal while the block lasts, and beside it what takes long in a step."""
     if not console.is_terminal:
-        yield ManyDisplay(None)
+        yield None
         return
-    with _bar(console) as bar:
-        yield ManyDisplay(bar)
-
-
-def _bar(console: "Console") -> "RichBar":
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichBar
+    from rich.text import Text
+
+    class Figures(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            now = time.monotonic()
+            long = waiting.long_step(now, outside)
+            return Text(task.fields["figures"] if long is None else long.say(now))
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[figures]}"),
+        Figures(),
     )
-    return RichBar(*columns, console=console, transient=True)
+    with waiting.elsewhere(), RichBar(*columns, console=console, transient=True) as bar:
+        yield bar

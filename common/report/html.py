@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common.files import replace_surrogates
 from common.options.terminal import figure_text
+from common.steps import step
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -72,7 +73,8 @@ class PictureSaver:
         from common.report import plots
 
         path = self._folder / f"{self._prefix}{name}.png"
-        plots.save(figure, path)
+        with step(f"drawing {path.name}"):
+            plots.save(figure, path)
         return caption, path
 
 

@@ -16,6 +16,7 @@ from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.doubts import list_doubts
 from common.runs.job import Job, Outputs, Splits, groups_of
+from common.steps import step
 
 J = TypeVar("J", bound=Job[Any, Any])
 Predictions = Mapping[str, Mapping[str, Array]]  # by the baseline's name and the split's
@@ -151,6 +152,10 @@ class Conclusion(ABC, Generic[J]):
 
     def write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
         """Draw the run's figures and write its report; the arguments are those of `sections`."""
+        with step("the report"):
+            self._write_report(outputs, splits, figures)
+
+    def _write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
         from common.runs import sections
 
         job, save_picture = self.job, PictureSaver(self.job.run.figures)
@@ -195,9 +200,13 @@ class Conclusion(ABC, Generic[J]):
             raise RunError(
                 f"no epoch of {job.run.path} has a number for {monitor}; choose another --monitor"
             )
-        baselines = self.baselines(splits) if with_baselines else {}
+        baselines: Predictions = {}
+        if with_baselines:
+            with step("baselines"):
+                baselines = self.baselines(splits)
         outputs = job.predict_splits(splits)
-        measured = self.measure(outputs, splits, baselines)
+        with step("figures and their intervals"):
+            measured = self.measure(outputs, splits, baselines)
         trained = sum(row["seconds"] for row in job.run.history)
         seconds = {"train": trained, "total": 0.0}
         return outputs, {"best_epoch": best["epoch"], **measured, "seconds": seconds}

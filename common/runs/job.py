@@ -30,6 +30,7 @@ from common.options.terminal import Display
 from common.reuse import reuse
 from common.runs import folder
 from common.runs.folder import Run
+from common.steps import step
 from common.training import optim
 from common.training.batches import Updates, close
 from common.training.checkpoint import Checkpoints, load_weights
@@ -260,7 +261,7 @@ class Job(ABC, Generic[C, K]):
         _compute(config)  # refuses a device before any data is read
         if isinstance(config, TableConfig):
             refuse_unfit(config)
-        with reuse():  # of what both read
+        with reuse(), step("reading the data"):  # of what both read
             config, reasons = cls.suited(config)  # with the user's own words, for the messages
             splits, card = cls.load(config)
         job = cls(config.located(), _compute(config), card)
@@ -360,7 +361,8 @@ class Job(ABC, Generic[C, K]):
         Raises:
             RunError: the data is no longer what the run was trained on.
         """
-        splits, card = self.load(self.config, self.card)
+        with step("reading the data"):
+            splits, card = self.load(self.config, self.card)
         if card.fingerprint != self.card.fingerprint:
             raise RunError(
                 f"the data of {self.run.path} has changed since it was trained: "

@@ -20,6 +20,7 @@ from common import seeding
 from common.errors import ConfigError, DataError, NonFiniteError, Stopped
 from common.history import Progress, Row, best_row, better_direction, epochs_since_best
 from common.signals import noted
+from common.steps import track
 from common.training import optim
 from common.training.batches import Batches, Updates, as_updates, batch_size, name_not_finite
 from common.training.checkpoint import Memory
@@ -299,10 +300,11 @@ def infer(
     compute = compute or Compute()
     model.eval()
     collected: list[dict[str, Tensor]] = []
+    total = len(split) if isinstance(split, Batches) else None  # others may have to count
     # A model that draws when it evaluates draws the same each time.
     with torch.inference_mode(), compute.autocast(), compute.seeded(seeding.EVALUATION):
         fitting = memory.Fitting(as_updates(split, compute))
-        for _, batches in fitting.updates(0):
+        for _, batches in track(fitting.updates(0), "asking the network", total):
             between()
             with fitting.attempt():
                 collected += [task.outputs(model, batch) for batch in batches]

@@ -9,6 +9,7 @@ from torch import Tensor
 from common.images.load import pixel_rows
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
+from common.steps import step, track
 from common.training.splits import sample_rows
 from labs.autoencoder import filters
 from labs.autoencoder.filters import Filter
@@ -46,7 +47,8 @@ def fit_pca(train: ImageSet, size: int, side: int | None = None) -> Any:
     if len(train) > most:
         train = train.select(sample_rows(train.targets, most, seed=0))
     components = min(size, len(train), pixels)
-    return Decomposition(components, random_state=0).fit(pixel_rows(train, side))
+    with step(f"PCA of {len(train):,} images"):
+        return Decomposition(components, random_state=0).fit(pixel_rows(train, side))
 
 
 def count_seen(images: int, pixels: int, size: int) -> int:
@@ -89,12 +91,12 @@ def denoising(
         return float(psnr(errors(filters.apply(candidate, tried), truth)).mean())
 
     chosen: dict[str, Filter] = {}
-    for name, settings in filters.candidates().items():
+    for name, settings in track(filters.candidates().items(), "filters"):
         setting = max(settings, key=lambda each: quality(settings[each]))
         chosen[f"{name}, {setting}"] = settings[setting]
     pca = fit_pca(splits["train"], size)
     found: dict[str, dict[str, Array]] = {name: {} for name in (NOISY, *chosen, CLIPPED)}
-    for split in ("validation", "test"):
+    for split in track(("validation", "test"), "splits denoised"):
         clean = pixel_rows(splits[split])
         seen = noisy[split].flatten(1).numpy() / np.float32(255)
         found[NOISY][split] = errors(seen, clean)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from common.images.load import pixel_rows
 from common.images.sets import ImageSet, find_strata
 from common.options.config import Kind
+from common.steps import step, track
 from common.training.splits import sample_rows
 from labs.classification.thresholds import choose_thresholds
 
@@ -37,9 +38,10 @@ def predictions(
     """
     data = {name: pixels(part) for name, part in {**splits, "train": sampled(splits)}.items()}
     found = {}
-    for name, candidates in _candidates(kind, _neighbors(data)).items():
-        best = _best(candidates, data, kind)
-        found[name] = {split: best.predict(data[split][0]) for split in ("validation", "test")}
+    for name, candidates in track(_candidates(kind, _neighbors(data)).items(), "baselines"):
+        with step(name):
+            best = _best(candidates, data, kind)
+            found[name] = {split: best.predict(data[split][0]) for split in ("validation", "test")}
         if kind == "labels":
             thresholds = choose_thresholds(found[name]["validation"], data["validation"][1])
             found[name] = {split: each >= thresholds for split, each in found[name].items()}
@@ -85,7 +87,8 @@ def _best(candidates: Iterable[Any], data: Mapping[str, Any], kind: Kind) -> Any
             (guesses == known).mean() if kind == "class" else -np.abs(guesses - known).mean()
         )
 
-    return max([model.fit(*data["train"]) for model in candidates], key=quality)
+    fitted = [model.fit(*data["train"]) for model in track(candidates, "fitting")]
+    return max(track(fitted, "choosing on validation"), key=quality)
 
 
 def _candidates(kind: Kind, neighbors: Sequence[int]) -> dict[str, Iterator[Any]]:

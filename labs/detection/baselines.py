@@ -16,6 +16,7 @@ from torch.nn import functional
 from torchvision.ops import box_iou, nms
 
 from common.metrics.metrics import Array
+from common.steps import track
 from common.training.compute import one_thread
 from labs.detection import masks
 from labs.detection.data.load import BoxSet
@@ -83,7 +84,7 @@ def _sizes(train: BoxSet) -> Tensor:
 def _examples(train: BoxSet, sizes: Tensor, classes: int) -> _Example:
     crops, labels = [np.zeros((0, _CROP**2), np.float32)], [np.zeros(0, np.int64)]
     rows = np.linspace(0, len(train) - 1, min(IMAGES, len(train))).astype(int)
-    for row in np.unique(rows).tolist():
+    for row in track(np.unique(rows).tolist(), "regions of training images"):
         found, true = _regions(train.image(row), sizes), train.boxes[row]
         no_box = true.new_tensor([[0, 0, 0, 0, classes, 0]])
         iou, best = box_iou(found.boxes, torch.cat([true, no_box])[:, :4]).max(1)
@@ -105,7 +106,7 @@ def _found(split: BoxSet, sizes: Tensor, known: _Example, classes: int) -> Array
         return detections
     number = min(_NEIGHBORS, len(known.labels))
     neighbors = NearestNeighbors(n_neighbors=number, algorithm="brute").fit(known.crops)
-    for row in range(len(split)):
+    for row in track(range(len(split)), f"regions of {len(split):,} images"):
         found = _regions(split.image(row), sizes)
         if not len(found.boxes):
             continue

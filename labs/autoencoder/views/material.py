@@ -26,6 +26,7 @@ from common.runs import views
 from common.runs.commands import show_records
 from common.runs.conclude import conclusion_of
 from common.runs.folder import Run
+from common.steps import step, track
 from common.training.splits import sample_rows
 from labs.autoencoder.names import VIEWS
 
@@ -124,10 +125,11 @@ def sections(material: Material) -> list[Section]:
     """Return the sections of all views of a run, kept or made now, and of its data."""
     run = material.job.run
     found = []
-    for name in _of_report(material):
+    for name in track(_of_report(material), "views"):
         section = views.recall(run, name)
         if section is None and VIEWS[name].unasked:
-            section = _section(material, name)
+            with step(name):
+                section = _section(material, name)
         if section is not None:
             found.append(section)
     return [*found, common_sections.images(material.job)]
@@ -152,7 +154,8 @@ def show(
 
     job = Compression.open_trained(run, device)
     material = Material(job, job.load_splits())
-    view = _make(material, name, options)
+    with step(name):
+        view = _make(material, name, options)
     _keep(job.run, name, view)
     if view.records:
         show_records(view.section.title, view.records, form, output)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from common.metrics.metrics import Array
+from common.steps import track
 from labs.rnn.forecast.data import Windows, lags
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def fit_line(splits: Mapping[str, Windows]) -> "Ridge":
         return float(error.mean())
 
     inputs, targets = train.inputs.astype(float), train.targets.astype(float)
-    return min((Ridge(p, solver="svd").fit(inputs, targets) for p in PENALTIES), key=error)
+    lines = (Ridge(p, solver="svd").fit(inputs, targets) for p in track(PENALTIES, LINE))
+    return min(lines, key=error)
 
 
 def _on(line: "Ridge", part: Windows) -> Array:

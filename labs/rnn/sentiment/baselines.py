@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from common.errors import DataError
 from common.metrics.metrics import Array
+from common.steps import step, track
 from labs.rnn.sentiment.ngrams import TOKENS, normalize
 
 
@@ -30,10 +31,13 @@ def predictions(
 
     if not any(map(str.strip, texts["train"])):
         raise DataError("all texts of the training split are empty; check the text column")
-    features = {}
-    for name, vectorizer in _vectorizers().items():
-        vectorizer.fit(texts["train"])
-        features[name] = {split: vectorizer.transform(part) for split, part in texts.items()}
+    features: dict[str, dict[str, Any]] = {}
+    for name, vectorizer in track(_vectorizers().items(), "counting"):
+        with step(name):
+            vectorizer.fit(texts["train"])
+        for split, part in texts.items():
+            with step(f"{name} of {split}"):
+                features.setdefault(name, {})[split] = vectorizer.transform(part)
 
     def quality(model: Any, inputs: Mapping[str, Any]) -> float:
         """Return the balanced accuracy on validation, over the classes that occur in it."""
@@ -44,9 +48,9 @@ def predictions(
         )
 
     found = {}
-    for name, (seen, candidates) in _classifiers().items():
+    for name, (seen, candidates) in track(_classifiers().items(), "baselines"):
         inputs = features[seen]
-        fitted = [model.fit(inputs["train"], targets["train"]) for model in candidates]
+        fitted = [model.fit(inputs["train"], targets["train"]) for model in track(candidates, name)]
         best = max(fitted, key=lambda model: quality(model, inputs))
         found[name] = {split: best.predict(inputs[split]) for split in ("validation", "test")}
     return found

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from common.files import replace_surrogates
 from common.metrics.metrics import Array
+from common.steps import track
 from common.training.sequences import Ragged
 
 _WORD_ROWS, _CHARACTER_ROWS = 2**18, 2**19
@@ -23,6 +24,7 @@ ROWS = 1 + _WORD_ROWS + _CHARACTER_ROWS
 # scikit-learn's own pattern drops words of a single letter, which in Korean are many, and marks.
 TOKENS = r"\w+|[^\w\s]"
 
+_CHUNK = 10_000  # texts at a time
 _LONGEST = 20_000  # characters of a text that are read: one row sets the width of its whole batch
 
 
@@ -61,7 +63,12 @@ def ngrams(texts: Sequence[str]) -> Ragged:
         analyzer="char_wb", ngram_range=(2, 5), n_features=_CHARACTER_ROWS, **shared
     )
     texts = [text[:_LONGEST] for text in texts]
-    found = sparse.hstack([words.transform(texts), characters.transform(texts)], format="csr")
+    parts = []
+    chunks = range(0, max(1, len(texts)), _CHUNK)
+    for start in track(chunks, f"n-grams of {len(texts):,} texts"):
+        some = texts[start : start + _CHUNK]
+        parts.append(sparse.hstack([words.transform(some), characters.transform(some)]))
+    found = sparse.vstack(parts, format="csr")
     values = torch.from_numpy(found.indices.astype("int32")) + 1
     return Ragged(values, torch.from_numpy(found.indptr.astype("int64")))
 
@@ -160,7 +167,8 @@ def _fit(
     inputs, known = _weighed(inputs, counts), _weighed(known, counts)
     best: tuple[float, _Chosen] | None = None
     candidates = _candidates(inputs, targets, class_weights)
-    for strength, (weights, bias) in zip(_STRENGTHS, candidates, strict=True):
+    fits = zip(_STRENGTHS, candidates, strict=True)
+    for strength, (weights, bias) in track(fits, "penalties", len(_STRENGTHS)):
         logits = torch.from_numpy(known @ weights + bias).float()
         losses = [
             F.cross_entropy(logits / temperature, answers, class_weights)

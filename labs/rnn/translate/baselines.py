@@ -11,6 +11,7 @@ import numpy as np
 
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
+from common.steps import track
 from labs.rnn.translate.data import Split
 
 _LENGTHS = ((1, 3), (2, 5))  # fewest and most characters of an n-gram
@@ -52,7 +53,8 @@ def nearest(train: Split, sources: Sequence[str], lengths: tuple[int, int]) -> A
     known = vectorizer.fit_transform(train.sources).T.tocsr()
     asked = vectorizer.transform(sources)
     found: list[str] = []
-    for start in range(0, len(sources), _CHUNK):
+    chunks = range(0, len(sources), _CHUNK)
+    for start in track(chunks, f"nearest sources of {len(sources):,}"):
         similarity = asked[start : start + _CHUNK] @ known
         rows = np.asarray(similarity.argmax(axis=1)).ravel()
         found += [train.targets[row] for row in rows]
