@@ -5,6 +5,6 @@ import sys
 from pathlib import Path
 
 for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-    if path.stem not in ("machine", "same_run", "near_copies"):  # these need to be told on what
+    if path.stem not in ("machine", "same_run", "near_copies", "gpu"):  # to be told on what
         print(f"\n## {path.name}\n", flush=True)
         subprocess.run([sys.executable, str(path)], check=True)

@@ -57,6 +57,7 @@ class Setting(NamedTuple):
     splits: dict[str, BoxSet]
     card: load.Card
     threads: int
+    device: str = "cpu"
 
     @property
     def rate(self) -> float:
@@ -87,7 +88,7 @@ def ours(setting: Setting, seed: int) -> Trained:
     """Train by our loop."""
     torch.set_num_threads(setting.threads)
     config, model = setting.config, setting.build(seed)
-    compute = Compute(channels_last=True)
+    compute = Compute(setting.device, channels_last=True, deterministic=False)
     compute.place(model)
     updates = setting.steps * config.epochs
     warmup = min(WARMUP, config.epochs - 1) * setting.steps
@@ -152,7 +153,7 @@ def theirs(setting: Setting, seed: int, folder: Path) -> Trained:
             "nbs": config.batch_size,  # an update for each batch
             "imgsz": setting.card.image_size,
             "seed": seed,
-            "device": "cpu",
+            "device": 0 if setting.device == "cuda" else "cpu",
             "cache": "ram",
             "amp": False,
             "deterministic": False,
@@ -210,7 +211,7 @@ def score(setting: Setting, trained: Trained) -> dict[str, float]:
     """Return mAP50 and mAP50-95 on the test images."""
     prepare = augment.pipeline(setting.config)
     test = Batches(setting.splits["test"], 50, prepare=prepare)
-    model = trained.model.to(memory_format=torch.contiguous_format)
+    model = trained.model.to("cpu", memory_format=torch.contiguous_format)
     return training.evaluate(model, setting.task, test)
 
 
@@ -234,7 +235,7 @@ def prepare(options: argparse.Namespace) -> Setting:
         train.sizes[:kept],
         train.names[:kept],
     )
-    return Setting(config, splits, card, options.threads)
+    return Setting(config, splits, card, options.threads, options.device)
 
 
 def main() -> None:
@@ -248,6 +249,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--seeds", type=int, help="3 for scenes, else 1")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     scenes = options.data == "scenes"
     options.epochs = options.epochs or (20 if scenes else 3)

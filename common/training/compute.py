@@ -59,10 +59,6 @@ class Compute:
         self.compile = compile
         self.memory_format = torch.channels_last if channels_last else torch.preserve_format
         self.scaling = self.precision == "16"
-        half = self.dtype is not torch.float32
-        self._autocast: AbstractContextManager[Any] = (
-            torch.autocast(self.device.type, self.dtype) if half else contextlib.nullcontext()
-        )
         self._generators = _default_generators(self.device)
         if self.device.type == "cuda":
             _set_up_cuda(deterministic)
@@ -112,8 +108,14 @@ class Compute:
         return batch
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Return the context in which a forward pass and its loss compute."""
-        return self._autocast
+        """Return the context in which a forward pass and its loss compute.
+
+        A new one each time: torch's own keeps what was before in itself, and would leave autocast
+        on for good where the same one is entered within itself.
+        """
+        if self.dtype is torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
 
     def gradient(self, share: Tensor | float) -> Tensor | None:
         """Return where the backward pass of a loss begins: its share of the update, scaled.
@@ -158,7 +160,8 @@ class Compute:
         # The kernel behind torch.amp.GradScaler: one call over all tensors, where the scaler costs
         # ten times this.
         tensors = [p.grad for p in parameters if p.grad is not None]
-        tensors += [loss.clone() for loss in losses] if self.scaling else losses
+        # In float32, as gradients are: the GPU's kernel takes tensors of one type alone.
+        tensors += [loss.clone().float() if self.scaling else loss.float() for loss in losses]
         try:
             torch._amp_foreach_non_finite_check_and_unscale_(tensors, found, inverse)
         except NotImplementedError:  # by torch: the kernel has no code for these tensors
@@ -284,9 +287,10 @@ def _automatic_precision(device: torch.device) -> str:
 def _set_up_cuda(deterministic: bool) -> None:
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = not deterministic
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # Else each new tensor is filled before it is written: a kernel more for most operations.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _default_generators(device: torch.device) -> list[torch.Generator]:

@@ -204,6 +204,9 @@ class Average:
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        for module in self.model.modules():
+            if isinstance(module, nn.RNNBase):  # the copy's weights lie apart, cuDNN wants a block
+                module.flatten_parameters()
         pairs = zip(self.model.parameters(), model.parameters(), strict=True)
         self._pairs = [(mine, theirs) for mine, theirs in pairs if theirs.requires_grad]
         self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))

@@ -56,7 +56,7 @@ def filled(boxes: Padded, rows: int) -> Tensor:
     """Return padded boxes as (B, rows, 6), in which rows that are no box have class -1."""
     values, lengths = boxes
     values = functional.pad(values, (0, 0, 0, max(0, rows - values.shape[1])))[:, :rows].clone()
-    step = lengths.new_tensor(range(rows))
+    step = torch.arange(rows, device=lengths.device)
     values[..., 4].masked_fill_(step >= lengths[:, None], -1)
     return values
 

@@ -140,7 +140,7 @@ class Features:
                 for images, targets in update:
                     found = _features(self._model, self._name, images)
                     assert found is not None
-                    rows.append((found, targets))
+                    rows.append((found.float(), targets))  # which autocast may have made half ones
         if training:
             layers.train(self._model)
         features, targets = (torch.cat(column) for column in zip(*rows, strict=True))

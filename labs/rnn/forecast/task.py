@@ -41,7 +41,7 @@ class Forecasting(Task):
         """Return the loss of each step in scaled units, (B, H): the mean of the quantiles'."""
         left = targets[..., None] - forecasts
         if len(self._levels):
-            levels = self._levels.to(left.device)
+            levels = self._levels.to(left.device, non_blocking=True)
             return torch.maximum(levels * left, (levels - 1) * left).mean(-1)
         return (left.square() if self._squared else left.abs())[..., 0]
 

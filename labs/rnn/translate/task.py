@@ -123,5 +123,11 @@ def shift(target: Tensor) -> Tensor:
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """Return the cross-entropy of logits (B, T, V) at targets (B, T), without the padding."""
-    return F.cross_entropy(logits.mT, target, ignore_index=PAD, reduction=reduction)
+    """Return the cross-entropy of logits (B, T, V) at targets (B, T), without the padding.
+
+    Of rows (B T, V): of (B, V, T) a GPU adds up the mean in an order that changes.
+    """
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), target.flatten(), ignore_index=PAD, reduction=reduction
+    )
+    return losses.view(target.shape) if reduction == "none" else losses

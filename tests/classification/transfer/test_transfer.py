@@ -317,8 +317,13 @@ def test_a_head_is_fitted_to_where_scikit_learn_finds_it():
     assert own == pytest.approx(best, rel=0.01, abs=0.005)
 
 
-def test_the_head_comes_first_and_all_of_it_trains_from_there(start, source):
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_the_head_comes_first_and_all_of_it_trains_from_there(
+    start, source, monkeypatch, precision
+):
+    monkeypatch.setattr(compute, "has_bf16", lambda device: True)
     given = {"weights": f"run:{source.path}", "epochs": 1, "learning_rate": 1e-3}
+    given["precision"] = precision
     first, splits = start(transfer="head-first", **given)
     said = []
     first.train(splits, SILENT, said.append)

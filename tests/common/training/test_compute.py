@@ -157,11 +157,21 @@ def test_a_gpu_is_set_up(monkeypatch, deterministic):
         torch, "use_deterministic_algorithms", lambda on, warn_only: calls.append((on, warn_only))
     )
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", deterministic)
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     monkeypatch.setattr(os, "environ", {})
     compute_module._set_up_cuda(deterministic)
     assert torch.backends.cudnn.benchmark is not deterministic
-    assert calls == (["high", (True, True)] if deterministic else ["high"])
-    assert os.environ == ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if deterministic else {})
+    assert calls == ["high", (deterministic, True)]
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+    assert os.environ == {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+def test_autocast_ends_where_it_began_also_within_itself(machine):
+    machine(cpu=["avx512_bf16"])
+    half = Compute(precision="bf16")
+    with half.autocast(), half.autocast():
+        pass
+    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_a_person_reads_device_and_precision(machine, monkeypatch):

@@ -306,6 +306,14 @@ def test_the_average_takes_buffers_as_they_are_and_does_not_train(lenet, batch):
     assert all(p.requires_grad for p in model.parameters())
 
 
+def test_the_average_of_recurrent_layers_has_its_weights_in_one_block(monkeypatch):
+    flattened = []
+    model = nn.Sequential(nn.LSTM(2, 3))
+    monkeypatch.setattr(nn.LSTM, "flatten_parameters", lambda module: flattened.append(module))
+    average = optim.Average(model, 0.9)
+    assert flattened == [average.model[0]]
+
+
 # Schedules
 
 STEPS, EPOCHS = 7, 10
