@@ -25,9 +25,7 @@ from common.compete.plan import (
     be_careful,
     choose_folds,
     choose_share,
-    parse_time,
     spend,
-    write_time,
 )
 from common.ensembles.answers import read_together
 from common.ensembles.forms import GREEDY
@@ -40,7 +38,8 @@ from common.experiments.out_of_fold import OutOfFold
 from common.experiments.shake_up import expect_score
 from common.files import write_text
 from common.options import terminal
-from common.options.config import NONE, flag, options_of, read_toml
+from common.options.config import AUTO, NONE, flag, options_of, read_toml
+from common.options.times import parse_time, write_time
 from common.runs import commands, folder
 from common.runs.comparison import narrow
 from common.runs.folder import Run, open_run
@@ -125,7 +124,6 @@ class Compete(ABC):
         options: dict[str, Any],
         problems: list[str],
         files: Sequence[Path],
-        time_given: str | None,
         **how: Any,
     ) -> None:
         """Go the whole way, or go on where it was stopped, and show what came out.
@@ -137,7 +135,6 @@ class Compete(ABC):
             options: values by the name of the field, as text.
             problems: what is wrong with the options.
             files: the training data, the test data and the sample submission.
-            time_given: what it may take, as text.
             how: `out`, `id_column`, `answer_columns` and `form` of `Competition`.
 
         Raises:
@@ -145,7 +142,7 @@ class Compete(ABC):
         """
         begun = time.perf_counter()
         if resume is not None:
-            if files or time_given or any(how.values()):
+            if files or any(how.values()):
                 raise click.UsageError("--resume RUN goes on with what it was given; give it alone")
             device = commands.resume_device(options, problems, recipe, config_path)
             whole = cls.reopen(resume)
@@ -158,7 +155,7 @@ class Compete(ABC):
                 )
             layers = _layer(cls.crossval, recipe, config_path, options, problems)
             train, test, sample = files or (Path(), Path(), Path())
-            seconds = parse_time(time_given or USUAL)
+            seconds = parse_time(layers.pop("time", USUAL))
             given = Competition(train, test, sample, seconds, **how)
             whole = cls.start(given, layers)
         if whole.run.finished:
@@ -535,6 +532,8 @@ def _layer(
         kind.config_type, kind.recipes, recipe, config_path, options, problems
     )
     values = {name: getattr(config, name) for name in config.given}
+    if config.fit_batch:
+        values["batch_size"] = AUTO
     return {name: NONE if value is None else value for name, value in values.items()}
 
 

@@ -28,11 +28,5 @@ COMPETITION: tuple[Callable[[Any], Any], ...] = (
         type=click.Path(path_type=Path, dir_okay=False),
         help="The file to hand in; submission.csv in the run's folder when not given.",
     ),
-    click.option(
-        "--time",
-        "time_given",
-        metavar="TIME",
-        help="What it may take in all, such as 30m or 1h30m.  [default: 30m]",
-    ),
     click.argument("files", metavar="TRAIN TEST SAMPLE", nargs=-1, type=_PATH),
 )

@@ -5,18 +5,17 @@ and the time given, by what training takes on two cores. A slower machine is not
 and what is left gets less: fewer updates, or nothing, which is said.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from common.errors import ConfigError
+from common.options.times import write_time
 
 FOLDS = 5, 3
 SHARES = 1.0, 0.67, 0.5, 0.33  # of its updates, that a rung may be cut down to
 _EACH = 10.0  # seconds of a fold beside its training: to load its samples, and to measure it
 _KEPT = 45.0, 0.08  # seconds, and share of the time, for what comes before and after the rungs
 _SLOW = 1.5  # times as long as planned, from which on a machine counts as slower
-_UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 class Rung(NamedTuple):
@@ -35,28 +34,6 @@ class Rung(NamedTuple):
     def last(self, folds: int, share: float = 1.0) -> float:
         """Return about how many seconds its cross-validation takes, with a share of its updates."""
         return folds * (share * self.seconds + _EACH)
-
-
-def parse_time(text: str) -> float:
-    """Return the seconds of a time such as `30m`, `1h30m` or `90s`.
-
-    Raises:
-        ConfigError: it is no such time.
-    """
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
-    parts = dict(zip(_UNITS, found.groups(), strict=True)) if found else {}
-    seconds = sum(_UNITS[unit] * int(number) for unit, number in parts.items() if number)
-    if not seconds:
-        raise ConfigError(f"--time {text}: expected a time such as 30m, 1h30m or 90s")
-    return float(seconds)
-
-
-def write_time(seconds: float) -> str:
-    """Write seconds as `parse_time` takes them; from two minutes on in whole minutes."""
-    if seconds < 2 * _UNITS["m"]:
-        return f"{max(0, round(seconds))}s"
-    hours, minutes = divmod(round(seconds / _UNITS["m"]), 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m"
 
 
 def spend(seconds: float) -> float:

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from common.compete.plan import write_time
 from common.files import write_text
 from common.metrics.metrics import Written
 from common.options import terminal
+from common.options.times import write_time
 from common.report import html, plots
 from common.report.html import PictureSaver, Section, Table
 from common.report.plots import Bar

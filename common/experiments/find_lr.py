@@ -5,12 +5,9 @@ After Smith 2017, "Cyclical Learning Rates for Training Neural Networks" (arXiv:
 the order of training; what it changes is a copy of the model, which is thrown away.
 """
 
-import contextlib
-import copy
 import itertools
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ from common.metrics.metrics import Array
 from common.options import terminal
 from common.runs import commands
 from common.runs.job import Job, Prepared, Splits
+from common.runs.limits.trial import aside
 from common.training.batches import batch_size
 from common.training.loop import train_step
 from common.training.means import Means
@@ -157,7 +155,7 @@ def run_range_test(
     losses: list[float] = []
     means: list[float] = []  # running ones
     begun, samples = time.perf_counter(), 0
-    with _aside(job, splits) as prepared, terminal.display(1, []) as display:
+    with aside(job, splits) as prepared, terminal.display(1, []) as display:
         for rate, loss, size in _updates(job, prepared, rates):
             tried.append(rate)
             losses.append(loss)
@@ -266,29 +264,3 @@ def _next_command(kind: type[Job[Any, Any]], words: Sequence[str], rate: float) 
             next(rest, None)
     train = [f"python -m labs.{kind.lab}", kind.verb, shlex.join(kept)]
     return " ".join([*filter(None, train), f"--learning-rate {rate:g}"])
-
-
-class _Enough(Exception):
-    """Leaves what a job prepared without what it does after training."""
-
-
-@contextlib.contextmanager
-def _aside(job: Job[Any, Any], splits: Splits) -> Iterator[Prepared]:
-    """Yield what a job trains with; its model is a copy, and its run folder one that goes again."""
-    model, run = job.model, vars(job).get("run")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.suppress(_Enough),
-        job.compute.seeded(job.config.seed),
-    ):
-        try:
-            job.model = copy.deepcopy(model)
-            job.create(Path(folder), None, "range-test")
-            with job.prepare(splits, terminal.note) as prepared:
-                yield prepared
-                raise _Enough
-        finally:
-            job.model = model
-            vars(job).pop("run", None)
-            if run is not None:
-                job.run = run

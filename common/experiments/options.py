@@ -150,6 +150,10 @@ class SearchOptions:
         An option that varies may be what another one needs, so the config is judged with them.
         """
         kind = self.searched()
+        if self.time is not None:
+            yield "--time: a search takes --minutes, of training of all trials together"
+        if self.fit_batch:
+            yield "--batch-size auto: trials differ in what fits; give a number, or search it"
         try:
             found = space.parse(self.space, kind)
         except ConfigError as error:

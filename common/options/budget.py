@@ -96,10 +96,15 @@ def suit(config: TrainingConfig, samples: int, needs: Needs) -> tuple[dict[str, 
 
 def choose_batch(samples: int, usual: int) -> int:
     """Return the usual batch size, or a power of two below it that makes enough updates."""
-    wanted = samples // _UPDATES_OF_AN_EPOCH
-    if wanted >= usual:
+    if samples // _UPDATES_OF_AN_EPOCH >= usual:
         return usual
-    return min(usual, max(_SMALLEST_BATCH, 1 << max(wanted.bit_length() - 1, 0)))
+    return min(usual, max(_SMALLEST_BATCH, largest_batch(samples)))
+
+
+def largest_batch(samples: int) -> int:
+    """Return the largest power of two that makes enough updates in an epoch, at least 1."""
+    wanted = samples // _UPDATES_OF_AN_EPOCH
+    return 1 << max(wanted.bit_length() - 1, 0)
 
 
 def _minutes(minutes: float) -> str:

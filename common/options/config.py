@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args, 
 
 from common.errors import ConfigError
 from common.options.labels import LabelRules, find_problems, parse_rules
+from common.options.times import parse_time
 from common.suggest import suggest
 
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
@@ -32,6 +33,7 @@ FORM = ("file_encoding", "delimiter", "sheet", "header")  # fields of `TableForm
 POLICY = "policy:"  # before the name of one of these, or a file, in --augment
 POLICIES = ("augmix", "autoaugment", "randaugment", "trivialaugment")
 
+AUTO = "auto"  # how text asks for a --batch-size that fits
 NONE = "none"  # how text says None, or an empty list
 LABEL_RULES = ("label_pattern", "label_bands", "label_order")
 CROPS = ("crop_column", "crop_boxes")
@@ -101,7 +103,15 @@ class TrainingConfig:
     total_updates: int | None = training_option(
         None, "updates to train for, in whole epochs, in place of --epochs", at_least=1, saved=False
     )
-    batch_size: int = training_option(64, "samples in one update", at_least=1)
+    time: str | None = training_option(
+        None,
+        "what the run may take in all, such as 90s, 10m or 1h30m: it makes as many of --epochs as "
+        "fit, and ends with its best weights and a report",
+        saved=False,
+    )
+    batch_size: int = training_option(
+        64, "samples in one update; auto takes as many as fit a GPU", at_least=1
+    )
     micro_batch: int | None = training_option(
         None,
         "samples computed at a time; an update adds up as many as it needs",
@@ -169,6 +179,8 @@ class TrainingConfig:
     )
 
     all_rows = False  # whether nothing is held out; an option of some jobs
+    fit_batch: bool = False
+    """Whether a larger --batch-size is looked for, as large as fits the device: said as `auto`."""
     given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False, repr=False)
     """Names of the options that somebody gave: what is chosen for a user's data leaves them alone.
 
@@ -208,6 +220,10 @@ class TrainingConfig:
     def _problems(self) -> Iterator[str]:
         if {"epochs", "total_updates"} <= self.given and self.total_updates:
             yield "--total-updates: goes in place of --epochs; give one of them"
+        if self.time is not None:
+            yield from _wrong_time(self.time)
+        if self.fit_batch and self.micro_batch is not None:
+            yield f"--batch-size {AUTO}: goes without --micro-batch, with which every size fits"
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             yield "--nesterov: needs --optimizer sgd with --momentum above 0"
 
@@ -561,6 +577,8 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     """
     problems, values, given = dict[tuple[str, str], str](), dict[str, Any](), set[str]()
     for source, layer in layers:
+        layer, fit_batch = _take_auto(layer)
+        values |= {} if fit_batch is None else {"fit_batch": fit_batch}
         given |= _given(source, layer)
         found, wrong = read(kind, source, layer)
         values |= found
@@ -572,6 +590,15 @@ def build(kind: type[C], *layers: tuple[str, Mapping[str, Any]]) -> C:
     if every := [*problems.values(), *waiting]:
         raise ConfigError(every)
     return config
+
+
+def _take_auto(layer: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool | None]:
+    """Return values without a batch size that is to be found, and whether it is; None: not said."""
+    if "batch_size" not in layer:
+        return layer, None
+    if layer["batch_size"] != AUTO:
+        return layer, False
+    return {name: value for name, value in layer.items() if name != "batch_size"}, True
 
 
 def read(
@@ -612,6 +639,14 @@ def _given(source: str, layer: Mapping[str, Any]) -> set[str]:
 def options_of(kind: type[Any]) -> list[dataclasses.Field[Any]]:
     """Return the fields of a config that are options."""
     return [field for field in dataclasses.fields(kind) if field.metadata]
+
+
+def _wrong_time(text: str) -> Iterator[str]:
+    """Say what is wrong with a time, if anything is."""
+    try:
+        parse_time(text)
+    except ConfigError as error:
+        yield from error.problems
 
 
 def _located(spec: str) -> str:

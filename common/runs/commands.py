@@ -60,7 +60,7 @@ def train(
         resume_run(resolve_name(job), resume, device, begun, epochs)
         return
     values = layered(config, recipes, recipe, config_path, options, problems)
-    started, splits = resolve_name(job).start(values, sys.argv)
+    started, splits = resolve_name(job).start(values, sys.argv, begun)
     train_run(started, splits, begun)
 
 

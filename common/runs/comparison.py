@@ -25,6 +25,7 @@ from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.options import terminal
 from common.options.config import TrainingConfig, build, options_of, read_toml, to_toml
+from common.options.times import parse_time
 from common.report.html import PictureSaver, Section, Table
 from common.runs import commands
 from common.runs import folder as runs
@@ -427,14 +428,19 @@ class Comparison(ABC, Generic[C]):
         config, reasons = cls._suited(cls.located(config))
         if unsuited := config.problems():  # with what was chosen for the data
             raise ConfigError(unsuited)
-        plan = cls.plan(config).values()
+        plan = cls.plan(_share_time(config, len(cls.plan(config)))).values()
         if problems := dict.fromkeys(each for member in plan for each in member.problems()):
             raise ConfigError(list(problems))
+        jobs = []
         for member in cls.to_check(list(plan), config):
             job, splits = cls.member.check(member)
             cls.refuse(job, splits)
+            jobs.append(job)
         if config.total_updates is not None:
-            config = dataclasses.replace(config, epochs=job.config.epochs, total_updates=None)
+            epochs = job.config.epochs if job.timed is None else job.timed.asked
+            config = dataclasses.replace(config, epochs=epochs, total_updates=None)
+        config, limits = _settle(config, jobs, len(plan))
+        reasons = [*reasons, *limits]
         about = {"lab": cls.lab, "job": cls.verb, "command": list(command)}
         about |= runs.environment(str(Compute(config.device, config.precision)))
         run = runs.create(Path(config.run_dir), cls.lab, config.name, cls.stem(config))
@@ -521,6 +527,36 @@ class Comparison(ABC, Generic[C]):
     def open_member(self, name: str, device: str | None) -> Any:
         """Return the job of a member of the plan, whose run is made if it is not there."""
         return self.member.member(self.run, name, self.plan(self.config)[name], device)
+
+
+def _share_time(config: C, runs: int) -> C:
+    """Return a config with the part of the time that each of its runs has."""
+    if config.time is None:
+        return config
+    return dataclasses.replace(config, time=f"{max(1, int(parse_time(config.time) / runs))}s")
+
+
+def _settle(config: C, jobs: Sequence[Any], runs: int) -> tuple[C, list[str]]:
+    """Return a config with the batches and the epochs that fit all its runs, and the reasons.
+
+    Args:
+        config: of the comparison.
+        jobs: of runs that were tried.
+        runs: how many there will be.
+    """
+    reasons = []
+    if config.fit_batch:
+        size = min(job.config.batch_size for job in jobs)
+        config = dataclasses.replace(config, batch_size=size, fit_batch=False)
+        reasons.append(f"batches of {size}: what fits {jobs[0].compute.device} in all runs")
+    if config.time is not None:
+        share = min(job.timed.epochs / job.timed.asked for job in jobs)
+        epochs = max(1, int(share * config.epochs))
+        reasons.append(
+            f"{epochs} of {config.epochs} epochs: {runs} runs share --time {config.time}"
+        )
+        config = dataclasses.replace(config, epochs=epochs, time=None)
+    return config, reasons
 
 
 def list_seeds(config: TrainingConfig) -> range:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.history import Row, best_row
 from common.metrics.main_metric import MainMetric
+from common.options.times import write_time
 
 if TYPE_CHECKING:
     from common.runs.job import Job
@@ -25,16 +26,35 @@ def list_doubts(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[str]:
         figures: what metrics.json holds.
     """
     rows = job.run.history
-    return [*_too_short(job, rows), *_by_heart(rows, figures), *_nothing_learned(figures)]
+    short = list(_out_of_time(job, rows)) or _too_short(job, rows)
+    return [*short, *_by_heart(rows, figures), *_nothing_learned(figures)]
+
+
+def _out_of_time(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
+    """Say where the time that was given ended a run."""
+    timed = job.run.timed
+    if timed is None:
+        return
+    cut = "updates" in rows[-1]
+    if cut or len(rows) == timed["epochs"] < timed["asked"]:
+        inside = f", the last one cut short after {rows[-1]['updates']:,} updates" if cut else ""
+        yield (
+            f"It was given {write_time(timed['given'])}, which was time for {len(rows)} of "
+            f"{timed['asked']} epochs{inside}: "
+            f"{_longer(job, max(timed['asked'], len(rows) + 1))}."
+        )
+
+
+def _longer(job: "Job[Any, Any]", epochs: int) -> str:
+    """Return the command that goes on with a run, as the end of a sentence."""
+    words = f"python -m labs.{job.lab} {job.verb} --resume {job.run.path} --epochs {epochs}"
+    return f"go on with {words}"
 
 
 def _too_short(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
     samples = job.card.counts.get("train", 0)
     updates = len(rows) * -(-samples // job.config.batch_size)
-    longer = (
-        f"go on with python -m labs.{job.lab} {job.verb} --resume {job.run.path} "
-        f"--epochs {2 * len(rows)}"
-    )
+    longer = _longer(job, 2 * len(rows))
     if updates < _FEW_UPDATES:
         yield f"It was trained for {updates} updates only, which is few: {longer}."
     elif _improves(job.main_metric, rows):

@@ -9,6 +9,7 @@ checkpoints/         what a resume needs
 metrics.json         the figures at the end; a run that has it is finished
 notes.json           what somebody noted of it, such as its score on a leaderboard
 share.json           of a model of two parts, what validation chose of the one
+time.json            of a run that was given a time: what there was time for
 lengthened.json      of a run that was finished before: where it went on, with the figures then
 figures/, report.html
 """
@@ -29,7 +30,14 @@ from common import files
 from common.errors import RunError
 from common.history import Row
 
-_BEFORE_CONFIG = ("environment.json", "data.json", "chosen.json", "groups.json", ".lock")
+_BEFORE_CONFIG = (
+    "environment.json",
+    "data.json",
+    "chosen.json",
+    "groups.json",
+    "time.json",
+    ".lock",
+)
 _RENAMED = {("detection", "compare"): "compare-models"}
 """Commands that have another name today, by the lab and the name that older runs have."""
 
@@ -85,6 +93,21 @@ class Run:
         """Each time that a finished run went on: `epochs` before and after, and `metrics` then."""
         there = (self.path / "lengthened.json").is_file()
         return list(self.read("lengthened")) if there else []
+
+    @property
+    def timed(self) -> dict[str, Any] | None:
+        """What a run has time for, see `limits.trial.Timed`; None of one without a time.
+
+        Of a run that was made longer, its time is over.
+        """
+        there = (self.path / "time.json").is_file() and not self.lengthened
+        return dict(self.read("time")) if there else None
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Seconds after which training ends, None for no end."""
+        timed = self.timed
+        return None if timed is None else float(timed["training"])
 
     def lengthen(self, epochs: int) -> None:
         """Let a finished run go on, for as many epochs in all.

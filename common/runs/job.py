@@ -7,6 +7,7 @@ What is measured of a trained run, and what its report says, is `common.runs.con
 
 import contextlib
 import dataclasses
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from common.options.terminal import Display
 from common.reuse import reuse
 from common.runs import folder
 from common.runs.folder import Run
+from common.runs.limits import trial
 from common.steps import step
 from common.training import optim
 from common.training.batches import Updates, close
@@ -88,6 +90,7 @@ class Job(ABC, Generic[C, K]):
         card: of the data.
         model: with the weights that the seed names, until others are loaded.
         reasons: a sentence for each thing that was chosen for the data.
+        timed: what there is time for, where a time is given.
     """
 
     lab: ClassVar[str]
@@ -99,6 +102,7 @@ class Job(ABC, Generic[C, K]):
     optimizer_options: ClassVar[tuple[str, ...]] = ()
     run: Run
     reasons: Sequence[str] = ()
+    timed: trial.Timed | None = None
 
     def __init__(self, config: C, compute: Compute, card: K):
         self.config, self.compute, self.card = config, compute, card
@@ -234,30 +238,38 @@ class Job(ABC, Generic[C, K]):
     # --- start and reopen -----------------------------------------------------------------------
 
     @classmethod
-    def start(cls, config: C, command: Sequence[str]) -> tuple[Self, Splits]:
+    def start(
+        cls, config: C, command: Sequence[str], begun: float | None = None
+    ) -> tuple[Self, Splits]:
         """Make a new run folder; nothing is left behind when the config or the data are wrong.
 
         Args:
             config: what to train.
             command: the words of the command line, for the record.
+            begun: when the command began, by `time.perf_counter`; now when None.
 
         Raises:
             InputError: the device, the data, the model or the name cannot be had.
         """
-        job, splits = cls.check(config)
+        job, splits = cls.check(config, begun)
         name = f"{job.config.stem}-{Path(getattr(config, 'data', '')).stem}"
         stem = name if cls.verb == "train" else f"{cls.verb}-{name}"
         job.create(Path(config.run_dir), config.name, stem, command)
         return job, splits
 
     @classmethod
-    def check(cls, config: C) -> tuple[Self, Splits]:
+    def check(cls, config: C, begun: float | None = None) -> tuple[Self, Splits]:
         """Build all that a config asks for, and refuse what training would stumble over.
+
+        Args:
+            config: what to train.
+            begun: see `start`.
 
         Raises:
             InputError: the device, the data, the model, the optimizer, pretrained weights or the
                 monitored metric cannot be had.
         """
+        begun = time.perf_counter() if begun is None else begun
         _compute(config)  # refuses a device before any data is read
         if isinstance(config, TableConfig):
             refuse_unfit(config)
@@ -266,11 +278,13 @@ class Job(ABC, Generic[C, K]):
             splits, card = cls.load(config)
         job = cls(config.located(), _compute(config), card)
         job.reasons = reasons
-        job._count_epochs(splits)
         job.optimizer()
         job.refuse(splits)
         job.warm_start(splits, lambda line: None)
+        job._fit_batch(splits)
+        job._count_epochs(splits)
         job._check_monitor(splits)
+        job._fit_time(splits, begun)
         return job, splits
 
     def _count_epochs(self, splits: Splits) -> None:
@@ -280,6 +294,20 @@ class Job(ABC, Generic[C, K]):
             epochs = -(-self.config.total_updates // len(train))
             close(train)
             self.config = dataclasses.replace(self.config, epochs=epochs, total_updates=None)
+
+    def _fit_batch(self, splits: Splits) -> None:
+        """Take as large batches as fit the device, where that is asked for."""
+        if self.config.fit_batch:
+            size, reason = trial.fit_batch(self, splits)
+            self.reasons = [*self.reasons, reason]
+            self.config = dataclasses.replace(self.config, batch_size=size, fit_batch=False)
+
+    def _fit_time(self, splits: Splits, begun: float) -> None:
+        """Take as many epochs as there is time for, where a time is given."""
+        if self.config.time is not None:
+            self.timed = trial.fit_time(self, splits, begun)
+            self.reasons = [*self.reasons, self.timed.describe()]
+            self.config = dataclasses.replace(self.config, epochs=self.timed.epochs, time=None)
 
     def create(
         self, run_dir: Path, name: str | None, stem: str, command: Sequence[str] = ()
@@ -295,6 +323,8 @@ class Job(ABC, Generic[C, K]):
         self.run.write("data", self.card.as_dict())
         if self.reasons:
             self.run.write("chosen", {"reasons": list(self.reasons)})
+        if self.timed is not None:
+            self.run.write("time", self.timed._asdict())
         write_text(self.run.config, to_toml(self.config))  # the last: it makes the folder a run
 
     @classmethod
@@ -479,6 +509,7 @@ class Job(ABC, Generic[C, K]):
             mode=mode,
             checkpoint=Checkpoints(self.run.path, say),
             save_every=config.save_every,
+            seconds=self.run.training_seconds,
             show=display.progress,
         )
 

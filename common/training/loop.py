@@ -23,7 +23,7 @@ from common.signals import noted
 from common.steps import track
 from common.training import optim
 from common.training.batches import Batches, Updates, as_updates, batch_size, name_not_finite
-from common.training.checkpoint import Memory
+from common.training.checkpoint import Memory, Position
 from common.training.compute import Compute
 from common.training.limits import memory
 from common.training.means import Means, Part, shares
@@ -108,6 +108,7 @@ def epochs(
     mode: str | None = None,
     checkpoint: Memory | None = None,
     save_every: float = 60.0,
+    seconds: float | None = None,
     show: Callable[[Progress], None] = lambda progress: None,
 ) -> Generator[Row]:
     """Train, yielding one row of metrics per epoch.
@@ -134,6 +135,8 @@ def epochs(
         mode: `min` or `max`; by the metric's name when None.
         checkpoint: where to save and resume; in memory only when None.
         save_every: seconds between saves inside an epoch.
+        seconds: of training, those before a resume too, after which the run ends: the epoch is cut
+            short and is the last; None for no end. Evaluation comes on top.
         show: called about twice a second with the progress.
 
     Raises:
@@ -174,9 +177,13 @@ def epochs(
     yield from list(position.rows)
     with noted() as signal:
         for epoch in range(position.epoch, max_epochs):
+            clock = _Clock(save_every, position, seconds)
+            if clock.over and position.rows and not position.update:
+                break
             task.training_mode(model, epoch)
-            clock = _Clock(save_every)
             for update, batches in fitting.updates(epoch, position.update):
+                if clock.over and position.update:
+                    break
                 step = epoch * len(train) + update
                 with fitting.attempt():
                     losses, skipped = train_step(
@@ -196,7 +203,7 @@ def epochs(
                 if average:
                     average.update(step)
                 means.add(epoch, update, losses, skipped)
-                position.update = update + 1
+                position.update, position.seconds = update + 1, clock.seconds
                 clock.count(batches)
                 stop_if_asked()
                 if clock.time_to_look():
@@ -208,6 +215,8 @@ def epochs(
             row = {"epoch": epoch + 1, "learning_rate": optimizer.param_groups[0]["lr"]}
             row |= {f"train/{name}": mean for name, mean in means.fetch().items()}
             row |= fitting.smaller
+            if clock.over and position.update < len(train):
+                row["updates"] = position.update  # of an epoch that is not whole
             row["samples_per_second"] = clock.samples_per_second
             if validation is not None:
                 figures = evaluate(evaluated, task, validation, compute, stop_if_asked)
@@ -216,7 +225,7 @@ def epochs(
             position.rows.append(row)
             if best_row(position.rows, monitor, mode) is row:
                 position.best = checkpoint.keep_best(evaluated, row)
-            position.epoch, position.update = epoch + 1, 0
+            position.epoch, position.update, position.seconds = epoch + 1, 0, 0.0
             means.sums.clear()
             save()
             yield row
@@ -388,7 +397,10 @@ class _Clock:
 
     REFRESH = 0.5  # most seconds between two looks, each of which waits for the device
 
-    def __init__(self, save_every: float):
+    def __init__(self, save_every: float, position: Position, seconds: float | None):
+        self._before = position.seconds  # of this epoch, before a resume
+        spent = sum(row["seconds"] for row in position.rows)
+        self._end = math.inf if seconds is None else seconds - spent
         self._begun = self._looked = self._saved = time.perf_counter()
         self._save_every, self._refresh = save_every, min(save_every, self.REFRESH)
         self._samples = 0
@@ -398,11 +410,15 @@ class _Clock:
 
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - self._begun
+        return self._before + time.perf_counter() - self._begun
+
+    @property
+    def over(self) -> bool:
+        return self.seconds >= self._end
 
     @property
     def samples_per_second(self) -> float:
-        return self._samples / self.seconds
+        return self._samples / (time.perf_counter() - self._begun)
 
     def time_to_look(self) -> bool:
         now = time.perf_counter()

@@ -96,7 +96,7 @@ lab = Lab(
         "compete": Verb(
             "labs.classification.experiments.compete:CompeteWithImages",
             "labs.classification.experiments.config:CrossvalConfig",
-            """Go the whole way from TRAIN to a submission, in the --time given.
+            """Go the whole way from TRAIN to a submission, in --time (30m when not given).
 
             Explores the images, finds out what belongs together, cross-validates a ladder of
             models, the cheapest first, lets them answer together, and writes the answers for TEST

@@ -107,7 +107,7 @@ lab = Lab(
         "compete": Verb(
             "labs.rnn.experiments.compete:CompeteWithTexts",
             "labs.rnn.experiments.config:CrossvalSentimentConfig",
-            """Go the whole way from TRAIN, labelled texts, to a submission, in the --time given.
+            """Go the whole way from TRAIN to a submission, in --time (30m when not given).
 
             Explores the texts, finds out what belongs together, cross-validates a ladder of models,
             the cheapest first, lets them answer together, and writes the answers for TEST as SAMPLE

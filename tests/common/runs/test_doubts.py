@@ -8,7 +8,7 @@ from common.metrics.main_metric import ACCURACY
 from common.runs.doubts import list_doubts
 
 
-def job(accuracies, losses=None, samples=6400):
+def job(accuracies, losses=None, samples=6400, timed=None):
     rows = [
         {"epoch": epoch, "validation/accuracy": accuracy, "validation/loss": loss}
         for epoch, (accuracy, loss) in enumerate(
@@ -21,7 +21,7 @@ def job(accuracies, losses=None, samples=6400):
         main_metric=ACCURACY,
         config=SimpleNamespace(batch_size=64),
         card=SimpleNamespace(counts={"train": samples}),
-        run=SimpleNamespace(history=rows, path="runs/toys/a"),
+        run=SimpleNamespace(history=rows, path="runs/toys/a", timed=timed),
     )
 
 
@@ -31,6 +31,20 @@ def figures(lead=(0.1, 0.2), baseline="majority class"):
 
 def test_a_run_that_came_to_rest_is_not_doubted():
     assert list_doubts(job([0.5, 0.8, 0.9, 0.91, 0.915, 0.914]), figures()) == []
+
+
+@pytest.mark.parametrize(
+    ("planned", "cut", "said", "epochs"),
+    [(6, {}, "6 of 50 epochs: go", 50), (9, {"updates": 7}, "after 7 updates: go", 50)],
+)
+def test_who_was_given_too_little_time_is_told_so(planned, cut, said, epochs):
+    timed = {"given": 600.0, "training": 500.0, "asked": 50, "epochs": planned}
+    short = job([0.5, 0.6, 0.7, 0.75, 0.8, 0.85], timed=timed)
+    short.run.history[-1].update(cut)
+    [found] = list_doubts(short, figures())
+    assert found.startswith("It was given 10m, which was time for 6 of 50 epochs")
+    assert said in found
+    assert found.endswith(f"train --resume runs/toys/a --epochs {epochs}.")
 
 
 def test_few_updates_are_said_with_what_goes_on():

@@ -38,7 +38,7 @@ class Toy:
     lab, verb = "toy", "train"
 
     @classmethod
-    def start(cls, config, command):
+    def start(cls, config, command, begun):
         SAYS["train"].append(config)
         raise RunError("toys do not train")
 

@@ -1,9 +1,13 @@
-"""Memory that is full, in real errors of torch's; the run goes on as if it had been told before."""
+"""Memory that is full, in real errors of torch's, and a time that is over.
+
+After memory was full, a run is what it had been if it had been told before.
+"""
 
 import json
 import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -165,6 +169,63 @@ def test_of_several_processes_none_cuts_smaller(learn, monkeypatch):
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     with pytest.raises(NoMemoryError, match="begin again with --micro-batch 16"):
         learn(20)
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.fixture
+def timed(lenet, classify, data, monkeypatch):
+    """Train where an update takes 1 second and evaluation 1 more, and an epoch has 4 updates."""
+    now = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr("common.training.loop.time", clock)
+
+    def train(seconds, *, checkpoint=None, crash=None):
+        class Slow(classify):
+            def loss(self, model, batch, when):
+                if when.step == crash:
+                    raise Crash
+                now[0] += 1
+                return super().loss(model, batch, when)
+
+            def outputs(self, model, batch):
+                now[0] += 0.5
+                return super().outputs(model, batch)
+
+        model = lenet(dropout=0.2)
+        split = Batches(data, 32, training=True, seed=1)
+        how = {"seconds": seconds, "checkpoint": checkpoint, "save_every": 0.5}
+        rows = fit(model, Slow(), split, Batches(data, 50), max_epochs=20, **how)
+        return model, rows
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("seconds", "took", "cut"),
+    [(12, [5, 5, 3], 2), (10, [5, 5], None), (9, [5, 5], None), (2, [3], 2), (0.5, [2], 1)],
+)
+def test_a_time_that_is_over_ends_the_run(timed, seconds, took, cut):
+    """Inside an epoch, which is then evaluated; no epoch begins after it."""
+    _, rows = timed(seconds)
+    assert [row["seconds"] for row in rows] == took
+    assert rows[-1].get("updates") == cut
+    assert all("validation/loss" in row for row in rows)
+
+
+def test_time_counts_from_the_beginning_also_after_a_crash(timed, tmp_path, same):
+    once, rows = timed(12, checkpoint=Checkpoints(tmp_path / "once"))
+    for how in ({"crash": 5}, {"crash": 9}):
+        with pytest.raises(Crash):
+            timed(12, checkpoint=Checkpoints(tmp_path / "twice"), **how)
+    twice, again = timed(12, checkpoint=Checkpoints(tmp_path / "twice"))
+    assert [row["seconds"] for row in again] == [row["seconds"] for row in rows]
+    assert untimed(again) == untimed(rows)
+    assert same(weights(once), weights(twice))
+    _, ended = timed(12, checkpoint=Checkpoints(tmp_path / "twice"))
+    assert untimed(ended) == untimed(rows)
 
 
 REAL = """
