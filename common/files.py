@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -90,6 +91,21 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise SaveError(
             f"could not write {path}: {error.strerror or error}; nothing is left of it"
         ) from error
+
+
+def link(path: Path, name: Path) -> None:
+    """Give a file, which is never changed in place, another name; copy it where that cannot be.
+
+    Raises:
+        SaveError: it had to be copied, and could not be.
+    """
+    name.parent.mkdir(parents=True, exist_ok=True)
+    name.unlink(missing_ok=True)
+    try:
+        os.link(path, name)
+    except OSError:  # the disk knows no links, as those of cameras
+        with path.open("rb") as file, replacing(name) as copy:
+            shutil.copyfileobj(file, copy)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -173,6 +173,12 @@ class TrainingConfig:
         2, "processes that read files, for data too large for memory", at_least=0
     )
     save_every: float = machine_option(60.0, "seconds between saves inside an epoch", above=0)
+    keep: int = machine_option(
+        8,
+        "positions of the run to keep, evenly spaced, from which `replay` and `verify` compute "
+        "again; at most 200 MB",
+        at_least=0,
+    )
     run_dir: str = option("runs", "folder of all runs", saved=False)
     name: str | None = option(
         None, "the run's own name; model, data and a number when not given", saved=False

@@ -6,7 +6,7 @@ from common.options.config import option
 
 ONLY = (  # the options of the command: all others are those of the cross-validation
     *("threshold", "same_updates", "epochs", "name", "run_dir", "device", "precision", "threads"),
-    *("micro_batch", "workers", "save_every"),
+    *("micro_batch", "workers", "save_every", "keep"),
 )
 
 

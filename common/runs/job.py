@@ -507,7 +507,7 @@ class Job(ABC, Generic[C, K]):
             compute=self.compute,
             monitor=monitor,
             mode=mode,
-            checkpoint=Checkpoints(self.run.path, say),
+            checkpoint=Checkpoints(self.run.path, say, config.keep),
             save_every=config.save_every,
             seconds=self.run.training_seconds,
             show=display.progress,

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import RunError
-from common.files import write_bytes
+from common.files import link, write_bytes
 from common.history import Row
 
 # How numbers lie in memory: fused optimizers need a state that lies as its weights do.
 _LAYOUTS = {"tensor": torch.contiguous_format, "channels_last": torch.channels_last}
 
 _KEPT = 2  # checkpoints: the newest, and the one before in case the newest is damaged
+_ROOM = 200 * 10**6  # bytes that the kept positions of a run may take, with those of its members
 
 
 class Stateful(Protocol):
@@ -82,12 +83,14 @@ class Checkpoints(Memory):
     Args:
         folder: the run folder; `checkpoints/` and `best.safetensors` are kept in it.
         say: called with a line for the user when a damaged checkpoint is passed over.
+        keep: positions to keep of the whole run, see `Kept`.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = print):
+    def __init__(self, folder: Path, say: Callable[[str], None] = print, keep: int = 0):
         self._folder = folder / "checkpoints"
         self._best_path = folder / "best.safetensors"
         self._say = say
+        self._kept = Kept(folder, keep)
 
     def restore(self, parts: Mapping[str, Stateful]) -> Position:
         """Put the newest whole checkpoint into the parts; returns where it stands.
@@ -107,7 +110,8 @@ class Checkpoints(Memory):
             saved = json.loads(loaded.text)
             _hand_out(saved["parts"], loaded.tensors, parts, path)
             position = Position(**saved["position"])
-            self._check_best(position)
+            if self._check_best(position):  # a kill may have come before it was kept
+                self._kept.add(path)
             for broken in damaged:  # it would count as one of those that are kept
                 broken.unlink()
             return position
@@ -116,12 +120,13 @@ class Checkpoints(Memory):
         return Position()
 
     def save(self, parts: Mapping[str, Stateful], position: Position) -> None:
-        """Write a checkpoint and delete all but the two newest."""
+        """Write a checkpoint and delete all but the two newest, and those that are kept."""
         tensors: dict[str, Tensor] = {}
         states = {name: part.state_dict() for name, part in parts.items()}
         apart = {name: _take_apart(state, name, tensors) for name, state in states.items()}
         path = self._folder / f"{position.epoch:06}-{position.update:08}.safetensors"
         save(path, tensors, json.dumps({"parts": apart, "position": asdict(position)}))
+        self._kept.add(path)
         for old in self._paths()[:-_KEPT]:
             old.unlink()
 
@@ -140,14 +145,14 @@ class Checkpoints(Memory):
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.safetensors"))
 
-    def _check_best(self, position: Position) -> None:
+    def _check_best(self, position: Position) -> bool:
         """Make sure that the best weights are whole, and those of this run's best epoch.
 
         Weights of a later epoch than the checkpoint's are fine: that epoch comes again, and writes
-        them again.
+        them again. Returns whether they are the checkpoint's.
         """
         if not position.best:
-            return
+            return True
         try:
             best = load(self._best_path)
             other = best.sha256 != position.best
@@ -158,6 +163,72 @@ class Checkpoints(Memory):
             raise RunError(
                 f"{error}; the run cannot go on: repeat it with --config {again}"
             ) from error
+        return not other
+
+
+class Kept:
+    """Positions of a run at the ends of epochs, evenly spaced, in `kept/` of its folder.
+
+    How long a run becomes is not known while it trains (patience may end it), so at first every
+    epoch is kept; when there are more than `most`, every second, then every fourth, and so on. A
+    checkpoint and the best weights of then get a second name, which takes neither time nor, while
+    they are the newest, room. All together take at most 200 MB: of large ones there are fewer.
+
+    Args:
+        folder: the run folder.
+        most: positions to keep.
+    """
+
+    def __init__(self, folder: Path, most: int):
+        self.folder = folder / "kept"
+        self._run, self._most = folder, most
+
+    def add(self, checkpoint: Path) -> None:
+        """Keep a checkpoint with the best weights so far, if it is due, and let go of others."""
+        epoch, update = _place(checkpoint)
+        if update or not self._most:
+            return
+        best = self._run / "best.safetensors"
+        size = sum(path.stat().st_size for path in (checkpoint, best) if path.exists())
+        most = min(self._most, self._room() // size)
+        if is_kept(epoch, epoch, most):
+            link(checkpoint, self.folder / checkpoint.name)
+            if best.exists():
+                link(best, best_beside(self.folder / checkpoint.name))
+        for path in self.paths():
+            if _place(path)[0] < epoch and not is_kept(_place(path)[0], epoch, most):
+                path.unlink()
+                best_beside(path).unlink(missing_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Return the checkpoints that are kept, the earliest first."""
+        return sorted(self.folder.glob("[0-9]*-[0-9]*.safetensors"))
+
+    def _room(self) -> int:
+        """Return the bytes that may be used, of which the members of a run use some each."""
+        if self._run.parent.name != "members":
+            return _ROOM
+        others = (path for path in self._run.parent.glob("*/kept/*") if path.parent != self.folder)
+        return max(0, _ROOM - sum(path.stat().st_size for path in others))
+
+
+def is_kept(epoch: int, done: int, most: int) -> bool:
+    """Say whether the end of an epoch is kept when `done` epochs are, of which `most` may be."""
+    stride = 1
+    while most and done // stride > most:
+        stride *= 2
+    return most > 0 and epoch % stride == 0
+
+
+def best_beside(kept: Path) -> Path:
+    """Return the best weights of then beside a position that is kept."""
+    return kept.with_name(f"{_place(kept)[0]:06}-best.safetensors")
+
+
+def _place(checkpoint: Path) -> tuple[int, int]:
+    """Return the finished epochs, and the updates after them, that a checkpoint's name tells."""
+    epoch, _, update = checkpoint.stem.partition("-")
+    return int(epoch), int(update)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], text: str) -> str:
@@ -199,6 +270,30 @@ def load(path: Path) -> Loaded:
         raise RunError(f"{path} is damaged (its hash does not agree)")
     # The views are of the file on the disk, which must be free to go or to change.
     return Loaded({name: view.clone() for name, view in views.items()}, text, sha256)
+
+
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of tensors on the CPU, with their names, types and shapes."""
+    return _digest({name: tensor.contiguous() for name, tensor in tensors.items()}, "")
+
+
+def change(path: Path, how: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    """Write a checkpoint again, with changes.
+
+    Args:
+        path: the checkpoint.
+        how: is handed the states of its parts and the fields of its position, to change in place.
+
+    Raises:
+        RunError: it is missing or damaged.
+        SaveError: it could not be written.
+    """
+    loaded, tensors = load(path), dict[str, Tensor]()
+    saved = json.loads(loaded.text)
+    states = {name: _assemble(state, loaded.tensors) for name, state in saved["parts"].items()}
+    how(states, saved["position"])
+    saved["parts"] = {name: _take_apart(state, name, tensors) for name, state in states.items()}
+    save(path, tensors, json.dumps(saved))
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

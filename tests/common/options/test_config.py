@@ -257,6 +257,7 @@ CHANGED = {
     "deterministic": False,
     "workers": 0,
     "save_every": 0.05,
+    "keep": 3,
     "color": "blue",
     "colors": (),
     "words": ("가", "a\"b'c", "back\\slash", "two\nlines", "#no comment", ""),

@@ -13,7 +13,16 @@ from torch import nn
 from common import files
 from common.errors import RunError, SaveError
 from common.training import checkpoint, optim
-from common.training.checkpoint import Checkpoints, Memory, Position, load, load_weights, save
+from common.training.checkpoint import (
+    Checkpoints,
+    Kept,
+    Memory,
+    Position,
+    best_beside,
+    load,
+    load_weights,
+    save,
+)
 from common.training.compute import Compute
 
 TENSORS = {
@@ -387,3 +396,79 @@ def test_modules_that_ask_for_their_version_get_it(tmp_path):
     save(tmp_path / "best.safetensors", model.state_dict(), "")
     load_weights(tmp_path / "best.safetensors", other)
     assert torch.equal(other[0].weight, model[0].weight)
+
+
+# Positions that are kept
+
+
+def kept(folder):
+    """Return the epochs that are kept, each with its best weights."""
+    paths = Kept(folder, 0).paths()
+    assert all(best_beside(path).is_file() for path in paths)
+    assert len(list((folder / "kept").glob("*"))) == 2 * len(paths)
+    return [int(path.name[:6]) for path in paths]
+
+
+def walk(folder, epochs, most, begin=0):
+    """Save as a run does, an epoch after the other, with a save inside each."""
+    model = nn.Linear(2, 2)
+    checkpoints = Checkpoints(folder, keep=most)
+    position = checkpoints.restore({"model": model})
+    for epoch in range(begin, epochs):
+        checkpoints.save({"model": model}, Position(epoch, 3, best=position.best))
+        position.best = checkpoints.keep_best(model, {"epoch": epoch + 1})
+        checkpoints.save({"model": model}, Position(epoch + 1, best=position.best))
+
+
+@pytest.mark.parametrize("most", [1, 3, 8])
+def test_positions_are_kept_evenly_however_long_a_run_becomes(tmp_path, most):
+    for epochs in range(1, 5 * most + 2):
+        walk(tmp_path, epochs, most, begin=epochs - 1)  # each time, it goes on from before
+        found = kept(tmp_path)
+        assert found == list(range(found[0], epochs + 1, found[0]))  # evenly, from the beginning
+        assert most / 2 <= len(found) <= most or epochs < most
+    walk(tmp_path / "at once", epochs, most)
+    assert kept(tmp_path / "at once") == found  # a run that was stopped keeps the same
+
+
+def test_what_is_kept_costs_no_room_while_it_is_the_newest_and_survives_it(tmp_path, same):
+    walk(tmp_path, 3, 8)
+    newest = tmp_path / "checkpoints" / "000003-00000000.safetensors"
+    assert (tmp_path / "kept" / newest.name).samefile(newest)
+    assert (tmp_path / "kept" / "000003-best.safetensors").samefile(tmp_path / "best.safetensors")
+    assert kept(tmp_path) == [1, 2, 3]
+    assert {path.name[:6] for path in (tmp_path / "checkpoints").iterdir()} == {"000002", "000003"}
+
+
+def test_none_or_fewer_are_kept_where_they_are_large(tmp_path, monkeypatch):
+    walk(tmp_path / "none", 3, 0)
+    assert not (tmp_path / "none" / "kept").exists()
+    walk(tmp_path / "all", 5, 8)
+    size = sum(path.stat().st_size for path in (tmp_path / "all" / "kept").glob("000005*"))
+    monkeypatch.setattr(checkpoint, "_ROOM", 3 * size + 20)
+    walk(tmp_path / "fewer", 5, 8)
+    assert kept(tmp_path / "fewer") == [2, 4]
+    for name in ("a", "b"):  # members share the room
+        walk(tmp_path / "members" / name, 5, 8)
+    assert [kept(tmp_path / "members" / name) for name in ("a", "b")] == [[2, 4], [4]]
+    monkeypatch.setattr(checkpoint, "_ROOM", size // 2)
+    walk(tmp_path / "too large", 3, 8)
+    assert kept(tmp_path / "too large") == []
+
+
+def test_what_a_kill_kept_from_being_kept_is_kept_by_the_resume(tmp_path):
+    walk(tmp_path, 2, 8)
+    for path in (tmp_path / "kept").glob("000002*"):
+        path.unlink()
+    Checkpoints(tmp_path, keep=8).restore({"model": nn.Linear(2, 2)})
+    assert kept(tmp_path) == [1, 2]
+
+
+def test_where_the_disk_knows_no_links_positions_are_copied(tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    walk(tmp_path, 3, 2)
+    assert kept(tmp_path) == [2]
+    assert load(tmp_path / "kept" / "000002-00000000.safetensors")
