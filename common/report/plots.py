@@ -229,6 +229,20 @@ def histories(runs: Mapping[str, Sequence[Sequence[Row]]], name: str, label: str
     return drawing
 
 
+def branches(runs: Mapping[str, Sequence[Row]], name: str, label: str, epoch: int) -> Figure:
+    """Draw a metric of runs that part after an epoch, which a line marks.
+
+    Args:
+        runs: the history of each, by its name.
+        name: the metric in a row, such as `validation/accuracy`.
+        label: what the metric is called.
+        epoch: the last that they have in common.
+    """
+    drawing = histories({title: [rows] for title, rows in runs.items()}, name, label)
+    drawing.axes[0].axvline(epoch, color=GREY, linestyle="--", linewidth=1, zorder=1)
+    return drawing
+
+
 # --- results ------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.doubts import list_doubts
 from common.runs.job import Job, Outputs, Splits, groups_of
+from common.runs.proof import branch, receipt
 from common.steps import step
 
 J = TypeVar("J", bound=Job[Any, Any])
@@ -112,7 +113,7 @@ class Conclusion(ABC, Generic[J]):
         begun = time.perf_counter()
         outputs, figures = self._measure(splits, with_baselines=True)
         self.write_report(outputs["test"], splits, figures)
-        return self._write(figures, prepared, begun)
+        return self._write(figures, prepared, begun, outputs)
 
     def conclude_member(
         self,
@@ -131,7 +132,7 @@ class Conclusion(ABC, Generic[J]):
         outputs, figures = self._measure(splits, with_baselines=baselines)
         if keep is not None:
             keep(outputs)
-        return self._write(figures, 0.0, begun)
+        return self._write(figures, 0.0, begun, outputs)
 
     def conclude_unmeasured(self, prepared: float) -> dict[str, Any]:
         """Finish a run that trained on all rows: none is left to measure it on.
@@ -143,7 +144,7 @@ class Conclusion(ABC, Generic[J]):
         trained = sum(row["seconds"] for row in run.history)
         seconds = {"train": trained, "total": 0.0}
         figures = {"best_epoch": len(run.history), **carried, "seconds": seconds}
-        return self._write(figures, prepared, begun)
+        return self._write(figures, prepared, begun, {})
 
     def report_again(self, splits: Splits) -> None:
         """Write the report of a finished run again."""
@@ -165,6 +166,7 @@ class Conclusion(ABC, Generic[J]):
         parts = [
             sections.result(job, figures, self.table(figures), " ".join(about), save_picture),
             sections.learning(job, figures, save_picture),
+            *branch.sections(job, figures, save_picture),
             *self.sections(outputs, splits, figures, save_picture),
             *sections.repeat(job),
         ]
@@ -211,10 +213,19 @@ class Conclusion(ABC, Generic[J]):
         seconds = {"train": trained, "total": 0.0}
         return outputs, {"best_epoch": best["epoch"], **measured, "seconds": seconds}
 
-    def _write(self, figures: dict[str, Any], prepared: float, begun: float) -> dict[str, Any]:
-        seconds = figures["seconds"]
+    def _write(
+        self,
+        figures: dict[str, Any],
+        prepared: float,
+        begun: float,
+        outputs: Mapping[str, Outputs],
+    ) -> dict[str, Any]:
+        """Write the receipt and, as the last file of a run, metrics.json."""
+        job, seconds = self.job, figures["seconds"]
         seconds["total"] = prepared + seconds["train"] + time.perf_counter() - begun
-        self.job.run.write("metrics", figures)
+        fingerprint, device = job.card.fingerprint, str(job.compute)
+        receipt.write(job.run, job.config, fingerprint, device, outputs, figures)
+        job.run.write("metrics", figures)
         return figures
 
 

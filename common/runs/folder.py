@@ -6,7 +6,11 @@ data.json            classes, normalisation, what was skipped, and a fingerprint
 history.jsonl        a row per epoch
 best.safetensors     the weights of the best epoch
 checkpoints/         what a resume needs
+kept/                earlier positions, from which it can be computed again
+branch/              of a replayed run: the position from which it went its own way
 metrics.json         the figures at the end; a run that has it is finished
+receipt.json         hashes of data, config, weights, answers, figures; see docs/proof.md
+branch.json          of a replayed run: of which run, from where, and what is other in it
 notes.json           what somebody noted of it, such as its score on a leaderboard
 share.json           of a model of two parts, what validation chose of the one
 time.json            of a run that was given a time: what there was time for
@@ -58,7 +62,7 @@ class Run:
 
     def write(self, name: str, value: Any) -> None:
         """Write one of the JSON files; NaN, which JSON does not know, becomes null."""
-        files.write_json(self.path / f"{name}.json", _plain(value))
+        files.write_json(self.path / f"{name}.json", plain(value))
 
     def read(self, name: str) -> Any:
         """Read one of the JSON files.
@@ -143,7 +147,7 @@ class Run:
 
     def write_history(self, rows: Sequence[Row]) -> None:
         """Write the rows, as a whole: what a crash cut off comes again when the run is resumed."""
-        lines = [json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows]
+        lines = [json.dumps(plain(row), ensure_ascii=False) + "\n" for row in rows]
         files.write_text(self.path / "history.jsonl", "".join(lines))
 
     @contextlib.contextmanager
@@ -247,6 +251,7 @@ def environment(device: str) -> dict[str, Any]:
         **{package: version(package) for package in packages},
         "system": platform.platform(),
         "processor": torch.cpu.get_capabilities().get("cpu_name") or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": device,
     }
@@ -276,15 +281,16 @@ def _slug(text: str) -> str:
 
 
 def _figures(row: dict[str, Any]) -> Row:
-    """Undo what `_plain` did to the figures of a row."""
+    """Undo what `plain` did to the figures of a row."""
     return {name: math.nan if value is None else value for name, value in row.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON keeps it: NaN becomes null, tuples become lists."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

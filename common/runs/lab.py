@@ -139,6 +139,13 @@ def _choose_recipe(row: Verb, given: str | None, options: Mapping[str, str]) -> 
     return own
 
 
+def _read_epoch(context: click.Context, option: click.Parameter, text: str) -> int:
+    number = text.removeprefix("epoch:")
+    if not number.isdecimal() or int(number) < 1:
+        raise click.BadParameter(f"{text!r}: expected an epoch from 1 on, such as epoch:7")
+    return int(number)
+
+
 class Lab:
     """A lab: its jobs and comparisons by the verbs that train them, its models, its command line.
 
@@ -204,6 +211,8 @@ class Lab:
             self._add_ensemble()
         for verb in self.jobs:
             self._add_find_lr(verb)
+        self._add_verify()
+        self._add_replay()
 
     def main(self) -> None:
         """Run the command line and exit; the codes are those of `commandline.main`."""
@@ -510,6 +519,67 @@ class Lab:
             resolve_name("common.experiments.find_lr:command")(
                 row.resolve(), config, output, **test
             )
+
+    def _add_verify(self) -> None:
+        @self.group.command()
+        @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+        @click.option(
+            "--updates",
+            type=click.IntRange(min=0),
+            default=200,
+            show_default=True,
+            help="At least so many are computed again, beside those that made the best weights.",
+        )
+        @click.option(
+            "--seed", type=click.IntRange(min=0), help="Draws which; by chance when not given."
+        )
+        @click.option("--data", help="Where the data are, if not where the run's config says.")
+        @commands.DEVICE
+        @commands.FORM
+        @commands.OUTPUT
+        def verify(run: Path, **how: Any) -> None:
+            """Compute parts of RUN again, and say whether it is what it says.
+
+            RUN may be a folder of runs, such as those that a class hands in. The verdict is `same
+            bits`, `same within tolerance (another machine)` or `not this run`, with the first thing
+            that differs; the exit code is 1 where anything is not its run.
+            """
+            resolve_name("common.runs.proof.command:verify")(self, run, **how)
+
+    def _add_replay(self) -> None:
+        @self.group.command()
+        @commands.RUN
+        @click.option(
+            "--from",
+            "epoch",
+            metavar="epoch:NUMBER",
+            required=True,
+            callback=_read_epoch,
+            help="The last epoch that both runs have.",
+        )
+        @click.option(
+            "--with",
+            "changes",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="An option of training that is another from there on; may be given several times.",
+        )
+        @click.option(
+            "--run-dir",
+            type=click.Path(path_type=Path),
+            default="runs",
+            show_default=True,
+            help="Folder of all runs.",
+        )
+        @click.option("--name", help="The new run's name; RUN, epoch and number when not given.")
+        @commands.DEVICE
+        def replay(run: Path, epoch: int, **how: Any) -> None:
+            """Branch off from RUN at an epoch: a new run, the same before it, another after it.
+
+            Such as --from epoch:7 --with learning_rate=0.0003. Both curves are drawn in one
+            picture. Without --with the new run is RUN again, bit for bit.
+            """
+            resolve_name("common.runs.proof.replay:replay")(self, run, epoch, **how)
 
     # --- its models -----------------------------------------------------------------------------
 

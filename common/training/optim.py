@@ -192,6 +192,21 @@ def set_rate(optimizer: AnyOptimizer, factor: float) -> None:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
+def put_settings(state: Any, optimizer: AnyOptimizer) -> None:
+    """Give the saved state of an optimizer the settings of another that is new, in place.
+
+    A state holds the learning rate, decay and moments that it was saved with, and would go on with
+    them.
+
+    Raises:
+        ValueError: the other has other groups of parameters.
+    """
+    groups = [group for part in state.get("parts", [state]) for group in part["param_groups"]]
+    for group, new in zip(groups, optimizer.param_groups, strict=True):
+        wanted = {"initial_lr": new["lr"], **{k: v for k, v in new.items() if k != "params"}}
+        group |= {name: value for name, value in wanted.items() if name in group and name != "lr"}
+
+
 class Average:
     """Exponential moving average of a model's weights, kept in a model of its own.
 

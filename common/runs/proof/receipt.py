@@ -1,0 +1,93 @@
+"""The receipt of a run: hashes of what it learned from, by which config, and what it came to.
+
+Whoever changes a file of the run and not the receipt is found by a look. Whoever rewrites both is
+found by computing again, which is `common.runs.proof.verify`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from common import files
+from common.options.config import TrainingConfig, options_of, read_toml
+from common.runs import folder
+from common.runs.folder import Run
+from common.training.checkpoint import hash_tensors
+
+NAME = "receipt"
+_MACHINE = (
+    *("python", "torch", "torchvision", "numpy", "scikit-learn"),
+    *("processor", "instructions", "threads", "device"),
+)
+
+
+def write(
+    run: Run,
+    config: TrainingConfig,
+    fingerprint: str,
+    device: str,
+    answers: Mapping[str, Mapping[str, Tensor]],
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write the receipt of a run that is concluded.
+
+    Args:
+        run: with its history and its best weights.
+        config: of it.
+        fingerprint: of its data.
+        device: that measured it.
+        answers: what the task collected, by the split's name.
+        metrics: what its metrics.json is to hold.
+    """
+    found = {
+        "data": fingerprint,
+        "config": hash_config(run, type(config)),
+        "environment": describe_machine(folder.environment(device)),
+        "history": files.sha256_of(run.path / "history.jsonl"),
+        "weights": files.sha256_of(run.best),
+        "answers": {name: hash_tensors(outputs) for name, outputs in answers.items()},
+        "metrics": hash_value(metrics),
+    }
+    run.write(NAME, found)
+
+
+def describe_machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of an environment what bits depend on."""
+    return {name: environment[name] for name in _MACHINE if name in environment}
+
+
+def find_changed(run: Run, kind: type[TrainingConfig]) -> Iterator[str]:
+    """Yield a sentence for each file of a run that is not what its receipt says.
+
+    Args:
+        run: with a receipt.
+        kind: the class of its config.
+    """
+    known = run.read(NAME)
+    now = {
+        "data.json": ("data", run.read("data")["fingerprint"]),
+        "config.toml": ("config", hash_config(run, kind)),
+        "history.jsonl": ("history", files.sha256_of(run.path / "history.jsonl")),
+        "best.safetensors": ("weights", files.sha256_of(run.best)),
+        "metrics.json": ("metrics", hash_value(run.read("metrics"))),
+    }
+    for file, (name, found) in now.items():
+        if found != known.get(name):
+            yield f"{file} is not the one of the receipt"
+
+
+def hash_config(run: Run, kind: type[TrainingConfig]) -> str:
+    """Return a hash of what a run's config.toml says, but for paths and how it is computed."""
+    machine = {field.name for field in options_of(kind) if field.metadata["machine"]}
+    values = read_toml(run.config)
+    return hash_value({n: v for n, v in values.items() if n not in machine and n not in kind.paths})
+
+
+def hash_value(value: Any) -> str:
+    """Return a hash of what JSON keeps, however it is laid out."""
+    kept = json.loads(json.dumps(folder.plain(value)))  # whose keys are texts
+    text = json.dumps(kept, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

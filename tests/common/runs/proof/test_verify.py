@@ -1,0 +1,214 @@
+"""A run that was tampered with is found: by its receipt, and where that is forged, too, by itself.
+
+Tampering is done to the files, with hashes that agree again, as one does who has the sources.
+"""
+
+import json
+
+import pytest
+import torch
+
+from common.runs.proof.judge import Verdict
+from common.runs.proof.verify import Verifier
+from common.training import checkpoint
+from labs.classification.job import ClassifyImages
+
+SAME, NEAR, OTHER = Verdict
+
+
+def disturb(path, by, only=""):
+    """Change weights in a file, whose hash agrees afterwards."""
+    loaded, chance = checkpoint.load(path), torch.Generator().manual_seed(0)
+    changed = {
+        name: tensor + by * torch.randn(tensor.shape, generator=chance)
+        if only in name and tensor.is_floating_point()
+        else tensor
+        for name, tensor in loaded.tensors.items()
+    }
+    checkpoint.save(path, changed, loaded.text)
+
+
+def forge_rows(case, everywhere):
+    """Make the first epoch better than it was: in the history, or wherever it is kept."""
+
+    def change(rows):
+        for row in rows:
+            if row["epoch"] == 1:
+                row["validation/accuracy"] += 0.001
+
+    rows = case.run.history
+    change(rows)
+    case.run.write_history(rows)
+    places = [*case.run.path.glob("kept/*-0*"), *case.run.path.glob("checkpoints/*")]
+    for path in places if everywhere else ():
+        loaded = checkpoint.load(path)
+        text = json.loads(loaded.text)
+        change(text["position"]["rows"])
+        checkpoint.save(path, loaded.tensors, json.dumps(text))
+
+
+def test_an_honest_run_has_the_same_bits(case):
+    found = case.look()
+    assert (found.verdict, found.difference, found.remarks) == (SAME, "", [])
+    assert found.again == found.total > 0
+    assert {each.what for each in found.checks} >= {
+        *("receipt", "history", "data", "best epoch", "answers, validation", "answers, test"),
+        *("epochs 1 to 2", "epochs 3 to 4", "epoch 5", "epoch 6"),
+    }
+
+
+def test_what_is_computed_again_is_drawn_by_the_seed_and_holds_the_best_epoch(case):
+    drawn = []
+    for seed in (0, 0, 1, 2):
+        found = case.look(updates=1, seed=seed)
+        assert 0 < found.again < found.total
+        drawn.append(tuple(each.what for each in found.checks if each.what.startswith("epoch")))
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+    assert len({each[0] for each in drawn}) == 1  # where the best epoch is
+    assert all(len(each) == 2 for each in drawn)
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_tampered_weights_are_found(case, forged):
+    disturb(case.run.best, 0.1)
+    if forged:
+        case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is OTHER
+    expected = "answers" if forged else "receipt: best.safetensors is not the one of the receipt"
+    assert found.difference.startswith(expected)
+
+
+def test_weights_whose_answers_are_forged_are_found_by_training_again(case):
+    disturb(case.run.best, 0.03)
+    job = ClassifyImages.open_trained(case.run.path)
+    outputs = job.predict_splits(job.load_splits())
+    case.change("receipt", lambda known: known.update(answers=hashes(outputs)))
+    case.change(
+        "metrics", lambda known: [known[n].update(measure(job, outputs, n)) for n in outputs]
+    )
+    case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is OTHER
+    assert "the best weights" in found.difference
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_tampered_metrics_are_found(case, forged):
+    case.change("metrics", lambda known: known["test"].update(accuracy=0.999))
+    if forged:
+        case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is OTHER
+    assert ("accuracy is" if forged else "metrics.json is not") in found.difference
+
+
+@pytest.mark.parametrize("forged", ["no", "receipt", "all"])
+def test_a_tampered_history_is_found(case, forged):
+    forge_rows(case, everywhere=forged == "all")
+    if forged != "no":
+        case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is OTHER
+    expected = {
+        "no": "receipt: history.jsonl is not",
+        "receipt": "history, epoch 1: validation/accuracy",
+        "all": "epochs 1 to 2: epoch 1: validation/accuracy",
+    }
+    assert found.difference.startswith(expected[forged])
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_tampered_data_are_found(case, digits, forged):
+    targets = digits.targets[:200].clone()
+    targets[::20] = (targets[::20] + 1) % 10
+    case.relabel(targets)
+    if forged:
+        _, card = ClassifyImages.load(ClassifyImages.reopen(case.run.path).config)
+        case.change("data", lambda known: known.update(fingerprint=card.fingerprint))
+        case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is OTHER
+    assert found.difference.startswith("answers" if forged else "data: they are not those")
+
+
+@pytest.mark.parametrize("forged", [False, True])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("learning_rate = 0.01", "learning_rate = 0.012"),
+        ("weight_decay = 0.0", "weight_decay = 0.1"),
+        ("seed = 0", "seed = 1"),
+        ("epochs = 6", "epochs = 5"),
+    ],
+)
+def test_a_tampered_config_is_found(case, old, new, forged):
+    case.change_config(old, new)
+    if forged:
+        case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is OTHER
+    expected = ("epoch", "files: config.toml asks for another optimizer")
+    assert found.difference.startswith(expected if forged else "receipt: config.toml")
+
+
+def test_what_changes_no_result_may_change(case):
+    case.change_config("workers = 2", "workers = 0")
+    assert case.look(updates=0).verdict is SAME
+
+
+def test_a_forged_stretch_is_found_only_where_it_is_computed_again(case):
+    """Whoever forges a part of a run is found with the chance that this part is drawn."""
+    forge_rows(case, everywhere=True)
+    case.write_receipt_again()
+    verdicts = {seed: case.look(updates=1, seed=seed).verdict for seed in range(4)}
+    assert set(verdicts.values()) == {SAME, OTHER}
+
+
+def test_rounding_of_another_machine_is_told_from_another_run(case):
+    for path in case.run.path.glob("kept/*-0*"):
+        disturb(path, 1e-6, only="model/")
+    found = case.look()
+    assert found.verdict is NEAR
+    assert str(found.verdict) == "same within tolerance (another machine)"
+    for path in case.run.path.glob("kept/*-0*"):
+        disturb(path, 0.3, only="model/")
+    assert case.look().verdict is OTHER
+
+
+def test_what_the_optimizer_remembers_is_compared_too(case):
+    for path in case.run.path.glob("kept/000004-0*"):
+        disturb(path, 0.5, only="exp_avg")
+    found = case.look()
+    assert found.verdict is OTHER
+    assert "the weights at its end are inf" in found.difference
+
+
+def test_a_run_of_before_is_verified_from_its_last_positions(case):
+    (case.run.path / "receipt.json").unlink()
+    for path in case.run.path.glob("kept/*"):
+        path.unlink()
+    found = case.look()
+    assert found.verdict is SAME
+    assert [each.what for each in found.checks][-2:] != []
+    assert any("no receipt" in remark for remark in found.remarks)
+    assert any("kept no positions" in remark for remark in found.remarks)
+    assert found.again == found.total
+
+
+def test_the_data_may_have_moved(case, tmp_path):
+    moved = tmp_path / "elsewhere.npz"
+    (case.run.path.parents[1] / "digits.npz").rename(moved)
+    found = Verifier(ClassifyImages, case.run, data=str(moved)).look(0, 0)
+    assert found.verdict is SAME
+
+
+def hashes(outputs):
+    return {name: checkpoint.hash_tensors(each) for name, each in outputs.items()}
+
+
+def measure(job, outputs, name):
+    from common.runs.conclude import conclusion_of
+
+    return conclusion_of(job).figures(outputs[name], job.load_splits()[name])
