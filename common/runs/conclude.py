@@ -16,7 +16,7 @@ from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.doubts import list_doubts
 from common.runs.job import Job, Outputs, Splits, groups_of
-from common.runs.proof import branch, receipt
+from common.runs.proof import receipt
 from common.steps import step
 
 J = TypeVar("J", bound=Job[Any, Any])
@@ -158,6 +158,7 @@ class Conclusion(ABC, Generic[J]):
 
     def _write_report(self, outputs: Outputs, splits: Splits, figures: Mapping[str, Any]) -> None:
         from common.runs import sections
+        from common.runs.proof import branch
 
         job, save_picture = self.job, PictureSaver(self.job.run.figures)
         about = [self.about_baselines()]

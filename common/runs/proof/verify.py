@@ -126,8 +126,10 @@ class Verifier:
                 self.found.checks.append(check)
                 if check.verdict is Verdict.OTHER:
                     break
-        except (NonFiniteError, RunError) as error:
+        except RunError as error:
             self.found.checks.append(Check("files", Verdict.OTHER, str(error)))
+        except NonFiniteError as error:  # with it, the run would have ended
+            self.found.checks.append(Check("computed again", Verdict.OTHER, str(error)))
         if self.found.verdict is Verdict.NEAR and self._is_same_machine():
             self.found.remarks.append("the run names this very machine, where bits should be equal")
         return self.found
@@ -284,10 +286,8 @@ class Verifier:
             if stretch.end is not None:
                 apart["the weights at its end are"] = again.measure_apart(found, stretch.end, first)
             if begin.epoch < best <= stretch.last:
-                mine, theirs = (
-                    checkpoint.load(each.best).tensors
-                    for each in (again.Run(Path(scratch)), self._run)
-                )
+                files = (Path(scratch) / self._run.best.name, self._run.best)
+                mine, theirs = (checkpoint.load(file).tensors for file in files)
                 apart["the best weights are"] = measure_drift(mine, theirs, first)
         rows = judge_rows(
             found.rows[begin.epoch :],

@@ -93,7 +93,6 @@ def test_a_replayed_run_that_is_stopped_goes_on(case, replay, command, same, tmp
         (["--with", "learning_rate=no"], "expected a number"),
         (["--with", "learning_rate"], "expected NAME=VALUE"),
         (["--with", "epochs=3"], "none is left to be another"),
-        (["--with", "patience=1"], "with a patience of 1 the run ends at epoch"),
         (["--from", "epoch:9"], "has 6 epochs"),
         (["--from", "epoch:0"], "expected an epoch from 1 on"),
         (["--from", "last"], "expected an epoch from 1 on"),
@@ -104,4 +103,13 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(replay, words, said):
     done, run = replay(*given)
     assert done.code == 2
     assert re.search(said, done.err), done.err
+    assert not run.path.exists()
+
+
+def test_a_patience_that_had_run_out_before_is_refused(case, replay):
+    rows = case.run.history
+    case.run.write_history([rows[0], *({**rows[0], "epoch": row["epoch"]} for row in rows[1:])])
+    done, run = replay("--from", "epoch:5", "--with", "patience=3")
+    assert done.code == 2
+    assert "with a patience of 3 the run ends at epoch 4, which is 3 after its best" in done.err
     assert not run.path.exists()
