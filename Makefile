@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "This toolkit needs Python 3.11 or newer; %s is %d.%d. Name another with: make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) -c constraints.txt torch torchvision)
-	$(BIN)/python -m pip install --progress-bar off -c constraints.txt -e '.[dev,albumentations,heif,parquet,timm,ultralytics]'
+	$(BIN)/python -m pip install --progress-bar off -c constraints.txt -e '.[dev,albumentations,heif,parquet,timm,track,ultralytics]'
 	@touch $@
 
 train: setup

@@ -28,6 +28,7 @@ SCHEDULES = ("none", "step", "cosine", "cosine-restarts", "plateau", "onecycle")
 FITS = ("crop", "pad", "stretch")
 DECODING = ("auto", "memory", "cache", "stream")
 AUGMENTATIONS = ("affine", "color", "crop", "erase", "hflip", "pad-crop", "vflip")
+TRACKERS = ("tensorboard", "wandb")
 IMAGE_SETS = ("mnist5k", "digits", "mnist", "fashion-mnist", "cifar10")  # known by name
 FORM = ("file_encoding", "delimiter", "sheet", "header")  # fields of `TableForm` as options
 POLICY = "policy:"  # before the name of one of these, or a file, in --augment
@@ -178,6 +179,11 @@ class TrainingConfig:
         "positions of the run to keep, evenly spaced, from which `replay` and `verify` compute "
         "again; at most 200 MB",
         at_least=0,
+    )
+    track: tuple[str, ...] = machine_option(
+        (),
+        "where the run is shown as well, with commas between; see docs/tracking.md",
+        choices=TRACKERS,
     )
     run_dir: str = option("runs", "folder of all runs", saved=False)
     name: str | None = option(

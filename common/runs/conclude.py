@@ -18,6 +18,7 @@ from common.runs.doubts import list_doubts
 from common.runs.job import Job, Outputs, Splits, groups_of
 from common.runs.proof import receipt
 from common.steps import step
+from common.tracking.trackers import log_result
 
 J = TypeVar("J", bound=Job[Any, Any])
 Predictions = Mapping[str, Mapping[str, Array]]  # by the baseline's name and the split's
@@ -227,6 +228,7 @@ class Conclusion(ABC, Generic[J]):
         fingerprint, device = job.card.fingerprint, str(job.compute)
         receipt.write(job.run, job.config, fingerprint, device, outputs, figures)
         job.run.write("metrics", figures)
+        log_result(job.config.track, job.run.path, job.lab, figures)
         return figures
 
 

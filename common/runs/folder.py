@@ -16,6 +16,7 @@ share.json           of a model of two parts, what validation chose of the one
 time.json            of a run that was given a time: what there was time for
 lengthened.json      of a run that was finished before: where it went on, with the figures then
 figures/, report.html
+tensorboard/, wandb/, wandb.json   what `--track` shows elsewhere
 """
 
 import contextlib

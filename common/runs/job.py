@@ -33,6 +33,7 @@ from common.runs import folder
 from common.runs.folder import Run
 from common.runs.limits import trial
 from common.steps import step
+from common.tracking import trackers
 from common.training import optim
 from common.training.batches import Updates, close
 from common.training.checkpoint import Checkpoints, load_weights
@@ -271,6 +272,7 @@ class Job(ABC, Generic[C, K]):
         """
         begun = time.perf_counter() if begun is None else begun
         _compute(config)  # refuses a device before any data is read
+        trackers.check(config.track)
         if isinstance(config, TableConfig):
             refuse_unfit(config)
         with reuse(), step("reading the data"):  # of what both read
@@ -489,29 +491,31 @@ class Job(ABC, Generic[C, K]):
             rows.append(row)
             self.run.write_history(rows)
             display.epoch(row, best=best_row(rows, monitor, mode) is row)
+            log(row)
             watch(row)
 
-        training.fit(
-            self.model,
-            task,
-            train,
-            None if config.all_rows else validation,
-            optimizer,
-            max_epochs=config.epochs,
-            patience=config.patience,
-            on_epoch=on_epoch,
-            schedule=lambda step, rows: restarted(step - first * len(train), rows),
-            clip=config.clip,
-            average=optim.Average(self.model, config.ema) if config.ema else None,
-            seed=config.seed,
-            compute=self.compute,
-            monitor=monitor,
-            mode=mode,
-            checkpoint=Checkpoints(self.run.path, say, config.keep),
-            save_every=config.save_every,
-            seconds=self.run.training_seconds,
-            show=display.progress,
-        )
+        with trackers.tracked(config.track, self.run.path, self.lab) as log:
+            training.fit(
+                self.model,
+                task,
+                train,
+                None if config.all_rows else validation,
+                optimizer,
+                max_epochs=config.epochs,
+                patience=config.patience,
+                on_epoch=on_epoch,
+                schedule=lambda step, rows: restarted(step - first * len(train), rows),
+                clip=config.clip,
+                average=optim.Average(self.model, config.ema) if config.ema else None,
+                seed=config.seed,
+                compute=self.compute,
+                monitor=monitor,
+                mode=mode,
+                checkpoint=Checkpoints(self.run.path, say, config.keep),
+                save_every=config.save_every,
+                seconds=self.run.training_seconds,
+                show=display.progress,
+            )
 
     def predict_splits(
         self, splits: Splits, names: Sequence[str] = ("validation", "test")

@@ -252,6 +252,7 @@ CHANGED = {
     "device": "cuda:1",
     "precision": "bf16",
     "threads": 2,
+    "track": ("tensorboard", "wandb"),
     "compile": True,
     "channels_last": True,
     "deterministic": False,

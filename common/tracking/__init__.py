@@ -1,0 +1,1 @@
+"""Runs shown in other programs as they train: TensorBoard, Weights & Biases."""
