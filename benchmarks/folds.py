@@ -1,6 +1,6 @@
 """What five folds and test-time augmentation gain over single runs, on digits that none had seen.
 
-python benchmarks/folds.py [SEEDS]      # 3 when not given; about 8 minutes each on two cores
+python benchmarks/folds.py [SEED ...]      # 0 1 2 when not given; about 8 minutes each on two cores
 
 mnist5k is cut into five folds. For each, a single LeNet-5 learns from the others; and these others
 are cut into five folds of their own, whose networks answer by their mean. So each of the 5,000
@@ -31,7 +31,7 @@ WAYS = ("single", "single, copies", "five", "five, copies")
 def main() -> None:
     print(describe())
     print(f"{'seed':<6}{''.join(f'{way:>16}' for way in WAYS)}   gains over single (95 %)")
-    for seed in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
+    for seed in map(int, sys.argv[1:] or (0, 1, 2)):
         with tempfile.TemporaryDirectory() as folder:
             answers, targets = measure(Path(folder), seed)
         rows = {way: ACCURACY.statistics(each, targets) for way, each in answers.items()}
