@@ -156,7 +156,7 @@ def run_range_test(
     means: list[float] = []  # running ones
     begun, samples = time.perf_counter(), 0
     with aside(job, splits) as prepared, terminal.display(1, []) as display:
-        for rate, loss, size in _updates(job, prepared, rates):
+        for rate, loss, size in train_at(job, prepared, rates):
             tried.append(rate)
             losses.append(loss)
             samples += size
@@ -169,12 +169,15 @@ def run_range_test(
     return RangeTest.of(tried, losses, diverged=len(tried) < updates)
 
 
-def _updates(
+def train_at(
     job: Job[Any, Any], prepared: Prepared, rates: Array
 ) -> Iterator[tuple[float, float, int]]:
     """Make an update with each rate; yields it, the loss and the samples, as long as it is finite.
 
     The loss of an update is that of the weights before it.
+
+    Raises:
+        NonFiniteError: the first loss is not finite, of which the rate is not the cause.
     """
     compute, config, train = job.compute, job.config, prepared.train
     compute.place(job.model)

@@ -26,8 +26,8 @@ def list_doubts(job: "Job[Any, Any]", figures: Mapping[str, Any]) -> list[str]:
         figures: what metrics.json holds.
     """
     rows = job.run.history
-    short = list(_out_of_time(job, rows)) or _too_short(job, rows)
-    return [*short, *_by_heart(rows, figures), *_nothing_learned(figures)]
+    by_heart = (f"{said} {_what_counts(figures)}" for said in list_by_heart(rows))
+    return [*list_too_short(job, rows), *by_heart, *_nothing_learned(figures)]
 
 
 def _out_of_time(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
@@ -51,6 +51,11 @@ def _longer(job: "Job[Any, Any]", epochs: int) -> str:
     return f"go on with {words}"
 
 
+def list_too_short(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
+    """Say whether a run was too short, and what to type to go on with it."""
+    yield from list(_out_of_time(job, rows)) or _too_short(job, rows)
+
+
 def _too_short(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
     samples = job.card.counts.get("train", 0)
     updates = len(rows) * -(-samples // job.config.batch_size)
@@ -72,14 +77,21 @@ def _improves(main_metric: MainMetric, rows: Sequence[Row]) -> bool:
     return bool(abs(best[name] - early[name]) > _STILL_IMPROVING * abs(best[name] - rows[0][name]))
 
 
-def _by_heart(rows: Sequence[Row], figures: Mapping[str, Any]) -> Iterator[str]:
+def list_by_heart(rows: Sequence[Row]) -> Iterator[str]:
+    """Say whether validation got worse while training went on."""
     losses = [row.get("validation/loss", float("nan")) for row in rows]
-    if losses[-1] > _RISEN * min(losses):
+    if losses and losses[-1] > _RISEN * min(losses):
         yield (
             f"Validation loss rose from {min(losses):.4g} to {losses[-1]:.4g} while training went "
-            f"on: the network learned its samples by heart. Epoch {figures['best_epoch']} is what "
-            "counts; more data, or more --augment, dropout or --weight-decay, would let it go on."
+            "on: the network learned its samples by heart."
         )
+
+
+def _what_counts(figures: Mapping[str, Any]) -> str:
+    return (
+        f"Epoch {figures['best_epoch']} is what counts; more data, or more --augment, dropout or "
+        "--weight-decay, would let it go on."
+    )
 
 
 def _nothing_learned(figures: Mapping[str, Any]) -> Iterator[str]:

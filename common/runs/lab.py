@@ -187,6 +187,8 @@ class Lab:
         evaluate_options: Sequence[Callable[[Any], Any]] = (),
         ensembles: Mapping[str, str] | None = None,
         submit_options: Sequence[Callable[[Any], Any]] = (),
+        doctor: str | None = None,
+        doctor_options: Sequence[Callable[[Any], Any]] = (),
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
         evaluate_help: str = "Measure a run's best weights again, on a split or on your own data.",
@@ -205,6 +207,7 @@ class Lab:
         self._add_evaluate(evaluate_help, evaluate_options)
         self._add_report()
         self._add_submit(submit_options)
+        self._add_doctor(doctor, doctor_options)
         if suspects is not None:
             self._add_suspects(suspects)
         if self.ensembles:
@@ -377,6 +380,31 @@ class Lab:
 
         make = self.group.command(cls=commandline.FileCommand, configs=configs, only=_OF_TEST)
         make(functools.reduce(lambda function, add: add(function), more, submit))
+
+    def _add_doctor(self, own: str | None, more: Sequence[Callable[[Any], Any]]) -> None:
+        """Add the command `doctor`; `own` is what the lab looks at by itself, see its module."""
+
+        @commands.RUN
+        @click.option(
+            "--steps",
+            type=click.IntRange(min=0),
+            default=60 if own is None else 120,
+            show_default=True,
+            help="Updates of each trial on one batch alone, at the run's learning rate and, where "
+            "that is not learned, at others; 0 leaves them out.",
+        )
+        @commands.DEVICE
+        def doctor(run: Path, device: str | None, steps: int, **chosen: Any) -> None:
+            """Find out why a run came to little, by evidence, and what to type next.
+
+            Looks for twelve causes, in its data, its history, its network and in short trials; RUN
+            need not be finished.
+            """
+            resolve_name("common.doctor.command:command")(
+                self.kind_of(run), run, device, steps, own, **chosen
+            )
+
+        self.group.command()(functools.reduce(lambda function, add: add(function), more, doctor))
 
     def _add_suspects(self, kind: str) -> None:
         """Add the command `suspects`; `kind` is `module:class` of a `FindSuspects`."""

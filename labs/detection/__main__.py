@@ -85,6 +85,8 @@ lab = Lab(
     evaluate_options=(TTA,),
     ensembles={"train": "labs.detection.experiments.ensemble:BoxesTogether"},
     submit_options=(*HANDED_IN, TTA),
+    doctor="labs.detection.inspect.doctor:report",
+    doctor_options=(SCORE,),
     comparisons={
         **experiments(
             "train",
@@ -242,28 +244,6 @@ def nms(
     least = shown_from(job) if score is None else score
     drawing = draw_nms(job, splits[split], image, iou, least)
     _show_drawing(drawing, output or run / "figures/nms.png")
-
-
-@lab.group.command()
-@commands.RUN
-@SCORE
-@click.option(
-    "--steps",
-    type=click.IntRange(min=0),
-    default=120,
-    show_default=True,
-    help="Updates of the trial to overfit one batch; 0 leaves it out.",
-)
-@commands.DEVICE
-def doctor(run: Path, score: float | None, steps: int, device: str | None) -> None:
-    """Find out why a run's mAP is low: labels, scale, anchors, learning, scores, one batch."""
-    from labs.detection.inspect.doctor import conclusion, examine
-
-    job: Any = lab.kind_of(run).reopen(run, device)
-    checks = list(examine(job, job.load_splits(), score, steps))
-    for check in checks:
-        terminal.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
-    terminal.say(conclusion(checks))
 
 
 @lab.group.command("data-check", cls=commandline.FileCommand, configs=[CONFIG], of_run=False)

@@ -20,6 +20,7 @@ from common import training
 from common.errors import NonFiniteError
 from common.history import Row, best_row
 from common.metrics.metrics import Array
+from common.options import terminal
 from common.options.config import TrainingConfig
 from common.report.plots import short
 from common.runs.doubts import list_doubts
@@ -53,6 +54,15 @@ class Check(NamedTuple):
     verdict: str  # ok, warning or problem
     found: str
     advice: str = ""  # what to try next
+
+
+def report(job: Detector, splits: Splits, steps: int, score: float | None) -> None:
+    """Print the checks of a run, and the conclusion; takes what `examine` does."""
+    checks = []
+    for check in examine(job, splits, score, steps):
+        terminal.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())
+        checks.append(check)
+    terminal.say(conclusion(checks))
 
 
 def examine(job: Detector, splits: Splits, score: float | None, steps: int) -> Iterator[Check]:
