@@ -10,7 +10,7 @@ row is named), classes out of range.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -381,23 +381,32 @@ def bootstrap(
             rows depend on each other (the cluster bootstrap, Davison and Hinkley 1997, section
             3.8). None where no row depends on another but its neighbors.
     """
+    values = resample(metric, *arrays, seed=seed, resamples=resamples, block=block, groups=groups)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def resample(
+    metric: Callable[..., float],
+    *arrays: Array,
+    seed: int = 0,
+    resamples: int = 2000,
+    block: int = 1,
+    groups: Array | None = None,
+) -> Array:
+    """Return a metric of each resample that `bootstrap` draws, (resamples,); see there.
+
+    Where rows can only be drawn again as they are it is a single NaN.
+    """
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
         given = [len(array) for array in arrays]
         raise ValueError(f"expected arrays of one length, at least 1; given lengths {given}")
     (rows,) = lengths
     if _is_undrawable(rows, block, groups):
-        return float("nan"), float("nan")
+        return np.array([math.nan])
     draws = draw_rows(rows, groups=groups, block=block, resamples=resamples, seed=seed)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(of_every_draw(metric, arrays, draws, resamples), [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def of_every_draw(
-    metric: Callable[..., float], arrays: Sequence[Array], draws: Iterable[Array], resamples: int
-) -> Array:
-    """Return a metric of each of all draws that `draw_rows` yields, (resamples,)."""
     values: list[Array] = []
     with step("drawing samples for an interval", resamples) as shown:
         for drawn in draws:
@@ -491,14 +500,19 @@ def paired_difference(
         block: as in `bootstrap`.
         groups: as in `bootstrap`.
     """
+    compared = difference_of(metric)
+    low, high = bootstrap(compared, a, b, *shared, resamples=resamples, block=block, groups=groups)
+    return Difference(float(compared(a, b, *shared)), low, high)
+
+
+def difference_of(metric: Callable[..., float]) -> Callable[..., float]:
+    """Return the metric of a minus that of b, of (a, b, *shared); `OfDraws` where the metric is."""
     measure = metric.compute if isinstance(metric, OfDraws) else metric
 
     def difference(a: Array, b: Array, *shared: Array) -> Any:
         return measure(a, *shared) - measure(b, *shared)
 
-    compared = OfDraws(difference) if isinstance(metric, OfDraws) else difference
-    low, high = bootstrap(compared, a, b, *shared, resamples=resamples, block=block, groups=groups)
-    return Difference(float(compared(a, b, *shared)), low, high)
+    return OfDraws(difference) if isinstance(metric, OfDraws) else difference
 
 
 def seeds_interval(

@@ -69,4 +69,5 @@ class AutoencoderResults(Conclusion[Compression]):
         save_picture: PictureSaver,
     ) -> list[Section]:
         """Return all views of the run."""
-        return material.sections(material.Material(self.job, splits))
+        known = {"test": outputs} if outputs else {}  # none where a view alone is made again
+        return material.sections(material.Material(self.job, splits, known))

@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from common.errors import ConfigError
-from common.metrics.metrics import Array, Interval, bootstrap
+from common.metrics.metrics import Array, Interval, OfDraws, resample
 from common.report.html import Section, Table
 from common.report.plots import short
 from labs.autoencoder.job import to_uint8
@@ -80,19 +80,34 @@ def contingency(clusters: Array, classes: Array, shape: tuple[int, int]) -> Arra
     return np.bincount(clusters * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def purity(counts: Array) -> float:
-    """Return the share of images that are of the most frequent class of their cluster."""
-    return float(counts.max(1).sum() / counts.sum())
+def contingencies(pairs: Array, shape: tuple[int, int]) -> Array:
+    """Return the table of each draw of pairs (R, N, 2) of cluster and class, (R, ...)."""
+    places = pairs[..., 0] * shape[1] + pairs[..., 1]
+    places = places + np.arange(len(pairs))[:, None] * (shape[0] * shape[1])
+    counts = np.bincount(places.ravel(), minlength=len(pairs) * shape[0] * shape[1])
+    return counts.reshape(len(pairs), *shape)
 
 
-def adjusted_rand(counts: Array) -> float:
-    """Return the adjusted Rand index (Hubert and Arabie 1985): 1 is perfect, chance is 0."""
-    images = counts.sum()
-    together = _pairs(counts).sum()
-    clusters, classes = _pairs(counts.sum(1)).sum(), _pairs(counts.sum(0)).sum()
-    by_chance = clusters * classes / max(_pairs(images), 1)
+def purity(counts: Array) -> Any:
+    """Return the share of images that are of the most frequent class of their cluster.
+
+    Counts are a table, or several, (..., clusters, classes).
+    """
+    return counts.max(-1).sum(-1) / counts.sum((-2, -1))
+
+
+def adjusted_rand(counts: Array) -> Any:
+    """Return the adjusted Rand index (Hubert and Arabie 1985): 1 is perfect, chance is 0.
+
+    Counts are a table, or several, (..., clusters, classes).
+    """
+    images = counts.sum((-2, -1))
+    together = _pairs(counts).sum((-2, -1))
+    clusters, classes = _pairs(counts.sum(-1)).sum(-1), _pairs(counts.sum(-2)).sum(-1)
+    by_chance = clusters * classes / np.maximum(_pairs(images), 1)
     most = (clusters + classes) / 2
-    return float((together - by_chance) / (most - by_chance)) if most != by_chance else 1.0
+    room = most - by_chance
+    return np.where(room != 0, (together - by_chance) / np.where(room != 0, room, 1), 1.0)[()]
 
 
 def mutual_information(counts: Array) -> float:
@@ -137,13 +152,8 @@ def centered_bootstrap(figure: Callable[..., float], *arrays: Array) -> Interval
     1,000 images held that value in 69, 85 and 91 % of 300 trials, these in 94, 95 and 93 %. The
     figure is called with the drawn rows of each array.
     """
-    values: list[float] = []
-
-    def noted(*rows: Array) -> float:
-        values.append(figure(*rows))
-        return values[-1]
-
-    low, high = bootstrap(noted, *arrays)
+    values = resample(figure, *arrays)
+    low, high = np.quantile(values, [0.025, 0.975]).tolist()
     excess = float(np.mean(values)) - figure(*arrays)
     return low - excess, min(high - excess, 1.0)
 
@@ -241,9 +251,11 @@ def _summarize(
     return records, figures, verdict
 
 
-def _of_pairs(figure: Callable[[Array], float], shape: tuple[int, int]) -> Callable[[Array], float]:
+def _of_pairs(figure: Callable[[Array], Any], shape: tuple[int, int]) -> OfDraws:
     """Return a figure of rows (N, 2) of clusters and classes."""
-    return lambda rows: figure(contingency(rows[:, 0], rows[:, 1], shape))
+    if figure is mutual_information:  # whose logarithms are of no empty cells
+        return OfDraws(lambda rows: np.array([figure(each) for each in contingencies(rows, shape)]))
+    return OfDraws(lambda rows: figure(contingencies(rows, shape)))
 
 
 def _draw(

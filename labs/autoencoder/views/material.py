@@ -85,11 +85,21 @@ class Encoded:
 
 
 class Material:
-    """What views are made from: a run with its best weights, its data, and where pictures go."""
+    """What views are made from: a run with its best weights, its data, and where pictures go.
 
-    def __init__(self, job: "Compression", splits: Mapping[str, ImageSet]):
+    What the task collects of some splits, `outputs`, is not asked for again.
+    """
+
+    def __init__(
+        self,
+        job: "Compression",
+        splits: Mapping[str, ImageSet],
+        outputs: Mapping[str, Mapping[str, Tensor]] | None = None,
+    ):
         self.job, self.splits, self.save_picture = job, splits, PictureSaver(job.run.figures)
-        self._encoded: dict[str, Encoded] = {}
+        self._encoded = {
+            name: Encoded(job, splits[name], each) for name, each in (outputs or {}).items()
+        }
 
     def __getitem__(self, name: str) -> Encoded:
         """Return what the network makes of a split, or of `all` images but the anomalies."""

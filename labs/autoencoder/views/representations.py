@@ -8,7 +8,7 @@ import torch
 
 from common.errors import DataError
 from common.images.load import pixel_rows
-from common.metrics.metrics import Array, Difference, Interval, bootstrap
+from common.metrics.metrics import Array, Difference, Interval, bootstrap, difference_of
 from labs.autoencoder.views.material import Material
 
 _SIGNIFICANT = 0.05
@@ -53,7 +53,7 @@ def compare(
     """Measure spaces, and the lead of the latents over each of the others.
 
     Args:
-        figure: from the statistics of any rows; larger is better.
+        figure: from the statistics of any rows; larger is better. `OfDraws` is fast.
         statistics: what each image adds, (N, ...), by space; the same images in each.
         interval: the 95 % interval from the statistics, where there is a better one than a
             bootstrap.
@@ -62,11 +62,7 @@ def compare(
     Returns:
         By space the figure with both ends of its interval; and by space the paired difference.
     """
-    mine = statistics[LATENTS]
-
-    def lead(a: Array, b: Array) -> float:
-        return figure(a) - figure(b)
-
+    mine, lead = statistics[LATENTS], difference_of(figure)
     values = {
         name: (figure(rows), *(interval(rows) if interval else resample(figure, rows)))
         for name, rows in statistics.items()

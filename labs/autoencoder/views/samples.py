@@ -145,7 +145,8 @@ def _normal(material: Material, count: int) -> Array:
 
 
 def _group_record(name: str, pixels: Array, errors: Array) -> dict[str, Any]:
-    low, high = metrics.bootstrap(lambda values: float(np.median(values)), errors)
+    median = metrics.OfDraws(lambda values: np.asarray(np.median(values, axis=1)))
+    low, high = metrics.bootstrap(median, errors)
     return {
         "pictures": name,
         "number": len(errors),

@@ -74,14 +74,19 @@ def squares(clean: Array, noisy: Array) -> Array:
     return np.stack([np.square(part).sum(1) for part in parts], 1)
 
 
+def _movements(parts: Array) -> Array:
+    moved, apart = np.moveaxis(parts.sum(1), 1, 0)
+    shares = np.divide(moved, apart, out=np.full(len(parts), np.nan), where=apart > 0)
+    return np.asarray(np.sqrt(shares))
+
+
 def movement(parts: Array) -> float:
     """Return how far noise moves vectors, as a share of how far they are from their mean.
 
     Of `squares`, (N, 2). Both are root mean squares, so the scale of the vectors does not matter.
     NaN when all vectors are the same.
     """
-    moved, apart = parts.sum(0)
-    return float(np.sqrt(moved / apart)) if apart > 0 else float("nan")
+    return float(_movements(parts[None])[0])
 
 
 def view(material: Material) -> View:
@@ -95,7 +100,10 @@ def view(material: Material) -> View:
         for deviation in NOISES
         for noisy in [_noisy(material, part, deviation)]
     }
-    intervals = {name: metrics.bootstrap(movement, each) for name, each in moved[NOISE].items()}
+    intervals = {
+        name: metrics.bootstrap(metrics.OfDraws(_movements), each)
+        for name, each in moved[NOISE].items()
+    }
     shares = {name: [movement(moved[each][name]) for each in NOISES] for name in codes}
     records = [
         {

@@ -190,18 +190,15 @@ def _step_record(curves: Mapping[str, traversal_plots.Curve], step: int) -> dict
     }
 
 
-def _hump(errors: Array) -> float:
-    """Return how much farther than its ends the middle of paths is, from (n, steps) distances."""
-    return float(errors[:, len(_SHARES) // 2].mean() / errors[:, [0, -1]].mean())
+def _humps(errors: Array) -> Array:
+    """Return how much farther than its ends the middle of paths is, (R,), of (R, n, steps)."""
+    return np.asarray(errors[..., len(_SHARES) // 2].mean(1) / errors[..., [0, -1]].mean((1, 2)))
 
 
 def _judge_paths(errors: Mapping[str, Array]) -> Judged:
     """Say whether the way through the latents has less of a hump than that through the pixels."""
-
-    def ratio(latents: Array, pixels: Array) -> float:
-        return _hump(latents) / _hump(pixels)
-
-    humps = {name: _hump(found) for name, found in errors.items()}
+    ratio = metrics.OfDraws(lambda latents, pixels: _humps(latents) / _humps(pixels))
+    humps = {name: float(_humps(found[None])[0]) for name, found in errors.items()}
     ends = {name: float(found[:, [0, -1]].mean()) for name, found in errors.items()}
     low, high = metrics.bootstrap(ratio, errors[LATENTS], errors[PIXELS])
     if ends[LATENTS] > ends[PIXELS]:
@@ -215,7 +212,7 @@ def _judge_paths(errors: Mapping[str, Array]) -> Judged:
     verdict = (
         f"Halfway between two images the decoded latents are {humps[LATENTS]:.2f} times as far "
         f"from the nearest training image as at the ends, the blend of the pixels "
-        f"{humps[PIXELS]:.2f} times; the ratio is {ratio(errors[LATENTS], errors[PIXELS]):.2f} "
+        f"{humps[PIXELS]:.2f} times; the ratio is {humps[LATENTS] / humps[PIXELS]:.2f} "
         f"(95 % interval {low:.2f} to {high:.2f}), {judgment}. At the ends reconstructions are "
         f"{figure_text(ends[LATENTS])} away, the images themselves {figure_text(ends[PIXELS])}."
     )

@@ -16,6 +16,7 @@ None of them speaks of distances between far points or of the sizes of clusters:
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,14 @@ class Row(NamedTuple):
     pixels: Figures | None  # compared with pixels; None where there are none
 
 
+class Settings(NamedTuple):
+    """Which map of which space."""
+
+    space: str
+    perplexity: float
+    seed: int
+
+
 class Summary(NamedTuple):
     """The figures of a space's maps at one perplexity, over the seeds."""
 
@@ -76,6 +85,59 @@ class Trust(NamedTuple):
     summary: tuple[Summary, ...]
 
 
+class Near:
+    """Which points are near which in a space, found once for all that is compared with it.
+
+    Args:
+        points: (N, D), vectors or places on a map.
+        k: neighbors of each point that count.
+    """
+
+    def __init__(self, points: Array, k: int):
+        from sklearn.neighbors import NearestNeighbors
+
+        self._points, self.k = points, k
+        index = NearestNeighbors(n_neighbors=k).fit(points)
+        self.neighbors: Array = index.kneighbors(return_distance=False)  # (N, k), nearest first
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self._points)
+
+    @cached_property
+    def ranks(self) -> Array:
+        """How far down from each point each other one stands, from 1 on, (N, N); itself last."""
+        from sklearn.metrics import pairwise_distances
+
+        distances = pairwise_distances(self._points)
+        np.fill_diagonal(distances, np.inf)
+        ranks = np.empty(distances.shape, np.int32)
+        order = np.arange(1, len(ranks) + 1, dtype=np.int32)
+        np.put_along_axis(ranks, distances.argsort(1), order[None], 1)
+        return ranks
+
+
+def compare(space: Near, made: Near) -> Figures:
+    """Say what a map kept of a space, both of the same points."""
+    return Figures(_trustworthiness(space, made), _trustworthiness(made, space), _kept(space, made))
+
+
+def _trustworthiness(space: Near, made: Near) -> float:
+    """Return 1 less what the neighbors on a map are too far down in the space's ranking.
+
+    It is scikit-learn's `trustworthiness`, which ranks the space anew for each map.
+    """
+    points, k = len(space), space.k
+    ranks = np.take_along_axis(space.ranks, made.neighbors, 1) - k
+    torn = int(ranks[ranks > 0].sum())
+    return 1.0 - torn * (2.0 / (points * k * (2.0 * points - 3.0 * k - 1.0)))
+
+
+def _kept(one: Near, other: Near) -> float:
+    both = (one.neighbors[:, :, None] == other.neighbors[:, None]).any(2)
+    return float(both.sum() / (one.k * len(one)))
+
+
 def figures(vectors: Array, coordinates: Array, k: int = NEIGHBORS) -> Figures:
     """Say what a map (N, d) kept of a space (N, D), by `k` neighbors of each point.
 
@@ -84,16 +146,9 @@ def figures(vectors: Array, coordinates: Array, k: int = NEIGHBORS) -> Figures:
     Raises:
         DataError: k is not less than half the points.
     """
-    from sklearn.manifold import trustworthiness
-
     check_neighbors(len(vectors), k)
     rows = sample(len(vectors), MOST_POINTS)
-    vectors, coordinates = vectors[rows], coordinates[rows]
-    return Figures(
-        float(trustworthiness(vectors, coordinates, n_neighbors=k)),
-        float(trustworthiness(coordinates, vectors, n_neighbors=k)),  # what is torn apart
-        neighbors_kept(vectors, coordinates, k),
-    )
+    return compare(Near(vectors[rows], k), Near(coordinates[rows], k))
 
 
 def neighbors_kept(one: Array, other: Array, k: int = NEIGHBORS) -> float:
@@ -101,10 +156,7 @@ def neighbors_kept(one: Array, other: Array, k: int = NEIGHBORS) -> float:
 
     Both spaces, (N, D) and (N, E), are of the same points; k is less than N.
     """
-    from sklearn.neighbors import kneighbors_graph
-
-    both = kneighbors_graph(one, k).multiply(kneighbors_graph(other, k))
-    return float(both.sum() / (k * len(one)))
+    return _kept(Near(one, k), Near(other, k))
 
 
 def trust_table(
@@ -115,6 +167,7 @@ def trust_table(
     points: int = 750,
     dimensions: int = 2,
     k: int = NEIGHBORS,
+    known: Mapping[Settings, Array] | None = None,
 ) -> Trust:
     """Make maps of each space with several perplexities and seeds, and say what they kept.
 
@@ -133,6 +186,7 @@ def trust_table(
         points: the most samples to map; if there are more, this many are drawn, always the same.
         dimensions: of the maps, 2 or 3.
         k: neighbors of each point that count.
+        known: places (N, dimensions) on maps of all samples that are made already.
 
     Raises:
         DataError: no perplexity is left, too few points for k, or vectors without a map.
@@ -145,22 +199,32 @@ def trust_table(
     check_neighbors(len(rows), k)
     allowed = allowed_perplexities(len(rows), perplexities)
     drawn = {name: vectors[rows] for name, vectors in spaces.items()}
+    near = {name: Near(vectors, k) for name, vectors in drawn.items()}
+    asked = [
+        Settings(space, perplexity, seed)
+        for space, perplexity, seed in itertools.product(drawn, allowed, seeds)
+    ]
+    made = {} if known is None or len(rows) < total else dict(known)
+    missing = [each for each in asked if each not in made]
+    wanted = [
+        tsne.Wanted(drawn[each.space], dimensions, *each[1:], each.space == PIXELS)
+        for each in missing
+    ]
+    for each, found_map in zip(missing, tsne.embed_each(wanted), strict=True):
+        made[each] = found_map.coordinates
     found: list[Row] = []
     summary: list[Summary] = []
-    for (space, vectors), perplexity in itertools.product(drawn.items(), allowed):
-        made = [
-            tsne.embed(vectors, dimensions=dimensions, perplexity=perplexity, seed=seed).coordinates
-            for seed in seeds
-        ]
-        own = [figures(vectors, coordinates, k) for coordinates in made]
+    for space, perplexity in itertools.product(drawn, allowed):
+        maps = [Near(made[Settings(space, perplexity, seed)], k) for seed in seeds]
+        own = [compare(near[space], item) for item in maps]
         pixels = own
         if space != PIXELS:
-            pixels = [figures(drawn[PIXELS], item, k) for item in made if PIXELS in drawn]
+            pixels = [compare(near[PIXELS], item) for item in maps if PIXELS in near]
         found += [
             Row(space, perplexity, seed, *pair)
             for seed, *pair in itertools.zip_longest(seeds, own, pixels)
         ]
-        agreement = [neighbors_kept(*pair, k) for pair in itertools.combinations(made, 2)]
+        agreement = [_kept(*pair) for pair in itertools.combinations(maps, 2)]
         summary.append(
             Summary(
                 space,

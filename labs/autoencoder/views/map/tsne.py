@@ -11,20 +11,27 @@ Equal input, seed and library versions give the same map bit for bit, whatever t
 threads. A map takes as many threads as OpenMP may use: `OMP_NUM_THREADS` sets them.
 """
 
+import contextlib
+import hashlib
 import os
+import platform
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.errors import DataError, RunError
-from common.files import replacing
+from common.errors import DataError, RunError, SaveError
+from common.files import cache_dir, replacing
 from common.metrics.metrics import Array
 from common.signals import noted
+from common.steps import step
 
 FEWEST = 5  # points of a map
 DIMENSIONS = (2, 3)
@@ -37,6 +44,7 @@ _START = 1e-4  # deviation of the first positions
 _JITTER = 0.01  # that of their noise, as a share of it
 # Points from which on a map of two dimensions is computed by interpolation, and while it is small.
 _MANY, _MANY_CLOSE = 10_000, 2000
+_LOOK = 0.2  # seconds between two looks at how far maps are
 _CHUNK = 1000  # rows searched at once: a signal waits for no more than these
 _PLACING_PERPLEXITY = 5  # openTSNE's: a new point settles among few neighbors
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -51,9 +59,89 @@ class Map:
     seed: int  # of the noise in the first positions
 
 
+class Wanted(NamedTuple):
+    """A map to make: the arguments of `embed`."""
+
+    vectors: Array
+    dimensions: int
+    perplexity: float
+    seed: int
+    lasting: bool = False
+    """Whether other runs want the same map, as of pixels: then it is kept in the cache."""
+
+
+@dataclass
+class _Watch:
+    """What the maker of a map and whoever waits for it tell each other."""
+
+    forces: int = 0  # computed so far
+    given_up: bool = False
+
+
 def largest_perplexity(points: int) -> float:
     """Return the largest perplexity for so many points: t-SNE looks at 3x as many neighbors."""
     return (points - 1) / 3
+
+
+def embed_each(wanted: Sequence[Wanted]) -> list[Map]:
+    """Return several maps, those that last from the cache where they are there; see `embed`."""
+    files = [_kept(each) if each.lasting else None for each in wanted]
+    made = {row: found for row, file in enumerate(files) if file and (found := _recall(file))}
+    missing = [row for row in range(len(wanted)) if row not in made]
+    for row, found in zip(missing, _make_each([wanted[row] for row in missing]), strict=True):
+        made[row] = found
+        if (file := files[row]) is not None:
+            with contextlib.suppress(SaveError):  # without it only the next run is slower
+                save(found, file)
+    return [made[row] for row in range(len(wanted))]
+
+
+def _kept(wanted: Wanted) -> Path:
+    """Return the file in the cache of a map, named by all that the map depends on."""
+    vectors = np.ascontiguousarray(wanted.vectors)
+    versions = [version(each) for each in ("openTSNE", "scikit-learn", "scipy", "numpy")]
+    settings = wanted.dimensions, float(wanted.perplexity), wanted.seed
+    key = [platform.machine(), versions, vectors.shape, str(vectors.dtype), settings]
+    digest = hashlib.sha256(repr(key).encode())
+    digest.update(vectors.data)
+    return cache_dir() / f"map-{digest.hexdigest()}.npz"
+
+
+def _recall(file: Path) -> Map | None:
+    try:
+        return load(file)
+    except RunError:  # there is none, or it is damaged
+        return None
+
+
+def _make_each(wanted: Sequence[Wanted]) -> list[Map]:
+    """Make several maps, at the same time where there are threads for it.
+
+    The forces among a few thousand points are soon computed, and threads that share them wait for
+    each other as long as they work: a map for each thread costs less.
+    """
+    if not wanted:
+        return []
+    threads = _threads()
+    workers = min(threads, len(wanted))
+    watches = [_Watch() for _ in wanted]
+
+    def make(each: Wanted, watch: _Watch) -> Map:
+        return _embed(*each[:4], threads // workers, watch)
+
+    total = len(wanted) * (sum(_ITERATIONS) + len(_ITERATIONS))
+    with ThreadPoolExecutor(workers) as pool, step("maps by t-SNE", float(total)) as shown:
+        futures = [pool.submit(make, *each) for each in zip(wanted, watches, strict=True)]
+        try:
+            while (now := wait(futures, _LOOK, FIRST_EXCEPTION)).not_done:
+                shown.move(sum(watch.forces for watch in watches))
+                for future in now.done:
+                    future.result()  # raises what went wrong
+            return [future.result() for future in futures]
+        finally:
+            for future, watch in zip(futures, watches, strict=True):
+                future.cancel()
+                watch.given_up = True
 
 
 def embed(vectors: Array, *, dimensions: int = 2, perplexity: float = 30, seed: int = 0) -> Map:
@@ -67,34 +155,48 @@ def embed(vectors: Array, *, dimensions: int = 2, perplexity: float = 30, seed: 
         Stopped: SIGINT or SIGTERM came, where the caller has set `common.signals.raise_stopped`; it
             is raised within a step of the work.
     """
+    return _embed(vectors, dimensions, perplexity, seed, _threads(), _Watch())
+
+
+def _embed(
+    vectors: Array, dimensions: int, perplexity: float, seed: int, threads: int, watch: _Watch
+) -> Map:
     vectors = _checked(vectors)
     points = len(vectors)
     _check_settings(points, dimensions, perplexity)
     order = _order(vectors)
     vectors = vectors[order] / _scale(vectors)
-    places, attraction = _start(vectors, dimensions, seed), _attraction(vectors, perplexity)
-    places = _move(places, attraction, _ITERATIONS[0], _MOMENTUM[0], _EXAGGERATION)
+    places = _start(vectors, dimensions, seed)
+    attraction = _attraction(vectors, perplexity, threads)
+    move = partial(_move, threads=threads, watch=watch)
+    places = move(places, attraction, _ITERATIONS[0], _MOMENTUM[0], _EXAGGERATION)
     # What is near has changed, and so the order in which points are computed best.
     again = _order(places)
     attraction = attraction[again][:, again]
-    places = _move(places[again], attraction, _ITERATIONS[1], _MOMENTUM[1])
+    places = move(places[again], attraction, _ITERATIONS[1], _MOMENTUM[1])
     coordinates = np.empty((points, dimensions), np.float32)
     coordinates[order[again]] = places
     return Map(coordinates, perplexity, seed)
 
 
-def _attraction(vectors: Array, perplexity: float) -> Any:
+def _attraction(vectors: Array, perplexity: float, threads: int) -> Any:
     """Return how much each pair of vectors attract each other, a sparse (N, N)."""
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
-    threads = _threads()
     graph = PrecomputedNeighbors(*_neighbors(vectors, int(3 * perplexity), threads))
     return PerplexityBasedNN(knn_index=graph, perplexity=perplexity, n_jobs=threads).P
 
 
 def _move(
-    places: Array, attraction: Any, iterations: int, momentum: float, exaggeration: float = 1
+    places: Array,
+    attraction: Any,
+    iterations: int,
+    momentum: float,
+    exaggeration: float = 1,
+    *,
+    threads: int,
+    watch: _Watch,
 ) -> Array:
     """Return where points (N, d) go by t-SNE's forces, from a standstill."""
     from openTSNE import TSNEEmbedding, tsne
@@ -110,8 +212,8 @@ def _move(
         places,
         PrecomputedAffinities(attraction, normalize=False),
         theta=_THETA,
-        negative_gradient_method=_undisturbed(forces),
-        n_jobs=_threads(),
+        negative_gradient_method=_undisturbed(forces, watch),
+        n_jobs=threads,
     )
     # 4 times scikit-learn's rate, whose gradients are 4 times as large.
     rate = max(points / _EXAGGERATION, 200)
@@ -125,14 +227,17 @@ def _move(
     return np.asarray(moved, np.float64)
 
 
-def _undisturbed(forces: Callable[..., Any]) -> Callable[..., Any]:
+def _undisturbed(forces: Callable[..., Any], watch: _Watch) -> Callable[..., Any]:
     """Let signals wait until a step's forces are computed.
 
     What a handler raises while openTSNE builds its tree leaves half a tree, and freeing that one
-    crashes Python.
+    crashes Python. Where another thread than the main one computes, there are no signals.
     """
 
     def compute(*arguments: Any, **options: Any) -> Any:
+        if watch.given_up:
+            raise CancelledError
+        watch.forces += 1
         with noted():
             return forces(*arguments, **options)
 
@@ -179,7 +284,7 @@ def place(made: Map, vectors: Array, new: Array) -> Array:
     embedding = TSNEEmbedding(
         coordinates - middle,
         affinities,
-        negative_gradient_method=_undisturbed(tsne.kl_divergence_bh),
+        negative_gradient_method=_undisturbed(tsne.kl_divergence_bh, _Watch()),
         n_jobs=threads,
     )
     placed = embedding.transform(new / scale, perplexity=perplexity)

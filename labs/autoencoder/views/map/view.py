@@ -44,31 +44,34 @@ def view(
     encoded = material[split]
     rows = _rows(encoded, points)
     perplexity = perplexity or min(_PERPLEXITY, tsne.largest_perplexity(len(rows)))
-    made = tsne.embed(
-        encoded.latents[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
+    vectors = {_LATENTS: encoded.latents[rows], PIXELS: encoded.pixels[rows]}
+    made, pixels = tsne.embed_each(
+        [
+            tsne.Wanted(each, dimensions, perplexity, seed, name == PIXELS)
+            for name, each in vectors.items()
+        ]
     )
     tsne.save(made, _file(material))
     epochs = len(material.job.run.history)
     material.job.run.write("maps/latents", {"split": split, "points": points, "epochs": epochs})
     views.forget(material.job.run, "placed")  # images on the map before
-    pixels = tsne.embed(
-        encoded.pixels[rows], dimensions=dimensions, perplexity=perplexity, seed=seed
-    )
     panels = {
         _TSNE: made.coordinates,
-        "PCA of the latents": components(encoded.latents[rows], dimensions),
+        "PCA of the latents": components(vectors[_LATENTS], dimensions),
         "t-SNE of the pixels": pixels.coordinates,
-        "PCA of the pixels": components(encoded.pixels[rows], dimensions),
+        "PCA of the pixels": components(vectors[PIXELS], dimensions),
     }
-    found = {
-        title: trust.figures(space[rows], panels[title], _neighbors(len(rows)))
-        for title, space in zip(panels, [encoded.latents] * 2 + [encoded.pixels] * 2, strict=True)
-    }
+    spaces = (_LATENTS, _LATENTS, PIXELS, PIXELS)
+    found = _compared(vectors, spaces, panels)
     table = trust.trust_table(
-        {PIXELS: encoded.pixels[rows], _LATENTS: encoded.latents[rows]},
+        {PIXELS: vectors[PIXELS], _LATENTS: vectors[_LATENTS]},
         perplexities=_tried(len(rows)) or (perplexity,),
         dimensions=dimensions,
         k=_neighbors(len(rows)),
+        known={
+            trust.Settings(space, perplexity, seed): each.coordinates
+            for space, each in ((_LATENTS, made), (PIXELS, pixels))
+        },
     )
     names = _names(material)
     what = (
@@ -92,6 +95,21 @@ def view(
         pictures,
     )
     return View(section, _sentence(found[_TSNE], table.neighbors), records, found[_TSNE]._asdict())
+
+
+def _compared(
+    vectors: Mapping[str, Array], spaces: Sequence[str], panels: Mapping[str, Array]
+) -> dict[str, Figures]:
+    """Say what the map of each panel kept of its space; see `trust.figures`."""
+    (points,) = {len(each) for each in panels.values()}
+    k = _neighbors(points)
+    trust.check_neighbors(points, k)
+    rows = trust.sample(points, trust.MOST_POINTS)
+    near = {name: trust.Near(each[rows], k) for name, each in vectors.items()}
+    return {
+        title: trust.compare(near[space], trust.Near(made[rows], k))
+        for space, (title, made) in zip(spaces, panels.items(), strict=True)
+    }
 
 
 def components(vectors: Array, dimensions: int) -> Array:

@@ -160,3 +160,16 @@ def test_the_mean_of_seeds_lies_between_the_extremes():
     for value in np.random.default_rng(0).random(200).tolist():
         spread = trust._spread([value] * 3)
         assert spread.lowest <= spread.mean <= spread.highest
+
+
+def test_figures_are_scikit_learns_to_the_last_bit(vectors, flat):
+    found = trust.figures(vectors, flat, k=7)
+    assert found.trustworthiness == trustworthiness(vectors, flat, n_neighbors=7)
+    assert found.continuity == trustworthiness(flat, vectors, n_neighbors=7)
+
+
+def test_maps_that_are_made_already_are_not_made_again(vectors, flat):
+    known = {trust.Settings("latents", 5, 3): flat}
+    given = {"latents": vectors}
+    table = trust.trust_table(given, perplexities=(5,), seeds=(3,), points=200, k=5, known=known)
+    assert table.rows[0].own == trust.figures(vectors, flat, 5)

@@ -343,3 +343,34 @@ def test_a_signal_waits_until_a_step_is_computed(monkeypatch):
     with handled_by(raise_stopped), pytest.raises(Stopped):
         maps.embed(vectors, perplexity=5)
     assert len(computed) == 1
+
+
+def test_several_maps_are_those_of_one_after_the_other(vectors, monkeypatch):
+    wanted = [maps.Wanted(vectors[:100], 2, 5, seed) for seed in (0, 1)]
+    alone = [maps.embed(vectors[:100], perplexity=5, seed=seed) for seed in (0, 1)]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    for one, made in zip(alone, maps.embed_each(wanted), strict=True):
+        assert (made.coordinates == one.coordinates).all()
+
+
+def test_a_map_that_lasts_is_made_once(vectors, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABS_CACHE", str(tmp_path))
+    wanted = maps.Wanted(vectors[:60], 2, 5, 0, lasting=True)
+    (first,) = maps.embed_each([wanted])
+    (kept,) = tmp_path.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(maps, "_embed", None)  # nothing is to be made
+        (again,) = maps.embed_each([wanted])
+    assert (again.coordinates == first.coordinates).all()
+    kept.write_bytes(b"damaged")
+    (new,) = maps.embed_each([wanted])
+    assert (new.coordinates == first.coordinates).all()
+    for other in (wanted._replace(seed=1), wanted._replace(vectors=vectors[1:61])):
+        maps.embed_each([other])
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_wrong_with_one_of_several_maps_is_said(vectors):
+    some = vectors[:100]
+    with pytest.raises(DataError, match="all 100 vectors are the same"):
+        maps.embed_each([maps.Wanted(each, 2, 5, 0) for each in (some, np.zeros_like(some))])
