@@ -204,9 +204,8 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
     conclusion, label = conclusion_of(job), job.main_metric.label
     columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
     terminal.show_table(job.card.source, columns, conclusion.table(metrics))
-    learned, seen = job.card.counts.get("train", 0), conclusion.seen_by_baselines()
-    if seen < learned:
-        terminal.say(f"The baselines learned from {seen:,} of the {learned:,} training samples.")
+    if part := conclusion.of_baselines():
+        terminal.say(part)
     terminal.say(conclusion.verdict(metrics))
     for doubt in list_doubts(job, metrics):
         terminal.say(doubt)

@@ -49,8 +49,15 @@ class Conclusion(ABC, Generic[J]):
         return ""
 
     def seen_by_baselines(self) -> int:
-        """Return how many training samples the baselines learn from: all, or what goes in."""
+        """Return how many training samples the baselines learn from: all, or their budget's."""
         return int(self.job.card.counts.get("train", 0))
+
+    def of_baselines(self) -> str:
+        """Say from how many samples the baselines learned, where not from all; else nothing."""
+        learned, seen = self.job.card.counts.get("train", 0), self.seen_by_baselines()
+        if seen >= learned:
+            return ""
+        return f"The baselines learned from {seen:,} of the {learned:,} training samples."
 
     def measure(
         self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions
@@ -162,11 +169,13 @@ class Conclusion(ABC, Generic[J]):
         from common.runs.proof import branch
 
         job, save_picture = self.job, PictureSaver(self.job.run.figures)
-        about = [self.about_baselines()]
+        about = [self.about_baselines(), self.of_baselines()]
         if groups_of(splits["test"]) is not None:
             about.append("Intervals are drawn over groups.")
         parts = [
-            sections.result(job, figures, self.table(figures), " ".join(about), save_picture),
+            sections.result(
+                job, figures, self.table(figures), " ".join(filter(None, about)), save_picture
+            ),
             sections.learning(job, figures, save_picture),
             *branch.sections(job, figures, save_picture),
             *self.sections(outputs, splits, figures, save_picture),

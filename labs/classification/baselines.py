@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from common.images.load import pixel_rows
 from common.images.sets import ImageSet, find_strata
@@ -20,6 +21,7 @@ from labs.classification.thresholds import choose_thresholds
 
 SIDE = 32
 _NUMBERS = 250_000_000  # pixels that they see at most: a gigabyte of 32-bit numbers
+_WEIGHED = 4_000_000_000  # times that a linear model weighs a pixel for a class, at most
 NEIGHBORS = "k-nearest neighbors"
 _NEIGHBORS = (1, 3, 5)
 _PENALTIES = (0.001, 0.01, 0.1)  # scikit-learn's C for logistic regression, 1 / alpha for ridge
@@ -57,15 +59,24 @@ def nearest_neighbors(splits: Mapping[str, ImageSet]) -> Any:
 def sampled(splits: Mapping[str, ImageSet]) -> ImageSet:
     """Return the training images that baselines see."""
     train = splits["train"]
-    most = count_seen(len(train), train.images.shape[1], train.images.shape[2])
+    channels, side = train.images.shape[1:3]
+    most = count_seen(len(train), channels, side, _count_outputs(train.targets))
     if most == len(train):
         return train
     return train.select(sample_rows(find_strata(train.targets), most, seed=0))
 
 
-def count_seen(images: int, channels: int, side: int) -> int:
-    """Return how many training images of that size the baselines see."""
-    return min(images, _NUMBERS // (channels * min(side, SIDE) ** 2))
+def count_seen(images: int, channels: int, side: int, classes: int) -> int:
+    """Return how many training images of that size, of so many classes, the baselines see."""
+    pixels = channels * min(side, SIDE) ** 2
+    return min(images, _NUMBERS // pixels, _WEIGHED // (pixels * max(1, classes)))
+
+
+def _count_outputs(targets: Tensor) -> int:
+    """Return how many numbers a linear model gives: one for each class or label."""
+    if targets.ndim > 1:
+        return targets.shape[1]
+    return 1 if targets.is_floating_point() else len(set(targets.tolist()))
 
 
 def pixels(part: ImageSet) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:

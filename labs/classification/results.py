@@ -96,14 +96,15 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         return baselines.predictions(splits, self.job.config.kind)
 
     def seen_by_baselines(self) -> int:
-        """Return how many training images go into memory as rows of numbers."""
+        """Return how many training images are within the memory and the time of baselines."""
         card = self.job.card
-        return baselines.count_seen(card.counts["train"], card.channels, card.image_size)
+        images, classes = card.counts["train"], len(card.classes)
+        return baselines.count_seen(images, card.channels, card.image_size, classes)
 
     def about_baselines(self) -> str:
         """Say what they see."""
         images, seen = self.job.card.counts["train"], self.seen_by_baselines()
-        which = f"all {images:,}" if seen == images else f"{seen:,} of the {images:,}"
+        which = f"all {images:,}" if seen == images else f"{seen:,}"
         return (
             f"Baselines see raw pixels, at most {baselines.SIDE} x {baselines.SIDE} of them, of "
             f"{which} training images, without augmentation."

@@ -275,6 +275,12 @@ def test_baselines_find_what_is_easy_and_the_majority_only_the_majority():
     assert found["majority class"]["test"].tolist() == [0, 0, 0, 0]
 
 
+def test_baselines_see_what_fits_into_their_memory_and_time():
+    assert baselines.count_seen(50_000, 3, 32, 10) == 50_000  # CIFAR-10
+    assert baselines.count_seen(50_000, 3, 32, 100) == 13_020
+    assert baselines.count_seen(1_000_000, 1, 28, 0) == 250_000_000 // 784
+
+
 def test_baselines_of_numbers():
     labels = [0.0, 1.0, 2.0, 3.0] * 5
     sets = picture_sets({"train": labels, "validation": labels, "test": [2.0, 0.0]}, noise=1)

@@ -9,6 +9,7 @@ from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits, groups_of
+from common.training.splits import sample_rows
 from common.training.task import probabilities
 from labs.rnn.sentiment import baselines, data, report
 from labs.rnn.sentiment.job import Sentiment
@@ -26,10 +27,22 @@ class SentimentResults(Conclusion[Sentiment]):
 
     def baselines(self, splits: Splits) -> Mapping[str, Mapping[str, Array]]:
         """Return what linear models say that see words, bigrams and characters."""
-        return baselines.predictions(
-            {name: split.texts for name, split in splits.items()},
-            {name: self.job.targets(split) for name, split in splits.items()},
-        )
+        texts = {name: split.texts for name, split in splits.items()}
+        targets = {name: self.job.targets(split) for name, split in splits.items()}
+        seen = baselines.count_seen(texts["train"])
+        if seen < len(texts["train"]):
+            rows = sample_rows(splits["train"].targets, seen, seed=0)
+            texts["train"] = [texts["train"][row] for row in rows.tolist()]
+            targets["train"] = targets["train"][rows.numpy()]
+            self.job.run.write("baselines", {"texts": len(rows)})
+        return baselines.predictions(texts, targets)
+
+    def seen_by_baselines(self) -> int:
+        """Return how many training texts the baselines read."""
+        run = self.job.run
+        if (run.path / "baselines.json").is_file():
+            return int(run.read("baselines")["texts"])
+        return super().seen_by_baselines()
 
     def about_baselines(self) -> str:
         """Say what they see."""

@@ -8,13 +8,17 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.steps import track
+from common.training.splits import sample_rows
 from labs.rnn.translate.data import Split
 
 _LENGTHS = ((1, 3), (2, 5))  # fewest and most characters of an n-gram
+_PAIRS = 3_000_000_000  # of a source to translate and one of training that are compared, at most
+_LEAST = 10_000  # training sources that are looked among, also where those to translate are many
 _CHUNK = 512  # sources compared with all others at a time: bounds the memory
 
 
@@ -25,7 +29,10 @@ def translations(
 
     The main metric chooses the length of n-grams.
     """
-    train = splits["train"]
+    counts = {name: len(split) for name, split in splits.items()}
+    train, most = splits["train"], count_seen(counts)
+    if len(train) > most:
+        train = train.select(sample_rows(torch.zeros(len(train)), most, seed=0).tolist())
     parts = {name: splits[name] for name in ("validation", "test")}
 
     def quality(candidate: tuple[int, int]) -> float:
@@ -40,6 +47,15 @@ def translations(
         },
         "copy": {name: np.array(part.sources, object) for name, part in parts.items()},
     }
+
+
+def count_seen(counts: Mapping[str, int]) -> int:
+    """Return among how many training sources the nearest one is looked for, by samples per split.
+
+    Each of validation is looked for once for each length of n-grams, and once more by the best.
+    """
+    asked = (1 + len(_LENGTHS)) * counts["validation"] + counts["test"]
+    return min(counts["train"], max(_LEAST, _PAIRS // max(1, asked)))
 
 
 def nearest(train: Split, sources: Sequence[str], lengths: tuple[int, int]) -> Array:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from common.options.config import build
+from common.runs.conclude import conclusion_of
 from common.runs.job import Job
 from common.training.compute import Compute
 from common.training.sequences import Padded
@@ -105,6 +106,21 @@ def test_a_run_learns_reports_and_holds_itself_against_baselines(trained):
         assert title in html
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     assert (environment["lab"], environment["job"]) == ("rnn", "sentiment")
+
+
+def test_baselines_read_as_many_texts_as_fit_and_it_is_said(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "CHARACTERS", 1000)
+    copy = tmp_path / "run"
+    shutil.copytree(trained[1], copy)
+    job = Sentiment.open_trained(copy, "cpu")
+    conclusion = conclusion_of(job)
+    learned = job.card.counts["train"]
+    assert conclusion.of_baselines() == ""
+    conclusion.baselines(job.load_splits())
+    seen = conclusion.seen_by_baselines()
+    assert 0 < seen < learned
+    told = f"The baselines learned from {seen:,} of the {learned:,} training samples."
+    assert conclusion_of(job).of_baselines() == told
 
 
 def test_predictions_need_no_data(lab, trained, reviews, tmp_path):

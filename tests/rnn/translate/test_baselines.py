@@ -42,6 +42,16 @@ def test_a_source_like_none_still_gets_an_answer():
     assert baselines.nearest(TRAIN, ["?!", ""], (2, 5)).tolist() == [TRAIN.targets[0]] * 2
 
 
+def test_among_many_pairs_a_sample_is_looked_through(monkeypatch):
+    many = {"train": 1_000_000, "validation": 20_000, "test": 40_000}
+    assert baselines.count_seen(many) == 30_000
+    assert baselines.count_seen({**many, "train": 2_000}) == 2_000
+    monkeypatch.setattr(baselines, "count_seen", lambda counts: 1)
+    letters = split([(4 * letter, letter) for letter in "abcdefgh"])
+    found = baselines.translations({**SPLITS, "train": letters}, CHRF)
+    assert len(set(found["nearest source"]["test"])) <= 3  # three of a class at the least
+
+
 def test_chunks_change_nothing(monkeypatch):
     asked = ["open", "delete", "커널"] * 5
     whole = baselines.nearest(TRAIN, asked, (1, 3))
