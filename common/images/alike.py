@@ -112,6 +112,7 @@ def _key(files: Sequence[File]) -> str:
     for path, crop in files:
         with contextlib.suppress(OSError):
             stat = path.stat()
-            stats.append((str(path.resolve()), stat.st_size, stat.st_mtime_ns, crop))
+            stamp = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+            stats.append((str(path.resolve()), *stamp, crop))
     key = [_VERSION, torch.__version__, len(files), stats]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()

@@ -182,9 +182,11 @@ def open_image(path: Path) -> ImageFile:
     """Open an image file of a format that is a picture by itself.
 
     Raises:
-        DataError: it is a camera's raw file, or HEIC, which nothing here reads.
+        DataError: it is no file, or a camera's raw file, or HEIC, which nothing here reads.
         UnidentifiedImageError: it is no image, or of an unknown format.
     """
+    if path.exists() and not path.is_file():  # nobody may ever write into a pipe
+        raise DataError("a folder, a pipe or a device, and no file")
     if path.suffix.lower() in _RAW:
         raise DataError("a camera's raw file, of which only a preview could be read")
     with contextlib.suppress(UnidentifiedImageError):

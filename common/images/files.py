@@ -73,7 +73,7 @@ class Depths(NamedTuple):
 def _may_be_deeper(path: Path) -> bool:
     """Say whether a file has to be opened to know: of a PNG, its header has the bits."""
     suffix = path.suffix.lower()
-    if suffix != ".png":
+    if suffix != ".png" or not path.is_file():
         return suffix not in _SHALLOW
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(_PNG_BITS + 1)[_PNG_BITS:] == b"\x10"
@@ -388,7 +388,8 @@ def _key(
     for name, path in zip(names, paths, strict=True):
         with contextlib.suppress(OSError):
             stat = path.stat()
-            stats.append((name, stat.st_size, stat.st_mtime_ns))
+            # Programs put the time of a change back (cp -p, exiftool -P); that of the entry stays.
+            stats.append((name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     key = [_CACHE_VERSION, PIL.__version__, image_size, channels, fit, white, len(paths), stats]
     key += [list(crops)] if crops else []
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()

@@ -14,7 +14,8 @@ import click
 
 from common.errors import ConfigError, LabError, Stopped
 from common.options import config as configs
-from common.options import waiting
+from common.options import terminal, waiting
+from common.shortage import name_shortage
 from common.signals import handled_by, raise_stopped
 from common.suggest import suggest
 
@@ -54,7 +55,7 @@ class LabGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _print_nowhere()
             ctx.exit()
 
 
@@ -219,10 +220,30 @@ def main(group: click.Group, program: str) -> None:
         error.show()
         code = error.exit_code
     except (LabError, Stopped) as error:
-        for problem in error.problems if isinstance(error, ConfigError) else [str(error)]:
-            click.echo(f"Error: {problem}", err=True)
+        _tell(error.problems if isinstance(error, ConfigError) else [str(error)])
         code = error.exit_code
+    except Exception as error:
+        if not (shortage := name_shortage(error)):
+            raise
+        _tell([shortage])
+        code = 1
     sys.exit(code)
+
+
+def _tell(problems: Sequence[str]) -> None:
+    """Print errors; where the terminal or the reader of the pipe has gone, nobody is told."""
+    try:
+        for problem in problems:
+            terminal.note(f"Error: {problem}")
+    except OSError:
+        _print_nowhere()
+
+
+def _print_nowhere() -> None:
+    """Let what is still to be printed go nowhere, or Python would end with an error of its own."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _begin_in_utf8() -> None:

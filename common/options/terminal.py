@@ -4,6 +4,8 @@ Only click is imported here; rich comes when something is shown.
 """
 
 import contextlib
+import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.errors import Stopped
+from common.errors import DataError, RunFailed, Stopped
 from common.options import waiting
+from common.shortage import name_shortage
 from common.steps import Step, step
 
 if TYPE_CHECKING:
@@ -22,17 +25,33 @@ if TYPE_CHECKING:
 
     from common.history import Progress, Row
 
+# C0 and C1 controls, and marks that turn the direction of all that follows.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SIGPIPE = getattr(signal, "SIGPIPE", 13)  # Windows has none
+
 
 def stderr() -> "Console":
     """Return the console for progress and notes, which a pipe does not get."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    class Reporting(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with 1
+
+    return Reporting(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """Return a text that commands no terminal: names may hold what clears it or turns the writing.
+
+    Such characters are shown as their escapes; lines and tabs stay.
+    """
+    return _COMMANDS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def note(text: str) -> None:
     """Tell the user something, beside the results."""
-    click.echo(text, err=True)
+    click.echo(plain(text), err=True)
 
 
 def once(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -78,7 +97,7 @@ def say(text: str) -> None:
     """Print a sentence, broken between words on a terminal."""
     import shutil
 
-    width = shutil.get_terminal_size().columns
+    width, text = shutil.get_terminal_size().columns, plain(text)
     click.echo(click.wrap_text(text, width) if sys.stdout.isatty() else text)
 
 
@@ -92,14 +111,14 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     table = Table(box=box.ROUNDED if drawn else box.ASCII2)
     for index, column in enumerate(columns):
         numbers = index > 0 and all(_is_figure(row[index]) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(plain(column), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     # Names may look like markup: a folder [cat], a file :cat:.png.
     width = None if drawn else 10_000  # a name that is cut can be neither searched nor copied
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as text:  # rich would exit with 1 when the reader of a pipe has gone
-        console.print(title, style="bold", soft_wrap=True)
+        console.print(plain(title), style="bold", soft_wrap=True)
         console.print(table)
     click.echo(text.get(), nl=False)
 
@@ -193,13 +212,19 @@ def saved_in(run: Path, command: str) -> Iterator[None]:
         run: the run folder.
         command: what trains it, such as `python -m labs.rnn sentiment`.
     """
+    again = f"Go on with: {command} --resume {run}"
     try:
         yield
     except Stopped as stopped:
-        again = f"{command} --resume {run}"
-        raise Stopped(
-            stopped.signum, f"stopped; the run is saved. Go on with: {again}"
-        ) from stopped
+        raise Stopped(stopped.signum, f"stopped; the run is saved. {again}") from stopped
+    except BrokenPipeError as gone:  # nobody reads on, as after `| head`; nobody asked to train on
+        raise Stopped(_SIGPIPE, f"stopped; the run is saved. {again}") from gone
+    except DataError as error:
+        raise DataError(f"{error}; what was trained is saved. {again}") from error
+    except Exception as error:
+        if shortage := name_shortage(error):
+            raise RunFailed(f"{shortage}. What was trained is saved. {again}") from error
+        raise
 
 
 class ManyDisplay(Display):

@@ -3,6 +3,7 @@
 A job is named as `module:class`, and imported when there is something to do.
 """
 
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=TrainingConfig)
 Recipes = Mapping[str, Mapping[str, Any]]
 
+_FORMULA = re.compile(r"\s*[=+@-].*(\w\s*\(|\|)", re.DOTALL)
 _SHOWN = 80  # characters of a text in a table
 
 
@@ -373,7 +375,11 @@ def show_records(
 
         terminal.show_table(title, *Table.of(records, text=short_text))
         return
-    text = _json(records) if form == "json" else separated(records, "," if form == "csv" else "\t")
+    if form == "json":
+        text = _json(records)
+    else:
+        inert = [{name: defuse(value) for name, value in record.items()} for record in records]
+        text = separated(inert, "," if form == "csv" else "\t")
     show_text(text, output)
 
 
@@ -406,6 +412,15 @@ def _json(records: Sequence[Mapping[str, Any]]) -> str:
     import json
 
     return json.dumps(records, ensure_ascii=False, indent=2) + "\n"
+
+
+def defuse(value: Any) -> Any:
+    """Return a cell that no spreadsheet computes: a text that calls something gets an apostrophe.
+
+    Of what begins a formula (CWE-1236), only a function's parenthesis or the bar of another program
+    can do anything; `@name` and `-3` are left as they are.
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:

@@ -34,6 +34,7 @@ import filelock
 from common import files
 from common.errors import RunError
 from common.history import Row
+from common.options.config import read_toml
 
 _BEFORE_CONFIG = (
     "environment.json",
@@ -42,6 +43,17 @@ _BEFORE_CONFIG = (
     "groups.json",
     "time.json",
     ".lock",
+)
+RECORDED = (
+    *("python", "torch", "torchvision", "numpy", "scikit-learn"),
+    *("system", "processor", "threads", "device"),
+)
+"""What a run computed with, as its environment.json has it."""
+# Options of a run that has begun: where its data lie, which are compared with what they were, and
+# how it is computed and saved, which is said.
+_MAY_BE_EDITED = (
+    *("data", "test", "data_dir", "image_dir"),
+    *("device", "threads", "workers", "save_every", "keep", "track", "decoding"),
 )
 _RENAMED = {("detection", "compare"): "compare-models"}
 """Commands that have another name today, by the lab and the name that older runs have."""
@@ -141,10 +153,21 @@ class Run:
 
     @property
     def history(self) -> list[Row]:
-        """The rows of the epochs so far."""
+        """The rows of the epochs so far.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         path = self.path / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return [_figures(json.loads(line)) for line in lines]
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+            return [_figures(json.loads(line)) for line in lines]
+        except (ValueError, AttributeError) as error:
+            again = f"{self.job} --resume {self.path}"
+            raise RunError(
+                f"{path} is damaged ({error}); the checkpoints have it, too: delete "
+                f"{self.path / 'metrics.json'}, and write both again with {again}"
+            ) from error
 
     def write_history(self, rows: Sequence[Row]) -> None:
         """Write the rows, as a whole: what a crash cut off comes again when the run is resumed."""
@@ -159,7 +182,8 @@ class Run:
             alone: whether nobody else writes in it, so that what a crash left can be deleted.
 
         Raises:
-            RunError: another process is training here.
+            RunError: another process is training here, or config.toml was edited since the run
+                began.
         """
         lock = filelock.FileLock(self.path / ".lock", timeout=0)
         try:
@@ -171,9 +195,58 @@ class Run:
         try:
             for unfinished in self.path.rglob(f"{files.PREFIX}*") if alone else ():
                 unfinished.unlink()
+            self._refuse_edited()
             yield
         finally:
             lock.release()
+
+    def _refuse_edited(self) -> None:
+        """Refuse to go on with another config than the run began with, of which it keeps a copy.
+
+        Half a run of one config and half of another would be neither, and no file would say so.
+        """
+        kept = self.path / ".began.toml"
+        if not kept.is_file():
+            files.write_bytes(kept, self.config.read_bytes())
+            return
+        now, then = read_toml(self.config), read_toml(kept)
+        edited = [
+            f"{name} {now.get(name, 'missing')} ({then.get(name, 'missing')} when it began)"
+            for name in {**then, **now}
+            if now.get(name) != then.get(name) and name not in _MAY_BE_EDITED
+        ]
+        if edited:
+            raise RunError(
+                f"{self.config} was edited since the run began: {', '.join(edited)}; put it back, "
+                f"or begin another run with --config {self.config}"
+            )
+
+    def note_machine(self, device: str) -> str:
+        """Say what a run goes on with that is not what it began with, and keep that.
+
+        Args:
+            device: as `environment` takes it.
+
+        Returns:
+            A line for the user; empty where nothing has changed, or nothing is computed yet.
+        """
+        if not any(self.path.glob("checkpoints/*.safetensors")):
+            return ""
+        about, now = self.read("environment"), environment(device)
+        resumed = about.get("resumed", [])
+        before = resumed[-1] if resumed else about
+        changed = [
+            f"{name} {now[name]} ({before[name]} before)"
+            for name in RECORDED
+            if name != "system" and before.get(name, now[name]) != now[name]
+        ]
+        if not changed:
+            return ""
+        self.write("environment", {**about, "resumed": [*resumed, now]})
+        return (
+            f"goes on with {', '.join(changed)}: last digits may differ from those of a run that "
+            "was never stopped"
+        )
 
 
 def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:

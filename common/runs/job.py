@@ -462,6 +462,8 @@ class Job(ABC, Generic[C, K]):
         """
         import sklearn.metrics  # noqa: F401 - or the first epoch's seconds would be those of this
 
+        if changed := self.run.note_machine(str(self.compute)):
+            say(changed)
         self.warm_start(splits, say)
         with memory.must_do("training"), self.prepare(splits, say) as prepared:
             self._fit(prepared, display, say, watch)

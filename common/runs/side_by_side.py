@@ -20,7 +20,7 @@ from common.options import terminal
 from common.options.config import TrainingConfig, flag, options_of
 from common.report.html import Section, Table
 from common.runs import differences, listing
-from common.runs.folder import open_run
+from common.runs.folder import RECORDED, open_run
 from common.runs.job import groups_of
 from common.runs.lab import Lab, load_lab
 from common.runs.listing import Listed
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_RECORDED = (  # what a run computed with, as its environment.json has it
-    *("python", "torch", "torchvision", "numpy", "scikit-learn"),
-    *("system", "processor", "threads", "device"),
-)
 _OF_MACHINE = {each.name for each in options_of(TrainingConfig) if each.metadata["machine"]}
 _MANY = 5  # differences of which one may be shown by chance
 
@@ -167,7 +163,7 @@ def find_cause(one: Listed, other: Listed) -> Cause:
     machines = [each.run.read("environment") for each in (one, other)]
     said["environment"] += [
         _instead(name, *(machine.get(name) for machine in machines))
-        for name in _RECORDED
+        for name in RECORDED
         if machines[0].get(name) != machines[1].get(name)
     ]
     for kind in ("data", "config", "environment", "seed"):

@@ -395,7 +395,14 @@ class _Loader:
         ]
         with noted():  # what Python runs as it forks the workers would swallow a signal
             batches = iter(self._loader)
-        return (self._compute.move(batch) for batch in batches)
+        return self._moved(batches)
+
+    def _moved(self, batches: Iterator[Any]) -> Iterator[Any]:
+        try:
+            for batch in batches:
+                yield self._compute.move(batch)
+        except DataError as error:  # a worker's comes with the lines of code that it was in there
+            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
 
 
 class _Readers(DataLoader[Any]):

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from common.errors import RunError
+from common.errors import RunError, SaveError
 from common.files import link, write_bytes
 from common.history import Row
 
@@ -117,10 +117,16 @@ class Checkpoints(Memory):
             return position
         if paths:
             raise RunError(f"no checkpoint in {self._folder} is whole; start again with --config")
+        self._folder.mkdir(parents=True, exist_ok=True)  # from now on it is to be there
         return Position()
 
     def save(self, parts: Mapping[str, Stateful], position: Position) -> None:
-        """Write a checkpoint and delete all but the two newest, and those that are kept."""
+        """Write a checkpoint and delete all but the two newest, and those that are kept.
+
+        Raises:
+            SaveError: it could not be written, or somebody moved or deleted the run's folder.
+        """
+        self._check_folder()
         tensors: dict[str, Tensor] = {}
         states = {name: part.state_dict() for name, part in parts.items()}
         apart = {name: _take_apart(state, name, tensors) for name, state in states.items()}
@@ -131,7 +137,12 @@ class Checkpoints(Memory):
             old.unlink()
 
     def keep_best(self, model: nn.Module, row: Row) -> str:
-        """Write the best weights; returns their hash."""
+        """Write the best weights; returns their hash.
+
+        Raises:
+            SaveError: as `save` does.
+        """
+        self._check_folder()
         return save(self._best_path, dict(model.state_dict()), json.dumps({"row": row}))
 
     def load_best(self, model: nn.Module) -> None:
@@ -141,6 +152,15 @@ class Checkpoints(Memory):
             RunError: there are none, they are damaged, or they are another model's.
         """
         load_weights(self._best_path, model)
+
+    def _check_folder(self) -> None:
+        """Refuse to make half a run folder where the whole one was taken away."""
+        run = self._folder.parent
+        if not run.is_dir():
+            raise SaveError(
+                f"{run} is gone: it was moved or deleted while it trained; if it was moved, go on "
+                "with it where it is now"
+            )
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.safetensors"))

@@ -14,6 +14,7 @@ from torch import Tensor
 from common.images.load import read_inputs
 from common.metrics.metrics import Array
 from common.options import terminal
+from common.runs.commands import defuse
 from common.submission.answers import Classes, Labels, Numbers, Said
 from common.submission.images import find_images, read_chunks
 from common.submission.kind import Found, RowByRow
@@ -96,9 +97,10 @@ def render(found: Sequence[Prediction], form: str) -> str:
         own = [cell for best in each.labels.values() for cell in (best.name, f"{best.value:.6g}")]
         for rank, (name, value, number) in enumerate(each.guesses, 1):
             which = [] if number is None else [number]
-            writer.writerow([each.path, rank, name, *which, f"{value:.6g}", *own])
+            cells = [each.path, rank, name, *which, f"{value:.6g}", *own]
+            writer.writerow(map(defuse, cells))
         if not each.guesses:  # no label is said
-            writer.writerow([each.path, 0, "", "", ""])
+            writer.writerow([defuse(each.path), 0, "", "", ""])
     return text.getvalue()
 
 

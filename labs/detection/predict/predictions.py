@@ -18,6 +18,7 @@ from common.errors import DataError
 from common.files import fold_name, write_bytes, write_json, write_text
 from common.images import decode
 from common.images.folders import printable
+from common.runs.commands import defuse
 from labs.detection import masks
 from labs.detection.data.formats.folders import walk
 from labs.detection.job import Detector
@@ -304,7 +305,8 @@ def table_of_boxes(found: Sequence[Prediction], classes: Sequence[str]) -> str:
     writer.writeheader()
     for row in (record(each, classes) for each in found):
         for box in row["boxes"]:
-            writer.writerow({**row, **box, **dict(zip(corners, box["xyxy"], strict=True))})
+            cells = {**row, **box, **dict(zip(corners, box["xyxy"], strict=True))}
+            writer.writerow({name: defuse(cell) for name, cell in cells.items()})
     return text.getvalue()
 
 
