@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from common.runs.job import Job, Splits
 
 BRANCH = "branch"  # the folder of the position from which a replayed run goes its own way
-_OF_RESULT = ("metrics.json", "receipt.json", "lengthened.json")
+_OF_RESULT = ("metrics.json", "receipt.json", "lengthened.json", "time.json")
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class Stretch(NamedTuple):
         """How many it has."""
         return self.last - self.begin.epoch
 
+    def holds(self, epoch: int) -> bool:
+        """Say whether an epoch is one of them."""
+        return self.begin.epoch < epoch <= self.last
+
     def __str__(self) -> str:
         """Name its epochs."""
         first = self.begin.epoch + 1
@@ -250,14 +254,24 @@ class Verifier:
             Stretch(begin, end.epoch if end else len(self._history), end)
             for begin, end in zip(self._standings, ends, strict=True)
         ]
-        stretches = [stretch for stretch in stretches if stretch.epochs > 0]
-        made = [each for each in stretches if each.begin.epoch < best <= each.last]
+        cut = [row["epoch"] for row in self._history if "updates" in row]
+        whole = [
+            stretch
+            for stretch in stretches
+            if stretch.epochs > 0 and not any(stretch.holds(epoch) for epoch in cut)
+        ]
+        made = [each for each in whole if each.holds(best)]
+        if cut:
+            self.found.remarks.append(
+                f"its time ended inside of epoch {cut[-1]}, which cannot be computed again"
+            )
         if not made:
             self.found.remarks.append(
-                f"epoch {best}, the best, lies before the run branched off: verify its parent, too"
+                f"epoch {best}, the best, is not among those that can be computed again; of a "
+                "replayed run, verify the one that it branched off from"
             )
         yield from made
-        for stretch in random.Random(seed).sample(stretches, len(stretches)):
+        for stretch in random.Random(seed).sample(whole, len(whole)):
             if epochs > 0 and stretch not in made:
                 yield stretch
                 epochs -= stretch.epochs
@@ -285,7 +299,7 @@ class Verifier:
                 return Check(what, Verdict.OTHER, ended)
             if stretch.end is not None:
                 apart["the weights at its end are"] = again.measure_apart(found, stretch.end, first)
-            if begin.epoch < best <= stretch.last:
+            if stretch.holds(best):
                 files = (Path(scratch) / self._run.best.name, self._run.best)
                 mine, theirs = (checkpoint.load(file).tensors for file in files)
                 apart["the best weights are"] = measure_drift(mine, theirs, first)

@@ -69,6 +69,7 @@ def test_a_replayed_run_is_verified_and_replayed_from_its_branch_on(case, replay
     assert f"until epoch 3, {run.path} is {case.run.path}; replay that" in done.err
 
 
+@pytest.mark.slow
 def test_a_replayed_run_that_is_stopped_goes_on(case, replay, command, same, tmp_path):
     _, whole = replay("--from", "epoch:3", "--with", "learning_rate=0.02")
     _, run = replay("--from", "epoch:3", "--with", "learning_rate=0.02", name="stopped")

@@ -3,7 +3,10 @@
 Tampering is done to the files, with hashes that agree again, as one does who has the sources.
 """
 
+import csv
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ import torch
 from common.runs.proof.judge import Verdict
 from common.runs.proof.verify import Verifier
 from common.training import checkpoint
+from labs.classification.__main__ import lab
 from labs.classification.job import ClassifyImages
 
 SAME, NEAR, OTHER = Verdict
@@ -57,6 +61,7 @@ def test_an_honest_run_has_the_same_bits(case):
     }
 
 
+@pytest.mark.slow
 def test_what_is_computed_again_is_drawn_by_the_seed_and_holds_the_best_epoch(case):
     drawn = []
     for seed in (0, 0, 1, 2):
@@ -158,6 +163,7 @@ def test_what_changes_no_result_may_change(case):
     assert case.look(updates=0).verdict is SAME
 
 
+@pytest.mark.slow
 def test_a_forged_stretch_is_found_only_where_it_is_computed_again(case):
     """Whoever forges a part of a run is found with the chance that this part is drawn."""
     forge_rows(case, everywhere=True)
@@ -202,6 +208,41 @@ def test_the_data_may_have_moved(case, tmp_path):
     (case.run.path.parents[1] / "digits.npz").rename(moved)
     found = Verifier(ClassifyImages, case.run, data=str(moved)).look(0, 0)
     assert found.verdict is SAME
+
+
+def test_an_epoch_that_was_cut_short_is_left_out_and_said(case):
+    rows = case.run.history
+    case.run.write_history([*rows[:-1], {**rows[-1], "updates": 2}])
+    for path in [*case.run.path.glob("kept/000006*"), *case.run.path.glob("checkpoints/000006*")]:
+        path.unlink()
+    case.write_receipt_again()
+    found = case.look()
+    assert found.verdict is SAME
+    assert any("ended inside of epoch 6" in remark for remark in found.remarks)
+    assert found.again < found.total
+
+
+def test_runs_of_a_folder_have_a_line_each_and_one_that_is_not_itself_an_exit_code(
+    case, command, tmp_path
+):
+    folder = case.run.path.parent
+    shutil.copytree(case.run.path, folder / "two")
+    disturb(folder / "two" / "best.safetensors", 0.1)
+    shutil.copytree(case.run.path, folder / "three")
+    (folder / "three" / "data.json").write_text("{", "utf-8")
+    out = tmp_path / "verdicts.csv"
+    words = ("verify", folder, "--updates", 0, "--seed", 1, "--format", "csv", "--output", out)
+    done = command(lab, *words)
+    assert done.code == 1, done.err
+    assert "the same again: --seed 1" in done.err
+    rows = csv.DictReader(out.read_text("utf-8").splitlines())
+    verdicts = {Path(row["run"]).name: row for row in rows}
+    assert verdicts["one"]["verdict"] == "same bits"
+    assert verdicts["two"]["verdict"] == "not this run"
+    assert "best.safetensors is not the one of the receipt" in verdicts["two"]["first difference"]
+    assert verdicts["three"]["verdict"] == "not this run"
+    assert "data.json is damaged" in verdicts["three"]["first difference"]
+    assert command(lab, "verify", tmp_path / "nothing").code == 2
 
 
 def hashes(outputs):
