@@ -5,6 +5,7 @@ between two positions can be had again.
 """
 
 import contextlib
+import dataclasses
 import json
 import math
 import shutil
@@ -136,6 +137,7 @@ def compute(
         if went_on := [each for each in before if each["epochs"][0] <= done]:
             again.write("lengthened", went_on)
         job = kind.reopen(folder, device)
+        job.config = dataclasses.replace(job.config, keep=0, track=())  # nobody looks at it
         compute_as(job, run)
         with contextlib.suppress(_Reached):
             job.train(splits, display, lambda line: None, _stop_after(end))
