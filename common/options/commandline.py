@@ -18,6 +18,7 @@ from common.options import terminal, waiting
 from common.shortage import name_shortage
 from common.signals import handled_by, raise_stopped
 from common.suggest import suggest
+from common.torchrun import launched, speaking
 
 _GROUPS = ("Options", "Data", "Model", "Transfer", "Teacher", "Training", "Trials", "Run")
 _SHOWN_CHOICES = 8  # more than this many are not listed in --help
@@ -48,7 +49,10 @@ class LabGroup(click.Group):
             raise click.UsageError(
                 f"no command {args[0]!r}; there are: {', '.join(commands)}{near}", ctx
             )
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        if launched().follows and not getattr(found[1], "trains", False):
+            ctx.exit()  # of several processes, the first does alone what is no training
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; when the reader of a pipe has gone, as `head` does, end quietly."""
@@ -139,7 +143,7 @@ class TrainCommand(ConfigCommand):
 
     def __init__(self, *args: Any, recipes: str | None = None, resumes: bool = True, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._recipes, self._resumes = recipes, resumes
+        self._recipes, self._resumes, self.trains = recipes, resumes, resumes
 
     @functools.cached_property
     def recipes(self) -> Mapping[str, Any]:
@@ -214,7 +218,7 @@ def main(group: click.Group, program: str) -> None:
     """
     _begin_in_utf8()
     try:
-        with handled_by(raise_stopped), waiting.shown():
+        with handled_by(raise_stopped), speaking(), waiting.shown():
             code = group.main(prog_name=program, standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
@@ -232,9 +236,10 @@ def main(group: click.Group, program: str) -> None:
 
 def _tell(problems: Sequence[str]) -> None:
     """Print errors; where the terminal or the reader of the pipe has gone, nobody is told."""
+    who = f" in process {launched().rank}" if launched().follows else ""
     try:
         for problem in problems:
-            terminal.note(f"Error: {problem}")
+            terminal.note(f"Error{who}: {problem}")
     except OSError:
         _print_nowhere()
 

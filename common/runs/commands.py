@@ -18,6 +18,7 @@ from common.errors import ConfigError, RunError
 from common.options import terminal
 from common.options.config import RECIPE, TrainingConfig, build, flag, options_of, read_toml
 from common.suggest import suggest
+from common.torchrun import launched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,15 +56,19 @@ def train(
         options: values by the name of the field, as text.
         problems: what is wrong with the options.
     """
+    from common.training.distributed.processes import joined
+
     begun = time.perf_counter()
     if resume is not None:
         epochs = options.pop("epochs", None)
         device = resume_device(options, problems, recipe, config_path)
-        resume_run(resolve_name(job), resume, device, begun, epochs)
+        with joined():
+            resume_run(resolve_name(job), resume, device, begun, epochs)
         return
     values = layered(config, recipes, recipe, config_path, options, problems)
-    started, splits = resolve_name(job).start(values, sys.argv, begun)
-    train_run(started, splits, begun)
+    with joined():
+        started, splits = resolve_name(job).start(values, sys.argv, begun)
+        train_run(started, splits, begun)
 
 
 def layered(
@@ -152,10 +157,13 @@ def resume_run(
     """
     from common.runs import job as jobs
     from common.runs.folder import open_run
+    from common.training.distributed import processes
 
-    if epochs is not None:
+    together = processes.current()
+    if epochs is not None and together.rank == 0:
         wanted = build(kind.config_type, ("options", {"epochs": epochs})).epochs
         open_run(path, kind.lab, kind.verb).lengthen(wanted)
+    together.any(0)  # the others wait until the first has lengthened it
     if jobs.is_finished(path, kind.lab, kind.verb):
         terminal.note(f"{path} is finished: nothing to do")
         job = kind.reopen(path, "cpu")
@@ -166,8 +174,12 @@ def resume_run(
 
 
 def train_run(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
-    """Train a run, measure it, and show the result; the arguments are those of `resume_run`."""
+    """Train a run, measure it, and show the result; the arguments are those of `resume_run`.
+
+    Several processes train together; the first does the rest.
+    """
     from common.runs.conclude import conclusion_of
+    from common.training.distributed import processes
 
     for name, reason in job.card.skipped[:10]:
         terminal.note(f"{job.remark} {name}: {reason}")
@@ -177,12 +189,14 @@ def train_run(job: "Job[Any, Any]", splits: Any, begun: float) -> None:
     terminal.note(f"{job.config.title} on {job.card.source}, {job.compute}; {job.run.path}")
     for reason in job.reasons:
         terminal.note(f"chosen: {reason}")
-    command = f"python -m labs.{job.lab} {job.verb}"
+    command = f"{launched().program} labs.{job.lab} {job.verb}"
     with job.run.locked(), terminal.saved_in(job.run.path, command):
         prepared = time.perf_counter() - begun
         shown = [f"validation/{job.main_metric.name}", *filter(None, [job.config.monitor])]
         with terminal.display(job.config.epochs, shown) as display:
             job.train(splits, display, terminal.note)
+        if processes.part():
+            return
         if job.config.all_rows:
             metrics = conclusion_of(job).conclude_unmeasured(prepared)
         else:

@@ -73,6 +73,10 @@ class Run:
         self.figures = path / "figures"
         self.report = path / "report.html"
 
+    def write_config(self, text: str) -> None:
+        """Write config.toml; the last of a new run, for it makes the folder one."""
+        files.write_text(self.config, text)
+
     def write(self, name: str, value: Any) -> None:
         """Write one of the JSON files; NaN, which JSON does not know, becomes null."""
         files.write_json(self.path / f"{name}.json", plain(value))
@@ -247,6 +251,33 @@ class Run:
             f"goes on with {', '.join(changed)}: last digits may differ from those of a run that "
             "was never stopped"
         )
+
+
+class Followed(Run):
+    """A run folder that another process writes; what would be written stays in memory here."""
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        self._written: dict[str, Any] = {}
+
+    def write(self, name: str, value: Any) -> None:
+        """Keep what would be one of the JSON files."""
+        self._written[name] = value
+
+    def read(self, name: str) -> Any:
+        """Return what was kept, or read the file."""
+        return self._written[name] if name in self._written else super().read(name)
+
+    def write_config(self, text: str) -> None:
+        """Leave it to the other process."""
+
+    def write_history(self, rows: Sequence[Row]) -> None:
+        """Leave it to the other process."""
+
+    @contextlib.contextmanager
+    def locked(self, *, alone: bool = True) -> Iterator[None]:
+        """Leave it to the other process."""
+        yield
 
 
 def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:

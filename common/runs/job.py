@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from common import seeding, training
 from common.allocator import keep_freed_blocks
 from common.card import DataCard
-from common.errors import RunError
+from common.errors import ConfigError, RunError
 from common.files import write_text
 from common.history import Row, best_row
 from common.io.tables import refuse_unfit
@@ -36,7 +36,7 @@ from common.steps import step
 from common.tracking import trackers
 from common.training import optim
 from common.training.batches import Updates, close
-from common.training.checkpoint import Checkpoints, load_weights
+from common.training.checkpoint import Checkpoints, Followed, Memory, load_weights
 from common.training.compute import Compute, one_thread, set_threads
 from common.training.limits import memory
 
@@ -299,6 +299,11 @@ class Job(ABC, Generic[C, K]):
 
     def _fit_batch(self, splits: Splits) -> None:
         """Take as large batches as fit the device, where that is asked for."""
+        if self.config.fit_batch and self.compute.processes.size > 1:
+            raise ConfigError(
+                "--batch-size auto: of several processes none knows what fits the others; find it "
+                "out in one process, and give the number"
+            )
         if self.config.fit_batch:
             size, reason = trial.fit_batch(self, splits)
             self.reasons = [*self.reasons, reason]
@@ -307,7 +312,7 @@ class Job(ABC, Generic[C, K]):
     def _fit_time(self, splits: Splits, begun: float) -> None:
         """Take as many epochs as there is time for, where a time is given."""
         if self.config.time is not None:
-            self.timed = trial.fit_time(self, splits, begun)
+            self.timed = self.compute.processes.same(trial.fit_time(self, splits, begun))
             self.reasons = [*self.reasons, self.timed.describe()]
             self.config = dataclasses.replace(self.config, epochs=self.timed.epochs, time=None)
 
@@ -319,7 +324,10 @@ class Job(ABC, Generic[C, K]):
         Raises:
             RunError: the name is taken.
         """
-        self.run = folder.create(run_dir, self.lab, name, stem)
+        path = run_dir
+        if self.compute.processes.rank == 0:
+            path = folder.create(run_dir, self.lab, name, stem).path
+        self.run = self._run_at(self.compute.processes.same(path))
         about = {"lab": self.lab, "job": self.verb, "command": list(command)}
         self.run.write("environment", {**about, **folder.environment(str(self.compute))})
         self.run.write("data", self.card.as_dict())
@@ -327,7 +335,11 @@ class Job(ABC, Generic[C, K]):
             self.run.write("chosen", {"reasons": list(self.reasons)})
         if self.timed is not None:
             self.run.write("time", self.timed._asdict())
-        write_text(self.run.config, to_toml(self.config))  # the last: it makes the folder a run
+        self.run.write_config(to_toml(self.config))
+
+    def _run_at(self, path: Path) -> Run:
+        """Return the run in a folder, of several processes the one that writes, or a follower."""
+        return Run(path) if self.compute.processes.rank == 0 else folder.Followed(path)
 
     @classmethod
     def member(cls, parent: Run, name: str, config: C, device: str | None = None) -> Self:
@@ -368,7 +380,7 @@ class Job(ABC, Generic[C, K]):
         if device is not None:  # another one may lack the run's precision
             config = dataclasses.replace(config, device=device, precision="auto")
         job = cls(config, _compute(config), cls.card_type.from_dict(run.read("data")))
-        job.run = run
+        job.run = job._run_at(path)
         return job
 
     @classmethod
@@ -496,7 +508,8 @@ class Job(ABC, Generic[C, K]):
             log(row)
             watch(row)
 
-        with trackers.tracked(config.track, self.run.path, self.lab) as log:
+        shown = () if self.compute.processes.rank else config.track
+        with trackers.tracked(shown, self.run.path, self.lab) as log:
             training.fit(
                 self.model,
                 task,
@@ -513,11 +526,17 @@ class Job(ABC, Generic[C, K]):
                 compute=self.compute,
                 monitor=monitor,
                 mode=mode,
-                checkpoint=Checkpoints(self.run.path, say, config.keep),
+                checkpoint=self._checkpoints(say),
                 save_every=config.save_every,
-                seconds=self.run.training_seconds,
+                seconds=self.compute.processes.same(self.run.training_seconds),
                 show=display.progress,
             )
+
+    def _checkpoints(self, say: Say) -> Memory:
+        """Return where the run is saved; of several processes the first saves it."""
+        if self.compute.processes.rank:
+            return Followed(self.run.path)
+        return Checkpoints(self.run.path, say, self.config.keep)
 
     def predict_splits(
         self, splits: Splits, names: Sequence[str] = ("validation", "test")

@@ -21,6 +21,7 @@ from common.options.config import FORM, flag
 from common.reuse import reuse
 from common.runs import commands
 from common.suggest import suggest
+from common.torchrun import launched
 
 if TYPE_CHECKING:
     from torch import nn
@@ -245,6 +246,11 @@ class Lab:
         if given["resume"] is None:
             given["recipe"] = _choose_recipe(row, given["recipe"], given["options"])
         if verb in self.comparisons:
+            if launched().size > 1:
+                raise ConfigError(
+                    f"{verb} trains many runs, and torchrun lets several processes train one: "
+                    f"{self.program} {verb} does it in one process"
+                )
             with reuse():  # its runs share their data
                 row.resolve().command(**given)
         else:

@@ -70,7 +70,8 @@ class Batches:
         batch_size: samples in an update. A last batch of one sample joins the batch before it,
             since batch normalisation cannot train on one.
         training: shuffle in each epoch, and hand random numbers to `prepare`.
-        micro_batch: samples computed at a time; the whole update when None.
+        micro_batch: samples computed at a time; the whole update when None. Of several processes,
+            each computes an equal part of it, or less at a time.
         seed: names the order and the random numbers.
         prepare: applied to the first tensor of each batch.
         compute: the device.
@@ -101,9 +102,10 @@ class Batches:
     ):
         if batch_size < 1 or (micro_batch is not None and micro_batch < 1):
             raise ConfigError("a batch needs 1 sample or more")
-        self.batch_size, self.micro_batch = batch_size, micro_batch or batch_size
         self._training, self._seed, self._prepare = training, seed, prepare
         self._compute = compute or Compute()
+        self.batch_size = batch_size
+        self.micro_batch = self._compute.processes.share(batch_size, micro_batch or batch_size)
         self._reader: _Memory | _Loader
         self._lengths, self._weights = lengths, weights
         if isinstance(data, MapDataset):
@@ -138,7 +140,10 @@ class Batches:
         return len(self._spans)
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
-        """Yield the updates of an epoch, from number `start` on."""
+        """Yield the updates of an epoch, from number `start` on.
+
+        Of several processes, each gets its own micro-batches of an update; there may be none.
+        """
         order, numbers, repeated = self.rows, None, None
         if self._training:
             places = self._shuffled(epoch)
@@ -148,8 +153,9 @@ class Batches:
                 numbers = self._compute.move(numbers)
             if self._repeats is not None:
                 repeated = self._compute.move(places >= self.samples)
+        mine = slice(self._compute.processes.rank, None, self._compute.processes.size)
         todo = [
-            [(low + first, low + last) for first, last in spans(high - low, self.micro_batch)]
+            [(low + first, low + last) for first, last in spans(high - low, self.micro_batch)[mine]]
             for low, high in self._spans[start:]
         ]
         asked = _Places(order, epoch, self._seed if self._training else None)
@@ -220,11 +226,11 @@ class Repeated:
         return sum(1 for _ in self.updates(0))
 
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
-        """Yield each batch as an update of its own."""
+        """Yield each batch as an update of its own, which one of several processes computes."""
         self._compute.seed(self._seed, seeding.LOADER, epoch, 0)
         for number, batch in enumerate(self._batches, 1):
             if number > start:
-                yield [self._compute.move(batch)]
+                yield [] if self._compute.processes.rank else [self._compute.move(batch)]
             self._compute.seed(self._seed, seeding.LOADER, epoch, number)
 
 

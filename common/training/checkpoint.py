@@ -113,7 +113,7 @@ class Checkpoints(Memory):
             if self._check_best(position):  # a kill may have come before it was kept
                 self._kept.add(path)
             for broken in damaged:  # it would count as one of those that are kept
-                broken.unlink()
+                broken.unlink(missing_ok=True)
             return position
         if paths:
             raise RunError(f"no checkpoint in {self._folder} is whole; start again with --config")
@@ -249,6 +249,25 @@ def _place(checkpoint: Path) -> tuple[int, int]:
     """Return the finished epochs, and the updates after them, that a checkpoint's name tells."""
     epoch, _, update = checkpoint.stem.partition("-")
     return int(epoch), int(update)
+
+
+class Followed(Memory):
+    """The checkpoints of a run that another process writes: this one only begins from them.
+
+    The best weights, too, are those that the other process keeps.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._checkpoints = Checkpoints(folder, say=lambda line: None)
+
+    def restore(self, parts: Mapping[str, Stateful]) -> Position:
+        """Put the newest whole checkpoint into the parts; see `Checkpoints.restore`."""
+        return self._checkpoints.restore(parts)
+
+    def keep_best(self, model: nn.Module, row: Row) -> str:
+        """Keep nothing."""
+        return ""
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], text: str) -> str:

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from common import seeding
 from common.errors import ConfigError
+from common.torchrun import launched
+from common.training.distributed import processes
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
@@ -42,8 +44,6 @@ class Compute:
         ConfigError: the device is not here, or cannot compute with that precision.
     """
 
-    rank = 0  # this process among several; batches, seeds and sums already go through it
-
     def __init__(
         self,
         device: str = "cpu",
@@ -63,6 +63,11 @@ class Compute:
         if self.device.type == "cuda":
             _set_up_cuda(deterministic)
         self.reset()
+
+    @property
+    def processes(self) -> processes.Alone:
+        """What this process is among several that train together, or alone."""
+        return processes.current()
 
     def reset(self) -> None:
         """Begin a run: with the first loss scale, and no step yet that was not finite."""
@@ -128,7 +133,7 @@ class Compute:
 
     def seed(self, *keys: int) -> torch.Generator:
         """Key what is drawn next, such as dropout masks; returns the device's generator."""
-        value = seeding.derive(*keys, self.rank)
+        value = seeding.derive(*keys, 0)  # the same in all processes
         for generator in self._generators:
             generator.manual_seed(value)
         return self._generators[-1]
@@ -192,7 +197,8 @@ class Compute:
         """Name the device and the precision for a person."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
         bits = "bf16" if self.precision == "bf16" else f"{self.precision}-bit"
-        return " ".join(filter(None, (str(self.device), name, f"({bits})")))
+        together = f"in {self.processes.size} processes" if self.processes.size > 1 else ""
+        return " ".join(filter(None, (str(self.device), name, f"({bits})", together)))
 
 
 def set_threads(threads: int | None, multiply_adds: int) -> None:
@@ -231,6 +237,8 @@ def choose_device(name: str) -> torch.device:
         ConfigError: the name is unknown, or the machine has no such device.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if launched().size > 1:
+        return _choose_own_device(name, launched().local_rank)
     if name == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
     kind, _, index = name.partition(":")
@@ -247,6 +255,24 @@ def choose_device(name: str) -> torch.device:
     if kind == "mps" and not mps:
         raise ConfigError(f"--device {name}: torch sees no Apple GPU here; use --device cpu")
     return torch.device(name)
+
+
+def _choose_own_device(name: str, local_rank: int) -> torch.device:
+    """Return the device of one of several processes on this machine."""
+    gpus = torch.cuda.device_count()
+    if name == "cpu" or (name == "auto" and not gpus):
+        return torch.device("cpu")
+    if name not in ("auto", "cuda"):
+        raise ConfigError(
+            f"--device {name}: of several processes each has a CUDA GPU of its own, or the CPU; "
+            "use --device cuda or --device cpu"
+        )
+    if local_rank >= gpus:
+        raise ConfigError(
+            f"--device {name}: there are {gpus} CUDA GPU(s), and process {local_rank + 1} of this "
+            f"machine has none; use --nproc-per-node {max(1, gpus)}, or --device cpu"
+        )
+    return torch.device("cuda", local_rank)
 
 
 def choose_precision(name: str, device: torch.device) -> str:

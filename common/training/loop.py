@@ -25,8 +25,9 @@ from common.training import optim
 from common.training.batches import Batches, Updates, as_updates, batch_size, name_not_finite
 from common.training.checkpoint import Memory, Position
 from common.training.compute import Compute
+from common.training.distributed.processes import Alone
 from common.training.limits import memory
-from common.training.means import Means, Part, shares
+from common.training.means import Means, Part
 from common.training.task import Collects, Task, When
 
 Split = Updates | Iterable[Any]
@@ -55,13 +56,13 @@ def train_step(
     Args:
         model: on the device, in training mode.
         task: gives the loss and its weights.
-        batches: the micro-batches of this update.
+        batches: the micro-batches of this update; of several processes, those of this one.
         optimizer: steps once, unless anything is NaN or infinite: then, on the device, nothing
             changes.
         epoch: from 0.
         step: updates since the beginning of training, from 0.
         rate: factor of the learning rate.
-        seed: with the step and the micro-batch it keys dropout.
+        seed: with the step and the place of the micro-batch in the update it keys dropout.
         clip: largest norm of the gradient; None to leave it.
         compute: device, precision and loss scale.
 
@@ -70,16 +71,15 @@ def train_step(
         nothing here waits for the device.
     """
     optimizer.zero_grad(set_to_none=True)
-    weights = [task.weights(batch) for batch in batches]
     losses = []
-    for micro, (batch, share) in enumerate(zip(batches, shares(weights), strict=True)):
-        generator = compute.seed(seed, seeding.DROPOUT, step, micro)
+    for place, batch, weights, shares in compute.processes.deal(task, batches):
+        generator = compute.seed(seed, seeding.DROPOUT, step, place)
         with compute.autocast():
             parts = task.loss(model, batch, When(epoch, step, generator))
-        gradients = [compute.gradient(share[name]) for name in parts]
+        gradients = [compute.gradient(shares[name]) for name in parts]
         torch.autograd.backward(list(parts.values()), gradients)
-        weight = weights[micro]
-        losses += [Part(name, mean.detach(), weight[name]) for name, mean in parts.items()]
+        losses += [Part(name, mean.detach(), weights[name]) for name, mean in parts.items()]
+    losses = compute.processes.total(task, losses)
 
     parameters = optim.with_gradients(optimizer)
     skipped = compute.unscale(parameters, [part.mean for part in losses])
@@ -159,6 +159,8 @@ def epochs(
     if average:
         parts["average"] = average.model
     position = checkpoint.restore(parts)
+    together = compute.processes
+    together.check_same("the place of the run (epoch, update)", (position.epoch, position.update))
     means = Means(position.sums, compute.scaling, lambda *place: _find_not_finite(train, *place))
 
     def save() -> None:
@@ -167,8 +169,9 @@ def epochs(
         checkpoint.save(parts, position)
 
     def stop_if_asked() -> None:
-        if signum := signal():
+        if signum := together.any(signal()):
             save()
+            together.any(signum)  # so that none ends, and all are ended, before the run is saved
             raise Stopped(signum)
 
     splits = {"train": train, "validation": validation}
@@ -177,10 +180,11 @@ def epochs(
     yield from list(position.rows)
     with noted() as signal:
         for epoch in range(position.epoch, max_epochs):
-            clock = _Clock(save_every, position, seconds)
+            clock = _Clock(save_every, position, seconds, together)
             if clock.over and position.rows and not position.update:
                 break
             task.training_mode(model, epoch)
+            shared = together.parallel(model, task)
             for update, batches in fitting.updates(epoch, position.update):
                 if clock.over and position.update:
                     break
@@ -188,7 +192,7 @@ def epochs(
                 with fitting.attempt():
                     losses, skipped = train_step(
                         model,
-                        task,
+                        shared,
                         batches,
                         optimizer,
                         epoch=epoch,
@@ -207,7 +211,7 @@ def epochs(
                 clock.count(batches)
                 stop_if_asked()
                 if clock.time_to_look():
-                    speed = clock.samples_per_second
+                    speed = clock.samples_per_second * together.size
                     show(Progress(epoch, update + 1, len(train), speed, means.fetch()))
                     if clock.time_to_save():
                         save()
@@ -217,11 +221,11 @@ def epochs(
             row |= fitting.smaller
             if clock.over and position.update < len(train):
                 row["updates"] = position.update  # of an epoch that is not whole
-            row["samples_per_second"] = clock.samples_per_second
+            row["samples_per_second"] = together.sum(clock.samples_per_second)
             if validation is not None:
                 figures = evaluate(evaluated, task, validation, compute, stop_if_asked)
                 row |= {f"validation/{name}": figure for name, figure in figures.items()}
-            row["seconds"] = clock.seconds
+            row = together.same({**row, "seconds": clock.seconds})
             position.rows.append(row)
             if best_row(position.rows, monitor, mode) is row:
                 position.best = checkpoint.keep_best(evaluated, row)
@@ -297,7 +301,8 @@ def infer(
 ) -> dict[str, Tensor]:
     """Run a split through the model in eval mode; returns what the task collects, on the CPU.
 
-    The rows stand in the order of the split, also where `Batches` read it sorted by length.
+    Several processes share the work, and each gets all. The rows stand in the order of the split,
+    also where `Batches` read it sorted by length.
 
     Args:
         model: on the device; left in eval mode.
@@ -308,7 +313,8 @@ def infer(
     """
     compute = compute or Compute()
     model.eval()
-    collected: list[dict[str, Tensor]] = []
+    compute.processes.copy_weights(model)
+    collected: list[list[dict[str, Tensor]]] = []
     total = len(split) if isinstance(split, Batches) else None  # others may have to count
     # A model that draws when it evaluates draws the same each time.
     with torch.inference_mode(), compute.autocast(), compute.seeded(seeding.EVALUATION):
@@ -316,10 +322,11 @@ def infer(
         for _, batches in track(fitting.updates(0), "asking the network", total):
             between()
             with fitting.attempt():
-                collected += [task.outputs(model, batch) for batch in batches]
-    if not collected:
+                collected.append([task.outputs(model, batch) for batch in batches])
+    parts = compute.processes.collect(collected)
+    if not parts:
         raise DataError("the split to evaluate has no batches")
-    joined = {name: torch.cat([part[name] for part in collected]).cpu() for name in collected[0]}
+    joined = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
     if isinstance(split, Batches):
         places = split.rows.argsort()
         joined = {name: values[places] for name, values in joined.items()}
@@ -397,10 +404,12 @@ class _Clock:
 
     REFRESH = 0.5  # most seconds between two looks, each of which waits for the device
 
-    def __init__(self, save_every: float, position: Position, seconds: float | None):
+    def __init__(
+        self, save_every: float, position: Position, seconds: float | None, together: Alone
+    ):
         self._before = position.seconds  # of this epoch, before a resume
         spent = sum(row["seconds"] for row in position.rows)
-        self._end = math.inf if seconds is None else seconds - spent
+        self._end, self._together = None if seconds is None else seconds - spent, together
         self._begun = self._looked = self._saved = time.perf_counter()
         self._save_every, self._refresh = save_every, min(save_every, self.REFRESH)
         self._samples = 0
@@ -414,7 +423,8 @@ class _Clock:
 
     @property
     def over(self) -> bool:
-        return self.seconds >= self._end
+        """Whether the time is over, for any of the processes."""
+        return self._end is not None and bool(self._together.any(self.seconds >= self._end))
 
     @property
     def samples_per_second(self) -> float:

@@ -238,7 +238,7 @@ def test_a_loss_is_told_its_moment(lenet, classify, train):
     [*_] = epochs(lenet(), Noting(), train, max_epochs=2)
     assert [moment[:2] for moment in moments] == [(n // 4, n) for n in range(8)]
     assert len({draw for *_, draw in moments}) == 8
-    expected = seeding.generator(0, seeding.DROPOUT, 5, 0, Compute.rank)
+    expected = seeding.generator(0, seeding.DROPOUT, 5, 0, 0)
     assert moments[5][2] == torch.rand((), generator=expected).item()
 
 
