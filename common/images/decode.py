@@ -1,6 +1,7 @@
 """Image files, decoded: to a square of one size, or as whole photos.
 
-The content says what a file is, not its name. Files are only ever read.
+The content says what a file is, not its name. Files are only ever read. torch is imported where
+pixels become tensors: who asks an exported file does without it.
 """
 
 import contextlib
@@ -8,19 +9,22 @@ import functools
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
-from torch import Tensor
 
 from common.errors import DataError
+from common.images.arrays import is_archive, unpacked
+from common.io.folders import walk
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = npt.NDArray[np.uint8]
 T = TypeVar("T")
@@ -47,6 +51,7 @@ DEEPEST = 2**16 - 1
 DARK = 2**14  # below which 16 bits hold what is dark, or of fewer bits
 _FEW_HOT, _HOT = 2, 1e-4  # pixels of an image that may be hot, and share of many
 _PHOTO_CHUNK = 32  # photos given to the threads at once
+_CHUNK = 256  # images decoded at a time
 
 
 class White(NamedTuple):
@@ -94,7 +99,7 @@ def decode(
     fit: str = "crop",
     white: White = UNKNOWN,
     crop: Crop | None = None,
-) -> Tensor:
+) -> "Tensor":
     """Decode an image file to a square, scaled with antialiased bilinear filtering.
 
     The content says what a file is, not its name. EXIF orientation is applied and transparency laid
@@ -116,10 +121,12 @@ def decode(
         DataError: the file is missing, damaged, not an image, larger than PIL's limit against
             decompression bombs, or has values that would turn into few levels, black or white.
     """
+    import torch
+
     return torch.from_numpy(_read(square, path, image_size, channels, fit, white, crop))
 
 
-def photo(path: Path) -> Tensor:
+def photo(path: Path) -> "Tensor":
     """Decode an image file as a whole to uint8 of shape (3, H, W), RGB; else as `decode`."""
     return _read(_whole, path)
 
@@ -142,7 +149,7 @@ def photo_turn(path: Path) -> tuple[int, int, int] | str:
         return try_reading(_turn, path)
 
 
-def photos(paths: Iterable[Path], change: Callable[[Tensor], T]) -> Iterator[T | str]:
+def photos(paths: Iterable[Path], change: Callable[["Tensor"], T]) -> Iterator[T | str]:
     """Decode image files in threads, each as `photo` does.
 
     Yields:
@@ -232,7 +239,9 @@ def _turn(path: Path) -> tuple[int, int, int]:
         return (file.width, file.height, turn) if lying else (file.height, file.width, turn)
 
 
-def _whole(path: Path) -> Tensor:
+def _whole(path: Path) -> "Tensor":
+    import torch
+
     with open_image(path) as file:
         upright = _upright(file, UNKNOWN)
     pixels = np.array(_flatten(upright).convert("RGB"))
@@ -405,3 +414,65 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
+
+
+# What a trained network is given
+
+
+def printable(path: Path | str) -> str:
+    """Return a path that can be printed: bytes of an old encoding become replacement marks."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def list_inputs(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files that may be images: those named, and those in folders and archives.
+
+    Raises:
+        DataError: a path is missing, or a folder has none.
+    """
+    missing = [printable(path) for path in paths if not path.exists()]
+    if missing:
+        raise DataError(f"no such file or folder: {', '.join(missing)}")
+    for path in paths:
+        root = unpacked(path) if is_archive(path) else path
+        images = sorted(filter(is_candidate, walk(root))) if root.is_dir() else [path]
+        if not images:
+            raise DataError(f"no images in {path}; expected files such as .jpg and .png")
+        yield from images
+
+
+def decode_squares(
+    files: Sequence[tuple[str, Path, Crop | None]],
+    image_size: int,
+    channels: int,
+    say: Callable[[str], None],
+    fit: str = "crop",
+    white: White = UNKNOWN,
+) -> Iterator[tuple[list[str], Pixels]]:
+    """Yield names and images, (n, C, S, S), of files or of parts of them, some at a time.
+
+    Args:
+        files: the name, the path and the part of each.
+        image_size: height and width of the result in pixels; see `decode`.
+        channels: 1 (grey) or 3 (RGB).
+        say: called with a line for each unreadable image.
+        fit: as the run fits images into squares, see `decode`.
+        white: as the run scaled deeper files, likewise.
+
+    Raises:
+        DataError: no image can be read.
+    """
+    found = 0
+    for start in range(0, len(files), _CHUNK):
+        names, pixels = [], []
+        for name, file, crop in files[start : start + _CHUNK]:
+            try:
+                pixels.append(_read(square, file, image_size, channels, fit, white, crop))
+                names.append(name)
+            except DataError as error:
+                say(f"skipped: {error}")
+        found += len(names)
+        if names:
+            yield names, np.stack(pixels)
+    if not found:
+        raise DataError(f"none of the {len(files)} file(s) is an image that can be read")

@@ -1,16 +1,24 @@
 """The user's folders: one for each class, whole or split; and what a trained run is given."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.images.arrays import is_archive, unpacked
-from common.images.decode import SUFFIXES, UNKNOWN, Crop, White, decode, is_candidate
+from common.images.decode import (
+    SUFFIXES,
+    UNKNOWN,
+    Crop,
+    White,
+    decode_squares,
+    is_candidate,
+    list_inputs,
+    printable,
+)
 from common.images.listed import (
     TOGETHER,
     ListedFile,
@@ -27,10 +35,8 @@ from common.io.folders import (
     list_visible,
     normalize_name,
     relative_name,
-    walk,
 )
 
-_CHUNK = 256  # images decoded at a time
 LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg
 or the same below train/ and, if there are any, validation/ and test/:
@@ -204,47 +210,8 @@ def read_images(
 
 
 def decode_each(
-    files: Sequence[tuple[str, Path, Crop | None]],
-    image_size: int,
-    channels: int,
-    say: Callable[[str], None],
-    fit: str = "crop",
-    white: White = UNKNOWN,
+    files: Sequence[tuple[str, Path, Crop | None]], *options: Any
 ) -> Iterator[tuple[list[str], Tensor]]:
-    """Yield names and images of files, or of parts of them, as `read_images` does."""
-    found = 0
-    for start in range(0, len(files), _CHUNK):
-        names, pixels = [], []
-        for name, file, crop in files[start : start + _CHUNK]:
-            try:
-                pixels.append(decode(file, image_size, channels, fit, white, crop))
-                names.append(name)
-            except DataError as error:
-                say(f"skipped: {error}")
-        found += len(names)
-        if names:
-            yield names, torch.stack(pixels)
-    if not found:
-        raise DataError(f"none of the {len(files)} file(s) is an image that can be read")
-
-
-def printable(path: Path | str) -> str:
-    """Return a path that can be printed: bytes of an old encoding become replacement marks."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def list_inputs(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files that may be images: those named, and those in folders and archives.
-
-    Raises:
-        DataError: a path is missing, or a folder has none.
-    """
-    missing = [printable(path) for path in paths if not path.exists()]
-    if missing:
-        raise DataError(f"no such file or folder: {', '.join(missing)}")
-    for path in paths:
-        root = unpacked(path) if is_archive(path) else path
-        images = sorted(filter(is_candidate, walk(root))) if root.is_dir() else [path]
-        if not images:
-            raise DataError(f"no images in {path}; expected files such as .jpg and .png")
-        yield from images
+    """Yield names and images of files, or of parts of them; the options are of `decode_squares`."""
+    for names, pixels in decode_squares(files, *options):
+        yield names, torch.from_numpy(pixels)

@@ -23,9 +23,9 @@ from common.images.alike import find_alike
 from common.images.arrays import find_arrays as find_array_folders
 from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
-from common.images.decode import White
+from common.images.decode import White, list_inputs, printable
 from common.images.files import Decoding, ImageFiles
-from common.images.folders import decode_each, list_folder, list_inputs, printable, read_images
+from common.images.folders import decode_each, list_folder, read_images
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes

@@ -8,8 +8,8 @@ from typing import Any
 from common.errors import DataError
 from common.files import fold_name
 from common.images.arrays import is_archive, unpacked
-from common.images.decode import SUFFIXES, Crop
-from common.images.folders import decode_each, is_image, printable
+from common.images.decode import SUFFIXES, Crop, printable
+from common.images.folders import decode_each, is_image
 from common.images.load import ImageCard
 from common.images.tables.finder import MISSING, Finder
 from common.images.tables.listing import find_columns

@@ -2,6 +2,7 @@
 
 A text becomes NFC first, so that Korean from macOS (NFD) is the same text as from elsewhere. Tokens
 are made and looked up for many texts at a time, in C: in one long string, one list, one array.
+torch is imported where numbers become tensors: who asks an exported file does without it.
 """
 
 import contextlib
@@ -18,16 +19,17 @@ from functools import cached_property
 from importlib.metadata import version
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from common.errors import SaveError
 from common.files import cache_dir, replacing
 from common.options.terminal import note
-from common.training.sequences import Ragged
+
+if TYPE_CHECKING:
+    from common.training.sequences import Ragged
 
 PAD, UNKNOWN = 0, 1
 SPECIALS = ("<pad>", "<unk>")
@@ -123,9 +125,14 @@ class Words:
         """Return the size of the vocabulary."""
         return len(self.vocabulary)
 
-    def encode(self, texts: Sequence[str]) -> Ragged:
+    def encode(self, texts: Sequence[str]) -> "Ragged":
         """Return the numbers of each text's tokens, int32; none for an empty text."""
         return _ragged([self._numbers(chunk) for chunk in _chunks(texts)])
+
+    def numbers(self, texts: Sequence[str]) -> list[_Ids]:
+        """Return what `encode` does as an array for each text."""
+        values, starts = _apart([self._numbers(chunk) for chunk in _chunks(texts)])
+        return np.split(values, starts[1:-1])
 
     def tokens(self, text: str) -> list[str]:
         """Return the tokens of a text as `encode` numbers them, also those that are unknown."""
@@ -196,7 +203,7 @@ def learn(
     min_count: int = 1,
     max_words: int | None = None,
     specials: Sequence[str] = (),
-) -> tuple[Words, Ragged]:
+) -> tuple[Words, "Ragged"]:
     """Make the vocabulary of training texts, and encode them.
 
     Words are numbered by falling frequency, then by the order of their characters, as torchtext
@@ -236,13 +243,17 @@ def learn(
     return Words(tokenizer, (*names, *known), len(names)), _ragged([numbers[every]])
 
 
-def unknown_rate(sequences: Ragged) -> float:
+def unknown_rate(sequences: "Ragged") -> float:
     """Return the share of tokens that are not in the vocabulary; 0 where there are no tokens."""
     return float((sequences.values == UNKNOWN).sum() / max(1, len(sequences.values)))
 
 
-def cut(sequences: Ragged, max_length: int | None) -> tuple[Ragged, int]:
+def cut(sequences: "Ragged", max_length: int | None) -> tuple["Ragged", int]:
     """Keep the first tokens of each sequence; returns also how many sequences lost some."""
+    import torch
+
+    from common.training.sequences import Ragged
+
     lengths = sequences.lengths
     if max_length is None or not (lengths > max_length).any():
         return sequences, 0
@@ -312,12 +323,20 @@ def _whole(texts: Sequence[str]) -> Sequence[str]:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _ragged(parts: Sequence[_Ids]) -> Ragged:
-    """Put numbers into sequences; each ends with a `PAD`, which is left out."""
+def _apart(parts: Sequence[_Ids]) -> tuple[_Ids, npt.NDArray[np.int64]]:
+    """Return numbers of sequences without the `PAD` that ends each, and the sequences' starts."""
     numbers = np.concatenate(parts) if parts else np.zeros(0, np.int32)
     [ends] = np.nonzero(numbers == PAD)
-    starts = np.concatenate([[0], ends - np.arange(len(ends))])
-    return Ragged(torch.from_numpy(numbers[numbers != PAD]), torch.from_numpy(starts))
+    return numbers[numbers != PAD], np.concatenate([[0], ends - np.arange(len(ends))])
+
+
+def _ragged(parts: Sequence[_Ids]) -> "Ragged":
+    """Put numbers into sequences; each ends with a `PAD`, which is left out."""
+    import torch
+
+    from common.training.sequences import Ragged
+
+    return Ragged(*map(torch.from_numpy, _apart(parts)))
 
 
 # Encoded once
@@ -330,7 +349,7 @@ def encode_splits(
     min_count: int = 1,
     max_words: int | None = None,
     specials: Sequence[str] = (),
-) -> tuple[Words, dict[str, Ragged]]:
+) -> tuple[Words, dict[str, "Ragged"]]:
     """Learn the vocabulary of `train` and encode all splits; or read both from the cache.
 
     The cache is a file in `common.files.cache_dir`, named by the texts and the other arguments.
@@ -366,7 +385,7 @@ def _key(splits: Mapping[str, Sequence[str]], settings: Sequence[Any]) -> str:
     return digest.hexdigest()
 
 
-def _remember(path: Path, words: Words, encoded: Mapping[str, Ragged]) -> None:
+def _remember(path: Path, words: Words, encoded: Mapping[str, "Ragged"]) -> None:
     described = np.frombuffer(json.dumps(words.as_dict()).encode(), np.uint8)
     arrays: dict[str, Any] = {"words": described}
     for name, sequences in encoded.items():
@@ -377,8 +396,12 @@ def _remember(path: Path, words: Words, encoded: Mapping[str, Ragged]) -> None:
         np.savez(file, **arrays)
 
 
-def _recall(path: Path, names: Iterable[str]) -> tuple[Words, dict[str, Ragged]] | None:
+def _recall(path: Path, names: Iterable[str]) -> "tuple[Words, dict[str, Ragged]] | None":
     """Read a cache, whose format has checksums; None where there is none that is whole."""
+    import torch
+
+    from common.training.sequences import Ragged
+
     try:
         with path.open("rb") as stream:
             arrays = np.load(stream, allow_pickle=False)

@@ -109,7 +109,7 @@ def test_a_denoising_run_takes_pictures_as_they_are(lab, small_run, opened, pict
 def test_many_pictures_are_read_in_pieces(lab, small_run, pictures, tmp_path, monkeypatch):
     words = ("--format", "json", "--images", tmp_path)
     whole = records(lab("predict", small_run(), pictures, *words))
-    monkeypatch.setattr("common.images.folders._CHUNK", 3)
+    monkeypatch.setattr("common.images.decode._CHUNK", 3)
     pieces = records(lab("predict", small_run(), pictures, *words))
     assert latents(pieces) == pytest.approx(latents(whole), abs=1e-6)
     assert [row["output"] for row in pieces] == [row["output"] for row in whole]

@@ -86,7 +86,7 @@ def test_a_picture_gets_the_same_answer_alone_as_among_others(lab, run, photos):
 
 def test_many_pictures_are_read_in_pieces(lab, run, photos, monkeypatch):
     whole = lab("predict", run, photos, "--format", "csv")
-    monkeypatch.setattr("common.images.folders._CHUNK", 3)
+    monkeypatch.setattr("common.images.decode._CHUNK", 3)
     pieces = lab("predict", run, photos, "--format", "csv")
     numbers = [
         [float(row["probability"]) for row in csv.DictReader(io.StringIO(r.out))]

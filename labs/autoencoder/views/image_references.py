@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from common.errors import ConfigError, DataError
-from common.images.decode import decode
-from common.images.folders import printable
+from common.images.decode import decode, printable
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
 from labs.autoencoder.views.material import Material

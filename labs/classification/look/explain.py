@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.errors import ConfigError, DataError
-from common.images.decode import decode
-from common.images.folders import printable
+from common.images.decode import decode, printable
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section, Table

@@ -17,7 +17,7 @@ from torch import Tensor
 from common.errors import DataError
 from common.files import fold_name, write_bytes, write_json, write_text
 from common.images import decode
-from common.images.folders import printable
+from common.images.decode import printable
 from common.runs.commands import defuse
 from labs.detection import masks
 from labs.detection.data.formats.folders import walk

@@ -18,8 +18,8 @@ from common.options.terminal import once
 from common.runs.job import Outputs, Say
 from labs.rnn.forecast import metrics
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.data import Card as SeriesCard
 from labs.rnn.forecast.job import Forecast
+from labs.rnn.forecast.scaling import Card as SeriesCard
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.data import Card
 from labs.rnn.sentiment.job import Sentiment

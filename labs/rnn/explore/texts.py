@@ -10,10 +10,10 @@ from common.explore.samples import spread
 from common.explore.texts import Sample
 from common.options import terminal
 from labs.rnn.columns import guess_labelled
+from labs.rnn.grams import normalize
 from labs.rnn.sentiment import data
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
-from labs.rnn.sentiment.ngrams import normalize
 from labs.rnn.texts import Corpus
 
 _TIMED = 2000  # texts that tokenizer and model are timed on

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from common.errors import DataError
 from common.metrics.metrics import Array
 from common.steps import step, track
-from labs.rnn.sentiment.ngrams import TOKENS, normalize
+from labs.rnn.grams import TOKENS, normalize
 
 CHARACTERS = 40_000_000  # of training texts that baselines read, at most: some minutes
 

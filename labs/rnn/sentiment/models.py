@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.training.sequences import Padded
+from labs.rnn.grams import ROWS
 from labs.rnn.recurrent import POOLS, Recurrent, truncated
 from labs.rnn.sentiment.config import SentimentConfig
-from labs.rnn.sentiment.ngrams import ROWS
 from labs.rnn.words import PAD, UNKNOWN
 
 BAG_SHARE = 2 / 3  # of the answer, beside networks, until a better one is found

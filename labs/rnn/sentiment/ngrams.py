@@ -3,7 +3,6 @@
 The linear model on them is fitted as a whole, and then counts so much beside the networks.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,21 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common.files import replace_surrogates
 from common.metrics.metrics import Array
 from common.steps import track
 from common.training.sequences import Ragged
-
-_WORD_ROWS, _CHARACTER_ROWS = 2**18, 2**19
-ROWS = 1 + _WORD_ROWS + _CHARACTER_ROWS
-"""How many numbers there are: 0 is padding."""
-
-# scikit-learn's own pattern drops words of a single letter, which in Korean are many, and marks.
-TOKENS = r"\w+|[^\w\s]"
-
-_CHUNK = 10_000  # texts at a time
-_LONGEST = 20_000  # characters of a text that are read: one row sets the width of its whole batch
-
+from labs.rnn.grams import ROWS, hash_grams
 
 _STRENGTHS = (1, 3, 10, 30)  # scikit-learn's C, the inverse of the penalty
 _TOLERANCE = 1e-2  # of weights that are chosen by validation, closer changes nothing
@@ -34,43 +22,9 @@ _TEMPERATURES = torch.logspace(-0.6, 0.6, 25)
 _SHARES = (1 / 3, 1 / 2, 2 / 3, 4 / 5, 9 / 10, 1.0)
 
 
-def normalize(text: str) -> str:
-    """Return a text in NFC and lower case."""
-    return unicodedata.normalize("NFC", replace_surrogates(text)).lower()  # they have no hash
-
-
 def ngrams(texts: Sequence[str]) -> Ragged:
-    """Return the numbers of each text's n-grams, int32, from 1 to `ROWS` - 1, each once.
-
-    They are hashed (Weinberger et al. 2009, "Feature hashing for large scale multitask learning"),
-    so there is no vocabulary to learn, and none is unknown: words and pairs of words to 262,144
-    numbers, character n-grams of 2 to 5 letters inside a word, its edges marked, to 524,288. Of a
-    text of more than 20,000 characters the beginning is read.
-    """
-    from scipy import sparse
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    shared: dict[str, Any] = {
-        "preprocessor": normalize,
-        "binary": True,
-        "norm": None,
-        "alternate_sign": False,
-    }
-    words = HashingVectorizer(
-        token_pattern=TOKENS, ngram_range=(1, 2), n_features=_WORD_ROWS, **shared
-    )
-    characters = HashingVectorizer(
-        analyzer="char_wb", ngram_range=(2, 5), n_features=_CHARACTER_ROWS, **shared
-    )
-    texts = [text[:_LONGEST] for text in texts]
-    parts = []
-    chunks = range(0, max(1, len(texts)), _CHUNK)
-    for start in track(chunks, f"n-grams of {len(texts):,} texts"):
-        some = texts[start : start + _CHUNK]
-        parts.append(sparse.hstack([words.transform(some), characters.transform(some)]))
-    found = sparse.vstack(parts, format="csr")
-    values = torch.from_numpy(found.indices.astype("int32")) + 1
-    return Ragged(values, torch.from_numpy(found.indptr.astype("int64")))
+    """Return the numbers of each text's n-grams; see `hash_grams`."""
+    return Ragged(*map(torch.from_numpy, hash_grams(texts)))
 
 
 class Labelled(NamedTuple):

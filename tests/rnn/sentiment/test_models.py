@@ -8,9 +8,10 @@ from torch import nn
 from common.errors import ConfigError
 from common.options.config import build as build_config
 from common.training.sequences import Padded
+from labs.rnn.grams import ROWS
 from labs.rnn.sentiment.config import CELLS, ENCODINGS, POOLS, SentimentConfig
 from labs.rnn.sentiment.models import NGramBag, OneHot, Text, build
-from labs.rnn.sentiment.ngrams import ROWS, Labelled, choose_share, fit, ngrams
+from labs.rnn.sentiment.ngrams import Labelled, choose_share, fit, ngrams
 
 WORDS = 40
 
