@@ -18,6 +18,7 @@ import json
 import multiprocessing
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -284,6 +285,59 @@ def kill_often(process, tmp_path):
             for path in folder.glob(finished) if finished else ():
                 changed = path.with_name(kept or path.name).stat().st_mtime_ns
                 assert known.setdefault(path, changed) == changed
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """Return a function that makes a run whose weights are random: its job's class, options."""
+    from common.options.config import build
+    from common.training import checkpoint
+
+    def make(kind, folder, **options):
+        told = {"name": "run", "run_dir": str(folder), "device": "cpu", "threads": 1, **options}
+        job, _ = kind.start(build(kind.config_type, ("test", told)), [])
+        torch.manual_seed(0)
+        for parameter in job.model.parameters():  # larger than at first, so that answers differ
+            nn.init.normal_(parameter.data, std=0.3)
+        checkpoint.save(job.run.best, dict(job.model.state_dict()), json.dumps({"row": {}}))
+        return job.run.path
+
+    return make
+
+
+# A command of a lab where torch cannot be imported.
+WITHOUT_TORCH = """
+import sys
+from importlib import import_module
+
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{name} must not be imported")
+
+
+sys.meta_path.insert(0, Refuse())
+import_module(f"labs.{sys.argv.pop(1)}.__main__").lab.main()
+"""
+
+
+@pytest.fixture(scope="session")
+def without_torch():
+    """Run a lab's command in a process in which importing torch raises: the lab, the words."""
+
+    def run(lab, *words):
+        root = Path(__file__).parents[1]
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, lab, *map(str, words)],
+            env={**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
 
     return run
 

@@ -291,6 +291,17 @@ def evaluate(
             click.echo(f"Picture: {picture!s}")
 
 
+def refuse_with_onnx(**options: Any) -> None:
+    """Refuse options that only a run takes; those that are not given are None or empty.
+
+    Raises:
+        UsageError: one is given.
+    """
+    given = [flag(name) for name, value in options.items() if value]
+    if given:
+        raise click.UsageError(f"{given[0]} goes with a run, not with --onnx")
+
+
 def _refuse_unmeasured(job: "Job[Any, Any]", data: Path | None = None) -> None:
     """Refuse to measure a run on rows that it has all learned.
 
@@ -481,6 +492,9 @@ JOIN = click.option(
     help="Help with a search that another process has begun.",
 )
 RUN = click.argument("run", type=click.Path(path_type=Path))
+ONNX = click.option(
+    "--onnx", is_flag=True, help="RUN is a file that `export` wrote; it is asked without torch."
+)
 FORM = click.option(
     "--format",
     "form",

@@ -49,6 +49,8 @@ class Verb:
             where the user names no recipe.
         submission: `module:class` of how its runs answer a competition's test data, a
             `common.submission.kind.Submission`; None where there is nothing to hand in.
+        exporter: `module:class` of how its runs become files, a `common.export.exporter.Exporter`;
+            None where they cannot.
         options: decorators that add options of the command's own to those of the config; with
             `commands.DATA_SET`, --data may be given as an argument.
         only: the fields of the config that become options; all when None.
@@ -61,6 +63,7 @@ class Verb:
     recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
     options: Sequence[Callable[[Any], Any]] = ()
     submission: str | None = None
+    exporter: str | None = None
     only: Sequence[str] | None = None
 
     def resolve(self) -> Any:
@@ -190,6 +193,7 @@ class Lab:
         submit_options: Sequence[Callable[[Any], Any]] = (),
         doctor: str | None = None,
         doctor_options: Sequence[Callable[[Any], Any]] = (),
+        export_options: Sequence[Callable[[Any], Any]] = (),
         models: Mapping[str, str] | None = None,
         more_models: Mapping[str, Sequence[str]] | None = None,
         evaluate_help: str = "Measure a run's best weights again, on a split or on your own data.",
@@ -209,6 +213,7 @@ class Lab:
         self._add_report()
         self._add_submit(submit_options)
         self._add_doctor(doctor, doctor_options)
+        self._add_export(export_options)
         if suspects is not None:
             self._add_suspects(suspects)
         if self.ensembles:
@@ -411,6 +416,26 @@ class Lab:
             )
 
         self.group.command()(functools.reduce(lambda function, add: add(function), more, doctor))
+
+    def _add_export(self, more: Sequence[Callable[[Any], Any]]) -> None:
+        """Add the command `export`, with options of the lab's own."""
+
+        @commands.RUN
+        @click.option(
+            "--output",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="A folder; export/ of the run when not given.",
+        )
+        def export(run: Path, output: Path | None, **how: Any) -> None:
+            """Write the network to a file for other programs, compare it with the run, and time it.
+
+            The file, ONNX, holds what `predict --onnx FILE` needs, which does without torch. It is
+            written only if it says the same of the run's own test split. A model card, a .md, is
+            written beside it.
+            """
+            resolve_name("common.export.command:command")(self, run, output, **how)
+
+        self.group.command()(functools.reduce(lambda function, add: add(function), more, export))
 
     def _add_suspects(self, kind: str) -> None:
         """Add the command `suspects`; `kind` is `module:class` of a `FindSuspects`."""

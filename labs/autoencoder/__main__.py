@@ -28,6 +28,7 @@ _TRAIN = Verb(
     """,
     "labs.autoencoder.config:RECIPES",
     _recipe_for,
+    exporter="labs.autoencoder.export.exporter:ImageExporter",
 )
 
 lab = Lab(
@@ -85,6 +86,7 @@ lab = Lab(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for what the network gives back, as PNG files; a denoising one cleans them.",
 )
+@commands.ONNX
 @commands.FORM
 @commands.OUTPUT
 @commands.DEVICE
@@ -93,6 +95,7 @@ def predict(
     paths: tuple[Path, ...],
     class_name: str | None,
     folder: Path | None,
+    onnx: bool,
     form: str,
     output: Path | None,
     device: str | None,
@@ -103,7 +106,13 @@ def predict(
     """
     from labs.autoencoder import predictions
 
-    job = lab.open_trained(run, device)
+    if onnx:
+        commands.refuse_with_onnx(device=device)
+        from labs.autoencoder.export.asked import AskedImages
+
+        job: Any = AskedImages(run)
+    else:
+        job = lab.open_trained(run, device)
     latents = form != "table" or output is not None
     records = predictions.predict(job, paths, class_name, folder, terminal.note, latents)
     commands.show_records(f"{len(records):,} image(s)", records, form, output)

@@ -93,6 +93,11 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         return self.config.model == "denoising"
 
     @property
+    def conditional(self) -> bool:
+        """Whether the model has to know the class of an image."""
+        return self.model.conditional
+
+    @property
     def main_metric(self) -> MainMetric:
         """The mean squared error of a pixel; of what is denoised, the signal-to-noise ratio."""
         return results.PSNR if self.denoises else results.MSE
@@ -116,6 +121,12 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         outputs = self.decode(latents, classes)
         errors = (outputs - images).square().flatten(1).mean(1)
         return {"latents": latents, "outputs": outputs, "squared_error": errors}
+
+    def ask(self, pixels: Array, number: int | None) -> dict[str, Array]:
+        """Return what `answers` does, as arrays, of images that all have a class, or none."""
+        classes = None if number is None else torch.full((len(pixels),), number)
+        answers = self.answers(torch.from_numpy(pixels), classes)
+        return {name: values.numpy() for name, values in answers.items()}
 
     def labelled(self, path: Path, say: Say, **written: Any) -> ImageSet:
         """Return a user's folder, table or arrays as a split; see `data.labelled`."""

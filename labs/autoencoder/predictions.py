@@ -1,23 +1,24 @@
-"""What a trained autoencoder makes of a user's images: latents, errors, and images given back."""
+"""What a trained autoencoder makes of a user's images: latents, errors, and images given back.
+
+It is a run, or a file that was exported from one, for which torch is not needed.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from common.errors import ConfigError
 from common.files import replacing
-from common.images.folders import read_images
+from common.images.decode import decode_squares, list_inputs, printable
+from common.metrics.metrics import Array
 from common.suggest import suggest
-from labs.autoencoder.job import Compression, to_uint8
-from labs.autoencoder.plots import pixels
 
 
 def predict(
-    job: Compression,
+    job: Any,
     paths: Sequence[Path],
     class_name: str | None,
     folder: Path | None,
@@ -29,6 +30,7 @@ def predict(
     It holds `path`, `mse` between input and output, and perhaps `output` (the PNG in `folder` of
     what the network gives back) and the latents, `z1`, `z2` and so on. All images have the class of
     that name, which a conditional model must be told. `say` gets a line for each unreadable image.
+    The job is a `Compression` with its weights, or an `AskedImages`.
 
     Raises:
         ConfigError: there is no such class, or none was told where one is needed.
@@ -38,9 +40,9 @@ def predict(
     number = _class_number(job, class_name)
     records: list[dict[str, Any]] = []
     size, channels = job.card.image_size, job.card.channels
-    for names, images in read_images(paths, size, channels, say, job.config.fit, job.card.scale):
-        classes = None if number is None else torch.full((len(images),), number)
-        answers = job.answers(images, classes)
+    given = [(printable(file), file, None) for file in list_inputs(paths)]
+    for names, images in decode_squares(given, size, channels, say, job.config.fit, job.card.scale):
+        answers = job.ask(images, number)
         outputs, errors = answers["outputs"], answers["squared_error"]
         files = list(_write(outputs, names, folder, len(records))) if folder else []
         for row, name in enumerate(names):
@@ -53,9 +55,9 @@ def predict(
     return records
 
 
-def _class_number(job: Compression, name: str | None) -> int | None:
+def _class_number(job: Any, name: str | None) -> int | None:
     classes = job.card.classes
-    if name is None and job.model.conditional:
+    if name is None and job.conditional:
         raise ConfigError(
             f"a {job.config.model} has to know the class of the images; give --class, one of "
             f"{', '.join(classes)}"
@@ -64,12 +66,13 @@ def _class_number(job: Compression, name: str | None) -> int | None:
         return None
     if name not in classes:
         raise ConfigError(f"--class {name}: no such class{suggest(name, classes)}")
-    return classes.index(name)
+    return int(classes.index(name))
 
 
-def _write(outputs: Tensor, names: Sequence[str], folder: Path, first: int) -> Iterator[Path]:
+def _write(outputs: Array, names: Sequence[str], folder: Path, first: int) -> Iterator[Path]:
     """Write images in [0, 1] as PNG files; numbers keep two files of one name apart."""
-    images = pixels(to_uint8(outputs))
+    pixels = np.rint(outputs.clip(0, 1) * 255).astype(np.uint8)
+    images = pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)
     for number, (image, name) in enumerate(zip(images, names, strict=True), first + 1):
         path = folder / f"{number:04d}-{Path(name).stem}.png"
         with replacing(path) as file:

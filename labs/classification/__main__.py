@@ -61,6 +61,7 @@ _TRAIN = Verb(
     f"{_CONFIG}:RECIPES",
     _recipe_for,
     submission="labs.classification.predictions:ImageSubmission",
+    exporter="labs.classification.export.exporter:ImageExporter",
 )
 
 lab = Lab(
@@ -190,6 +191,7 @@ lab = Lab(
     help="Classes to name for each image.",
 )
 @commands.TTA
+@commands.ONNX
 @commands.FORM
 @commands.OUTPUT
 @commands.DEVICE
@@ -197,6 +199,7 @@ def predict(
     run: Path,
     inputs: tuple[Path, ...],
     top: int,
+    onnx: bool,
     tta: str | None,
     form: str,
     output: Path | None,
@@ -207,17 +210,26 @@ def predict(
 
     Unreadable images are named on the way and left out; if none is left, the command fails.
     """
-    from common.runs.tta.gain import use_copies
-    from labs.classification import predictions
+    from labs.classification.export.guesses import Prediction, render, table
 
-    job = lab.open_trained(run, device)
-    use_copies([job], tta)
-    written = commands.read_written(job, inputs[0], options)
-    found = predictions.predict(job, inputs, top, terminal.note, **written)
-    if form == "table" and output is None:
-        terminal.show_table(*predictions.table(found))
+    found: list[Prediction]
+    if onnx:
+        from labs.classification.export import predict as exported
+
+        commands.refuse_with_onnx(tta=tta, device=device, **options)
+        found = exported.predict(run, inputs, top, terminal.note)
     else:
-        commands.show_text(predictions.render(found, form), output)
+        from common.runs.tta.gain import use_copies
+        from labs.classification import predictions
+
+        job = lab.open_trained(run, device)
+        use_copies([job], tta)
+        written = commands.read_written(job, inputs[0], options)
+        found = predictions.predict(job, inputs, top, terminal.note, **written)
+    if form == "table" and output is None:
+        terminal.show_table(*table(found))
+    else:
+        commands.show_text(render(found, form), output)
 
 
 @lab.group.command(

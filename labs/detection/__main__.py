@@ -40,6 +40,13 @@ TTA = click.option(
     "between.",
 )
 
+FORMATS = click.option(
+    "--format",
+    "form",
+    default="onnx",
+    show_default=True,
+    help="onnx, torchscript, or both with a comma between.",
+)
 HANDED_IN = (  # options of `submit`
     click.option(
         "--score",
@@ -73,6 +80,7 @@ _TRAIN = Verb(
     "labs.detection.config:RECIPES",
     _recipe_for,
     submission="labs.detection.predict.submission:BoxSubmission",
+    exporter="labs.detection.inspect.export:BoxExporter",
 )
 
 lab = Lab(
@@ -87,6 +95,7 @@ lab = Lab(
     submit_options=(*HANDED_IN, TTA),
     doctor="labs.detection.inspect.doctor:report",
     doctor_options=(SCORE,),
+    export_options=(FORMATS,),
     comparisons={
         **experiments(
             "train",
@@ -168,34 +177,6 @@ def predict(
     folder = output or run / "predictions"
     found = predictions.predict(job, paths, folder, chosen, score, terminal.note)
     terminal.show_table(*predictions.table(found, job.card.classes))
-    click.echo(f"Output: {folder}")
-
-
-@lab.group.command()
-@commands.RUN
-@click.option(
-    "--format",
-    "forms",
-    default="onnx",
-    show_default=True,
-    help="onnx, torchscript, or both with a comma between.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="A folder; export/ of the run when not given.",
-)
-def export(run: Path, forms: str, output: Path | None) -> None:
-    """Write the network to a file for other programs, compare it with the original, and time it.
-
-    The file is written only if it says the same of images of the test split.
-    """
-    chosen = _chosen("--format", forms, ("onnx", "torchscript"))
-    from labs.detection.inspect import export as exporting
-
-    job = lab.open_trained(run, "cpu")
-    folder = output or run / "export"
-    terminal.show_table(*exporting.table(exporting.export(job, folder, chosen)))
     click.echo(f"Output: {folder}")
 
 

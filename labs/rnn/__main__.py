@@ -1,5 +1,7 @@
 """`python -m labs.rnn`: sentiment, forecast, translate, memory; and what to ask of a run."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -29,6 +31,12 @@ BEAM = click.option(
     help="Translations kept in search; the run's own number when not given.",
 )
 
+_ASK = {  # what answers for a run, by the command that trained it
+    "sentiment": "labs.rnn.sentiment.predictions:predict",
+    "forecast": "labs.rnn.forecast.ahead:predict",
+    "translate": "labs.rnn.said:translate_texts",
+}
+
 _SENTIMENT = Verb(
     "labs.rnn.sentiment.job:Sentiment",
     "labs.rnn.sentiment.config:SentimentConfig",
@@ -39,6 +47,7 @@ _SENTIMENT = Verb(
     """,
     "labs.rnn.sentiment.config:RECIPES",
     submission="labs.rnn.sentiment.predictions:TextSubmission",
+    exporter="labs.rnn.export.texts:TextExporter",
 )
 _FORECAST = Verb(
     "labs.rnn.forecast.job:Forecast",
@@ -50,6 +59,7 @@ _FORECAST = Verb(
     """,
     "labs.rnn.forecast.config:RECIPES",
     submission="labs.rnn.forecast.predictions:SeriesSubmission",
+    exporter="labs.rnn.export.series:SeriesExporter",
 )
 
 lab = Lab(
@@ -70,6 +80,7 @@ lab = Lab(
             Without options: dates as they are written in Korean and English, into ISO form.
             """,
             "labs.rnn.translate.config:RECIPES",
+            exporter="labs.rnn.export.pairs:PairExporter",
         ),
     },
     comparisons={
@@ -204,6 +215,7 @@ def memory(run: Path | None, text: str | None, **given: Any) -> None:
 @click.argument("inputs", nargs=-1)
 @FILE
 @BEAM
+@commands.ONNX
 @commands.FORM
 @commands.OUTPUT
 @commands.DEVICE
@@ -212,6 +224,7 @@ def predict(
     inputs: tuple[str, ...],
     file: Path | None,
     beam: int | None,
+    onnx: bool,
     form: str,
     output: Path | None,
     device: str | None,
@@ -222,12 +235,10 @@ def predict(
     INPUTS are texts, for a forecast at most one table of the same columns as the run's own series
     (without one, it goes on with that). Texts may also come from --file or standard input.
     """
-    kind = lab.kind_of(run)
-    if beam is not None and kind.verb != "translate":
-        raise click.UsageError(f"--beam goes with a run of translate, this is one of {kind.verb}")
-    job: Any = kind.open_trained(run, device)
-    ask = resolve_name(f"labs.rnn.{kind.verb}.predictions:predict")
-    if kind.verb == "forecast":
+    job, ask = _opened(run, device, onnx)
+    if beam is not None and job.verb != "translate":
+        raise click.UsageError(f"--beam goes with a run of translate, this is one of {job.verb}")
+    if job.verb == "forecast":
         tables = [*map(Path, inputs), *filter(None, [file])]
         if len(tables) > 1:
             raise click.UsageError("a forecast goes on with one table")
@@ -235,11 +246,11 @@ def predict(
         if table is None and options:
             raise ConfigError([f"{flag(name)}: goes with a table" for name in options])
         written = commands.read_written(job, table, options)
-        records = ask(job, table, terminal.note, **written)
+        records = ask(table, terminal.note, **written)
     else:
         from labs.rnn.inputs import read_texts
 
-        column = "text_column" if kind.verb == "sentiment" else "source_column"
+        column = "text_column" if job.verb == "sentiment" else "source_column"
         written_in = {"file_encoding"} if list(inputs) in ([], ["-"]) else set()
         if file is None and options.keys() - written_in:
             others = [name for name in options if name not in written_in]
@@ -251,8 +262,20 @@ def predict(
         texts = read_texts(
             inputs, file, getattr(config, column), config.form, given=column in written
         )
-        records = ask(job, texts, terminal.note, *([] if beam is None else [beam]))
+        records = ask(texts, terminal.note, *([] if beam is None else [beam]))
     commands.show_records(_title(job), records, form, output)
+
+
+def _opened(run: Path, device: str | None, onnx: bool) -> tuple[Any, Callable[..., Any]]:
+    """Return a run with its weights, or a file in its place, and the function that asks it."""
+    if onnx:
+        commands.refuse_with_onnx(device=device)
+        from labs.rnn.export.asked import open_file
+
+        asked = open_file(run)
+        return asked, asked.predict
+    job = lab.open_trained(run, device)
+    return job, functools.partial(resolve_name(_ASK[job.verb]), job)
 
 
 @lab.group.command()

@@ -52,7 +52,7 @@ def last_valid(states: Tensor, lengths: Tensor, before: Tensor | None = None) ->
 
     An empty sequence has none; it gets `before` (B, H), or zeros when None.
     """
-    rows = torch.arange(len(states), device=states.device)
+    rows = torch.arange(states.shape[0], device=states.device)  # `len` would be traced as a number
     last = states[rows, (lengths - 1).clamp(min=0)]
     before = torch.zeros_like(last) if before is None else before
     return torch.where(lengths[:, None] > 0, last, before)

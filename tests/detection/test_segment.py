@@ -416,11 +416,11 @@ def test_masks_of_photos_are_drawn_and_told(tmp_path, job):
 
 
 def test_export_is_refused(tmp_path, job):
-    from labs.detection.inspect import export
+    from labs.detection.inspect.export import BoxExporter
 
     job.create(tmp_path, "run", "run")
     with pytest.raises(DataError, match="only boxes are exported"):
-        export.export(job, tmp_path, ["onnx"])
+        BoxExporter(job).export(tmp_path, ["onnx"])
 
 
 def test_assignments_of_yolo26_are_refused():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from common import training
@@ -16,8 +17,9 @@ from common.training.batches import Batches
 from labs.rnn.forecast import metrics, task
 from labs.rnn.forecast.baselines import LINE, Line, mix_lines
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.data import Card, Windows, by_origin, labelled, levels, load
+from labs.rnn.forecast.data import Windows, by_origin, labelled, levels, load
 from labs.rnn.forecast.models import AfterLine, Forecaster
+from labs.rnn.forecast.scaling import Card, Scaling, scale, unscale
 from labs.rnn.forecast.series.find import find, is_path
 from labs.rnn.forecast.suited import suit
 
@@ -196,6 +198,18 @@ class Forecast(Job[ForecastConfig, Card]):
         """Return scaled forecasts (N, H, outputs) of scaled windows (N, W)."""
         batches = Batches((inputs,), task.EVALUATION_BATCH, compute=self.compute)
         return training.infer(self.model, task.Answers(), batches, self.compute)
+
+    def forecast(self, windows: Array, centers: Array, factors: Array) -> Array:
+        """Return forecasts (N, H, outputs), float64, of windows (N, W), in the series' own units.
+
+        Centers and factors (N,) are those of `Scaling`.
+        """
+        config = self.config
+        scaling = Scaling(config.log, config.difference, centers, factors)
+        offsets = scaling.offsets(windows, np.arange(len(windows)))
+        inputs = torch.from_numpy(scale(windows, offsets, factors, config.log))
+        scaled = self.answers(inputs)["forecasts"].numpy()
+        return unscale(scaled, offsets, factors, config.log)
 
     def labelled(self, path: Path, say: Say, **written: Any) -> Windows:
         """Return all windows of the run's series in a user's table, scaled as in training."""

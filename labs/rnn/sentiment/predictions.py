@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from common.errors import DataError, RunError
-from common.files import replace_surrogates
 from common.io.tables import is_table, read_cells, read_names
 from common.report.html import Table
 from common.submission.answers import Classes, Said
@@ -21,6 +20,7 @@ from common.training import task
 from common.training.sequences import Padded
 from labs.rnn.columns import guess_texts
 from labs.rnn.memory import microscope
+from labs.rnn.said import describe_texts
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained
 from labs.rnn.sentiment.job import Sentiment
@@ -44,34 +44,22 @@ def predict(
         answer together, of the one that knows most), and the probability of each class as
         `p(CLASS)`.
     """
-    unknown_of = np.min([_shares_unknown(each, texts) for each in job.networks], 0).tolist()
-    every = task.probabilities(job.answers(texts)["outputs"]).tolist()
-    records = []
-    for row, (text, probabilities) in enumerate(zip(texts, every, strict=True)):
-        if (unknown := unknown_of[row]) == 1:
-            what = "no known word" if len(job.encode([text])[0]) else "no word"
-            say(f"text {row + 1} has {what}; do not rely on what is said of it")
-        best = max(range(len(probabilities)), key=probabilities.__getitem__)
-        records.append(
-            {
-                "text": replace_surrogates(text),
-                "class": job.card.classes[best],
-                "probability": probabilities[best],
-                "unknown": unknown,
-                **{
-                    f"p({name})": probability
-                    for name, probability in zip(job.card.classes, probabilities, strict=True)
-                },
-            }
-        )
-    return records
+    unknown = np.min([_shares_unknown(each, texts) for each in job.networks], 0).tolist()
+    shares = task.probabilities(job.answers(texts)["outputs"])
+    empty = [not len(row) for row in _rows(job, texts)]
+    return describe_texts(texts, shares, unknown, empty, job.card.classes, say)
 
 
 def _shares_unknown(job: Any, texts: Sequence[str]) -> list[float]:
     """Return the share of the tokens of each text that a run does not know."""
-    encoded = job.encode(list(texts))
-    rows = [encoded[row] for row in range(len(texts))]
+    rows = _rows(job, texts)
     return [float((row == UNKNOWN).float().mean()) if len(row) else 1.0 for row in rows]
+
+
+def _rows(job: Any, texts: Sequence[str]) -> list[Tensor]:
+    """Return the token numbers of each text."""
+    encoded = job.encode(list(texts))
+    return [encoded[row] for row in range(len(texts))]
 
 
 def explain(

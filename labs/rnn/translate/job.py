@@ -145,6 +145,11 @@ class Translate(Job[TranslateConfig, Card]):
         writing = Writing(self.card.longest, beam or self.config.beam, self.config.length_penalty)
         return training.infer(self.model, writing, batches, self.compute)
 
+    def write(self, texts: Sequence[str], beam: int | None = None) -> tuple[list[str], list[float]]:
+        """Return the translations of texts, and their log-probabilities."""
+        outputs = self.answers(texts, beam)
+        return self.translation().texts(dict(outputs)), outputs["log_probabilities"].tolist()
+
     def labelled(self, path: Path, say: Say, **written: Any) -> Split:
         """Return a user's table of pairs as a split, in the run's vocabularies."""
         config = self.config.of_file(path, **written)

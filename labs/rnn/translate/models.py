@@ -66,7 +66,7 @@ class LuongAttention(Attention):
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return q . W k."""
-        return queries @ keys.mT
+        return queries @ keys.transpose(-1, -2)  # ONNX has no `mT`
 
 
 class BahdanauAttention(Attention):

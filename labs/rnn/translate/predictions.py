@@ -1,6 +1,5 @@
-"""What a trained run makes of a user's texts, and what it looked at as it wrote."""
+"""What a trained run looked at as it wrote a translation."""
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,9 +11,10 @@ from common.files import replace_surrogates
 from common.metrics.metrics import Array
 from common.report.plots import short
 from common.training.sequences import Padded
+from labs.rnn.said import CELLS, readable
 from labs.rnn.translate import plots
 from labs.rnn.translate.data import encode
-from labs.rnn.translate.models import EOS, PAD, UNK, Translator
+from labs.rnn.translate.models import EOS, PAD, Translator
 from labs.rnn.translate.task import shift
 
 if TYPE_CHECKING:
@@ -23,34 +23,6 @@ if TYPE_CHECKING:
     from labs.rnn.translate.job import Translate
 
 END = "end"  # how the end of a text is called in a picture
-_CELLS = 40  # of a text that stands in a note
-
-
-def predict(
-    job: "Translate", texts: Sequence[str], say: Callable[[str], None], beam: int | None = None
-) -> list[dict[str, Any]]:
-    """Translate texts, of which more characters than `--max-length` are not read.
-
-    `say` is called with a line about each text that is empty, too long, or not all known. The
-    search keeps `beam` beginnings, or the run's own number when None.
-
-    Returns:
-        For each text a record: text, translation, and log_probability: the natural logarithm of the
-        translation's probability, its end included unless it was cut off. An empty text has the
-        translation "" and the log-probability None.
-    """
-    printable = [*map(replace_surrogates, texts)]
-    read = [_readable(job, text, say) for text in printable]
-    records: list[dict[str, Any]] = [
-        {"text": text, "translation": "", "log_probability": None} for text in printable
-    ]
-    full = [row for row, text in enumerate(read) if text]
-    if full:
-        written, likely = _translate(job, [read[row] for row in full], beam)
-        translations = job.translation().texts({"tokens": written})
-        for row, text, log_probability in zip(full, translations, likely.tolist(), strict=True):
-            records[row] |= {"translation": text, "log_probability": log_probability}
-    return records
 
 
 def explain(
@@ -71,12 +43,12 @@ def explain(
             f"{job.run.path} has no attention to draw; train with --attention luong or bahdanau"
         )
     text = replace_surrogates(text)
-    read = _readable(job, text, say)
+    read = readable(job, text, say)
     if not read:
         raise DataError("the text is empty; give one to look at")
     written, log_probabilities = _translate(job, [read], None)
     [translation] = job.translation().texts({"tokens": written})
-    say(f"{short(text, _CELLS)}: {translation} (log-probability {log_probabilities.item():.4f})")
+    say(f"{short(text, CELLS)}: {translation} (log-probability {log_probabilities.item():.4f})")
     source, tokens, weights = attend_to(job, read, written[0])
     records = [
         {
@@ -116,23 +88,3 @@ def _translate(job: "Translate", texts: Sequence[str], beam: int | None) -> tupl
     """Return the tokens of translations (N, longest), padded, and their log-probabilities (N,)."""
     outputs = job.answers(texts, beam)
     return outputs["tokens"], outputs["log_probabilities"]
-
-
-def _readable(job: "Translate", text: str, say: Callable[[str], None]) -> str:
-    """Return what the model reads of a text, and say where that is not all of it."""
-    words, most = job.source_words, job.config.max_length
-    read = unicodedata.normalize("NFC", text).strip()
-    if not read:
-        say(f"{text[:_CELLS]!r}: an empty text, nothing to translate")
-    if len(read) > most:
-        say(
-            f"{short(read[:_CELLS], _CELLS)}: has {len(read):,} characters, and only the first "
-            f"{most} are read; the model has learned from no longer texts"
-        )
-        read = read[:most]
-    numbered = zip(words.tokens(read), words.encode([read])[0].tolist(), strict=True)
-    unknown = [token for token, number in numbered if number == UNK]
-    if unknown:
-        listed = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
-        say(f"{short(read, _CELLS)}: {len(unknown)} token(s) not in the vocabulary: {listed}")
-    return read

@@ -12,11 +12,12 @@ import torchvision
 from rich.console import Console
 
 from common.errors import RunFailed
+from common.export import exporter, formats
 from common.options.terminal import Display
 from common.training import checkpoint
 from labs.detection.config import DetectionConfig
 from labs.detection.inspect import export
-from labs.detection.inspect.export import Detections
+from labs.detection.inspect.export import BoxExporter, Detections
 from labs.detection.job import Detector
 from labs.detection.models.tiny_yolo import CANDIDATES, SAME_OBJECT
 from labs.detection.task import MOST
@@ -57,7 +58,7 @@ def run(tmp_path_factory):
 def made(run, tmp_path_factory):
     """Return a folder with both files of tiny-yolo, and their report."""
     folder = tmp_path_factory.mktemp("한글 폴더")
-    return folder, export.export(opened(run), folder, BOTH)
+    return folder, BoxExporter(opened(run)).export(folder, BOTH)
 
 
 @pytest.fixture
@@ -69,14 +70,14 @@ def check(job, folder, report):
     """Check files against a network, by other means than those that they were written by."""
     images = torch.rand(5, 3, 128, 128)
     original = export.network(job)
-    for row in report["files"]:
-        assert max(row["largest_difference"]["pixels"] / 128, 0) <= export.TOLERANCE
-        assert row["largest_difference"]["scores"] <= export.TOLERANCE
-        assert row["seconds_per_image"] > 0
+    for row in report["exported"]:
+        assert row["largest_difference"]["pixels"] / 128 <= exporter.TOLERANCE
+        assert row["largest_difference"]["scores"] <= exporter.TOLERANCE
+        assert row["seconds"] > 0
         form = row["file"].rpartition(".")[2]
         data = (folder / row["file"]).read_bytes()
         assert len(data) == row["bytes"]
-        copy = {"onnx": export.load_onnx, "torchscript": export.load_torchscript}[form](data)
+        copy = formats.FORMATS[form][1](data)
         for number in (1, 3, 5) if original.batched else (1,):
             with torch.inference_mode():
                 expected, given = original(images[:number]), copy(images[:number])
@@ -89,14 +90,15 @@ def test_tiny_yolo_says_the_same_in_every_format(job, made):
     check(job, *made)
     assert sorted(entry.name for entry in made[0].iterdir()) == [
         "tiny-yolo.json",
+        "tiny-yolo.md",
         "tiny-yolo.onnx",
         "tiny-yolo.torchscript",
     ]
 
 
 def test_with_suppression_a_file_finds_what_the_run_finds(job, made):
-    images = export.real_images(job)
-    run = export.load_onnx((made[0] / "tiny-yolo.onnx").read_bytes())
+    images = export.real_images(job, job.load_splits()["test"])
+    run = formats.load_onnx((made[0] / "tiny-yolo.onnx").read_bytes())
     with torch.inference_mode():
         expected = job.detection.detect(job.model, images)
         boxes, scores = run(images)
@@ -127,17 +129,18 @@ def test_a_file_says_how_it_is_used(made):
     assert json.loads(inside["about.json"])["classes"] == report["classes"]
 
 
-def test_the_table_has_a_line_for_torch_and_each_file(made):
-    title, columns, rows = export.table(made[1])
-    assert title == "tiny-yolo on 6 images of the test split, 1 thread(s)"
-    assert [row[0] for row in rows] == ["(torch)", "tiny-yolo.onnx", "tiny-yolo.torchscript"]
+def test_the_table_has_a_line_for_each_file(made):
+    title, columns, rows = exporter.table(made[1])
+    assert title == "tiny-yolo on 6 samples of the test split, 1 thread(s)"
+    assert [row[0] for row in rows] == ["tiny-yolo.onnx", "tiny-yolo.torchscript"]
     assert {len(row) for row in rows} == {len(columns)}
 
 
 def test_one_format_alone(job, tmp_path):
-    export.export(job, tmp_path, ["torchscript"])
+    BoxExporter(job).export(tmp_path, ["torchscript"])
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [
         "tiny-yolo.json",
+        "tiny-yolo.md",
         "tiny-yolo.torchscript",
     ]
 
@@ -148,13 +151,13 @@ def test_nothing_is_said_started_or_asked_for(job, tmp_path, monkeypatch, capfd)
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     monkeypatch.setattr(socket, "socket", refuse)
-    export.export(job, tmp_path, BOTH)
+    BoxExporter(job).export(tmp_path, BOTH)
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_job_is_left_as_it_was(job, tmp_path, same):
     before = {name: tensor.clone() for name, tensor in job.model.state_dict().items()}
-    export.export(job, tmp_path, ["onnx"])
+    BoxExporter(job).export(tmp_path, ["onnx"])
     assert same(before, dict(job.model.state_dict()))
 
 
@@ -162,7 +165,7 @@ def test_the_job_is_left_as_it_was(job, tmp_path, same):
 @pytest.mark.parametrize(("place", "change"), [(0, 0.02), (1, 2e-4), (1, math.nan)])
 def test_a_copy_that_says_something_else_is_refused(place, change, job, tmp_path, monkeypatch):
     def load(data):
-        run = export.load_onnx(data)
+        run = formats.load_onnx(data)
 
         def wrong(images):
             outputs = run(images)
@@ -171,16 +174,16 @@ def test_a_copy_that_says_something_else_is_refused(place, change, job, tmp_path
 
         return wrong
 
-    monkeypatch.setitem(export._MAKERS, "onnx", (export.to_onnx, load))
+    monkeypatch.setitem(formats.FORMATS, "onnx", (formats.to_onnx, load))
     with pytest.raises(RunFailed, match="the onnx file does not say what the network says"):
-        export.export(job, tmp_path / "out", BOTH)
+        BoxExporter(job).export(tmp_path / "out", BOTH)
     assert not (tmp_path / "out").exists()
 
 
 def test_medians_take_turns():
     order = []
     runners = {name: lambda image, name=name: order.append((name, image.shape)) for name in "ab"}
-    found = export.medians(runners, torch.zeros(3, 3, 8, 8))
+    found = exporter.medians(runners, [(torch.zeros(1, 3, 8, 8),)] * 3)
     assert found.keys() == {"a", "b"}
     assert order[:4] == [(name, (1, 3, 8, 8)) for name in "abab"]
 
@@ -236,7 +239,7 @@ def test_candidates_of_every_one_stage_detector_are_the_same(model, tmp_path):
     job = opened(untrained(model, tmp_path))
     for parameter in job.model.parameters():  # so that places and classes differ
         parameter.data += 0.02 * torch.randn_like(parameter)
-    check(job, tmp_path / "out", export.export(job, tmp_path / "out", BOTH))
+    check(job, tmp_path / "out", BoxExporter(job).export(tmp_path / "out", BOTH))
 
 
 @pytest.mark.slow
@@ -244,7 +247,7 @@ def test_ssdlite_finds_among_its_candidates_what_torchvision_finds(tmp_path):
     job = opened(untrained("ssdlite", tmp_path))
     for parameter in job.model.parameters():
         parameter.data += 0.02 * torch.randn_like(parameter)
-    images = export.real_images(job)
+    images = export.real_images(job, job.load_splits()["test"])
     with torch.inference_mode():
         boxes, scores = export.network(job)(images)
         found = job.detection.detect(export.network(job).model, images)
@@ -270,7 +273,7 @@ def test_a_trained_faster_rcnn_finds_the_same(tmp_path):
     job, splits = Detector.start(config, [])
     job.train(splits, Display(2, [], Console(quiet=True), None), print)
     job = opened(finished(job))
-    report = export.export(job, tmp_path / "out", BOTH)
+    report = BoxExporter(job).export(tmp_path / "out", BOTH)
     assert json.loads((tmp_path / "out/faster-rcnn.json").read_text()) == report
     model = onnx.load(tmp_path / "out/faster-rcnn.onnx")
     assert [output.name for output in model.graph.output] == ["boxes", "scores", "classes"]
@@ -286,11 +289,12 @@ def test_a_compiled_network_is_exported_as_it_was_written(job):
 
 def test_the_command_writes_into_the_run_and_shows_a_table(run, lab):
     result = lab("export", run)
-    assert (result.code, result.err) == (0, "")
-    assert "tiny-yolo on 6 images of the test split, 1 thread(s)" in result.out
+    assert (result.code, result.err.count("\n")) == (0, 1)
+    assert "tiny-yolo on 6 samples of the test split, 1 thread(s)" in result.out
     assert result.out.endswith(f"Output: {run / 'export'}\n")
     assert sorted(x.name for x in (run / "export").iterdir()) == [
         "tiny-yolo.json",
+        "tiny-yolo.md",
         "tiny-yolo.onnx",
     ]
     assert lab("export", run, "--format", "onxx").code == 2

@@ -10,6 +10,7 @@ import torch
 from common.errors import DataError, RunError
 from common.options.config import build
 from common.runs import commands
+from labs.rnn import said
 from labs.rnn.translate import predictions
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import NAMES
@@ -151,7 +152,7 @@ def test_a_users_table_is_found_again_from_elsewhere(tmp_path, monkeypatch):
 
 def predict(job, *texts, **options):
     notes = []
-    return predictions.predict(job, texts, notes.append, **options), notes
+    return said.translate_texts(job, texts, notes.append, **options), notes
 
 
 def test_predictions_are_those_of_the_test(run, job):

@@ -1,0 +1,1 @@
+"""An autoencoder as files that answer without torch."""

@@ -1,0 +1,1 @@
+"""Classifiers of texts, forecasts and translators as files that answer without torch."""
