@@ -429,9 +429,9 @@ class Lab:
         def export(run: Path, output: Path | None, **how: Any) -> None:
             """Write the network to a file for other programs, compare it with the run, and time it.
 
-            The file, ONNX, holds what `predict --onnx FILE` needs, which does without torch. It is
-            written only if it says the same of the run's own test split. A model card, a .md, is
-            written beside it.
+            The file, ONNX, tells also how its inputs are made and what its outputs are. It is
+            written only if it says the same of the run's own test split, with a model card beside
+            it, a .md.
             """
             resolve_name("common.export.command:command")(self, run, output, **how)
 
