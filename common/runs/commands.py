@@ -17,6 +17,7 @@ import click
 from common.errors import ConfigError, RunError
 from common.options import terminal
 from common.options.config import RECIPE, TrainingConfig, build, flag, options_of, read_toml
+from common.steps import step
 from common.suggest import suggest
 from common.torchrun import launched
 
@@ -63,12 +64,18 @@ def train(
         epochs = options.pop("epochs", None)
         device = resume_device(options, problems, recipe, config_path)
         with joined():
-            resume_run(resolve_name(job), resume, device, begun, epochs)
+            resume_run(loaded(job), resume, device, begun, epochs)
         return
     values = layered(config, recipes, recipe, config_path, options, problems)
     with joined():
-        started, splits = resolve_name(job).start(values, sys.argv, begun)
+        started, splits = loaded(job).start(values, sys.argv, begun)
         train_run(started, splits, begun)
+
+
+def loaded(name: str) -> Any:
+    """Import what a string names, a job with all that it stands on: torch takes a while."""
+    with step("loading torch and the lab"):
+        return resolve_name(name)
 
 
 def layered(

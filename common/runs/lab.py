@@ -68,7 +68,7 @@ class Verb:
 
     def resolve(self) -> Any:
         """Import the class of what it trains."""
-        return resolve_name(self.kind)
+        return commands.loaded(self.kind)
 
 
 def experiments(verb: str, row: Verb, crossval: str, *, of: str, samples: str) -> dict[str, Verb]:
