@@ -10,6 +10,7 @@ its curves: rows of epochs that are shown already, which come again first, are p
 
 import contextlib
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -140,6 +141,8 @@ def _kind(name: str) -> type[Tracker]:
 
 @contextlib.contextmanager
 def _opened(names: Sequence[str], run: Path, lab: str) -> Iterator[list[Tracker]]:
+    if os.environ.get("RANK", "0") != "0":  # of several processes, the first one shows the run
+        names = ()
     check(names)
     options = read_toml(run / "config.toml") if names else {}
     with contextlib.ExitStack() as stack:

@@ -104,6 +104,16 @@ def test_without_trackers_nothing_is_opened(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_of_several_processes_the_first_one_shows_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(trackers, "_kind", lambda name: Notebook)
+    (tmp_path / "config.toml").write_text("")
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        with trackers.tracked(("tensorboard",), tmp_path, "classification") as log:
+            log({"epoch": 1, "train/loss": float(rank)})
+    assert Notebook(tmp_path, "", {}).lines == [{"epoch": 1, "train/loss": 0.0}, {"closed": True}]
+
+
 def test_missing_packages_are_named_with_what_installs_them(monkeypatch):
     monkeypatch.setattr(trackers, "find_spec", lambda package: None)
     with pytest.raises(ConfigError) as refused:
