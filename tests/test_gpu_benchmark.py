@@ -50,6 +50,13 @@ def test_its_lines_run_on_a_cpu(gpu, capsys, only):
 
 
 @pytest.mark.slow
+def test_the_race_to_94_percent_runs_on_other_images(gpu, monkeypatch, capsys):
+    monkeypatch.setitem(gpu.CIFAR, "data", "mnist5k")
+    assert gpu.main(["--device", "cpu", "--only", "CIFAR"]) == 0
+    assert "s of training and 1 epochs" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("only", ["autoencoder", "detection", "sentiment"])
 def test_its_longer_lines_run_on_a_cpu(gpu, capsys, only):
     if only == "detection":
