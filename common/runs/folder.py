@@ -1,6 +1,7 @@
 """The run folder: everything one training was, is, and showed.
 
 config.toml          what repeats it                      (`--config RUN/config.toml`)
+.began.toml          a copy, so that a resume notices what was edited
 environment.json     the lab, versions, device, command
 data.json            classes, normalisation, what was skipped, and a fingerprint of the data
 history.jsonl        a row per epoch

@@ -228,6 +228,7 @@ def _fill(
         run.write("lengthened", before)
     (run.path / "notes.json").unlink(missing_ok=True)
     environment = parent.read("environment")
+    environment.pop("resumed", None)
     machine = folder.environment(environment["device"])
     run.write("environment", {**environment, "command": sys.argv, **machine})
     metrics = parent.read("metrics") if parent.finished else {}

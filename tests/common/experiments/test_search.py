@@ -317,9 +317,11 @@ def test_the_trials_of_another_space_are_refused(search, command, tmp_path):
     (other / "metrics.json").unlink()
     config = other / "config.toml"
     config.write_text(config.read_text().replace("log:1e-4:1", "log:1e-5:1"))
-    done = command(classification, "search", "--resume", other)
-    assert done.code == 2
-    assert "another space" in done.err
+    for said in ("was edited since the run began: space", "another space"):
+        done = command(classification, "search", "--resume", other)
+        assert done.code == 2
+        assert said in done.err
+        (other / ".began.toml").unlink(missing_ok=True)  # a run of an older version has no copy
     assert len(list((other / "members").iterdir())) == len(list((search[0] / "members").iterdir()))
 
 
