@@ -508,8 +508,7 @@ class Job(ABC, Generic[C, K]):
             log(row)
             watch(row)
 
-        shown = () if self.compute.processes.rank else config.track
-        with trackers.tracked(shown, self.run.path, self.lab) as log:
+        with trackers.tracked(config.track, self.run.path, self.lab) as log:
             training.fit(
                 self.model,
                 task,

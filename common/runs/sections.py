@@ -196,8 +196,12 @@ def repeat(job: "Job[Any, Any]") -> Iterator[Section]:
 def settings(run: Run) -> Iterator[Section]:
     """Show a run's config and environment."""
     yield Section("Config", code=run.config.read_text(encoding="utf-8"))
+    about = run.read("environment")
     rows = [
         [name, " ".join(value) if isinstance(value, list) else str(value)]
-        for name, value in run.read("environment").items()
+        for name, value in about.items()
+        if name != "resumed"
     ]
+    for after in about.get("resumed", []):
+        rows.append(["resumed", ", ".join(f"{name} {value}" for name, value in after.items())])
     yield Section("Environment", table=Table(["", "value"], rows))
