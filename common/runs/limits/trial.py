@@ -184,14 +184,13 @@ def fit_time(job: Any, splits: Any, begun: float) -> Timed:
         epoch, learning = _time_epoch(job, splits, min(most, share * given))
     evaluation = epoch - learning
     share, least = _AFTER
-    prepared = time.perf_counter() - begun
     after = max(least, share * given) + _LOOKS * evaluation
-    left = given - prepared - after
+    rest = given - (time.perf_counter() - begun)
+    left = max(rest - after, rest / 2)  # of little time, training has half
     if left <= evaluation:
-        needed = 2 * (prepared + after)
         raise ConfigError(
-            f"--time {write_time(given)}: is too little: to load and to measure takes about "
-            f"{_seconds(prepared + after)} without any training; give {write_time(needed)} or more"
+            f"--time {write_time(given)}: is too little: before training {_seconds(given - rest)} "
+            f"were over; give {write_time(2 * (given - rest + after))} or more"
         )
     asked = job.config.epochs
     epochs = min(asked, max(1, int(left / epoch)))
