@@ -31,6 +31,7 @@ _SPIKE = 100.0  # times the size that 99 % of inputs stay below
 _MOSTLY = 0.9  # share of a layer's units
 _FADED = 1e-5  # of a gradient
 _LITTLE = 0.1  # share of the loss that is gone
+_MOVED = 0.05  # share of the loss of one batch, above which a rate does something
 _ROSE = 1.5  # training loss at the end over its least
 _LOST = 0.6  # share of what was learned on training samples that validation does not have
 _MANY = 12  # classes that are numbers
@@ -346,6 +347,8 @@ def find_rate_too_high(patient: Patient) -> tuple[str, str] | None:
 def find_rate_too_low(patient: Patient) -> tuple[str, str] | None:
     """One batch is learned at a higher rate, and not at the run's."""
     rate = patient.config.learning_rate
+    if patient.rates and patient.rates[0].gain > _MOVED:  # such as a network that begins well
+        return None
     return _find_better_rate(patient, lambda trial: trial.rate > rate)
 
 

@@ -15,7 +15,7 @@ _RECTIFIERS = (nn.ReLU, nn.ReLU6)
 _BOUNDED = (nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Hardsigmoid)
 _SAME = 1e-3  # range of a bounded unit's outputs, below which it says the same of everything
 _WEIGHED = (nn.Linear, nn.modules.conv._ConvNd)
-_FEWEST = 8  # units of a layer, below which a share says little
+_FEWEST = 4  # units of a layer, below which a share says little
 
 
 class Dead(NamedTuple):

@@ -152,6 +152,11 @@ def test_a_cause_is_named_with_its_evidence(cause, changed, said):
     assert first.advice
 
 
+def test_a_rate_that_does_something_to_a_network_that_began_well_is_not_too_low():
+    better = [Trial(0.01, 0.28, 0.25, 60), Trial(0.3, 0.28, 0.1, 60)]
+    assert list(causes.diagnose(run(losses=(0.28,) * 6, rates=better))) == []
+
+
 def test_a_higher_rate_that_gains_a_little_more_is_no_cause():
     better = [Trial(0.01, 2.0, 1.0, 40), Trial(0.1, 2.0, 0.2, 40)]
     assert list(causes.diagnose(run(rates=better))) == []
