@@ -201,7 +201,10 @@ class Verifier:
 
     def _is_same_machine(self) -> bool:
         """Say whether the run names this machine and these versions as its own."""
-        there = receipt.describe_machine(self._run.read("environment"))
+        environment = self._run.read("environment")
+        if "resumed" in environment:  # it went on with others
+            return False
+        there = receipt.describe_machine(environment)
         here = folder.environment(there.get("device", ""))
         return all(here[name] == value for name, value in there.items() if name != "threads")
 
