@@ -68,7 +68,8 @@ def train(
         return
     values = layered(config, recipes, recipe, config_path, options, problems)
     with joined():
-        started, splits = loaded(job).start(values, sys.argv, begun)
+        with step("making the run ready"):
+            started, splits = loaded(job).start(values, sys.argv, begun)
         train_run(started, splits, begun)
 
 
