@@ -131,7 +131,7 @@ class Crop(Transform):
         Raises:
             ConfigError: if an image side is shorter than the crop.
         """
-        height, width = images.shape[2:]
+        height, width = map(int, images.shape[2:])  # also where the network is traced
         self.output_size(min(height, width))
         if numbers is not None:
             return _windows(images, self.size, self.size, numbers)

@@ -81,7 +81,7 @@ def test_a_part_that_is_missing_or_another_is_named(made, lab, photos, tmp_path)
 def test_every_model_says_the_same_without_torch(
     model, untrained, lab, photos, tmp_path, without_torch
 ):
-    run = untrained(Compression, tmp_path, model=model, augment=("crop:6",), **SMALL)
+    run = untrained(Compression, tmp_path, model=model, **SMALL)
     assert lab("export", run).code == 0
     [path] = (run / "export").glob("*.encoder.onnx")
     words = (photos, "--format", "csv", *(("--class", "3") if "conditional" in model else ()))

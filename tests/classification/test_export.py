@@ -1,5 +1,7 @@
 """A classifier as a file: what it says, without torch, is what its run says."""
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -49,6 +51,21 @@ def test_batches_may_be_of_any_size(made, number):
         expected = Network(job).eval()(torch.from_numpy(images))
     torch.testing.assert_close(torch.from_numpy(given), expected, atol=1e-5, rtol=1e-3)
     assert given.std(0).max() > 0 or number == 1  # images are told apart
+
+
+def check(lab, run, path, photos):
+    """Compare tables number by number: their last digits may differ."""
+    words = (photos, "--format", "csv")
+    asked, expected = lab("predict", "--onnx", path, *words), lab("predict", run, *words)
+    assert asked.code == expected.code == 0, asked
+    mine, theirs = (list(csv.reader(io.StringIO(each.out))) for each in (asked, expected))
+    assert len(mine) == len(theirs) > 1
+    for one, other in zip(mine, theirs, strict=True):
+        for cell, there in zip(one, other, strict=True):
+            try:
+                assert float(cell) == pytest.approx(float(there), rel=1e-3, abs=1e-4)
+            except ValueError:
+                assert cell == there
 
 
 def test_a_file_may_have_any_name(made, lab, photos, tmp_path):
@@ -166,8 +183,8 @@ def test_what_stands_in_no_file_is_refused(digits_run, lab, monkeypatch):
     [
         {"model": "resnet18", "data": "digits", "image_size": 32},
         {"model": "vgg11", "data": "digits", "image_size": 32},
-        {"model": "torchvision:mobilenet_v3_small", "data": "digits", "image_size": 64},
-        {"model": "lenet5", "data": "digits", "augment": ("crop:6", "hflip")},
+        {"model": "mobilenet_v3_small", "data": "digits", "image_size": 64},
+        {"model": "lenet5", "data": "digits", "image_size": 32, "augment": ("crop:28", "hflip")},
     ],
     ids=lambda options: options["model"] + "".join(options.get("augment", ())),
 )
@@ -175,7 +192,7 @@ def test_every_family_says_the_same(options, untrained, lab, photos, tmp_path):
     run = untrained(ClassifyImages, tmp_path, limit=60, **options)
     assert lab("export", run).code == 0
     [path] = (run / "export").glob("*.onnx")
-    assert lab("predict", "--onnx", path, photos) == lab("predict", run, photos)
+    check(lab, run, path, photos)
 
 
 @pytest.mark.slow
@@ -194,7 +211,7 @@ def test_numbers_several_labels_and_columns_say_the_same(kind, untrained, lab, p
     table.write_text("\n".join(lines) + "\n", "utf-8")
     options = {
         "number": {"loss": "mse"},
-        "labels": {"loss": "bce"},
+        "labels": {"loss": "binary-cross-entropy"},
         "columns": {},
     }[kind]
     run = untrained(
@@ -209,6 +226,4 @@ def test_numbers_several_labels_and_columns_say_the_same(kind, untrained, lab, p
     )
     assert lab("export", run).code == 0
     [path] = (run / "export").glob("*.onnx")
-    asked, expected = lab("predict", "--onnx", path, photos), lab("predict", run, photos)
-    assert asked.code == 0, asked
-    assert asked == expected
+    check(lab, run, path, photos)

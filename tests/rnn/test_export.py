@@ -110,7 +110,7 @@ def test_texts_of_any_length_in_any_batch(cell, pool, make):
         ("sentiment", {"encoding": "n-gram-bag"}),
         ("sentiment", {"encoding": "one-hot", "max_words": 50}),
         ("sentiment", {"tokenizer": "jamo", "bidirectional": False, "max_length": 7}),
-        ("sentiment", {"tokenizer": "subwords", "classes": "three"}),
+        ("sentiment", {"tokenizer": "subwords", "classes": 3}),
         ("forecast", {"strategy": "recursive", "cell": "lstm", "layers": 2}),
         ("forecast", {"strategy": "encoder-decoder", "cell": "lstm"}),
         ("forecast", {"strategy": "direct", "quantiles": ("0.1", "0.5", "0.9")}),

@@ -28,7 +28,8 @@ class Network(nn.Module):
         outputs: Tensor = self.model(self._prepare(images, None))
         if self._kind == "number":
             return task.numbers(self._card, outputs)
-        return outputs.sigmoid() if self._kind == "labels" else outputs.softmax(1)
+        logits = outputs.double()  # as a run answers; in float32 many small ones would be equal
+        return logits.sigmoid() if self._kind == "labels" else logits.softmax(1)
 
 
 class ImageExporter(Exporter[ClassifyImages]):
@@ -78,7 +79,7 @@ class ImageExporter(Exporter[ClassifyImages]):
         if kind == "number":
             return {"numbers": "float32 (batch,): in the unit of the targets"}
         what = "each by itself" if kind == "labels" else "their sum is 1"
-        return {"probabilities": f"float32 (batch, {len(self.job.card.classes)}): {what}"}
+        return {"probabilities": f"float64 (batch, {len(self.job.card.classes)}): {what}"}
 
     def about(self) -> dict[str, Any]:
         """Return what images become, and what the outputs mean."""

@@ -45,7 +45,7 @@ class Network(nn.Module):
         """Return probabilities (B, C) of words (B, T) and lengths (B,), n-grams (B, G), or both."""
         words, grams = inputs[:2], inputs[-1]  # what a part does not read, no part looks at
         text = Text(Padded(words[0], words[-1]), Padded(grams, words[-1]))
-        return self.model.answer(self.model(text)).softmax(-1)
+        return self.model.answer(self.model(text)).double().softmax(-1)
 
 
 class TextExporter(Exporter[Sentiment]):
@@ -79,7 +79,7 @@ class TextExporter(Exporter[Sentiment]):
             Graph(
                 network,
                 named,
-                {"probabilities": f"float32 (batch, {classes}): their sum is 1"},
+                {"probabilities": f"float64 (batch, {classes}): their sum is 1"},
                 self._inputs(network, test, rows),
                 [self._inputs(network, test, [row]) for row in rows],
                 {**{name: axes[name] for name in named}, "probabilities": _BATCH},
