@@ -203,7 +203,7 @@ def timeless(value: Any) -> Any:
 def read(path: Path) -> Any:
     """Return what a file holds that must be the same."""
     if path.suffix == ".safetensors":
-        return load_file(path)
+        return timeless(load_file(path))
     text = path.read_text("utf-8")
     if path.suffix == ".jsonl":
         return [timeless(json.loads(line)) for line in text.splitlines()]
