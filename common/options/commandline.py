@@ -18,6 +18,7 @@ from common.options import terminal, waiting
 from common.shortage import name_shortage
 from common.signals import handled_by, raise_stopped
 from common.suggest import suggest
+from common.threads import wait_briefly
 from common.torchrun import launched, speaking
 
 _GROUPS = ("Options", "Data", "Model", "Transfer", "Teacher", "Training", "Trials", "Run")
@@ -217,6 +218,7 @@ def main(group: click.Group, program: str) -> None:
     Exit codes: 0; 1 when a run fails; 2 for wrong use or bad input; 128 + n after signal n.
     """
     _begin_in_utf8()
+    wait_briefly()
     try:
         with handled_by(raise_stopped), speaking(), waiting.shown():
             code = group.main(prog_name=program, standalone_mode=False) or 0
