@@ -22,10 +22,13 @@ from common.suggest import suggest
 from common.torchrun import launched
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from matplotlib.figure import Figure
     from torch import nn
 
     from common.runs.job import Job
+    from common.training.distributed.processes import Alone
 
 C = TypeVar("C", bound=TrainingConfig)
 Recipes = Mapping[str, Mapping[str, Any]]
@@ -57,8 +60,6 @@ def train(
         options: values by the name of the field, as text.
         problems: what is wrong with the options.
     """
-    from common.training.distributed.processes import joined
-
     begun = time.perf_counter()
     if resume is not None:
         epochs = options.pop("epochs", None)
@@ -71,6 +72,13 @@ def train(
         with step("making the run ready"):
             started, splits = loaded(job).start(values, sys.argv, begun)
         train_run(started, splits, begun)
+
+
+def joined() -> "AbstractContextManager[Alone]":
+    """Join the processes that torchrun has started; what is wrong was said without torch."""
+    from common.training.distributed import processes
+
+    return processes.joined()
 
 
 def loaded(name: str) -> Any:

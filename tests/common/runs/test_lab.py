@@ -110,8 +110,8 @@ def run_of(tmp_path):
 
 def test_a_lab_has_a_command_for_each_verb_with_a_help_text(lab):
     assert sorted(lab.group.commands) == [
-        *("compare-sizes", "doctor", "evaluate", "find-lr", "replay", "report", "summary"),
-        *("train", "verify"),
+        *("compare-sizes", "doctor", "evaluate", "export", "find-lr", "replay", "report"),
+        *("summary", "train", "verify"),
     ]
     assert lab.group.commands["train"].help == "Train a toy."
     assert lab.program == "python -m labs.toy"
