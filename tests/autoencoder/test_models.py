@@ -229,6 +229,7 @@ def test_the_linear_autoencoder_is_pca(latent_size):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_what_training_calls_is_compiled():
     compiled = []
 

@@ -212,6 +212,7 @@ def test_a_run_dir_below_a_file_is_refused(lab, tmp_path):
         assert "Not a directory; choose another --run-dir" in result.err
 
 
+@pytest.mark.slow
 def test_korean_names_are_read_in_any_locale():
     words = [sys.executable, "-m", "labs.classification", "train", "--config", "없는/설정.toml"]
     environment = {**os.environ, "PYTHONUTF8": "0", "LC_ALL": "C"}

@@ -311,6 +311,7 @@ def test_what_sharing_weights_does_is_said_with_what_cannot_be_told_apart():
     assert not list(architectures._sharing({"linear": {}}))
 
 
+@pytest.mark.slow
 def test_pictures_take_many_models_perfect_ones_and_one():
     compared = {name: entry(0.99, 50_000 + 10 * i) for i, name in enumerate(MODELS)}
     compared |= {"mlp": entry(1.0, 10), NEIGHBORS: entry(0.0, 0)}

@@ -298,6 +298,7 @@ def same_as_torchvision(name, size):
         assert torch.equal(*logits)
 
 
+@pytest.mark.slow
 def test_alexnet_is_torchvisions():
     same_as_torchvision("alexnet", 65)
 
@@ -418,6 +419,7 @@ def test_regnets_are_exempt_from_the_trial_because_they_take_any_size(size):
     assert model(torch.zeros(1, 3, size, size)).shape == (1, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "outputs"),
     [("googlenet", 32, 3), ("inception_v3", 299, 2), ("inception_v3", 96, 0)],

@@ -215,6 +215,7 @@ def run(kind, root, examples):
     each()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CASES)
 def test_any_content_is_read_or_refused(root, kind):
     run(kind, root, 12)

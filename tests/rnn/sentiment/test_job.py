@@ -344,6 +344,7 @@ def majority(texts, targets):
     return {"majority class": {name: 0 * targets[name] for name in ("validation", "test")}}
 
 
+@pytest.mark.slow
 def test_pretrained_vectors_are_read_covered_and_kept(lab, reviews, tmp_path, monkeypatch):
     monkeypatch.setattr(baselines, "predictions", majority)
     vectors = tmp_path / "vectors.txt"
