@@ -517,6 +517,7 @@ class Job(ABC, Generic[C, K]):
                 optimizer,
                 max_epochs=config.epochs,
                 patience=config.patience,
+                waits_from=first,
                 on_epoch=on_epoch,
                 schedule=lambda step, rows: restarted(step - first * len(train), rows),
                 clip=config.clip,

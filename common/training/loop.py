@@ -245,6 +245,7 @@ def fit(
     *,
     max_epochs: int,
     patience: int | None = None,
+    waits_from: int = 0,
     on_epoch: Callable[[Row], object] = lambda row: None,
     monitor: str | None = None,
     mode: str | None = None,
@@ -263,6 +264,7 @@ def fit(
         optimizer: AdamW at 1e-3 when None.
         max_epochs: the epoch to stop after.
         patience: epochs without a better metric after which to stop; None to go to the end.
+        waits_from: epochs of a run that was made longer, over which patience may have run out.
         on_epoch: called with each row, such as `print`.
         monitor: the metric that picks the best epoch; the task's when None.
         mode: `min` or `max`; by the metric's name when None.
@@ -285,7 +287,8 @@ def fit(
         for row in stream:
             rows.append(row)
             on_epoch(row)
-            if patience is not None and epochs_since_best(rows, monitor, mode) >= patience:
+            waited = min(epochs_since_best(rows, monitor, mode), len(rows) - waits_from)
+            if patience is not None and waited >= patience:
                 break
     if best_row(rows, monitor, mode):
         checkpoint.load_best(model)

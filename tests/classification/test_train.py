@@ -523,3 +523,11 @@ def test_a_finished_run_is_made_longer(trained, lab, tmp_path):
     assert lab("train", "--resume", run, full=True).code == 0
     losses = [[row["train/loss"] for row in rows] for rows in (longer, Run(run).history)]
     assert losses[0] == losses[1]
+
+
+def test_a_run_whose_patience_ran_out_waits_again_when_it_is_made_longer(trained, lab):
+    still = ("--learning-rate", "1e-12", "--ema", "none", "--epochs", "9", "--patience", "1")
+    run = trained(*still, full=True)
+    assert len(Run(run).history) == 2  # nothing became better
+    assert lab("train", "--resume", run, "--epochs", "10", full=True).code == 0
+    assert len(Run(run).history) == 3
