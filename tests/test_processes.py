@@ -208,7 +208,9 @@ def test_what_is_wrong_is_said_once_and_what_one_alone_finds_by_that_one(togethe
 
 
 @pytest.mark.slow
-def test_torchrun_itself_starts_them(tmp_path):
+def test_torchrun_itself_starts_them_and_one_process_verifies_the_run(tmp_path, command):
+    from labs.classification.__main__ import lab
+
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
     words += ["labs.classification", *LENET, "--epochs", 1, "--run-dir", tmp_path]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=600)
@@ -218,6 +220,10 @@ def test_torchrun_itself_starts_them(tmp_path):
     [run] = tmp_path.glob("classification/*")
     assert {"metrics.json", "report.html"} <= {path.name for path in run.iterdir()}
     assert "2 processes" in (run / "environment.json").read_text("utf-8")
+    found = command(lab, "verify", run)
+    assert found.code == 0, found.out
+    assert "trained in 2 processes, which one repeats to rounding" in found.out + found.err
+    assert "3 of 3 updates were computed again" in found.out
 
 
 @pytest.mark.slow

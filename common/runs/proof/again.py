@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from common.errors import RunError
 from common.history import Progress, Row
+from common.options.config import TrainingConfig
 from common.options.terminal import Display
 from common.runs.folder import Run
 from common.runs.proof.judge import have_same_bits, measure_drift
@@ -138,12 +140,27 @@ def compute(
             again.write("lengthened", went_on)
         job = kind.reopen(folder, device)
         job.config = dataclasses.replace(job.config, keep=0, track=())  # nobody looks at it
+        job.config = _compute_as_several(job.config, count_processes(run))
         compute_as(job, run)
         with contextlib.suppress(_Reached):
             job.train(splits, display, lambda line: None, _stop_after(end))
         done = end
     last = max((folder / "checkpoints").glob("[0-9]*.safetensors"))
     return _standing(last, again.best)
+
+
+def count_processes(run: Run) -> int:
+    """Return in how many processes a run was trained, which one process repeats to rounding."""
+    found = re.search(r" in (\d+) processes$", str(run.read("environment").get("device", "")))
+    return 1 if found is None else int(found[1])
+
+
+def _compute_as_several(config: TrainingConfig, processes: int) -> TrainingConfig:
+    """Return a config whose micro-batches are those that each of some processes had."""
+    if processes == 1:
+        return config
+    part = -(-config.batch_size // processes)
+    return dataclasses.replace(config, micro_batch=min(config.micro_batch or part, part))
 
 
 def measure_apart(one: Standing, other: Standing, first: Mapping[str, Tensor]) -> float:

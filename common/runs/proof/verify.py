@@ -32,6 +32,7 @@ from common.runs.proof.judge import (
 from common.training import checkpoint
 from common.training.batches import close
 from common.training.checkpoint import Kept, hash_tensors
+from common.training.limits.memory import least_of
 
 
 class Stretch(NamedTuple):
@@ -113,6 +114,7 @@ class Verifier:
     ):
         self._kind, self._run, self._data, self._device = kind, run, data, device
         self._history, self._standings = run.history, again.list_standings(run)
+        self._processes = again.count_processes(run)
         self.found = Verification(run.path)
 
     def look(self, updates: int, seed: int) -> Verification:
@@ -154,6 +156,12 @@ class Verifier:
         each = len(train)
         close(train)
         self.found.total = each * len(self._history)
+        if self._processes > 1:
+            together = f"it was trained in {self._processes} processes, which one "
+            if least_of(job.model) > 1:  # batch norm, with the statistics of the first process
+                self.found.remarks.append(f"{together}does not repeat where there is batch norm")
+                return
+            self.found.remarks.append(f"{together}repeats to rounding")
         for stretch in self._choose(best["epoch"], updates / each, seed):
             with terminal.progress_bar(
                 f"{self._run.path}: {stretch} again, {each * stretch.epochs:,} updates"
@@ -202,7 +210,7 @@ class Verifier:
     def _is_same_machine(self) -> bool:
         """Say whether the run names this machine and these versions as its own."""
         environment = self._run.read("environment")
-        if "resumed" in environment:  # it went on with others
+        if "resumed" in environment or self._processes > 1:  # it had others, too
             return False
         there = receipt.describe_machine(environment)
         here = folder.environment(there.get("device", ""))
@@ -306,11 +314,12 @@ class Verifier:
                 files = (Path(scratch) / self._run.best.name, self._run.best)
                 mine, theirs = (checkpoint.load(file).tensors for file in files)
                 apart["the best weights are"] = measure_drift(mine, theirs, first)
+        # Where no weights are known, the figures alone must do.
+        drift = max(apart.values(), default=TOLERANCE)
         rows = judge_rows(
             found.rows[begin.epoch :],
             self._history[begin.epoch : stretch.last],
-            # Where no weights are known, the figures alone must do.
-            max(apart.values(), default=TOLERANCE) or None,
+            drift if drift or self._processes > 1 else None,
         )
         return judge_stretch(what, rows, apart)
 
