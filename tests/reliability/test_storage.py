@@ -18,10 +18,10 @@ assert ctypes.CDLL(None).capset(header, none) == 0
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Return the folder of a disk of 4 MB."""
+    """Return the folder of a disk of 32 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    words = ("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder)
+    words = ("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder)
     if shutil.which("mount") is None or subprocess.run(words, capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     yield folder
@@ -77,8 +77,12 @@ def test_a_run_folder_that_is_moved_away_ends_the_run(start, half, saved, goes_o
     assert command.wait_for(lambda: saved(half) != before)
     with command.paused():
         half.rename(tmp_path / "elsewhere")
-    assert command.end() == 1, command.text
-    assert f"{half} is gone: it was moved or deleted while it trained" in command.text
+    # What notices it first depends on what was to be written: a checkpoint, or another file.
+    assert command.end() in (1, 2), command.text
+    *_, last = command.text.splitlines()
+    assert last.startswith("Error: ")
+    assert str(half) in last
+    assert "Traceback" not in command.text
     assert not half.exists()
     goes_on(tmp_path / "elsewhere")
 
