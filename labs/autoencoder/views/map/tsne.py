@@ -127,7 +127,7 @@ def _make_each(wanted: Sequence[Wanted]) -> list[Map]:
     watches = [_Watch() for _ in wanted]
 
     def make(each: Wanted, watch: _Watch) -> Map:
-        return _embed(*each[:4], threads // workers, watch)
+        return embed(*each[:4], threads=threads // workers, watch=watch)
 
     total = len(wanted) * (sum(_ITERATIONS) + len(_ITERATIONS))
     with ThreadPoolExecutor(workers) as pool, step("maps by t-SNE", float(total)) as shown:
@@ -144,23 +144,27 @@ def _make_each(wanted: Sequence[Wanted]) -> list[Map]:
                 watch.given_up = True
 
 
-def embed(vectors: Array, *, dimensions: int = 2, perplexity: float = 30, seed: int = 0) -> Map:
+def embed(
+    vectors: Array,
+    dimensions: int = 2,
+    perplexity: float = 30,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+    watch: _Watch | None = None,
+) -> Map:
     """Make a map, of 2 or 3 dimensions, on which near vectors of (N, D) lie near each other.
 
     Points start at their principal components, with 1 % of noise that depends on the seed, so that
-    another seed gives another map. The perplexity is at least 1, at most (N - 1) / 3.
+    another seed gives another map. The perplexity is at least 1, at most (N - 1) / 3. It takes as
+    many threads as OpenMP may use where their number is not given.
 
     Raises:
         DataError: too few vectors for a map or for the perplexity, NaN, or all vectors the same.
         Stopped: SIGINT or SIGTERM came, where the caller has set `common.signals.raise_stopped`; it
             is raised within a step of the work.
     """
-    return _embed(vectors, dimensions, perplexity, seed, _threads(), _Watch())
-
-
-def _embed(
-    vectors: Array, dimensions: int, perplexity: float, seed: int, threads: int, watch: _Watch
-) -> Map:
+    threads, watch = threads or _threads(), watch or _Watch()
     vectors = _checked(vectors)
     points = len(vectors)
     _check_settings(points, dimensions, perplexity)

@@ -359,7 +359,7 @@ def test_a_map_that_lasts_is_made_once(vectors, tmp_path, monkeypatch):
     (first,) = maps.embed_each([wanted])
     (kept,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr(maps, "_embed", None)  # nothing is to be made
+        patch.setattr(maps, "embed", None)  # nothing is to be made
         (again,) = maps.embed_each([wanted])
     assert (again.coordinates == first.coordinates).all()
     kept.write_bytes(b"damaged")
