@@ -17,7 +17,10 @@ import pytest
 from common import files
 from common.training import checkpoint
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's"),
+]
 
 TRAIN = (
     *("train", "--data", "digits", "--limit", "300", "--model", "vae", "--threads", "1"),
@@ -125,7 +128,6 @@ def test_the_outcome_says_enough(whole):
     assert whole["metrics"]["test"].keys() >= {"kl", "mse", "mse_interval"}
 
 
-@pytest.mark.slow
 def test_a_run_stopped_and_killed_comes_out_the_same(start, whole, tmp_path):
     command, run = train(start, tmp_path)
     rng = random.Random(0)
@@ -144,7 +146,6 @@ def test_a_run_stopped_and_killed_comes_out_the_same(start, whole, tmp_path):
     assert outcome(run) == whole
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_a_run_killed_again_and_again_comes_out_the_same(seed, start, whole, tmp_path):
     command, run = train(start, tmp_path)
@@ -170,7 +171,6 @@ def trained(finished, tmp_path):
     return run
 
 
-@pytest.mark.slow
 def test_a_signal_in_the_middle_of_a_map_keeps_what_was_trained(start, whole, trained):
     for signum in (signal.SIGTERM, signal.SIGKILL):
         command = start("train", "--resume", trained, first=MAPS)
@@ -187,7 +187,6 @@ def test_a_signal_in_the_middle_of_a_map_keeps_what_was_trained(start, whole, tr
     assert outcome(trained) == whole
 
 
-@pytest.mark.slow
 def test_a_signal_ends_the_command_of_a_map_and_the_one_before_stays(start, finished, tmp_path):
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     words = ("latents", run, "--split", "all")
@@ -203,7 +202,6 @@ def test_a_signal_ends_the_command_of_a_map_and_the_one_before_stays(start, fini
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wait", [0.0, 0.5, 2.0, 5.0])
 def test_a_signal_ends_a_map_of_5000_images(wait, start, tmp_path):
     """Whatever it is at: the nearest neighbors, the first positions, or the steps."""

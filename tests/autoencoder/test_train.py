@@ -94,6 +94,7 @@ def test_a_view_whose_picture_is_gone_is_made_again(lab, whole):
     assert (run / "figures/reconstructions_worst.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_view_of_an_unfinished_run_is_made_again_when_it_is_finished(lab, tmp_path):
     def stop(self, row, best):
         raise Stopped(15)

@@ -65,6 +65,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_fold_learns_from_what_its_own_network_is_sure_of(runs, digits):
     cv, more, _ = runs
     for fold in (1, 2):

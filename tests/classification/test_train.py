@@ -447,6 +447,7 @@ def test_the_ladder_trains_to_its_report(trained, model):
 PICTURES = ("--image-size", "8", "--epochs", "3", "--batch-size", "4", "--augment", "hflip,erase")
 
 
+@pytest.mark.slow
 def test_streamed_pictures_train_as_those_in_memory(trained, photos):
     memory = trained("--data", photos, *PICTURES, "--decoding", "memory")
     for words in (

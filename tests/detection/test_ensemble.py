@@ -135,6 +135,7 @@ def test_evaluate_and_report_take_it(lab, made):
     assert (run / "report.html").read_text("utf-8") == before
 
 
+@pytest.mark.slow
 def test_predict_and_submit_give_the_fusion(lab, made, runs, paint, tmp_path, monkeypatch):
     _, run = made
     monkeypatch.chdir(tmp_path)

@@ -136,6 +136,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(lab, trained, tmp_path, monkeypatch, 
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
+@pytest.mark.slow
 def test_micro_batches_see_the_same_boxes(trained):
     """Batch norm alone sets them apart, so the losses stay close."""
     whole = history(trained("whole", "--epochs", "1"))[0]

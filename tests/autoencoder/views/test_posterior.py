@@ -70,6 +70,7 @@ def test_a_healthy_posterior_is_told_so(healthy):
     assert "WARNING" not in view.section.text
 
 
+@pytest.mark.slow
 def test_a_weight_of_100_collapses_the_posterior_and_the_view_says_what_to_try(small_run, lab):
     path = small_run(*VAE, "--beta", "100", "--loss", "mse")
     view = posterior.view(material(path))

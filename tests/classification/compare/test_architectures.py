@@ -164,6 +164,7 @@ def test_an_unknown_model_leaves_no_folder(lab, tmp_path):
 # --- a run --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_options_go_to_every_member(run):
     _, path, _ = run
     members = sorted(each.name for each in (path / "members").iterdir())
@@ -224,6 +225,7 @@ def test_report_and_screen_show_the_table_and_the_verdict(run):
         assert (path / f"figures/{name}.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_shown_again_and_its_report_written_again(lab, run):
     _, path, _ = run
     again = lab("compare-architectures", "--resume", path, "--device", "cpu")

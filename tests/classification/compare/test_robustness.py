@@ -76,6 +76,7 @@ def spots(count, side=14):
     return ImageSet(pixels, targets, tuple(map(str, range(count))))
 
 
+@pytest.mark.slow
 def test_what_does_not_mind_shifts_stays_right_and_what_leaves_the_picture_is_lost():
     part = spots(20)
     plain = bright(part)

@@ -249,6 +249,7 @@ def test_mistakes_are_drawn_and_told(lab, run, monkeypatch):
             assert f"picture: {path}" in result.err
 
 
+@pytest.mark.slow
 def test_the_report_keeps_the_section_until_another_is_made(lab, run):
     assert lab("explain", run, "0", full=True).code == 0
     first = (run / "report.html").read_text()

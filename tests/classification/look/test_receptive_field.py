@@ -240,6 +240,7 @@ def test_a_model_by_name_is_shown_and_drawn(lab, tmp_path):
     assert other.code == 0
 
 
+@pytest.mark.slow
 def test_a_run_is_shown_as_trained_and_its_report_keeps_it(train, lab):
     words = ("--model", "lenet5", "--image-size", "16", "--epochs", "1")
     result, run = train(*words)

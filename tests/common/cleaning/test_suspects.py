@@ -204,6 +204,7 @@ def test_what_has_no_suspects_says_so(command, crossval, tmp_path):
     assert "--patch: numbers have no classes" in unread.err
 
 
+@pytest.mark.slow
 def test_texts_are_found_and_put_right_as_well(command, tmp_path):
     words = ("지루한 영화, =awful", "좋은 영화, 'great'")
     rows = [(f"{words[n % 2]}\n{n}", n % 2 ^ (n in WRONG)) for n in range(60)]

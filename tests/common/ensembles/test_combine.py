@@ -95,6 +95,7 @@ def test_a_combination_is_the_same_after_json(method):
     assert np.array_equal(found.answer(shares, CLASSES), again.answer(shares, CLASSES))
 
 
+@pytest.mark.slow
 def test_nested_nothing_is_gained_by_choosing_among_guesses():
     """Many members that guess: the best of them looks good where it was chosen alone."""
     shares, truth = draw(30, 200, 2, np.zeros(30))

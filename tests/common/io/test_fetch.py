@@ -474,6 +474,7 @@ def test_a_connection_that_closes_without_an_answer_is_tried_again(server, tmp_p
     assert files(tmp_path) == {"digits.bin": BODY}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, 100_000], ids=["before", "within"])
 def test_a_server_that_falls_silent_is_left(size, server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_WAITS", ())
@@ -491,6 +492,7 @@ def test_a_server_that_falls_silent_is_left(size, server, tmp_path, monkeypatch)
     assert files(tmp_path) == ({"digits.bin.part": BODY[:size]} if size else {})
 
 
+@pytest.mark.slow
 def test_a_server_that_only_drips_is_left(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_WAITS", ())
     done = threading.Event()

@@ -125,6 +125,7 @@ def test_the_first_call_warms_up():
     assert called == [1, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_to_import_a_comparison_loads_no_pictures():
     code = (
         "import sys\n"

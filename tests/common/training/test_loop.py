@@ -882,9 +882,8 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize(
-    "backend", ["eager", pytest.param("inductor", marks=[pytest.mark.slow, needs_compiler])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=needs_compiler)])
 def test_a_compiled_model_trains_as_it_does_plain(
     backend, lenet, classify, train, validation, monkeypatch
 ):

@@ -86,6 +86,7 @@ def check(job, folder, report):
     assert json.loads((folder / f"{job.config.title}.json").read_text("utf-8")) == report
 
 
+@pytest.mark.slow
 def test_tiny_yolo_says_the_same_in_every_format(job, made):
     check(job, *made)
     assert sorted(entry.name for entry in made[0].iterdir()) == [

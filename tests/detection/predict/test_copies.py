@@ -139,6 +139,7 @@ def trained(lab, tmp_path_factory):
     return root / "detection/run"
 
 
+@pytest.mark.slow
 def test_evaluate_shows_the_gain_and_leaves_the_run_as_it_was(lab, trained):
     before = lab("evaluate", trained)
     done = lab("evaluate", trained, "--tta", "auto")

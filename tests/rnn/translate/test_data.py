@@ -52,6 +52,7 @@ def test_dates_are_korean_and_english(dates):
     assert len(english) > 500
 
 
+@pytest.mark.slow
 def test_the_split_seed_alone_names_the_split(dates):
     again, card = load(TranslateConfig(seed=1))
     assert texts(again, "test") == texts(dates[0], "test")

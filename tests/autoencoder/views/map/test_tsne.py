@@ -71,6 +71,7 @@ def test_a_seed_gives_a_map_bit_for_bit_on_any_number_of_threads(vectors, monkey
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_map(vectors, solid):
     other = maps.embed(vectors[:200], dimensions=3, perplexity=20, seed=1)
     assert other.seed == 1
