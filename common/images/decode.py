@@ -9,6 +9,7 @@ import functools
 import itertools
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from PIL.ImageFile import ImageFile
 from common.errors import DataError
 from common.images.arrays import is_archive, unpacked
 from common.io.folders import walk
+from common.steps import track
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +53,8 @@ DEEPEST = 2**16 - 1
 DARK = 2**14  # below which 16 bits hold what is dark, or of fewer bits
 _FEW_HOT, _HOT = 2, 1e-4  # pixels of an image that may be hot, and share of many
 _PHOTO_CHUNK = 32  # photos given to the threads at once
-_CHUNK = 256  # images decoded at a time
+_CHUNK = 256  # images decoded at a time, of those that a network is given
+_PIECE = 32  # files that a thread decodes at a time: bounds what waits in memory and Ctrl-C's delay
 
 
 class White(NamedTuple):
@@ -173,8 +176,12 @@ def _read(read: Callable[..., T], path: Path, *options: Any) -> T:
     with quiet():
         result = try_reading(read, path, *options)
     if isinstance(result, str):
-        raise DataError(f"cannot read the image {path}: {result}; replace or remove the file")
+        raise DataError(_complain(path, result))
     return result
+
+
+def _complain(path: Path, reason: str) -> str:
+    return f"cannot read the image {path}: {reason}; replace or remove the file"
 
 
 def try_reading(read: Callable[..., T], path: Path, *options: Any) -> T | str:
@@ -268,6 +275,35 @@ def square(
     square = _FITS[fit](flat, (image_size, image_size), Image.Resampling.BILINEAR)
     pixels = np.array(square).reshape(image_size, image_size, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def decode_squares(
+    files: Sequence[tuple[Path, Crop | None]],
+    options: tuple[int, int, str, White],
+    put: Callable[[int, Pixels | str], Any],
+) -> None:
+    """Decode files, or parts of them, in threads.
+
+    Args:
+        files: the path and the part of each.
+        options: size, channels, fit and white, see `decode`.
+        put: called here, in order, with the row of each file, and its pixels (C, S, S), or the
+            reason why it cannot be read. Meanwhile the next files are decoded.
+    """
+
+    def read(piece: Sequence[tuple[Path, Crop | None]]) -> list[Pixels | str]:
+        return [try_reading(square, path, *options, crop) for path, crop in piece]
+
+    workers = os.cpu_count() or 1
+    # The filters of warnings belong to the process, so they are set once around all threads.
+    with quiet(), ThreadPoolExecutor(workers) as pool:
+        pieces = (files[start : start + _PIECE] for start in range(0, len(files), _PIECE))
+        begun = (pool.submit(read, piece) for piece in pieces)
+        waiting, rows = deque(itertools.islice(begun, 2 * workers)), itertools.count()
+        while waiting:
+            for result in waiting.popleft().result():
+                put(next(rows), result)
+            waiting.extend(itertools.islice(begun, 1))
 
 
 class Small(NamedTuple):
@@ -424,8 +460,16 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def list_inputs(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files that may be images: those named, and those in folders and archives.
+class Given(NamedTuple):
+    """An image file, or a part of it, that a network is asked about."""
+
+    name: str  # as it is told
+    path: Path
+    crop: Crop | None = None
+
+
+def list_inputs(paths: Sequence[Path]) -> list[Given]:
+    """Return the files that may be images: those named, and those in folders and archives.
 
     Raises:
         DataError: a path is missing, or a folder has none.
@@ -433,26 +477,28 @@ def list_inputs(paths: Sequence[Path]) -> Iterator[Path]:
     missing = [printable(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"no such file or folder: {', '.join(missing)}")
+    found: list[Given] = []
     for path in paths:
         root = unpacked(path) if is_archive(path) else path
         images = sorted(filter(is_candidate, walk(root))) if root.is_dir() else [path]
         if not images:
             raise DataError(f"no images in {path}; expected files such as .jpg and .png")
-        yield from images
+        found += [Given(printable(file), file) for file in images]
+    return found
 
 
-def decode_squares(
-    files: Sequence[tuple[str, Path, Crop | None]],
+def read_squares(
+    files: Sequence[Given],
     image_size: int,
     channels: int,
     say: Callable[[str], None],
     fit: str = "crop",
     white: White = UNKNOWN,
 ) -> Iterator[tuple[list[str], Pixels]]:
-    """Yield names and images, (n, C, S, S), of files or of parts of them, some at a time.
+    """Yield names and images, uint8 (n, C, S, S), some at a time.
 
     Args:
-        files: the name, the path and the part of each.
+        files: what is read.
         image_size: height and width of the result in pixels; see `decode`.
         channels: 1 (grey) or 3 (RGB).
         say: called with a line for each unreadable image.
@@ -462,17 +508,21 @@ def decode_squares(
     Raises:
         DataError: no image can be read.
     """
-    found = 0
-    for start in range(0, len(files), _CHUNK):
-        names, pixels = [], []
-        for name, file, crop in files[start : start + _CHUNK]:
-            try:
-                pixels.append(_read(square, file, image_size, channels, fit, white, crop))
-                names.append(name)
-            except DataError as error:
-                say(f"skipped: {error}")
-        found += len(names)
-        if names:
-            yield names, np.stack(pixels)
-    if not found:
+    any_found = False
+    for start in track(range(0, len(files), _CHUNK), f"reading {len(files):,} images"):
+        chunk = files[start : start + _CHUNK]
+        results: list[Pixels | str] = []
+        decode_squares(
+            [(each.path, each.crop) for each in chunk],
+            (image_size, channels, fit, white),
+            lambda row, result, results=results: results.append(result),  # type: ignore[misc]
+        )
+        for each, result in zip(chunk, results, strict=True):
+            if isinstance(result, str):
+                say(f"skipped: {_complain(each.path, result)}")
+        read = [pair for pair in zip(chunk, results, strict=True) if not isinstance(pair[1], str)]
+        if read:
+            any_found = True
+            yield [each.name for each, _ in read], np.stack([pixels for _, pixels in read])
+    if not any_found:
         raise DataError(f"none of the {len(files)} file(s) is an image that can be read")

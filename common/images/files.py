@@ -35,6 +35,7 @@ from common.images.decode import (
     Pixels,
     White,
     decode,
+    decode_squares,
     find_depth,
     most_hot,
     open_image,
@@ -42,7 +43,7 @@ from common.images.decode import (
     square,
     try_reading,
 )
-from common.steps import track
+from common.steps import step, track
 
 Decoding = Literal["auto", "memory", "cache", "stream"]
 
@@ -317,16 +318,15 @@ def _decode_all(
     """Give every decoded file, or black in place of an unreadable one, to `put`, in order."""
     black = np.zeros((options.channels, options.image_size, options.image_size), np.uint8)
     reasons: list[str | None] = []
-    pairs = list(zip(paths, crops or [None] * len(paths), strict=True))
-    # The filters of warnings belong to the process, so they are set once around all threads.
-    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in track(range(0, len(pairs), _CHUNK), f"reading {len(pairs):,} images"):
-            chunk = pairs[start : start + _CHUNK]
-            for result in pool.map(
-                lambda pair: try_reading(square, pair[0], *options, pair[1]), chunk
-            ):
-                put(len(reasons), black if isinstance(result, str) else result)
-                reasons.append(result if isinstance(result, str) else None)
+
+    def take(row: int, result: Pixels | str) -> None:
+        put(row, black if isinstance(result, str) else result)
+        reasons.append(result if isinstance(result, str) else None)
+        shown.move(row)
+
+    with step(f"reading {len(paths):,} images", len(paths)) as shown:
+        parts = crops or [None] * len(paths)
+        decode_squares(list(zip(paths, parts, strict=True)), options, take)
     return reasons
 
 

@@ -1,23 +1,13 @@
 """The user's folders: one for each class, whole or split; and what a trained run is given."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from common.errors import DataError
 from common.images.decode import (
     SUFFIXES,
-    UNKNOWN,
-    Crop,
-    White,
-    decode_squares,
     is_candidate,
-    list_inputs,
-    printable,
 )
 from common.images.listed import (
     TOGETHER,
@@ -182,36 +172,3 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 # What a trained run is given
-
-
-def read_images(
-    paths: Sequence[Path],
-    image_size: int,
-    channels: int,
-    say: Callable[[str], None],
-    fit: str = "crop",
-    white: White = UNKNOWN,
-) -> Iterator[tuple[list[str], Tensor]]:
-    """Yield names and images, uint8 (n, C, S, S), some at a time.
-
-    Args:
-        paths: files, folders and archives.
-        image_size: height and width of the result in pixels; see `decode`.
-        channels: 1 (grey) or 3 (RGB).
-        say: called with a line for each unreadable image.
-        fit: as the run fits images into squares, see `decode`.
-        white: as the run scaled deeper files, likewise.
-
-    Raises:
-        DataError: a path is missing, a folder has no images, or no image can be read.
-    """
-    files = [(printable(file), file, None) for file in list_inputs(paths)]
-    yield from decode_each(files, image_size, channels, say, fit, white)
-
-
-def decode_each(
-    files: Sequence[tuple[str, Path, Crop | None]], *options: Any
-) -> Iterator[tuple[list[str], Tensor]]:
-    """Yield names and images of files, or of parts of them; the options are of `decode_squares`."""
-    for names, pixels in decode_squares(files, *options):
-        yield names, torch.from_numpy(pixels)

@@ -23,9 +23,9 @@ from common.images.alike import find_alike
 from common.images.arrays import find_arrays as find_array_folders
 from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
-from common.images.decode import White, list_inputs, printable
+from common.images.decode import Given, White, list_inputs, read_squares
 from common.images.files import Decoding, ImageFiles
-from common.images.folders import decode_each, list_folder, read_images
+from common.images.folders import list_folder
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
@@ -439,19 +439,20 @@ def read_inputs(
     Raises:
         DataError: a path is missing, or no image can be read.
     """
-    options: Any = card.image_size, card.channels, say, config.fit, card.scale
-    table = paths[0]
+    files, table = None, paths[0]
     if len(paths) == 1 and is_table(table) and table.is_file():
         listed = _list_unlabelled(config, table)
     elif config.crop_boxes:
         listed = _list_files(config, paths)
     else:
-        yield from read_images(paths, *options)
-        return
-    say(listed.source)
-    say_skipped(listed.skipped, say)
-    files = [(file.name, file.path, file.crop) for file in listed.files]
-    yield from decode_each(files, *options)
+        files = list_inputs(paths)
+    if files is None:
+        say(listed.source)
+        say_skipped(listed.skipped, say)
+        files = [Given(file.name, file.path, file.crop) for file in listed.files]
+    options = card.image_size, card.channels, say, config.fit, card.scale
+    for names, pixels in read_squares(files, *options):
+        yield names, torch.from_numpy(pixels)
 
 
 def _list_unlabelled(config: ImageConfig, table: Path) -> ListedImages:
@@ -470,7 +471,7 @@ def _without_labels(config: C) -> C:
 
 def _list_files(config: ImageConfig, paths: Sequence[Path]) -> ListedImages:
     """Return the parts of files that --crop-boxes names, in the folder that all of them lie in."""
-    files = [ListedFile("all", printable(path), path, None) for path in list_inputs(paths)]
+    files = [ListedFile("all", each.name, each.path, None) for each in list_inputs(paths)]
     folder = Path(os.path.commonpath([file.path.resolve().parent for file in files]))
     listed = ListedImages(tuple(files), (), f"{len(files):,} files")
     return take_boxes(dataclasses.replace(config, data=str(paths[0])), listed, folder)

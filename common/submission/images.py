@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import torch
+
 from common.errors import DataError
 from common.files import fold_name
 from common.images.arrays import is_archive, unpacked
-from common.images.decode import SUFFIXES, Crop, printable
-from common.images.folders import decode_each, is_image
+from common.images.decode import SUFFIXES, Crop, Given, printable, read_squares
+from common.images.folders import is_image
 from common.images.load import ImageCard
 from common.images.tables.finder import MISSING, Finder
 from common.images.tables.listing import find_columns
@@ -100,8 +102,10 @@ def read_chunks(
     samples: dict[str, Part], config: ImageConfig, card: ImageCard, say: Say
 ) -> Iterator[tuple[list[str], Any]]:
     """Yield ids and images, uint8 (n, C, S, S), some at a time, as a run sees them."""
-    files = [(name, path, crop) for name, (path, crop) in samples.items()]
-    yield from decode_each(files, card.image_size, card.channels, say, config.fit, card.scale)
+    files = [Given(name, *part) for name, part in samples.items()]
+    options = card.image_size, card.channels, say, config.fit, card.scale
+    for ids, pixels in read_squares(files, *options):
+        yield ids, torch.from_numpy(pixels)
 
 
 def _without_suffix(name: str) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.errors import ConfigError
 from common.files import replacing
-from common.images.decode import decode_squares, list_inputs, printable
+from common.images.decode import list_inputs, read_squares
 from common.metrics.metrics import Array
 from common.suggest import suggest
 
@@ -40,8 +40,8 @@ def predict(
     number = _class_number(job, class_name)
     records: list[dict[str, Any]] = []
     size, channels = job.card.image_size, job.card.channels
-    given = [(printable(file), file, None) for file in list_inputs(paths)]
-    for names, images in decode_squares(given, size, channels, say, job.config.fit, job.card.scale):
+    options = size, channels, say, job.config.fit, job.card.scale
+    for names, images in read_squares(list_inputs(paths), *options):
         answers = job.ask(images, number)
         outputs, errors = answers["outputs"], answers["squared_error"]
         files = list(_write(outputs, names, folder, len(records))) if folder else []

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from benchmarks.same_run import same
+from common.images.decode import list_inputs
 from common.images.files import read_files
-from common.images.folders import list_inputs
 from labs.classification.__main__ import lab as classification
 
 

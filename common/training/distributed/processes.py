@@ -215,14 +215,19 @@ class Several(Alone):
         return known
 
     def _add(self, task: Parallel, values: Sequence[Any]) -> Tensor:
-        """Return the sums of numbers, or scalars on the device, over all processes, in float64."""
+        """Return the sums of numbers, or scalars on the device, over all processes, in float64.
+
+        They are few, so all are sent to all: gloo's way of adding up, made for many, takes twice as
+        long.
+        """
         plain = [0.0 if isinstance(value, Tensor) else value for value in values]
         sums = torch.tensor(plain, dtype=torch.float64).to(task.device, non_blocking=True)
         for place, value in enumerate(values):
             if isinstance(value, Tensor):
                 sums[place] = value
-        dist.all_reduce(sums)
-        return sums
+        found = [torch.empty_like(sums) for _ in range(self.size)]
+        dist.all_gather(found, sums)
+        return torch.stack(found).sum(0)
 
 
 def _split(whole: Outputs, rows: Sequence[int]) -> Iterator[Outputs]:

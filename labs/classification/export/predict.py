@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.errors import DataError
 from common.export.file import Exported
-from common.images.decode import White, decode_squares, list_inputs, printable
+from common.images.decode import White, list_inputs, read_squares
 from common.io.tables import is_table
 from labs.classification.export.guesses import Prediction, Told
 
@@ -29,10 +29,10 @@ def predict(
     if tables := [each for each in images if each.is_file() and is_table(each)]:
         raise DataError(f"{tables[0]}: a table goes with a run; name the images, or their folder")
     told = Told(about["kind"], about["classes"], about["labels"], about["thresholds"])
-    files = [(printable(file), file, None) for file in list_inputs(images)]
     size, channels, fit = about["image_size"], about["channels"], about["fit"]
     found: list[Prediction] = []
-    for names, pixels in decode_squares(files, size, channels, say, fit, White(*about["white"])):
+    options = size, channels, say, fit, White(*about["white"])
+    for names, pixels in read_squares(list_inputs(images), *options):
         [values] = exported.run_rows(images=pixels).values()
         found += told.describe(names, values, top)
     return found

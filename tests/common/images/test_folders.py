@@ -512,7 +512,7 @@ def test_an_interrupted_cache_leaves_nothing(tmp_path, cache, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros((3, 8, 8), np.uint8)
 
-    monkeypatch.setattr("common.images.files.square", interrupt)
+    monkeypatch.setattr("common.images.decode.square", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_folder(root, 8, decoding="cache")
     assert list(cache.iterdir()) == []
@@ -522,7 +522,7 @@ def test_a_file_that_became_readable_is_found(tmp_path, monkeypatch):
     root = make_classes(tmp_path / "pets", number=4)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "common.images.files.try_reading",
+            "common.images.decode.try_reading",
             lambda read, path, *rest: (
                 "Permission denied" if path.name == "1.png" else try_reading(read, path, *rest)
             ),

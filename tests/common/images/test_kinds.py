@@ -12,8 +12,7 @@ from PIL import Image, TiffImagePlugin
 
 from common.errors import DataError
 from common.images import decode as decoding
-from common.images.decode import decode
-from common.images.folders import read_images
+from common.images.decode import decode, list_inputs, read_squares
 from common.images.load import ImageCard, labelled, load
 from common.io.folders import walk
 from common.options.config import ImageConfig
@@ -56,6 +55,11 @@ FORMS = {  # a name as people have it, and what is in it
 }
 
 
+def read_names(root, say):
+    """Return the names of what is read where a network is asked about a folder."""
+    return [name for names, _ in read_squares(list_inputs([root]), 12, 3, say) for name in names]
+
+
 def test_files_are_read_by_their_content_whatever_they_are_called(tmp_path):
     root = tmp_path / "data"
     for number, (name, form) in enumerate(FORMS.items()):
@@ -71,7 +75,7 @@ def test_files_are_read_by_their_content_whatever_they_are_called(tmp_path):
             expected = np.asarray(draw(value)).transpose(2, 0, 1)
             assert (image.numpy() == expected).all(), name
 
-    given = [name for names, _ in read_images([root], 12, 3, pytest.fail) for name in names]
+    given = read_names(root, pytest.fail)
     assert len(given) == 2 * len(FORMS)
 
 
@@ -95,7 +99,7 @@ def test_what_is_no_image_is_named_and_what_does_not_pretend_to_be_one_is_not(tm
         "cat/notes": unknown,
     }
     said = []
-    names = [name for some, _ in read_images([root], 12, 3, said.append) for name in some]
+    names = read_names(root, said.append)
     assert len(names) == 6
     assert len(said) == 4
 
@@ -123,11 +127,11 @@ def test_hidden_files_are_left_out_everywhere(tmp_path):
         save(root / name, 50)
     found = load_folder(root, 12)
     assert (found.classes, len(found.parts["all"]), found.skipped) == (("cat", "dog"), 6, ())
-    names = [name for some, _ in read_images([root], 12, 3, pytest.fail) for name in some]
+    names = read_names(root, pytest.fail)
     assert [Path(name).relative_to(root).as_posix() for name in names] == [
         f"{folder}/{number}.png" for folder in ("cat", "dog") for number in range(3)
     ]
-    assert len(list(read_images([root / ".thumbnails"], 12, 3, pytest.fail))) == 1  # asked for
+    assert len(read_names(root / ".thumbnails", pytest.fail)) == 1  # asked for
 
 
 def test_links_to_folders_are_followed_once(tmp_path):
@@ -242,7 +246,7 @@ def test_a_run_scales_what_it_is_given_as_it_scaled_its_own(tmp_path):
     splits, card = load(ImageConfig(data=str(root), image_size=16))
     assert ImageCard.from_dict(card.as_dict()).scale.whole == 4095
     one = deep(tmp_path / "one.tif", ramp(0, 400).astype(np.uint16))
-    [(_, images)] = read_images([one], 16, 1, pytest.fail, white=card.scale)
+    [(_, images)] = read_squares(list_inputs([one]), 16, 1, pytest.fail, white=card.scale)
     assert images.max() == 25
     with pytest.raises(DataError, match=r"nothing says what is; save it as 8 bits"):
         decode(one, 16, 1)

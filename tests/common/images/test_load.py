@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from common.errors import DataError
-from common.images import files, known
+from common.images import decode, known
 from common.images import load as image_data
 from common.images.glance import glance
 from common.images.load import joined, load, pixel_rows
@@ -67,9 +67,9 @@ def folder(tmp_path):
 def test_no_more_files_are_decoded_than_the_limit_takes(folder, monkeypatch):
     whole = load_folder(folder, 64).parts["all"]
     opened = []
-    real = files.square
+    real = decode.square
     monkeypatch.setattr(
-        files, "square", lambda path, *options: opened.append(path) or real(path, *options)
+        decode, "square", lambda path, *options: opened.append(path) or real(path, *options)
     )
     splits, card = load(ImageConfig(data=str(folder), limit=10))
     assert len(opened) == len(set(opened)) == sum(card.counts.values()) == 10

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import DataError
-from common.images.folders import read_images
+from common.images.decode import list_inputs, read_squares
 from common.images.load import find_files, load
 from common.images.tables.columns import find_separator
 from common.images.tables.finder import Finder
@@ -340,7 +340,7 @@ def test_a_zip_of_class_folders_is_read(top, encoding, tmp_path):
     for part in splits.values():
         for image, target in zip(part.images, part.targets, strict=True):
             assert (image.max() >= 100) == (target == 0)
-    [(names, given)] = read_images([path], 8, 3, pytest.fail)
+    [(names, given)] = read_squares(list_inputs([path]), 8, 3, pytest.fail)
     assert len(names) == len(given) == 8
 
 

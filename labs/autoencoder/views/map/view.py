@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from common.errors import ConfigError, RunError
 from common.files import write_text
-from common.images.folders import read_images
+from common.images.decode import list_inputs, read_squares
 from common.metrics.metrics import Array
 from common.options.terminal import note
 from common.report.html import Section, Table
@@ -189,9 +190,10 @@ def _encoded(material: Material, paths: Sequence[Path]) -> tuple[list[str], Arra
     names: list[str] = []
     latents: list[Array] = []
     size, channels = job.card.image_size, job.card.channels
-    for some, images in read_images(paths, size, channels, note, job.config.fit, job.card.scale):
+    options = size, channels, note, job.config.fit, job.card.scale
+    for some, pixels in read_squares(list_inputs(paths), *options):
         names += some
-        latents.append(job.encode(job.prepared(images)).numpy())
+        latents.append(job.encode(job.prepared(torch.from_numpy(pixels))).numpy())
     return names, np.concatenate(latents)
 
 
