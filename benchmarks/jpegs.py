@@ -26,12 +26,13 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from common.allocator import keep_freed_blocks
 from common.images.decode import decode
 from common.images.files import Decoding, read_files
 from common.images.sets import ImageSet
 from common.training.batches import Batches
 
-FILES, SIDE, BATCH, ROUNDS = 5000, 224, 64, 3
+FILES, SIDE, BATCH, ROUNDS = 5000, 224, 64, 5
 LATER = 2  # epochs after the first
 
 
@@ -50,6 +51,7 @@ class Plain(Dataset[Tensor]):
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed_blocks()  # as the commands do; workers inherit it
     print(describe(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         paths = write(Path(folder), int(sys.argv[1]) if len(sys.argv) > 1 else FILES)

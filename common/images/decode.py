@@ -277,32 +277,45 @@ def square(
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+class Decoded(NamedTuple):
+    """Some files in a row, decoded to squares."""
+
+    pixels: Pixels  # (n, C, S, S); black where a file cannot be read
+    reasons: list[str | None]  # for each file why it cannot be read; None if it can
+
+
 def decode_squares(
-    files: Sequence[tuple[Path, Crop | None]],
-    options: tuple[int, int, str, White],
-    put: Callable[[int, Pixels | str], Any],
-) -> None:
-    """Decode files, or parts of them, in threads.
+    files: Sequence[tuple[Path, Crop | None]], options: tuple[int, int, str, White]
+) -> Iterator[Decoded]:
+    """Yield files, or parts of them, in order, some at a time; threads decode the next meanwhile.
+
+    All is to be asked for: until then, warnings are off in all of the process.
 
     Args:
         files: the path and the part of each.
         options: size, channels, fit and white, see `decode`.
-        put: called here, in order, with the row of each file, and its pixels (C, S, S), or the
-            reason why it cannot be read. Meanwhile the next files are decoded.
     """
+    size, channels, _, _ = options
 
-    def read(piece: Sequence[tuple[Path, Crop | None]]) -> list[Pixels | str]:
-        return [try_reading(square, path, *options, crop) for path, crop in piece]
+    def read(piece: Sequence[tuple[Path, Crop | None]]) -> Decoded:
+        pixels = np.zeros((len(piece), channels, size, size), np.uint8)
+        reasons: list[str | None] = [None] * len(piece)
+        for row, (path, crop) in enumerate(piece):
+            result = try_reading(square, path, *options, crop)
+            if isinstance(result, str):
+                reasons[row] = result
+            else:
+                pixels[row] = result
+        return Decoded(pixels, reasons)
 
     workers = os.cpu_count() or 1
     # The filters of warnings belong to the process, so they are set once around all threads.
     with quiet(), ThreadPoolExecutor(workers) as pool:
         pieces = (files[start : start + _PIECE] for start in range(0, len(files), _PIECE))
         begun = (pool.submit(read, piece) for piece in pieces)
-        waiting, rows = deque(itertools.islice(begun, 2 * workers)), itertools.count()
+        waiting = deque(itertools.islice(begun, 2 * workers))
         while waiting:
-            for result in waiting.popleft().result():
-                put(next(rows), result)
+            yield waiting.popleft().result()
             waiting.extend(itertools.islice(begun, 1))
 
 
@@ -511,18 +524,17 @@ def read_squares(
     any_found = False
     for start in track(range(0, len(files), _CHUNK), f"reading {len(files):,} images"):
         chunk = files[start : start + _CHUNK]
-        results: list[Pixels | str] = []
-        decode_squares(
-            [(each.path, each.crop) for each in chunk],
-            (image_size, channels, fit, white),
-            lambda row, result, results=results: results.append(result),  # type: ignore[misc]
+        found = decode_squares(
+            [(each.path, each.crop) for each in chunk], (image_size, channels, fit, white)
         )
-        for each, result in zip(chunk, results, strict=True):
-            if isinstance(result, str):
-                say(f"skipped: {_complain(each.path, result)}")
-        read = [pair for pair in zip(chunk, results, strict=True) if not isinstance(pair[1], str)]
-        if read:
+        parts, reasons = zip(*list(found), strict=True)
+        pixels, why = np.concatenate(parts), list(itertools.chain(*reasons))
+        for each, reason in zip(chunk, why, strict=True):
+            if reason is not None:
+                say(f"skipped: {_complain(each.path, reason)}")
+        kept = [row for row, reason in enumerate(why) if reason is None]
+        if kept:
             any_found = True
-            yield [each.name for each, _ in read], np.stack([pixels for _, pixels in read])
+            yield [chunk[row].name for row in kept], pixels[kept]
     if not any_found:
         raise DataError(f"none of the {len(files)} file(s) is an image that can be read")

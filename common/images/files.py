@@ -268,7 +268,7 @@ def read_files(
     elif decoding == "cache":
         reasons = _fill_cache(cache, paths, options, crops)
     else:
-        reasons = _decode_all(paths, options, lambda row, picture: None, crops)
+        reasons = _decode_all(paths, options, lambda rows, pixels: None, crops)
 
     kept = [row for row, why in enumerate(reasons) if why is None]
     readable = tuple(paths[row] for row in kept)
@@ -312,21 +312,17 @@ class _Options(NamedTuple):
 def _decode_all(
     paths: Sequence[Path],
     options: _Options,
-    put: Callable[[int, Pixels], Any],
+    put: Callable[[slice, Pixels], Any],
     crops: Sequence[Crop | None] = (),
 ) -> list[str | None]:
-    """Give every decoded file, or black in place of an unreadable one, to `put`, in order."""
-    black = np.zeros((options.channels, options.image_size, options.image_size), np.uint8)
+    """Give all files, decoded, or black where one is unreadable, to `put`, some rows at a time."""
     reasons: list[str | None] = []
-
-    def take(row: int, result: Pixels | str) -> None:
-        put(row, black if isinstance(result, str) else result)
-        reasons.append(result if isinstance(result, str) else None)
-        shown.move(row)
-
-    with step(f"reading {len(paths):,} images", len(paths)) as shown:
-        parts = crops or [None] * len(paths)
-        decode_squares(list(zip(paths, parts, strict=True)), options, take)
+    files = list(zip(paths, crops or [None] * len(paths), strict=True))
+    with step(f"reading {len(files):,} images", len(files)) as shown:
+        for found in decode_squares(files, options):
+            put(slice(len(reasons), len(reasons) + len(found.reasons)), found.pixels)
+            reasons += found.reasons
+            shown.move(len(reasons))
     return reasons
 
 
@@ -350,7 +346,7 @@ def _fill_cache(
         with replacing(cache) as file:
             np.lib.format.write_array_header_1_0(file, header)
             reasons = _decode_all(
-                paths, options, lambda row, picture: file.write(picture.tobytes()), crops
+                paths, options, lambda rows, pixels: file.write(pixels.data), crops
             )
     except SaveError as error:
         raise SaveError(
