@@ -50,7 +50,7 @@ class Position:
     rows: list[Row] = field(default_factory=list)  # the history, a row per finished epoch
     best: str = ""  # SHA-256 of the best weights, "" while there are none
     micro_batches: dict[str, int] = field(default_factory=dict)
-    """Samples that fit the memory at a time, by the name of the split."""
+    """Samples that fit the memory at a time, by the name of the split, where not all did."""
 
 
 class Memory:

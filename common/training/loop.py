@@ -165,7 +165,7 @@ def epochs(
 
     def save() -> None:
         means.fetch()
-        position.micro_batches = memory.sizes_of(splits)
+        position.micro_batches = memory.find_cut(splits, asked)
         checkpoint.save(parts, position)
 
     def stop_if_asked() -> None:
@@ -175,6 +175,7 @@ def epochs(
             raise Stopped(signum)
 
     splits = {"train": train, "validation": validation}
+    asked = memory.sizes_of(splits)
     fitting = memory.Fitting(train, model, remember=save)
     memory.recall(splits, position.micro_batches)
     yield from list(position.rows)

@@ -198,7 +198,12 @@ def compute_as(job: "Job[Any, Any]", run: Run) -> None:
 
 
 def settle(
-    job: "Job[Any, Any]", splits: "Splits", path: Path, rows: Sequence[Row] | None = None
+    job: "Job[Any, Any]",
+    splits: "Splits",
+    path: Path,
+    rows: Sequence[Row] | None = None,
+    *,
+    other_parts: bool = False,
 ) -> None:
     """Let a checkpoint go on with the settings that the config has for the optimizer.
 
@@ -207,6 +212,8 @@ def settle(
         splits: its data.
         path: the checkpoint, which is written again.
         rows: the history that it is to have; its own when None.
+        other_parts: whether the config has another size of the parts of an update, so that what
+            fitted the memory before says nothing.
 
     Raises:
         RunError: the checkpoint is another optimizer's.
@@ -217,6 +224,8 @@ def settle(
     def change(states: dict[str, Any], position: dict[str, Any]) -> None:
         optim.put_settings(states["optimizer"], optimizer)
         position["rows"] = position["rows"] if rows is None else list(rows)
+        if other_parts:
+            position["micro_batches"] = {}
 
     try:
         checkpoint.change(path, change)

@@ -245,7 +245,8 @@ def _fill(
     job = kind.reopen(run.path, device)
     job.refuse(splits)
     [path] = (run.path / "checkpoints").iterdir()
-    again.settle(job, splits, path, parent.history[: standing.epoch])
+    other = not given.keys().isdisjoint(("batch_size", "micro_batch"))
+    again.settle(job, splits, path, parent.history[: standing.epoch], other_parts=other)
     files.link(path, run.path / BRANCH / path.name)
     if run.best.is_file():
         files.link(run.best, checkpoint.best_beside(run.path / BRANCH / path.name))

@@ -132,8 +132,8 @@ class Fitting:
     @property
     def smaller(self) -> dict[str, int]:
         """The size of the parts, as a row of the history has it; {} where it is the one given."""
-        now = sizes_of({"split": self._split})
-        return {} if now == self._asked else {"micro_batch": now["split"]}
+        cut = find_cut({"split": self._split}, self._asked)
+        return {"micro_batch": cut["split"]} if cut else {}
 
     def _cut_smaller(self) -> None:
         if self._model is not None:
@@ -197,8 +197,13 @@ def sizes_of(splits: Mapping[str, object]) -> dict[str, int]:
     return {name: each.micro_batch for name, each in splits.items() if isinstance(each, Parted)}
 
 
+def find_cut(splits: Mapping[str, object], asked: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes of those splits that are cut smaller than `sizes_of` first said."""
+    return {name: size for name, size in sizes_of(splits).items() if size < asked[name]}
+
+
 def recall(splits: Mapping[str, object], sizes: Mapping[str, int]) -> None:
-    """Let splits be cut as small as `sizes_of` said."""
+    """Let splits be cut as small as `find_cut` said."""
     for name, split in splits.items():
         if isinstance(split, Parted) and name in sizes:
             split.micro_batch = min(split.micro_batch, sizes[name])

@@ -112,6 +112,14 @@ def test_a_resumed_run_goes_on_with_what_fitted(learn, tmp_path, same):
     assert position["micro_batches"] == {"train": 16, "validation": 12}
 
 
+def test_what_was_never_cut_is_no_limit_to_a_run_that_goes_on_in_larger_parts(learn, tmp_path):
+    """As one does that began in two processes, each with half an update, and goes on in one."""
+    learn(micro_batch=8, checkpoint=Checkpoints(tmp_path), stop=1)
+    assert newest(tmp_path)["micro_batches"] == {}
+    _, rows = learn(micro_batch=16, checkpoint=Checkpoints(tmp_path))
+    assert not any("micro_batch" in row for row in rows)
+
+
 def test_what_fits_is_saved_before_the_next_step(learn, tmp_path, monkeypatch):
     """Whoever is killed right after knows it when it goes on."""
 

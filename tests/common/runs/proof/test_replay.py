@@ -58,6 +58,16 @@ def test_a_change_is_one_from_the_branch_on_and_both_are_shown(case, replay):
     assert "Replayed" in run.report.read_text("utf-8")
 
 
+def test_what_fitted_the_memory_before_says_nothing_of_other_batches(case, replay):
+    """Of the same batches it does: they are computed as before."""
+    for path in case.run.path.glob("kept/*-0*"):
+        checkpoint.change(path, lambda _, position: position.update(micro_batches={"train": 8}))
+    for change, parts in {"micro_batch=16": None, "batch_size=64": None, "clip=1": 8}.items():
+        done, run = replay("--from", "epoch:4", "--with", change, name=change.partition("=")[0])
+        assert done.code == 0, done.err
+        assert run.history[-1].get("micro_batch") == parts
+
+
 def test_a_replayed_run_is_verified_and_replayed_from_its_branch_on(case, replay, command):
     _, run = replay("--from", "epoch:3", "--with", "weight_decay=0", "--with", "clip=1")
     done = command(lab, "verify", run.path, "--updates", 1000)
