@@ -4,7 +4,7 @@ import dataclasses
 import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +73,7 @@ class Verification:
         again: updates that were computed again.
         total: updates of the run.
         remarks: what could not be looked at, and why.
+        undecided: whether a part differs for a reason that an honest run may have, too.
     """
 
     run: Path
@@ -80,11 +81,13 @@ class Verification:
     again: int = 0
     total: int = 0
     remarks: list[str] = field(default_factory=list)
+    undecided: bool = False
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst verdict; None where nothing could be computed again."""
-        return max((each.verdict for each in self.checks), default=None)
+        """The worst verdict; None where none can be given."""
+        worst = max((each.verdict for each in self.checks), default=None)
+        return None if self.undecided and worst is not Verdict.OTHER else worst
 
     @property
     def difference(self) -> str:
@@ -166,8 +169,10 @@ class Verifier:
             with terminal.progress_bar(
                 f"{self._run.path}: {stretch} again, {each * stretch.epochs:,} updates"
             ) as bar:
-                yield self._compute(stretch, splits, best["epoch"], bar.move)
-            self.found.again += each * stretch.epochs
+                compared = self._compute(stretch, splits, best["epoch"], bar.move)
+            if compared is not None:
+                self.found.again += each * stretch.epochs
+                yield compared
 
     # --- what is cheap --------------------------------------------------------------------------
 
@@ -289,8 +294,11 @@ class Verifier:
 
     def _compute(
         self, stretch: Stretch, splits: Splits, best: int, show: Callable[[float], None]
-    ) -> Check:
-        """Compute a stretch again, and compare its rows, its end and the best weights."""
+    ) -> Check | None:
+        """Compute a stretch again, and compare its rows, its end and the best weights.
+
+        None where that says nothing: in which update the memory was full is not kept.
+        """
         begin, what = stretch.begin, str(stretch)
         first = self._first_weights(splits) if begin.path is None else begin.weights
         apart = {}
@@ -316,15 +324,39 @@ class Verifier:
                 apart["the best weights are"] = measure_drift(mine, theirs, first)
         # Where no weights are known, the figures alone must do.
         drift = max(apart.values(), default=TOLERANCE)
-        rows = judge_rows(
-            found.rows[begin.epoch :],
-            self._history[begin.epoch : stretch.last],
-            drift if drift or self._processes > 1 else None,
+        rows, known = (each[: stretch.last] for each in (found.rows, self._history))
+        parts = [_parts_in(each, begin.epoch) for each in (rows, known)]
+        checks = judge_rows(
+            map(_without_parts, rows[begin.epoch :]),
+            map(_without_parts, known[begin.epoch :]),
+            drift if drift or self._processes > 1 or parts[0] != parts[1] else None,
         )
-        return judge_stretch(what, rows, apart)
+        check = judge_stretch(what, checks, apart)
+        if check.verdict is Verdict.OTHER and len({*parts[0], *parts[1]}) > 1:
+            self.found.undecided = True
+            self.found.remarks.append(
+                f"the memory was full in {what}: updates were added up from other parts than here, "
+                "and what the samples of a part share, such as dropout, cannot be compared"
+            )
+            return None
+        return check
 
     def _first_weights(self, splits: Splits) -> dict[str, Tensor]:
         """Return the weights that the run begins with."""
         job = self._kind.reopen(self._run.path, self._device)
         job.warm_start(splits, lambda line: None)
         return {name: tensor.cpu() for name, tensor in job.model.state_dict().items()}
+
+
+_PARTS = "micro_batch"  # in a row: what fitted the memory, which is the machine's and not the run's
+
+
+def _parts_in(rows: Sequence[Row], begin: int) -> list[Any]:
+    """Return the size of the parts before some epochs, and in each of them; None where whole."""
+    return [None if begin == 0 else rows[begin - 1].get(_PARTS)] + [
+        row.get(_PARTS) for row in rows[begin:]
+    ]
+
+
+def _without_parts(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != _PARTS}

@@ -54,7 +54,7 @@ def original(digits, tmp_path_factory, silent):
     job, splits = ClassifyImages.start(build(ClassificationConfig, ("test", given)), ["run"])
     job.train(splits, silent, print)
     conclusion_of(job).conclude_member(splits)
-    return SimpleNamespace(folder=folder, run=job.run, job=job)
+    return SimpleNamespace(folder=folder, run=job.run, job=job, given=given)
 
 
 def write_data(path, digits, targets):

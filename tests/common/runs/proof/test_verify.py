@@ -4,6 +4,7 @@ Tampering is done to the files, with hashes that agree again, as one does who ha
 """
 
 import csv
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -11,13 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from common.options.config import build
+from common.runs.conclude import conclusion_of
 from common.runs.proof.judge import Verdict
 from common.runs.proof.verify import Verifier
 from common.training import checkpoint
 from labs.classification.__main__ import lab
+from labs.classification.config import ClassificationConfig
 from labs.classification.job import ClassifyImages
 
 SAME, NEAR, OTHER = Verdict
+HALF = {"train": 16}
 
 
 def disturb(path, by, only=""):
@@ -222,6 +227,39 @@ def test_an_epoch_that_was_cut_short_is_left_out_and_said(case):
     assert found.again < found.total
 
 
+def test_parts_that_the_memory_had_room_for_make_no_other_run(case):
+    """A position says that half a batch fitted, and the rows do not: here it is cut, there not."""
+    for path in case.run.path.glob("kept/*-0*"):
+        checkpoint.change(path, lambda states, position: position.update(micro_batches=HALF))
+    found = case.look()
+    assert found.verdict is NEAR, found.difference
+    assert found.again == found.total
+
+
+@pytest.mark.parametrize(("mixup", "first", "expected"), [(0.0, 12, NEAR), (1.0, 1, None)])
+def test_memory_that_was_full_on_another_machine_makes_no_other_run(
+    original, silent, tmp_path, mixup, first, expected
+):
+    """Nor does mixup, whose pairs are those of a part: then there is no verdict."""
+    given = {**original.given, "run_dir": str(tmp_path), "mixup": mixup, "epochs": 4}
+    job, splits = ClassifyImages.start(build(ClassificationConfig, ("test", given)), ["run"])
+    passes = itertools.count()
+
+    def fill(module, inputs):
+        if len(inputs[0]) > 16 and next(passes) > first:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    hook = job.model.register_forward_pre_hook(fill)
+    job.train(splits, silent, print)
+    hook.remove()
+    conclusion_of(job).conclude_member(splits)
+    assert job.run.history[2]["micro_batch"] == 16
+    found = Verifier(ClassifyImages, job.run).look(1000, 0)
+    assert found.verdict is expected, found.difference
+    said = any("the memory was full in epochs" in each for each in found.remarks)
+    assert said == (expected is None)
+
+
 def test_runs_of_a_folder_have_a_line_each_and_one_that_is_not_itself_an_exit_code(
     case, command, tmp_path
 ):
@@ -250,6 +288,4 @@ def hashes(outputs):
 
 
 def measure(job, outputs, name):
-    from common.runs.conclude import conclusion_of
-
     return conclusion_of(job).figures(outputs[name], job.load_splits()[name])
