@@ -95,7 +95,7 @@ def _show(found: Verification) -> None:
     terminal.show_table(str(found.run), ["compared", "found", "first difference"], rows)
     for remark in found.remarks:
         terminal.say(f"Mind that {remark}.")
-    rest = ", not those between, which --updates adds" if found.again < found.total else ""
+    rest = ", not those between, which --updates adds" if found.more else ""
     terminal.say(f"{found.again:,} of {found.total:,} updates were computed again{rest}.")
     verdict = _UNKNOWN if found.verdict is None else str(found.verdict)
     difference = f": {found.difference}" if found.difference else ""

@@ -74,6 +74,7 @@ class Verification:
         total: updates of the run.
         remarks: what could not be looked at, and why.
         undecided: whether a part differs for a reason that an honest run may have, too.
+        more: whether there are parts left that could be computed again.
     """
 
     run: Path
@@ -82,12 +83,17 @@ class Verification:
     total: int = 0
     remarks: list[str] = field(default_factory=list)
     undecided: bool = False
+    more: bool = False
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst verdict; None where none can be given."""
+        """The worst verdict; None where none can be given, as long as no training was repeated.
+
+        What is cheap to compare is cheap to forge, so it can say that this is not the run alone.
+        """
         worst = max((each.verdict for each in self.checks), default=None)
-        return None if self.undecided and worst is not Verdict.OTHER else worst
+        decided = worst is Verdict.OTHER or (self.again > 0 and not self.undecided)
+        return worst if decided else None
 
     @property
     def difference(self) -> str:
@@ -189,6 +195,9 @@ class Verifier:
 
     def _compare_history(self) -> Check:
         """Compare the histories that the positions have with that of the run."""
+        if wrong := self._find_cut() - self._may_be_cut():
+            remark = "it has fewer updates than an epoch, though no time ended there"
+            return Check(f"epoch {min(wrong)}", Verdict.OTHER, remark)
         for standing in self._standings:
             rows, there = standing.rows, len(self._history)
             if len(rows) > there:
@@ -198,6 +207,17 @@ class Verifier:
                 if check.verdict:
                     return check._replace(what=f"history, {check.what}")
         return Check("history", Verdict.SAME)
+
+    def _find_cut(self) -> set[int]:
+        """Return the epochs that ended before all their updates were made."""
+        return {row["epoch"] for row in self._history if "updates" in row}
+
+    def _may_be_cut(self) -> set[int]:
+        """Return the epochs that `--time` may have ended, and those before a branch."""
+        ends = set(range(self._standings[0].epoch + 1))
+        if (self._run.path / "time.json").is_file():
+            ends |= {len(self._history), *(each["epochs"][0] for each in self._run.lengthened)}
+        return ends
 
     def _load(self, job: Job[Any, Any]) -> tuple[Splits, Check]:
         """Load the data, and compare their fingerprint."""
@@ -270,7 +290,7 @@ class Verifier:
             Stretch(begin, end.epoch if end else len(self._history), end)
             for begin, end in zip(self._standings, ends, strict=True)
         ]
-        cut = [row["epoch"] for row in self._history if "updates" in row]
+        cut = self._find_cut()
         whole = [
             stretch
             for stretch in stretches
@@ -279,7 +299,7 @@ class Verifier:
         made = [each for each in whole if each.holds(best)]
         if cut:
             self.found.remarks.append(
-                f"its time ended inside of epoch {cut[-1]}, which cannot be computed again"
+                f"its time ended inside of epoch {max(cut)}, which cannot be computed again"
             )
         if not made:
             self.found.remarks.append(
@@ -288,9 +308,13 @@ class Verifier:
             )
         yield from made
         for stretch in random.Random(seed).sample(whole, len(whole)):
-            if epochs > 0 and stretch not in made:
-                yield stretch
-                epochs -= stretch.epochs
+            if stretch in made:
+                continue
+            if epochs <= 0:
+                self.found.more = True
+                return
+            yield stretch
+            epochs -= stretch.epochs
 
     def _compute(
         self, stretch: Stretch, splits: Splits, best: int, show: Callable[[float], None]

@@ -221,10 +221,39 @@ def test_an_epoch_that_was_cut_short_is_left_out_and_said(case):
     for path in [*case.run.path.glob("kept/000006*"), *case.run.path.glob("checkpoints/000006*")]:
         path.unlink()
     case.write_receipt_again()
+    assert case.look().difference.startswith("epoch 6: it has fewer updates than an epoch")
+    case.run.write("time", {})
     found = case.look()
     assert found.verdict is SAME
     assert any("ended inside of epoch 6" in remark for remark in found.remarks)
     assert found.again < found.total
+
+
+def test_of_what_nothing_was_trained_again_there_is_no_verdict(case, command):
+    """A run that time ended inside of its second epoch, before it kept a position."""
+    run = case.run
+    first, second, *_ = run.history
+    shutil.copyfile(run.path / "kept" / "000002-best.safetensors", run.best)
+    for name in ("kept", "checkpoints"):
+        shutil.rmtree(run.path / name)
+    for name in ("receipt", "metrics"):
+        (run.path / f"{name}.json").unlink()
+    run.write_history([first, {**second, "updates": 2}])
+    run.write("time", {})
+    done = command(lab, "verify", run.path)
+    assert done.code == 0, done.err
+    assert "Verdict: not verified." in done.out
+    assert "0 of 10 updates were computed again." in done.out
+
+
+def test_epochs_that_say_to_be_cut_hide_nothing(case):
+    case.run.write("time", {})
+    rows = [{**row, "updates": 2} for row in case.run.history]
+    case.run.write_history(rows)
+    case.write_receipt_again()
+    found = case.look()
+    assert (found.verdict, found.again) == (OTHER, 0)
+    assert found.difference.startswith("epoch 1: it has fewer updates than an epoch")
 
 
 def test_parts_that_the_memory_had_room_for_make_no_other_run(case):
