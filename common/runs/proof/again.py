@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from common.runs.job import Job, Splits
 
 BRANCH = "branch"  # the folder of the position from which a replayed run goes its own way
-_OF_RESULT = ("metrics.json", "receipt.json", "lengthened.json", "time.json")
+# What a run came to, what it had time for, and where it is shown: not its copy's.
+_OF_RUN = {"metrics", "receipt", "lengthened", "time", "wandb"}
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def place(run: Run, standing: Standing, folder: Path) -> Run:
     """Make a copy of a run, as it was at a position, in a folder; returns it."""
     copy = Run(folder)
     for path in run.path.glob("*.json"):
-        if path.name not in _OF_RESULT:
+        if path.stem not in _OF_RUN:
             shutil.copyfile(path, folder / path.name)
     shutil.copyfile(run.config, copy.config)
     if standing.path is not None:

@@ -44,6 +44,14 @@ def test_without_a_change_it_is_the_run_again(case, replay, same):
     assert run.read("metrics")["test"] == case.run.read("metrics")["test"]
 
 
+def test_it_is_shown_as_a_run_of_its_own(case, replay):
+    """Else its curves would go into those of its parent."""
+    case.run.write("wandb", {"id": "the parent's", "epoch": 6})
+    done, run = replay("--from", "epoch:4")
+    assert done.code == 0, done.err
+    assert not (run.path / "wandb.json").exists()
+
+
 def test_a_change_is_one_from_the_branch_on_and_both_are_shown(case, replay):
     done, run = replay("--from", "epoch:4", "--with", "learning-rate=0.1", "--with", "epochs=7")
     assert done.code == 0, done.err
