@@ -37,7 +37,13 @@ from common.tracking import trackers
 from common.training import optim
 from common.training.batches import Updates, close
 from common.training.checkpoint import Checkpoints, Followed, Memory, load_weights
-from common.training.compute import Compute, one_thread, set_threads
+from common.training.compute import (
+    Compute,
+    carry_precision,
+    choose_device,
+    one_thread,
+    set_threads,
+)
 from common.training.limits import memory
 
 Splits = Mapping[str, Any]
@@ -377,8 +383,9 @@ class Job(ABC, Generic[C, K]):
         config = build_config(cls.config_type, (str(run.config), read_toml(run.config)))
         for entry in run.lengthened:
             config = dataclasses.replace(config, epochs=entry["epochs"][1])
-        if device is not None:  # another one may lack the run's precision
-            config = dataclasses.replace(config, device=device, precision="auto")
+        if device is not None:
+            precision = carry_precision(config.precision, choose_device(device))
+            config = dataclasses.replace(config, device=device, precision=precision)
         job = cls(config, _compute(config), cls.card_type.from_dict(run.read("data")))
         job.run = job._run_at(path)
         return job

@@ -292,6 +292,17 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def carry_precision(name: str, device: torch.device) -> str:
+    """Return the precision of a run that goes to another device: its own, where that has it too."""
+    if name == "16" and device.type == "cpu":  # which takes far longer with it than with 32
+        return "auto"
+    try:
+        choose_precision(name, device)
+    except ConfigError:
+        return "auto"
+    return name
+
+
 def has_bf16(device: torch.device) -> bool:
     """Say whether a device computes in bfloat16 in hardware, where emulation would only be slow."""
     if device.type == "cuda":

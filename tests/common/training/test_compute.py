@@ -7,7 +7,14 @@ from torch import nn
 
 from common.errors import ConfigError
 from common.training import compute as compute_module
-from common.training.compute import Compute, choose_device, choose_precision, has_bf16, set_threads
+from common.training.compute import (
+    Compute,
+    carry_precision,
+    choose_device,
+    choose_precision,
+    has_bf16,
+    set_threads,
+)
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
@@ -116,6 +123,16 @@ def test_the_capabilities_have_the_names_that_torch_gives_them():
     if torch.cpu.get_capabilities()["architecture"] != "x86_64":
         pytest.skip("names of another processor")
     assert {"avx512_bf16", "amx_bf16"} <= torch.cpu.get_capabilities().keys()
+
+
+def test_a_run_keeps_its_precision_on_another_device_that_has_it(machine):
+    """Else what is computed again there is computed otherwise."""
+    machine(cuda=2, capability=(9, 0))
+    asked = ("32", "16", "bf16", "auto")
+    assert [carry_precision(name, CUDA) for name in asked] == [*asked]
+    assert [carry_precision(name, CPU) for name in asked] == ["32", "auto", "auto", "auto"]
+    machine(cuda=1, capability=(7, 5))
+    assert [carry_precision(name, CUDA) for name in asked] == ["32", "16", "auto", "auto"]
 
 
 def test_other_precisions():

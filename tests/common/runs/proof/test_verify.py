@@ -208,6 +208,10 @@ def test_a_run_of_before_is_verified_from_its_last_positions(case):
     assert found.again == found.total
 
 
+def test_another_device_computes_in_the_precision_of_the_run(case):
+    assert ClassifyImages.reopen(case.run.path, "cpu").config.precision == "32"
+
+
 def test_the_data_may_have_moved(case, tmp_path):
     moved = tmp_path / "elsewhere.npz"
     (case.run.path.parents[1] / "digits.npz").rename(moved)
