@@ -329,7 +329,10 @@ def change(path: Path, how: Callable[[dict[str, Any], dict[str, Any]], None]) ->
     """
     loaded, tensors = load(path), dict[str, Tensor]()
     saved = json.loads(loaded.text)
-    states = {name: _assemble(state, loaded.tensors) for name, state in saved["parts"].items()}
+    try:
+        states = {name: _assemble(state, loaded.tensors) for name, state in saved["parts"].items()}
+    except KeyError as error:
+        raise RunError(f"{path} is damaged: it has no tensor {error}") from error
     how(states, saved["position"])
     saved["parts"] = {name: _take_apart(state, name, tensors) for name, state in states.items()}
     save(path, tensors, json.dumps(saved))

@@ -6,16 +6,22 @@ from typing import Any
 
 import click
 
-from common.errors import InputError
+from common.errors import LabError, RunError
 from common.options import terminal
 from common.runs import commands, listing
 from common.runs.folder import Run, open_run
 from common.runs.lab import Lab, load_lab
 from common.runs.proof.judge import Verdict
 from common.runs.proof.verify import Verification, Verifier
+from common.runs.side_by_side import find_lab
 
 _SEEDS = 2**31
 _UNKNOWN = "not verified"
+# What reading a hand-in may raise, which may hold anything.
+_UNREADABLE = (
+    *(AttributeError, ImportError, LookupError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 
 
 def verify(
@@ -43,16 +49,11 @@ def verify(
             _exit([found.verdict])
             return
     below = listing.find(path, members=True)
-    for place, reason in below.broken:
-        terminal.note(f"left out {place}: {reason}")
-    records, verdicts = [], []
-    for listed in below.runs:
-        if listed.job not in load_lab(listed.lab).comparisons:  # whose members come by themselves
-            record, verdict = _record(listed, seed=seed, **how)
-            records.append(record)
-            verdicts.append(verdict)
-    commands.show_records(f"Runs below {path}", records, form, output)
-    _exit(verdicts)
+    unread = [_describe(Verification(place, remarks=[why])) for place, why in below.broken]
+    found = [_try(listed, seed=seed, **how) for listed in below.runs if not _has_members(listed)]
+    records = [_describe(each, listed) for listed, each in found]
+    commands.show_records(f"Runs below {path}", [*records, *unread], form, output)
+    _exit([each.verdict for _, each in found])
 
 
 def _exit(verdicts: list[Verdict | None]) -> None:
@@ -68,25 +69,38 @@ def _look(
     return Verifier(lab.kind_of(run.path), run, data, device).look(updates, seed)
 
 
-def _record(listed: listing.Listed, **how: Any) -> tuple[dict[str, Any], Verdict | None]:
-    """Return a line about a run; one that cannot be verified stops nothing."""
+def _has_members(listed: listing.Listed) -> bool:
+    """Say whether a run is a comparison, whose members come by themselves."""
     try:
-        if listed.job not in load_lab(listed.lab).jobs:
-            raise InputError("it is made of other runs, which are verified one by one")
-        found = _look(listed.run, **how)
-    except InputError as error:
-        found = Verification(listed.run.path, remarks=[" ".join(str(error).split())])
-    verdict = found.verdict
-    record = {
-        "run": str(listed.run.path),
-        "verdict": _UNKNOWN if verdict is None else str(verdict),
+        return listed.job in find_lab(listed).comparisons
+    except RunError:
+        return False
+
+
+def _try(listed: listing.Listed, **how: Any) -> tuple[listing.Listed, Verification]:
+    """Verify one run of many; one that cannot be verified stops nothing."""
+    try:
+        if listed.job not in find_lab(listed).jobs:
+            raise RunError("it is made of other runs, which are verified one by one")
+        return listed, _look(listed.run, **how)
+    except LabError as error:
+        reason = str(error)
+    except _UNREADABLE as error:
+        reason = f"it cannot be read: {type(error).__name__}: {error}"
+    return listed, Verification(listed.run.path, remarks=[" ".join(reason.split())])
+
+
+def _describe(found: Verification, listed: listing.Listed | None = None) -> dict[str, Any]:
+    """Return a line about a run."""
+    return {
+        "run": str(found.run),
+        "verdict": _UNKNOWN if found.verdict is None else str(found.verdict),
         "first difference": found.difference,
         "updates again": f"{found.again} of {found.total}",
-        "metric": listed.main_metric,
-        "test": listed.main_value,
+        "metric": None if listed is None else listed.main_metric,
+        "test": None if listed is None else listed.main_value,
         "remarks": "; ".join(found.remarks),
     }
-    return record, verdict
 
 
 def _show(found: Verification) -> None:

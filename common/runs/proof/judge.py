@@ -111,6 +111,8 @@ def measure_drift(
 ) -> float:
     """Return how far apart two states of a model are, as a share of the way from the beginning.
 
+    Those of different models are infinitely far apart.
+
     Args:
         again: weights by name, as they were computed here.
         known: as the run has them.
@@ -118,6 +120,8 @@ def measure_drift(
     """
     if have_same_bits(again, known):
         return 0.0
+    if len({tuple((n, each[n].shape) for n in sorted(each)) for each in (again, known, begin)}) > 1:
+        return math.inf
     names = [name for name, tensor in known.items() if tensor.is_floating_point()]
     apart = _length(again[name] - known[name] for name in names)
     way = _length(known[name] - begin[name] for name in names)

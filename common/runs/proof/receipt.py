@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from common import files
+from common.errors import RunError
 from common.options.config import TrainingConfig, options_of, read_toml
 from common.runs import folder
 from common.runs.folder import Run
@@ -66,17 +67,31 @@ def find_changed(run: Run, kind: type[TrainingConfig]) -> Iterator[str]:
         run: with a receipt.
         kind: the class of its config.
     """
-    known = run.read(NAME)
+    known = read(run)
     now = {
-        "data.json": ("data", run.read("data")["fingerprint"]),
-        "config.toml": ("config", hash_config(run, kind)),
-        "history.jsonl": ("history", files.sha256_of(run.path / "history.jsonl")),
-        "best.safetensors": ("weights", files.sha256_of(run.best)),
-        "metrics.json": ("metrics", hash_value(run.read("metrics"))),
+        "data.json": ("data", lambda: run.read("data")["fingerprint"]),
+        "config.toml": ("config", lambda: hash_config(run, kind)),
+        "history.jsonl": ("history", lambda: files.sha256_of(run.path / "history.jsonl")),
+        "best.safetensors": ("weights", lambda: files.sha256_of(run.best)),
+        "metrics.json": ("metrics", lambda: hash_value(run.read("metrics"))),
     }
-    for file, (name, found) in now.items():
-        if found != known.get(name):
+    for file, (name, hash_file) in now.items():
+        if not (run.path / file).is_file():
+            yield f"{file} is missing"
+        elif hash_file() != known.get(name):
             yield f"{file} is not the one of the receipt"
+
+
+def read(run: Run) -> dict[str, Any]:
+    """Return what the receipt of a run says.
+
+    Raises:
+        RunError: there is none, or it says nothing of the answers.
+    """
+    found = run.read(NAME)
+    if not isinstance(found, dict) or not isinstance(found.get("answers"), dict):
+        raise RunError(f"{run.path / NAME}.json is damaged: it has no hashes of answers")
+    return found
 
 
 def hash_config(run: Run, kind: type[TrainingConfig]) -> str:

@@ -271,7 +271,7 @@ class Verifier:
         with terminal.busy(f"{run.path}: asking the best weights again"):
             outputs, conclusion = job.predict_splits(splits, names), conclusion_of(job)
         there = (run.path / "receipt.json").is_file()
-        known = run.read("receipt")["answers"] if there else {}
+        known = receipt.read(run)["answers"] if there else {}
         for name in names:
             same = known.get(name) == hash_tensors(outputs[name])
             figures = conclusion.figures(outputs[name], splits[name])

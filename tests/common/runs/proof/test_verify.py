@@ -14,6 +14,7 @@ import torch
 
 from common.options.config import build
 from common.runs.conclude import conclusion_of
+from common.runs.folder import Run
 from common.runs.proof.judge import Verdict
 from common.runs.proof.verify import Verifier
 from common.training import checkpoint
@@ -188,6 +189,19 @@ def test_rounding_of_another_machine_is_told_from_another_run(case):
     assert case.look().verdict is OTHER
 
 
+def test_a_position_of_another_model_is_not_of_this_run(case):
+    for path in case.run.path.glob("kept/000004-0*"):
+        loaded = checkpoint.load(path)
+        renamed = {name.replace("model/", "model/x."): x for name, x in loaded.tensors.items()}
+        checkpoint.save(path, renamed, loaded.text.replace('"model/', '"model/x.'))
+    found = case.look()
+    assert found.verdict is OTHER
+    assert "inf of the way apart" in found.difference
+    for path in case.run.path.glob("kept/*-0*"):
+        checkpoint.save(path, {}, checkpoint.load(path).text)
+    assert "is damaged: it has no tensor" in case.look().difference
+
+
 def test_what_the_optimizer_remembers_is_compared_too(case):
     for path in case.run.path.glob("kept/000004-0*"):
         disturb(path, 1e-7, only="exp_avg.")
@@ -314,6 +328,36 @@ def test_runs_of_a_folder_have_a_line_each_and_one_that_is_not_itself_an_exit_co
     assert verdicts["three"]["verdict"] == "not this run"
     assert "data.json is damaged" in verdicts["three"]["first difference"]
     assert command(lab, "verify", tmp_path / "nothing").code == 2
+
+
+BROKEN = {  # what is done to a hand-in, and what is said of it
+    "no history": (lambda run: (run.path / "history.jsonl").unlink(), "history.jsonl is missing"),
+    "no weights": (lambda run: run.best.unlink(), "best.safetensors is missing"),
+    "no answers": (lambda run: run.write("receipt", {}), "receipt.json is damaged"),
+    "a list": (lambda run: run.write("receipt", []), "receipt.json is damaged"),
+    "another lab": (
+        lambda run: run.write("environment", {**run.read("environment"), "lab": "x"}),
+        "a run of labs.x, which is not here",
+    ),
+    "no card": (lambda run: run.write("data", []), "cannot be read: TypeError"),
+    "no config": (lambda run: run.config.write_text("=", "utf-8"), "config.toml"),
+}
+
+
+def test_a_broken_hand_in_has_its_line_and_stops_nothing(case, command, tmp_path):
+    folder = case.run.path.parent
+    for name, (damage, _) in BROKEN.items():
+        damage(Run(shutil.copytree(case.run.path, folder / name)))
+    out = tmp_path / "verdicts.csv"
+    done = command(lab, "verify", folder, "--updates", 0, "--format", "csv", "--output", out)
+    assert done.code == 1, done.err
+    lines = csv.DictReader(out.read_text("utf-8").splitlines())
+    rows = {Path(row["run"]).name: row for row in lines}
+    assert rows.keys() == {"one", *BROKEN}
+    assert rows["one"]["verdict"] == "same bits"
+    for name, (_, said) in BROKEN.items():
+        assert rows[name]["verdict"] != "same bits"
+        assert said in rows[name]["first difference"] + rows[name]["remarks"]
 
 
 def hashes(outputs):
