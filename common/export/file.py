@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.metrics.metrics import Array
-from common.options.config import TrainingConfig, build
+from common.options.config import TrainingConfig, read
 
 MADE_BY = "deep-learning-labs"
 TEXTS = ("made_by", "lab", "job", "model", "trained_on", "weights", "part")
@@ -94,8 +94,14 @@ class Exported:
         return self._sessions[part]
 
     def config(self, kind: type[C]) -> C:
-        """Return the run's config, without the paths of the machine that it was trained on."""
-        return build(kind, (str(self.path), self.about["config"]))
+        """Return the run's config, without the paths of the machine that it was trained on.
+
+        What goes with such a path alone is still there, so nothing is checked between options.
+        """
+        values, problems = read(kind, str(self.path), self.about["config"])
+        if problems:
+            raise ConfigError([*problems.values()])
+        return kind(**values)
 
     def run(self, part: str = "", /, **inputs: Array) -> dict[str, Array]:
         """Return the outputs of a part for all of its inputs at once, by their names."""

@@ -151,6 +151,15 @@ def test_files_keep_no_paths_of_the_machine(make, tmp_path):
     assert str(tmp_path) not in told["config"]
 
 
+def test_a_file_with_pretrained_vectors_says_what_its_run_says(make, lab, tmp_path):
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("love 1 2 3 4\nworst 4 -3 2 1\nday 2 2 -2 0\n")
+    run, [path] = make("sentiment", vectors=str(vectors), freeze_vectors=True)
+    stdin = inputs("sentiment")
+    expected = lab("predict", run, "--format", "csv", stdin=stdin)
+    check(lab("predict", "--onnx", path, "--format", "csv", stdin=stdin), expected)
+
+
 def test_what_cannot_be_exported_says_what_can(lab, tmp_path):
     result = lab("export", tmp_path)
     assert result.code == 2
