@@ -3,6 +3,7 @@
 After Mitchell et al. 2019, "Model cards for model reporting", section 4, as far as a run knows it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any
@@ -11,6 +12,8 @@ from common.options import config as configs
 from common.runs.conclude import conclusion_of
 from common.runs.doubts import list_doubts
 from common.runs.job import Job
+
+_FOLDERS = re.compile(r"[^:]*[/\\]")  # of a path, also behind a prefix such as `placebo:`
 
 
 def render_card(
@@ -105,18 +108,26 @@ def _files(report: Mapping[str, Any]) -> str:
 
 
 def _training(job: Job[Any, Any]) -> str:
-    kind = type(job.config)
+    config, kind = job.config, type(job.config)
+    paths = config.locate_paths()
     rows = [
-        [f"`{configs.flag(field.name)}`", f"`{value}`"]
+        [f"`{configs.flag(field.name)}`", f"`{_name(value) if field.name in paths else value}`"]
         for field in configs.options_of(kind)
         if field.metadata["saved"]
-        and (value := getattr(job.config, field.name)) != getattr(kind, field.name, None)
+        and (value := getattr(config, field.name)) != getattr(kind, field.name, None)
     ]
     about = job.run.read("environment")
     trained = sum(row["seconds"] for row in job.run.history)
     made = f"torch {about['torch']}, {about['device']}, {trained:.0f} s of training"
     told = as_markdown(["option", "value"], rows) if rows else "All options are the defaults."
     return f"## Training\n\n{made}. Options other than the defaults:\n\n{told}"
+
+
+def _name(value: Any) -> Any:
+    """Return the value of an option that holds paths with their last parts alone."""
+    if isinstance(value, tuple):
+        return tuple(map(_name, value))
+    return _FOLDERS.sub("", value)
 
 
 def _limits(job: Job[Any, Any], measured: Mapping[str, Any] | None, limits: Sequence[str]) -> str:

@@ -199,16 +199,12 @@ class Exporter(ABC, Generic[J]):
 
 def known_config(config: TrainingConfig) -> dict[str, Any]:
     """Return a config for JSON, without the paths of the machine."""
+    paths = config.locate_paths()
     return {
-        field.name: value
+        field.name: getattr(config, field.name)
         for field in options_of(type(config))
-        if field.metadata["saved"]
-        and not _is_path(config, field.name, value := getattr(config, field.name))
+        if field.metadata["saved"] and field.name not in paths
     }
-
-
-def _is_path(config: TrainingConfig, name: str, value: Any) -> bool:
-    return name in config.paths and value is not None and value not in config.paths[name]
 
 
 def apart(one: Tensor, other: Tensor) -> Tensor:

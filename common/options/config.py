@@ -215,15 +215,18 @@ class TrainingConfig:
         """What run folders are named after, beside the data."""
         return self.title
 
-    def located(self) -> Self:
-        """Return the config with the user's paths made absolute, so that a run can move."""
+    def locate_paths(self) -> dict[str, Any]:
+        """Return the options that hold paths of the user, with the paths made absolute."""
         given = {name: getattr(self, name) for name in self.paths}
-        changes: dict[str, Any] = {
+        return {
             name: located(value)
             for name, value in given.items()
             if value and value not in self.paths[name]
         }
-        return dataclasses.replace(self, **changes)
+
+    def located(self) -> Self:
+        """Return the config with the user's paths made absolute, so that a run can move."""
+        return dataclasses.replace(self, **self.locate_paths())
 
     def problems(self) -> list[str]:
         """Return what is wrong between fields that are right by themselves."""
@@ -393,11 +396,14 @@ class PatchConfig(TableConfig):
         """Whether some samples of the data are in no split."""
         return getattr(self, "limit", None) is not None or self.share < 1 or self.bootstrap
 
-    def located(self) -> Self:
-        """Make the paths of the patch and of pseudo-labels absolute, too."""
-        patch = None if self.patch is None else located(self.patch, PLACEBO)
-        pseudo = None if self.pseudo is None else located(self.pseudo)
-        return dataclasses.replace(super().located(), patch=patch, pseudo=pseudo)
+    def locate_paths(self) -> dict[str, Any]:
+        """Add the paths of the patch and of pseudo-labels."""
+        found = super().locate_paths()
+        if self.patch is not None:
+            found["patch"] = located(self.patch, PLACEBO)
+        if self.pseudo is not None:
+            found["pseudo"] = located(self.pseudo)
+        return found
 
     def describe_whole(self, source: str) -> str:
         """Leave out how many samples a patch changed or joined, too: of each fold others."""
@@ -544,9 +550,14 @@ class ImageConfig(TableConfig):
         """What becomes of labels before they are classes."""
         return parse_rules(self.label_pattern, self.label_bands, self.label_order)
 
-    def located(self) -> Self:
-        """Make the paths of policies absolute, too."""
-        return dataclasses.replace(super().located(), augment=tuple(map(_located, self.augment)))
+    def locate_paths(self) -> dict[str, Any]:
+        """Add the paths of policies."""
+        found = super().locate_paths()
+        if any(map(_is_file, self.augment)):
+            found["augment"] = tuple(
+                located(spec, POLICY) if _is_file(spec) else spec for spec in self.augment
+            )
+        return found
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
@@ -661,10 +672,9 @@ def _wrong_time(text: str) -> Iterator[str]:
         yield from error.problems
 
 
-def _located(spec: str) -> str:
-    """Return a spec of --augment with the path of a policy made absolute."""
-    is_file = spec.startswith(POLICY) and spec.removeprefix(POLICY) not in POLICIES
-    return located(spec, POLICY) if is_file else spec
+def _is_file(spec: str) -> bool:
+    """Return whether a spec of --augment names the file of a policy."""
+    return spec.startswith(POLICY) and spec.removeprefix(POLICY) not in POLICIES
 
 
 def located(path: str, prefix: str = "") -> str:

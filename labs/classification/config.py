@@ -1,8 +1,8 @@
 """The options of the classification lab, and its recipes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from common.options.config import (
     POLICIES,
@@ -160,12 +160,12 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         """The model's name, as folders may be called."""
         return self.model.replace(":", "-")
 
-    def located(self) -> Self:
-        """Make the path of the weights absolute, too."""
-        weights = self.weights
-        if weights is not None and weights not in ("download", *PACKAGED):
-            weights = located(weights, RUN)
-        return replace(super().located(), weights=weights)
+    def locate_paths(self) -> dict[str, Any]:
+        """Add the path of the weights."""
+        found = super().locate_paths()
+        if self.weights is not None and self.weights not in ("download", *PACKAGED):
+            found["weights"] = located(self.weights, RUN)
+        return found
 
     @property
     def numeric(self) -> bool:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from common.export import exporter, file, formats
+from labs.classification.config import ClassificationConfig
 from labs.classification.export.exporter import Network
 from labs.classification.job import ClassifyImages
 
@@ -105,6 +106,30 @@ def test_a_card_says_what_is_known(run, lab, tmp_path):
     assert "it was trained for" in card.lower()  # the doubts
     for title in ("Result", "Data", "Files", "Training", "Limits"):
         assert f"\n## {title}\n" in card
+
+
+def test_a_card_names_files_and_not_where_they_are(untrained, photos, lab, tmp_path):
+    options = {"model": "linear", "image_size": 8, "augment": "none"}
+    run = untrained(ClassifyImages, tmp_path, data=str(photos), **options)
+    assert lab("export", run).code == 0
+    card = (run / "export/linear.md").read_text("utf-8")
+    assert f"| `--data` | `{photos.name}` |" in card
+    assert str(photos.parent) not in card
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("augment", ("policy:/home/me/mine.json", "hflip")),
+        ("weights", "run:/home/me/run"),
+        ("patch", "placebo:/home/me/patch.csv"),
+        ("pseudo", "/home/me/pseudo.csv"),
+    ],
+)
+def test_a_config_in_a_file_has_no_path_of_any_option(name, value):
+    config = ClassificationConfig(**{name: value})
+    assert name not in exporter.known_config(config)
+    assert name in exporter.known_config(ClassificationConfig())
 
 
 def test_a_copy_that_says_something_else_is_refused(digits_run, lab, tmp_path, monkeypatch):
