@@ -236,14 +236,17 @@ def test_what_suits_the_data_is_chosen_said_and_kept(kind, tmp_path):
     assert job.run.read("chosen") == {"reasons": ["7 updates: because"]}
 
 
-def test_baselines_that_saw_a_part_say_of_how_many(trained, capsys, monkeypatch):
+def test_baselines_that_saw_a_part_say_of_how_many(trained, capsys):
     job, _, metrics = trained
+    noted = job.run.read("baselines")
+    assert noted == {"samples": job.card.counts.get("train", 0)}
     show_results(job, metrics)
     assert "The baselines learned from" not in capsys.readouterr().out
-    monkeypatch.setattr(type(conclusion_of(job)), "seen_by_baselines", lambda conclusion: 7)
+    job.run.write("baselines", {"samples": 7})
     show_results(job, metrics)
     said = capsys.readouterr().out
     assert f"learned from 7 of the {job.card.counts['train']:,} training samples" in said
+    job.run.write("baselines", noted)
 
 
 def test_a_report_is_written_again(trained):

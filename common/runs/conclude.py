@@ -48,16 +48,9 @@ class Conclusion(ABC, Generic[J]):
         """Return what the report says of how the baselines were made."""
         return ""
 
-    def seen_by_baselines(self) -> int:
+    def count_for_baselines(self, splits: Splits) -> int:
         """Return how many training samples the baselines learn from: all, or their budget's."""
         return int(self.job.card.counts.get("train", 0))
-
-    def of_baselines(self) -> str:
-        """Say from how many samples the baselines learned, where not from all; else nothing."""
-        learned, seen = self.job.card.counts.get("train", 0), self.seen_by_baselines()
-        if seen >= learned:
-            return ""
-        return f"The baselines learned from {seen:,} of the {learned:,} training samples."
 
     def measure(
         self, outputs: Mapping[str, Outputs], splits: Splits, baselines: Predictions
@@ -107,6 +100,20 @@ class Conclusion(ABC, Generic[J]):
         return []
 
     # --- what all of them do --------------------------------------------------------------------
+
+    def seen_by_baselines(self) -> int | None:
+        """Return how many training samples the baselines learned from; None: it was not noted."""
+        if not (self.job.run.path / "baselines.json").is_file():
+            return None
+        [seen] = self.job.run.read("baselines").values()  # by whatever name
+        return int(seen)
+
+    def of_baselines(self) -> str:
+        """Say from how many samples the baselines learned, where not from all; else nothing."""
+        learned, seen = self.job.card.counts.get("train", 0), self.seen_by_baselines()
+        if seen is None or seen >= learned:
+            return ""
+        return f"The baselines learned from {seen:,} of the {learned:,} training samples."
 
     def conclude(self, splits: Splits, prepared: float) -> dict[str, Any]:
         """Measure a trained run on validation and, this once, on test; write report and figures.
@@ -217,6 +224,7 @@ class Conclusion(ABC, Generic[J]):
         if with_baselines:
             with step("baselines"):
                 baselines = self.baselines(splits)
+                job.run.write("baselines", {"samples": self.count_for_baselines(splits)})
         outputs = job.predict_splits(splits)
         with step("figures and their intervals"):
             measured = self.measure(outputs, splits, baselines)

@@ -41,19 +41,24 @@ def fit_pca(train: ImageSet, size: int, side: int | None = None) -> Any:
     """
     from sklearn.decomposition import PCA as Decomposition
 
-    channels, shown = train.images.shape[1:3]
-    pixels = channels * min(side or shown, shown) ** 2
-    most = count_seen(len(train), pixels, size)
-    if len(train) > most:
-        train = train.select(sample_rows(train.targets, most, seed=0))
-    components = min(size, len(train), pixels)
+    train = sampled(train, size, side)
+    components = min(size, len(train), _count_pixels(train, side))
     with step(f"PCA of {len(train):,} images"):
         return Decomposition(components, random_state=0).fit(pixel_rows(train, side))
 
 
-def count_seen(images: int, pixels: int, size: int) -> int:
-    """Return how many training images of so many pixels PCA is fitted on."""
-    return min(images, max(size, _NUMBERS // pixels))
+def sampled(train: ImageSet, size: int, side: int | None = None) -> ImageSet:
+    """Return the training images that PCA is fitted on; the arguments are those of `fit_pca`."""
+    most = max(size, _NUMBERS // _count_pixels(train, side))
+    if len(train) <= most:
+        return train
+    return train.select(sample_rows(train.targets, most, seed=0))
+
+
+def _count_pixels(train: ImageSet, side: int | None) -> int:
+    """Return how many numbers an image has when it is shrunk to `side` pixels."""
+    channels, shown = train.images.shape[1:3]
+    return int(channels * min(side or shown, shown) ** 2)
 
 
 def compression(splits: Mapping[str, ImageSet], size: int) -> dict[str, dict[str, Array]]:

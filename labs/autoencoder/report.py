@@ -31,11 +31,9 @@ class AutoencoderResults(Conclusion[Compression]):
             return baselines.denoising(splits, noisy, size)
         return baselines.compression(splits, size)
 
-    def seen_by_baselines(self) -> int:
+    def count_for_baselines(self, splits: Splits) -> int:
         """Return how many training images PCA is fitted on."""
-        card = self.job.card
-        pixels = card.channels * card.image_size**2
-        return baselines.count_seen(card.counts["train"], pixels, self.job.config.latent_size)
+        return len(baselines.sampled(splits["train"], self.job.config.latent_size))
 
     def about_baselines(self) -> str:
         """Say what they are."""

@@ -95,19 +95,15 @@ class ClassificationResults(Conclusion[ClassifyImages]):
         """Return what nearest neighbors and a linear model say of the pixels."""
         return baselines.predictions(splits, self.job.config.kind)
 
-    def seen_by_baselines(self) -> int:
+    def count_for_baselines(self, splits: Splits) -> int:
         """Return how many training images are within the memory and the time of baselines."""
-        card = self.job.card
-        images, classes = card.counts["train"], len(card.classes)
-        return baselines.count_seen(images, card.channels, card.image_size, classes)
+        return len(baselines.sampled(splits))
 
     def about_baselines(self) -> str:
         """Say what they see."""
-        images, seen = self.job.card.counts["train"], self.seen_by_baselines()
-        which = f"all {images:,}" if seen == images else f"{seen:,}"
         return (
-            f"Baselines see raw pixels, at most {baselines.SIDE} x {baselines.SIDE} of them, of "
-            f"{which} training images, without augmentation."
+            f"Baselines see raw pixels, at most {baselines.SIDE} x {baselines.SIDE} of them, "
+            "without augmentation."
         )
 
     def sections(

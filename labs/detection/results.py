@@ -40,16 +40,16 @@ class DetectionResults(Conclusion[Detector]):
         """Return what connected components and nearest neighbors find."""
         return baselines.predictions(splits, len(self.job.card.classes))
 
-    def seen_by_baselines(self) -> int:
+    def count_for_baselines(self, splits: Splits) -> int:
         """Return how many training images are searched."""
-        return min(baselines.IMAGES, super().seen_by_baselines())
+        return min(baselines.IMAGES, super().count_for_baselines(splits))
 
     def about_baselines(self) -> str:
         """Say how the baseline works."""
         return (
             "The baseline proposes connected components of the image cut at many levels of "
-            "brightness, and names each after the nearest crops of such regions in "
-            f"{self.seen_by_baselines():,} training images, non-objects among them."
+            "brightness, and names each after the nearest crops of such regions in training "
+            "images, non-objects among them."
         )
 
     def verdict(self, figures: Mapping[str, Any]) -> str:

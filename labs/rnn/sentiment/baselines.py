@@ -10,19 +10,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from common.errors import DataError
 from common.metrics.metrics import Array
 from common.steps import step, track
+from common.training.splits import sample_rows
 from labs.rnn.grams import TOKENS, normalize
 
 CHARACTERS = 40_000_000  # of training texts that baselines read, at most: some minutes
 
 
-def count_seen(texts: Sequence[str]) -> int:
-    """Return how many of some training texts the baselines read: all whose characters go in."""
+def choose_rows(texts: Sequence[str], targets: Tensor) -> Tensor:
+    """Return the rows of the training texts that the baselines read: all, if they are not long."""
     characters = sum(map(len, texts))
-    return len(texts) if characters <= CHARACTERS else CHARACTERS * len(texts) // characters
+    if characters <= CHARACTERS:
+        return torch.arange(len(texts))
+    return sample_rows(targets, CHARACTERS * len(texts) // characters, seed=0)
 
 
 def predictions(

@@ -9,7 +9,6 @@ from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
 from common.runs.conclude import Conclusion, Predictions
 from common.runs.job import Outputs, Splits, groups_of
-from common.training.splits import sample_rows
 from common.training.task import probabilities
 from labs.rnn.sentiment import baselines, data, report
 from labs.rnn.sentiment.job import Sentiment
@@ -29,20 +28,15 @@ class SentimentResults(Conclusion[Sentiment]):
         """Return what linear models say that see words, bigrams and characters."""
         texts = {name: split.texts for name, split in splits.items()}
         targets = {name: self.job.targets(split) for name, split in splits.items()}
-        seen = baselines.count_seen(texts["train"])
-        if seen < len(texts["train"]):
-            rows = sample_rows(splits["train"].targets, seen, seed=0)
-            texts["train"] = [texts["train"][row] for row in rows.tolist()]
-            targets["train"] = targets["train"][rows.numpy()]
-            self.job.run.write("baselines", {"texts": len(rows)})
+        rows = baselines.choose_rows(texts["train"], splits["train"].targets)
+        texts["train"] = [texts["train"][row] for row in rows.tolist()]
+        targets["train"] = targets["train"][rows.numpy()]
         return baselines.predictions(texts, targets)
 
-    def seen_by_baselines(self) -> int:
+    def count_for_baselines(self, splits: Splits) -> int:
         """Return how many training texts the baselines read."""
-        run = self.job.run
-        if (run.path / "baselines.json").is_file():
-            return int(run.read("baselines")["texts"])
-        return super().seen_by_baselines()
+        train = splits["train"]
+        return len(baselines.choose_rows(train.texts, train.targets))
 
     def about_baselines(self) -> str:
         """Say what they see."""

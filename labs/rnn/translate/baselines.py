@@ -29,10 +29,7 @@ def translations(
 
     The main metric chooses the length of n-grams.
     """
-    counts = {name: len(split) for name, split in splits.items()}
-    train, most = splits["train"], count_seen(counts)
-    if len(train) > most:
-        train = train.select(sample_rows(torch.zeros(len(train)), most, seed=0).tolist())
+    train = sampled(splits)
     parts = {name: splits[name] for name in ("validation", "test")}
 
     def quality(candidate: tuple[int, int]) -> float:
@@ -47,6 +44,15 @@ def translations(
         },
         "copy": {name: np.array(part.sources, object) for name, part in parts.items()},
     }
+
+
+def sampled(splits: Mapping[str, Split]) -> Split:
+    """Return the training pairs among which the nearest one is looked for."""
+    train = splits["train"]
+    most = count_seen({name: len(split) for name, split in splits.items()})
+    if len(train) <= most:
+        return train
+    return train.select(sample_rows(torch.zeros(len(train)), most, seed=0).tolist())
 
 
 def count_seen(counts: Mapping[str, int]) -> int:

@@ -30,9 +30,9 @@ class TranslationResults(Conclusion[Translate]):
         """Return the targets of the nearest sources, and the sources themselves."""
         return baselines.translations(splits, self.job.main_metric)
 
-    def seen_by_baselines(self) -> int:
+    def count_for_baselines(self, splits: Splits) -> int:
         """Return among how many training sources the nearest one is looked for."""
-        return baselines.count_seen(self.job.card.counts)
+        return len(baselines.sampled(splits))
 
     def about_baselines(self) -> str:
         """Say what they are."""

@@ -109,18 +109,22 @@ def test_a_run_learns_reports_and_holds_itself_against_baselines(trained):
 
 
 def test_baselines_read_as_many_texts_as_fit_and_it_is_said(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(baselines, "CHARACTERS", 1000)
     copy = tmp_path / "run"
     shutil.copytree(trained[1], copy)
     job = Sentiment.open_trained(copy, "cpu")
     conclusion = conclusion_of(job)
     learned = job.card.counts["train"]
     assert conclusion.of_baselines() == ""
-    conclusion.baselines(job.load_splits())
+    with monkeypatch.context() as patch:
+        patch.setattr(baselines, "CHARACTERS", 1000)
+        conclusion.conclude_member(job.load_splits(), baselines=True)
     seen = conclusion.seen_by_baselines()
     assert 0 < seen < learned
+    # Also when the budget has become another one.
     told = f"The baselines learned from {seen:,} of the {learned:,} training samples."
-    assert conclusion_of(job).of_baselines() == told
+    assert conclusion.of_baselines() == told
+    (copy / "baselines.json").unlink()  # as runs did not write it once
+    assert conclusion.of_baselines() == ""
 
 
 def test_predictions_need_no_data(lab, trained, reviews, tmp_path):
