@@ -50,10 +50,10 @@ def verify(
             return
     below = listing.find(path, members=True)
     unread = [_describe(Verification(place, remarks=[why])) for place, why in below.broken]
-    found = [_try(listed, seed=seed, **how) for listed in below.runs if not _has_members(listed)]
-    records = [_describe(each, listed) for listed, each in found]
+    tried = [_try(listed, seed=seed, **how) for listed in below.runs if not _has_members(listed)]
+    records = [_describe(each, listed) for listed, each in tried]
     commands.show_records(f"Runs below {path}", [*records, *unread], form, output)
-    _exit([each.verdict for _, each in found])
+    _exit([each.verdict for _, each in tried])
 
 
 def _exit(verdicts: list[Verdict | None]) -> None:

@@ -6,7 +6,7 @@ found by computing again, which is `common.runs.proof.verify`.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -68,7 +68,7 @@ def find_changed(run: Run, kind: type[TrainingConfig]) -> Iterator[str]:
         kind: the class of its config.
     """
     known = read(run)
-    now = {
+    now: dict[str, tuple[str, Callable[[], str]]] = {
         "data.json": ("data", lambda: run.read("data")["fingerprint"]),
         "config.toml": ("config", lambda: hash_config(run, kind)),
         "history.jsonl": ("history", lambda: files.sha256_of(run.path / "history.jsonl")),

@@ -36,6 +36,7 @@ _FIXED = {  # options of training that a run has from its beginning
     "monitor": "the best epoch until then was chosen by another figure",
     "mode": "the best epoch until then was chosen in the other direction",
     "total_updates": "give epochs",
+    "time": "how long it trains is known; give epochs",
 }
 _CHANGES = {
     "Data": "it changes the data",
@@ -122,6 +123,8 @@ def _change(kind: type[TrainingConfig], parent: Run, given: Mapping[str, str]) -
     if problems:
         raise ConfigError(problems)
     config = build(kind, (str(parent.config), read_toml(parent.config)), ("options", given))
+    if config.fit_batch:
+        raise ConfigError("--with batch_size=auto: is tried before a run begins; give a number")
     if "seed" in given and getattr(config, "bootstrap", False):
         raise ConfigError("--with seed: cannot change in a run of --bootstrap: it draws the data")
     return config.located()

@@ -111,6 +111,8 @@ def test_a_replayed_run_that_is_stopped_goes_on(case, replay, command, same, tmp
         (["--with", "learning_rat=1"], "did you mean learning_rate|learning_rate"),
         (["--with", "learning_rate=no"], "expected a number"),
         (["--with", "learning_rate"], "expected NAME=VALUE"),
+        (["--with", "time=5m"], "--with time: cannot change .* give epochs"),
+        (["--with", "batch_size=auto"], "--with batch_size=auto: is tried before a run begins"),
         (["--with", "epochs=3"], "none is left to be another"),
         (["--from", "epoch:9"], "has 6 epochs"),
         (["--from", "epoch:0"], "expected an epoch from 1 on"),
