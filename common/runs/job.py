@@ -335,7 +335,9 @@ class Job(ABC, Generic[C, K]):
             path = folder.create(run_dir, self.lab, name, stem).path
         self.run = self._run_at(self.compute.processes.same(path))
         about = {"lab": self.lab, "job": self.verb, "command": list(command)}
-        self.run.write("environment", {**about, **folder.environment(str(self.compute))})
+        machine = folder.environment(str(self.compute))
+        machine["processes"] = self.compute.processes.size
+        self.run.write("environment", {**about, **machine})
         self.run.write("data", self.card.as_dict())
         if self.reasons:
             self.run.write("chosen", {"reasons": list(self.reasons)})

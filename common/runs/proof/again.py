@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,8 +151,7 @@ def compute(
 
 def count_processes(run: Run) -> int:
     """Return in how many processes a run was trained, which one process repeats to rounding."""
-    found = re.search(r" in (\d+) processes$", str(run.read("environment").get("device", "")))
-    return 1 if found is None else int(found[1])
+    return int(run.read("environment").get("processes", 1))
 
 
 def _compute_as_several(config: TrainingConfig, processes: int) -> TrainingConfig:

@@ -230,10 +230,6 @@ def _fill(
         before[-1]["epochs"] = [first, config.epochs if "epochs" in given else last]
         run.write("lengthened", before)
     (run.path / "notes.json").unlink(missing_ok=True)
-    environment = parent.read("environment")
-    environment.pop("resumed", None)
-    machine = folder.environment(environment["device"])
-    run.write("environment", {**environment, "command": sys.argv, **machine})
     metrics = parent.read("metrics") if parent.finished else {}
     about = {
         "run": str(parent.path.absolute()),
@@ -247,6 +243,10 @@ def _fill(
     files.write_text(run.config, to_toml(config))
     job = kind.reopen(run.path, device)
     job.refuse(splits)
+    environment = parent.read("environment")
+    environment.pop("resumed", None)
+    machine = folder.environment(str(job.compute)) | {"processes": job.compute.processes.size}
+    run.write("environment", {**environment, "command": sys.argv, **machine})
     [path] = (run.path / "checkpoints").iterdir()
     other = not given.keys().isdisjoint(("batch_size", "micro_batch"))
     again.settle(job, splits, path, parent.history[: standing.epoch], other_parts=other)

@@ -44,6 +44,16 @@ def test_without_a_change_it_is_the_run_again(case, replay, same):
     assert run.read("metrics")["test"] == case.run.read("metrics")["test"]
 
 
+def test_it_says_where_it_was_trained_itself(case, replay):
+    """Its parent may have had two processes, and another device."""
+    case.change("environment", lambda about: about.update(processes=2, device="cuda:0 (bf16)"))
+    done, run = replay("--from", "epoch:4")
+    assert done.code == 0, done.err
+    about = run.read("environment")
+    assert (about["processes"], about["device"]) == (1, "cpu (32-bit)")
+    assert "resumed" not in about
+
+
 def test_it_is_shown_as_a_run_of_its_own(case, replay):
     """Else its curves would go into those of its parent."""
     case.run.write("wandb", {"id": "the parent's", "epoch": 6})

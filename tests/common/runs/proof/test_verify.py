@@ -233,6 +233,14 @@ def test_the_data_may_have_moved(case, tmp_path):
     assert found.verdict is SAME
 
 
+def test_a_run_of_two_processes_is_computed_in_their_parts(case):
+    assert case.run.read("environment")["processes"] == 1
+    case.change("environment", lambda about: about.update(processes=2))
+    found = case.look()
+    assert found.verdict is NEAR
+    assert any("trained in 2 processes" in remark for remark in found.remarks)
+
+
 def test_an_epoch_that_was_cut_short_is_left_out_and_said(case):
     rows = case.run.history
     case.run.write_history([*rows[:-1], {**rows[-1], "updates": 2}])
