@@ -124,6 +124,7 @@ class Verifier:
         self._kind, self._run, self._data, self._device = kind, run, data, device
         self._history, self._standings = run.history, again.list_standings(run)
         self._processes = again.count_processes(run)
+        self._here = ""  # the device that computes again
         self.found = Verification(run.path)
 
     def look(self, updates: int, seed: int) -> Verification:
@@ -153,6 +154,7 @@ class Verifier:
         yield from self._compare_files()
         yield self._compare_history()
         job = self._kind.reopen(self._run.path, self._device)
+        self._here = str(job.compute)
         splits, check = self._load(job)
         yield check
         best = best_row(self._history, *job.monitored(job.task(splits)))
@@ -238,7 +240,7 @@ class Verifier:
         if "resumed" in environment or self._processes > 1:  # it had others, too
             return False
         there = receipt.describe_machine(environment)
-        here = folder.environment(there.get("device", ""))
+        here = folder.environment(self._here)
         return all(here[name] == value for name, value in there.items() if name != "threads")
 
     def _compare_best(self, best: Row, epochs: int) -> Check:

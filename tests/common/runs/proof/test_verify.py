@@ -178,6 +178,18 @@ def test_a_forged_stretch_is_found_only_where_it_is_computed_again(case):
     assert set(verdicts.values()) == {SAME, OTHER}
 
 
+@pytest.mark.parametrize("device", ["cpu (32-bit)", "cuda:0 NVIDIA H200 (32-bit)"])
+def test_other_bits_are_remarked_on_the_machine_and_the_device_of_the_run_alone(case, device):
+    case.change("environment", lambda about: about.update(device=device))
+    (case.run.path / "receipt.json").unlink()
+    for path in case.run.path.glob("kept/*-0*"):
+        disturb(path, 1e-6, only="model/")
+    found = case.look()
+    assert found.verdict is NEAR
+    same = any("the run names this very machine" in remark for remark in found.remarks)
+    assert same == device.startswith("cpu")
+
+
 def test_rounding_of_another_machine_is_told_from_another_run(case):
     for path in case.run.path.glob("kept/*-0*"):
         disturb(path, 1e-6, only="model/")
