@@ -107,9 +107,7 @@ def fetch_all(
     paths, total, before = [], sum(remote.size for remote in remotes), 0
     for remote in remotes:
         try:
-            with step(f"downloading {remote.name}", total) as shown:
-                told = _both(shown, show)
-                paths.append(_fetch(remote, folder, _shift(told, before, total), timeout))
+            paths.append(_fetch(remote, folder, _shift(show, before, total), timeout))
         except (_Final, _Passing) as error:
             there = f"put the file into {folder}"
             if named:
@@ -147,17 +145,18 @@ def fetch_unpacked(remote: Remote, folder: Path, *, instead: str) -> Path:
     return unpack(fetch(remote, folder, instead=instead), target)
 
 
-def _both(shown: Step, show: Show | None) -> Show:
+def _both(shown: Step, show: Show) -> Show:
     def tell(done: int, size: int) -> None:
         shown.total = size
         shown.move(done)
-        if show is not None:
-            show(done, size)
+        show(done, size)
 
     return tell
 
 
-def _shift(show: Show, before: int, total: int) -> Show:
+def _shift(show: Show | None, before: int, total: int) -> Show:
+    if show is None:
+        return lambda done, size: None
     # The last of the files may be smaller than announced; then its end is the end.
     return lambda done, size: show(before + done, max(before + size, total))
 
@@ -165,16 +164,18 @@ def _shift(show: Show, before: int, total: int) -> Show:
 def _fetch(remote: Remote, folder: Path, show: Show, timeout: float) -> Path:
     path = folder / remote.name
     if not _is_there(path, remote):
-        with locked(path):
+        with step(f"downloading {remote.name}", remote.size) as shown, locked(path):
             if not _is_there(path, remote):  # another process may have been faster
-                _download(remote, path, show, timeout)
+                _download(remote, path, _both(shown, show), timeout)
     return path
 
 
 def _is_there(path: Path, remote: Remote) -> bool:
     if not path.is_file():
         return False
-    if (given := sha256_of(path)).startswith(remote.sha256):
+    with step(f"checking {remote.name}"):
+        given = sha256_of(path)
+    if given.startswith(remote.sha256):
         return True
     raise _Final(
         f"{path} is there, but its SHA-256 is {given}, expected {remote.sha256}; "

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from common import steps
 from common.errors import DataError, InputError, SaveError
 from common.io import fetch as download
 from common.io import unpack as unpacking
@@ -171,6 +172,19 @@ def files(folder):
     }
 
 
+class Listener:
+    """Keeps each step that begins."""
+
+    def __init__(self):
+        self.heard = []
+
+    def begun(self):
+        self.heard.append(steps.current()[-1])
+
+    def ended(self):
+        pass
+
+
 # A file
 
 
@@ -195,6 +209,21 @@ def test_several_files_are_shown_as_one(server, tmp_path):
     assert [path.read_bytes() for path in paths] == [b"one", b"three"]
     assert seen[-1] == (8, 8)
     assert {total for _, total in seen} == {8}
+
+
+def test_each_file_has_a_step_of_what_is_done_with_it(server, tmp_path):
+    server.give(whole(b"one"), whole(b"three"))
+    remotes = [remote(server, b"one", "1"), remote(server, b"three", "2")]
+    listener = Listener()
+    with steps.heard_by(listener):
+        fetch_all(remotes, tmp_path, instead=INSTEAD)
+        fetch_all(remotes, tmp_path, instead=INSTEAD)
+    assert [(each.text, each.total, each.done) for each in listener.heard] == [
+        ("downloading 1", 3, 3),
+        ("downloading 2", 5, 5),
+        ("checking 1", None, 0),
+        ("checking 2", None, 0),
+    ]
 
 
 def test_a_file_that_is_there_needs_no_network_and_no_right_to_write(server, tmp_path):
