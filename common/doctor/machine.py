@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.files import cache_dir
+from common.threads import usable_cores
 
 PROJECT = "deep-learning-labs"
 OK, REMARK, MEND = "ok", "remark", "mend"
@@ -199,18 +200,6 @@ def check_device() -> Check:
         )
         return Check("device", f"there is an NVIDIA GPU that torch cannot use: {why}", MEND, fix)
     return Check("device", f"{compute}")
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use, by its affinity and its container's quota."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        cores = os.cpu_count() or 1
-    quota = _read(_CGROUP / "cpu.max").split()
-    if len(quota) == 2 and quota[0].isdecimal():
-        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
-    return cores
 
 
 def load() -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from common.errors import ConfigError, DataError
 from common.metrics.metrics import Array
 from common.options.config import TrainingConfig, read
+from common.threads import usable_threads
 
 MADE_BY = "deep-learning-labs"
 TEXTS = ("made_by", "lab", "job", "model", "trained_on", "weights", "part")
@@ -24,12 +25,13 @@ C = TypeVar("C", bound=TrainingConfig)
 _AT_ONCE = 64  # samples that a graph is given together: bounds the memory
 
 
-def start(data: bytes | str, threads: int = 0) -> Any:
+def start(data: bytes | str, threads: int) -> Any:
     """Return onnxruntime's session of a file, on the CPU.
 
     Args:
         data: of the file, or its path.
-        threads: that compute; as many as there are cores when 0.
+        threads: that compute. Where onnxruntime chooses, with 0, it takes all cores of the machine,
+            binds a thread to each, and sees neither `OMP_NUM_THREADS` nor a container's quota.
     """
     import onnxruntime
 
@@ -70,7 +72,7 @@ class Exported:
     def _open(path: Path) -> tuple[Any, dict[str, Any]]:
         """Return the session of a file, and its metadata."""
         try:
-            session = start(str(path))
+            session = start(str(path), usable_threads())
         except Exception as error:  # onnxruntime's own have no common base
             raise DataError(f"{path} is no ONNX file that can be run: {error}") from error
         texts = session.get_modelmeta().custom_metadata_map

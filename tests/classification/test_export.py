@@ -69,6 +69,12 @@ def check(lab, run, path, photos):
                 assert cell == there
 
 
+def test_a_file_is_asked_with_the_threads_that_the_user_gives(made, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    session, _ = file.Exported._open(made[1])
+    assert session.get_session_options().intra_op_num_threads == 3
+
+
 def test_a_file_may_have_any_name(made, lab, photos, tmp_path):
     run, path = made
     (tmp_path / "사진.onnx").write_bytes(path.read_bytes())

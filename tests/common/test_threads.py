@@ -1,4 +1,4 @@
-"""Threads wait briefly in every command, before a library that reads it is loaded."""
+"""How many threads compute; they wait briefly in every command, before a library is loaded."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from common import threads
 
 NAMES = ("GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY")
 # Says what the environment is when torch is first looked for, and ends there.
@@ -59,3 +61,20 @@ def test_what_the_user_has_set_stays():
     assert found["GOMP_SPINCOUNT"] is None
     assert found["KMP_BLOCKTIME"] is None
     assert found["OPENBLAS_THREAD_TIMEOUT"] == "20"
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("200000 100000", 2), ("20000 100000", 1), ("max 100000", 8), (None, 8)]
+)
+def test_cores_are_those_of_the_process_and_its_container(quota, cores, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.setattr(threads, "_QUOTA", tmp_path / "cpu.max")
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert threads.usable_cores() == cores
+
+
+@pytest.mark.parametrize(("asked", "number"), [("3", 3), ("", None), ("many", None), ("0", None)])
+def test_threads_are_those_asked_for_or_one_for_each_core(asked, number, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert threads.usable_threads() == (number or threads.usable_cores())

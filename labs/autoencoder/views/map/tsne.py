@@ -13,7 +13,6 @@ threads. A map takes as many threads as OpenMP may use: `OMP_NUM_THREADS` sets t
 
 import contextlib
 import hashlib
-import os
 import platform
 import zipfile
 import zlib
@@ -32,6 +31,7 @@ from common.files import cache_dir, replacing
 from common.metrics.metrics import Array
 from common.signals import noted
 from common.steps import step
+from common.threads import usable_threads
 
 FEWEST = 5  # points of a map
 DIMENSIONS = (2, 3)
@@ -122,7 +122,7 @@ def _make_each(wanted: Sequence[Wanted]) -> list[Map]:
     """
     if not wanted:
         return []
-    threads = _threads()
+    threads = usable_threads()
     workers = min(threads, len(wanted))
     watches = [_Watch() for _ in wanted]
 
@@ -164,7 +164,7 @@ def embed(
         Stopped: SIGINT or SIGTERM came, where the caller has set `common.signals.raise_stopped`; it
             is raised within a step of the work.
     """
-    threads, watch = threads or _threads(), watch or _Watch()
+    threads, watch = threads or usable_threads(), watch or _Watch()
     vectors = _checked(vectors)
     points = len(vectors)
     _check_settings(points, dimensions, perplexity)
@@ -282,7 +282,7 @@ def place(made: Map, vectors: Array, new: Array) -> Array:
     coordinates = made.coordinates.astype(np.float64)
     middle = (coordinates.max(axis=0) + coordinates.min(axis=0)) / 2  # openTSNE centers the map
     perplexity = min(_PLACING_PERPLEXITY, largest_perplexity(len(vectors)))
-    threads = _threads()
+    threads = usable_threads()
     scale = _scale(vectors)
     affinities = PerplexityBasedNN(vectors / scale, perplexity, method="exact", n_jobs=threads)
     embedding = TSNEEmbedding(
@@ -403,14 +403,3 @@ def _start(vectors: Array, dimensions: int, seed: int) -> Array:
     positions[:, :size] = components * (_START / components[:, 0].std())
     noise = np.random.default_rng(seed).normal(0, _START * _JITTER, positions.shape)
     return positions + noise
-
-
-def _threads() -> int:
-    """Return how many threads a map takes: `OMP_NUM_THREADS`, or one for each core.
-
-    Not those of the training, which is one for a small model: here there is enough for all.
-    """
-    import joblib
-
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) else int(joblib.cpu_count())

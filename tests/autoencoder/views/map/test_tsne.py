@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 
-import joblib
 import numpy as np
 import pytest
 from openTSNE import tsne
@@ -64,7 +63,7 @@ def test_a_seed_gives_a_map_bit_for_bit_on_any_number_of_threads(vectors, monkey
     found = []
     monkeypatch.setattr(maps, "_ITERATIONS", (50, 50))
     for threads in (1, 2):
-        monkeypatch.setattr(maps, "_threads", lambda number=threads: number)
+        monkeypatch.setattr(maps, "usable_threads", lambda number=threads: number)
         found.append(
             maps.embed(vectors[:80], dimensions=dimensions, perplexity=10).coordinates.tobytes()
         )
@@ -85,12 +84,6 @@ def test_three_dimensions_keep_more(vectors, made, solid):
         trustworthiness(vectors[:200], item.coordinates, n_neighbors=10) for item in (flat, solid)
     ]
     assert scores[1] > scores[0] > 0.9
-
-
-@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("", None), ("many", None), ("0", None)])
-def test_threads_are_those_asked_for_or_one_for_each_core(monkeypatch, asked, threads):
-    monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert maps._threads() == (threads or joblib.cpu_count())
 
 
 # Neighbors
