@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import onnxruntime
 
 from common.errors import ConfigError, DataError
 from common.metrics.metrics import Array
@@ -33,8 +34,6 @@ def start(data: bytes | str, threads: int) -> Any:
         threads: that compute. Where onnxruntime chooses, with 0, it takes all cores of the machine,
             binds a thread to each, and sees neither `OMP_NUM_THREADS` nor a container's quota.
     """
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors alone

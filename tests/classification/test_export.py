@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import sys
+from importlib import import_module
 
 import numpy as np
 import onnx
@@ -73,6 +75,13 @@ def test_a_file_is_asked_with_the_threads_that_the_user_gives(made, monkeypatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     session, _ = file.Exported._open(made[1])
     assert session.get_session_options().intra_op_num_threads == 3
+
+
+def test_a_missing_onnxruntime_is_no_fault_of_the_file(made, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "common.export.file")
+    with pytest.raises(ImportError, match="onnxruntime"):
+        import_module("common.export.file").Exported(made[1], "classification")
 
 
 def test_a_file_may_have_any_name(made, lab, photos, tmp_path):
