@@ -47,6 +47,7 @@ def write(
         "data": fingerprint,
         "config": hash_config(run, type(config)),
         "environment": describe_machine(folder.environment(device)),
+        "training": describe_training(run),
         "history": files.sha256_of(run.path / "history.jsonl"),
         "weights": files.sha256_of(run.best),
         "answers": {name: hash_tensors(outputs) for name, outputs in answers.items()},
@@ -58,6 +59,13 @@ def write(
 def describe_machine(environment: Mapping[str, Any]) -> dict[str, Any]:
     """Return of an environment what bits depend on."""
     return {name: environment[name] for name in _MACHINE if name in environment}
+
+
+def describe_training(run: Run) -> dict[str, Any]:
+    """Return where a run was trained, as its environment.json says."""
+    about = run.read("environment")
+    resumed = [describe_machine(each) for each in about.get("resumed", [])]
+    return {**describe_machine(about), "processes": about.get("processes", 1), "resumed": resumed}
 
 
 def find_changed(run: Run, kind: type[TrainingConfig]) -> Iterator[str]:
@@ -80,6 +88,8 @@ def find_changed(run: Run, kind: type[TrainingConfig]) -> Iterator[str]:
             yield f"{file} is missing"
         elif hash_file() != known.get(name):
             yield f"{file} is not the one of the receipt"
+    if "training" in known and describe_training(run) != known["training"]:  # of today's
+        yield "environment.json is not the one of the receipt"
 
 
 def read(run: Run) -> dict[str, Any]:

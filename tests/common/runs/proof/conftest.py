@@ -100,6 +100,7 @@ class Case:
             "history": files.sha256_of(run.path / "history.jsonl"),
             "weights": files.sha256_of(run.best),
             "metrics": receipt.hash_value(run.read("metrics")),
+            "training": receipt.describe_training(run),
         }
         self.change("receipt", lambda known: known.update(now))
 

@@ -115,6 +115,14 @@ def test_tampered_metrics_are_found(case, forged):
     assert ("accuracy is" if forged else "metrics.json is not") in found.difference
 
 
+@pytest.mark.parametrize("change", [{"device": "mps"}, {"processes": 2}, {"resumed": [{}]}])
+def test_where_it_was_trained_cannot_be_changed_unseen(case, change):
+    case.change("environment", lambda about: about.update(change))
+    found = case.look()
+    assert found.verdict is OTHER
+    assert found.difference == "receipt: environment.json is not the one of the receipt"
+
+
 @pytest.mark.parametrize("forged", ["no", "receipt", "all"])
 def test_a_tampered_history_is_found(case, forged):
     forge_rows(case, everywhere=forged == "all")
@@ -248,6 +256,7 @@ def test_the_data_may_have_moved(case, tmp_path):
 def test_a_run_of_two_processes_is_computed_in_their_parts(case):
     assert case.run.read("environment")["processes"] == 1
     case.change("environment", lambda about: about.update(processes=2))
+    case.write_receipt_again()
     found = case.look()
     assert found.verdict is NEAR
     assert any("trained in 2 processes" in remark for remark in found.remarks)
