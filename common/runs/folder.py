@@ -147,7 +147,8 @@ class Run:
         before = [each for each in self.lengthened if each["epochs"][0] < done]
         entry = {"epochs": [done, epochs], "metrics": self.read("metrics")}
         self.write("lengthened", [*before, entry])
-        (self.path / "metrics.json").unlink()
+        for name in ("receipt", "metrics"):  # that of what it was then
+            (self.path / f"{name}.json").unlink(missing_ok=True)
 
     @property
     def job(self) -> str:

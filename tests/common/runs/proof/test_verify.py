@@ -246,6 +246,13 @@ def test_another_device_computes_in_the_precision_of_the_run(case):
     assert ClassifyImages.reopen(case.run.path, "cpu").config.precision == "32"
 
 
+def test_a_run_that_is_made_longer_is_itself_before_it_goes_on(case):
+    case.run.lengthen(8)
+    found = case.look()
+    assert found.verdict is SAME, found.difference
+    assert "the run has no receipt: it is not finished" in found.remarks
+
+
 def test_the_data_may_have_moved(case, tmp_path):
     moved = tmp_path / "elsewhere.npz"
     (case.run.path.parents[1] / "digits.npz").rename(moved)
