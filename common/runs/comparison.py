@@ -11,7 +11,7 @@ import dataclasses
 import sys
 import time
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
@@ -40,6 +40,7 @@ from common.runs.differences import (
 )
 from common.runs.folder import Run
 from common.runs.job import Job, Outputs, Splits, Suited, groups_of
+from common.runs.limits.trial import TooLittle
 from common.training.compute import Compute
 
 RULE = "seeds and test items"
@@ -433,7 +434,10 @@ class Comparison(ABC, Generic[C]):
             raise ConfigError(list(problems))
         jobs = []
         for member in cls.to_check(list(plan), config):
-            job, splits = cls.member.check(member)
+            with _sharing_time(config, len(plan)):
+                job, splits = cls.member.check(member)
+                if job.timed is not None:
+                    job.timed.check_epoch()
             cls.refuse(job, splits)
             jobs.append(job)
         if config.total_updates is not None:
@@ -534,6 +538,15 @@ def _share_time(config: C, runs: int) -> C:
     if config.time is None:
         return config
     return dataclasses.replace(config, time=f"{max(1, int(parse_time(config.time) / runs))}s")
+
+
+@contextlib.contextmanager
+def _sharing_time(config: C, runs: int) -> Iterator[None]:
+    """Say of the whole time what a run inside the block says of its part."""
+    try:
+        yield
+    except TooLittle as error:
+        raise error.share(parse_time(str(config.time)), runs) from None
 
 
 def _settle(config: C, jobs: Sequence[Any], runs: int) -> tuple[C, list[str]]:

@@ -44,6 +44,16 @@ class Timed(NamedTuple):
     epochs: int
     epoch_seconds: float
 
+    def check_epoch(self) -> None:
+        """Refuse less than an epoch, for a run that no clock ends.
+
+        Raises:
+            TooLittle: there is no time for one.
+        """
+        if (lacking := self.epoch_seconds - self.training) > 0:
+            each = f"an epoch takes about {_seconds(self.epoch_seconds)}"
+            raise TooLittle(self.given, each, self.given + 2 * lacking)  # half of it for training
+
     def describe(self) -> str:
         """Say what was chosen, and why."""
         given, each = write_time(self.given), f"at about {_seconds(self.epoch_seconds)} each"
@@ -52,6 +62,26 @@ class Timed(NamedTuple):
         if self.epochs < self.asked:
             return f"{self.epochs} of {self.asked} epochs: what fits --time {given}, {each}"
         return f"all {self.asked} epochs: they fit --time {given}, {each}"
+
+
+class TooLittle(ConfigError):
+    """There is not enough time.
+
+    Args:
+        given: seconds, in all.
+        why: what takes longer.
+        needed: seconds that are enough.
+    """
+
+    def __init__(self, given: float, why: str, needed: float):
+        self._why, self._needed = why, needed
+        super().__init__(
+            f"--time {write_time(given)}: is too little: {why}; give {write_time(needed)} or more"
+        )
+
+    def share(self, given: float, runs: int) -> "TooLittle":
+        """Return what is said to the user, of whose time this was the share of one of the runs."""
+        return TooLittle(given, f"of one of {runs} runs, {self._why}", runs * self._needed)
 
 
 class _Enough(Exception):
@@ -176,7 +206,7 @@ def fit_time(job: Any, splits: Any, begun: float) -> Timed:
         begun: when it was begun, by `time.perf_counter`.
 
     Raises:
-        ConfigError: there is not even time for an update and its evaluation.
+        TooLittle: there is not even time for an update and its evaluation.
     """
     given = parse_time(job.config.time)
     share, most = _TRIAL
@@ -188,10 +218,8 @@ def fit_time(job: Any, splits: Any, begun: float) -> Timed:
     rest = given - (time.perf_counter() - begun)
     left = max(rest - after, rest / 2)  # of little time, training has half
     if left <= evaluation:
-        raise ConfigError(
-            f"--time {write_time(given)}: is too little: before training {_seconds(given - rest)} "
-            f"were over; give {write_time(2 * (given - rest + after))} or more"
-        )
+        before = f"before training {_seconds(given - rest)} were over"
+        raise TooLittle(given, before, 2 * (given - rest + after))
     asked = job.config.epochs
     epochs = min(asked, max(1, int(left / epoch)))
     return Timed(given, left - evaluation, asked, epochs, epoch)

@@ -1,6 +1,7 @@
 """What fits the memory of a device, and what fits the time, before a run begins."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -146,6 +147,28 @@ def test_a_run_that_the_clock_ends_is_finished_and_can_go_on(command, tmp_path, 
     assert done.code == 0
     assert "It was given" not in done.out
     assert len((run / "history.jsonl").read_text("utf-8").splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("epoch", "evaluation", "said"),
+    [
+        (900.0, 1.0, r"of one of 3 runs, an epoch takes about 15m; give (\w+) or more"),
+        (900.0, 800.0, r"of one of 3 runs, before training [\d.]+ s were over; give (\w+) or more"),
+    ],
+)
+def test_what_is_too_little_for_runs_that_share_a_time_is_said_of_all_of_it(
+    command, tmp_path, monkeypatch, epoch, evaluation, said
+):
+    """Members have no clock: of an epoch that is too long, each would train a whole one."""
+    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (epoch, epoch - evaluation))
+    words = [*WORDS, "--run-dir", str(tmp_path), "--folds", "3", "--epochs", "9"]
+    done = command(lab, "crossval", *words, "--time", "15m")
+    assert done.code == 2
+    found = re.search(said, done.err)
+    assert found, done.err
+    assert "--time 15m: is too little" in done.err
+    done = command(lab, "crossval", *words, "--time", found[1])
+    assert done.code == 0, done.err
 
 
 def test_runs_of_a_comparison_share_the_time(command, tmp_path, monkeypatch):
