@@ -211,30 +211,32 @@ def fit_time(job: Any, splits: Any, begun: float) -> Timed:
     given = parse_time(job.config.time)
     share, most = _TRIAL
     with step("trying how long an epoch takes"):
-        epoch, learning = _time_epoch(job, splits, min(most, share * given))
+        preparing, epoch, learning = _time_epoch(job, splits, min(most, share * given))
     evaluation = epoch - learning
     share, least = _AFTER
     after = max(least, share * given) + _LOOKS * evaluation
     rest = given - (time.perf_counter() - begun)
+    rest -= preparing  # which the run does once more
     left = max(rest - after, rest / 2)  # of little time, training has half
     if left <= evaluation:
-        before = f"before training {_seconds(given - rest)} were over"
+        before = f"before training {_seconds(given - rest)} are over"
         raise TooLittle(given, before, 2 * (given - rest + after))
     asked = job.config.epochs
     epochs = min(asked, max(1, int(left / epoch)))
     return Timed(given, left - evaluation, asked, epochs, epoch)
 
 
-def _time_epoch(job: Any, splits: Any, seconds: float) -> tuple[float, float]:
-    """Return about how many seconds an epoch takes, and its updates alone.
+def _time_epoch(job: Any, splits: Any, seconds: float) -> tuple[float, float, float]:
+    """Return about how many seconds preparing takes, then an epoch, and its updates alone.
 
     Of few epochs the last that was whole says so, since the first has to warm up; where there is
     time for none, what was made of it.
     """
     import sklearn.metrics  # noqa: F401 - or the first epoch's seconds would be those of this
 
-    config = job.config
+    config, begun = job.config, time.perf_counter()
     with aside(job, splits, lambda line: None) as (task, train, validation):
+        preparing = time.perf_counter() - begun
         job.compute.place(job.model)
         monitor, mode = job.monitored(task)
         rows = training.epochs(
@@ -258,7 +260,7 @@ def _time_epoch(job: Any, splits: Any, seconds: float) -> tuple[float, float]:
     learning = made * config.batch_size / row["samples_per_second"]
     evaluation = max(0.0, row["seconds"] - learning)
     learning *= updates / made
-    return learning + evaluation, learning
+    return preparing, learning + evaluation, learning
 
 
 def _seconds(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 import torch
@@ -104,7 +105,7 @@ def test_on_a_cpu_the_usual_batches_are_taken_and_that_is_said(command, tmp_path
     ],
 )
 def test_as_many_epochs_as_fit_the_time(given, epoch, epochs, said, monkeypatch):
-    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (epoch, 0.999 * epoch))
+    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (0.0, epoch, 0.999 * epoch))
     job, _ = check(time=given, epochs=50)
     assert (job.config.epochs, job.config.time) == (epochs, None)
     assert job.reasons[-1] == said
@@ -116,12 +117,34 @@ def test_the_time_of_an_epoch_is_tried():
     job, splits = check(time="10m", epochs=2)
     assert job.reasons == [f"all 2 epochs: they fit --time 10m, {job.reasons[0].split(', ')[1]}"]
     assert 0 < job.timed.epoch_seconds < 5
-    epoch, learning = trial._time_epoch(job, splits, 1e-6)  # of which there is one update
+    preparing, epoch, learning = trial._time_epoch(
+        job, splits, 1e-6
+    )  # of which there is one update
     assert 0 < learning <= epoch < 20
+    assert 0 < preparing < 5
+
+
+def test_what_prepares_the_trial_prepares_the_run_again(monkeypatch):
+    """As a head that is fitted before all trains: its time is no time for epochs."""
+    prepare = ClassifyImages.prepare
+
+    def prepare_slowly(job, splits, say):
+        time.sleep(0.1)
+        return prepare(job, splits, say)
+
+    job, splits = check()
+    monkeypatch.setattr(ClassifyImages, "prepare", prepare_slowly)
+    assert trial._time_epoch(job, splits, 1e-6)[0] >= 0.1
+    found = []
+    for preparing in (0.0, 100.0):
+        tried = (preparing, 1.0, 0.9)
+        monkeypatch.setattr(trial, "_time_epoch", lambda *given, tried=tried: tried)
+        found.append(check(time="10m")[0].timed.training)
+    assert found[0] - found[1] == pytest.approx(100, abs=5)
 
 
 def test_too_little_time_is_refused_before_there_is_a_run(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (9.0, 8.0))
+    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (0.0, 9.0, 8.0))
     cases = {"1s": "--time 1s: is too little: before training", "soon": "--time soon: expected"}
     for given, said in cases.items():
         done = command(lab, "train", *WORDS, "--run-dir", str(tmp_path), "--time", given)
@@ -153,14 +176,14 @@ def test_a_run_that_the_clock_ends_is_finished_and_can_go_on(command, tmp_path, 
     ("epoch", "evaluation", "said"),
     [
         (900.0, 1.0, r"of one of 3 runs, an epoch takes about 15m; give (\w+) or more"),
-        (900.0, 800.0, r"of one of 3 runs, before training [\d.]+ s were over; give (\w+) or more"),
+        (900.0, 800.0, r"of one of 3 runs, before training [\d.]+ s are over; give (\w+) or more"),
     ],
 )
 def test_what_is_too_little_for_runs_that_share_a_time_is_said_of_all_of_it(
     command, tmp_path, monkeypatch, epoch, evaluation, said
 ):
     """Members have no clock: of an epoch that is too long, each would train a whole one."""
-    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (epoch, epoch - evaluation))
+    monkeypatch.setattr(trial, "_time_epoch", lambda *given: (0.0, epoch, epoch - evaluation))
     words = [*WORDS, "--run-dir", str(tmp_path), "--folds", "3", "--epochs", "9"]
     done = command(lab, "crossval", *words, "--time", "15m")
     assert done.code == 2
@@ -176,7 +199,7 @@ def test_runs_of_a_comparison_share_the_time(command, tmp_path, monkeypatch):
 
     def time_epoch(job, splits, seconds):
         given.append(job.config.time)
-        return 100.0, 99.0
+        return 0.0, 100.0, 99.0
 
     monkeypatch.setattr(trial, "_time_epoch", time_epoch)
     words = [*WORDS, "--run-dir", str(tmp_path), "--folds", "3", "--epochs", "9"]
