@@ -1,4 +1,4 @@
-"""The user's folders: one for each class, whole or split; and what a trained run is given."""
+"""The user's folders: one for each class, whole or split."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -169,6 +169,3 @@ def _image_files(folder: Path) -> list[Path]:
     """Return what may be an image in a folder; broken links too, so that they are reported."""
     named = filter(is_candidate, list_visible(folder))
     return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
-
-
-# What a trained run is given
