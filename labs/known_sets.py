@@ -37,7 +37,7 @@ class KnownSet(NamedTuple):
         package: that carries it, as it is imported; None where it is downloaded or made.
         remotes: `module:function` that returns the files to download; None where there are none.
         folder: where these are kept, in the cache.
-        unpacked: what is there once they are unpacked, for those that are.
+        unpacked: folders of which one is there once they are unpacked, for those that are.
         instead: what to do without a network.
     """
 
@@ -49,7 +49,7 @@ class KnownSet(NamedTuple):
     package: str | None = None
     remotes: str | None = None
     folder: str = ""
-    unpacked: str = ""
+    unpacked: tuple[str, ...] = ()
     instead: str = ""
 
     def files(self) -> "Sequence[Remote]":
@@ -59,7 +59,7 @@ class KnownSet(NamedTuple):
 
     def place(self, data_dir: Path | None = None) -> Path:
         """Return the folder of its files: the cache's, where none is given."""
-        return data_dir or cache_dir() / self.folder
+        return cache_dir() / self.folder if data_dir is None else data_dir.expanduser()
 
     def is_here(self, data_dir: Path | None = None) -> bool:
         """Say whether it can be had without a network."""
@@ -68,7 +68,7 @@ class KnownSet(NamedTuple):
         if self.remotes is None:
             return True
         folder = self.place(data_dir)
-        if self.unpacked and (folder / self.unpacked).is_dir():
+        if any((folder / name).is_dir() for name in self.unpacked):
             return True
         wanted = {folder / remote.name: remote.size for remote in self.files()}
         return all(path.is_file() and path.stat().st_size == wanted[path] for path in wanted)
@@ -144,7 +144,7 @@ KNOWN = {
             remotes="labs.rnn.sentiment.data:remotes_of",
             folder="imdb",
             instead=_TWEETS,
-            unpacked="aclImdb_v1",
+            unpacked=("aclImdb_v1", "aclImdb"),  # by the lab, by hand
         ),
         KnownSet(
             *("nsmc", _SENTIMENT, "200,000 Korean movie reviews", "CC0 1.0"),

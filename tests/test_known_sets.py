@@ -1,6 +1,7 @@
 """The table of the data sets that have a name: it holds all of them, and fetches."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_sizes_are_those_of_the_files(monkeypatch, tmp_path):
         with (folder / remote.name).open("wb") as file:
             file.truncate(remote.size)
     assert KNOWN["mnist"].is_here()
+
+
+@pytest.mark.parametrize("name", ["aclImdb_v1", "aclImdb"])
+def test_what_the_lab_or_its_user_unpacked_is_here(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not KNOWN["imdb"].is_here(Path("~/data"))
+    (tmp_path / "data" / name).mkdir(parents=True)
+    assert KNOWN["imdb"].is_here(Path("~/data"))
+    said = known_sets.fetch(KNOWN["imdb"], Path("~/data"), nothing_shown)
+    assert said == f"imdb is here already: {tmp_path}/data"
 
 
 def test_a_set_is_fetched_once(monkeypatch, tmp_path):
