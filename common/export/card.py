@@ -79,7 +79,7 @@ def _licence(job: Job[Any, Any]) -> str:
     known = resolve_name("labs.known_sets:KNOWN").get(job.config.data)
     if known is None:
         return "not known to the run; look where the data come from"
-    return f"{known.licence}, by {known.source}"
+    return f"{known.licence} ({known.source})"
 
 
 def _files(report: Mapping[str, Any]) -> str:

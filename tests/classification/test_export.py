@@ -123,6 +123,11 @@ def test_a_card_says_what_is_known(run, lab, tmp_path):
         assert f"\n## {title}\n" in card
 
 
+def test_a_card_says_the_licence_of_known_data_and_whose_they_are(made):
+    card = made[1].with_suffix(".md").read_text("utf-8")
+    assert "\n- Licence: CC BY 4.0 (UCI (Alpaydin and Kaynak 1998), in scikit-learn).\n" in card
+
+
 def test_a_card_names_files_and_not_where_they_are(untrained, photos, lab, tmp_path):
     options = {"model": "linear", "image_size": 8, "augment": "none"}
     run = untrained(ClassifyImages, tmp_path, data=str(photos), **options)
