@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from common.files import cache_dir
 from common.threads import usable_cores
 
 PROJECT = "deep-learning-labs"
+_MAIN = ["torch", "torchvision", "numpy", "scikit-learn"]  # of what it needs
 OK, REMARK, MEND = "ok", "remark", "mend"
 
 _GB = 1 << 30
@@ -77,9 +78,7 @@ def check_packages(versions: Mapping[str, str]) -> Iterator[Check]:
         wanted = " ".join(f'"{wanted}"' for _, wanted in lacking)
         yield Check("packages", found, MEND, f"pip install {wanted}")
     else:
-        shown = ", ".join(
-            f"{name} {versions[name]}" for name in ("torch", "torchvision", "numpy", "scikit-learn")
-        )
+        shown = ", ".join(f"{name} {versions[name]}" for name in _MAIN)
         yield Check("packages", f"all that is needed: {shown}")
     for known in _KNOWN_BAD:
         if check := known(versions):
@@ -91,9 +90,9 @@ def _find_lacking(versions: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     from packaging.requirements import Requirement
 
     try:
-        texts = metadata.requires(PROJECT) or []
-    except metadata.PackageNotFoundError:  # run from its sources: then what it needs is not known
-        return
+        texts = metadata.requires(PROJECT) or _MAIN
+    except metadata.PackageNotFoundError:  # run from its sources, which do not say what they need
+        texts = _MAIN
     for requirement in map(Requirement, texts):
         name = _normal(requirement.name)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
@@ -176,14 +175,18 @@ def _release(version: str) -> tuple[int, ...]:
 
 def check_device() -> Check:
     """Compute something on the device that --device auto takes."""
-    import torch
-
-    from common.training.compute import Compute
-
-    compute = Compute("auto")
+    compute: Any = "torch"
     try:
+        import torch
+
+        from common.training.compute import Compute
+
+        compute = Compute("auto")
         square = compute.move(torch.eye(64))
         right = bool((square @ square == square).all())
+    except (ImportError, OSError) as error:  # of a library that it loads, such as CUDA's
+        found = f"torch cannot be imported: {error}".splitlines()[0]
+        return Check("device", found, MEND, "pip install --force-reinstall torch torchvision")
     except RuntimeError as error:
         fix = "--device cpu in every command, until the driver is mended"
         return Check("device", f"{compute} fails: {error}".splitlines()[0], MEND, fix)

@@ -1,5 +1,7 @@
 """The checks of a machine, each in a state that is right and in those that have to be mended."""
 
+import sys
+
 import pytest
 
 from common.doctor import machine
@@ -42,6 +44,24 @@ def test_what_is_missing_or_too_old_is_installed_by_one_command():
     assert found.verdict == MEND
     assert "click is missing, rich is 1.0" in found.found
     assert found.fix == 'pip install "click>=8.1" "rich>=13.7"'
+
+
+def test_what_is_missing_is_found_where_the_project_is_not_installed(monkeypatch):
+    """Run from its sources, which know no versions."""
+    monkeypatch.setattr(machine, "PROJECT", "nothing-of-this-name")
+    versions = machine.installed()
+    assert next(machine.check_packages(versions)).verdict == OK
+    del versions["torchvision"]
+    found = next(machine.check_packages(versions))
+    assert (found.found, found.fix) == ("torchvision is missing", 'pip install "torchvision"')
+
+
+def test_a_torch_that_cannot_be_imported_has_to_be_mended(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = machine.check_device()
+    assert found.verdict == MEND
+    assert found.found.startswith("torch cannot be imported: ")
+    assert found.fix.startswith("pip install")
 
 
 @pytest.mark.parametrize(
