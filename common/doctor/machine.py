@@ -246,7 +246,9 @@ def free_memory() -> int | None:
     free = int(lines["MemAvailable"].split()[0]) * 1024
     limit, used = (_read(_CGROUP / f"memory.{name}").strip() for name in ("max", "current"))
     if limit.isdecimal() and used.isdecimal():
-        free = min(free, int(limit) - int(used))
+        kept = dict(map(str.split, _read(_CGROUP / "memory.stat").splitlines()))
+        # Files that were read stay in memory until somebody needs it.
+        free = min(free, int(limit) - int(used) + int(kept.get("inactive_file", 0)))
     return free
 
 

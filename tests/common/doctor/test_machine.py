@@ -86,6 +86,19 @@ def test_room_is_measured(tmp_path):
     assert machine.check_disk("runs", tmp_path / "not" / "yet").verdict == OK
 
 
+def test_memory_that_holds_files_which_were_read_is_free_in_a_container(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    for name, text in {
+        "memory.max": "1000000\n",
+        "memory.current": "900000\n",
+        "memory.stat": "anon 300000\nfile 600000\ninactive_file 500000\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert machine.free_memory() == 600000
+    (tmp_path / "memory.stat").unlink()
+    assert machine.free_memory() == 100000
+
+
 @pytest.mark.parametrize(("free", "verdict"), [(64 << 20, MEND), (1 << 30, OK)])
 def test_little_shared_memory_has_to_be_mended(monkeypatch, tmp_path, free, verdict):
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: _Usage(free))
