@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common.errors import DataError
 from common.files import cache_dir
@@ -87,7 +87,7 @@ class KnownSet(NamedTuple):
         }
 
 
-def _image_files(name: str) -> dict[str, str]:
+def _image_files(name: str) -> dict[str, Any]:
     return {
         "remotes": "common.images.known:remotes_of",
         "folder": f"downloads/{name}",
