@@ -1,6 +1,5 @@
 """What `export` does: a run becomes files, and a table says how they compare."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -10,7 +9,6 @@ import click
 from common.errors import RunError
 from common.export.exporter import Exporter, table
 from common.options import terminal
-from common.runs.folder import open_run
 from common.runs.lab import Lab
 
 
@@ -27,20 +25,15 @@ def command(lab: Lab, run: Path, output: Path | None, form: str = "onnx") -> Non
         InputError: it cannot be written.
         RunFailed: a file does not say what the network says.
     """
-    kind = lab.kind_of(run)
-    row = lab.jobs[lab.verb_of(open_run(run, lab.name))]
-    if row.exporter is None:
-        raise RunError(f"{run} was trained by `{kind.verb}`; {_exported(lab)} can be exported")
     job = lab.open_trained(run, "cpu")
-    exporter: Exporter[Any] = resolve_name(row.exporter)(job)
+    verb = lab.verb_of(job.run)
+    kind = lab.jobs[verb].exporter
+    if kind is None:
+        raise RunError(f"{run} was trained by `{verb}`, whose runs cannot be exported")
+    exporter: Exporter[Any] = resolve_name(kind)(job)
     folder = output or run / "export"
     formats = [name.strip() for name in form.split(",") if name.strip()]
     with terminal.busy("writing the network, and comparing it on the test split"):
         report = exporter.export(folder, formats)
     terminal.show_table(*table(report))
     click.echo(f"Output: {folder}")
-
-
-def _exported(lab: Lab) -> str:
-    verbs: Sequence[str] = [verb for verb, row in lab.jobs.items() if row.exporter is not None]
-    return f"runs of {', '.join(verbs)}"
