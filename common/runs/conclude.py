@@ -245,7 +245,7 @@ class Conclusion(ABC, Generic[J]):
         fingerprint, device = job.card.fingerprint, str(job.compute)
         receipt.write(job.run, job.config, fingerprint, device, outputs, figures)
         job.run.write("metrics", figures)
-        log_result(job.config.track, job.run.path, job.lab, figures)
+        log_result(job.config.track, job.run.path, job.lab, figures, job.run.history)
         return figures
 
 

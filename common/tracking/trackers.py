@@ -10,9 +10,9 @@ its curves: rows of epochs that are shown already, which come again first, are p
 
 import contextlib
 import math
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
@@ -21,7 +21,9 @@ from typing import Any, ClassVar, NamedTuple
 from common.errors import ConfigError
 from common.history import Row
 from common.options.config import read_toml
+from common.options.terminal import note
 from common.steps import step
+from common.torchrun import launched
 
 _KINDS = {
     "tensorboard": "common.tracking.on_tensorboard:TensorBoard",
@@ -93,6 +95,8 @@ def check(names: Sequence[str]) -> None:
     Raises:
         ConfigError: saying of each what to do.
     """
+    if launched().follows:  # which shows nothing, and need not log in
+        return
     problems = []
     for name in names:
         try:
@@ -105,33 +109,63 @@ def check(names: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def tracked(names: Sequence[str], run: Path, lab: str) -> Iterator[Callable[[Row], None]]:
-    """Yield a function that shows a row of the history; it passes over what is shown already."""
+    """Yield a function that shows a row of the history; it passes over what is shown already.
+
+    A tracker that fails then is left out: training goes on.
+    """
     with _opened(names, run, lab) as trackers:
 
         def log(row: Row) -> None:
-            figures = _numbers({name: row[name] for name in row if name != "epoch"})
-            for tracker in trackers:
-                if row["epoch"] > tracker.last:
-                    tracker.log_epoch(row["epoch"], figures)
+            for name, tracker in list(trackers.items()):
+                if not _has_shown(name, run, partial(_log_row, tracker, row)):
+                    del trackers[name]
 
         yield log
 
 
-def log_result(names: Sequence[str], run: Path, lab: str, metrics: Mapping[str, Any]) -> None:
-    """Show what a run came to.
+def log_result(
+    names: Sequence[str], run: Path, lab: str, metrics: Mapping[str, Any], rows: Sequence[Row]
+) -> None:
+    """Show what a run came to; a tracker that fails takes nothing from the run.
 
     Args:
         names: of the trackers.
         run: the run folder, with its pictures and its report.
         lab: whose run it is.
         metrics: what metrics.json holds.
+        rows: the history, of which those are shown that are not yet.
     """
     test = {f"test/{name}": value for name, value in metrics.get("test", {}).items()}
     report, pictures = run / "report.html", sorted((run / "figures").glob("*.png"))
     figures = _numbers({"best_epoch": metrics.get("best_epoch"), **test})
-    with _opened(names, run, lab) as trackers:
-        for tracker in trackers:
-            tracker.log_result(Result(figures, pictures, report if report.is_file() else None))
+    result = Result(figures, pictures, report if report.is_file() else None)
+
+    def show(name: str) -> None:
+        with _opened([name], run, lab) as trackers:
+            for tracker in trackers.values():
+                for row in rows:
+                    _log_row(tracker, row)
+                tracker.log_result(result)
+
+    for name in names:
+        _has_shown(name, run, partial(show, name))
+
+
+def _log_row(tracker: Tracker, row: Row) -> None:
+    if row["epoch"] > tracker.last:
+        figures = _numbers({name: row[name] for name in row if name != "epoch"})
+        tracker.log_epoch(row["epoch"], figures)
+
+
+def _has_shown(name: str, run: Path, show: Callable[[], object]) -> bool:
+    """Show something, and say whether that worked: a run needs no tracker to go on."""
+    try:
+        show()
+    except Exception as error:  # which are those of another program, and of the network
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        note(f"--track {name} failed, and the run goes on without it: {why}; all is in {run}")
+        return False
+    return True
 
 
 def _kind(name: str) -> type[Tracker]:
@@ -140,17 +174,17 @@ def _kind(name: str) -> type[Tracker]:
 
 
 @contextlib.contextmanager
-def _opened(names: Sequence[str], run: Path, lab: str) -> Iterator[list[Tracker]]:
-    if os.environ.get("RANK", "0") != "0":  # of several processes, the first one shows the run
+def _opened(names: Sequence[str], run: Path, lab: str) -> Iterator[dict[str, Tracker]]:
+    if launched().follows:  # of several processes, the first one shows the run
         names = ()
     check(names)
     options = read_toml(run / "config.toml") if names else {}
     with contextlib.ExitStack() as stack:
-        trackers = []
+        trackers = {}
         for name in names:
             with step(f"opening {name}"):
-                tracker = _kind(name)(run, lab, options)
-            trackers.append(stack.enter_context(contextlib.closing(tracker)))
+                trackers[name] = tracker = _kind(name)(run, lab, options)
+            stack.callback(_has_shown, name, run, tracker.close)
         yield trackers
 
 

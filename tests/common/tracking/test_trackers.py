@@ -11,6 +11,7 @@ import pytest
 from common.errors import ConfigError
 from common.options.config import build
 from common.runs.conclude import conclusion_of
+from common.torchrun import launched
 from common.tracking import trackers
 from labs.classification.job import ClassifyImages
 from tests.test_jobs import Silent
@@ -100,18 +101,75 @@ def test_curves_go_on_where_they_stopped_and_the_result_follows(stopped_and_resu
 def test_without_trackers_nothing_is_opened(tmp_path):
     with trackers.tracked((), tmp_path, "classification") as log:
         log({"epoch": 1, "train/loss": 0.5})
-    trackers.log_result((), tmp_path, "classification", {"best_epoch": 1})
+    trackers.log_result((), tmp_path, "classification", {"best_epoch": 1}, [])
     assert not list(tmp_path.iterdir())
+
+
+class Broken(Notebook):
+    """A tracker whose network comes and goes."""
+
+    fails = frozenset()
+
+    def log_epoch(self, epoch, figures):
+        if epoch in self.fails:
+            raise ConnectionError("the network is gone")
+        super().log_epoch(epoch, figures)
+
+    def log_result(self, result):
+        if "result" in self.fails:
+            raise ConfigError("--track json: nobody is logged in\nany more")
+        super().log_result(result)
+
+    def close(self):
+        if "close" in self.fails:
+            raise OSError("nothing to close")
+        super().close()
+
+
+@pytest.mark.parametrize("fails", [{2}, {"result"}, {"close"}])
+def test_a_tracker_that_fails_takes_nothing_from_the_run(
+    stopped_and_resumed, monkeypatch, capsys, fails
+):
+    monkeypatch.setattr(trackers, "_kind", lambda name: Broken)
+    monkeypatch.setattr(Broken, "fails", frozenset(fails))
+
+    run, metrics = stopped_and_resumed("tensorboard")
+    assert run.read("metrics")["test"] == metrics["test"]
+    said = capsys.readouterr().err
+    assert "--track tensorboard failed, and the run goes on without it: " in said
+    assert f"all is in {run.path}" in said
+
+
+def test_what_a_tracker_has_missed_it_is_shown_with_the_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(trackers, "_kind", lambda name: Broken)
+    monkeypatch.setattr(Broken, "fails", {2})
+    (tmp_path / "config.toml").write_text("model = 'a'\nlearning_rate = 1\ntrack = []")
+    (tmp_path / "report.html").write_text("")
+    rows = [{"epoch": epoch, "train/loss": 0.5} for epoch in (1, 2, 3)]
+    with trackers.tracked(("tensorboard",), tmp_path, "classification") as log:
+        for row in rows:
+            log(row)
+    monkeypatch.setattr(Broken, "fails", set())
+    trackers.log_result(("tensorboard",), tmp_path, "classification", {}, rows)
+    lines = Notebook(tmp_path, "", {}).lines
+    assert [line["epoch"] for line in lines if "epoch" in line] == [1, 2, 3]
 
 
 def test_of_several_processes_the_first_one_shows_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(trackers, "_kind", lambda name: Notebook)
+    monkeypatch.setattr(Notebook, "check", lambda: checked.append(launched().rank))
     (tmp_path / "config.toml").write_text("")
+    checked = []
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
     for rank in ("1", "0"):
         monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        trackers.check(("tensorboard",))
         with trackers.tracked(("tensorboard",), tmp_path, "classification") as log:
             log({"epoch": 1, "train/loss": float(rank)})
     assert Notebook(tmp_path, "", {}).lines == [{"epoch": 1, "train/loss": 0.0}, {"closed": True}]
+    assert set(checked) == {0}
 
 
 def test_missing_packages_are_named_with_what_installs_them(monkeypatch):
