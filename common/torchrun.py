@@ -74,9 +74,10 @@ def speaking() -> Iterator[None]:
         contextlib.redirect_stderr(nothing),
     ):
         try:
-            yield
-        except Stopped as stopped:
+            try:
+                yield
+            except (LabError, click.ClickException):
+                time.sleep(_PATIENCE)
+                raise
+        except Stopped as stopped:  # also in that while
             raise SystemExit(stopped.exit_code) from None
-        except (LabError, click.ClickException):
-            time.sleep(_PATIENCE)
-            raise
