@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from common.training.sequences import Ragged
 
 PAD, UNKNOWN = 0, 1
+BOS, EOS = 2, 3  # of what is written, where `learn` has `<bos>` and `<eos>` as its specials
 SPECIALS = ("<pad>", "<unk>")
 
 # Follows the tokens of each text. It is none itself: words are in lower case, characters single.

@@ -18,11 +18,10 @@ from labs.rnn.grams import hash_grams
 from labs.rnn.said import describe_texts, translate_texts
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.translate.config import TranslateConfig
-from labs.rnn.words import PAD, UNKNOWN, Words
+from labs.rnn.words import BOS, EOS, PAD, UNKNOWN, Words
 
 Say = Callable[[str], None]
 
-BOS, EOS = 2, 3  # as in `labs.rnn.translate.models`
 _STATE = ("hidden", "cell")  # of a decoder
 _AT_ONCE = 64  # texts: bounds the memory
 

@@ -13,7 +13,8 @@ from common.training.sequences import Padded
 from labs.rnn.export.texts import known_words
 from labs.rnn.translate.data import Split
 from labs.rnn.translate.job import Translate
-from labs.rnn.translate.models import BOS, Memory, PlainDecoder, Translator
+from labs.rnn.translate.models import Memory, PlainDecoder, Translator
+from labs.rnn.words import BOS
 
 _LAYERS = {1: "batch"}
 

@@ -35,8 +35,7 @@ from common.training.splits import bootstrap_rows, number_groups
 from labs.rnn.columns import as_columns
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
-from labs.rnn.translate.models import EOS
-from labs.rnn.words import Words, learn, unknown_rate
+from labs.rnn.words import EOS, Words, learn, unknown_rate
 
 Pair = tuple[str, str]
 Skipped = tuple[tuple[str, str], ...]  # (place, reason)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from common.training.sequences import Padded
-from labs.rnn.translate.models import BOS, EOS, PAD, UNK, Memory, Translator
+from labs.rnn.translate.models import Memory, Translator
+from labs.rnn.words import BOS, EOS, PAD, UNKNOWN
 
 
 class Translations(NamedTuple):
@@ -69,7 +70,7 @@ def search(
 def _next(logits: Tensor, ended: Tensor) -> Tensor:
     """Return the log-probability of each next token (B, V): what has ended goes on with padding."""
     found = logits.float().log_softmax(-1)
-    found[:, [PAD, UNK, BOS]] = -torch.inf
+    found[:, [PAD, UNKNOWN, BOS]] = -torch.inf
     after = torch.full_like(found[0], -torch.inf)
     after[PAD] = 0
     return torch.where(ended[:, None], after, found)

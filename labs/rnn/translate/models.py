@@ -14,8 +14,6 @@ from common.training.sequences import Padded
 from labs.rnn.cells import State
 from labs.rnn.recurrent import Recurrent, inside
 
-PAD, UNK, BOS, EOS = range(4)
-
 
 class Memory(NamedTuple):
     """What the encoder read."""

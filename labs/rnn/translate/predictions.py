@@ -14,8 +14,9 @@ from common.training.sequences import Padded
 from labs.rnn.said import CELLS, readable
 from labs.rnn.translate import plots
 from labs.rnn.translate.data import encode
-from labs.rnn.translate.models import EOS, PAD, Translator
+from labs.rnn.translate.models import Translator
 from labs.rnn.translate.task import shift
+from labs.rnn.words import EOS, PAD
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,8 +12,8 @@ from common.training.task import check_finite
 from labs.rnn.translate import measures
 from labs.rnn.translate.data import decode
 from labs.rnn.translate.decoding import search
-from labs.rnn.translate.models import BOS, PAD, Translator
-from labs.rnn.words import Words
+from labs.rnn.translate.models import Translator
+from labs.rnn.words import BOS, PAD, Words
 
 
 class Writing:

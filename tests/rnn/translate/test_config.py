@@ -21,10 +21,10 @@ def test_the_choices_are_what_there_is():
 
 def test_special_tokens_stand_where_the_model_expects_them():
     learned, _ = words.learn(["a"], "characters", specials=data._SPECIALS)
-    assert learned.vocabulary[models.PAD] == "<pad>"
-    assert learned.vocabulary[models.UNK] == "<unk>"
-    assert learned.vocabulary[models.BOS] == "<bos>"
-    assert learned.vocabulary[models.EOS] == "<eos>"
+    assert learned.vocabulary[words.PAD] == "<pad>"
+    assert learned.vocabulary[words.UNKNOWN] == "<unk>"
+    assert learned.vocabulary[words.BOS] == "<bos>"
+    assert learned.vocabulary[words.EOS] == "<eos>"
 
 
 @pytest.mark.parametrize(("name", "value"), [("folds", 3), ("fold", 1), ("share", 0.5)])

@@ -13,8 +13,7 @@ from common.io.fetch import DownloadError, Remote
 from labs.rnn.translate import data
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import Card, decode, encode, load, same_text
-from labs.rnn.translate.models import EOS, UNK
-from labs.rnn.words import Words, learn
+from labs.rnn.words import EOS, UNKNOWN, Words, learn
 
 
 def texts(splits, name):
@@ -242,7 +241,7 @@ def test_reversed_tokens_are_the_same_from_behind():
 def test_an_empty_text_is_its_end():
     words, _ = learn(["a"], "characters", specials=("<bos>", "<eos>"))
     assert encode([""], words, False)[0].tolist() == [EOS]
-    assert encode(["?"], words, False)[0].tolist() == [UNK, EOS]
+    assert encode(["?"], words, False)[0].tolist() == [UNKNOWN, EOS]
 
 
 def test_the_vocabulary_is_of_the_training_texts_alone(tmp_path):

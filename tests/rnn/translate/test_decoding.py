@@ -8,7 +8,8 @@ import torch
 
 from common.training.sequences import Padded
 from labs.rnn.translate.decoding import search
-from labs.rnn.translate.models import BOS, DECODERS, EOS, PAD, UNK, Translator
+from labs.rnn.translate.models import DECODERS, Translator
+from labs.rnn.words import BOS, EOS, PAD, UNKNOWN
 
 VOCABULARY, STEPS = 7, 3  # so there are three words: 4, 5, 6
 
@@ -61,7 +62,7 @@ def test_a_beam_of_one_is_greedy(model):
         for _ in range(STEPS):
             logits, state, _ = model.decode(read, state, memory)
             chances = logits[0, 0].log_softmax(-1)
-            chances[[PAD, UNK, BOS]] = -math.inf
+            chances[[PAD, UNKNOWN, BOS]] = -math.inf
             total += chances.max().item()
             read = chances.argmax()[None, None]
             if read.item() == EOS:
@@ -136,9 +137,9 @@ def test_longer_translations_win_with_a_penalty(model):
 @torch.inference_mode()
 def test_special_tokens_are_never_written(model):
     with torch.no_grad():
-        model.output.bias[[PAD, UNK, BOS]] = 50.0
+        model.output.bias[[PAD, UNKNOWN, BOS]] = 50.0
     found = search(model, batch(), 10, beam=2)
-    assert not torch.isin(found.tokens, torch.tensor([UNK, BOS, EOS])).any()
+    assert not torch.isin(found.tokens, torch.tensor([UNKNOWN, BOS, EOS])).any()
     for tokens in found.tokens.tolist():
         written = [token for token in tokens if token != PAD]
         assert tokens[: len(written)] == written  # padding only after the end

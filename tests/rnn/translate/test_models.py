@@ -6,13 +6,13 @@ from torch import nn
 
 from common.training.sequences import Padded
 from labs.rnn.translate.models import (
-    BOS,
     DECODERS,
     BahdanauAttention,
     LuongAttention,
     Memory,
     Translator,
 )
+from labs.rnn.words import BOS
 
 SOURCE, TARGET = 11, 9
 

@@ -10,9 +10,9 @@ from common.training import When, optim
 from common.training.batches import Batches
 from common.training.sequences import Padded
 from labs.rnn.translate.data import encode
-from labs.rnn.translate.models import BOS, DECODERS, EOS, Translator
+from labs.rnn.translate.models import DECODERS, Translator
 from labs.rnn.translate.task import Translation, shift
-from labs.rnn.words import learn
+from labs.rnn.words import BOS, EOS, learn
 
 WORDS = ["일", "이이", "삼 삼 삼", "사", "오오오", "육 육", "칠", "팔팔팔팔", "구"]
 DIGITS = ["1", "22", "3-3-3", "4", "555", "6-6", "7", "8888", "9"]
