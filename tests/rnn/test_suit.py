@@ -2,7 +2,7 @@
 
 from common.options.config import build
 from labs.rnn.sentiment.config import RECIPES, SentimentConfig
-from labs.rnn.sentiment.suit import suit_texts
+from labs.rnn.sentiment.suit import estimate_seconds, suit_texts
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.suit import suit_pairs
 
@@ -61,3 +61,14 @@ def test_pairs_without_names_of_columns_get_subwords(tmp_path):
 def test_what_is_known_by_name_stays_as_it_is():
     for suit, config in ((suit_texts, SentimentConfig()), (suit_pairs, TranslateConfig())):
         assert suit(config) == (config, ())
+
+
+def test_a_folder_that_is_called_like_a_known_set_changes_nothing(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for label in ("bad", "good"):
+        (tmp_path / "tweets" / label).mkdir(parents=True)
+        for row in range(20):
+            (tmp_path / "tweets" / label / f"{row}.txt").write_text(f"{label} text {row}")
+    assert suit_texts(SentimentConfig()) == (SentimentConfig(), ())
+    assert estimate_seconds(SentimentConfig()) == 0
+    assert estimate_seconds(SentimentConfig(data=str(tmp_path / "tweets"))) > 0

@@ -29,8 +29,7 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
     Raises:
         DataError: the table cannot be read, or it does not tell which columns are meant.
     """
-    path = Path(config.data).expanduser()
-    if config.data in (*EMBEDDED, *DOWNLOADS) or not path.exists():
+    if (path := _find_own(config)) is None:
         return Suited(config)
     chosen = _choose(config, path)
     return Suited(chosen.config, chosen.reasons)
@@ -38,8 +37,15 @@ def suit_texts(config: SentimentConfig) -> Suited[SentimentConfig]:
 
 def estimate_seconds(config: SentimentConfig) -> float:
     """Return about how long training takes on two cores; 0 of sets that are known by name."""
+    path = _find_own(config)
+    return 0.0 if path is None else _choose(config, path).seconds
+
+
+def _find_own(config: SentimentConfig) -> Path | None:
+    """Return where a user's own texts are; None for a set known by name, and where nothing is."""
     path = Path(config.data).expanduser()
-    return _choose(config, path).seconds if path.exists() else 0.0
+    known = config.data in (*EMBEDDED, *DOWNLOADS)
+    return path if path.exists() and not known else None
 
 
 def _choose(config: SentimentConfig, path: Path) -> budget.Choices[SentimentConfig]:
