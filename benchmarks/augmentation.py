@@ -6,7 +6,7 @@ Both sides feed shuffled, randomly warped and normalised 28x28 digits with their
 batches on the CPU:
 
 - ours: `index_select` of uint8 images that lie in one tensor, then `Pipeline` with `affine`
-  (bilinear), in the main process. The permutation and the table of random numbers are drawn anew
+  (bilinear), in the main process. The permutation and the table of random numbers are drawn again
   for each epoch, within the time.
 - torchvision: a `DataLoader` over PIL images that transforms them one by one, with the same ranges
   and RandomAffine's default, nearest neighbor, which is less work. Both its transforms v2 and its

@@ -8,8 +8,8 @@ Both are of EfficientNet-Lite0, trained on ImageNet. Times are CPU times of this
 torch thread, from the loaded data to the trained run, with checkpoints.
 
 kept: it gets a new classifier for 500 digits scaled to 128x128 pixels, and 10 epochs, twice: its
-features computed anew in every epoch, and kept from the first. All else is the same, so the figures
-of all epochs must agree to 1e-5.
+features computed again in every epoch, and kept from the first. All else is the same, so the
+figures of all epochs must agree to 1e-5.
 
 scratch: on 10 and on 100 digits of each class of mnist5k at 64x64 pixels, a new classifier trains
 on kept features for 30 epochs. The same network then trains from random weights for at least as

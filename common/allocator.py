@@ -1,6 +1,6 @@
 """How C's allocator treats the large blocks that tensors lie in.
 
-Out of the box, glibc maps each block above 32 MB anew and unmaps it when it is freed, so the system
+Out of the box, glibc maps each block above 32 MB and unmaps it when it is freed, so the system
 clears its pages again and again: in a forward pass over 64 photos that takes longer than the
 arithmetic does. Kept, a freed block serves the next batch as it is. The price is that a process
 holds on to the most memory that it ever had, see docs/benchmarks.md.

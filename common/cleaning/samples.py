@@ -86,7 +86,8 @@ class Images(Samples):
     def _pixels(self, name: str) -> Tensor:
         if (pixels := self._arrays.get(name)) is None:
             raise DataError(
-                f"--data {self._data} has no {name!r} any more: put it back, or cross-validate anew"
+                f"--data {self._data} has no {name!r} any more: put it back, or cross-validate "
+                "again"
             )
         return pixels
 

@@ -64,7 +64,7 @@ class Answers(NamedTuple):
         names = [name for each in members for name in read_names(each)]
         if len(names) != len(answers.targets):
             raise RunError(
-                f"{whole.run.path}: its lists do not fit its answers; cross-validate anew"
+                f"{whole.run.path}: its lists do not fit its answers; cross-validate again"
             )
         keys = list(zip(map(clean, names), answers.targets.tolist(), strict=True))  # as in a patch
         place = {key: number for number, key in enumerate(dict.fromkeys(keys))}

@@ -282,7 +282,7 @@ def _is_number(name: str) -> bool:
 def _order(patient: Patient, values: Array) -> float | None:
     """Return how far apart the different numbers of like samples are, over what chance gives.
 
-    Chance is that the classes' numbers are dealt out anew. Numbers that measure something are near
+    Chance is that the classes' numbers are dealt out again. Numbers that measure something are near
     one another where samples are alike, names are not. None where hardly any like samples differ.
     """
     taken = patient.train

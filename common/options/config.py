@@ -364,10 +364,10 @@ class TableConfig(FoldConfig):
         Args:
             path: the file.
             written: values of some of `of_files`. Of the others, what says how tables are written
-                is found out anew; the rest is as it was.
+                is found out again; the rest is as it was.
         """
-        anew: dict[str, Any] = {"data": str(path), **dict.fromkeys(FORM), **written}
-        return dataclasses.replace(self, **anew)
+        changes: dict[str, Any] = {"data": str(path), **dict.fromkeys(FORM), **written}
+        return dataclasses.replace(self, **changes)
 
 
 @dataclass(frozen=True)

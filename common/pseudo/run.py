@@ -215,7 +215,7 @@ class PseudoLabels(Crossval):
     # --- what it trains ---------------------------------------------------------------------------
 
     def train(self, device: str | None, begun: float) -> None:
-        """Train what is left, as a cross-validation does; missing labels are given anew."""
+        """Train what is left, as a cross-validation does; missing labels are given again."""
         if not (self.run.path / f"{_KEPT}.json").is_file():
             self._keep(*self._label(self.config, self._open(Path(self.config.crossval))))
         super().train(device, begun)

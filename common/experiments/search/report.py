@@ -192,7 +192,7 @@ def sections(
     text = (
         f"{metrics['source']}. Each trial has a seed of its own and is judged on {where}. A trial "
         "counts as worse where it is further behind the best than luck brings any of so many: "
-        "samples are drawn anew and the luck of a training is added, and in 99 % of such draws no "
+        "samples are drawn again and the luck of a training is added, and in 99 % of such draws no "
         "two trials lie as far apart (the second number under behind). Among those that are left, "
         "the cheapest is chosen, by multiply-adds, which repeat exactly as seconds do not."
     )

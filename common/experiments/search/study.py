@@ -1,7 +1,7 @@
 """The study of a search: Optuna's journal in the run folder, and who works at which trial.
 
 The parameters of a trial follow from the trials before it and from its number alone: the sampler is
-made anew for each, with a seed of its own. So a search of one process that was killed goes on as if
+made for each, with a seed of its own. So a search of one process that was killed goes on as if
 it had not been. Several processes append to one journal; what each of them samples then depends on
 who was first, but every trial can be repeated from what the journal holds of it.
 """

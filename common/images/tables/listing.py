@@ -204,7 +204,7 @@ def find_columns(
             )
     used = (columns.path, *columns.labels)
     splits = [name for name in cells[0] if _SPLIT.fullmatch(name) and name not in used]
-    left = [f"column {name!r} is not used, the split is made anew" for name in splits]
+    left = [f"column {name!r} is not used, the split is made by the lab" for name in splits]
     return columns._replace(said=", ".join(filter(None, [columns.said, *left]))), finder
 
 

@@ -80,7 +80,7 @@ TEXTBOOK = {
 def test_the_weights_are_bitwise_those_of_a_loop_by_hand(
     name, lenet, classify, inputs, digits, train
 ):
-    """Batches, weights and optimizer are made here anew, from plain torch."""
+    """Batches, weights and optimizer are made here once more, from plain torch."""
     model, reference = lenet(), lenet()
     optimizer = TEXTBOOK[name](reference.parameters())
     losses = []

@@ -125,7 +125,7 @@ def compare(space: Near, made: Near) -> Figures:
 def _trustworthiness(space: Near, made: Near) -> float:
     """Return 1 less what the neighbors on a map are too far down in the space's ranking.
 
-    It is scikit-learn's `trustworthiness`, which ranks the space anew for each map.
+    It is scikit-learn's `trustworthiness`, which ranks the space again for each map.
     """
     points, k = len(space), space.k
     ranks = np.take_along_axis(space.ranks, made.neighbors, 1) - k
