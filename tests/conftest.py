@@ -11,6 +11,7 @@ for _name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONWARNINGS", "TTY_
 os.environ |= {"OMP_NUM_THREADS": "1", "TERM": "xterm"}
 
 import contextlib
+import csv
 import functools
 import gc
 import io
@@ -455,6 +456,29 @@ def same():
         if isinstance(one, list | tuple):
             return len(one) == len(other) and all(map(compare, one, other))
         return one == other
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def same_table():
+    """Compare the CSV of two results cell by cell, and return the first one's rows.
+
+    The last digits of numbers may differ.
+    """
+
+    def compare(asked, expected, **tolerance):
+        assert asked.code == expected.code == 0, (asked, expected)
+        assert asked.err == expected.err
+        mine, theirs = (list(csv.reader(io.StringIO(each.out))) for each in (asked, expected))
+        assert len(mine) > 1
+        for one, other in zip(mine, theirs, strict=True):
+            for cell, there in zip(one, other, strict=True):
+                try:
+                    assert float(cell) == pytest.approx(float(there), **tolerance)
+                except ValueError:
+                    assert cell == there
+        return mine
 
     return compare
 

@@ -1,7 +1,5 @@
 """A classifier as a file: what it says, without torch, is what its run says."""
 
-import csv
-import io
 import json
 import sys
 from importlib import import_module
@@ -56,19 +54,16 @@ def test_batches_may_be_of_any_size(made, number):
     assert given.std(0).max() > 0 or number == 1  # images are told apart
 
 
-def check(lab, run, path, photos):
-    """Compare tables number by number: their last digits may differ."""
-    words = (photos, "--format", "csv")
-    asked, expected = lab("predict", "--onnx", path, *words), lab("predict", run, *words)
-    assert asked.code == expected.code == 0, asked
-    mine, theirs = (list(csv.reader(io.StringIO(each.out))) for each in (asked, expected))
-    assert len(mine) == len(theirs) > 1
-    for one, other in zip(mine, theirs, strict=True):
-        for cell, there in zip(one, other, strict=True):
-            try:
-                assert float(cell) == pytest.approx(float(there), rel=1e-3, abs=1e-4)
-            except ValueError:
-                assert cell == there
+@pytest.fixture
+def check(lab, photos, same_table):
+    """Return a function that compares what a file and its run say of photos."""
+
+    def compare(run, path):
+        words = (photos, "--format", "csv")
+        asked, expected = lab("predict", "--onnx", path, *words), lab("predict", run, *words)
+        same_table(asked, expected, rel=1e-3, abs=1e-4)
+
+    return compare
 
 
 def test_a_file_is_asked_with_the_threads_that_the_user_gives(made, monkeypatch):
@@ -233,16 +228,18 @@ def test_what_stands_in_no_file_is_refused(digits_run, lab, monkeypatch):
     ],
     ids=lambda options: options["model"] + "".join(options.get("augment", ())),
 )
-def test_every_family_says_the_same(options, untrained, lab, photos, tmp_path):
+def test_every_family_says_the_same(options, untrained, lab, check, tmp_path):
     run = untrained(ClassifyImages, tmp_path, limit=60, **options)
     assert lab("export", run).code == 0
     [path] = (run / "export").glob("*.onnx")
-    check(lab, run, path, photos)
+    check(run, path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["number", "labels", "columns"])
-def test_numbers_several_labels_and_columns_say_the_same(kind, untrained, lab, photos, tmp_path):
+def test_numbers_several_labels_and_columns_say_the_same(
+    kind, untrained, lab, check, photos, tmp_path
+):
     files = sorted(photos.rglob("*.png"))
     cells = {
         "number": lambda row: [row * 1.5],
@@ -271,4 +268,4 @@ def test_numbers_several_labels_and_columns_say_the_same(kind, untrained, lab, p
     )
     assert lab("export", run).code == 0
     [path] = (run / "export").glob("*.onnx")
-    check(lab, run, path, photos)
+    check(run, path)

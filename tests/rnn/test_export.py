@@ -1,7 +1,5 @@
 """Texts, forecasts and translations by files: what they say, without torch, is what runs say."""
 
-import csv
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -48,22 +46,19 @@ def make(untrained, lab, tmp_path_factory):
     return call
 
 
-def check(asked, expected):
-    """Compare tables number by number: their last digits may differ."""
-    assert asked.code == expected.code == 0, (asked, expected)
-    assert asked.err == expected.err
-    mine, theirs = (list(csv.reader(io.StringIO(each.out))) for each in (asked, expected))
-    for one, other in zip(mine, theirs, strict=True):
-        for cell, there in zip(one, other, strict=True):
-            try:
-                assert float(cell) == pytest.approx(float(there), rel=1e-4, abs=1e-5)
-            except ValueError:
-                assert cell == there
-    assert len({tuple(row[1:]) for row in mine}) > 2  # inputs are told apart
+@pytest.fixture
+def check(same_table):
+    """Return a function that compares what a file says with what its run says."""
+
+    def compare(asked, expected):
+        rows = same_table(asked, expected, rel=1e-4, abs=1e-5)
+        assert len({tuple(row[1:]) for row in rows}) > 2  # inputs are told apart
+
+    return compare
 
 
 @pytest.mark.parametrize("job", KINDS)
-def test_a_file_says_what_its_run_says(job, make, lab):
+def test_a_file_says_what_its_run_says(job, make, lab, check):
     run, files = make(job)
     words, stdin = ("--format", "csv"), inputs(job)
     expected = lab("predict", run, *words, stdin=stdin)
@@ -74,7 +69,7 @@ def test_a_file_says_what_its_run_says(job, make, lab):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", KINDS)
-def test_it_does_so_without_torch(job, make, lab, without_torch, tmp_path):
+def test_it_does_so_without_torch(job, make, lab, without_torch, tmp_path, check):
     run, [path, *_] = make(job, **({"tokenizer": "torchtext"} if job != "forecast" else {}))
     file = tmp_path / "given.txt"
     file.write_bytes(inputs(job))
@@ -125,14 +120,14 @@ def test_texts_of_any_length_in_any_batch(cell, pool, make):
     ],
     ids=str,
 )
-def test_every_kind_says_the_same(job, options, make, lab):
+def test_every_kind_says_the_same(job, options, make, lab, check):
     run, [path, *_] = make(job, **options)
     words, stdin = ("--format", "csv"), inputs(job)
     expected = lab("predict", run, *words, stdin=stdin)
     check(lab("predict", "--onnx", path, *words, stdin=stdin), expected)
 
 
-def test_another_table_goes_on_by_a_file_too(make, lab, tmp_path):
+def test_another_table_goes_on_by_a_file_too(make, lab, tmp_path, check):
     run, [path] = make("forecast", window=8, horizon=2)
     table = tmp_path / "mine.csv"
     days = np.arange("2024-01-01", "2024-02-10", dtype="datetime64[D]")
@@ -153,7 +148,7 @@ def test_files_keep_no_paths_of_the_machine(make, tmp_path):
     assert str(tmp_path) not in told["config"]
 
 
-def test_a_file_with_pretrained_vectors_says_what_its_run_says(make, lab, tmp_path):
+def test_a_file_with_pretrained_vectors_says_what_its_run_says(make, lab, tmp_path, check):
     vectors = tmp_path / "vectors.txt"
     vectors.write_text("love 1 2 3 4\nworst 4 -3 2 1\nday 2 2 -2 0\n")
     run, [path] = make("sentiment", vectors=str(vectors), freeze_vectors=True)
