@@ -464,7 +464,7 @@ def _json(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def defuse(value: Any) -> Any:
-    """Return a cell that no spreadsheet computes: a text that is a formula gets an apostrophe.
+    """Return a cell that calls nothing in a spreadsheet: a text that would gets an apostrophe.
 
     All that begins with `=` is one (CWE-1236). What begins with another sign often is none, and of
     it only a function's parenthesis or the bar of another program can do anything: `-3`, `@name`
