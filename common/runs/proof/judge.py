@@ -68,7 +68,7 @@ def judge_figures(
     """
     mine, theirs = dict(flatten(plain(dict(again)))), dict(flatten(plain(dict(known))))
     worst = Check(what, Verdict.SAME)
-    for name in mine.keys() & theirs.keys() - {*_TIMES}:
+    for name in (name for name in mine if name in theirs and name not in _TIMES):
         one, other = mine[name], theirs[name]
         if one == other:
             continue
