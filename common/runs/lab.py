@@ -289,6 +289,17 @@ class Lab:
         kind: type[Job[Any, Any]] = self.jobs[verb].resolve()
         return kind
 
+    def network_of(self, run: "Run") -> "type[Job[Any, Any]] | None":
+        """Return the class of the job of a single network's run; None of one made of runs.
+
+        Some members of comparisons are of a class that no command trains.
+        """
+        if run.job in self.jobs:
+            found: type[Job[Any, Any]] = self.jobs[run.job].resolve()
+            return found
+        members = (getattr(row.resolve(), "member", None) for row in self.comparisons.values())
+        return next((each for each in members if each is not None and each.verb == run.job), None)
+
     def verb_of(self, run: "Run") -> str:
         """Return the command that trained a run; of an ensemble, its members."""
         return str(run.read("environment")["of"]) if run.job == _ENSEMBLE else run.job

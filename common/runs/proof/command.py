@@ -10,7 +10,8 @@ from common.errors import LabError, RunError
 from common.options import terminal
 from common.runs import commands, listing
 from common.runs.folder import Run, open_run
-from common.runs.lab import Lab, load_lab
+from common.runs.job import Job
+from common.runs.lab import Lab
 from common.runs.proof.judge import Verdict
 from common.runs.proof.verify import Verification, Verifier
 from common.runs.side_by_side import find_lab
@@ -43,8 +44,8 @@ def verify(
     terminal.note(f"what is computed again is drawn by chance; the same again: --seed {seed}")
     if form == "table" and output is None and (path / "config.toml").is_file():
         run = open_run(path, lab.name)
-        if run.job in lab.jobs:
-            found = _look(run, seed=seed, **how)
+        if (kind := lab.network_of(run)) is not None:
+            found = _look(kind, run, seed=seed, **how)
             _show(found)
             _exit([found.verdict])
             return
@@ -62,11 +63,16 @@ def _exit(verdicts: list[Verdict | None]) -> None:
 
 
 def _look(
-    run: Run, *, seed: int, updates: int, data: str | None, device: str | None
+    kind: type[Job[Any, Any]],
+    run: Run,
+    *,
+    seed: int,
+    updates: int,
+    data: str | None,
+    device: str | None,
 ) -> Verification:
     """Verify one run; the arguments are those of `Verifier`."""
-    lab = load_lab(run.read("environment")["lab"])
-    return Verifier(lab.kind_of(run.path), run, data, device).look(updates, seed)
+    return Verifier(kind, run, data, device).look(updates, seed)
 
 
 def _has_members(listed: listing.Listed) -> bool:
@@ -80,9 +86,9 @@ def _has_members(listed: listing.Listed) -> bool:
 def _try(listed: listing.Listed, **how: Any) -> tuple[listing.Listed, Verification]:
     """Verify one run of many; one that cannot be verified stops nothing."""
     try:
-        if listed.job not in find_lab(listed).jobs:
+        if (kind := find_lab(listed).network_of(listed.run)) is None:
             raise RunError("it is made of other runs, which are verified one by one")
-        return listed, _look(listed.run, **how)
+        return listed, _look(kind, listed.run, **how)
     except LabError as error:
         reason = str(error)
     except _UNREADABLE as error:

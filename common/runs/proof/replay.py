@@ -70,7 +70,7 @@ def replay(
     """
     begun, parent = time.perf_counter(), open_run(path, lab.name)
     if parent.job not in lab.jobs:
-        raise RunError(f"{path} is no single network's run; name a run of {', '.join(lab.jobs)}")
+        raise RunError(f"{path} is a run of {parent.job}; name one of {', '.join(lab.jobs)}")
     kind = lab.kind_of(path)
     given = _parse(changes)
     config = _change(kind.config_type, parent, given)

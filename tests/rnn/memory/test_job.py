@@ -4,6 +4,10 @@ import json
 import pytest
 
 from common.errors import ConfigError, NonFiniteError, RunError, Stopped
+from common.runs.folder import Run
+from common.runs.proof.judge import Verdict
+from common.runs.proof.verify import Verifier
+from labs.rnn import __main__ as program
 from labs.rnn.memory import job
 
 QUICK = {
@@ -37,6 +41,16 @@ def without_times(found):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     return train(tmp_path_factory.mktemp("runs"))
+
+
+def test_its_members_are_verified(finished, lab):
+    """Which are of a job that no command trains."""
+    path = finished / "members" / "gru-5"
+    found = Verifier(program.lab.network_of(Run(path)), Run(path)).look(0, 0)
+    assert (found.verdict, found.difference) == (Verdict.SAME, "")
+    assert program.lab.network_of(Run(finished)) is None
+    done = lab("replay", path, "--from", "1")
+    assert "is a run of member; name one of sentiment, forecast, translate" in done.err
 
 
 def test_a_run_keeps_its_members_its_figures_and_its_report(finished):
