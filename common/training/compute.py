@@ -204,9 +204,10 @@ class Compute:
 def set_threads(threads: int | None, multiply_adds: int) -> None:
     """Set the number of CPU threads: the one given, or 1 where there is little to share.
 
-    Threads wait for one another by spinning. On 2 quiet cores an epoch of LeNet-5 at batch 64 took
-    0.7 times as long with two threads as with one, but 3 to 9 times as long as soon as anything
-    else ran beside it. One thread also gives the same weights on any number of cores.
+    Where there is little to share, threads wait for one another most of the time. On 2 quiet cores
+    an epoch of LeNet-5 at batch 64 took 0.7 times as long with two threads as with one, but 3 to 9
+    times as long where anything else ran; that was before `common.threads` let them wait briefly.
+    One thread also gives the same weights on any number of cores.
 
     Args:
         threads: the user's choice; None to choose here.
