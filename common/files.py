@@ -61,10 +61,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise SaveError(
-            f"could not write {path}: {error.strerror or error}; what was saved before is intact"
-            + ("; free some space there" if error.errno in _FULL else "")
-        ) from error
+        raise _not_written(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -97,15 +94,25 @@ def link(path: Path, name: Path) -> None:
     """Give a file, which is never changed in place, another name; copy it where that cannot be.
 
     Raises:
-        SaveError: it had to be copied, and could not be.
+        SaveError: it could neither be linked nor copied.
     """
-    name.parent.mkdir(parents=True, exist_ok=True)
-    name.unlink(missing_ok=True)
     try:
-        os.link(path, name)
-    except OSError:  # the disk knows no links, as those of cameras
-        with path.open("rb") as file, replacing(name) as copy:
-            shutil.copyfileobj(file, copy)
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.unlink(missing_ok=True)
+        try:
+            os.link(path, name)
+        except OSError:  # the disk knows no links, as those of cameras
+            with path.open("rb") as file, replacing(name) as copy:
+                shutil.copyfileobj(file, copy)
+    except OSError as error:
+        raise _not_written(name, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> SaveError:
+    return SaveError(
+        f"could not write {path}: {error.strerror or error}; what was saved before is intact"
+        + ("; free some space there" if error.errno in _FULL else "")
+    )
 
 
 def write_bytes(path: Path, data: bytes) -> None:

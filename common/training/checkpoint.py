@@ -90,7 +90,7 @@ class Checkpoints(Memory):
         self._folder = folder / "checkpoints"
         self._best_path = folder / "best.safetensors"
         self._say = say
-        self._kept = Kept(folder, keep)
+        self._kept = Kept(folder, keep, say)
 
     def restore(self, parts: Mapping[str, Stateful]) -> Position:
         """Put the newest whole checkpoint into the parts; returns where it stands.
@@ -193,15 +193,17 @@ class Kept:
     epoch is kept; when there are more than `most`, every second, then every fourth, and so on. A
     checkpoint and the best weights of then get a second name, which takes neither time nor, while
     they are the newest, room. All together take at most 200 MB: of large ones there are fewer.
+    Training can do without them: where one cannot be written, none is any more.
 
     Args:
         folder: the run folder.
         most: positions to keep.
+        say: called with a line for the user where one cannot be written.
     """
 
-    def __init__(self, folder: Path, most: int):
+    def __init__(self, folder: Path, most: int, say: Callable[[str], None] = print):
         self.folder = folder / "kept"
-        self._run, self._most = folder, most
+        self._run, self._most, self._say = folder, most, say
 
     def add(self, checkpoint: Path) -> None:
         """Keep a checkpoint with the best weights so far, if it is due, and let go of others."""
@@ -211,10 +213,15 @@ class Kept:
         best = self._run / "best.safetensors"
         size = sum(path.stat().st_size for path in (checkpoint, best) if path.exists())
         most = min(self._most, self._room() // size)
-        if is_kept(epoch, epoch, most):
-            link(checkpoint, self.folder / checkpoint.name)
-            if best.exists():
-                link(best, best_beside(self.folder / checkpoint.name))
+        try:
+            if is_kept(epoch, epoch, most):
+                if best.exists():
+                    link(best, best_beside(self.folder / checkpoint.name))
+                link(checkpoint, self.folder / checkpoint.name)
+        except SaveError as error:
+            self._say(f"no more positions are kept: {error}")
+            self._most = 0
+            return
         for path in self.paths():
             if _place(path)[0] < epoch and not is_kept(_place(path)[0], epoch, most):
                 path.unlink()

@@ -7,7 +7,7 @@ import pytest
 
 from common import files
 from common.errors import SaveError
-from common.files import PREFIX, replacing, write_bytes, write_json, write_text
+from common.files import PREFIX, link, replacing, write_bytes, write_json, write_text
 
 
 def full_disk(*_, **__):
@@ -35,6 +35,17 @@ def test_text_is_utf8_and_json_is_readable(tmp_path):
     write_json(tmp_path / "json", {"class": "고양이"})
     assert (tmp_path / "json").read_bytes() == '{\n  "class": "고양이"\n}\n'.encode()
     assert json.loads((tmp_path / "json").read_bytes()) == {"class": "고양이"}
+
+
+def test_a_name_that_cannot_be_given_says_so(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("text")
+    (tmp_path / "folder").mkdir()
+    for name in (path / "in a file", tmp_path / "folder"):
+        with pytest.raises(SaveError, match="^could not write"):
+            link(path, name)
+    link(path, tmp_path / "new" / "name")
+    assert (tmp_path / "new" / "name").samefile(path)
 
 
 def test_the_old_file_stays_until_the_block_ends(tmp_path):

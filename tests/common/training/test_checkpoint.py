@@ -456,6 +456,14 @@ def test_none_or_fewer_are_kept_where_they_are_large(tmp_path, monkeypatch):
     assert kept(tmp_path / "too large") == []
 
 
+def test_what_cannot_be_kept_stops_no_training(tmp_path, capsys):
+    """Its checkpoint is safe: a position to compute again from is one thing more."""
+    (tmp_path / "kept").write_text("a file where the folder would be")
+    walk(tmp_path, 3, 8)
+    assert (tmp_path / "checkpoints" / "000003-00000000.safetensors").is_file()
+    assert capsys.readouterr().out.count("no more positions are kept: could not write") == 1
+
+
 def test_what_a_kill_kept_from_being_kept_is_kept_by_the_resume(tmp_path):
     walk(tmp_path, 2, 8)
     for path in (tmp_path / "kept").glob("000002*"):
