@@ -92,6 +92,9 @@ def list_standings(run: Run) -> list[Standing]:
 
     That is its beginning (of a replayed run: where it branched off), what it kept, and its last
     checkpoints where they are those of whole epochs.
+
+    Raises:
+        RunError: of a replayed run nothing of that is there any more.
     """
     branch, last = run.path / BRANCH, run.path / "checkpoints"
     found = [] if branch.is_dir() else [Standing(0)]
@@ -99,6 +102,8 @@ def list_standings(run: Run) -> list[Standing]:
         found.append(_standing(path, run.best))
     for path in [*branch.glob("[0-9]*-[0-9]*.safetensors"), *Kept(run.path, 0).paths()]:
         found.append(_standing(path, checkpoint.best_beside(path)))
+    if not found:
+        raise RunError(f"{branch} is empty: from where {run.path} branched off is not known")
     by_epoch = {each.epoch: each for each in found}
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 

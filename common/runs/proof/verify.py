@@ -304,9 +304,10 @@ class Verifier:
                 f"its time ended inside of epoch {max(cut)}, which cannot be computed again"
             )
         if not made:
+            of_parent = (self._run.path / again.BRANCH).is_dir()
+            verify = "; verify the run that this one branched off from" if of_parent else ""
             self.found.remarks.append(
-                f"epoch {best}, the best, is not among those that can be computed again; of a "
-                "replayed run, verify the one that it branched off from"
+                f"epoch {best}, the best, is not among those that can be computed again{verify}"
             )
         yield from made
         for stretch in random.Random(seed).sample(whole, len(whole)):

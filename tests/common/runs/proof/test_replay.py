@@ -6,8 +6,10 @@ import re
 import pytest
 
 from common.runs.folder import Run
+from common.runs.proof.verify import Verifier
 from common.training import checkpoint
 from labs.classification.__main__ import lab
+from labs.classification.job import ClassifyImages
 
 TIMES = {"seconds", "samples_per_second"}
 
@@ -95,6 +97,18 @@ def test_a_replayed_run_is_verified_and_replayed_from_its_branch_on(case, replay
     done = command(lab, "replay", run.path, "--from", "2", "--run-dir", run.path.parent)
     assert done.code == 2
     assert f"until epoch 3, {run.path} is {case.run.path}; replay that" in done.err
+
+
+def test_a_replayed_run_without_its_branch_is_not_verified(case, replay, command):
+    _, run = replay("--from", "epoch:4", "--with", "learning_rate=1e-9")
+    [first] = (run.path / "branch").glob("*-0*")
+    found = Verifier(ClassifyImages, run).look(0, 0)
+    assert any(each.endswith("that this one branched off from") for each in found.remarks)
+    for path in [first, *run.path.glob("kept/*"), *run.path.glob("checkpoints/*")]:
+        path.unlink()
+    done = command(lab, "verify", run.path)
+    assert done.code == 2
+    assert "branch is empty: from where" in done.err
 
 
 @pytest.mark.slow
