@@ -18,6 +18,7 @@ from common.history import Row
 from common.metrics.metrics import Array
 from common.runs.job import Job, Splits
 from common.steps import step
+from common.training.batches import close
 
 _BATCHES = 4  # from which gradients are measured
 _FEW = 5  # neighbors that vote on a label
@@ -178,11 +179,13 @@ class Patient:
 
     # --- how it trains ----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def updates(self) -> int:
         """Updates of the weights so far."""
-        samples = int(self.job.card.counts.get("train", 0))
-        return len(self.rows) * -(-samples // int(self.config.batch_size))
+        train = self.job.batches(self.splits["train"], training=True)
+        whole = len(train)
+        close(train)
+        return sum(int(row.get("updates", whole)) for row in self.rows)
 
     @property
     def losses(self) -> list[float]:

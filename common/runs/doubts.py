@@ -57,8 +57,8 @@ def list_too_short(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _too_short(job: "Job[Any, Any]", rows: Sequence[Row]) -> Iterator[str]:
-    samples = job.card.counts.get("train", 0)
-    updates = len(rows) * -(-samples // job.config.batch_size)
+    whole = -(-job.card.counts.get("train", 0) // job.config.batch_size)
+    updates = sum(row.get("updates", whole) for row in rows)  # fewer of one that was cut short
     longer = _longer(job, 2 * len(rows))
     if updates < _FEW_UPDATES:
         yield f"It was trained for {updates} updates only, which is few: {longer}."

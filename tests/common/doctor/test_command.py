@@ -1,11 +1,16 @@
 """`doctor RUN` on runs of several labs, as they are typed."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from common.doctor.patient import Patient
 from common.images.known import load_embedded
+from common.runs.folder import Run
 from labs.autoencoder.__main__ import lab as autoencoder
 from labs.classification.__main__ import lab as classification
+from labs.classification.job import ClassifyImages
 
 SMALL = ("--data", "digits", "--model", "mlp", "--threads", 1, "--augment", "none")
 
@@ -32,6 +37,16 @@ def test_a_short_run_is_told_so_and_how_to_go_on(command, begun):
     assert f"Next: Go on with python -m labs.classification train --resume {begun}" in done.out
     assert f"examining {begun}" in done.err
     assert files(begun) == before
+
+
+def test_of_an_epoch_that_time_cut_short_its_own_updates_count(command, begun, tmp_path):
+    run = Run(shutil.copytree(begun, tmp_path / "cut"))
+    first, last = run.history
+    run.write_history([first, {**last, "updates": 1}])
+    done = command(classification, "doctor", run.path, "--steps", 30)
+    assert "trained for 4 updates only" in done.out
+    job = ClassifyImages.reopen(run.path)
+    assert Patient(job, job.load_splits(), 0).updates == 4
 
 
 def test_without_steps_there_are_no_trials(command, begun):
