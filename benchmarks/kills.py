@@ -200,11 +200,11 @@ def timeless(value: Any) -> Any:
     return [timeless(each) for each in value] if isinstance(value, list) else value
 
 
-def read(path: Path) -> Any:
-    """Return what a file holds that must be the same."""
+def read(path: Path, run: Path) -> Any:
+    """Return what a file of a run holds that must be the same: not where the run lies."""
     if path.suffix == ".safetensors":
         return timeless(load_file(path))
-    text = path.read_text("utf-8")
+    text = path.read_text("utf-8").replace(str(run), "RUN")
     if path.suffix == ".jsonl":
         return [timeless(json.loads(line)) for line in text.splitlines()]
     return timeless(json.loads(text)) if path.suffix == ".json" else text
@@ -221,7 +221,7 @@ def outcome(run: Path) -> dict[str, Any]:
     """Return what a run came to, by the file: of each run in it, too."""
     names = ("metrics.json", "combination.json", "history.jsonl", "*.safetensors", "*.csv")
     found = {path for name in names for path in run.rglob(name) if "checkpoints" not in path.parts}
-    return {path.relative_to(run).as_posix(): read(path) for path in sorted(found)}
+    return {path.relative_to(run).as_posix(): read(path, run) for path in sorted(found)}
 
 
 def differences(run: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -224,8 +224,8 @@ class Kept:
             return
         for path in self.paths():
             if _place(path)[0] < epoch and not is_kept(_place(path)[0], epoch, most):
+                best_beside(path).unlink(missing_ok=True)  # first, or a kill would leave it
                 path.unlink()
-                best_beside(path).unlink(missing_ok=True)
 
     def paths(self) -> list[Path]:
         """Return the checkpoints that are kept, the earliest first."""

@@ -472,6 +472,32 @@ def test_what_a_kill_kept_from_being_kept_is_kept_by_the_resume(tmp_path):
     assert kept(tmp_path) == [1, 2]
 
 
+def test_what_a_kill_kept_from_being_deleted_is_deleted_by_the_resume(tmp_path, monkeypatch):
+    real, kills = Path.unlink, []
+
+    def kill(path, **options):
+        kills.append(path.name)
+        real(path, **options)
+        raise KeyboardInterrupt
+
+    walk(tmp_path, 3, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            checkpoint.Path,
+            "unlink",
+            lambda path, **options: (
+                kill(path, **options)
+                if path.parent.name == "kept" and path.name[5] == "1"
+                else real(path, **options)
+            ),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            walk(tmp_path, 4, 3, begin=3)
+    assert len(kills) == 1
+    Checkpoints(tmp_path, keep=3).restore({"model": nn.Linear(2, 2)})
+    assert {path.name[:6] for path in (tmp_path / "kept").iterdir()} == {"000002", "000004"}
+
+
 def test_where_the_disk_knows_no_links_positions_are_copied(tmp_path, monkeypatch):
     def refuse(*paths):
         raise OSError(errno.EPERM, "no links here")
