@@ -135,7 +135,11 @@ def test_nothing_is_found_where_all_is_well():
         ("too few updates", {"losses": ()}, "no epoch of it is finished"),
         (
             "overfitting",
-            {"gains": {"train": Gain(2.0, 0.1), "validation": Gain(2.0, 1.8)}},
+            {
+                "gains": {"train": Gain(2.0, 0.1), "validation": Gain(2.0, 1.8)},
+                "losses": (2.0, 1.0, 0.5, 0.2),
+                "judged": (1.0, 0.8, 0.9, 1.0),
+            },
             "95% off the loss of training samples, but only 10%",
         ),
         (
@@ -150,6 +154,11 @@ def test_a_cause_is_named_with_its_evidence(cause, changed, said):
     assert first.cause == cause
     assert said in first.evidence
     assert first.advice
+
+
+def test_a_gap_that_does_validation_no_harm_is_no_cause():
+    gains = {"train": Gain(2.0, 0.1), "validation": Gain(2.0, 1.0)}
+    assert list(causes.diagnose(run(judged=(2.0, 1.2, 1.0, 1.0, 1.0, 1.1), gains=gains))) == []
 
 
 def test_a_rate_that_does_something_to_a_network_that_began_well_is_not_too_low():
