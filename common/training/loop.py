@@ -161,7 +161,12 @@ def epochs(
     position = checkpoint.restore(parts)
     together = compute.processes
     together.check_same("the place of the run (epoch, update)", (position.epoch, position.update))
-    means = Means(position.sums, compute.scaling, lambda *place: _find_not_finite(train, *place))
+    means = Means(
+        position.sums,
+        compute.scaling,
+        lambda *place: _find_not_finite(train, *place),
+        alone=together.size == 1,
+    )
 
     def save() -> None:
         means.fetch()
@@ -399,7 +404,7 @@ def _check(train: Updates, validation: Split | None, optimizer: optim.AnyOptimiz
 
 
 def _find_not_finite(train: Updates, epoch: int, update: int) -> str | None:
-    """Say what is not finite in an update's batches, None where all is."""
+    """Say what is not finite in an update's batches, this process's, None where all is."""
     return name_not_finite(next(train.updates(epoch, update), []))
 
 

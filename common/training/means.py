@@ -40,6 +40,7 @@ class Means:
         scaling: whether a skipped step is ordinary, because a loss scale adapts.
         look: says what is not finite in the batches of a place (epoch, update), both from 0; None
             where all of it is.
+        alone: whether these are all batches, not those that one of several processes has.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Means:
         sums: dict[str, list[float]],
         scaling: bool = False,
         look: Callable[[int, int], str | None] = lambda epoch, update: None,
+        *,
+        alone: bool = True,
     ):
         self.sums = sums
-        self._scaling, self._look = scaling, look
+        self._scaling, self._look, self._alone = scaling, look, alone
         self._skips = 0  # in a row
         self._waiting: list[tuple[tuple[int, int], list[Part], Tensor]] = []
 
@@ -87,7 +90,10 @@ class Means:
         where = f"{what} in epoch {epoch + 1}, batch {update + 1}; that step was not applied."
         if wrong := self._look(*place):
             return f"{where} The data is why: {wrong}"
-        return f"{where} Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
+        advice = f"{where} Try a lower --learning-rate, --clip 1, a --warmup, or --precision 32."
+        if self._alone:
+            return advice
+        return f"{advice} The data may be why, too: of them, a process looks at its own part alone."
 
 
 def _numbers(values: Sequence[Any]) -> list[float]:

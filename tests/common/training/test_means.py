@@ -77,6 +77,15 @@ def test_a_gradient_that_is_not_finite_is_an_error_unless_a_loss_scale_adapts():
         means.fetch()
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_one_of_several_processes_says_that_it_has_not_seen_all_data(alone):
+    means = Means({}, alone=alone)
+    means.add(0, 0, [part(math.nan)], SKIPPED)
+    with pytest.raises(NonFiniteError) as raised:
+        means.fetch()
+    assert ("a process looks at its own part alone" in str(raised.value)) != alone
+
+
 class NothingIsComputed(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         raise AssertionError(f"{function} was called")
