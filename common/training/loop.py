@@ -227,7 +227,8 @@ def epochs(
             row |= fitting.smaller
             if clock.over and position.update < len(train):
                 row["updates"] = position.update  # of an epoch that is not whole
-            row["samples_per_second"] = together.sum(clock.samples_per_second)
+            if speed := together.sum(clock.samples_per_second):  # of what came after a resume
+                row["samples_per_second"] = speed
             if validation is not None:
                 figures = evaluate(evaluated, task, validation, compute, stop_if_asked)
                 row |= {f"validation/{name}": figure for name, figure in figures.items()}

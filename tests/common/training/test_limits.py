@@ -120,6 +120,23 @@ def test_what_was_never_cut_is_no_limit_to_a_run_that_goes_on_in_larger_parts(le
     assert not any("micro_batch" in row for row in rows)
 
 
+def test_a_run_that_goes_on_behind_an_epochs_last_update_says_no_speed(
+    lenet, classify, data, tmp_path
+):
+    class Killed(classify):
+        def outputs(self, model, batch):
+            raise Crash
+
+    train, validation = Batches(data, 32, training=True), Batches(data, 50)
+    where = {"max_epochs": 2, "checkpoint": Checkpoints(tmp_path), "save_every": 0.0}
+    with pytest.raises(Crash):
+        fit(lenet(), Killed(), train, validation, **where)
+    first, second = fit(lenet(), classify(), train, validation, **where)
+    assert "samples_per_second" not in first
+    assert second["samples_per_second"] > 0
+    assert first["seconds"] > 0
+
+
 def test_what_fits_is_saved_before_the_next_step(learn, tmp_path, monkeypatch):
     """Whoever is killed right after knows it when it goes on."""
 

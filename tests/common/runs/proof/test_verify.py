@@ -15,7 +15,7 @@ import torch
 from common.options.config import build
 from common.runs.conclude import conclusion_of
 from common.runs.folder import Run
-from common.runs.proof.judge import Verdict
+from common.runs.proof.judge import Verdict, judge_rows
 from common.runs.proof.verify import Verifier
 from common.training import checkpoint
 from labs.classification.__main__ import lab
@@ -136,6 +136,13 @@ def test_a_tampered_history_is_found(case, forged):
         "all": "epochs 1 to 2: epoch 1: validation/accuracy",
     }
     assert found.difference.startswith(expected[forged])
+
+
+def test_a_row_may_lack_a_time_and_nothing_else():
+    row = {"epoch": 1, "train/loss": 0.5}
+    timed, other = {**row, "samples_per_second": 9.0}, {**row, "train/kl": 0.1}
+    assert [check.verdict for check in judge_rows([row], [timed], None)] == [SAME]
+    assert OTHER in [check.verdict for check in judge_rows([row], [other], None)]
 
 
 @pytest.mark.parametrize("forged", [False, True])
