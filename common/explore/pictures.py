@@ -1,6 +1,5 @@
 """All pictures of a set, made small and measured, whether or not they could be split or learned."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from common.images.files import measure_depths
 from common.images.sets import ImageSet
 from common.metrics.metrics import Array
 from common.options.terminal import Bar
+from common.threads import usable_cores
 
 _CHUNK = 256  # files given to the threads at once
 _LARGER = 64  # pixels of a side from which larger pictures are measured
@@ -84,7 +84,7 @@ def read_pictures(sources: Sequence[Source], bar: Bar) -> Pictures:
     small = torch.empty(len(sources), 3, SIDE, SIDE, dtype=torch.uint8)
     kept: list[Source] = []
     unreadable, modes, rows = [], [], []
-    with decode.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with decode.quiet(), ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(sources), _CHUNK):
             chunk = sources[start : start + _CHUNK]
             results = pool.map(

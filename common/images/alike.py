@@ -7,7 +7,6 @@ it sees in two pictures has to be much more alike than in most pairs of the set.
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from common.images.copies import find_pairs
 from common.images.decode import Crop, quiet, square, try_reading
 from common.images.efficientnet_lite import MEAN, STD, efficientnet_lite0, weights_file
 from common.options import terminal
+from common.threads import usable_cores
 from common.training.splits import number_linked
 
 _VERSION = 1  # of the numbers in the cache
@@ -76,7 +76,7 @@ def see(files: Sequence[File], bar: terminal.Bar) -> Tensor:
     model.eval()
     black = torch.zeros(3, _SIDE, _SIDE, dtype=torch.uint8)
     rows = []
-    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with quiet(), ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(files), _CHUNK):
             read = [
                 black if isinstance(each, str) else torch.from_numpy(each)

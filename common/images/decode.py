@@ -24,6 +24,7 @@ from common.errors import DataError
 from common.images.arrays import is_archive, unpacked
 from common.io.folders import walk
 from common.steps import track
+from common.threads import usable_cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,7 +165,7 @@ def photos(paths: Iterable[Path], change: Callable[["Tensor"], T]) -> Iterator[T
         return result if isinstance(result, str) else change(result)
 
     remaining = iter(paths)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         while chunk := list(itertools.islice(remaining, _PHOTO_CHUNK)):
             with quiet():  # The filters of warnings belong to the process, not to a thread.
                 results = list(pool.map(changed, chunk))
@@ -308,7 +309,7 @@ def decode_squares(
                 pixels[row] = result
         return Decoded(pixels, reasons)
 
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
     # The filters of warnings belong to the process, so they are set once around all threads.
     with quiet(), ThreadPoolExecutor(workers) as pool:
         pieces = (files[start : start + _PIECE] for start in range(0, len(files), _PIECE))

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -44,6 +43,7 @@ from common.images.decode import (
     try_reading,
 )
 from common.steps import step, track
+from common.threads import usable_cores
 
 Decoding = Literal["auto", "memory", "cache", "stream"]
 
@@ -98,7 +98,7 @@ def measure_depths(paths: Sequence[Path]) -> Depths:
     """
     deeper = [path for path in paths if _may_be_deeper(path)]
     found: list[_Measured] = []
-    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with quiet(), ThreadPoolExecutor(usable_cores()) as pool:
         for start in track(range(0, len(deeper), _CHUNK), f"measuring {len(deeper):,} images"):
             results = pool.map(
                 lambda path: try_reading(_measure, path), deeper[start : start + _CHUNK]

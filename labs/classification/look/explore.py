@@ -1,6 +1,5 @@
 """What a user's images show before anyone trains: one HTML page."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,6 +22,7 @@ from common.options import terminal
 from common.options.config import IMAGE_SETS, NONE
 from common.report import plots
 from common.report.html import Section
+from common.threads import usable_cores
 from labs.classification.augmentation import preview
 from labs.classification.config import SEVERAL, ClassificationConfig
 from labs.classification.data import refuse_data
@@ -192,7 +192,7 @@ def _speed(config: ClassificationConfig, found: Pictures) -> Part:
     figures = {}
     files = [source for source in found.sources if source.path is not None]
     if files:
-        with decode.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        with decode.quiet(), ThreadPoolExecutor(usable_cores()) as pool:
             read = pool.map(
                 lambda file: decode.square(file.path, side, channels, chosen.fit, crop=file.crop),
                 spread(files, speed.TIMED),
