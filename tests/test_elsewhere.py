@@ -13,7 +13,8 @@ from common.training import optim
 from common.training.batches import close
 from common.training.loop import train_step
 from tests.elsewhere import ELSEWHERE, There, Waited, a_device_elsewhere, nothing_waits
-from tests.test_jobs import INPUTS, JOBS, Silent
+from tests.silent import Silent
+from tests.test_jobs import INPUTS, JOBS
 
 FORECAST, TRANSLATE = "labs.rnn.forecast.job:Forecast", "labs.rnn.translate.job:Translate"
 IMAGES = {"data": "digits", "limit": 64}

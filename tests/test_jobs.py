@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 
 from common.errors import InputError
 from common.options.config import FoldConfig, TrainingConfig, build
-from common.options.terminal import Display
 from common.runs.commands import show_results
 from common.runs.conclude import conclusion_of
 from common.runs.job import Job, Suited
 from common.training.batches import close
 from labs.__main__ import LABS
+from tests.silent import Silent
 
 IMAGES = {"data": "digits", "limit": 120, "batch_size": 32, "ema": "none", "warmup": 0}
 JOBS = {  # a small config of each job, and an option that no run can have
@@ -58,20 +58,6 @@ INPUTS = {  # what users give, of a split, and the part of the outputs that the 
     "Translate": (lambda split: split.sources, "tokens"),
     "Member": (lambda split: split[0], None),  # outputs are errors, answers are not
 }
-
-
-class Silent(Display):
-    """Shows nothing; after some epochs, the user has enough."""
-
-    def __init__(self, enough=100):
-        self._enough = enough
-
-    def progress(self, progress):
-        pass
-
-    def epoch(self, row, best):
-        if row["epoch"] == self._enough:
-            raise KeyboardInterrupt
 
 
 def test_every_job_of_every_lab_is_tested_here():

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from common.options.config import build, read_toml
-from common.options.terminal import Display
 from common.torchrun import Launch
+from tests.silent import Silent
 
 IMAGES = {"data": "digits", "limit": 120, "batch_size": 32, "warmup": 0}
 JOBS = {  # what each job of every lab trains with here
@@ -47,19 +47,6 @@ with processes.joined():
 sys.exit()
 """
 ALONE = "from common.runs.conclude import Conclusion; Conclusion.conclude = lambda *_: sys.exit()"
-
-
-class Silent(Display):
-    """Shows nothing."""
-
-    def __init__(self):
-        pass
-
-    def progress(self, progress):
-        pass
-
-    def epoch(self, row, best):
-        pass
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from common.errors import NonFiniteError
 from common.experiments.find_lr import RangeTest, run_range_test
 from common.options.config import build
-from common.options.terminal import Display
+from tests.silent import Silent
 
 JOBS = {
     "labs.classification.job:ClassifyImages": {"data": "digits", "limit": 120, "model": "lenet5"},
@@ -25,17 +25,6 @@ JOBS = {
     "labs.rnn.translate.job:Translate": {"limit": 150, "hidden_size": 8, "embedding_size": 4},
 }
 CURVE = np.geomspace(1e-6, 10, 100)
-
-
-class Silent(Display):
-    def __init__(self):
-        pass
-
-    def progress(self, progress):
-        pass
-
-    def epoch(self, row, best):
-        pass
 
 
 def prepare(kind, folder, **options):

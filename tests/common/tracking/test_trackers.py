@@ -14,7 +14,7 @@ from common.runs.conclude import conclusion_of
 from common.torchrun import launched
 from common.tracking import trackers
 from labs.classification.job import ClassifyImages
-from tests.test_jobs import Silent
+from tests.silent import Silent
 
 pytestmark = pytest.mark.usefixtures("quick_pictures")
 

@@ -10,6 +10,7 @@ from common.errors import ConfigError, DataError, RunError
 from labs.rnn.forecast.job import Forecast
 from labs.rnn.forecast.predictions import predict
 from labs.rnn.forecast.results import ForecastResults
+from tests.silent import Silent
 
 
 def measured(job, splits):
@@ -29,14 +30,6 @@ ARRAYS = (
     "levels",
 )
 SMALL = {"window": "7", "horizon": "3", "epochs": "2", "hidden_size": "4", "linear": "no"}
-
-
-class Silent:
-    def epoch(self, row, best):
-        pass
-
-    def progress(self, progress):
-        pass
 
 
 def waves(folder, rows=120, names=("x",), name="waves.csv"):

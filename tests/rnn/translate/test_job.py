@@ -16,18 +16,9 @@ from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.translate.data import NAMES
 from labs.rnn.translate.job import Translate
 from labs.rnn.translate.results import TranslationResults
+from tests.silent import Silent
 
 SMALL = {"limit": 260, "epochs": 2, "hidden_size": 16, "embedding_size": 16, "learning_rate": 1e-2}
-
-
-class Silent:
-    """A display that shows nothing."""
-
-    def epoch(self, row, best):
-        pass
-
-    def progress(self, progress):
-        pass
 
 
 def trained(folder, **values):

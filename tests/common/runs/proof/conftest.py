@@ -15,6 +15,7 @@ from common.runs.proof import receipt
 from common.runs.proof.verify import Verifier
 from labs.classification.config import ClassificationConfig
 from labs.classification.job import ClassifyImages
+from tests.silent import Silent
 
 EPOCHS = 6
 SMALL = {
@@ -28,16 +29,6 @@ SMALL = {
         "threads": 1,
     },
 }
-
-
-class Silent:
-    """A display that shows nothing."""
-
-    def progress(self, progress):
-        pass
-
-    def epoch(self, row, best):
-        pass
 
 
 @pytest.fixture(scope="session")
