@@ -217,13 +217,7 @@ def shake_up(
 
 
 @labs.command(short_help="Look whether this machine can run the labs, and what to mend.")
-@click.option(
-    "--run-dir",
-    type=click.Path(path_type=Path),
-    default="runs",
-    show_default=True,
-    help="Folder of all runs.",
-)
+@commands.RUN_DIR
 def doctor(run_dir: Path) -> None:
     """Look at packages, device, threads, memory, disk: whether the labs can run here.
 

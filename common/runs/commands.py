@@ -517,6 +517,13 @@ JOIN = click.option(
     help="Help with a search that another process has begun.",
 )
 RUN = click.argument("run", type=click.Path(path_type=Path))
+RUN_DIR = click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Folder of all runs.",
+)
 ONNX = click.option(
     "--onnx", is_flag=True, help="RUN is a file that `export` wrote; it is asked without torch."
 )

@@ -520,13 +520,7 @@ class Lab:
             show_default=True,
             help="Of the folds in which it is judged what choosing gains.",
         )
-        @click.option(
-            "--run-dir",
-            type=click.Path(path_type=Path),
-            default="runs",
-            show_default=True,
-            help="Folder of all runs.",
-        )
+        @commands.RUN_DIR
         @click.option("--name", help="The run's own name; the data and a number when not given.")
         @click.option(
             "--resume",
@@ -634,13 +628,7 @@ class Lab:
             multiple=True,
             help="An option of training that is another from there on; may be given several times.",
         )
-        @click.option(
-            "--run-dir",
-            type=click.Path(path_type=Path),
-            default="runs",
-            show_default=True,
-            help="Folder of all runs.",
-        )
+        @commands.RUN_DIR
         @click.option("--name", help="The new run's name; RUN, epoch and number when not given.")
         @commands.DEVICE
         def replay(run: Path, epoch: int, **how: Any) -> None:
