@@ -221,7 +221,7 @@ def test_weights_and_biases_keeps_the_curves_offline(stopped_and_resumed, monkey
     assert note["epoch"] == 3
     parts = sorted((run.path / "wandb").glob("offline-run-*"))
     assert len(parts) == 3  # trained, resumed, measured: `wandb sync` makes one run of them
-    assert all(part.name.endswith(note["id"]) for part in parts)
+    assert all(f"-{note['id']}" in part.name for part in parts)  # -1 follows in the same second
     assert list(parts[-1].glob("files/media/html/report*.html"))
     assert list(parts[-1].glob("files/media/images/pictures/learning_curves*.png"))
 
