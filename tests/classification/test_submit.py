@@ -258,9 +258,9 @@ def test_a_bundle_has_what_answers_and_nothing_of_this_machine(submit, test, tmp
     assert result.code == 0, result.err
     files = [path for path in bundle.rglob("*") if path.is_file()]
     found = {path.relative_to(bundle).as_posix() for path in files}
-    of_run = ("chosen.json", "data.json", "environment.json", "metrics.json", "receipt.json")
+    of_run = ("baselines", "chosen", "data", "environment", "metrics", "receipt")
     assert {each for each in found if each.startswith("run/")} == {
-        f"run/{name}" for name in ("config.toml", "best.safetensors", *of_run)
+        *("run/config.toml", "run/best.safetensors", *(f"run/{name}.json" for name in of_run)),
     }
     assert {"predict.py", "requirements.txt", "labs/__init__.py", "common/files.py"} <= found
     assert not any(each.startswith("labs/detection") or "__pycache__" in each for each in found)
