@@ -43,6 +43,7 @@ def finished(tmp_path_factory):
     return train(tmp_path_factory.mktemp("runs"))
 
 
+@pytest.mark.slow
 def test_its_members_are_verified(finished, lab):
     """Which are of a job that no command trains."""
     path = finished / "members" / "gru-5"
