@@ -39,7 +39,7 @@ def without_times(value):
         return {
             name: without_times(x)
             for name, x in value.items()
-            if name not in ("seconds", "verdict", "corrected") and not name.endswith("_interval")
+            if name not in ("seconds", "verdict") and not name.endswith("_interval")
         }
     return [without_times(each) for each in value] if isinstance(value, list) else value
 
