@@ -60,11 +60,13 @@ def measure(lab: str, side: Side, kept: Path) -> Seconds:
     """Run a command once; what it keeps for later runs is kept for those of its side."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", f"labs.{lab}", *LABS[lab], "--run-dir", folder]
-        places = {"LABS_CACHE": str(kept / side.name), "PYTHONPATH": str(side.folder)}
-        environment = {**os.environ, **side.settings, **places}
+        environment = {**os.environ, **side.settings, "LABS_CACHE": str(kept / side.name)}
         begun = time.perf_counter()
         with Path(folder, "output").open("w") as output:
-            child = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            # Python looks for modules in the folder that it is started in, before all others.
+            child = subprocess.Popen(
+                command, cwd=side.folder, env=environment, stdout=output, stderr=output
+            )
             _, status, used = os.wait4(child.pid, 0)
         child.returncode = status  # it is waited for here, for what it used
         total = time.perf_counter() - begun
