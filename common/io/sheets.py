@@ -19,11 +19,16 @@ from common.suggest import suggest
 # number; or why there are none.
 Row = tuple[int, Sequence[str | None] | str]
 
+_COVER = 10  # rows up to which a first sheet may be a cover or a note, as one of a single column
+_LOOKED_AT = 1000  # rows that tell how full a sheet is
+
 
 def read_workbook(
     data: bytes, path: Path, sheet: str | None, most: int | None = None
 ) -> tuple[Iterator[Row], list[str]]:
     """Return the rows of a sheet of an .xlsx, `most` at most, and what is to be said of the choice.
+
+    Where none is named it is the first, or the fullest where the first is no more than a cover.
 
     Raises:
         DataError: it is no workbook, or has no such sheet.
@@ -38,30 +43,58 @@ def read_workbook(
             "password, or as .csv"
         ) from error
     names = [str(name) for name in book.sheet_names]
-    chosen = _sheet(names, path, sheet)
     notes = []
-    if sheet is None and len(names) > 1:
-        notes = [
-            f"of {path.name} the first sheet of {len(names)} is read, {chosen!r} (--sheet names "
-            "another)"
-        ]
+    if sheet is None:
+        chosen = _fullest(book, names)
+        if len(names) > 1:
+            which = "first" if chosen == names[0] else "fullest"
+            notes = [
+                f"of {path.name} the {which} sheet of {len(names)} is read, {chosen!r} (--sheet "
+                "names another)"
+            ]
+    else:
+        chosen = _named_sheet(names, path, sheet)
+    return _rows(_frame(book, chosen, most)), notes
+
+
+def _frame(book: Any, sheet: str, most: int | None) -> Any:
+    """Return the cells of a sheet, of `most` rows at most."""
+    import pandas as pd  # only where a workbook is read
+
     with warnings.catch_warnings():  # of what a sheet has beside cells, and nobody reads
         warnings.filterwarnings("ignore", module="openpyxl")
-        frame = pd.read_excel(
+        return pd.read_excel(
             book,
-            sheet_name=chosen,
+            sheet_name=sheet,
             header=None,
             nrows=most,
             dtype=object,
             keep_default_na=False,
             na_filter=False,
         )
-    return _rows(frame), notes
 
 
-def _sheet(names: Sequence[str], path: Path, sheet: str | None) -> str:
-    if sheet is None:
-        return names[0]
+def _fullest(book: Any, names: Sequence[str]) -> str:
+    """Return the first sheet; where it is no more than a cover, the one with the most cells."""
+    first, *others = names
+    if not others:
+        return first
+    cover = _frame(book, first, _LOOKED_AT)
+    if len(cover) > _COVER and _count_columns(cover) > 1:
+        return first
+    filled = {name: _count_filled(_frame(book, name, _LOOKED_AT)) for name in others}
+    return max({first: _count_filled(cover), **filled}.items(), key=lambda item: item[1])[0]
+
+
+def _count_columns(frame: Any) -> int:
+    return int((frame != "").any().sum())
+
+
+def _count_filled(frame: Any) -> int:
+    return int((frame != "").to_numpy().sum())
+
+
+def _named_sheet(names: Sequence[str], path: Path, sheet: str) -> str:
     wanted = unicodedata.normalize("NFC", sheet).strip()
     known = {unicodedata.normalize("NFC", name).strip(): name for name in names}
     known |= {str(number): name for number, name in enumerate(names, 1) if str(number) not in known}

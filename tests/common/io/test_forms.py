@@ -199,6 +199,23 @@ def test_workbooks(tmp_path):
         read_table(write(tmp_path / "b.xlsx", "text,label\n"), ["text"])
 
 
+def test_a_cover_is_passed_over_for_the_fullest_sheet(tmp_path):
+    rows = [["text", "label"], *(["가", number] for number in range(30))]
+    cover, few = [["안내"], ["이 파일은"]], [["text", "label"], ["나", 1]]
+    path = write(tmp_path / "a.xlsx", workbook({"표지": cover, "few": few, "data": rows}))
+    table = read_table(path, ["text", "label"])
+    assert len(table.columns[0]) == 30
+    assert table.notes == (
+        "of a.xlsx the fullest sheet of 3 is read, 'data' (--sheet names another)",
+    )
+    for first in (rows, few):  # a table, if a short one; the other sheet is no fuller
+        path = write(tmp_path / "b.xlsx", workbook({"first": first, "second": few}))
+        assert "first sheet of 2" in read_table(path, ["text", "label"]).notes[0]
+    longer = [["text", "label"], *(["다", number] for number in range(60))]
+    path = write(tmp_path / "c.xlsx", workbook({"2023": rows, "2024": longer}))
+    assert read_table(path, ["text", "label"]).columns[0][0] == "가"
+
+
 def test_parquet(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
     import pandas as pd
