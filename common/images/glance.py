@@ -4,14 +4,16 @@ import contextlib
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from common.errors import DataError
 from common.images.decode import decode, photo_size
 from common.images.listed import ListedFile
-from common.images.load import FRACTIONS, find_arrays, find_files
+from common.images.load import FRACTIONS, find_arrays, find_files, find_split
 from common.images.sets import Classes, FoundImages
+from common.options.budget import Choices
 from common.options.config import ImageConfig, Kind
 
 _SAMPLE = 64  # images that are looked at
@@ -52,6 +54,19 @@ class Glance:
         missing = {"validation": "a tenth of train", "test": "a fifth of it"}
         cut = [f"{part} is {what}" for part, what in missing.items() if part not in self.parts]
         return [f"the split that the data has: {', '.join(self.parts)}" + "; ".join(["", *cut])]
+
+
+def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = "required") -> None:
+    """Let the column of a table that says which rows are for what split them.
+
+    The arguments are those of `common.images.load.load`.
+
+    Raises:
+        DataError: there is no such set, folder or table, or it cannot be used.
+    """
+    if split := find_split(chosen.config, kind, classes):
+        why = f"column {split!r} splits the images: it holds nothing but names of parts"
+        chosen.take(why, split_column=split)
 
 
 def glance(config: ImageConfig, kind: Kind = "class", classes: Classes = "required") -> Glance:

@@ -29,7 +29,7 @@ from common.images.folders import list_folder
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
-from common.images.tables.listing import find_several_labels, list_table
+from common.images.tables.listing import find_several_labels, find_split_column, list_table
 from common.io.folders import is_hidden
 from common.io.naming import group_of_name
 from common.io.tables import SUFFIXES as TABLES
@@ -483,10 +483,28 @@ def find_several(path: Path, config: ImageConfig) -> str | None:
     Raises:
         DataError: it cannot be read.
     """
+    table = _find_table(path)
+    return None if table is None else find_several_labels(table, config)
+
+
+def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
+    """Return the column of a config's table that splits it; None where there is none, or a --test.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    table = _find_table(Path(config.data).expanduser())
+    if table is None or config.test is not None:
+        return None
+    return find_split_column(table, config, kind, classes)
+
+
+def _find_table(path: Path) -> Path | None:
+    """Return the table that names a user's images, also in an archive; None where there is none."""
     if not path.exists() or holds_arrays(path) and not is_archive(path):
         return None
     table = locate(path)
-    return None if table.is_dir() or is_archive(table) else find_several_labels(table, config)
+    return None if table.is_dir() or is_archive(table) else table
 
 
 def locate(path: Path) -> Path:

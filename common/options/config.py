@@ -492,6 +492,11 @@ class ImageConfig(TableConfig):
         "of one minute; the features that EfficientNet-Lite0 sees, for near-copies; see `leaks`",
         choices=(NONE, *GROUP_RULES),
     )
+    split_column: str | None = data_option(
+        None,
+        "column of a table that says which rows are for train, validation and test; one that says "
+        "nothing else is used when not given. none: the lab splits",
+    )
     image_size: int | None = same_items_option(
         None,
         "height and width in pixels; when not given, a set's own, or 64 for photos",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from common.images import load as image_data
-from common.images.glance import Glance, glance
+from common.images.glance import Glance, choose_split, glance
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
 from common.metrics.main_metric import MainMetric
@@ -45,8 +45,9 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
         """Choose the size, the fit and the updates for a user's images."""
         if config.data in IMAGE_SETS:
             return Suited(config)
-        images = glance(config, classes="optional")
         chosen = Choices(config)
+        choose_split(chosen, classes="optional")
+        images = glance(chosen.config, classes="optional")
         chosen.reasons += images.split()
         if not images.arrays and images.side < _LARGEST:
             chosen.take(f"{images.side} pixels: their own size", image_size=images.side)

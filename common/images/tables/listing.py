@@ -31,7 +31,7 @@ from common.images.tables.columns import (
 )
 from common.images.tables.crops import crop_file, read_crop
 from common.images.tables.finder import MISSING, Finder
-from common.io.folders import find_part, normalize_name, relative_name
+from common.io.folders import PARTS, find_part, normalize_name, relative_name
 from common.io.labels import read_labels
 from common.io.tables import Table, TableForm, read_cells, read_table
 from common.options.config import ROWS, ImageConfig, Kind
@@ -42,6 +42,12 @@ _LIST = re.compile(r"""\s*\[\s*(["']).*\1\s*,?\s*\]\s*""")  # as Python and JSON
 _SPLIT = re.compile(
     r"(data[ _-]?)?(split|subset|partition)|is[ _-]?(train|test|val)\w*", re.IGNORECASE
 )
+_SPLIT_WORDS = {
+    **PARTS,
+    **dict.fromkeys(("dev", "검증"), "validation"),
+    **dict.fromkeys(("학습", "훈련"), "train"),
+    **dict.fromkeys(("시험", "테스트"), "test"),
+}
 _DIFFERENT = "another label elsewhere"
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
@@ -69,6 +75,7 @@ class _Row(NamedTuple):
     labelled: _Labelled
     group: str | None
     crop: Crop | None
+    part: str
 
 
 def list_table(
@@ -100,7 +107,8 @@ def list_table(
     grouped = (config.group_column,) if config.groups_given and to_learn else ()
     in_table = [name for name in columns.labels if name != rules.column]
     in_columns = config.crops_in_table
-    named = [columns.path, *in_table, *grouped, *in_columns]
+    split = (config.split_column,) if to_learn and config.split_column else ()
+    named = [columns.path, *in_table, *grouped, *in_columns, *split]
     found = _read_table(table, named, config.form)
     problems: dict[str, list[str]] = defaultdict(list)
     for place, reason in found.skipped:
@@ -127,12 +135,17 @@ def list_table(
             read_crop(table, line, image.name, image.file, box)
             for line, image, box in zip(numbers, images, boxes, strict=True)
         ]
-    columns_of_rows = zip(numbers, images, wrong, labels, groups, crops, strict=True)
+    parts = ["all"] * len(images)
+    for name in split:
+        parts, wrong = _read_parts(name, cells[name], wrong)
+    columns_of_rows = zip(numbers, images, wrong, labels, groups, crops, parts, strict=True)
     rows = [
-        _Row(line, image.name, image.file, problem or label, group, crop)
-        for line, image, problem, label, group, crop in columns_of_rows
+        _Row(line, image.name, image.file, problem or label, group, crop, part)
+        for line, image, problem, label, group, crop, part in columns_of_rows
     ]
     listed, skipped = _take(rows, kind, problems)
+    if split and "train" not in {file.part for file in listed}:
+        raise DataError(f"--split-column {split[0]}: no row of {table} is for train")
     total = len(listed) + len(found.skipped) + len(skipped)
     if problems and (not listed or len(listed) < (1 - _MOST_UNUSABLE) * total):
         lines = [f"{len(lines)} x {what}: {shorten(lines)}" for what, lines in problems.items()]
@@ -202,10 +215,47 @@ def find_columns(
                 f"{table}: column {name!r} has lists such as {lists[0]}; write several labels of "
                 "an image with | between them, as a|b"
             )
-    used = (columns.path, *columns.labels)
+    used = (columns.path, *columns.labels, config.split_column)
     splits = [name for name in cells[0] if _SPLIT.fullmatch(name) and name not in used]
     left = [f"column {name!r} is not used, the split is made by the lab" for name in splits]
     return columns._replace(said=", ".join(filter(None, [columns.said, *left]))), finder
+
+
+def find_split_column(table: Path, config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
+    """Return the column of a table that says which rows are for what, if there is one.
+
+    It is the only one that holds nothing but names of parts, train and another; and each part has
+    all classes, or nothing could be measured of some.
+    """
+    columns, _ = find_columns(table, config, kind, classes)
+    names, *rows = _read_cells(table, config.form)
+    others = {columns.path, *columns.labels, config.group_column, *config.crop_column}
+    labels = [names.index(name) for name in columns.labels if name in names]
+    found = []
+    for place in (place for place, name in enumerate(names) if name not in others):
+        held = defaultdict[str | None, set[tuple[str, ...]]](set)
+        for row in rows:
+            held[_part_of(row[place])].add(tuple(row[label] for label in labels))
+        same = kind != "class" or len(set(map(frozenset, held.values()))) == 1
+        if "train" in held and None not in held and len(held) > 1 and same:
+            found.append(names[place])
+    return found[0] if len(found) == 1 else None
+
+
+def _part_of(cell: str) -> str | None:
+    return _SPLIT_WORDS.get(cell.strip().casefold())
+
+
+def _read_parts(
+    name: str, cells: Sequence[str], wrong: Sequence[_Labelled | None]
+) -> tuple[list[str], list[_Labelled | None]]:
+    """Return the part that each row is for, and what is wrong with rows, by this column too."""
+    parts = [_part_of(cell) for cell in cells]
+    problems = [
+        problem or (None if part else _Labelled(None, f"no part of a split in {name!r}", cell))
+        for problem, part, cell in zip(wrong, parts, cells, strict=True)
+    ]
+    return [part or "all" for part in parts], problems
 
 
 @reusable(lambda table, form: (table, form))
@@ -426,6 +476,10 @@ def _take(
     files: list[ListedFile] = []
     for same in taken.values():
         first, *others = same
+        if any(row.part != first.part for row in others):
+            for row in same:
+                leave_out(row, "an image in two parts of the split", row.image)
+            continue
         label, path = first.labelled.label, Path(first.file)
         if kind == "labels":
             label = frozenset(name for row in same for name in cast(Any, row.labelled.label))
@@ -437,6 +491,6 @@ def _take(
         else:
             again = f"listed twice, in lines {first.line} and "
             skipped += [(row.line, again + str(row.line)) for row in others]
-        whole = ListedFile("all", first.image, path, label, first.group)
+        whole = ListedFile(first.part, first.image, path, label, first.group)
         files.append(crop_file(whole, first.crop))
     return files, skipped

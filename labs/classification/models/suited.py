@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from common.images.glance import Glance, glance
+from common.images.glance import Glance, choose_split, glance
 from common.images.load import find_several
 from common.options.budget import Choices, Needs
 from common.options.config import IMAGE_SETS
@@ -78,6 +78,7 @@ def _choose(config: ClassificationConfig) -> Choices[ClassificationConfig]:
         given = chosen.config.given - {"model"}
         chosen.config = dataclasses.replace(chosen.config, given=given)
     _choose_labels(chosen)
+    choose_split(chosen, chosen.config.kind)
     images = glance(chosen.config, chosen.config.kind)
     chosen.reasons += images.split()
     fit, why = images.fit()

@@ -1,5 +1,6 @@
 """Tables of images as people have them: which file a row means, which column says what."""
 
+import dataclasses
 import os
 import unicodedata
 import zipfile
@@ -13,7 +14,7 @@ from PIL import Image
 
 from common.errors import DataError
 from common.images.decode import list_inputs, read_squares
-from common.images.load import find_files, load
+from common.images.load import find_files, find_split, load
 from common.images.tables.columns import find_separator
 from common.images.tables.finder import Finder
 from common.images.tables.listing import list_table
@@ -499,3 +500,89 @@ def test_lists_of_labels_are_not_one_class(tmp_path, cell, kind):
             list_table(table, ImageConfig(), kind)
     else:
         assert len(list_table(table, ImageConfig(), kind).files) == 6
+
+
+# Which rows are for what
+
+
+def write_split(root, cells, column="split", labels=("a", "b")):
+    """Write a table of images of two classes by turns, and of the part that each is for."""
+    lines = [f"path,label,{column}"]
+    for number, cell in enumerate(cells):
+        name = f"{number}.png"
+        paint(root / name, (number * 37) % 256)
+        lines.append(f"{name},{labels[number % len(labels)]},{cell}")
+    table = root / "labels.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    return ImageConfig(data=str(table), image_size=8)
+
+
+def splits_of(config):
+    return {name: sorted(split.names, key=len) for name, split in load(config)[0].items()}
+
+
+@pytest.mark.parametrize("words", [("Train", "valid", "TEST"), ("학습", "검증", "시험")])
+def test_a_column_of_parts_splits_the_rows(tmp_path, words):
+    train, validation, test = words
+    cells = [*[train] * 12, *[validation] * 4, *[test] * 4]
+    config = write_split(tmp_path, cells, column="쓰임")
+    assert find_split(config, "class", "required") == "쓰임"
+    split = splits_of(dataclasses.replace(config, split_column="쓰임"))
+    assert {name: len(names) for name, names in split.items()} == {
+        "train": 12,
+        "validation": 4,
+        "test": 4,
+    }
+    assert {*split["test"]} == {f"{number}.png" for number in range(16, 20)}
+
+
+def test_what_a_column_of_parts_lacks_is_cut_out_of_train(tmp_path):
+    config = write_split(tmp_path, [*["train"] * 30, *["test"] * 6])
+    split = splits_of(dataclasses.replace(config, split_column="split"))
+    assert len(split["test"]) == 6
+    assert 0 < len(split["validation"]) < len(split["train"])
+    assert {*split["train"], *split["validation"]} == {f"{number}.png" for number in range(30)}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["train"] * 12,  # no other part
+        [*["train"] * 10, "extra", "test"],  # another word
+        [*["train"] * 10, "", "test"],
+        ["val", "test"] * 6,  # nothing to learn from
+        [*["train"] * 11, "test"],  # a class is not in all parts
+    ],
+)
+def test_a_column_that_says_more_or_less_than_parts_is_none(tmp_path, cells):
+    assert find_split(write_split(tmp_path, cells), "class", "required") is None
+
+
+def test_of_two_columns_of_parts_neither_is_taken_and_a_test_split_of_its_own_is_enough(tmp_path):
+    config = write_split(tmp_path, [*["train"] * 8, *["test"] * 4])
+    assert find_split(config, "class", "required") == "split"
+    assert find_split(dataclasses.replace(config, test="elsewhere"), "class", "required") is None
+    table = tmp_path / "labels.csv"
+    head, *rows = table.read_text().splitlines()
+    again = [f"{row},{row.rpartition(',')[2]}" for row in rows]
+    table.write_text("\n".join([f"{head},fold", *again]))
+    assert find_split(config, "class", "required") is None
+
+
+def test_rows_that_say_no_part_and_images_in_two_parts_are_left_out(tmp_path):
+    config = write_split(tmp_path, [*["train"] * 20, *["test"] * 6, "sometime"])
+    table = tmp_path / "labels.csv"
+    with table.open("a") as file:
+        file.write("\n0.png,a,test")
+    _, card = load(dataclasses.replace(config, split_column="split"))
+    assert {name: why for name, why in card.skipped} == {
+        "labels.csv:28": "no part of a split in 'split': sometime",
+        "labels.csv:2": "an image in two parts of the split: 0.png",
+        "labels.csv:29": "an image in two parts of the split: 0.png",
+    }
+
+
+def test_a_split_without_train_is_an_error(tmp_path):
+    config = write_split(tmp_path, ["val", "test"] * 6)
+    with pytest.raises(DataError, match="--split-column split: no row of .* is for train"):
+        load(dataclasses.replace(config, split_column="split"))
