@@ -4,7 +4,8 @@ import contextlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from common.errors import DataError
@@ -13,6 +14,13 @@ PARTS = {  # what folders of a split are called, in any case
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
+}
+
+_PART_CELLS = {  # what a column of a table calls them, in any case
+    **PARTS,
+    **dict.fromkeys(("dev", "검증"), "validation"),
+    **dict.fromkeys(("학습", "훈련"), "train"),
+    **dict.fromkeys(("시험", "테스트"), "test"),
 }
 
 
@@ -92,6 +100,40 @@ def find_part(name: str) -> str | None:
     """Return the part of a split that a word of a name tells, such as `train_labels`, or None."""
     words = re.split("[^a-z]+", name.casefold())
     return next((PARTS[word] for word in words if word in PARTS), None)
+
+
+def read_part(cell: str) -> str | None:
+    """Return the part of a split that a cell of a table names, or None."""
+    return _PART_CELLS.get(cell.strip().casefold())
+
+
+def find_split_column(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    used: Collection[str | None],
+    labels: Sequence[str],
+) -> str | None:
+    """Return the column of a table that says which rows are for what, if there is one.
+
+    It is the only one that holds nothing but names of parts, train and another; and each part has
+    all classes, or nothing could be measured of some.
+
+    Args:
+        names: of the columns.
+        rows: their cells.
+        used: columns that hold something else.
+        labels: columns that hold classes.
+    """
+    places = [names.index(name) for name in labels if name in names]
+    found = []
+    for place in (place for place, name in enumerate(names) if name not in used):
+        held = defaultdict[str | None, set[tuple[str, ...]]](set)
+        for row in rows:
+            held[read_part(row[place])].add(tuple(row[label] for label in places))
+        same = len({frozenset(kinds) for kinds in held.values()}) == 1 or not places
+        if "train" in held and None not in held and len(held) > 1 and same:
+            found.append(names[place])
+    return found[0] if len(found) == 1 else None
 
 
 def normalize_name(name: str) -> str:

@@ -12,7 +12,14 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.io.encodings import decode, decode_certain
-from common.io.folders import find_parts, list_folders, normalize_name, relative_name, walk
+from common.io.folders import (
+    find_parts,
+    list_folders,
+    normalize_name,
+    read_part,
+    relative_name,
+    walk,
+)
 from common.io.labels import Labels, read_labels
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from common.reuse import reusable
@@ -70,6 +77,7 @@ def read_corpus(
     group_column: str | None = None,
     form: TableForm = AS_FOUND,
     to_learn: bool = True,
+    split_column: str | None = None,
 ) -> Corpus:
     """Read a table (see `common.io.tables.read_table`) with a text and a label in each row.
 
@@ -84,17 +92,21 @@ def read_corpus(
         group_column: holds what each text belongs to, such as a person; None for nothing.
         form: what is known of how it is written.
         to_learn: whether it is to be learned from.
+        split_column: says which part each text is for, where it is to be learned from; None where
+            they are to be split.
 
     Raises:
-        DataError: the table cannot be read, its labels are fractions, there is only one class, or
-            a class has too few texts to be split.
+        DataError: the table cannot be read, no text is for train, its labels are fractions, there
+            is only one class, or a class has too few texts to be split.
     """
-    names = [text_column, label_column, *([group_column] if group_column else [])]
-    columns = as_columns(names)
+    split_column = split_column if to_learn else None
+    more = [name for name in (group_column, split_column) if name]
+    columns = as_columns([text_column, label_column, *more])
     table = read_table(path, columns, gaps=columns[2:], form=form)
     places = [f"{path.name}:{line}" for line in table.lines]
     found = read_labels(table.columns[1])
     _refuse_fractions(found, table.columns[1], [f"{path}:{line}" for line in table.lines])
+    told = [read_part(cell) for cell in table.columns[-1]] if split_column else ["all"] * len(table)
     skipped = list(table.skipped)
     rows, labels = [], []
     for row, (text, label) in enumerate(zip(table.columns[0], found.names, strict=True)):
@@ -103,6 +115,9 @@ def read_corpus(
         elif label is None:
             written = table.columns[1][row]
             skipped.append((places[row], f"the label is {written!r}, a missing value"))
+        elif told[row] is None:
+            written = table.columns[-1][row]
+            skipped.append((places[row], f"{written!r} in {split_column!r} is no part of a split"))
         else:
             rows.append(row)
             labels.append(label)
@@ -117,8 +132,19 @@ def read_corpus(
     groups = [table.columns[2][row] or None for row in rows] if group_column else None
     left_out = f", {len(skipped):,} left out" if skipped else ""
     of_groups = f" and {len(set(groups) - {None}):,} groups" if groups else ""
+    whole = Texts([table.columns[0][row] for row in rows], targets, groups)
+    parts = {"all": whole}
+    if split_column:
+        found_parts = [told[row] for row in rows]
+        parts = {
+            name: whole.select(torch.tensor([part == name for part in found_parts]).nonzero()[:, 0])
+            for name in ("train", "validation", "test")
+            if name in found_parts
+        }
+        if "train" not in parts:
+            raise DataError(f"--split-column {split_column}: no row of {path} is for train")
     return Corpus(
-        {"all": Texts([table.columns[0][row] for row in rows], targets, groups)},
+        parts,
         classes,
         f"table {path.name}: {len(labels):,} texts in {len(classes)} classes{of_groups}{left_out}",
         skipped=tuple(skipped),

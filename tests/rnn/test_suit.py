@@ -1,6 +1,12 @@
 """What is chosen for a user's own texts and pairs, and that nothing goes over what is given."""
 
+import dataclasses
+
+import pytest
+
+from common.errors import DataError
 from common.options.config import build
+from labs.rnn.sentiment import data
 from labs.rnn.sentiment.config import RECIPES, SentimentConfig
 from labs.rnn.sentiment.suit import estimate_seconds, suit_texts
 from labs.rnn.translate.config import TranslateConfig
@@ -72,3 +78,37 @@ def test_a_folder_that_is_called_like_a_known_set_changes_nothing(monkeypatch, t
     assert suit_texts(SentimentConfig()) == (SentimentConfig(), ())
     assert estimate_seconds(SentimentConfig()) == 0
     assert estimate_seconds(SentimentConfig(data=str(tmp_path / "tweets"))) > 0
+
+
+@pytest.mark.parametrize("words", [("train", "dev", "TEST"), ("훈련", "검증", "테스트")])
+def test_a_column_of_parts_splits_own_texts(tmp_path, words):
+    train, validation, test = words
+    told = [*[train] * 30, *[validation] * 10, *[test] * 10]
+    rows = [f"a film {n} seen,{n % 2},{part}" for n, part in enumerate(told)]
+    path = table(tmp_path / "a.csv", "text,label,set", rows)
+    config, reasons = suit_texts(build(SentimentConfig, ("options", {"data": path})))
+    assert config.split_column == "set"
+    assert "column 'set' splits the texts: it holds nothing but names of parts" in reasons
+    splits, _ = data.load(config)
+    texts = {name: {text.split()[2] for text in split.texts} for name, split in splits.items()}
+    assert texts["test"] == {str(n) for n in range(40, 50)}
+    assert texts["validation"] == {str(n) for n in range(30, 40)}
+    assert texts["train"] == {str(n) for n in range(30)}
+    kept = build(SentimentConfig, ("options", {"data": path, "split_column": "none"}))
+    assert suit_texts(kept).config.split_column is None
+    fold = dataclasses.replace(config, folds=3, fold=1)  # of which each tests its own rows
+    assert not {str(n) for n in range(40, 50)} & {
+        text.split()[2] for text in data.load(fold)[0]["test"].texts
+    }
+
+
+def test_a_column_that_says_more_than_parts_splits_no_texts(tmp_path):
+    rows = [f"a film {n} seen,{n % 2},{'train' if n else 'some'}" for n in range(30)]
+    path = table(tmp_path / "a.csv", "text,label,set", rows)
+    assert suit_texts(SentimentConfig(data=path)).config.split_column is None
+    config = SentimentConfig(data=path, split_column="set")
+    assert data.load(config)[1].skipped == (("a.csv:2", "'some' in 'set' is no part of a split"),)
+    rows = [f"a film {n} seen,{n % 2},test" for n in range(30)]
+    path = table(tmp_path / "b.csv", "text,label,set", rows)
+    with pytest.raises(DataError, match="no row of .* is for train"):
+        data.load(SentimentConfig(data=path, split_column="set"))

@@ -31,7 +31,8 @@ from common.images.tables.columns import (
 )
 from common.images.tables.crops import crop_file, read_crop
 from common.images.tables.finder import MISSING, Finder
-from common.io.folders import PARTS, find_part, normalize_name, relative_name
+from common.io import folders
+from common.io.folders import find_part, normalize_name, relative_name
 from common.io.labels import read_labels
 from common.io.tables import Table, TableForm, read_cells, read_table
 from common.options.config import ROWS, ImageConfig, Kind
@@ -42,12 +43,6 @@ _LIST = re.compile(r"""\s*\[\s*(["']).*\1\s*,?\s*\]\s*""")  # as Python and JSON
 _SPLIT = re.compile(
     r"(data[ _-]?)?(split|subset|partition)|is[ _-]?(train|test|val)\w*", re.IGNORECASE
 )
-_SPLIT_WORDS = {
-    **PARTS,
-    **dict.fromkeys(("dev", "검증"), "validation"),
-    **dict.fromkeys(("학습", "훈련"), "train"),
-    **dict.fromkeys(("시험", "테스트"), "test"),
-}
 _DIFFERENT = "another label elsewhere"
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
@@ -222,35 +217,18 @@ def find_columns(
 
 
 def find_split_column(table: Path, config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
-    """Return the column of a table that says which rows are for what, if there is one.
-
-    It is the only one that holds nothing but names of parts, train and another; and each part has
-    all classes, or nothing could be measured of some.
-    """
+    """Return the column of a table that splits its rows, see `folders.find_split_column`."""
     columns, _ = find_columns(table, config, kind, classes)
     names, *rows = _read_cells(table, config.form)
-    others = {columns.path, *columns.labels, config.group_column, *config.crop_column}
-    labels = [names.index(name) for name in columns.labels if name in names]
-    found = []
-    for place in (place for place, name in enumerate(names) if name not in others):
-        held = defaultdict[str | None, set[tuple[str, ...]]](set)
-        for row in rows:
-            held[_part_of(row[place])].add(tuple(row[label] for label in labels))
-        same = kind != "class" or len(set(map(frozenset, held.values()))) == 1
-        if "train" in held and None not in held and len(held) > 1 and same:
-            found.append(names[place])
-    return found[0] if len(found) == 1 else None
-
-
-def _part_of(cell: str) -> str | None:
-    return _SPLIT_WORDS.get(cell.strip().casefold())
+    used = {columns.path, *columns.labels, config.group_column, *config.crop_column}
+    return folders.find_split_column(names, rows, used, columns.labels if kind == "class" else ())
 
 
 def _read_parts(
     name: str, cells: Sequence[str], wrong: Sequence[_Labelled | None]
 ) -> tuple[list[str], list[_Labelled | None]]:
     """Return the part that each row is for, and what is wrong with rows, by this column too."""
-    parts = [_part_of(cell) for cell in cells]
+    parts = [folders.read_part(cell) for cell in cells]
     problems = [
         problem or (None if part else _Labelled(None, f"no part of a split in {name!r}", cell))
         for problem, part, cell in zip(wrong, parts, cells, strict=True)

@@ -56,6 +56,11 @@ class SentimentConfig(PatchConfig):
         "column of a table that says what a text belongs to, such as a person or a movie: what "
         "belongs together stays in one split",
     )
+    split_column: str | None = data_option(
+        None,
+        "column of a table that says which rows are for train, validation and test; one that says "
+        "nothing else is used when not given. none: the lab splits",
+    )
     group_by: str = data_option(
         NONE,
         "what else says which texts belong together: sentences that they have in common, of five "

@@ -255,7 +255,7 @@ def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
             + suggest(config.data, NAMES)
         )
     columns = (config.text_column, config.label_column, config.group_column)
-    return read_corpus(path, *columns, config.form, to_learn)
+    return read_corpus(path, *columns, config.form, to_learn, config.split_column)
 
 
 def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from common.io.folders import find_split_column
+from common.io.tables import read_cells
 from common.options import budget
 from common.runs.job import Suited
 from labs.rnn.columns import guess_labelled
@@ -73,7 +75,14 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
     chosen.reasons += reasons
     config = chosen.config
     columns = (config.text_column, config.label_column, config.group_column)
-    return read_corpus(path, *columns, config.form, True)
+    if config.test is None and config.validation is None:
+        names, *rows = read_cells(path, config.form, as_wide=True)
+        named = config.label_column in names  # else columns go by their numbers
+        split = find_split_column(names, rows, {*columns}, [config.label_column])
+        if split and named:
+            why = f"column {split!r} splits the texts: it holds nothing but names of parts"
+            chosen.take(why, split_column=split)
+    return read_corpus(path, *columns, config.form, True, chosen.config.split_column)
 
 
 def _suit_tokens(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:
