@@ -8,6 +8,7 @@ import contextlib
 import functools
 import itertools
 import os
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -302,6 +303,8 @@ def decode_squares(
         pixels = np.zeros((len(piece), channels, size, size), np.uint8)
         reasons: list[str | None] = [None] * len(piece)
         for row, (path, crop) in enumerate(piece):
+            if ended.is_set():  # nobody asks for more, as after Ctrl-C
+                break
             result = try_reading(square, path, *options, crop)
             if isinstance(result, str):
                 reasons[row] = result
@@ -309,15 +312,18 @@ def decode_squares(
                 pixels[row] = result
         return Decoded(pixels, reasons)
 
-    workers = usable_cores()
+    ended, workers = threading.Event(), usable_cores()
     # The filters of warnings belong to the process, so they are set once around all threads.
     with quiet(), ThreadPoolExecutor(workers) as pool:
         pieces = (files[start : start + _PIECE] for start in range(0, len(files), _PIECE))
         begun = (pool.submit(read, piece) for piece in pieces)
         waiting = deque(itertools.islice(begun, 2 * workers))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(itertools.islice(begun, 1))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(itertools.islice(begun, 1))
+        finally:
+            ended.set()
 
 
 class Small(NamedTuple):

@@ -458,7 +458,7 @@ def test_a_table_is_written_as_the_options_say(tmp_path):
     found = formats.read(tmp_path / "boxes.xlsx", Reading(TableForm(sheet="상자")))
     assert boxes_of(found) == {"a": EXPECTED["a"]}
     with pytest.raises(DataError, match="boxes.xlsx has no columns of boxes"):
-        formats.read(tmp_path / "boxes.xlsx")
+        formats.read(tmp_path / "boxes.xlsx", Reading(TableForm(sheet="first")))
 
 
 @pytest.mark.parametrize("kind", ["voc", "voc-declared", "yolo", "labelme", "coco"])
