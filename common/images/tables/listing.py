@@ -212,7 +212,7 @@ def find_columns(
             )
     used = (columns.path, *columns.labels, config.split_column)
     splits = [name for name in cells[0] if _SPLIT.fullmatch(name) and name not in used]
-    left = [f"column {name!r} is not used, the split is made by the lab" for name in splits]
+    left = [f"column {name!r} splits nothing here (--split-column)" for name in splits]
     return columns._replace(said=", ".join(filter(None, [columns.said, *left]))), finder
 
 
