@@ -484,7 +484,7 @@ def test_a_column_of_the_split_is_named(tmp_path, column, said):
     table = tmp_path / "t.csv"
     table.write_text("\n".join([f"path,label,{column}", *rows]))
     source = list_table(table, ImageConfig()).source
-    assert (f"column {column!r} is not used" in source) is said
+    assert (f"column {column!r} splits nothing here" in source) is said
 
 
 @pytest.mark.parametrize("kind", ["class", "labels"])
