@@ -493,8 +493,9 @@ def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
     Raises:
         DataError: the data cannot be read.
     """
-    table = _find_table(Path(config.data).expanduser())
-    if table is None or config.test is not None:
+    if config.data in IMAGE_SETS or config.test is not None:
+        return None
+    if (table := _find_table(Path(config.data).expanduser())) is None:
         return None
     return find_split_column(table, config, kind, classes)
 

@@ -1,6 +1,7 @@
 """The user's folders: what is in them beside what systems leave there, and the parts of a split."""
 
 import contextlib
+import itertools
 import os
 import re
 import unicodedata
@@ -127,11 +128,13 @@ def find_split_column(
     places = [names.index(name) for name in labels if name in names]
     found = []
     for place in (place for place, name in enumerate(names) if name not in used):
+        parts = list(itertools.takewhile(bool, (read_part(row[place]) for row in rows)))
+        if len(parts) < len(rows) or len({"train", *parts}) < 2 or "train" not in parts:
+            continue
         held = defaultdict[str | None, set[tuple[str, ...]]](set)
-        for row in rows:
-            held[read_part(row[place])].add(tuple(row[label] for label in places))
-        same = len({frozenset(kinds) for kinds in held.values()}) == 1 or not places
-        if "train" in held and None not in held and len(held) > 1 and same:
+        for part, row in zip(parts, rows, strict=True):
+            held[part].add(tuple(row[label] for label in places))
+        if len({frozenset(kinds) for kinds in held.values()}) == 1:
             found.append(names[place])
     return found[0] if len(found) == 1 else None
 

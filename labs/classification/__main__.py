@@ -24,6 +24,7 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
         "data_dir",
         "path_column",
         "label_column",
+        "split_column",
         *LABEL_RULES,
         *CROPS,
         "image_dir",
@@ -34,7 +35,7 @@ AUGMENT_OPTIONS = (  # that `augment` takes: what says which images are fed, and
 )
 
 EXPLORE_OPTIONS = (  # that `explore` takes: what says which images there are, and how to read them
-    *("data_dir", "test", "path_column", "label_column", "split_column", "group_column"),
+    *("data_dir", "test", "path_column", "label_column", "group_column"),
     *("group_by", "image_dir"),
     *(*LABEL_RULES, *CROPS),
     *(*FORM, "image_size", "fit", "limit", "augment", "loss"),

@@ -312,7 +312,7 @@ def explain(run: Path, text: str, method: str, output: Path | None, device: str 
     config="labs.rnn.explore.config:ExploreConfig",
     only=(
         *("data_dir", "validation", "test", "text_column", "label_column", "group_column"),
-        *("split_column", "classes", *FORM, "limit", "split_seed", "tokenizer"),
+        *("classes", *FORM, "limit", "split_seed", "tokenizer"),
         *("device", "threads", "date_column", "date_order", "series_column", "value_columns"),
         *("decimal", "spacing", "steps", "fill", "period", "horizon"),
     ),

@@ -463,6 +463,7 @@ def test_the_verdict_goes_by_the_interval(interval, said):
         ({}, None),  # the same images at another size
         ({"image_size": 12, "per_class": 3}, None),
         ({"image_size": 12, "split_seed": 1}, "--split-seed was 0, and is 1 here"),
+        ({"split_column": "set"}, "--split-column was None, and is set here"),
         ({"limit": 90}, "--limit was 100, and is 90 here"),
         ({"data": "mnist5k"}, "--data was digits, and is mnist5k here"),
     ],

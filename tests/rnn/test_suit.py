@@ -112,3 +112,11 @@ def test_a_column_that_says_more_than_parts_splits_no_texts(tmp_path):
     path = table(tmp_path / "b.csv", "text,label,set", rows)
     with pytest.raises(DataError, match="no row of .* is for train"):
         data.load(SentimentConfig(data=path, split_column="set"))
+
+
+def test_columns_that_go_by_their_numbers_split_nothing(tmp_path):
+    rows = [f"{1 + n % 2},a film {n},{'train' if n < 30 else 'test'}" for n in range(40)]
+    path = table(tmp_path / "a.csv", rows[0], rows[1:])
+    options = {"data": path, "text_column": "2", "label_column": "1"}
+    config = suit_texts(build(SentimentConfig, ("options", options))).config
+    assert config.split_column is None

@@ -139,8 +139,6 @@ def list_table(
         for line, image, problem, label, group, crop, part in columns_of_rows
     ]
     listed, skipped = _take(rows, kind, problems)
-    if split and "train" not in {file.part for file in listed}:
-        raise DataError(f"--split-column {split[0]}: no row of {table} is for train")
     total = len(listed) + len(found.skipped) + len(skipped)
     if problems and (not listed or len(listed) < (1 - _MOST_UNUSABLE) * total):
         lines = [f"{len(lines)} x {what}: {shorten(lines)}" for what, lines in problems.items()]
@@ -150,6 +148,8 @@ def list_table(
         if _DIFFERENT in problems:
             hint += "; --loss binary-cross-entropy takes a row for each label of an image"
         raise DataError(join_problems(summary + hint, lines))
+    if split and "train" not in {file.part for file in listed}:
+        raise DataError(f"--split-column {split[0]}: no row of {table} is for train")
     left_out = [*found.skipped, *((f"{table.name}:{line}", why) for line, why in skipped)]
     notes = [columns.said, *found.notes]
     if expanded:
@@ -218,8 +218,10 @@ def find_columns(
 
 def find_split_column(table: Path, config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
     """Return the column of a table that splits its rows, see `folders.find_split_column`."""
+    names, *rows = _read_cells(table, config.form) or [[]]
+    if not rows or not any(map(folders.read_part, rows[0])):  # as most tables, at a glance
+        return None
     columns, _ = find_columns(table, config, kind, classes)
-    names, *rows = _read_cells(table, config.form)
     used = {columns.path, *columns.labels, config.group_column, *config.crop_column}
     return folders.find_split_column(names, rows, used, columns.labels if kind == "class" else ())
 

@@ -20,10 +20,12 @@ from common.files import new_folder
 from common.images import policies
 from common.images.decode import decode, photo
 from common.images.files import ImageFiles
+from common.images.glance import choose_split
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
 from common.io.folders import relative_name
 from common.options import terminal
+from common.options.budget import Choices
 from labs.classification.augmentation.preview import Feed
 from labs.classification.config import ClassificationConfig
 from labs.classification.data import load
@@ -39,6 +41,9 @@ class Written(NamedTuple):
 def command(config: ClassificationConfig, out: Path, copies: int) -> None:
     """Write a set with augmented copies to a new folder, and say what is in it."""
     refuse(config, out)
+    chosen = Choices(config)
+    choose_split(chosen, config.kind)  # as `train` does, whose parts these are
+    config = chosen.config
     splits, card = load(dataclasses.replace(config, decoding="stream"))
     policies.check(config.augment, splits["train"])
     for name, reason in card.skipped[:10]:

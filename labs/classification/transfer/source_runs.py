@@ -11,7 +11,7 @@ from labs.classification.config import ClassificationConfig
 
 _SPLIT = (
     *("data", "test", "path_column", "label_column", *LABEL_RULES, *CROPS),
-    *("group_column", "group_by", "limit", "split_seed"),
+    *("split_column", "group_column", "group_by", "limit", "split_seed"),
 )
 _HARMLESS = ("decoding", "fit", "per_class", "imbalanced")  # leave the split of the images as it is
 

@@ -77,9 +77,9 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
     columns = (config.text_column, config.label_column, config.group_column)
     if config.test is None and config.validation is None:
         names, *rows = read_cells(path, config.form, as_wide=True)
-        named = config.label_column in names  # else columns go by their numbers
         split = find_split_column(names, rows, {*columns}, [config.label_column])
-        if split and named:
+        by_number = config.label_column.isdecimal()  # then the first row is data
+        if split and not by_number and config.label_column in names:
             why = f"column {split!r} splits the texts: it holds nothing but names of parts"
             chosen.take(why, split_column=split)
     return read_corpus(path, *columns, config.form, True, chosen.config.split_column)

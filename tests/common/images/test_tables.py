@@ -586,3 +586,11 @@ def test_a_split_without_train_is_an_error(tmp_path):
     config = write_split(tmp_path, ["val", "test"] * 6)
     with pytest.raises(DataError, match="--split-column split: no row of .* is for train"):
         load(dataclasses.replace(config, split_column="split"))
+
+
+def test_images_that_are_not_there_are_said_before_a_split_without_them(tmp_path):
+    config = write_split(tmp_path, [*["train"] * 8, *["test"] * 4])
+    for file in tmp_path.glob("*.png"):
+        file.unlink()
+    with pytest.raises(DataError, match="no such image file"):
+        load(dataclasses.replace(config, split_column="split", path_column="path"))
