@@ -80,10 +80,12 @@ def heard_by(listener: Listener) -> Iterator[None]:
     """Tell a listener of the steps inside the block."""
     global _listener
     before, _listener = _listener, listener
+    depth = len(_stack)
     try:
         yield
     finally:
         _listener = before
+        del _stack[depth:]  # a signal may have come as a step began or ended
 
 
 @contextlib.contextmanager
