@@ -301,7 +301,7 @@ class Compete(ABC):
     def _guess_groups(self, folds: int) -> list[Rule]:
         """Return the ways to say which samples belong together, the likeliest first."""
         before = narrow(self._config(), self.crossval.member.config_type)
-        chosen = self.crossval.member.suited(before).config
+        chosen = self.crossval.member.for_config(before).suited(before).config
         names = {field.name for field in options_of(type(chosen))} - _LENGTHS
         values = {name: getattr(chosen, name) for name in names}
         values = {name: x for name, x in values.items() if x != getattr(before, name)}
@@ -346,9 +346,8 @@ class Compete(ABC):
         values: dict[str, Any] = {"folds": folds, **where}
         if share < 1:
             member = self.crossval.member
-            chosen, *_ = member.suited(
-                narrow(self._config(rung.values, **values), member.config_type)
-            )
+            before = narrow(self._config(rung.values, **values), member.config_type)
+            chosen, *_ = member.for_config(before).suited(before)
             if chosen.total_updates is not None:
                 values["total_updates"] = max(1, round(share * chosen.total_updates))
             else:

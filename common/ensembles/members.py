@@ -214,6 +214,10 @@ def _find_runs(lab: Lab, names: Sequence[str], runs: Sequence[Run], device: str 
         Member(name, run.path, [kind.reopen(run.path, device)])
         for name, run in zip(names, runs, strict=True)
     ]
+    for member in each:
+        if not isinstance(member.jobs[0], kind):
+            title = member.jobs[0].config.title
+            raise RunError(f"{member.path}: runs of {title} by `{verb}` do not answer together")
     return Members(verb, each, together.form_of(each))
 
 

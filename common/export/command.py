@@ -26,10 +26,8 @@ def command(lab: Lab, run: Path, output: Path | None, form: str = "onnx") -> Non
         RunFailed: a file does not say what the network says.
     """
     job = lab.open_trained(run, "cpu")
-    verb = lab.verb_of(job.run)
-    kind = lab.jobs[verb].exporter
-    if kind is None:
-        raise RunError(f"{run} was trained by `{verb}`, whose runs cannot be exported")
+    if (kind := job.exporter) is None:
+        raise RunError(f"{run}: runs of {job.config.title} by `{job.verb}` cannot be exported")
     exporter: Exporter[Any] = resolve_name(kind)(job)
     folder = output or run / "export"
     formats = [name.strip() for name in form.split(",") if name.strip()]

@@ -460,7 +460,7 @@ class Comparison(ABC, Generic[C]):
         differ = {name for changes in cls.variants(config).values() for name in changes}
         before = narrow(config, cls.member.config_type)
         before = dataclasses.replace(before, given=config.given | differ)
-        chosen, reasons = cls.member.suited(before)
+        chosen, reasons = cls.member.for_config(before).suited(before)
         names = {field.name for field in options_of(cls.member.config_type)}
         if chosen.total_updates is not None:
             names -= {"epochs"}  # which follow from it

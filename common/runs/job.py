@@ -88,6 +88,10 @@ class Job(ABC, Generic[C, K]):
         config_type: the class of its config.
         card_type: the class of its data's card.
         conclusion: `module:class` of what measures and reports it, a `conclude.Conclusion`.
+        submission: `module:class` of how it answers a competition's test data, a
+            `common.submission.kind.Submission`; None where there is nothing to hand in.
+        exporter: `module:class` of how it becomes a file, a `common.export.exporter.Exporter`;
+            None where it cannot.
         remark: what became of the samples that `card.skipped` lists.
         optimizer_options: fields of the config that go to the optimizer beside the usual ones.
         main_metric: by which it is compared with baselines.
@@ -105,6 +109,8 @@ class Job(ABC, Generic[C, K]):
     config_type: ClassVar[type[Any]]
     card_type: ClassVar[type[Any]]
     conclusion: ClassVar[str]
+    submission: ClassVar[str | None] = None
+    exporter: ClassVar[str | None] = None
     remark: ClassVar[str] = "skipped"
     optimizer_options: ClassVar[tuple[str, ...]] = ()
     run: Run
@@ -119,6 +125,14 @@ class Job(ABC, Generic[C, K]):
             set_threads(config.threads, 0 if config.threads else self.work())
 
     # --- what a kind of job says ----------------------------------------------------------------
+
+    @classmethod
+    def for_config(cls, config: C) -> type[Any]:
+        """Return the class of the job that a config asks for, where one command trains several.
+
+        `check`, `reopen` and `member` ask it, so that who starts or opens a run need not.
+        """
+        return cls
 
     @classmethod
     @abstractmethod
@@ -281,10 +295,11 @@ class Job(ABC, Generic[C, K]):
         trackers.check(config.track)
         if isinstance(config, TableConfig):
             refuse_unfit(config)
+        kind = cls.for_config(config)
         with reuse(), step("reading the data"):  # of what both read
-            config, reasons = cls.suited(config)  # with the user's own words, for the messages
-            splits, card = cls.load(config)
-        job = cls(config.located(), _compute(config), card)
+            config, reasons = kind.suited(config)  # with the user's own words, for the messages
+            splits, card = kind.load(config)
+        job: Self = kind(config.located(), _compute(config), card)
         job.reasons = reasons
         job.optimizer()
         job.refuse(splits)
@@ -362,7 +377,7 @@ class Job(ABC, Generic[C, K]):
         path = parent.path / "members" / name
         run = Run(path)
         if not run.config.is_file():
-            _, card = cls.load(config)
+            _, card = cls.for_config(config).load(config)
             run.write("environment", {**parent.read("environment"), "job": cls.verb})
             run.write("data", card.as_dict())
             write_text(run.config, to_toml(config))  # the last: it makes the folder a run
@@ -388,7 +403,9 @@ class Job(ABC, Generic[C, K]):
         if device is not None:
             precision = carry_precision(config.precision, choose_device(device))
             config = dataclasses.replace(config, device=device, precision=precision)
-        job = cls(config, _compute(config), cls.card_type.from_dict(run.read("data")))
+        kind = cls.for_config(config)
+        card = kind.card_type.from_dict(run.read("data"))
+        job: Self = kind(config, _compute(config), card)
         job.run = job._run_at(path)
         return job
 

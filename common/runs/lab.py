@@ -47,10 +47,7 @@ class Verb:
         recipes: `module:name` of values by the recipe's name; None for none.
         recipe_for: returns the recipe that suits the options, if there is one; its values are taken
             where the user names no recipe.
-        submission: `module:class` of how its runs answer a competition's test data, a
-            `common.submission.kind.Submission`; None where there is nothing to hand in.
-        exporter: `module:class` of how its runs become files, a `common.export.exporter.Exporter`;
-            None where they cannot.
+        submits: whether its runs answer a competition's test data, see `Job.submission`.
         options: decorators that add options of the command's own to those of the config; with
             `commands.DATA_SET`, --data may be given as an argument.
         only: the fields of the config that become options; all when None.
@@ -62,8 +59,7 @@ class Verb:
     recipes: str | None = None
     recipe_for: Callable[[Mapping[str, str]], str | None] = lambda options: None
     options: Sequence[Callable[[Any], Any]] = ()
-    submission: str | None = None
-    exporter: str | None = None
+    submits: bool = False
     only: Sequence[str] | None = None
 
     def resolve(self) -> Any:
@@ -350,7 +346,7 @@ class Lab:
 
     def _add_submit(self, more: Sequence[Callable[[Any], Any]]) -> None:
         """Add the command `submit`, with options of the lab's own, if there is what it needs."""
-        configs = [row.config for row in self.jobs.values() if row.submission is not None]
+        configs = [row.config for row in self.jobs.values() if row.submits]
         if not configs:
             return
 

@@ -60,10 +60,11 @@ def submission_of(lab: Lab, opened: Opened) -> Submission[Any]:
     Raises:
         RunError: such runs do not, or several of them have no mean.
     """
-    name = lab.jobs[opened.verb].submission
+    name = opened.jobs[0].submission
     if name is None:
         raise RunError(
-            f"{opened.run.path} was trained by `{opened.verb}`, whose runs do not submit"
+            f"{opened.run.path}: runs of {opened.jobs[0].config.title} by `{opened.verb}` do not "
+            "submit"
         )
     kind: type[Submission[Any]] = resolve_name(name)
     if len(opened.jobs) > 1 and kind.merging is None:

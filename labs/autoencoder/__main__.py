@@ -28,7 +28,6 @@ _TRAIN = Verb(
     """,
     "labs.autoencoder.config:RECIPES",
     _recipe_for,
-    exporter="labs.autoencoder.export.exporter:ImageExporter",
 )
 
 lab = Lab(

@@ -38,6 +38,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
     config_type = AutoencoderConfig
     card_type = ImageCard
     conclusion = "labs.autoencoder.report:AutoencoderResults"
+    exporter = "labs.autoencoder.export.exporter:ImageExporter"
     model: Autoencoder
 
     @classmethod

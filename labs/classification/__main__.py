@@ -62,8 +62,7 @@ _TRAIN = Verb(
     """,
     f"{_CONFIG}:RECIPES",
     _recipe_for,
-    submission="labs.classification.predictions:ImageSubmission",
-    exporter="labs.classification.export.exporter:ImageExporter",
+    submits=True,
 )
 
 lab = Lab(

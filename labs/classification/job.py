@@ -46,6 +46,8 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     config_type = ClassificationConfig
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
+    submission = "labs.classification.predictions:ImageSubmission"
+    exporter = "labs.classification.export.exporter:ImageExporter"
     optimizer_options = ("layer_decay",)
     merging = "the mean over"
     copies: Sequence[test_time.Copy] = ()

@@ -79,8 +79,7 @@ _TRAIN = Verb(
     """,
     "labs.detection.config:RECIPES",
     _recipe_for,
-    submission="labs.detection.predict.submission:BoxSubmission",
-    exporter="labs.detection.inspect.export:BoxExporter",
+    submits=True,
 )
 
 lab = Lab(

@@ -46,6 +46,8 @@ class Detector(Job[DetectionConfig, Card]):
     config_type = DetectionConfig
     card_type = Card
     conclusion = "labs.detection.results:DetectionResults"
+    submission = "labs.detection.predict.submission:BoxSubmission"
+    exporter = "labs.detection.inspect.export:BoxExporter"
     optimizer_options = ("layer_decay",)
     merging = "the fusion of boxes over"
     copies: Sequence[test_time.Copy] = ()

@@ -46,8 +46,7 @@ _SENTIMENT = Verb(
     Values come from the defaults, then a recipe, then a config file, then options.
     """,
     "labs.rnn.sentiment.config:RECIPES",
-    submission="labs.rnn.sentiment.predictions:TextSubmission",
-    exporter="labs.rnn.export.texts:TextExporter",
+    submits=True,
 )
 _FORECAST = Verb(
     "labs.rnn.forecast.job:Forecast",
@@ -58,8 +57,7 @@ _FORECAST = Verb(
     be expected to beat persistence; --recipe seasonal shows a series where one does.
     """,
     "labs.rnn.forecast.config:RECIPES",
-    submission="labs.rnn.forecast.predictions:SeriesSubmission",
-    exporter="labs.rnn.export.series:SeriesExporter",
+    submits=True,
 )
 
 lab = Lab(
@@ -80,7 +78,6 @@ lab = Lab(
             Without options: dates as they are written in Korean and English, into ISO form.
             """,
             "labs.rnn.translate.config:RECIPES",
-            exporter="labs.rnn.export.pairs:PairExporter",
         ),
     },
     comparisons={

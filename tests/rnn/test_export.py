@@ -1,13 +1,10 @@
 """Texts, forecasts and translations by files: what they say, without torch, is what runs say."""
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
-from labs.rnn import __main__ as program
 from labs.rnn.forecast.job import Forecast
 from labs.rnn.sentiment.job import Sentiment
 from labs.rnn.translate.job import Translate
@@ -159,11 +156,10 @@ def test_a_file_with_pretrained_vectors_says_what_its_run_says(make, lab, tmp_pa
 
 def test_runs_of_a_job_that_has_no_exporter_are_refused(make, lab, monkeypatch):
     run, _ = make("forecast", window=8, horizon=2)
-    forecast = replace(program.lab.jobs["forecast"], exporter=None)
-    monkeypatch.setitem(program.lab.jobs, "forecast", forecast)
+    monkeypatch.setattr(Forecast, "exporter", None)
     result = lab("export", run)
     assert result.code == 2
-    assert result.err == f"Error: {run} was trained by `forecast`, whose runs cannot be exported\n"
+    assert result.err == f"Error: {run}: runs of gru-direct by `forecast` cannot be exported\n"
 
 
 def test_what_cannot_be_exported_says_what_can(lab, tmp_path):

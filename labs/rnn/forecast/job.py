@@ -42,6 +42,8 @@ class Forecast(Job[ForecastConfig, Card]):
     config_type = ForecastConfig
     card_type = Card
     conclusion = "labs.rnn.forecast.results:ForecastResults"
+    submission = "labs.rnn.forecast.predictions:SeriesSubmission"
+    exporter = "labs.rnn.export.series:SeriesExporter"
     _line: Line | None = None  # that the model begins from, once it is fitted
 
     @classmethod

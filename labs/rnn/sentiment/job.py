@@ -33,6 +33,8 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     config_type = SentimentConfig
     card_type = data.Card
     conclusion = "labs.rnn.sentiment.results:SentimentResults"
+    submission = "labs.rnn.sentiment.predictions:TextSubmission"
+    exporter = "labs.rnn.export.texts:TextExporter"
 
     @classmethod
     def suited(cls, config: SentimentConfig) -> Suited[SentimentConfig]:

@@ -34,6 +34,7 @@ class Translate(Job[TranslateConfig, Card]):
     config_type = TranslateConfig
     card_type = Card
     conclusion = "labs.rnn.translate.results:TranslationResults"
+    exporter = "labs.rnn.export.pairs:PairExporter"
 
     @classmethod
     def suited(cls, config: TranslateConfig) -> Suited[TranslateConfig]:
