@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # To take torch from another index, such as a CPU-only one: make setup TORCH_INDEX=URL
 TORCH_INDEX ?=
 
-.PHONY: setup train test test-slow test-any check bench format
+.PHONY: setup train test test-slow test-browser test-any check bench format
 
 setup: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ test: setup
 
 test-slow: setup
 	$(PYTEST) -m slow
+
+# The tests of pages in a real browser; it needs Chromium: apt-get install chromium.
+test-browser: setup
+	$(BIN)/python -m pytest -m browser
 
 # The fast tests as other machines would run them: another CPU, one core, locale, user, no network.
 test-any: setup

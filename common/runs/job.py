@@ -92,6 +92,8 @@ class Job(ABC, Generic[C, K]):
             `common.submission.kind.Submission`; None where there is nothing to hand in.
         exporter: `module:class` of how it becomes a file, a `common.export.exporter.Exporter`;
             None where it cannot.
+        page: `module:function` that writes a page in which its network runs, see
+            `common.live.page`; None where there is none.
         remark: what became of the samples that `card.skipped` lists.
         optimizer_options: fields of the config that go to the optimizer beside the usual ones.
         main_metric: by which it is compared with baselines.
@@ -111,6 +113,7 @@ class Job(ABC, Generic[C, K]):
     conclusion: ClassVar[str]
     submission: ClassVar[str | None] = None
     exporter: ClassVar[str | None] = None
+    page: ClassVar[str | None] = None
     remark: ClassVar[str] = "skipped"
     optimizer_options: ClassVar[tuple[str, ...]] = ()
     run: Run

@@ -210,6 +210,7 @@ class Lab:
         self._add_submit(submit_options)
         self._add_doctor(doctor, doctor_options)
         self._add_export(export_options)
+        self._add_open()
         if suspects is not None:
             self._add_suspects(suspects)
         if self.ensembles:
@@ -443,6 +444,24 @@ class Lab:
             resolve_name("common.export.command:command")(self, run, output, **how)
 
         self.group.command()(functools.reduce(lambda function, add: add(function), more, export))
+
+    def _add_open(self) -> None:
+        """Add the command `open`."""
+
+        @self.group.command("open")
+        @commands.RUN
+        @click.option(
+            "--output",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The page; open.html of the run when not given.",
+        )
+        def open_run(run: Path, output: Path | None) -> None:
+            """Write a page in which the trained network runs, in any browser.
+
+            One HTML file that needs no network and no server: give it something of your own, and
+            look at every layer.
+            """
+            resolve_name("common.live.command:command")(self, run, output)
 
     def _add_suspects(self, kind: str) -> None:
         """Add the command `suspects`; `kind` is `module:class` of a `FindSuspects`."""

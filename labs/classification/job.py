@@ -48,6 +48,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     conclusion = "labs.classification.results:ClassificationResults"
     submission = "labs.classification.predictions:ImageSubmission"
     exporter = "labs.classification.export.exporter:ImageExporter"
+    page = "labs.classification.live.view:write"
     optimizer_options = ("layer_decay",)
     merging = "the mean over"
     copies: Sequence[test_time.Copy] = ()

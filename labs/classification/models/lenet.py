@@ -188,10 +188,13 @@ class PartialConvolution(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (N, outputs, H - 4, W - 4) for maps (N, inputs, H, W)."""
+        return functional.conv2d(maps, self.kernels(), self.bias)
+
+    def kernels(self) -> Tensor:
+        """Return the weights, (outputs, inputs, 5, 5), with zeros for what is not seen."""
         whole = self.weight.new_zeros(self.outputs * self.inputs, _KERNEL, _KERNEL)
         whole = whole.index_copy(0, self.places, self.weight)
-        kernels = whole.view(self.outputs, self.inputs, _KERNEL, _KERNEL)
-        return functional.conv2d(maps, kernels, self.bias)
+        return whole.view(self.outputs, self.inputs, _KERNEL, _KERNEL)
 
 
 class Subsampling(nn.Module):

@@ -1,0 +1,466 @@
+"use strict";
+/*
+ * The arithmetic of a trained network, as plain functions on arrays of numbers.
+ *
+ * A tensor is {shape, data}: data is a Float32Array in row-major order, without a batch: maps are
+ * [channels, height, width], vectors [features], sequences [steps, features]. A program is a list of
+ * steps, each an operation with the numbers of the steps that it takes (-1 is the program's input),
+ * its attributes and its weights; `run` returns what each step gives, so that a page can show all.
+ */
+const engine = (() => {
+  const tensor = (shape, data) => ({
+    shape,
+    data: data || new Float32Array(shape.reduce((product, size) => product * size, 1)),
+  });
+
+  const map = (x, change) => {
+    const out = tensor(x.shape);
+    for (let i = 0; i < x.data.length; i++) out.data[i] = change(x.data[i]);
+    return out;
+  };
+
+  // How many values lie before, along and behind a dimension: data[(o * along + a) * inner + i].
+  const around = (shape, dimension) => {
+    const product = (sizes) => sizes.reduce((all, size) => all * size, 1);
+    return [product(shape.slice(0, dimension)), shape[dimension], product(shape.slice(dimension + 1))];
+  };
+
+  const outputSize = (size, kernel, stride, padding, dilation, ceil) => {
+    const steps = (size + 2 * padding - dilation * (kernel - 1) - 1) / stride;
+    let out = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
+    if (ceil && (out - 1) * stride >= size + padding) out--; // no window may begin in the padding
+    return out;
+  };
+
+  // The error function, Abramowitz and Stegun 7.1.26 refined by its series where that is exact.
+  const erf = (x) => {
+    const z = Math.abs(x);
+    if (z > 4) return Math.sign(x);
+    let term = z, sum = z; // erf(z) = 2 / sqrt(pi) * sum over n of (-1)^n z^(2n + 1) / (n! (2n + 1))
+    for (let n = 1; n < 100 && Math.abs(term) > 1e-17; n++) {
+      term *= (-z * z) / n;
+      sum += term / (2 * n + 1);
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+  };
+
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+  const activations = {
+    relu: (x) => Math.max(0, x),
+    relu6: (x) => Math.min(6, Math.max(0, x)),
+    leaky_relu: (x, { slope }) => (x > 0 ? x : slope * x),
+    elu: (x, { alpha }) => (x > 0 ? x : alpha * Math.expm1(x)),
+    sigmoid,
+    tanh: Math.tanh,
+    scaled_tanh: (x, { amplitude, slope }) => amplitude * Math.tanh(slope * x),
+    silu: (x) => x * sigmoid(x), // x * sigmoid(x)
+    gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)), // x * the standard normal's share below x
+    hardsigmoid: (x) => Math.min(1, Math.max(0, x / 6 + 0.5)),
+    hardswish: (x) => x * Math.min(1, Math.max(0, x / 6 + 0.5)),
+    identity: (x) => x,
+  };
+
+  const operations = {
+    // out[o, y, x] = bias[o] + sum over i, v, u of weight[o, i, v, u]
+    //                * in[i, y * stride + v * dilation - padding, x * stride + u * dilation - padding]
+    conv2d([x], { weight, bias }, { stride, padding, dilation, groups }) {
+      const [, height, width] = x.shape;
+      const [outputs, inputs, kh, kw] = weight.shape;
+      const h = outputSize(height, kh, stride[0], padding[0], dilation[0]);
+      const w = outputSize(width, kw, stride[1], padding[1], dilation[1]);
+      const out = tensor([outputs, h, w]);
+      const sums = new Float64Array(h * w);
+      for (let o = 0; o < outputs; o++) {
+        sums.fill(bias ? bias.data[o] : 0);
+        const first = Math.floor(o / (outputs / groups)) * inputs; // of the group's input maps
+        for (let i = 0; i < inputs; i++) {
+          for (let v = 0; v < kh; v++) {
+            for (let u = 0; u < kw; u++) {
+              const share = weight.data[((o * inputs + i) * kh + v) * kw + u];
+              if (share === 0) continue;
+              const top = v * dilation[0] - padding[0], left = u * dilation[1] - padding[1];
+              for (let y = 0; y < h; y++) {
+                const row = y * stride[0] + top;
+                if (row < 0 || row >= height) continue;
+                const start = ((first + i) * height + row) * width + left;
+                for (let c = 0, column = left; c < w; c++, column += stride[1]) {
+                  if (column >= 0 && column < width) {
+                    sums[y * w + c] += share * x.data[start + c * stride[1]];
+                  }
+                }
+              }
+            }
+          }
+        }
+        out.data.set(sums, o * h * w);
+      }
+      return out;
+    },
+
+    // Each value of the input is laid, times the kernel, over the output:
+    // out[o, y * stride + v * dilation - padding, ...] += weight[i, o, v, u] * in[i, y, x]
+    conv_transpose2d([x], { weight, bias }, { stride, padding, output_padding, dilation, groups }) {
+      const [inputs, height, width] = x.shape;
+      const [, each, kh, kw] = weight.shape;
+      const size = (from, k, d) =>
+        (from - 1) * stride[d] - 2 * padding[d] + dilation[d] * (k - 1) + output_padding[d] + 1;
+      const h = size(height, kh, 0), w = size(width, kw, 1);
+      const out = tensor([each * groups, h, w]);
+      const sums = new Float64Array(out.data.length);
+      for (let o = 0; o < each * groups; o++) sums.fill(bias ? bias.data[o] : 0, o * h * w, (o + 1) * h * w);
+      for (let i = 0; i < inputs; i++) {
+        const first = Math.floor(i / (inputs / groups)) * each;
+        for (let o = 0; o < each; o++) {
+          for (let v = 0; v < kh; v++) {
+            for (let u = 0; u < kw; u++) {
+              const share = weight.data[((i * each + o) * kh + v) * kw + u];
+              for (let y = 0; y < height; y++) {
+                const row = y * stride[0] + v * dilation[0] - padding[0];
+                if (row < 0 || row >= h) continue;
+                for (let c = 0; c < width; c++) {
+                  const column = c * stride[1] + u * dilation[1] - padding[1];
+                  if (column >= 0 && column < w) {
+                    sums[((first + o) * h + row) * w + column] += share * x.data[(i * height + y) * width + c];
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+      out.data.set(sums);
+      return out;
+    },
+
+    // A convolution whose every place has weights of its own: weight [outputs, inputs * k * k, places].
+    locally_connected([x], { weight, bias }, { kernel, padding }) {
+      const [inputs, height, width] = x.shape;
+      const h = outputSize(height, kernel, 1, padding, 1), w = outputSize(width, kernel, 1, padding, 1);
+      const [outputs, taps, places] = weight.shape;
+      const out = tensor([outputs, h, w]);
+      for (let o = 0; o < outputs; o++) {
+        for (let y = 0; y < h; y++) {
+          for (let c = 0; c < w; c++) {
+            const place = y * w + c;
+            let sum = bias.data[o * places + place];
+            for (let tap = 0; tap < taps; tap++) {
+              const i = Math.floor(tap / (kernel * kernel)), within = tap % (kernel * kernel);
+              const row = y + Math.floor(within / kernel) - padding, column = c + (within % kernel) - padding;
+              if (row < 0 || row >= height || column < 0 || column >= width) continue;
+              sum += weight.data[(o * taps + tap) * places + place] * x.data[(i * height + row) * width + column];
+            }
+            out.data[o * places + place] = sum;
+          }
+        }
+      }
+      return out;
+    },
+
+    // The largest value of each window.
+    max_pool2d: ([x], _, attributes) =>
+      pool(x, attributes, (values) => values.reduce((best, value) => Math.max(best, value), -Infinity)),
+
+    // The mean of each window; zeros of the padding count where `count_include_pad` says so.
+    avg_pool2d: ([x], _, attributes) =>
+      pool(x, attributes, (values, size) => {
+        const sum = values.reduce((all, value) => all + value, 0);
+        return sum / (attributes.count_include_pad ? size : values.length);
+      }),
+
+    // The mean of 2 x 2 values, times a weight of the map, plus a bias of the map.
+    subsample([x], { weight, bias }) {
+      const attributes = { kernel: [2, 2], stride: [2, 2], padding: [0, 0], ceil: false, count_include_pad: true };
+      const out = operations.avg_pool2d([x], {}, attributes), each = out.data.length / x.shape[0];
+      out.data.forEach((value, i) => {
+        const c = Math.floor(i / each);
+        out.data[i] = value * weight.data[c] + bias.data[c];
+      });
+      return out;
+    },
+
+    // The mean of each of size x size parts, which may share a row or a column.
+    adaptive_avg_pool2d([x], _, { size }) {
+      const [channels, height, width] = x.shape;
+      const [h, w] = size.map((each, d) => each === null ? x.shape[d + 1] : each);
+      const out = tensor([channels, h, w]);
+      for (let c = 0; c < channels; c++) {
+        for (let y = 0; y < h; y++) {
+          const top = Math.floor((y * height) / h), bottom = Math.ceil(((y + 1) * height) / h);
+          for (let z = 0; z < w; z++) {
+            const left = Math.floor((z * width) / w), right = Math.ceil(((z + 1) * width) / w);
+            let sum = 0;
+            for (let row = top; row < bottom; row++) {
+              for (let column = left; column < right; column++) sum += x.data[(c * height + row) * width + column];
+            }
+            out.data[(c * h + y) * w + z] = sum / ((bottom - top) * (right - left));
+          }
+        }
+      }
+      return out;
+    },
+
+    // (x - mean) / sqrt(variance + eps) * weight + bias, with the mean and variance of training.
+    batch_norm([x], { mean, variance, weight, bias }, { eps }) {
+      const out = tensor(x.shape);
+      const each = x.data.length / x.shape[0];
+      for (let c = 0; c < x.shape[0]; c++) {
+        const factor = (weight ? weight.data[c] : 1) / Math.sqrt(variance.data[c] + eps);
+        const shift = (bias ? bias.data[c] : 0) - mean.data[c] * factor;
+        for (let i = c * each; i < (c + 1) * each; i++) out.data[i] = x.data[i] * factor + shift;
+      }
+      return out;
+    },
+
+    // (x - mean) / sqrt(variance + eps) * weight + bias, over the last `size` values of each row.
+    layer_norm([x], { weight, bias }, { size, eps }) {
+      const out = tensor(x.shape);
+      for (let start = 0; start < x.data.length; start += size) {
+        const [mean, scale] = moments(x.data, start, size, eps);
+        for (let i = 0; i < size; i++) {
+          const value = (x.data[start + i] - mean) * scale;
+          out.data[start + i] = value * (weight ? weight.data[i] : 1) + (bias ? bias.data[i] : 0);
+        }
+      }
+      return out;
+    },
+
+    // As layer_norm, over the maps of each of `groups` groups of channels.
+    group_norm([x], { weight, bias }, { groups, eps }) {
+      const out = tensor(x.shape);
+      const size = x.data.length / groups, each = x.data.length / x.shape[0];
+      for (let start = 0; start < x.data.length; start += size) {
+        const [mean, scale] = moments(x.data, start, size, eps);
+        for (let i = start; i < start + size; i++) {
+          const c = Math.floor(i / each);
+          out.data[i] = (x.data[i] - mean) * scale * (weight ? weight.data[c] : 1) + (bias ? bias.data[c] : 0);
+        }
+      }
+      return out;
+    },
+
+    // out[o] = bias[o] + sum over i of weight[o, i] * in[i], of each row.
+    linear([x], { weight, bias }) {
+      const [outputs, inputs] = weight.shape;
+      const rows = x.data.length / inputs;
+      const out = tensor([...x.shape.slice(0, -1), outputs]);
+      for (let row = 0; row < rows; row++) {
+        for (let o = 0; o < outputs; o++) {
+          let sum = bias ? bias.data[o] : 0;
+          for (let i = 0; i < inputs; i++) sum += weight.data[o * inputs + i] * x.data[row * inputs + i];
+          out.data[row * outputs + o] = sum;
+        }
+      }
+      return out;
+    },
+
+    // The squared distance to the code of each class, taken from zero.
+    code_distances([x], { codes }) {
+      const [classes, size] = codes.shape;
+      const out = tensor([classes]);
+      for (let c = 0; c < classes; c++) {
+        for (let i = 0; i < size; i++) out.data[c] -= (x.data[i] - codes.data[c * size + i]) ** 2;
+      }
+      return out;
+    },
+
+    activation: ([x], _, attributes) => map(x, (value) => activations[attributes.kind](value, attributes)),
+
+    // exp(x) / sum of exp(x), along the last dimension.
+    softmax([x]) {
+      const out = tensor(x.shape);
+      const size = x.shape[x.shape.length - 1];
+      for (let start = 0; start < x.data.length; start += size) {
+        const row = x.data.subarray(start, start + size);
+        const largest = row.reduce((best, value) => Math.max(best, value), -Infinity);
+        const powers = Array.from(row, (value) => Math.exp(value - largest));
+        const sum = powers.reduce((all, value) => all + value, 0);
+        powers.forEach((value, i) => { out.data[start + i] = value / sum; });
+      }
+      return out;
+    },
+
+    add: (inputs, weights, { constant }) => elementwise(inputs, weights, constant, (a, b) => a + b),
+    multiply: (inputs, weights, { constant }) => elementwise(inputs, weights, constant, (a, b) => a * b),
+
+    concatenate(inputs, _, { dimension }) {
+      const [outer, , inner] = around(inputs[0].shape, dimension);
+      const along = inputs.reduce((sum, each) => sum + each.shape[dimension], 0);
+      const shape = [...inputs[0].shape];
+      shape[dimension] = along;
+      const out = tensor(shape);
+      let before = 0;
+      for (const each of inputs) {
+        const size = each.shape[dimension] * inner;
+        for (let o = 0; o < outer; o++) out.data.set(each.data.subarray(o * size, (o + 1) * size), o * along * inner + before);
+        before += size;
+      }
+      return out;
+    },
+
+    // Every `step`th of the values from `start` to before `stop`, along a dimension.
+    slice([x], _, { dimension, start, stop, step }) {
+      const [outer, along, inner] = around(x.shape, dimension);
+      const end = stop === null ? along : Math.min(stop, along);
+      const shape = [...x.shape];
+      shape[dimension] = Math.max(0, Math.ceil((end - start) / step));
+      const out = tensor(shape);
+      for (let o = 0; o < outer; o++) {
+        for (let a = 0; a < shape[dimension]; a++) {
+          const from = (o * along + start + a * step) * inner;
+          out.data.set(x.data.subarray(from, from + inner), (o * shape[dimension] + a) * inner);
+        }
+      }
+      return out;
+    },
+
+    // Zeros before and after, along a dimension.
+    pad([x], _, { dimension, before, after }) {
+      const [outer, along, inner] = around(x.shape, dimension);
+      const shape = [...x.shape];
+      shape[dimension] = before + along + after;
+      const out = tensor(shape);
+      for (let o = 0; o < outer; o++) {
+        out.data.set(x.data.subarray(o * along * inner, (o + 1) * along * inner), (o * shape[dimension] + before) * inner);
+      }
+      return out;
+    },
+
+    // Mean over dimensions, which then are gone.
+    mean([x], _, { dimensions }) {
+      let result = x;
+      for (const dimension of [...dimensions].sort((a, b) => b - a)) {
+        const [outer, along, inner] = around(result.shape, dimension);
+        const out = tensor(result.shape.filter((_, d) => d !== dimension));
+        for (let o = 0; o < outer; o++) {
+          for (let i = 0; i < inner; i++) {
+            let sum = 0;
+            for (let a = 0; a < along; a++) sum += result.data[(o * along + a) * inner + i];
+            out.data[o * inner + i] = sum / along;
+          }
+        }
+        result = out;
+      }
+      return result;
+    },
+
+    reshape([x], _, { shape }) {
+      const known = shape.reduce((product, size) => (size < 0 ? product : product * size), 1);
+      return tensor(shape.map((size) => (size < 0 ? x.data.length / known : size)), x.data);
+    },
+
+    permute([x], _, { order }) {
+      const out = tensor(order.map((dimension) => x.shape[dimension]));
+      const strides = x.shape.map((_, d) => x.shape.slice(d + 1).reduce((all, size) => all * size, 1));
+      const place = order.map(() => 0);
+      for (let i = 0; i < out.data.length; i++) {
+        out.data[i] = x.data[place.reduce((sum, at, d) => sum + at * strides[order[d]], 0)];
+        for (let d = order.length - 1; d >= 0 && ++place[d] === out.shape[d]; d--) place[d] = 0;
+      }
+      return out;
+    },
+
+    // Each value becomes factor x factor equal ones.
+    upsample_nearest([x], _, { factor }) {
+      const [channels, height, width] = x.shape;
+      const out = tensor([channels, height * factor, width * factor]);
+      for (let i = 0; i < out.data.length; i++) {
+        const column = i % (width * factor), row = Math.floor(i / (width * factor)) % (height * factor);
+        const c = Math.floor(i / (width * factor * height * factor));
+        out.data[i] = x.data[(c * height + Math.floor(row / factor)) * width + Math.floor(column / factor)];
+      }
+      return out;
+    },
+  };
+
+  // Calls `take` with the values of each window that are inside of the maps, and the window's size.
+  function pool(x, { kernel, stride, padding, ceil }, take) {
+    const [channels, height, width] = x.shape;
+    const h = outputSize(height, kernel[0], stride[0], padding[0], 1, ceil);
+    const w = outputSize(width, kernel[1], stride[1], padding[1], 1, ceil);
+    const out = tensor([channels, h, w]);
+    for (let c = 0; c < channels; c++) {
+      for (let y = 0; y < h; y++) {
+        const top = y * stride[0] - padding[0], bottom = Math.min(top + kernel[0], height + padding[0]);
+        for (let z = 0; z < w; z++) {
+          const left = z * stride[1] - padding[1], right = Math.min(left + kernel[1], width + padding[1]);
+          const values = [];
+          for (let row = Math.max(0, top); row < Math.min(bottom, height); row++) {
+            for (let column = Math.max(0, left); column < Math.min(right, width); column++) {
+              values.push(x.data[(c * height + row) * width + column]);
+            }
+          }
+          out.data[(c * h + y) * w + z] = take(values, (bottom - top) * (right - left));
+        }
+      }
+    }
+    return out;
+  }
+
+  function moments(data, start, size, eps) {
+    let mean = 0, variance = 0;
+    for (let i = start; i < start + size; i++) mean += data[i] / size;
+    for (let i = start; i < start + size; i++) variance += (data[i] - mean) ** 2 / size;
+    return [mean, 1 / Math.sqrt(variance + eps)];
+  }
+
+  // Two tensors, a tensor and its weights, or a tensor and a number; sizes of 1 are repeated.
+  function elementwise([a, second], { other }, constant, change) {
+    if (constant !== undefined) return map(a, (value) => change(value, constant));
+    let b = second || other;
+    if (b.shape.length > a.shape.length) [a, b] = [b, a];
+    const missing = a.shape.length - b.shape.length;
+    const small = [...Array(missing).fill(1), ...b.shape];
+    const shape = a.shape.map((size, d) => Math.max(size, small[d]));
+    const out = tensor(shape);
+    const place = shape.map(() => 0);
+    const at = (sizes) => sizes.reduce((sum, size, d) => sum * size + (size === 1 ? 0 : place[d]), 0);
+    for (let i = 0; i < out.data.length; i++) {
+      out.data[i] = change(a.data[at(a.shape)], b.data[at(small)]);
+      for (let d = shape.length - 1; d >= 0 && ++place[d] === shape[d]; d--) place[d] = 0;
+    }
+    return out;
+  }
+
+  // What each step gives; `from` is the first that is computed anew, others are taken from `known`.
+  function run(program, input, known = [], from = 0) {
+    const given = known.slice(0, from);
+    for (let number = from; number < program.steps.length; number++) {
+      const step = program.steps[number];
+      const inputs = step.inputs.map((each) => (each < 0 ? input : given[each]));
+      given.push(operations[step.operation](inputs, step.weights, step.attributes));
+    }
+    return given;
+  }
+
+  // Weights are one block of little-endian numbers of 32 or 16 bits, in base64.
+  function decodeWeights(text, bits) {
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    if (bits === 32) return new Float32Array(bytes.buffer);
+    const halves = new Uint16Array(bytes.buffer);
+    return Float32Array.from(halves, (half) => {
+      const sign = half >> 15 ? -1 : 1, exponent = (half >> 10) & 31, fraction = half & 1023;
+      if (exponent === 0) return (sign * fraction) / 2 ** 24;
+      return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+    });
+  }
+
+  // Turns a program as it stands in the page into one that runs: names of weights become tensors.
+  function load({ steps, weights, bits }) {
+    const numbers = decodeWeights(weights, bits);
+    return {
+      steps: steps.map((step) => ({
+        ...step,
+        weights: Object.fromEntries(
+          Object.entries(step.weights).map(([name, { shape, start }]) => {
+            const size = shape.reduce((product, each) => product * each, 1);
+            return [name, tensor(shape, numbers.subarray(start, start + size))];
+          })
+        ),
+      })),
+    };
+  }
+
+  return { tensor, operations, activations, run, load, decodeWeights };
+})();
+if (typeof module !== "undefined") module.exports = engine;

@@ -1,0 +1,60 @@
+"""A page in which a trained network runs: one HTML file that asks nothing of any network.
+
+What computes (`engine.js`), what makes the pictures (`images.js`), the weights and the glyphs of
+Korean texts are inside; a policy in the page forbids every request. It works from a folder, a USB
+stick or a mail.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common.files import replace_surrogates, write_text
+from common.report.html import korean_glyphs, load_template
+
+_HERE = Path(__file__).parent
+
+
+def write_page(
+    path: Path, title: str, subtitle: str, folder: Path, data: Mapping[str, Any]
+) -> None:
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        title: names the run.
+        subtitle: a line on what it is.
+        folder: of the lab's `view.html`, `view.js` and `texts.json` (each text in English, `en`,
+            and Korean, `ko`, by its name).
+        data: what the view needs: the program, classes, how inputs are made.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    from markupsafe import Markup
+
+    texts = {
+        **json.loads((_HERE / "texts.json").read_text("utf-8")),
+        **json.loads((folder / "texts.json").read_text("utf-8")),
+    }
+    template = load_template(_HERE / "page.html.j2")
+    page = {
+        **{"title": title, "subtitle": subtitle, "style": ""},
+        "body": Markup((folder / "view.html").read_text("utf-8")),
+        "data": Markup(_as_script(data)),
+        "texts": Markup(_as_script(texts)),
+        "engine": Markup((_HERE / "engine.js").read_text("utf-8")),
+        "images": Markup((_HERE / "images.js").read_text("utf-8")),
+        "parts": Markup((_HERE / "parts.js").read_text("utf-8")),
+        "view": Markup((folder / "view.js").read_text("utf-8")),
+    }
+    html = template.render(page, font="")
+    if font := korean_glyphs(html):
+        html = template.render(page, font=font)
+    write_text(path, replace_surrogates(html))
+
+
+def _as_script(value: Any) -> str:
+    """Return JSON that may stand in a script: it holds nothing that would end it."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")

@@ -1,0 +1,155 @@
+"""A trained classifier as a page: what it needs of a run."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from common.errors import RunError
+from common.images.sets import ImageSet
+from common.live import program
+from common.live.page import write_page
+from common.training.checkpoint import Kept
+from labs.classification import task
+from labs.classification.job import ClassifyImages
+from labs.classification.models import lenet
+
+_SAMPLES = 12  # test images in the page
+_MOST_WEIGHTS = 6_000_000  # of which a page has 16 MB
+_DARK_INK = 0.5  # mean brightness of images from which on strokes are dark
+
+
+def write(job: ClassifyImages, path: Path) -> None:
+    """Write the page of a run.
+
+    Args:
+        job: with its best weights.
+        path: the HTML file.
+
+    Raises:
+        RunError: its network is too large for a page, or computes what a page cannot.
+        SaveError: it cannot be written.
+    """
+    steps = trace(job)
+    splits = job.load_splits()
+    card, config = job.card, job.config
+    mean, std = list(card.mean), list(card.std)
+    data = {
+        "program": program.dump(steps),
+        "classes": list(card.classes),
+        "size": card.image_size,
+        "channels": card.channels,
+        "mean": mean,
+        "std": std,
+        "kind": config.kind,
+        "thresholds": job.thresholds.tolist() if config.several else [],
+        "target": [card.target_mean, card.target_std],
+        "ground": 255 if card.channels == 1 and mean[0] > _DARK_INK else 0,
+        "fit": config.fit,
+        "samples": choose_samples(splits["test"], card.classes),
+        "kernels": read_kernels(job, steps),
+    }
+    subtitle = f"{config.title} on {card.source}"
+    write_page(path, job.run.path.name, subtitle, Path(__file__).parent, data)
+
+
+def trace(job: ClassifyImages) -> list[program.Step]:
+    """Return the run's network, from normalized pixels to its outputs.
+
+    Raises:
+        RunError: see `write`.
+    """
+    count = sum(weight.numel() for weight in job.model.parameters())
+    if count > _MOST_WEIGHTS:
+        raise RunError(
+            f"{job.run.path}: {job.config.model} has {count:,} weights, and a page holds "
+            f"{_MOST_WEIGHTS:,} at most; a run of lenet5 or resnet20 can be opened"
+        )
+    if task.augmentation(job.config, job.card).output_size(job.card.image_size) != (
+        job.card.image_size
+    ):
+        raise RunError(f"{job.run.path}: a network that sees crops of its images has no page")
+    try:
+        return program.trace(job.model.eval().cpu(), _OWN)
+    except RunError as error:
+        raise RunError(
+            f"{job.run.path}: a page cannot run {job.config.model}: {error}; it runs linear, mlp, "
+            "locally-connected, lenet5, lenet5-1998, alexnet, vgg and resnet, among others"
+        ) from error
+
+
+def read_kernels(job: ClassifyImages, steps: Sequence[program.Step]) -> list[dict[str, Any]]:
+    """Return the first convolution's kernels at the positions of training that the run kept."""
+    first = next((step for step in steps if step.operation == "conv2d"), None)
+    key = "" if first is None else f"{first.name}.weight"
+    found = []
+    for path in Kept(job.run.path, 0).paths():
+        with safe_open(path, "pt") as file:
+            names = {f"average/{key}", f"model/{key}"} & {*file.keys()}
+            if names:
+                weight = file.get_tensor(min(names))  # the average, where there is one
+                values = [round(value, 5) for value in weight.flatten().tolist()]
+                epoch = int(path.stem.partition("-")[0])
+                found.append({"epoch": epoch, "shape": list(weight.shape), "values": values})
+    return found
+
+
+def choose_samples(test: ImageSet, classes: Sequence[str]) -> list[dict[str, str]]:
+    """Return the first test image of each class, then others: a name and pixels in base64."""
+    targets = test.targets.tolist()
+    firsts: dict[str, int] = {}
+    for row, target in enumerate(targets):
+        firsts.setdefault(str(target), row)
+    in_order = [firsts[each] for each in sorted(firsts)] if classes else []
+    rows = [*dict.fromkeys([*in_order, *range(len(targets))])][:_SAMPLES]
+    return [
+        {"name": _name(targets[row], classes), "pixels": _pixels(test.images[row])} for row in rows
+    ]
+
+
+def _name(target: Any, classes: Sequence[str]) -> str:
+    if isinstance(target, list):
+        return ", ".join(name for name, there in zip(classes, target, strict=True) if there)
+    return classes[target] if classes else f"{target:g}"
+
+
+def _pixels(image: Tensor) -> str:
+    """Return uint8 (C, S, S) in base64, the channels of a pixel one after the other."""
+    return base64.b64encode(image.permute(1, 2, 0).contiguous().numpy().tobytes()).decode()
+
+
+def _describe_windows(module: lenet.LocallyConnected) -> program.Described:
+    weight = module.weight.permute(1, 2, 0)  # (outputs, inputs x 5 x 5, places)
+    bias = module.bias.view(weight.shape[0], -1)
+    attributes = {"kernel": 5, "padding": module.padding}
+    return "locally_connected", attributes, {"weight": weight, "bias": bias}
+
+
+def _describe_partial(module: lenet.PartialConvolution) -> program.Described:
+    attributes = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
+    return "conv2d", attributes, {"weight": module.kernels(), "bias": module.bias}
+
+
+def _describe_subsampling(module: lenet.Subsampling) -> program.Described:
+    return "subsample", {}, {"weight": module.weight, "bias": module.bias}
+
+
+def _describe_tanh(module: lenet.ScaledTanh) -> program.Described:
+    attributes = {"kind": "scaled_tanh", "amplitude": 1.7159, "slope": 2 / 3}
+    return "activation", attributes, {}
+
+
+def _describe_codes(module: lenet.CodeDistances) -> program.Described:
+    return "code_distances", {}, {"codes": module.codes}
+
+
+_OWN: dict[type[nn.Module], program.Describe] = {
+    lenet.LocallyConnected: _describe_windows,
+    lenet.PartialConvolution: _describe_partial,
+    lenet.Subsampling: _describe_subsampling,
+    lenet.ScaledTanh: _describe_tanh,
+    lenet.CodeDistances: _describe_codes,
+}
