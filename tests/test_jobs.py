@@ -36,6 +36,10 @@ JOBS = {  # a small config of each job, and an option that no run can have
         {"limit": 200, "hidden_size": 4, "embedding_size": 4, "members": 1},
         {"data": "nowhere.csv"},
     ),
+    "labs.rnn.sentiment.ratings.job:Ratings": (
+        {"target": "number", "limit": 200, "hidden_size": 4, "embedding_size": 4, "members": 1},
+        {"data": "nowhere.csv"},
+    ),
     "labs.rnn.forecast.job:Forecast": (
         {"limit": 200, "window": 8, "horizon": 3, "hidden_size": 4, "period": 2},
         {"data": "nowhere.csv"},
@@ -54,6 +58,7 @@ INPUTS = {  # what users give, of a split, and the part of the outputs that the 
     "Compression": (lambda split: split.images, "squared_error"),
     "Detector": (lambda split: split.images, "detections"),
     "Sentiment": (lambda split: split.texts, "outputs"),
+    "Ratings": (lambda split: split.texts, "outputs"),
     "Forecast": (lambda split: torch.from_numpy(split.inputs), None),  # answers are scaled
     "Translate": (lambda split: split.sources, "tokens"),
     "Member": (lambda split: split[0], None),  # outputs are errors, answers are not

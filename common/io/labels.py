@@ -5,7 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 _LARGEST = 10**18  # of labels that are taken as numbers
-_MISSING = {"nan", "n/a", "na", "<na>", "null", "none", "nat", "-", "?", "."}  # casefolded labels
+MISSING = {"nan", "n/a", "na", "<na>", "null", "none", "nat", "-", "?", "."}
+"""Marks of a missing label, in lower case."""
 
 
 class Labels(NamedTuple):
@@ -28,7 +29,7 @@ def read_labels(labels: Sequence[str]) -> Labels:
     """
     values = {label: _number(label) for label in dict.fromkeys(labels)}
     words = [label for label, value in values.items() if value is None]
-    missing = [label for label in words if label.casefold() in _MISSING]
+    missing = [label for label in words if label.casefold() in MISSING]
     numeric = len(missing) == len(words)
     written: dict[Decimal, list[str]] = {}
     for label, value in values.items():

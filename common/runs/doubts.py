@@ -10,7 +10,7 @@ from common.options.times import write_time
 if TYPE_CHECKING:
     from common.runs.job import Job
 
-CONSTANT = ("majority class", "class frequencies", "mean", "mean image")
+CONSTANT = ("majority class", "class frequencies", "mean", "median", "mean image")
 """The baselines that always say the same."""
 
 _FEW_UPDATES = 200

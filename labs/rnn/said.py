@@ -30,11 +30,9 @@ def describe_texts(
         classes: their names.
         say: called with a line for each text without a known word.
     """
+    _say_unknown(unknown, empty, say)
     records = []
     for row, (text, probabilities) in enumerate(zip(texts, shares.tolist(), strict=True)):
-        if unknown[row] == 1:
-            what = "no word" if empty[row] else "no known word"
-            say(f"text {row + 1} has {what}; do not rely on what is said of it")
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
         records.append(
             {
@@ -49,6 +47,48 @@ def describe_texts(
             }
         )
     return records
+
+
+def describe_ratings(
+    texts: Sequence[str],
+    ratings: Array,
+    shares: Array | None,
+    unknown: Sequence[float],
+    empty: Sequence[bool],
+    levels: Sequence[float],
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Return a record for each text, as `describe_texts` does, of ratings.
+
+    Args:
+        texts: as they were given.
+        ratings: (N,).
+        shares: the probabilities of the levels, (N, levels), where there are any.
+        unknown: see `describe_texts`.
+        empty: see `describe_texts`.
+        levels: the ratings that shares are of.
+        say: see `describe_texts`.
+    """
+    _say_unknown(unknown, empty, say)
+    each = [{}] * len(texts) if shares is None else _name_levels(shares, levels)
+    return [
+        {"text": replace_surrogates(text), "rating": rating, "unknown": unknown[row], **each[row]}
+        for row, (text, rating) in enumerate(zip(texts, ratings.tolist(), strict=True))
+    ]
+
+
+def _name_levels(shares: Array, levels: Sequence[float]) -> list[dict[str, float]]:
+    names = [f"p({level:g})" for level in levels]
+    return [dict(zip(names, row, strict=True)) for row in shares.tolist()]
+
+
+def _say_unknown(
+    unknown: Sequence[float], empty: Sequence[bool], say: Callable[[str], None]
+) -> None:
+    for row, share in enumerate(unknown):
+        if share == 1:
+            what = "no word" if empty[row] else "no known word"
+            say(f"text {row + 1} has {what}; do not rely on what is said of it")
 
 
 def translate_texts(

@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from common.io.labels import Labels, read_labels
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from common.reuse import reusable
 from labs.rnn.columns import as_columns
+from labs.rnn.stars import read_ratings
 
 _FEWEST = 3  # texts of a class, one for each split
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
@@ -31,10 +32,10 @@ _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a tex
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts with their classes."""
+    """Texts with their classes or ratings."""
 
     texts: list[str]  # in NFC
-    targets: Tensor  # int64 class numbers, of shape (N,)
+    targets: Tensor  # int64 class numbers, or float32 ratings, of shape (N,)
     groups: list[Any] | None = None  # what each belongs to, such as a person; None is nothing
 
     def __len__(self) -> int:
@@ -62,7 +63,7 @@ class Corpus:
 
     parts: dict[str, Texts]
     """`{"all": ...}`, to be split; or `train` and those of `validation` and `test` there are."""
-    classes: tuple[str, ...]  # the names of the classes
+    classes: tuple[str, ...]  # the names of the classes; () of ratings
     source: str  # one line that says what this is
     removed: dict[str, int] = field(default_factory=dict)  # texts left out on purpose, by reason
     skipped: tuple[tuple[str, str], ...] = ()  # (place, reason) of each text that could not be used
@@ -78,6 +79,7 @@ def read_corpus(
     form: TableForm = AS_FOUND,
     to_learn: bool = True,
     split_column: str | None = None,
+    numeric: bool = False,
 ) -> Corpus:
     """Read a table (see `common.io.tables.read_table`) with a text and a label in each row.
 
@@ -94,41 +96,49 @@ def read_corpus(
         to_learn: whether it is to be learned from.
         split_column: says which part each text is for, where it is to be learned from; None where
             they are to be split.
+        numeric: whether labels are ratings, see `read_ratings`, not classes.
 
     Raises:
         DataError: the table cannot be read, no text is for train, its labels are fractions, there
-            is only one class, or a class has too few texts to be split.
+            is only one class, or a class has too few texts to be split; or its ratings cannot be
+            read, or are all the same.
     """
     split_column = split_column if to_learn else None
     more = [name for name in (group_column, split_column) if name]
     columns = as_columns([text_column, label_column, *more])
     table = read_table(path, columns, gaps=columns[2:], form=form)
     places = [f"{path.name}:{line}" for line in table.lines]
-    found = read_labels(table.columns[1])
-    _refuse_fractions(found, table.columns[1], [f"{path}:{line}" for line in table.lines])
+    if numeric:
+        found = _as_ratings(table.columns[1], f"{path}, column {label_column!r}")
+    else:
+        found = _as_classes(table.columns[1], [f"{path}:{line}" for line in table.lines])
     told = [read_part(cell) for cell in table.columns[-1]] if split_column else ["all"] * len(table)
     skipped = list(table.skipped)
     rows, labels = [], []
-    for row, (text, label) in enumerate(zip(table.columns[0], found.names, strict=True)):
+    for row, (text, label) in enumerate(zip(table.columns[0], found.values, strict=True)):
         if text in _MISSING_TEXTS:
             skipped.append((places[row], f"the text is {text!r}, a missing value"))
         elif label is None:
-            written = table.columns[1][row]
-            skipped.append((places[row], f"the label is {written!r}, a missing value"))
+            skipped.append((places[row], found.reasons[row]))
         elif told[row] is None:
             written = table.columns[-1][row]
             skipped.append((places[row], f"{written!r} in {split_column!r} is no part of a split"))
         else:
             rows.append(row)
             labels.append(label)
-    if to_learn:
+    if to_learn and not numeric:
         rows, labels, rare = _without_rare(rows, labels)
         skipped += [(places[row], reason) for row, reason in rare]
-    classes = tuple(sorted(set(labels), key=int if found.numeric else str))
+    classes = tuple(sorted(set(labels), key=found.order))
     if len(classes) < (2 if to_learn else 1):
         raise _too_few(path, classes, f"its column {label_column!r}", skipped)
-    numbers = {label: number for number, label in enumerate(classes)}
-    targets = torch.tensor([numbers[label] for label in labels])
+    kinds = f"in {len(classes)} classes"
+    if numeric:
+        kinds, classes = describe_ratings(classes), ()
+        targets = torch.tensor(labels, dtype=torch.float32)
+    else:
+        numbers = {label: number for number, label in enumerate(classes)}
+        targets = torch.tensor([numbers[label] for label in labels])
     groups = [table.columns[2][row] or None for row in rows] if group_column else None
     left_out = f", {len(skipped):,} left out" if skipped else ""
     of_groups = f" and {len(set(groups) - {None}):,} groups" if groups else ""
@@ -146,10 +156,42 @@ def read_corpus(
     return Corpus(
         parts,
         classes,
-        f"table {path.name}: {len(labels):,} texts in {len(classes)} classes{of_groups}{left_out}",
+        f"table {path.name}: {len(labels):,} texts {kinds}{of_groups}{left_out}",
         skipped=tuple(skipped),
         notes=(*table.notes, *found.notes),
     )
+
+
+class _Told(NamedTuple):
+    """The labels of a table."""
+
+    values: Sequence[Any]  # of each row; None where there is none
+    reasons: dict[int, str]  # why not, by the row
+    notes: list[str]  # sentences on what was not certain
+    order: Callable[[Any], Any]  # by which they are sorted
+
+
+def _as_classes(cells: Sequence[str], places: Sequence[str]) -> _Told:
+    """Read labels as classes."""
+    found = read_labels(cells)
+    _refuse_fractions(found, cells, places)
+    reasons = {
+        row: f"the label is {cells[row]!r}, a missing value"
+        for row, name in enumerate(found.names)
+        if name is None
+    }
+    return _Told(found.names, reasons, found.notes, int if found.numeric else str)
+
+
+def _as_ratings(cells: Sequence[str], where: str) -> _Told:
+    """Read labels as ratings."""
+    found = read_ratings(cells, where)
+    return _Told(found.values, found.reasons, found.notes, float)
+
+
+def describe_ratings(values: Sequence[float]) -> str:
+    """Say from where to where ratings go, and how many different ones there are."""
+    return f"rated {min(values):g} to {max(values):g} ({len(set(values)):,} different ratings)"
 
 
 def _without_rare(
@@ -171,12 +213,17 @@ def _without_rare(
 
 
 def _too_few(
-    path: Path, classes: Sequence[str], where: str, skipped: Sequence[tuple[str, str]]
+    path: Path, classes: Sequence[Any], where: str, skipped: Sequence[tuple[str, str]]
 ) -> DataError:
     listed = "".join(f"\n  {place}: {reason}" for place, reason in skipped[:5])
     left_out = f"; {len(skipped):,} texts were left out{listed}" if skipped else ""
     if not classes:
         return DataError(f"{path} has no text with a label{left_out}")
+    if isinstance(classes[0], float):
+        return DataError(
+            f"{path} has only one rating, {classes[0]:g}, in {where}: nothing can be learned from "
+            f"it{left_out}"
+        )
     return DataError(
         f"{path} has only one class, {classes[0]!r}, in {where}; a classifier needs two{left_out}"
     )
@@ -186,8 +233,9 @@ def _refuse_fractions(found: Labels, labels: Sequence[str], places: Sequence[str
     for label, place in zip(labels, places, strict=True):
         if label in found.fractions:
             raise DataError(
-                f"{place}: the label {label} is a fraction; sentiment learns classes: write names "
-                "or whole numbers, such as 0 up to a threshold and 1 above it"
+                f"{place}: the label {label} is a fraction; sentiment learns classes: give "
+                "--target number to learn numbers, or write names or whole numbers, such as 0 up "
+                "to a threshold and 1 above it"
             )
 
 

@@ -28,16 +28,21 @@ class CrossvalTexts(Crossval):
     @classmethod
     def kinds(cls, config: Any) -> tuple[Needs, ...]:
         """Return what is said of a sample: a class with probabilities, or a number."""
-        return "classes", "probabilities"
+        return ("numbers",) if config.numeric else ("classes", "probabilities")
 
     def answers_of(self, job: Any, whole: OutOfFold) -> dict[Needs, Array]:
         """Return what is said of each sample, by what it is."""
+        if job.config.numeric:
+            return {"numbers": whole.decided}
         return {"classes": whole.decided, "probabilities": shares_of(whole)}
 
     def describe_samples(
         self, job: Sentiment, split: Split, outputs: Outputs
     ) -> list[dict[str, Any]]:
-        """Return of each text its class, what the networks say, and the probabilities."""
+        """Return of each text its class or rating, what the networks say, and probabilities."""
+        if job.config.numeric:
+            truth, said = job.targets(split).tolist(), job.decide(outputs).tolist()
+            return list_answers("text", split.texts, truth, said)
         classes, shares = job.card.classes, probabilities(outputs["outputs"])
         return list_answers(
             "text",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.ensembles.forms import Form, Truth
+from common.ensembles.forms import Classes, Form, Numbers, Truth
 from common.ensembles.members import Member
 from common.ensembles.together import Seen, Together
 from common.errors import DataError, RunError
@@ -29,9 +29,32 @@ _LEAST = 2  # horizons in a block
 
 
 class TextsTogether(Together[SentimentConfig, Card], Sentiment):
-    """Classifiers of texts that answer together; each has its own words."""
+    """Classifiers of texts, or those that rate them, together; each has its own words."""
 
     kind = Sentiment
+
+    @classmethod
+    def form_of(cls, members: Sequence[Member]) -> Form:
+        """Return the form of classes or numbers."""
+        first = members[0].jobs[0]
+        return (Numbers if first.config.numeric else Classes)(first.main_metric)
+
+    @property
+    def conclusion(self) -> str:  # type: ignore[override]
+        """What measures them: that of the members."""
+        found: str = self.members[0].jobs[0].conclusion
+        return found
+
+    @property
+    def main_metric(self) -> MainMetric:
+        """The metric of the members."""
+        found: MainMetric = self.members[0].jobs[0].main_metric
+        return found
+
+    def decide(self, outputs: Outputs) -> Array:
+        """Return classes or ratings, (N,)."""
+        found: Array = self.members[0].jobs[0].decide(outputs)
+        return found
 
 
 class Forecasts(Form):

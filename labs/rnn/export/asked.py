@@ -15,7 +15,7 @@ from labs.rnn.forecast import ahead
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.scaling import Card
 from labs.rnn.grams import hash_grams
-from labs.rnn.said import describe_texts, translate_texts
+from labs.rnn.said import describe_ratings, describe_texts, translate_texts
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.translate.config import TranslateConfig
 from labs.rnn.words import BOS, EOS, PAD, UNKNOWN, Words
@@ -62,7 +62,7 @@ class AskedTexts(Asked):
     config_type = SentimentConfig
 
     def predict(self, texts: Sequence[str], say: Say) -> list[dict[str, Any]]:
-        """Classify texts; see `describe_texts`."""
+        """Classify or rate texts; see `describe_texts` and `describe_ratings`."""
         words = Words.from_dict(self.about["words"])
         most = self.about["max_length"]
         tokens = [row[:most] for row in words.numbers(texts)]
@@ -70,23 +70,24 @@ class AskedTexts(Asked):
         if "grams" in self.about["reads"]:
             numbers, starts = hash_grams(texts)
             given["grams"] = np.split(numbers, starts[1:-1])
-        shares = [
-            self._shares({name: x[row : row + _AT_ONCE] for name, x in given.items()})
+        parts = [
+            self._said({name: x[row : row + _AT_ONCE] for name, x in given.items()})
             for row in track(range(0, len(texts), _AT_ONCE), f"{len(texts):,} texts")
         ]
         unknown = [float((row == UNKNOWN).mean()) if len(row) else 1.0 for row in tokens]
         empty = [not len(row) for row in tokens]
-        classes = self.about["classes"]
-        return describe_texts(texts, np.concatenate(shares), unknown, empty, classes, say)
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        if not self.config.numeric:
+            classes = self.about["classes"]
+            return describe_texts(texts, found["probabilities"], unknown, empty, classes, say)
+        ratings, shares, levels = found["rating"], found.get("levels"), self.about["levels"]
+        return describe_ratings(texts, ratings, shares, unknown, empty, levels, say)
 
-    def _shares(self, given: Mapping[str, Sequence[Array]]) -> Array:
-        """Return the probabilities of the classes of some texts."""
+    def _said(self, given: Mapping[str, Sequence[Array]]) -> Mapping[str, Array]:
+        """Return what the file says of some texts."""
         inputs = {name: _padded(rows) for name, rows in given.items()}
         inputs["lengths"] = np.array([len(row) for row in given["tokens"]], np.int64)
-        [shares] = self.exported.run(
-            **{name: inputs[name] for name in self.about["reads"]}
-        ).values()
-        return shares
+        return self.exported.run(**{name: inputs[name] for name in self.about["reads"]})
 
 
 class AskedSeries(Asked):

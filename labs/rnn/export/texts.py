@@ -1,7 +1,7 @@
 """A run of `sentiment` as an ONNX file."""
 
 import copy
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from labs.rnn.sentiment.job import Sentiment
 from labs.rnn.sentiment.models import Classifier, NGramBag, Text
 from labs.rnn.words import PAD, Words
 
-_BATCH = {0: "batch"}
+BATCH = {0: "batch"}
 
 
 class _SumOfRows(nn.Module):
@@ -41,16 +41,20 @@ class Network(nn.Module):
             bag.bag = _SumOfRows(bag.bag.weight)
         self.model, self.reads_words, self.reads_grams = model, bool(len(model.members)), bool(bags)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Return probabilities (B, C) of words (B, T) and lengths (B,), n-grams (B, G), or both."""
+    def forward(self, *inputs: Tensor) -> Any:
+        """Return what `finish` does of words (B, T) and lengths (B,), n-grams (B, G), or both."""
         words, grams = inputs[:2], inputs[-1]  # what a part does not read, no part looks at
-        text = Text(Padded(words[0], words[-1]), Padded(grams, words[-1]))
+        return self.finish(Text(Padded(words[0], words[-1]), Padded(grams, words[-1])))
+
+    def finish(self, text: Text) -> Any:
+        """Return probabilities (B, C) of texts."""
         return self.model.answer(self.model(text)).double().softmax(-1)
 
 
 class TextExporter(Exporter[Sentiment]):
     """Classifiers of texts."""
 
+    network: ClassVar[type[Network]] = Network
     limits = (
         "It reads words that it has learned; what a text means beyond them, such as irony, it does "
         "not know. `unknown` says which share of a text it cannot read.",
@@ -58,7 +62,7 @@ class TextExporter(Exporter[Sentiment]):
 
     def graphs(self, test: Split) -> list[Graph]:
         """Return the network, with the first texts of the test split."""
-        network = Network(self.job).eval()
+        network = self.network(self.job).eval()
         rows = range(min(SAMPLES, len(test)))
         inputs = {
             "tokens": "int64 (batch, T): numbers in the vocabulary, 0 where a text has ended; T is "
@@ -73,18 +77,23 @@ class TextExporter(Exporter[Sentiment]):
             **(inputs if network.reads_words else {}),
             **(grams if network.reads_grams else {}),
         }
-        axes = {"tokens": {**_BATCH, 1: "T"}, "lengths": _BATCH, "grams": {**_BATCH, 1: "G"}}
-        classes = len(self.job.card.classes)
+        axes = {"tokens": {**BATCH, 1: "T"}, "lengths": BATCH, "grams": {**BATCH, 1: "G"}}
+        outputs = self.outputs()
         return [
             Graph(
                 network,
                 named,
-                {"probabilities": f"float64 (batch, {classes}): their sum is 1"},
+                outputs,
                 self._inputs(network, test, rows),
                 [self._inputs(network, test, [row]) for row in rows],
-                {**{name: axes[name] for name in named}, "probabilities": _BATCH},
+                {**{name: axes[name] for name in named}, **dict.fromkeys(outputs, BATCH)},
             )
         ]
+
+    def outputs(self) -> dict[str, str]:
+        """Return what the file says."""
+        classes = len(self.job.card.classes)
+        return {"probabilities": f"float64 (batch, {classes}): their sum is 1"}
 
     def _inputs(self, network: Network, test: Split, rows: Any) -> Inputs:
         """Return the inputs of texts, padded to the longest of them."""

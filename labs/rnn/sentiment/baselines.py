@@ -45,7 +45,7 @@ def predictions(
     if not any(map(str.strip, texts["train"])):
         raise DataError("all texts of the training split are empty; check the text column")
     features: dict[str, dict[str, Any]] = {}
-    for name, vectorizer in track(_vectorizers().items(), "counting"):
+    for name, vectorizer in track(make_vectorizers().items(), "counting"):
         with step(name):
             vectorizer.fit(texts["train"])
         for split, part in texts.items():
@@ -136,7 +136,7 @@ def _classifiers() -> dict[str, tuple[str, Iterator[Any]]]:
     }
 
 
-def _vectorizers() -> dict[str, Any]:
+def make_vectorizers() -> dict[str, Any]:
     """Return what makes sparse features of texts; each is to be fitted on the training split."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.pipeline import make_union

@@ -9,6 +9,7 @@ from common.options.config import (
     NONE,
     PatchConfig,
     data_option,
+    flag,
     model_option,
     option,
     same_items_option,
@@ -23,6 +24,9 @@ TOKENIZERS = ("basic_english", "torchtext", "characters", "jamo", "subwords")
 CELLS = ("rnn", "lstm", "gru")
 POOLS = ("attention", "mean", "max", "last")
 ENCODINGS = ("embedding", "one-hot", "n-gram-bag")
+TARGETS = ("class", "number")
+ORDINAL = "ordinal"
+LOSSES = (ORDINAL, "mse", "mae")
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,18 @@ class SentimentConfig(PatchConfig):
     )
     max_length: int = same_items_option(400, "tokens of a text that networks read", at_least=1)
 
+    target: str = model_option(
+        "class",
+        "what a label is: a class, or a number, such as stars: mistakes then count by their size; "
+        "the tweets are -1, 0 and 1",
+        choices=TARGETS,
+    )
+    loss: str = model_option(
+        ORDINAL,
+        "of --target number: ordinal (which of a few levels a rating is above), or mse or mae of "
+        "the number itself",
+        choices=LOSSES,
+    )
     encoding: str = model_option(
         "embedding",
         "how words become numbers; n-gram-bag has no recurrent layer, and no words but n-grams "
@@ -148,6 +164,11 @@ class SentimentConfig(PatchConfig):
     )
 
     @property
+    def numeric(self) -> bool:
+        """Whether the targets are numbers, not classes."""
+        return self.target == "number"
+
+    @property
     def reads_grams(self) -> bool:
         """Whether the model sees n-grams."""
         return self.n_grams or self.encoding == "n-gram-bag"
@@ -195,6 +216,16 @@ class SentimentConfig(PatchConfig):
             yield "--freeze-vectors: needs --vectors FILE"
         if self.vectors is not None and self.tokenizer in ("characters", "jamo", "subwords"):
             yield f"--vectors: are of words; --tokenizer {self.tokenizer} makes none"
+        yield from self._target_problems()
+
+    def _target_problems(self) -> Iterator[str]:
+        if not self.numeric:
+            if self.loss != SentimentConfig.loss:
+                yield f"--loss {self.loss}: is of numbers; give --target number, or drop it"
+            return
+        for name in ("label_smoothing", "class_weights", "patch", "pseudo"):
+            if getattr(self, name) != getattr(SentimentConfig, name):
+                yield f"{flag(name)}: numbers have no classes; drop it, or --target number"
 
 
 # Each was run as `sentiment --recipe NAME` (seed 0) on 2 cores of an AMD EPYC: test balanced
@@ -234,3 +265,8 @@ class CompareConfig(SentimentConfig):
     """What `compare-encodings` and `compare-cells` take."""
 
     seeds: int = option(3, "how often each is trained, each time with another seed", at_least=1)
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if self.numeric:
+            yield "--target number: what is compared here are classifiers; drop it"

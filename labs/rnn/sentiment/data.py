@@ -30,7 +30,9 @@ from common.training.sequences import Ragged
 from common.training.splits import bootstrap_rows, number_groups, sample_rows, split_as
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
-from labs.rnn.texts import Corpus, Texts, joined, read_corpus, read_folder
+from labs.rnn.sentiment.ratings.levels import find_strata
+from labs.rnn.stars import read_ratings
+from labs.rnn.texts import Corpus, Texts, describe_ratings, joined, read_corpus, read_folder
 from labs.rnn.words import Words, cut, encode_splits, unknown_rate
 
 NAMES = (*EMBEDDED, *DOWNLOADS)
@@ -64,10 +66,10 @@ _NSMC_FILES = {
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Texts with their classes and the numbers of their tokens."""
+    """Texts with their classes or ratings, and the numbers of their tokens."""
 
     texts: list[str]  # in NFC
-    targets: Tensor  # int64 class numbers, of shape (N,)
+    targets: Tensor  # int64 class numbers, or float32 ratings, of shape (N,)
     encoded: Ragged  # N sequences of at most `max_length` tokens
     grams: Ragged  # N sequences of n-grams; all empty where the model does not see them
     groups: Tensor | None = None  # (N,) int64, what each belongs to, where the user said so
@@ -81,7 +83,7 @@ class Split:
 class Card(DataCard):
     """The card of texts."""
 
-    classes: tuple[str, ...]  # the names of the classes
+    classes: tuple[str, ...]  # the names of the classes; () of ratings
     words: dict[str, Any]  # the tokenizer with its vocabulary, as `Words.as_dict` gives it
     removed: dict[str, int]  # how many texts were left out before splitting, by reason
     unknown: dict[str, float]  # the share of tokens that the vocabulary lacks, per split
@@ -92,8 +94,8 @@ class Card(DataCard):
 def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
     """Load a config's texts as `train`, `validation` and `test`, with their card.
 
-    A set without a test part is split 7 : 1 : 2, each class by itself; of one that has a test part,
-    a tenth of the training part is for validation.
+    A set without a test part is split 7 : 1 : 2, each class, or level of ratings, by itself; of one
+    that has a test part, a tenth of the training part is for validation.
 
     Raises:
         DataError: there is no such set or table, or it cannot be used.
@@ -106,7 +108,8 @@ def load(config: SentimentConfig) -> tuple[dict[str, Split], Card]:
         name: 0.0 if name in own else share for name, share in (("validation", 0.1), ("test", 0.2))
     }
     groups = None if whole.groups is None else torch.tensor(whole.groups)
-    rows = split_as(config, whole.targets, groups, **held)
+    strata = find_strata(whole.targets) if config.numeric else whole.targets
+    rows = split_as(config, strata, groups, **held)
     cut_out = zip(("train", "validation", "test"), map(whole.select, rows), strict=True)
     splits = {**dict(cut_out), **own}
     changed = []
@@ -204,9 +207,11 @@ def labelled(
     for note in found.notes:
         say(note)
     say_skipped(found.skipped, say)
-    numbers = torch.tensor(class_numbers(found.classes, card.classes, f"--data {config.data}"))
     texts = [text for part in found.parts.values() for text in part.texts]
-    targets = numbers[torch.cat([part.targets for part in found.parts.values()])]
+    targets = torch.cat([part.targets for part in found.parts.values()])
+    if not config.numeric:
+        known = class_numbers(found.classes, card.classes, f"--data {config.data}")
+        targets = torch.tensor(known)[targets]
     encoded, number = cut(words.encode(texts), config.max_length)
     if number:
         say(f"{number:,} of the texts: only their first {config.max_length} tokens are read")
@@ -240,6 +245,13 @@ def gather(config: SentimentConfig) -> Corpus:
 
 
 def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
+    if not config.numeric:
+        return _find_labelled(config, to_learn)
+    found = _find_labelled(replace(config, classes=3), to_learn)
+    return with_ratings(found, f"--data {config.data}") if found.classes else found
+
+
+def _find_labelled(config: SentimentConfig, to_learn: bool) -> Corpus:
     if config.data == "tweets":
         return tweets(config.classes)
     if config.data in DOWNLOADS:
@@ -255,7 +267,31 @@ def _find(config: SentimentConfig, to_learn: bool = True) -> Corpus:
             + suggest(config.data, NAMES)
         )
     columns = (config.text_column, config.label_column, config.group_column)
-    return read_corpus(path, *columns, config.form, to_learn, config.split_column)
+    return read_corpus(path, *columns, config.form, to_learn, config.split_column, config.numeric)
+
+
+def with_ratings(found: Corpus, where: str) -> Corpus:
+    """Return texts with the ratings that the names of their classes mean.
+
+    Raises:
+        DataError: a name is no rating.
+    """
+    known = {NEGATIVE: -1.0, NEUTRAL: 0.0, POSITIVE: 1.0}
+    told = read_ratings([str(known.get(name, name)) for name in found.classes], where)
+    if None in told.values:
+        wrong = found.classes[told.values.index(None)]
+        raise DataError(f"{where}: class {wrong!r} is no rating; leave out --target number")
+    values = torch.tensor(told.values, dtype=torch.float32)
+    parts = {
+        name: Texts(part.texts, values[part.targets], part.groups)
+        for name, part in found.parts.items()
+    }
+    return replace(
+        found,
+        parts=parts,
+        classes=(),
+        source=f"{found.source}, {describe_ratings(values.tolist())}",
+    )
 
 
 def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
@@ -270,15 +306,20 @@ def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
             continue
         path = Path(file).expanduser()
         columns = (config.text_column, config.label_column, config.group_column)
+        option = f"--{name} {file}"
         if path.is_dir():
             given = read_folder(path, config.form, to_learn=False)
         else:
-            given = read_corpus(path, *columns, config.form, to_learn=False)
-        numbers = torch.tensor(class_numbers(given.classes, found.classes, f"--{name} {file}"))
+            given = read_corpus(path, *columns, config.form, to_learn=False, numeric=config.numeric)
+        if config.numeric and given.classes:
+            given = with_ratings(given, option)
         part = given.parts.get("all")
         if part is None:
-            raise DataError(f"--{name} {file}: has parts of its own; name one of its folders")
-        parts[name] = Texts(part.texts, numbers[part.targets], part.groups)
+            raise DataError(f"{option}: has parts of its own; name one of its folders")
+        targets = part.targets
+        if not config.numeric:
+            targets = torch.tensor(class_numbers(given.classes, found.classes, option))[targets]
+        parts[name] = Texts(part.texts, targets, part.groups)
         source += "; ".join([f"; {name}: {path.name}, {len(part):,} texts", *given.notes])
         skipped += given.skipped
     if "all" in parts and len(parts) > 1:

@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from pkgutil import resolve_name
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from common import training
 from common.metrics.main_metric import BALANCED_ACCURACY, MainMetric
@@ -15,6 +17,7 @@ from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training import losses
 from common.training.batches import Batches
 from common.training.sequences import Ragged
+from common.training.task import Collects
 from labs.rnn.sentiment import data, models, ngrams
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.suit import suit_texts
@@ -23,6 +26,7 @@ from labs.rnn.vectors import Vectors, load_vectors
 from labs.rnn.words import Words, cut
 
 _EVALUATION_BATCH = 256
+_RATINGS = "labs.rnn.sentiment.ratings.job:Ratings"  # derives from the class here
 
 
 class Sentiment(Job[SentimentConfig, data.Card]):
@@ -31,10 +35,16 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     lab = "rnn"
     verb = "sentiment"
     config_type = SentimentConfig
-    card_type = data.Card
+    card_type: ClassVar[type[data.Card]] = data.Card
     conclusion = "labs.rnn.sentiment.results:SentimentResults"
     submission = "labs.rnn.sentiment.predictions:TextSubmission"
     exporter = "labs.rnn.export.texts:TextExporter"
+
+    @classmethod
+    def for_config(cls, config: SentimentConfig) -> type[Any]:
+        """Return the class that tells ratings, where targets are numbers."""
+        kind: type[Any] = resolve_name(_RATINGS) if config.numeric else cls
+        return kind
 
     @classmethod
     def suited(cls, config: SentimentConfig) -> Suited[SentimentConfig]:
@@ -84,8 +94,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
             )
             model: Any = self.model
             held = len(splits["validation"]) if self.config.all_rows else 0
-            weights = self._class_weights(splits)
-            rarity, ratios = ngrams.fit(train, validation, weights, say, held=held)
+            rarity, ratios = self.fit_grams(train, validation, splits, say, held)
             model.bag.put(*rarity)
             if model.ratios is not None:
                 model.ratios.put(*ratios)
@@ -94,16 +103,36 @@ class Sentiment(Job[SentimentConfig, data.Card]):
         if self.mixes and not self.config.all_rows:  # else it is that of other runs
             self._choose_share(splits)
 
+    def fit_grams(
+        self,
+        train: ngrams.Labelled,
+        validation: ngrams.Labelled,
+        splits: Splits,
+        say: Say,
+        held: int,
+    ) -> tuple[ngrams.Linear, ngrams.Linear]:
+        """Return two linear models on n-grams; the arguments are those of `ngrams.fit`."""
+        return ngrams.fit(train, validation, self._class_weights(splits), say, held=held)
+
+    def loss_of_answer(self, answer: Tensor, splits: Splits) -> Tensor:
+        """Return the loss of the answers of all parts, (N, outputs), on validation."""
+        targets = splits["validation"].targets
+        return functional.cross_entropy(answer, targets, self._class_weights(splits))
+
+    def explained(self, logits: Tensor) -> Tensor:
+        """Return probabilities (B, classes) that gradients explain, of networks' (B, parts, C)."""
+        return logits.float().log_softmax(-1).mean(1).softmax(1)
+
     def _choose_share(self, splits: Splits) -> None:
         """Choose on validation how much the n-grams count beside the networks, and keep it."""
         validation, model = splits["validation"], cast(models.Classifier, self.model)
-        logits = self._infer(Logits(), (validation.encoded, validation.grams))["outputs"]
+        logits = self.infer(Logits(), (validation.encoded, validation.grams))["outputs"]
 
-        def answer(share: float) -> Tensor:
+        def loss(share: float) -> Tensor:
             model.share.fill_(share)
-            return model.answer(logits)
+            return self.loss_of_answer(model.answer(logits), splits)
 
-        share = ngrams.choose_share(answer, validation.targets, self._class_weights(splits))
+        share = ngrams.choose_share(loss)
         model.share.fill_(share)
         self.run.write("share", {"share": share})
 
@@ -172,9 +201,10 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     def answers(self, inputs: Sequence[str]) -> Outputs:
         """Return logits (N, C) of any texts."""
         grams = data.grams_of(self.config, list(inputs))
-        return self._infer(Answers(), (self.encode(list(inputs)), grams))
+        return self.infer(Answers(), (self.encode(list(inputs)), grams))
 
-    def _infer(self, what: Answers, columns: Sequence[Any]) -> Outputs:
+    def infer(self, what: Collects, columns: Sequence[Any]) -> Outputs:
+        """Return what is collected of encoded texts and their n-grams."""
         return training.infer(self.model, what, self._batches(columns), self.compute)
 
     def labelled(self, path: Path, say: Say, **written: Any) -> data.Split:

@@ -169,17 +169,20 @@ class Classifier(nn.Module):
         return torch.stack(parts, 1)
 
     def answer(self, logits: Tensor) -> Tensor:
-        """Return log-probabilities, up to a constant, (B, classes), from the logits of all parts.
+        """Return log-probabilities, up to a constant, (B, classes), from logits; see `mix`."""
+        return self.mix(logits.float().log_softmax(-1))
+
+    def mix(self, each: Tensor) -> Tensor:
+        """Return the mean (B, outputs) of what all parts say, (B, parts, outputs).
 
         That of networks is the mean of theirs; n-grams have their share beside it.
         """
-        each = logits.float().log_softmax(-1)
         networks, bags = each[:, : len(self.members)], each[:, len(self.members) :]
         if self.bag is None:
             return networks.mean(1)
         if not len(self.members):
             return bags.mean(1)
-        share = self.share.to(logits.device)
+        share = self.share.to(each.device)
         return (1 - share) * networks.mean(1) + share * bags.mean(1)
 
     def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:
@@ -201,11 +204,16 @@ class OneHot(nn.Module):
         return vectors * (tokens != PAD)[..., None]
 
 
-def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
-    """Return an untrained model over a vocabulary of so many words, for so many classes."""
+def build(
+    config: SentimentConfig, words: int, classes: int, kind: type[Classifier] = Classifier
+) -> Classifier:
+    """Return an untrained model over a vocabulary of so many words, for so many classes.
+
+    Each part has as many outputs; `kind` is what answers with them.
+    """
     bag = NGramBag(classes, config.gram_dropout) if config.reads_grams else None
     if config.encoding == "n-gram-bag":
-        return Classifier([], bag)
+        return kind([], bag)
     ratios = None
     if bag is not None:  # both are fitted as a whole
         bag.requires_grad_(False)
@@ -232,7 +240,7 @@ def build(config: SentimentConfig, words: int, classes: int) -> Classifier:
         )
         for _ in range(config.members)
     ]
-    return Classifier(members, bag, ratios)
+    return kind(members, bag, ratios)
 
 
 def _embedding(words: int, size: int, frozen: bool) -> nn.Embedding:

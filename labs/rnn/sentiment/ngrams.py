@@ -16,9 +16,9 @@ from common.steps import track
 from common.training.sequences import Ragged
 from labs.rnn.grams import ROWS, hash_grams
 
-_STRENGTHS = (1, 3, 10, 30)  # scikit-learn's C, the inverse of the penalty
+STRENGTHS = (1, 3, 10, 30)  # scikit-learn's C, the inverse of the penalty
 _TOLERANCE = 1e-2  # of weights that are chosen by validation, closer changes nothing
-_TEMPERATURES = torch.logspace(-0.6, 0.6, 25)
+TEMPERATURES = torch.logspace(-0.6, 0.6, 25)
 _SHARES = (1 / 3, 1 / 2, 2 / 3, 4 / 5, 9 / 10, 1.0)
 
 
@@ -71,7 +71,7 @@ def fit(
     say(f"fitting linear models on the n-grams of {len(train.targets):,} texts")
     classes = int(max(train.targets.max(), validation.targets.max())) + 1
     weights = torch.ones(classes) if class_weights is None else class_weights.cpu()
-    inputs, known = _occurrences(train.grams), _occurrences(validation.grams)
+    inputs, known = occurrences(train.grams), occurrences(validation.grams)
     targets, first = train.targets.numpy(), len(train.targets) - held
     chosen = [
         _fit(inputs[:first], targets[:first], known, validation.targets, weights, counts)
@@ -94,8 +94,9 @@ class _Chosen(NamedTuple):
 
 def _count(inputs: Any, targets: Array, classes: int) -> tuple[Array, Array]:
     """Return how much each n-gram counts, (ROWS,), by how rare it is and by its ratios."""
-    rarity = np.log((1 + len(targets)) / (1 + np.asarray(inputs.sum(0)).ravel())) + 1
-    return rarity, _log_count_ratios(inputs, targets, classes)
+    return count_rarity(inputs), log_count_ratios(
+        inputs, [targets == one for one in range(classes)]
+    )
 
 
 def _fit_again(
@@ -103,7 +104,7 @@ def _fit_again(
 ) -> _Chosen:
     """Fit one of them to other texts, as it was chosen for the first ones."""
     strengths = (chosen.strength,)
-    [(weights, bias)] = _candidates(_weighed(inputs, counts), targets, class_weights, strengths)
+    [(weights, bias)] = _candidates(weighed(inputs, counts), targets, class_weights, strengths)
     return chosen._replace(model=_scaled(weights, bias, counts, chosen.temperature))
 
 
@@ -118,82 +119,90 @@ def _fit(
     inputs: Any, targets: Array, known: Any, answers: Tensor, class_weights: Tensor, counts: Array
 ) -> _Chosen:
     """Fit one of them, where n-grams count so much; `known` and `answers` are of validation."""
-    inputs, known = _weighed(inputs, counts), _weighed(known, counts)
+    inputs, known = weighed(inputs, counts), weighed(known, counts)
     best: tuple[float, _Chosen] | None = None
     candidates = _candidates(inputs, targets, class_weights)
-    fits = zip(_STRENGTHS, candidates, strict=True)
-    for strength, (weights, bias) in track(fits, "penalties", len(_STRENGTHS)):
+    fits = zip(STRENGTHS, candidates, strict=True)
+    for strength, (weights, bias) in track(fits, "penalties", len(STRENGTHS)):
         logits = torch.from_numpy(known @ weights + bias).float()
         losses = [
             F.cross_entropy(logits / temperature, answers, class_weights)
-            for temperature in _TEMPERATURES
+            for temperature in TEMPERATURES
         ]
         loss, place = torch.stack(losses).min(0)
         if best is None or loss < best[0]:
-            scale = float(_TEMPERATURES[place])
+            scale = float(TEMPERATURES[place])
             model = _scaled(weights, bias, counts, scale)
             best = float(loss), _Chosen(model, strength, scale)
     assert best is not None
     return best[1]
 
 
-def _log_count_ratios(inputs: Any, targets: Array, classes: int) -> Array:
-    """Return how unequally classes have each n-gram, (ROWS,)."""
+def count_rarity(inputs: Any) -> Array:
+    """Return the inverse document frequency of each n-gram, (ROWS,)."""
+    return np.asarray(np.log((1 + inputs.shape[0]) / (1 + np.asarray(inputs.sum(0)).ravel())) + 1)
+
+
+def log_count_ratios(inputs: Any, parts: Sequence[Array]) -> Array:
+    """Return how unequally parts of the texts have each n-gram, (ROWS,).
+
+    Args:
+        inputs: which n-grams occur in which texts, sparse (N, ROWS).
+        parts: of each part, such as a class, whether a text is in it, (N,).
+    """
     squares = []
-    for one in range(classes):
-        inside, outside = (
-            1 + np.asarray(inputs[rows].sum(0)).ravel() for rows in (targets == one, targets != one)
-        )
+    for part in parts:
+        inside, outside = (1 + np.asarray(inputs[rows].sum(0)).ravel() for rows in (part, ~part))
         ratios = np.log((inside / inside.sum()) / (outside / outside.sum()))
         squares.append(ratios**2)
     return np.asarray(np.sqrt(np.mean(squares, 0)))
 
 
-def choose_share(
-    answer: Callable[[float], Tensor], targets: Tensor, class_weights: Tensor | None
-) -> float:
-    """Return the share of the n-grams in the answer whose loss is the lowest.
-
-    Args:
-        answer: gives log-probabilities, up to a constant, (N, C), for a share.
-        targets: (N,) classes.
-        class_weights: (C,) how much a text of each class counts; None where all count the same.
-    """
-    return min(
-        _SHARES, key=lambda share: float(F.cross_entropy(answer(share), targets, class_weights))
-    )
+def choose_share(loss: Callable[[float], Tensor]) -> float:
+    """Return the share of the n-grams in the answer whose loss is the lowest."""
+    return min(_SHARES, key=lambda share: float(loss(share)))
 
 
 def _candidates(
     inputs: Any,
     targets: Array,
     class_weights: Tensor,
-    strengths: Sequence[float] = _STRENGTHS,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> Iterator[tuple[Array, Array]]:
     """Yield weights (ROWS, C) and biases (C,) of logits, for each strength of the penalty."""
-    from sklearn.linear_model import LogisticRegression
-
     classes, each = len(class_weights), class_weights.numpy()[targets]
     for strength in strengths:
-        rows = []
-        for one in range(classes) if classes > 2 else (1,):
-            model = LogisticRegression(
-                C=strength,
-                solver="liblinear",
-                dual=True,
-                tol=_TOLERANCE,
-                max_iter=1000,
-                random_state=0,
-            )
-            model.fit(inputs, targets == one, sample_weight=each)
-            rows.append((model.coef_[0], model.intercept_[0]))
+        rows = [
+            fit_logistic(inputs, targets == one, strength, each)
+            for one in (range(classes) if classes > 2 else (1,))
+        ]
         weights, bias = (np.stack(part, -1) for part in zip(*rows, strict=True))
         if classes == 2:  # one model tells both, by half its logit each
             weights, bias = (np.concatenate([-each, each], -1) / 2 for each in (weights, bias))
         yield weights, bias
 
 
-def _occurrences(grams: Ragged) -> Any:
+def fit_logistic(
+    inputs: Any, inside: Array, strength: float, weights: Array | None = None
+) -> tuple[Array, float]:
+    """Return the weights (ROWS,) and the bias of a logistic regression.
+
+    Args:
+        inputs: how much each n-gram counts in each text, sparse (N, ROWS).
+        inside: (N,) truth values to tell.
+        strength: scikit-learn's C, the inverse of the penalty.
+        weights: (N,) how much each text counts; None where all count the same.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(
+        C=strength, solver="liblinear", dual=True, tol=_TOLERANCE, max_iter=1000, random_state=0
+    )
+    model.fit(inputs, inside, sample_weight=weights)
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def occurrences(grams: Ragged) -> Any:
     """Return which n-grams occur in which texts, sparse (N, ROWS)."""
     from scipy import sparse
 
@@ -202,7 +211,7 @@ def _occurrences(grams: Ragged) -> Any:
     return sparse.csr_matrix((ones, *place), shape=(len(grams), ROWS))
 
 
-def _weighed(occurrences: Any, counts: Sequence[float] | Array) -> Any:
+def weighed(occurrences: Any, counts: Sequence[float] | Array) -> Any:
     """Return how much each n-gram counts in each text, at unit length."""
     from sklearn.preprocessing import normalize
 

@@ -11,7 +11,7 @@ _WORD = 24  # letters of a word that fit beside its bar
 
 
 def explanation(found: Explanation) -> Figure:
-    """Draw what each word added to the probability, in reading order.
+    """Draw what each word added to the answer, in reading order.
 
     Of a text of more than 60 words, the 60 that added or took most.
     """
@@ -30,9 +30,9 @@ def explanation(found: Explanation) -> Figure:
         largest = max(float(np.abs(values).max()), 1e-6) * 1.15
         axes.set_xlim(-largest, largest)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"added to the probability of “{found.label}” ({found.method})")
+        axes.set_xlabel(f"added to {found.what} ({found.method})")
         left_out = f"; {len(scores) - len(shown)} weaker words left out" * (
             len(scores) > len(shown)
         )
-        axes.set_title(f"{found.label}: probability {found.probability:.3f}{left_out}")
+        axes.set_title(f"{found.said}{left_out}")
     return figure

@@ -12,7 +12,7 @@ from torch import Tensor
 from common.errors import DataError, RunError
 from common.io.tables import is_table, read_cells, read_names
 from common.report.html import Table
-from common.submission.answers import Classes, Said
+from common.submission.answers import Classes, Numbers, Said
 from common.submission.kind import Found, RowByRow
 from common.submission.sample import Sample
 from common.submission.tables import read_test
@@ -20,7 +20,7 @@ from common.training import task
 from common.training.sequences import Padded
 from labs.rnn.columns import guess_texts
 from labs.rnn.memory import microscope
-from labs.rnn.said import describe_texts
+from labs.rnn.said import describe_ratings, describe_texts
 from labs.rnn.sentiment import plots
 from labs.rnn.sentiment.explain import explain as explained
 from labs.rnn.sentiment.job import Sentiment
@@ -35,18 +35,25 @@ _CHUNK = 4096  # texts of a submission that are answered at a time
 def predict(
     job: Sentiment, texts: Sequence[str], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Classify texts; say of which no word is known.
+    """Classify or rate texts; say of which no word is known.
 
     An empty text gets the answer of a model that has read nothing.
 
     Returns:
         For each text a record: text, class, probability, unknown (share of its tokens; of runs that
         answer together, of the one that knows most), and the probability of each class as
-        `p(CLASS)`.
+        `p(CLASS)`. A rating stands in the place of class and probability; `p(RATING)` is there
+        where the run has a distribution.
     """
     unknown = np.min([_shares_unknown(each, texts) for each in job.networks], 0).tolist()
-    shares = task.probabilities(job.answers(texts)["outputs"])
+    outputs = job.answers(texts)
     empty = [not len(row) for row in _rows(job, texts)]
+    if job.config.numeric:
+        levels = outputs.get("levels")
+        shares = None if levels is None else levels.double().numpy()
+        numbers, known = outputs["outputs"].double().numpy(), job.card.as_dict()["levels"]
+        return describe_ratings(texts, numbers, shares, unknown, empty, known, say)
+    shares = task.probabilities(outputs["outputs"])
     return describe_texts(texts, shares, unknown, empty, job.card.classes, say)
 
 
@@ -67,7 +74,7 @@ def explain(
 ) -> tuple[list[dict[str, Any]], "Figure"]:
     """Return which words moved the answer to a text, as records and a picture; see `explained`."""
     found = explained(job, text, method)
-    say(f"{found.label}, with a probability of {found.probability:.3f}")
+    say(found.said)
     if method == "integrated-gradients" and job.config.n_grams:
         say("that is what the networks say; n-grams, which also count in `predict`, are left out")
     records = [
@@ -127,7 +134,7 @@ class TextSubmission(RowByRow[Sentiment]):
     def answer(
         self, job: Sentiment, samples: Mapping[str, Any], move: Callable[[float], None]
     ) -> tuple[list[str], Tensor]:
-        """Return the logits (N, C) of texts."""
+        """Return the logits (N, C), or the ratings (N,), of texts."""
         outputs, texts = [], iter(samples.values())
         while some := list(islice(texts, _CHUNK)):
             outputs.append(job.answers(some)["outputs"])
@@ -135,5 +142,7 @@ class TextSubmission(RowByRow[Sentiment]):
         return list(samples), torch.cat(outputs)
 
     def interpret(self, job: Sentiment, outputs: Tensor) -> Said:
-        """Return the probabilities of classes that logits mean."""
+        """Return the probabilities of classes that logits mean, or ratings."""
+        if job.config.numeric:
+            return Numbers(outputs.numpy())
         return Classes(tuple(job.card.classes), task.probabilities(outputs))

@@ -33,6 +33,13 @@ def sections(
         *common_sections.classes(job.card.classes, guesses, targets, save_picture),
         _mistakes(job, test.texts, probabilities, targets),
         common_sections.calibration(probabilities, targets, save_picture),
+        *of_data(job, figures),
+    ]
+
+
+def of_data(job: "Sentiment", figures: Mapping[str, Any]) -> list[Section]:
+    """Return what the report says of words, pretrained vectors and the data."""
+    return [
         _words(job),
         *_vectors(job, figures),
         common_sections.data(job, _removed(job)),

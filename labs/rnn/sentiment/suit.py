@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import torch
+
 from common.io.folders import find_split_column
 from common.io.tables import read_cells
 from common.options import budget
 from common.runs.job import Suited
 from labs.rnn.columns import guess_labelled
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
+from labs.rnn.sentiment.ratings.levels import MOST_LEVELS, look_rated
 from labs.rnn.texts import Corpus, read_corpus, read_folder
 
 # Scripts whose words are not apart (Han, Kana, Thai), or carry their particles with them (Hangul).
@@ -55,6 +58,7 @@ def _choose(config: SentimentConfig, path: Path) -> budget.Choices[SentimentConf
     chosen = budget.Choices(config)
     found = read_folder(path, config.form, True) if path.is_dir() else _suit_columns(chosen, path)
     chosen.reasons = [*found.notes, *chosen.reasons]
+    _suit_target(chosen, found)
     texts = [text for part in found.parts.values() for text in part.texts][: config.limit]
     if not config.n_grams:
         chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
@@ -82,7 +86,26 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
         if split and not by_number and config.label_column in names:
             why = f"column {split!r} splits the texts: it holds nothing but names of parts"
             chosen.take(why, split_column=split)
-    return read_corpus(path, *columns, config.form, True, chosen.config.split_column)
+    split_column, numeric = chosen.config.split_column, chosen.config.numeric
+    return read_corpus(path, *columns, config.form, True, split_column, numeric)
+
+
+def _suit_target(chosen: budget.Choices[SentimentConfig], found: Corpus) -> None:
+    """Choose the loss of ratings; say of classes that look like ratings how they are learned."""
+    if not chosen.config.numeric:
+        if look_rated(found.classes) and "target" not in chosen.config.given:
+            chosen.reasons.append(
+                f"the labels {', '.join(found.classes)} are classes here; if they are ratings, "
+                "--target number learns them as numbers, so that a near miss counts less"
+            )
+        return
+    different = torch.unique(torch.cat([part.targets for part in found.parts.values()]))
+    if len(different) > MOST_LEVELS:
+        chosen.take(
+            f"the loss mse: ratings have {len(different):,} different values, and ordinal takes "
+            f"{MOST_LEVELS}",
+            loss="mse",
+        )
 
 
 def _suit_tokens(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ import unicodedata
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from common.errors import ConfigError
 from common.options.config import build as build_config
@@ -222,5 +223,9 @@ def test_linear_models_on_n_grams_are_fitted_as_a_whole():
         assert logits.argmax(1).tolist() == [0, 1, 2]
     uniform, sure = torch.zeros(4, 2), torch.tensor([[0.0, 9.0]]).expand(4, 2)
     right = torch.ones(4, dtype=torch.int64)
-    assert choose_share(lambda share: share * sure + (1 - share) * uniform, right, None) == 1
-    assert choose_share(lambda share: share * uniform + (1 - share) * sure, right, None) < 0.4
+
+    def loss(share, of_share, others):
+        return functional.cross_entropy(share * of_share + (1 - share) * others, right)
+
+    assert choose_share(lambda share: loss(share, sure, uniform)) == 1
+    assert choose_share(lambda share: loss(share, uniform, sure)) < 0.4

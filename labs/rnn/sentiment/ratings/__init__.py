@@ -1,0 +1,1 @@
+"""Ratings of texts as numbers: regression and ordinal regression."""
