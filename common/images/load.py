@@ -562,7 +562,7 @@ def _fitted(
         assert isinstance(pixels, Tensor)
         own = pixels.shape[2]
         size = config.image_size or max(own, least)
-        pixels = pixels if size == own else _scale(pixels, size)
+        pixels = pixels if size == own else scale_pixels(pixels, size)
         if channels == 3:
             pixels = pixels.expand(-1, 3, -1, -1)
         elif channels == 1 and pixels.shape[1] == 3:
@@ -573,7 +573,7 @@ def _fitted(
     return dataclasses.replace(found, parts=parts, classes=classes)
 
 
-def _scale(pixels: Tensor, size: int) -> Tensor:
+def scale_pixels(pixels: Tensor, size: int) -> Tensor:
     """Scale uint8 images (N, C, S, S), some at a time: as floats they take four times the room."""
     pieces = (
         functional.interpolate(piece.float(), (size, size), mode="bilinear", antialias=True)

@@ -149,10 +149,11 @@ class Comparison(ABC, Generic[C]):
         return list({dataclasses.replace(each, seed=config.seed): each for each in plan}.values())
 
     @classmethod
-    def refuse(cls, job: Any, splits: Splits) -> None:
+    def refuse(cls, config: C, job: Any, splits: Splits) -> None:
         """Refuse what there is nothing to compare in, before there is a run folder.
 
         Args:
+            config: of the whole.
             job: one of the members.
             splits: its data.
 
@@ -438,7 +439,7 @@ class Comparison(ABC, Generic[C]):
                 job, splits = cls.member.check(member)
                 if job.timed is not None:
                     job.timed.check_epoch()
-            cls.refuse(job, splits)
+            cls.refuse(config, job, splits)
             jobs.append(job)
         if config.total_updates is not None:
             epochs = job.config.epochs if job.timed is None else job.timed.asked

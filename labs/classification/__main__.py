@@ -157,6 +157,16 @@ lab = Lab(
             options=(commands.UNLABELLED, commands.CROSSVAL),
             only=PSEUDO_OPTIONS,
         ),
+        "compare-sizes": Verb(
+            f"{_COMPARE}.sizes:Comparison",
+            f"{_COMPARE}.config:CompareSizesConfig",
+            """Train at one image size, and measure at others: who holds up, and why.
+
+            A vision transformer whose positions are interpolated is compared with convolutional
+            ways to build it, and with a convolutional network. Each model has the values of its own
+            recipe; what is given as an option or in a config file goes over them, for all.
+            """,
+        ),
         "compare-teacher": Verb(
             f"{_COMPARE}.teacher:Comparison",
             f"{_COMPARE}.config:CompareTeacherConfig",
@@ -369,6 +379,11 @@ def summary(
 @click.option(
     "--layer", help="Layer whose maps Grad-CAM weighs; the last convolution's when not given."
 )
+@click.option(
+    "--rollout",
+    is_flag=True,
+    help="Draw attention rollout alone: which patches a vision transformer mixes into its answer.",
+)
 @commands.FORM
 @commands.OUTPUT
 @commands.DEVICE
@@ -376,6 +391,7 @@ def explain(
     run: Path,
     images: tuple[str, ...],
     layer: str | None,
+    rollout: bool,
     form: str,
     output: Path | None,
     device: str | None,
@@ -385,14 +401,19 @@ def explain(
     Without any, in the most confident mistakes of the test split: what speaks for its guess, and
     for the right class. Pictures go into the run's figures and its report.
     """
+    if rollout and layer is not None:
+        raise ConfigError("--rollout: goes over all layers; drop it, or --layer")
     from labs.classification import report
     from labs.classification.look import explain as lab_explain
 
     job = lab.open_trained(run, device)
     splits = job.load_splits()
-    section, records = lab_explain.show(job, splits, images, layer)
+    if rollout:
+        section, records = lab_explain.show_rollout(job, splits, images)
+    else:
+        section, records = lab_explain.show(job, splits, images, layer)
     commands.show_records(section.title, records, form, output)
-    report.add(job, splits, "explain", section)
+    report.add(job, splits, "rollout" if rollout else "explain", section)
 
 
 @lab.group.command("receptive-field")

@@ -25,7 +25,7 @@ from labs.classification.models.lenet import LocallyConnected
 if TYPE_CHECKING:
     from labs.classification.job import ClassifyImages
 
-VIEWS = ("explain", "receptive-field", "tta")
+VIEWS = ("explain", "rollout", "receptive-field", "tta")
 """What commands add to a report, in its order."""
 
 _MISTAKES = 24

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import NonFiniteError
 from common.images.augment import Affine
 from common.images.sets import ImageSet
 from common.metrics.main_metric import ACCURACY
 from common.metrics.metrics import Array
 from common.options import terminal
-from common.options.config import NONE, read_toml
 from common.report.html import PictureSaver, Section
 from common.runs.comparison import Jobs, Tested
 from common.runs.differences import Entry, find_best, judge
@@ -21,14 +19,11 @@ from common.runs.folder import Run
 from common.runs.job import groups_of
 from labs.classification import baselines, task
 from labs.classification.compare import robustness
-from labs.classification.compare.comparison import ImageComparison
+from labs.classification.compare.comparison import ModelComparison
 from labs.classification.compare.config import CompareArchitecturesConfig
-from labs.classification.config import RECIPES, recipe_for
-from labs.classification.models.catalogue import find_family
 
 NEIGHBORS = "nearest neighbors"
 SHARED, UNSHARED = "lenet5", "locally-connected"  # the same windows with and without shared weights
-_BUDGET = ("epochs", "batch_size", "augment")  # what all models have alike
 
 _ABOUT_COSTS = (
     "The axis of the accuracy is that of its log odds: it parts what is near 1. Nearest neighbors "
@@ -45,7 +40,7 @@ _ABOUT_CHANGES = (
 )
 
 
-class Comparison(ImageComparison[CompareArchitecturesConfig]):
+class Comparison(ModelComparison[CompareArchitecturesConfig]):
     """Architectures on the same data, each with its own recipe but for the budget."""
 
     verb = "compare-architectures"
@@ -62,38 +57,9 @@ class Comparison(ImageComparison[CompareArchitecturesConfig]):
         super().__init__(run, config, reasons)
         self._outcomes: dict[str, dict[str, Array]] = {}  # of changed images, by the model
 
-    @classmethod
-    def command(cls, **given: Any) -> None:
-        """Train, as `Comparison.command`; values that are given go over the models' own recipes."""
-        options, path = given["options"], given["config_path"]
-        if given["resume"] is None:
-            file = read_toml(path) if path else {}
-            chosen = dict.fromkeys([*file.get("chosen", file), *options])
-            options.setdefault("chosen", ",".join(chosen) or NONE)
-        super().command(**given)
-
-    @classmethod
-    def variants(cls, config: CompareArchitecturesConfig) -> dict[str, dict[str, Any]]:
-        """Return what each model has of its own: its recipe's values, and the size it needs."""
-        return {model: _own(model, config) for model in config.models}
-
-    def train_member(self, job: Any, label: str) -> bool:
-        """Train a member; where one diverges, the others go on without it."""
-        try:
-            return super().train_member(job, label)
-        except NonFiniteError as error:
-            terminal.note(f"{label} diverged: {error}")
-            return False
-
     def measure(self, jobs: Jobs) -> dict[str, Any]:
         """Return the figures of each model, and what sharing weights does to changed images."""
-        finished = self.group_jobs(jobs)
-        if not finished:
-            raise NonFiniteError(
-                f"all models of {self.run.path} diverged; try a lower --learning-rate"
-            )
         metrics = super().measure(jobs)
-        metrics["diverged"] = [name for name in self.config.models if name not in finished]
         if {SHARED, UNSHARED} <= self._outcomes.keys():
             metrics["compared"][SHARED]["over_unshared"] = robustness.difference(
                 self._outcomes[SHARED], self._outcomes[UNSHARED]
@@ -174,10 +140,7 @@ class Comparison(ImageComparison[CompareArchitecturesConfig]):
 
     def verdict(self, metrics: Mapping[str, Any]) -> str:
         """Say which model is best, which cannot be told apart from it, and which are worse."""
-        compared = metrics["compared"]
-        diverged = [name for name in self.config.models if name not in compared]
-        said = [f"Diverged, and left out: {', '.join(diverged)}."] if diverged else []
-        return " ".join([*verdicts(compared), *said])
+        return " ".join([*verdicts(metrics["compared"]), *self.describe_diverged(metrics)])
 
     def measure_others(self, jobs: Jobs) -> dict[str, tuple[dict[str, Any], Sequence[Array]]]:
         """Return nearest neighbors in the smallest images that a model gets."""
@@ -211,14 +174,6 @@ class Comparison(ImageComparison[CompareArchitecturesConfig]):
         found = robustness.outcomes(right, test, np.asarray(plain))
         self._outcomes[name] = found
         return robustness.figures(found)
-
-
-def _own(model: str, config: CompareArchitecturesConfig) -> dict[str, Any]:
-    recipe = RECIPES.get(recipe_for(model) or "", {})
-    own = {k: value for k, value in recipe.items() if k not in (*_BUDGET, *config.chosen)}
-    if config.image_size is not None:
-        own["image_size"] = max(config.image_size, find_family(model).smallest)
-    return {**own, "model": model}
 
 
 def _seen(job: Any) -> dict[str, tuple[float, float]]:

@@ -114,8 +114,8 @@ class CompareTeacherConfig(TrialsConfig):
 
 
 @dataclass(frozen=True)
-class CompareArchitecturesConfig(TrialsConfig):
-    """What `compare-architectures` takes."""
+class ModelsConfig(TrialsConfig):
+    """What every command takes that compares models, each with its own recipe."""
 
     models: tuple[str, ...] = option(
         ("linear", "mlp", "locally-connected", "lenet5", "resnet20"),
@@ -135,7 +135,7 @@ class CompareArchitecturesConfig(TrialsConfig):
         if self.model != ClassificationConfig.model:
             yield f"--model {self.model}: several are compared; name them with --models"
         if self.weights:
-            yield "--weights: compare-architectures trains from random weights; drop it"
+            yield "--weights: this command trains from random weights; drop it"
         if not self.models:
             yield "--models: expected at least one, such as linear,lenet5"
         twice = sorted({name for name in self.models if self.models.count(name) > 1})
@@ -145,3 +145,49 @@ class CompareArchitecturesConfig(TrialsConfig):
             for name in self.models
             if not is_known(name)
         ]
+
+
+@dataclass(frozen=True)
+class CompareArchitecturesConfig(ModelsConfig):
+    """What `compare-architectures` takes."""
+
+
+@dataclass(frozen=True)
+class CompareSizesConfig(ModelsConfig):
+    """What `compare-sizes` takes."""
+
+    models: tuple[str, ...] = option(
+        (
+            "small-vit",
+            "small-vit-no-position",
+            "small-vit-overlap",
+            "small-vit-conv-stem",
+            "small-vit-conv-position",
+            "small-vit-conv",
+            "resnet20",
+        ),
+        "what is compared, with commas between: the first with each of the others",
+        group="Trials",
+    )
+    sizes: tuple[str, ...] = option(
+        (),
+        "pixels of a side that test images are shown with, with commas between; when not given, "
+        "two patches of a vision transformer less than in training to three more, of 28 pixels "
+        "20,24,32,36,40",
+        group="Trials",
+    )
+    epochs: int = shared("epochs", 20)
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """The sizes as numbers."""
+        return tuple(map(int, self.sizes))
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        wrong = [size for size in self.sizes if not (size.isdecimal() and int(size) > 0)]
+        yield from [f"--sizes {size}: expected pixels, such as 20,24,32" for size in wrong]
+        if not wrong and len(set(self.pixels)) < len(self.sizes):
+            yield f"--sizes {','.join(self.sizes)}: one of them is given twice"
+        if any(spec.partition(":")[0] == "crop" for spec in self.augment):
+            yield "--augment crop: cuts images of every size to one; drop it, or give pad-crop:4"

@@ -41,7 +41,7 @@ class Comparison(ImageComparison[CompareImbalanceConfig]):
     _reference: Array | None = None  # which rare test images the first variant's seeds get right
 
     @classmethod
-    def refuse(cls, job: ClassifyImages, splits: Splits) -> None:
+    def refuse(cls, config: CompareImbalanceConfig, job: ClassifyImages, splits: Splits) -> None:
         """Refuse data without rare classes, or whose test images have none of them."""
         counts = _counts(job, splits)
         rare = rarest(counts)

@@ -3,7 +3,8 @@
 Three ways to ask, each for a class: Grad-CAM (Selvaraju et al. 2017: where are the last
 convolution's maps that raise its logit?), integrated gradients (Sundararajan, Taly and Yan 2017:
 what does each pixel add to it, on the way from a black image?), and occlusion (Zeiler and Fergus
-2014: how far does it fall when a patch is hidden?). Then what the layers make of the image.
+2014: how far does it fall when a patch is hidden?). Then what the layers make of the image; and,
+of networks with attention, which patches they mix into the answer (`rollout`).
 """
 
 import math
@@ -28,7 +29,7 @@ from common.training.task import probabilities
 from labs.classification import task
 from labs.classification.job import ClassifyImages
 from labs.classification.look import explain_plots as plots
-from labs.classification.look import layer_calls
+from labs.classification.look import layer_calls, rollout
 from labs.classification.look.explanation import Explanation, Filters, Maps, Reading, adds_up
 
 _MISTAKES = 3  # explained when nothing is named
@@ -44,6 +45,15 @@ CLASSIC: dict[str, Array] = {
     "Sobel y": np.outer([-1, 0, 1], [1, 2, 1]),
 }
 """Kernels of image processing; networks apply theirs in the same way, without turning them."""
+
+
+_ABOUT_ROLLOUT = (
+    "Attention rollout says which patches the answer is mixed of, whatever the class: in each "
+    "layer half of a token is taken to be its own and half to be what attention brings it, a mean "
+    "over the heads, and the layers are multiplied. Beside it is where each head of the last layer "
+    "looks by itself. Red has more than its even share of the image, blue less. It is about the "
+    "ways that values can take, not about what they are worth: what is mixed in may not count."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +154,9 @@ def _explain(job: ClassifyImages, sample: Sample, layer: str | None) -> Explanat
     names = [f"{job.card.number(logits.item()):.4g}"] if numeric else job.card.classes
     target = None if sample.target is None or numeric else int(sample.target)
     true = "" if sample.target is None else f"{sample.target:.4g}"
-    call = _chosen(found, layer)
+    mixed = rollout.find(model, image)
+    # What attention mixes afterwards lies no longer where the maps of a convolution lay.
+    call = _chosen(found, layer) if layer or mixed is None else None
     readings = []
     for asked in dict.fromkeys([guess] if target is None else [guess, target]):
         title = f"its number: {names[0]}"
@@ -164,6 +176,7 @@ def _explain(job: ClassifyImages, sample: Sample, layer: str | None) -> Explanat
         readings,
         _maps(found),
         _first_filters(found),
+        mixed,
         _classic(picture),
     )
 
@@ -334,6 +347,12 @@ def _figures(number: int, each: Explanation) -> Iterator[tuple[str, str, Any]]:
     yield name, said, plots.readings(each)
     if each.maps:
         yield f"{name}-maps", f"{each.name}: the strongest maps of each stage.", plots.maps(each)
+    if each.rollout:
+        yield (
+            f"{name}-rollout",
+            _about_rollout(each.name),
+            plots.rollout(each.name, each.guess, each.picture, each.rollout),
+        )
     caption = f"{each.name}: kernels of image processing"
     caption += ", and the first layer's filters." if each.filters else "."
     yield f"{name}-filters", caption, plots.filters(each)
@@ -345,7 +364,7 @@ def _text(found: Sequence[Explanation]) -> str:
     if first.layer is None:
         cam = (
             "There is no Grad-CAM: it weighs the maps of the last convolution, and this network "
-            "has none. "
+            "has none, or mixes them by attention. "
         )
     else:
         name, side = first.layer
@@ -364,7 +383,55 @@ def _text(found: Sequence[Explanation]) -> str:
         "The maps of a stage are each scaled by their own largest value. The kernels of image "
         "processing see the image in grey; of the first layer's filters the largest are shown, "
         "with what they make of the image before any activation."
+        + (f"\n\n{_ABOUT_ROLLOUT}" if first.rollout else "")
     )
+
+
+def _about_rollout(name: str) -> str:
+    return f"{name}: which patches the answer is mixed of, and where the last layer's heads look."
+
+
+def show_rollout(
+    job: ClassifyImages, splits: Splits, named: Sequence[str]
+) -> tuple[Section, list[dict[str, Any]]]:
+    """Draw attention rollout alone; what is given and returned is that of `show`.
+
+    Raises:
+        InputError: an image cannot be had, or the network has no attention.
+    """
+    prepare, save_picture = task.augmentation(job.config, job.card), PictureSaver(job.run.figures)
+    job.model.eval()
+    rows, pictures = [], []
+    for number, sample in enumerate(choose(job, splits, named), 1):
+        image = prepare(job.compute.move(sample.image[None]), None)
+        found = rollout.find(job.model, image)
+        if found is None:
+            raise ConfigError(
+                f"--rollout: {job.config.model} has no attention from all patches to all; leave it "
+                "out for what goes with every network, or train --model small-vit"
+            )
+        with torch.no_grad():
+            guess = _name_guess(job, job.model.forward(image).float())
+        picture = plots.rollout(sample.name, guess, _picture(image, job), found)
+        pictures.append(save_picture(f"rollout-{number}", _about_rollout(sample.name), picture))
+        whole = found.whole
+        rows.append(
+            {
+                "image": sample.name,
+                "guess": guess,
+                "layers": found.layers,
+                "patches": whole.size,
+                "half of it is of": found.half,
+                "most, times even": f"{whole.max() * whole.size:.1f}",
+            }
+        )
+    return Section("Attention rollout", _ABOUT_ROLLOUT, Table.of(rows), pictures), rows
+
+
+def _name_guess(job: ClassifyImages, outputs: Tensor) -> str:
+    if job.config.numeric:
+        return f"{job.card.number(outputs.item()):.4g}"
+    return job.card.classes[int(outputs.argmax())]
 
 
 def show(

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from common.metrics.metrics import Array
 from common.report.plots import drawable, figure_style, hide_frame, short
 from labs.classification.look.explanation import Explanation, Filters
+from labs.classification.look.rollout import Rollout
 
 _SIDE = 2.1  # inches of a panel
 _SMALL = 1.0  # of a map, or of a kernel
+_PANEL, _MOST_PANELS = 1.6, 5  # inches of a panel of attention, and how many stand in a row
 _NAME = 16  # letters of a class name
 _OUTLIERS = 99.5  # percentile at which the colors of single pixels end
 
@@ -74,6 +76,53 @@ def blended(picture: Array, values: Array, largest: float) -> Array:
     strength = np.abs(share)[..., None]
     pale = 0.55 + 0.4 * grey[..., None]
     return np.asarray((1 - strength) * pale + strength * color)
+
+
+@figure_style()
+def rollout(name: str, guess: str, picture: Array, found: Rollout) -> Figure:
+    """Draw an image, what of it the answer is mixed of, and where each head of the end looks.
+
+    Red has more than its even share, blue less; each panel has a scale of its own.
+
+    Args:
+        name: of the image.
+        guess: of the network.
+        picture: as the network sees it, as in `Explanation`.
+        found: where it looks.
+    """
+    panels = {f"rollout, {found.layers} layers": found.whole}
+    panels |= {f"last layer, head {number}": head for number, head in enumerate(found.heads, 1)}
+    columns = 1 + min(len(panels), _MOST_PANELS)
+    rows = -(-(1 + len(panels)) // columns)
+    figure = Figure(figsize=(_PANEL * columns, (_PANEL + 0.35) * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    _show(grid[0], picture)
+    grid[0].set_xlabel("image", fontsize=8)
+    for axes, (title, shares) in zip(grid[1:], panels.items(), strict=False):
+        _show(axes, shaded(picture, shares))
+        axes.set_xlabel(f"{title}\nat most {shares.max() * shares.size:.1f} x even", fontsize=8)
+    figure.suptitle(
+        f"{short(drawable(name), 60)}\nthe network says {short_class(guess)}", fontsize=11
+    )
+    return figure
+
+
+def shaded(picture: Array, shares: Array) -> Array:
+    """Lay over a picture what shares patches have: red more than an even one, blue less.
+
+    Args:
+        picture: (S, S) or (S, S, 3) in [0, 1].
+        shares: of patches, (rows, columns).
+
+    Returns:
+        (S, S, 3) in [0, 1].
+    """
+    side, patches = len(picture), len(shares)
+    places = np.arange(side) * patches // side
+    more = (shares * shares.size / shares.sum() - 1)[np.ix_(places, places)]
+    return blended(picture, more, float(np.abs(more).max()))
 
 
 @figure_style()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.metrics.metrics import Array
+from labs.classification.look.rollout import Rollout
 
 _TOLERANCE = 0.01  # of the difference that integrated gradients are to add up to
 _NEAR = 0.005  # of a logit: near enough, where the difference is small
@@ -69,4 +70,5 @@ class Explanation:
     readings: Sequence[Reading]  # of the guess, and of the right class when that is another
     maps: Sequence[Maps]  # of the stages
     filters: Filters | None  # of the first convolution, if there is one
+    rollout: Rollout | None  # of a network with attention from all patches to all
     classic: Filters  # kernels of image processing

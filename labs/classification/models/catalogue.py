@@ -149,6 +149,22 @@ FAMILIES = (  # the ladder: each rung adds one thing
     ),
     Family(
         {
+            "small-vit": "a vision transformer of 4x4 patches of 28 pixels, with learned positions "
+            "(Dosovitskiy et al. 2021)",
+            "small-vit-no-position": "without positions: patches are a set",
+            "small-vit-overlap": "of patches that overlap (Wu et al. 2021)",
+            "small-vit-conv-stem": "of patches that convolutions make (Xiao et al. 2021)",
+            "small-vit-conv-position": "a convolution in place of the positions (Chu et al. 2021)",
+            "small-vit-conv": "both: patches and positions of convolutions",
+        },
+        f"{_MODULES}.vit:vit",
+        usual=_MNIST,
+        smallest=8,
+        plot_color="#f0e442",
+        recipe="small-vit",
+    ),
+    Family(
+        {
             "efficientnet-lite0": "EfficientNet for small devices (Tan & Le 2019), with weights "
             "from a package"
         },

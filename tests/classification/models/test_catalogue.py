@@ -13,7 +13,7 @@ from common.errors import ConfigError
 from common.report.plots import GREY
 from labs.classification import data, task
 from labs.classification.compare import architecture_plots
-from labs.classification.compare.architectures import _own
+from labs.classification.compare.comparison import _own
 from labs.classification.compare.config import CompareArchitecturesConfig
 from labs.classification.config import RECIPES, ClassificationConfig, recipe_for
 from labs.classification.models import build, sizes
