@@ -306,7 +306,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "vgg": {"model": "vgg11", "learning_rate": 3e-4},
     # vgg11_bn 0.75 after 3 epochs, 0.57 with 3e-3.
     "vgg_bn": {"model": "vgg11_bn", "learning_rate": 1e-3},
-    "small-vit": {"model": "small-vit", "learning_rate": 2e-3, "epochs": 30, "warmup": 3.0},
+    "small-vit": {"model": "small-vit", "warmup": 2.0},
     # A usual value; not measured here.
     "torchvision": {"model": "resnet18", "learning_rate": 1e-3},
     # The classic recipes of transfer learning; their figures depend on the photos one brings. The

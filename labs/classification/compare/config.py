@@ -176,7 +176,8 @@ class CompareSizesConfig(ModelsConfig):
         "20,24,32,36,40",
         group="Trials",
     )
-    epochs: int = shared("epochs", 20)
+    augment: tuple[str, ...] = shared("augment", (), ClassificationConfig)
+    epochs: int = shared("epochs", 15)
 
     @property
     def pixels(self) -> tuple[int, ...]:

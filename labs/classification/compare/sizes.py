@@ -73,8 +73,15 @@ def _share_kept(rows: Array) -> Array:
     return np.asarray(right[..., 1:].mean(-1) / np.maximum(right[..., 0], 1 / rows.shape[-2]))
 
 
-KEPT = MainMetric("kept", "share of the accuracy kept", lambda rows, _: rows, OfDraws(_share_kept))
-"""Of rows that say which test images are right, (N, 1 + sizes), the trained size first."""
+def _rows(rows: Array, _: Array) -> Array:
+    return rows
+
+
+# Of rows that say which test images are right, (N, 1 + sizes), at the trained size first.
+KEPT = MainMetric("kept", "share of the accuracy kept", _rows, OfDraws(_share_kept))
+ELSEWHERE = MainMetric(
+    "elsewhere", "accuracy", _rows, OfDraws(lambda rows: rows[..., 1:].mean((-2, -1)))
+)
 
 
 class Comparison(ModelComparison[CompareSizesConfig]):
@@ -86,9 +93,10 @@ class Comparison(ModelComparison[CompareSizesConfig]):
     about = (
         "All models are trained at one size, and then shown the same test images at others. Each "
         "has the values of its own recipe, but all have the same epochs, batches and changes of "
-        "images, so each sees each image as often."
+        "images, so each sees each image as often. Without --augment images are not changed: then "
+        "none of them has seen another scale in training."
     )
-    _first: Array | None = None  # rows of `KEPT` of the first model's runs
+    _first: Mapping[str, Array] | None = None  # of the first model, by how images are shown
 
     def __init__(self, run: Any, config: CompareSizesConfig, reasons: Sequence[str] = ()):
         super().__init__(run, config, reasons)
@@ -141,22 +149,28 @@ class Comparison(ModelComparison[CompareSizesConfig]):
             resized = np.stack([plain, *map(right, others)], 2)
             back = np.stack([plain, *(right(scale_pixels(each, own)) for each in others)], 2)
             framed = np.stack([plain, right(frame(stack(some), find_patch(own)))], 2)
-        entry = {
+        shown = {"resized": resized, "back": back, "framed": framed}
+        found = {
             **super().measure_variant(tested),
             "image_size": own,
             "sizes": list(sizes),
             "at_sizes": _list_figures(resized, groups),
             "scaled_back": _list_figures(back, groups),
             "framed": _list_figures(framed, groups)[1],
-            **KEPT.measure_runs(list(resized), groups),
-            **_name("kept_back", KEPT.measure_runs(list(back), groups)),
-            **_name("gain_back", KEPT.compare_runs(list(back), list(resized), groups)),
+            **_measure("elsewhere", ELSEWHERE, resized, groups),
+            **_compare("gain_back", KEPT, back, resized, groups),
         }
+        for way, each in shown.items():
+            found |= _measure(f"kept_{way}", KEPT, each, groups)
         if self._first is None:
-            self._first = resized
-            return {**entry, "drawn": int(rows[_find_lost(resized[0])])}
-        difference = KEPT.compare_runs(list(resized), list(self._first), groups)
-        return {**entry, **_name("kept_difference", difference)}
+            self._first = shown
+            return {**found, "drawn": int(rows[_find_lost(resized[0])])}
+        found |= _compare(
+            "elsewhere_difference", ELSEWHERE, resized, self._first["resized"], groups
+        )
+        for way, each in shown.items():
+            found |= _compare(f"kept_{way}_difference", KEPT, each, self._first[way], groups)
+        return found
 
     def _at(self, job: ClassifyImages, some: ImageSet, size: int) -> Tensor:
         """Return images of the test split as they are at another size, uint8 (N, C, size, size)."""
@@ -171,15 +185,19 @@ class Comparison(ModelComparison[CompareSizesConfig]):
 
     def show_variant(self, entry: Entry) -> dict[str, str]:
         """Return how right a model is at its own size, and what it keeps of that at others."""
-        kept, low_high = entry["kept"], interval_text(entry["kept_interval"])
-        accuracy, of_own = figure_text(entry["accuracy"]), interval_text(entry["accuracy_interval"])
+
+        def text(name: str) -> str:
+            return f"{figure_text(entry[name])} ({interval_text(entry[f'{name}_interval'])})"
+
         return {
             "parameters": f"{entry['parameters']:,}",
             "validation": figure_text(entry["validation_accuracy"]),
-            f"test accuracy at {entry['image_size']} px (95 %)": f"{accuracy} ({of_own})",
-            "kept at other sizes (95 %)": f"{kept:.4f} ({low_high})",
-            "more than the first (95 %)": show_difference(entry, "kept_difference"),
-            "kept where scaled back": figure_text(entry["kept_back"]),
+            f"test accuracy at {entry['image_size']} px (95 %)": text("accuracy"),
+            "mean at other sizes (95 %)": text("elsewhere"),
+            "kept (95 %)": text("kept_resized"),
+            "more than the first (95 %)": show_difference(entry, "kept_resized_difference"),
+            "kept framed": figure_text(entry["kept_framed"]),
+            "kept scaled back": figure_text(entry["kept_back"]),
             "seconds": f"{entry['seconds']:.1f}",
         }
 
@@ -206,7 +224,7 @@ class Comparison(ModelComparison[CompareSizesConfig]):
                     save_picture(
                         "kept",
                         "Mean accuracy at the other sizes, as a share of that at the trained one.",
-                        draw_bars(compared, "kept", "share of the accuracy kept"),
+                        draw_bars(compared, "kept_resized", "share of the accuracy kept"),
                     ),
                 ),
             ),
@@ -311,10 +329,22 @@ def _list_figures(rows: Array, groups: Array | None) -> list[dict[str, Any]]:
     ]
 
 
-def _name(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a figure and what belongs to it under another name."""
-    old = next(iter(found))
-    return {key.replace(old, name, 1): value for key, value in found.items()}
+def _measure(name: str, metric: MainMetric, rows: Array, groups: Array | None) -> dict[str, Any]:
+    """Return a metric of runs, (runs, N, sizes), with its interval, under a name."""
+    found = metric.measure_runs(list(rows), groups)
+    return {
+        name: found[metric.name],
+        f"{name}_interval": found[f"{metric.name}_interval"],
+        f"{name}_of_seeds": found[f"{metric.name}_of_seeds"],
+    }
+
+
+def _compare(
+    name: str, metric: MainMetric, rows: Array, others: Array, groups: Array | None
+) -> dict[str, Any]:
+    """Return how much more a metric of runs is than that of others, under a name."""
+    found = metric.compare_runs(list(rows), list(others), groups)
+    return {name: found["difference"], f"{name}_interval": found["difference_interval"]}
 
 
 def _find_lost(rows: Array) -> int:
@@ -347,40 +377,55 @@ def _describe_kept(compared: Mapping[str, Entry]) -> Iterator[str]:
     sizes = ", ".join(map(str, entry["sizes"]))
     yield (
         f"{first}, trained at {entry['image_size']} pixels, is right on {entry['accuracy']:.4f} of "
-        f"the test images there, and at {sizes} pixels keeps {entry['kept']:.4f} "
-        f"({interval_text(entry['kept_interval'])}) of that."
+        f"the test images there, and on {entry['elsewhere']:.4f} in the mean at {sizes} pixels."
     )
     yield from describe_differences(
-        list_differences(compared, "kept_difference"),
-        "More is kept by",
-        f"Not to be told apart from {first} in what is kept",
-        "Less is kept by",
+        list_differences(compared, "elsewhere_difference"),
+        "Right on more at these sizes",
+        f"Not to be told apart from {first} there",
+        "Right on fewer",
     )
+    yield f"Of its own accuracy {first} keeps {_share(entry, 'kept_resized')}."
+    yield from _describe_shares(compared, "kept_resized_difference")
+
+
+def _describe_shares(compared: Mapping[str, Entry], name: str) -> Iterator[str]:
+    return describe_differences(
+        list_differences(compared, name),
+        "A larger share is kept by",
+        "Not to be told apart in the share",
+        "A smaller share is kept by",
+    )
+
+
+def _share(entry: Entry, name: str) -> str:
+    return f"{entry[name]:.4f} ({interval_text(entry[f'{name}_interval'])})"
 
 
 def _explain(compared: Mapping[str, Entry]) -> Iterator[str]:
     """Say what the loss comes from, as far as it was measured."""
     first = next(iter(compared))
     entry = compared[first]
-    gain, interval = entry["gain_back"], entry["gain_back_interval"]
-    if judge(interval) > 0:
-        yield (
-            f"Scaled back to {entry['image_size']} pixels first, the same images let {first} keep "
-            f"{entry['kept_back']:.4f}, {lead_text(gain, interval)} more: do that where you can."
-        )
-    elif judge(interval) < 0:
-        yield f"To scale images back first loses {lead_text(gain, interval)} with {first}."
-    else:
-        yield f"To scale images back first makes no difference that shows with {first}."
-    framed = entry["framed"]["accuracy"]
     yield (
-        f"With patches as in training and one more on each side, {first} is right on {framed:.4f}: "
-        f"of {entry['accuracy'] - framed:+.4f} the number and the positions of patches are the "
-        "cause, not what is in them."
+        "Where images are not scaled but framed, so that patches hold what they held in training, "
+        f"and only their number and positions are others, {first} keeps "
+        f"{_share(entry, 'kept_framed')}."
     )
-    if (blind := compared.get(_BLIND)) and first != _BLIND:
-        found = blind["kept_difference"], blind["kept_difference_interval"]
+    yield from _describe_shares(compared, "kept_framed_difference")
+    place = judge(entry["gain_back_interval"])
+    gain = lead_text(entry["gain_back"], entry["gain_back_interval"])
+    size = entry["image_size"]
+    if place > 0:
         yield (
-            f"Without any positions the share kept is {blind['kept']:.4f}, against {first} "
-            f"{lead_text(*found)}."
+            f"Scaled back to {size} pixels first, {first} keeps {_share(entry, 'kept_back')}, "
+            f"{gain} more: do that where you can."
+        )
+    elif place < 0:
+        yield f"To scale images back to {size} pixels first loses more, {gain}, with {first}."
+    else:
+        yield f"To scale images back to {size} pixels first is not shown to matter with {first}."
+    if _BLIND in compared and first != _BLIND:
+        yield (
+            f"{_BLIND} shows what {first} would lose without positions: it is right on "
+            f"{compared[_BLIND]['accuracy']:.4f} at {size} pixels."
         )
