@@ -306,6 +306,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "vgg": {"model": "vgg11", "learning_rate": 3e-4},
     # vgg11_bn 0.75 after 3 epochs, 0.57 with 3e-3.
     "vgg_bn": {"model": "vgg11_bn", "learning_rate": 1e-3},
+    # Transformers begin more slowly. With four blocks of 64, 20 epochs and seed 0 the validation
+    # accuracy is 0.926 with the default rate, and 0.910 with half of it.
     "small-vit": {"model": "small-vit", "warmup": 2.0},
     # A usual value; not measured here.
     "torchvision": {"model": "resnet18", "learning_rate": 1e-3},

@@ -149,7 +149,7 @@ FAMILIES = (  # the ladder: each rung adds one thing
     ),
     Family(
         {
-            "small-vit": "a vision transformer of 4x4 patches of 28 pixels, with learned positions "
+            "small-vit": "a vision transformer by hand: patches, learned positions, attention "
             "(Dosovitskiy et al. 2021)",
             "small-vit-no-position": "without positions: patches are a set",
             "small-vit-overlap": "of patches that overlap (Wu et al. 2021)",
@@ -160,7 +160,7 @@ FAMILIES = (  # the ladder: each rung adds one thing
         f"{_MODULES}.vit:vit",
         usual=_MNIST,
         smallest=8,
-        plot_color="#f0e442",
+        plot_color="#882255",  # of Tol: the last of those is too light for lines
         recipe="small-vit",
     ),
     Family(
