@@ -40,8 +40,8 @@ def command(
         RunError: there is no such run, or nobody could say what it has not seen.
     """
     job = kind.reopen(run, device)
-    if job.config.all_rows:
-        raise RunError(f"{run} has trained on all its rows: nothing is left to judge it by")
+    if job.unmeasured:
+        raise RunError(f"{run} {job.unmeasured}: nothing is left to judge it by")
     splits = job.load_splits()
     if own is not None:
         resolve_name(own)(job, splits, steps, **chosen)

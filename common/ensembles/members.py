@@ -165,8 +165,8 @@ def find_members(lab: Lab, paths: Sequence[Path], device: str | None) -> Members
     found = _find_folds(lab, names, runs, device) if all(folded) else None
     members = found or _find_runs(lab, names, runs, device)
     for member in members.each:
-        if member.jobs[0].config.all_rows:
-            raise RunError(f"{member.path} has learned from all rows: none is left to judge it by")
+        if why := member.jobs[0].unmeasured:
+            raise RunError(f"{member.path} {why}: none is left to judge it by")
     for other in members.each[1:]:
         if not members.alone:
             together_of(lab, members.verb).check_fit(other.jobs[0], members.first)

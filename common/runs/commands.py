@@ -241,6 +241,9 @@ def show_results(job: "Job[Any, Any]", metrics: Mapping[str, Any]) -> None:
             f"no row is left to measure it on: {job.run.path}"
         )
         return
+    if job.unmeasured:
+        terminal.say(f"{job.run.path} {job.unmeasured}: nothing is known of how good it is")
+        return
     conclusion, label = conclusion_of(job), job.main_metric.label
     columns = ["", f"validation {label}", f"test {label}", "95 % interval"]
     terminal.show_table(job.card.source, columns, conclusion.table(metrics))
@@ -327,15 +330,13 @@ def refuse_with_onnx(**options: Any) -> None:
 
 
 def _refuse_unmeasured(job: "Job[Any, Any]", data: Path | None = None) -> None:
-    """Refuse to measure a run on rows that it has all learned.
+    """Refuse to measure a run that has no rows but those that it has learned.
 
     Raises:
-        RunError: it trained on all, and there are no other data.
+        RunError: it is one, and there are no other data.
     """
-    if data is None and job.config.all_rows:
-        raise RunError(
-            f"{job.run.path} has trained on all its rows: nothing measures it but --data"
-        )
+    if data is None and job.unmeasured:
+        raise RunError(f"{job.run.path} {job.unmeasured}: nothing measures it but --data")
 
 
 def read_written(

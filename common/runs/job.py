@@ -259,6 +259,11 @@ class Job(ABC, Generic[C, K]):
         """What answers: the run itself; of runs that answer together, each of them."""
         return [self]
 
+    @property
+    def unmeasured(self) -> str:
+        """Why none of its own data measure the run, as the end of a sentence; "" where some do."""
+        return "has trained on all its rows" if self.config.all_rows else ""
+
     # --- start and reopen -----------------------------------------------------------------------
 
     @classmethod

@@ -12,7 +12,7 @@ from common.options.config import FORM, build
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb, experiments
 from common.suggest import suggest
-from labs.detection.names import DESCRIPTIONS, SEGMENTATION, ULTRALYTICS
+from labs.detection.names import DARKNET, DESCRIPTIONS, SEGMENTATION, ULTRALYTICS, is_darknet
 
 CONFIG = "labs.detection.config:DetectionConfig"
 IMAGE = click.option(
@@ -113,6 +113,7 @@ lab = Lab(
     renamed={"compare": "compare-models"},
     models=DESCRIPTIONS,
     more_models={
+        "darknet's, of a .cfg": DARKNET,
         "Ultralytics' (AGPL-3.0)": ULTRALYTICS,
         "for --task segment": SEGMENTATION,
     },
@@ -287,6 +288,46 @@ def explore(data: str, output: Path | None, options: dict[str, Any], problems: l
     exploring.command(config, output)
 
 
+@lab.group.command("import-darknet")
+@click.argument("cfg", type=click.Path(path_type=Path))
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option(
+    "--names",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A text with the name of a class in each line, such as obj.names.",
+)
+@commands.RUN_DIR
+@click.option("--name", help="The run's own name; the network's and a number when not given.")
+def import_darknet(cfg: Path, weights: Path, names: Path, run_dir: str, name: str | None) -> None:
+    """Make a run of a network that darknet has trained: CFG has its layers, WEIGHTS its numbers.
+
+    predict, evaluate --data, export and nms take the run. Nothing measures it here; boxes are shown
+    from darknet's score of 0.25 on.
+    """
+    from labs.detection.darknet import imported
+
+    path, said = imported.import_run(cfg, weights, names, Path(run_dir), name)
+    terminal.say(said)
+    click.echo(f"Run: {path}")
+
+
+@lab.group.command("export-darknet")
+@commands.RUN
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder; darknet/ of the run when not given.",
+)
+def export_darknet(run: Path, output: Path | None) -> None:
+    """Write a run of a .cfg as darknet's files: .cfg, .weights and .names."""
+    job = lab.open_trained(run, "cpu")
+    from labs.detection.darknet import imported
+
+    for path in imported.export_run(job, output or run / "darknet"):
+        click.echo(f"Output: {path}")
+
+
 @lab.summary
 @click.option("--image-size", type=click.IntRange(min=32), default=128, show_default=True)
 @click.option("--classes", type=click.IntRange(min=1), default=10, show_default=True)
@@ -300,6 +341,10 @@ def summary(model: str, image_size: int, classes: int) -> Built:
         raise ConfigError(problems)
     from labs.detection.models import build, torchvision_models
 
+    if is_darknet(model) and model not in DARKNET:
+        from labs.detection.darknet import cfg
+
+        classes = cfg.parse(cfg.read(Path(model)), model).classes
     names = [str(number) for number in range(classes)]
     anchors = [(16.0, 16.0)] * DetectionConfig.anchors
     found = build.build(model, names, image_size, anchors, task)

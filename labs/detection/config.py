@@ -16,7 +16,15 @@ from common.options.config import (
     training_option,
 )
 from common.suggest import suggest
-from labs.detection.names import LITE0, SEGMENTATION, ULTRALYTICS, is_file, model_names
+from labs.detection.names import (
+    DARKNET,
+    LITE0,
+    SEGMENTATION,
+    ULTRALYTICS,
+    is_darknet,
+    is_file,
+    model_names,
+)
 from labs.detection.records import Reading
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
@@ -66,12 +74,12 @@ class DetectionConfig(TableConfig):
     model: str = model_option(
         "tiny-yolo",
         "tiny-yolo, lite0-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its "
-        "YAML",
+        "YAML; darknet-yolov3-tiny and the like, or a .cfg of darknet",
     )
     weights: str | None = model_option(
         None,
-        "weights to start from: a file (.pt or .safetensors), download to fetch the model's own, "
-        "or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo)",
+        "weights to start from: a file (.pt or .safetensors; of darknet .weights), download to "
+        "fetch the model's own, or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo)",
     )
     anchors: int = model_option(5, "anchor boxes of tiny-yolo and lite0-yolo", at_least=1)
 
@@ -127,6 +135,11 @@ class DetectionConfig(TableConfig):
         chosen = self.data != "scenes" and "model" not in self.given  # by the data
         if self.weights == LITE0 and self.model != "lite0-yolo" and not chosen:
             yield f"--weights {LITE0}: they are for --model lite0-yolo, not for {self.model}"
+        if (self.weights or "").endswith(".weights") and not is_darknet(self.model) and not chosen:
+            yield (
+                f"--weights {self.weights}: it goes with the .cfg that it was made for, or one of "
+                f"{', '.join(DARKNET)}, as --model; {self.model} takes .pt and .safetensors"
+            )
         yield from self._problems_of_task()
         for name in (spec.partition(":")[0] for spec in self.augment):
             if name not in AUGMENTATIONS:
@@ -145,7 +158,8 @@ class DetectionConfig(TableConfig):
             for spec in self.augment
             if spec.partition(":")[0] in AUGMENTATIONS and not spec.startswith("color")
         ]
-        if self.model in model_names() and self.model not in SEGMENTATION:
+        known = self.model in model_names() or is_darknet(self.model)
+        if known and self.model not in SEGMENTATION:
             found.append(
                 f"--task segment: {self.model} finds boxes alone; choose a model such as "
                 "--model yolo11n-seg"
@@ -179,10 +193,20 @@ _LITE0 = {
     "augment": ("affine", "hflip", "hsv"),
 }
 
+_DARKNET = {
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+    "weight_decay": 5e-4,
+    "clip": 10.0,
+    "ema": 0.995,
+    "warmup": 1.0,
+}
+
 RECIPES: dict[str, dict[str, Any]] = {
     "lite0-yolo": {"model": "lite0-yolo", **_LITE0},
     "yolo11n": {"model": "yolo11n", "epochs": 20, **_ULTRALYTICS},
     "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
+    DARKNET[0]: {"model": DARKNET[0], "epochs": 20, **_DARKNET},
     "faster-rcnn": {"model": "faster-rcnn", "epochs": 6, **_TORCHVISION},
     "ssdlite": {"model": "ssdlite", "epochs": 20, **_TORCHVISION},
     # 1,000 scenes, 8 epochs at a rate of 0.001: mask mAP50 of 0.515 on validation scenes.
@@ -202,6 +226,8 @@ def recipe_for(model: str | None, task: str | None = None) -> str | None:
         return "yolo11n-seg"
     if model is None or model in RECIPES:
         return model
+    if is_darknet(model):
+        return DARKNET[0]
     return "yolo11n" if model in ULTRALYTICS or is_file(model) else None
 
 

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +27,12 @@ from labs.detection.data import load as data
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.letterbox import letterbox
 from labs.detection.models import build, weights
+from labs.detection.names import is_darknet
 from labs.detection.predict import copies as box_copies
 from labs.detection.predict.fusion import fuse_outputs
 from labs.detection.task import Detection, detections, filled
 
+_OF_CFG = "labs.detection.darknet.job:DarknetDetector"
 _EVALUATION_BATCH = 32
 _MUCH = 10**9  # multiply-adds of an image: what every detector but the lab's own has plenty of
 
@@ -44,13 +47,19 @@ class Detector(Job[DetectionConfig, Card]):
 
     lab = "detection"
     config_type = DetectionConfig
-    card_type = Card
+    card_type: ClassVar[type[Card]] = Card
     conclusion = "labs.detection.results:DetectionResults"
     submission = "labs.detection.predict.submission:BoxSubmission"
     exporter = "labs.detection.inspect.export:BoxExporter"
     optimizer_options = ("layer_decay",)
     merging = "the fusion of boxes over"
     copies: Sequence[test_time.Copy] = ()
+
+    @classmethod
+    def for_config(cls, config: DetectionConfig) -> type["Detector"]:
+        """Return the class of the job that a config asks for."""
+        kind: type[Detector] = resolve_name(_OF_CFG) if is_darknet(config.model) else cls
+        return kind
 
     @classmethod
     def suited(cls, config: DetectionConfig) -> Suited[DetectionConfig]:

@@ -10,6 +10,9 @@ DESCRIPTIONS: dict[str, str] = {
 GRIDS = ("tiny-yolo", "lite0-yolo")
 """The lab's own: one grid of cells with anchors, see `labs.detection.models.tiny_yolo`."""
 
+DARKNET = ("darknet-yolov3-tiny", "darknet-yolov3", "darknet-yolov4-tiny")
+"""Those that a `.cfg` of darknet tells; likewise a user's own file."""
+
 LITE0 = "efficientnet-lite0"
 """Where the weights of lite0-yolo come from: a package."""
 
@@ -36,9 +39,14 @@ SEGMENTATION: tuple[str, ...] = (
 
 def model_names() -> tuple[str, ...]:
     """Return every name that `labs.detection.models.build.build` takes, the lab's own first."""
-    return (*DESCRIPTIONS, *ULTRALYTICS, *SEGMENTATION)
+    return (*DESCRIPTIONS, *DARKNET, *ULTRALYTICS, *SEGMENTATION)
+
+
+def is_darknet(model: str) -> bool:
+    """Say whether a model is one that a `.cfg` of darknet tells."""
+    return model in DARKNET or model.endswith(".cfg")
 
 
 def is_file(model: str) -> bool:
     """Say whether a model is not a name but a file of the user's."""
-    return model.endswith((".yaml", ".yml"))
+    return model.endswith((".yaml", ".yml", ".cfg"))

@@ -367,7 +367,7 @@ def overfit(
     Returns:
         The best mAP50 on that batch, NaN where the loss became NaN or infinite, and the steps.
     """
-    fresh = Detector(config, job.compute, job.card)
+    fresh = type(job)(config, job.compute, job.card)
     fresh.warm_start(splits, lambda line: None)
     rounds = max(1, round(steps / _ROUND))
     schedule = optim.schedule("cosine", steps_per_epoch=_ROUND, epochs=rounds, warmup=1)

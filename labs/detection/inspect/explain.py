@@ -25,11 +25,13 @@ from common.training.compute import Compute
 from common.training.sequences import Padded
 from labs.detection import boxes as geometry
 from labs.detection.config import DetectionConfig
+from labs.detection.darknet import network as darknet
+from labs.detection.darknet.task import assign
 from labs.detection.data import augment
 from labs.detection.data.load import BoxSet
 from labs.detection.job import Detector
 from labs.detection.models import tiny_yolo, torchvision_models
-from labs.detection.names import GRIDS
+from labs.detection.names import GRIDS, is_darknet
 
 Drawing = tuple[Figure, tuple[str, list[str], list[list[str]]]]  # and title, columns, rows
 
@@ -71,6 +73,8 @@ def assignment(job: Detector, image: Tensor, boxes: Tensor) -> Assignment:
     """
     if job.config.model in GRIDS:
         return _of_grid(job.model, boxes, job.card.image_size)
+    if is_darknet(job.config.model):
+        return _of_darknet(job.model, boxes, job.card.image_size)
     inputs, boxes = _prepared(job, image), job.compute.move(boxes)
     if job.config.model in torchvision_models.WEIGHTS:
         return _of_torchvision(job.model, inputs, boxes)
@@ -105,6 +109,27 @@ def _of_grid(model: Any, boxes: Tensor, image_size: int) -> Assignment:
         "The cell with the middle of a box answers, and its two nearest neighbors; in them the "
         f"anchors whose size has an IoU of at least {tiny_yolo.SAME_SIZE:g} with the box's, and "
         "the best one.",
+    )
+
+
+def _of_darknet(model: Any, boxes: Tensor, image_size: int) -> Assignment:
+    answers = []
+    for head in model.heads:
+        cells, anchors = image_size // head.stride, head.anchors.cpu()
+        columns, rows, found = assign(head, boxes[:, :4], cells, cells)
+        for box, place in found.nonzero().tolist():
+            row, column = int(rows[box]), int(columns[box])
+            size = anchors[head.row.mask[place]]
+            middle = torch.tensor([column + 0.5, row + 0.5]) * head.stride
+            corners = geometry.to_corners(torch.cat([middle, size]))
+            sides = geometry.to_centers(boxes[box, :4])[2:]
+            fit = geometry.size_iou(sides, size[None]).item()
+            answers.append(Answer(box, head.stride, row, column, tuple(corners.tolist()), fit))
+    return Assignment(
+        sorted(answers, key=lambda answer: (answer.box, -answer.fit)),
+        "IoU of sizes",
+        "The cell with the middle of a box answers, in the grid of the head whose anchor is most "
+        "like it in size; beside the best one those with an IoU above iou_thresh.",
     )
 
 
@@ -265,8 +290,9 @@ def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
     if job.config.model in torchvision_models.WEIGHTS:
         rows = _candidates_of_torchvision(job.model, inputs)
     else:
-        own = job.config.model in GRIDS
-        ask = tiny_yolo.boxes_and_scores if own else _of_ultralytics
+        ask: Any = tiny_yolo.boxes_and_scores if job.config.model in GRIDS else _of_ultralytics
+        if is_darknet(job.config.model):
+            ask = darknet.boxes_and_scores
         [boxes], [of_classes] = ask(job.model, inputs)
         row, number = (of_classes >= score).nonzero(as_tuple=True)  # a box may count for several
         values = of_classes[row, number]

@@ -15,11 +15,12 @@ from torchvision.models.detection.ssd import SSD
 from common.errors import DataError
 from common.export.exporter import SAMPLES, TOLERANCE, Differences, Exporter, apart
 from common.export.formats import Graph, Inputs, each_alone
+from labs.detection.darknet import network as darknet
 from labs.detection.data.load import BoxSet
 from labs.detection.job import Detector
 from labs.detection.letterbox import GREY
 from labs.detection.models.tiny_yolo import SAME_OBJECT, boxes_and_scores
-from labs.detection.names import GRIDS
+from labs.detection.names import GRIDS, is_darknet
 
 
 class Difference(NamedTuple):
@@ -180,6 +181,9 @@ def network(job: Detector) -> Network:
     suppress = "of boxes of a class with an IoU above {}, only that of highest score is an object"
     if name in GRIDS:
         return Candidates(model, boxes_and_scores, suppress.format(SAME_OBJECT)).eval()
+    if is_darknet(name):
+        then = suppress.format(darknet.SAME_OBJECT)
+        return Candidates(model, darknet.boxes_and_scores, then).eval()
     if name == "ssdlite":
         return Candidates(model, _of_default_boxes, suppress.format(model.nms_thresh)).eval()
     from labs.detection.models.ultralytics import decode

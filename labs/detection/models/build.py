@@ -1,18 +1,23 @@
 """Detectors by name: the module, the task that trains it, and whose random changes of images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from labs.detection.config import DetectionConfig
+from labs.detection.darknet import cfg as cfgs
+from labs.detection.darknet import published
+from labs.detection.darknet.network import Darknet
+from labs.detection.darknet.task import DarknetTask
 from labs.detection.data.augment import Changed
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.models import torchvision_models
 from labs.detection.models.lite0_yolo import COARSE, Lite0Yolo
 from labs.detection.models.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
 from labs.detection.models.ultralytics import specs
-from labs.detection.names import GRIDS
+from labs.detection.names import DARKNET, GRIDS, is_darknet
 from labs.detection.task import Detection
 
 
@@ -25,8 +30,8 @@ def build(
 ) -> nn.Module:
     """Return a detector; torch's generator draws its weights.
 
-    The name is one of `names.model_names()`, or an Ultralytics YAML. Anchors are (width, height) in
-    pixels of typical boxes, which Ultralytics' models do not need.
+    The name is one of `names.model_names()`, or an Ultralytics YAML or a .cfg of darknet. Anchors
+    are (width, height) in pixels of typical boxes, which these do not need.
 
     Raises:
         ConfigError: the model cannot be had.
@@ -37,6 +42,9 @@ def build(
         return Lite0Yolo(len(classes), anchors)
     if name in torchvision_models.WEIGHTS:
         return torchvision_models.build(name, len(classes), image_size, anchors)
+    if is_darknet(name):
+        cfg = published.write(name, len(classes)) if name in DARKNET else cfgs.read(Path(name))
+        return Darknet(cfgs.parse(cfg, name), image_size)
     from labs.detection.models.ultralytics import build as ultralytics
 
     return ultralytics.build(name, classes, image_size, task)
@@ -51,8 +59,8 @@ def step(name: str, model: nn.Module) -> int | None:
         return None
     if name == "lite0-yolo":
         return COARSE
-    stride: Any = model.stride  # of tiny-yolo a number, of Ultralytics' each grid's
-    return int(stride if name in GRIDS else stride.max())
+    stride: Any = model.stride  # a number, of Ultralytics' each grid's
+    return stride if isinstance(stride, int) else int(stride.max())
 
 
 def task(config: DetectionConfig, card: Card) -> Detection:
@@ -61,6 +69,8 @@ def task(config: DetectionConfig, card: Card) -> Detection:
         return TinyYoloTask(len(card.classes), card.most)
     if config.model in torchvision_models.WEIGHTS:
         return torchvision_models.TorchvisionTask(len(card.classes), card.most)
+    if is_darknet(config.model):
+        return DarknetTask(len(card.classes), card.most)
     from labs.detection.models.ultralytics.task import SegmentationTask, UltralyticsTask
 
     kind = SegmentationTask if config.task == "segment" else UltralyticsTask

@@ -186,7 +186,7 @@ class TinyYoloTask(Detection):
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh a batch by its boxes and its images."""
         images, boxes = batch
-        number = _examples(boxes).sum().clamp(min=_NO_BOXES)
+        number = examples_of(boxes).sum().clamp(min=_NO_BOXES)
         return {"box": number, "objectness": len(images), "class": number}
 
     def loss(self, model: Any, batch: Any, when: When) -> dict[str, Tensor]:
@@ -203,14 +203,14 @@ class TinyYoloTask(Detection):
         predicted = decode(grid, model.anchors, model.stride)
         corners, labels = truth[..., :4].float(), truth[..., 4].long()
         assigned = assign(corners, model.anchors, model.stride, grid.shape[-1])
-        examples = _examples(batch[1])
+        examples = examples_of(batch[1])
         answers = assigned.responsible & examples[..., None, None]  # (B, T, 3, A)
         share = answers / answers.sum((2, 3), keepdim=True).clamp(min=1)
         number = examples.sum().clamp(min=_NO_BOXES)
 
         anchors = torch.arange(len(model.anchors), device=grid.device)
         places = assigned.cells[..., None] * len(model.anchors) + anchors  # (B, T, 3, A)
-        boxes, targets = _pick(predicted.boxes.flatten(1, 2), places), corners[:, :, None, None]
+        boxes, targets = pick(predicted.boxes.flatten(1, 2), places), corners[:, :, None, None]
         box = (share * (1 - paired_giou(boxes, targets))).sum() / number
 
         ious = (answers * paired_iou(boxes.detach(), targets)).flatten(1)
@@ -218,7 +218,7 @@ class TinyYoloTask(Detection):
         wanted = torch.zeros_like(objectness).scatter_reduce(1, places.flatten(1), ious, "amax")
         confidence = functional.binary_cross_entropy_with_logits(objectness, wanted)
 
-        logits = _pick(predicted.classes, assigned.cells)  # (B, T, 3, C)
+        logits = pick(predicted.classes, assigned.cells)  # (B, T, 3, C)
         labels = labels.clamp(min=0)[..., None].expand_as(assigned.cells)
         surprise = functional.cross_entropy(
             logits.flatten(0, 2), labels.flatten(), reduction="none"
@@ -229,7 +229,7 @@ class TinyYoloTask(Detection):
 
     def detect(self, model: Any, images: Tensor) -> Tensor:
         """Return detections, (B, MOST, 6), after non-maximum suppression within each class."""
-        return torch.stack([_suppressed(found) for found in candidates(model, images)])
+        return torch.stack([suppressed(found, SAME_OBJECT) for found in candidates(model, images)])
 
 
 def candidates(model: Any, images: Tensor) -> Tensor:
@@ -238,10 +238,14 @@ def candidates(model: Any, images: Tensor) -> Tensor:
     Columns: x1, y1, x2, y2 in pixels, score, class; highest score first. An anchor whose cell is
     in two minds stands there with each class.
     """
-    boxes, scores = boxes_and_scores(model, images)
-    best = scores.flatten(1).topk(min(CANDIDATES, scores[0].numel()))
+    return highest(*boxes_and_scores(model, images), CANDIDATES)
+
+
+def highest(boxes: Tensor, scores: Tensor, most: int) -> Tensor:
+    """Return the highest scores of boxes (B, N, 4) and (B, N, C), as `candidates` does."""
+    best = scores.flatten(1).topk(min(most, scores[0].numel()))
     rows, labels = best.indices // scores.shape[2], best.indices % scores.shape[2]
-    return torch.cat([_pick(boxes, rows), best.values[..., None], labels[..., None]], -1)
+    return torch.cat([pick(boxes, rows), best.values[..., None], labels[..., None]], -1)
 
 
 def boxes_and_scores(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -257,22 +261,25 @@ def boxes_and_scores(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     return predicted.boxes.clamp(0, images.shape[-1]).flatten(1, 2), scores.flatten(1, 2)
 
 
-def _examples(boxes: Padded) -> Tensor:
+def examples_of(boxes: Padded) -> Tensor:
     """Return which rows (B, T) are boxes to learn from: not padding, not a crowd."""
     values, lengths = boxes
     steps = torch.arange(values.shape[1], device=values.device)
     return (steps < lengths[:, None]) & (values[..., 5] == 0)
 
 
-def _pick(values: Tensor, rows: Tensor) -> Tensor:
+def pick(values: Tensor, rows: Tensor) -> Tensor:
     """Return rows (B, ...) of values (B, N, D), as (B, ..., D)."""
     index = rows.flatten(1)[..., None].expand(-1, -1, values.shape[2])
     return values.gather(1, index).reshape(*rows.shape, values.shape[2])
 
 
-def _suppressed(found: Tensor) -> Tensor:
-    """Return what non-maximum suppression keeps of an image's detections, as (MOST, 6)."""
-    keep = torchvision.ops.batched_nms(found[:, :4], found[:, 4], found[:, 5], SAME_OBJECT)[:MOST]
+def suppressed(found: Tensor, same_object: float) -> Tensor:
+    """Return what non-maximum suppression keeps of an image's detections, as (MOST, 6).
+
+    Of a class, of boxes with an IoU above `same_object` that of the highest score is kept.
+    """
+    keep = torchvision.ops.batched_nms(found[:, :4], found[:, 4], found[:, 5], same_object)[:MOST]
     rows = found.new_zeros(MOST, 6)
     rows[:, 5] = -1
     rows[: len(keep)] = found[keep]
