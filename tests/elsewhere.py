@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
@@ -177,6 +178,7 @@ def a_device_elsewhere(patch: Any) -> Iterator[None]:
         made = tensor(data, **options)  # torch makes it here, where no mode sees it
         return made if device is None else made.to(device)
 
+    _device_constructors()  # remembers the real torch.tensor, for the rest of the process
     patch.setattr(torch, "tensor", make)
     patch.setattr(
         compute, "choose_device", lambda name: ELSEWHERE if name == "cuda" else choose(name)
