@@ -73,9 +73,9 @@ def import_run(
     conclusion_of(job).conclude_unmeasured(time.perf_counter() - begun)
     said = (
         f"{len(network.layers)} layers, {weights.count(network):,} floats, {len(classes)} classes, "
-        f"{network.size} pixels; {header.seen:,} images seen. Photos are scaled by one factor into a "
-        f"square with grey bars (letterbox); nothing has measured it here, so boxes are shown from "
-        f"darknet's score of {SCORE} on"
+        f"{network.size} pixels; {header.seen:,} images seen. Photos are scaled by one factor "
+        "into a square with grey bars (letterbox); nothing has measured it here, so boxes are "
+        f"shown from darknet's score of {SCORE} on"
     )
     return job.run.path, said
 
