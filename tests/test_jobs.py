@@ -32,6 +32,10 @@ JOBS = {  # a small config of each job, and an option that no run can have
         {"image_size": 64, "limit": 24, "batch_size": 8, "ema": "none", "warmup": 0},
         {"data": "nowhere"},
     ),
+    "labs.detection.semantic.job:PixelClassifier": (
+        {"task": "semantic", "model": "unet", "image_size": 32, "limit": 24, "batch_size": 8},
+        {"data": "nowhere"},
+    ),
     "labs.rnn.sentiment.job:Sentiment": (
         {"limit": 200, "hidden_size": 4, "embedding_size": 4, "members": 1},
         {"data": "nowhere.csv"},
@@ -57,6 +61,7 @@ INPUTS = {  # what users give, of a split, and the part of the outputs that the 
     "ClassifyImages": (lambda split: split.images, "outputs"),
     "Compression": (lambda split: split.images, "squared_error"),
     "Detector": (lambda split: split.images, "detections"),
+    "PixelClassifier": (lambda split: split.images, "said"),
     "Sentiment": (lambda split: split.texts, "outputs"),
     "Ratings": (lambda split: split.texts, "outputs"),
     "Forecast": (lambda split: torch.from_numpy(split.inputs), None),  # answers are scaled

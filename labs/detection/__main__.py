@@ -5,14 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from common.errors import ConfigError
+from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
 from common.options.config import FORM, build
 from common.runs import commands
 from common.runs.lab import Built, Lab, Verb, experiments
 from common.suggest import suggest
-from labs.detection.names import DARKNET, DESCRIPTIONS, SEGMENTATION, ULTRALYTICS, is_darknet
+from labs.detection.names import (
+    DARKNET,
+    DESCRIPTIONS,
+    PIXELS,
+    SEGMENTATION,
+    ULTRALYTICS,
+    is_darknet,
+)
 
 CONFIG = "labs.detection.config:DetectionConfig"
 IMAGE = click.option(
@@ -111,7 +119,7 @@ lab = Lab(
         ),
     },
     renamed={"compare": "compare-models"},
-    models=DESCRIPTIONS,
+    models={**DESCRIPTIONS, **PIXELS},
     more_models={
         "darknet's, of a .cfg": DARKNET,
         "Ultralytics' (AGPL-3.0)": ULTRALYTICS,
@@ -150,7 +158,8 @@ def compare_models(**given: Any) -> None:
     "forms",
     default="drawn,json",
     show_default=True,
-    help="Some of drawn, json, csv, yolo, with commas between.",
+    help="Some of drawn, json, csv, yolo, with commas between; of classes of pixels drawn, masks, "
+    "json, csv, and drawn, masks and json when not given.",
 )
 @SCORE
 @TTA
@@ -164,20 +173,40 @@ def predict(
     tta: str | None,
     device: str | None,
 ) -> None:
-    """Find objects in photos and videos: files, or folders of them.
+    """Find objects in photos and videos, or name the classes of their pixels: files, or folders.
 
     What cannot be read is named on the way and left out; if nothing is left, the command fails.
     """
     from common.runs.tta.gain import use_copies
     from labs.detection.predict import predictions
 
-    chosen = _chosen("--format", forms, predictions.FORMATS)
     job = lab.open_trained(run, device)
+    if job.config.task == "semantic":
+        _name_pixels(job, paths, output or run / "predictions", forms, score=score, tta=tta)
+        return
+    chosen = _chosen("--format", forms, predictions.FORMATS)
     use_copies([job], tta)
     folder = output or run / "predictions"
     found = predictions.predict(job, paths, folder, chosen, score, terminal.note)
     terminal.show_table(*predictions.table(found, job.card.classes))
     click.echo(f"Output: {folder}")
+
+
+def _name_pixels(
+    job: Any, paths: Sequence[Path], output: Path, forms: str, **others: float | str | None
+) -> None:
+    """Do what `predict` does of a run that names classes of pixels."""
+    from labs.detection.semantic import predictions
+
+    for name, value in others.items():
+        if value is not None:
+            raise ConfigError(f"--{name}: goes with boxes, and {job.run.path} finds none")
+    source = click.get_current_context().get_parameter_source("forms")
+    text = ",".join(predictions.USUAL) if source is ParameterSource.DEFAULT else forms
+    chosen = _chosen("--format", text, predictions.FORMATS)
+    found = predictions.predict(job, paths, output, chosen, terminal.note)
+    terminal.show_table(*predictions.table(found, job.card.classes))
+    click.echo(f"Output: {output}")
 
 
 @lab.group.command("explain-assignment")
@@ -336,9 +365,13 @@ def summary(model: str, image_size: int, classes: int) -> Built:
     """Build a detector of classes that have numbers for names."""
     from labs.detection.config import DetectionConfig
 
-    task = "segment" if model in SEGMENTATION else "detect"
+    task = "segment" if model in SEGMENTATION else "semantic" if model in PIXELS else "detect"
     if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)
+    if model in PIXELS:
+        from labs.detection.semantic import models
+
+        return Built(models.build(model, classes), (3, image_size, image_size))
     from labs.detection.models import build, torchvision_models
 
     if is_darknet(model) and model not in DARKNET:
@@ -377,8 +410,14 @@ def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
 
 
 def _opened(run: Path) -> Any:
-    """Return a run with its weights, on the CPU, and its data."""
+    """Return a run of boxes with its weights, on the CPU, and its data.
+
+    Raises:
+        RunError: it finds no boxes.
+    """
     job = lab.open_trained(run, "cpu")
+    if job.config.task == "semantic":
+        raise RunError(f"{run} names the classes of pixels; there are no boxes to explain")
     return job, job.load_splits()
 
 

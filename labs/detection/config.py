@@ -9,6 +9,7 @@ from common.options.config import (
     FORM,
     TableConfig,
     data_option,
+    flag,
     model_option,
     option,
     same_items_option,
@@ -19,6 +20,8 @@ from common.suggest import suggest
 from labs.detection.names import (
     DARKNET,
     LITE0,
+    LOSSES,
+    PIXELS,
     SEGMENTATION,
     ULTRALYTICS,
     is_darknet,
@@ -28,6 +31,10 @@ from labs.detection.names import (
 from labs.detection.records import Reading
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
+_OF_PIXELS = ("affine", "color", "hflip", "vflip")  # those that --task semantic takes
+_OF_BOXES = ("anchors", "close_mosaic")  # options that go with boxes alone
+_OF_MASKS = ("mask_dir", "legend", "void")  # options that go with classes of pixels alone
+_WITH_LITE0 = ("lite0-yolo", "unet-lite0")
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,19 @@ class DetectionConfig(TableConfig):
         None,
         "folder of the images that a table, a COCO JSON or a tool's file names; the file's own "
         "when not given",
+    )
+    mask_dir: str | None = data_option(
+        None, "folder of the masks of --task semantic; found out when not given"
+    )
+    legend: str | None = data_option(
+        None,
+        "a file that names the classes of masks: name,r,g,b or name,value in each line, or names "
+        "alone, from 0 on; JSON, too",
+    )
+    void: tuple[str, ...] = data_option(
+        (),
+        "what in masks is no class: values such as 255, colors such as #000000, or names of "
+        "--legend, with commas between; or nothing; found out when not given",
     )
     image_size: int | None = same_items_option(
         None,
@@ -68,21 +88,30 @@ class DetectionConfig(TableConfig):
 
     task: str = model_option(
         "detect",
-        "detect (boxes), or segment (boxes, and the mask of each object)",
-        choices=("detect", "segment"),
+        "detect (boxes), segment (boxes, and the mask of each object), or semantic (the class of "
+        "each pixel)",
+        choices=("detect", "segment", "semantic"),
     )
     model: str = model_option(
         "tiny-yolo",
         "tiny-yolo, lite0-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its "
-        "YAML; darknet-yolov3-tiny and the like, or a .cfg of darknet",
+        "YAML; darknet-yolov3-tiny and the like, or a .cfg of darknet; with --task semantic unet, "
+        "unet-lite0, fcn, deeplabv3 or lraspp",
     )
     weights: str | None = model_option(
         None,
         "weights to start from: a file (.pt or .safetensors; of darknet .weights), download to "
-        "fetch the model's own, or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo)",
+        "fetch the model's own, or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo and "
+        "unet-lite0)",
     )
     anchors: int = model_option(5, "anchor boxes of tiny-yolo and lite0-yolo", at_least=1)
 
+    loss: tuple[str, ...] = training_option(
+        ("cross-entropy",),
+        "what --task semantic learns by, with commas between what is added up: cross-entropy, "
+        "dice, lovasz",
+        choices=LOSSES,
+    )
     layer_decay: float = training_option(
         1.0,
         "each layer's learning rate, as a share of that of the next layer towards the head",
@@ -101,12 +130,14 @@ class DetectionConfig(TableConfig):
         True, "keep channels innermost in memory: faster convolutions, also on CPUs"
     )
 
-    of_files: ClassVar = (*FORM, "image_dir")
+    of_files: ClassVar = (*FORM, "image_dir", *_OF_MASKS)
     of_folders: ClassVar = of_files
     paths: ClassVar = {
         "data": ("scenes",),
         "test": (),
         "image_dir": (),
+        "mask_dir": (),
+        "legend": (),
         "model": model_names(),
         "weights": ("download", LITE0),
     }
@@ -133,8 +164,9 @@ class DetectionConfig(TableConfig):
         if self.image_size is not None and self.image_size % 32:
             yield f"--image-size {self.image_size}: expected a multiple of 32"
         chosen = self.data != "scenes" and "model" not in self.given  # by the data
-        if self.weights == LITE0 and self.model != "lite0-yolo" and not chosen:
-            yield f"--weights {LITE0}: they are for --model lite0-yolo, not for {self.model}"
+        if self.weights == LITE0 and self.model not in _WITH_LITE0 and not chosen:
+            named = " and ".join(_WITH_LITE0)
+            yield f"--weights {LITE0}: they are for --model {named}, not for {self.model}"
         if (self.weights or "").endswith(".weights") and not is_darknet(self.model) and not chosen:
             yield (
                 f"--weights {self.weights}: it goes with the .cfg that it was made for, or one of "
@@ -148,6 +180,12 @@ class DetectionConfig(TableConfig):
 
     def _problems_of_task(self) -> list[str]:
         """Say where the task does not go with the model or the changes of images."""
+        if self.task == "semantic":
+            return list(self._problems_of_pixels())
+        if given := [flag(name) for name in (*_OF_MASKS, "loss") if self._differs(name)]:
+            return [f"{name}: goes with --task semantic" for name in given]
+        if self.model in PIXELS:
+            return [f"--model {self.model} names the class of each pixel; add --task semantic"]
         if self.task == "detect":
             if self.model not in SEGMENTATION:
                 return []
@@ -165,6 +203,26 @@ class DetectionConfig(TableConfig):
                 "--model yolo11n-seg"
             )
         return found
+
+    def _differs(self, name: str) -> bool:
+        """Say whether an option is not its default."""
+        return bool(getattr(self, name) != getattr(DetectionConfig, name))
+
+    def _problems_of_pixels(self) -> Iterator[str]:
+        """Say what does not go with classes of pixels."""
+        known = self.model in model_names() or is_darknet(self.model) or is_file(self.model)
+        if known and self.model not in PIXELS:
+            yield (
+                f"--task semantic: {self.model} finds objects; choose --model {', '.join(PIXELS)}"
+            )
+        for name in _OF_BOXES:
+            if self._differs(name):
+                yield f"{flag(name)}: goes with boxes, and --task semantic has none"
+        for spec in self.augment:
+            if (name := spec.partition(":")[0]) in AUGMENTATIONS and name not in _OF_PIXELS:
+                yield f"--augment {spec}: --task semantic takes {', '.join(_OF_PIXELS)}"
+        if not self.loss or len(set(self.loss)) < len(self.loss):
+            yield f"--loss: expected some of {', '.join(LOSSES)}, each once"
 
 
 # Rate, weight decay, warm-up and changes of images are those of Ultralytics' own trainer for ten
@@ -202,6 +260,14 @@ _DARKNET = {
     "warmup": 1.0,
 }
 
+# Usual values for classes of pixels; no figure was measured with them yet.
+_PIXELS = {
+    "task": "semantic",
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+    "ema": 0.99,
+}
+
 RECIPES: dict[str, dict[str, Any]] = {
     "lite0-yolo": {"model": "lite0-yolo", **_LITE0},
     "yolo11n": {"model": "yolo11n", "epochs": 20, **_ULTRALYTICS},
@@ -217,11 +283,18 @@ RECIPES: dict[str, dict[str, Any]] = {
         **_ULTRALYTICS,
         "augment": (),
     },
+    "unet": {"model": "unet", "epochs": 3, **_PIXELS},
+    "unet-lite0": {"model": "unet-lite0", "weights": LITE0, "epochs": 6, **_PIXELS},
+    "fcn": {"model": "fcn", "epochs": 6, **_PIXELS, "batch_size": 8, "learning_rate": 5e-4},
+    "deeplabv3": {"model": "deeplabv3", "epochs": 6, **_PIXELS, "learning_rate": 1e-3},
+    "lraspp": {"model": "lraspp", "epochs": 6, **_PIXELS, "learning_rate": 1e-3},
 }
 
 
 def recipe_for(model: str | None, task: str | None = None) -> str | None:
     """Return the recipe whose values suit a model and task, where they are not the defaults."""
+    if task == "semantic" or model in PIXELS:
+        return model if model in PIXELS else "unet"
     if task == "segment" or model in SEGMENTATION:
         return "yolo11n-seg"
     if model is None or model in RECIPES:

@@ -32,6 +32,7 @@ from labs.detection.predict import copies as box_copies
 from labs.detection.predict.fusion import fuse_outputs
 from labs.detection.task import Detection, detections, filled
 
+_OF_PIXELS = "labs.detection.semantic.job:PixelClassifier"
 _OF_CFG = "labs.detection.darknet.job:DarknetDetector"
 _EVALUATION_BATCH = 32
 _MUCH = 10**9  # multiply-adds of an image: what every detector but the lab's own has plenty of
@@ -56,8 +57,11 @@ class Detector(Job[DetectionConfig, Card]):
     copies: Sequence[test_time.Copy] = ()
 
     @classmethod
-    def for_config(cls, config: DetectionConfig) -> type["Detector"]:
+    def for_config(cls, config: DetectionConfig) -> type[Any]:
         """Return the class of the job that a config asks for."""
+        if config.task == "semantic":
+            pixels: type[Any] = resolve_name(_OF_PIXELS)
+            return pixels
         kind: type[Detector] = resolve_name(_OF_CFG) if is_darknet(config.model) else cls
         return kind
 

@@ -1,4 +1,4 @@
-"""The names of the detectors, readable without importing torch."""
+"""The names of the models, readable without importing torch."""
 
 DESCRIPTIONS: dict[str, str] = {
     "tiny-yolo": "the lab's own: one grid, anchor boxes, objectness x IoU, class probabilities",
@@ -6,6 +6,18 @@ DESCRIPTIONS: dict[str, str] = {
     "faster-rcnn": "two stages (Ren et al. 2015), torchvision's, on MobileNetV3",
     "ssdlite": "one stage, many scales (Liu et al. 2016), torchvision's, on MobileNetV3",
 }
+
+PIXELS: dict[str, str] = {
+    "unet": "the lab's own U-Net (Ronneberger et al. 2015): down to see far, back up to see where",
+    "unet-lite0": "the same way up from EfficientNet-Lite0, trained on ImageNet: for few photos",
+    "fcn": "fully convolutional (Long et al. 2015), torchvision's, on ResNet-50",
+    "deeplabv3": "convolutions with holes at several rates (Chen et al. 2017), on MobileNetV3",
+    "lraspp": "fast: one coarse and one fine level (Howard et al. 2019), on MobileNetV3",
+}
+"""What names the class of each pixel, for --task semantic."""
+
+LOSSES = ("cross-entropy", "dice", "lovasz")
+"""What they learn by, see `labs.detection.semantic.losses`."""
 
 GRIDS = ("tiny-yolo", "lite0-yolo")
 """The lab's own: one grid of cells with anchors, see `labs.detection.models.tiny_yolo`."""
@@ -38,8 +50,8 @@ SEGMENTATION: tuple[str, ...] = (
 
 
 def model_names() -> tuple[str, ...]:
-    """Return every name that `labs.detection.models.build.build` takes, the lab's own first."""
-    return (*DESCRIPTIONS, *DARKNET, *ULTRALYTICS, *SEGMENTATION)
+    """Return every name that --model takes, the lab's own first."""
+    return (*DESCRIPTIONS, *PIXELS, *DARKNET, *ULTRALYTICS, *SEGMENTATION)
 
 
 def is_darknet(model: str) -> bool:

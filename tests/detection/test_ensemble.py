@@ -140,7 +140,7 @@ def test_predict_and_submit_give_the_fusion(lab, made, runs, paint, tmp_path, mo
     _, run = made
     monkeypatch.chdir(tmp_path)
     photo = paint(tmp_path / "test/1.png", 90, size=(90, 70))
-    [shot] = predictions._photos({"1": photo}, print)
+    [shot] = predictions.read_photos({"1": photo}, print)
     each = [
         Detector.open_trained(runs / name, "cpu").find([shot.pixels])["detections"].numpy()
         for name in ("하나", "two", "larger")
@@ -242,7 +242,7 @@ def test_the_folds_of_a_cross_validation_hand_in_what_they_find_together(
     manifest = json.loads((tmp_path / "submission.json").read_text())
     names = [folds / "members" / f"fold-{number}" for number in (1, 2)]
     assert [each["run"] for each in manifest["members"]] == list(map(str, names))
-    [shot] = predictions._photos({"1": photos / "1.png"}, print)
+    [shot] = predictions.read_photos({"1": photos / "1.png"}, print)
     jobs = [Detector.open_trained(path, "cpu") for path in names]
     [together] = fuse([job.find([shot.pixels])["detections"].numpy() for job in jobs])
     expected = torch.from_numpy(together[together[:, 4] >= 0.001])

@@ -205,7 +205,7 @@ def _scenes(config: DetectionConfig) -> _Found:
         raise DataError(
             f"--fold: {SCENES} are composed for each split, of digits of its own; give --data"
         )
-    counts = _scene_counts(config.limit)
+    counts = scene_counts(config.limit)
     counts["train"] = max(1, round(config.share * counts["train"]))
     size = config.image_size or scenes.SIZE
     segment = config.task == "segment"
@@ -234,7 +234,7 @@ def _scenes(config: DetectionConfig) -> _Found:
     return _Found(splits, scenes.CLASSES, size, source, (), digest.hexdigest())
 
 
-def _scene_counts(limit: int | None) -> dict[str, int]:
+def scene_counts(limit: int | None) -> dict[str, int]:
     """Return how many scenes there are: of a limit, a tenth validates and a tenth tests, at most.
 
     A share as small as that of all scenes would leave too few to measure anything.
@@ -279,14 +279,14 @@ def _files(config: DetectionConfig) -> _Found:
     about_masks = _about_outlines(found) if segment else ""
     if config.limit is not None:
         share = config.limit / sum(map(len, parts.values()))
-        parts = {name: _some(part, share, config.split_seed) for name, part in parts.items()}
+        parts = {name: some_of(part, share, config.split_seed) for name, part in parts.items()}
     size = config.image_size or _FILE_SIZE
-    in_memory = _fits(sum(map(len, parts.values())), size)
-    skipped = [*_problems(found), *left_out]
+    in_memory = fits_memory(sum(map(len, parts.values())), size)
+    skipped = [*list_problems(found), *left_out]
     splits = {}
     digest = hashlib.sha256(json.dumps([size, found.classes]).encode())
     for name, part in parts.items():
-        squares, kept, unreadable = _decoded(part, size, in_memory)
+        squares, kept, unreadable = decoded(part, size, in_memory)
         skipped += unreadable
         if not kept:
             raise DataError(f"--data {config.data}: no image of {name} can be read")
@@ -327,7 +327,7 @@ def test_pictures(
     if not any(picture.boxes for picture in pictures):
         raise DataError(f"--test {config.test}: no image has a box, so there is nothing to measure")
     named = [replace(each, name=f"{found.root.name}/{each.name}") for each in pictures]
-    return named, _problems(found), found.notes
+    return named, list_problems(found), found.notes
 
 
 def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) -> BoxSet:
@@ -347,8 +347,8 @@ def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) ->
     for note in found.notes:
         say(note)
     size = card.image_size
-    squares, kept, unreadable = _decoded(pictures, size, _fits(len(pictures), size))
-    say_skipped([*_problems(found), *unreadable], say)
+    squares, kept, unreadable = decoded(pictures, size, fits_memory(len(pictures), size))
+    say_skipped([*list_problems(found), *unreadable], say)
     if not any(picture.boxes for picture in kept):
         raise DataError(f"--data {config.data}: no image that can be read has a box")
     return _box_set(squares, kept, size, segment)
@@ -368,16 +368,16 @@ def _in_classes(found: Annotated, classes: Sequence[str], source: str) -> list[P
     ]
 
 
-def _problems(found: Annotated) -> list[tuple[str, str]]:
-    """Return place and kind of what is wrong, but for images that are backgrounds."""
+def list_problems(found: Annotated, *, all_kinds: bool = False) -> list[tuple[str, str]]:
+    """Return place and kind of what is wrong, but for images that are backgrounds, if any are."""
     return [
         (problem.place, f"{problem.kind}: {problem.detail}")
         for problem in found.problems
-        if problem.kind != NO_LABELS
+        if all_kinds or problem.kind != NO_LABELS
     ]
 
 
-def _fits(images: int, size: int) -> bool:
+def fits_memory(images: int, size: int) -> bool:
     """Say whether so many images of a size are kept in memory."""
     return images * 3 * size * size <= _MEMORY_LIMIT
 
@@ -479,14 +479,14 @@ def _unique(
     return unique, tuple(copies)
 
 
-def _some(part: Sequence[Picture], share: float, seed: int) -> tuple[Picture, ...]:
+def some_of(part: Sequence[Picture], share: float, seed: int) -> tuple[Picture, ...]:
     """Return a share of some images, drawn at random."""
     number = min(len(part), max(1, round(share * len(part))))
     rows = sample_rows(torch.zeros(len(part)), number, seed, at_least=1)
     return tuple(part[row] for row in rows.tolist())
 
 
-def _decoded(
+def decoded(
     part: Sequence[Picture], size: int, keep: bool
 ) -> tuple[Tensor | None, list[Picture], list[tuple[str, str]]]:
     """Decode images; returns them where they are to be kept, those readable, and why others not."""

@@ -13,6 +13,7 @@ same however many are made.
 
 import contextlib
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ _TRIES = 100  # places tried for a digit before it is left out
 _INK = 64  # of 255: fainter pixels of a digit are none of its ink
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _CONTRAST = 70.0  # of 255: how far a digit's luma is from the mean of what is under it, at least
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # a file
 _PHOTO_SIDES = (144, 216, 324)  # the shorter side of a photo, in pixels, before it is cut
 
 
@@ -107,15 +109,25 @@ def load(split_seed: int, counts: Mapping[str, int] = COUNTS) -> dict[str, tuple
 
 
 def instances(split: str, split_seed: int, count: int) -> Tensor:
-    """Return where the ink of each box is seen in a split's scenes, uint8 (N, 128, 128)."""
+    """Return where the ink of each box is seen in a split's scenes, uint8 (N, 128, 128).
+
+    What was made is kept in the cache folder, as scenes are.
+    """
+    kept = cache_dir() / f"ink{VERSION}-{split_seed}-{split}-{count}.npz"
+    with contextlib.suppress(*_DAMAGED), kept.open("rb") as stream:
+        ink = np.load(stream, allow_pickle=False)["ink"]
+        if ink.shape == (count, SIZE, SIZE):
+            return torch.from_numpy(ink)
     composer = Composer(split, split_seed)
-    return torch.from_numpy(np.stack([composer.scene(row).instances for row in range(count)]))
+    ink = np.stack([composer.scene(row).instances for row in range(count)])
+    with contextlib.suppress(SaveError), replacing(kept) as file:
+        np.savez_compressed(file, ink=ink)  # most of it is 0
+    return torch.from_numpy(ink)
 
 
 def _load_split(split: str, split_seed: int, count: int) -> tuple[Tensor, Ragged]:
     kept = cache_dir() / f"scenes{VERSION}-{split_seed}-{split}-{count}.npz"
-    damaged = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-    with contextlib.suppress(*damaged), kept.open("rb") as stream:
+    with contextlib.suppress(*_DAMAGED), kept.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
         images, boxes, starts = file["images"], file["boxes"], file["starts"]
         if images.shape == (count, 3, SIZE, SIZE) and len(starts) == count + 1:

@@ -5,7 +5,6 @@ from typing import Any
 from common.experiments.crossval import Crossval
 from common.runs.job import Outputs
 from labs.detection.config import RECIPES
-from labs.detection.data.load import BoxSet
 from labs.detection.experiments.config import CrossvalConfig
 from labs.detection.job import Detector
 
@@ -19,10 +18,18 @@ class CrossvalBoxes(Crossval):
     member = Detector
     samples = "images"
 
-    def describe_samples(
-        self, job: Detector, split: BoxSet, outputs: Outputs
-    ) -> list[dict[str, Any]]:
-        """Return a record for each box that is found in an image, in pixels of what is seen."""
+    def describe_samples(self, job: Any, split: Any, outputs: Outputs) -> list[dict[str, Any]]:
+        """Return a record for each box that is found in an image, in pixels of what is seen.
+
+        Of classes of pixels it is a record for each image, with its mean IoU.
+        """
+        if job.config.task == "semantic":
+            metric, said, true = job.main_metric, job.decide(outputs), job.targets(split)
+            rows = metric.statistics(said, true)
+            return [
+                {"image": name, metric.name: metric.compute(row[None])}
+                for name, row in zip(split.names, rows, strict=True)
+            ]
         classes, found = job.card.classes, job.decide(outputs)
         return [
             {

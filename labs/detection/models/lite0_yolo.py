@@ -16,6 +16,7 @@ has no normalization, and an update takes three quarters of the time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -105,7 +106,7 @@ class Lite0Yolo(nn.Module):
     def __init__(self, classes: int, anchors: Sequence[Sequence[float]]):
         super().__init__()
         self.register_buffer("anchors", torch.tensor(anchors, dtype=torch.float32))
-        self.trunk = nn.Sequential(*_trunk())
+        self.trunk = trunk()
         self.fine, self.coarse = (conv(STAGES[row][-1], WIDTH, 1) for row in (FINE - 2, -1))
         self.mix = conv(WIDTH, WIDTH)
         self.head = grid_head(WIDTH, len(anchors), classes)
@@ -119,8 +120,12 @@ class Lite0Yolo(nn.Module):
         return grid
 
 
-def _trunk() -> Iterator[nn.Module]:
-    """Yield the stem and the stages."""
+def trunk() -> nn.Sequential:
+    """Return the stem and the stages of EfficientNet-Lite0, with random weights."""
+    return nn.Sequential(*_stages())
+
+
+def _stages() -> Iterator[nn.Module]:
     yield nn.Sequential(Convolution(3, STEM, 3, 2), nn.ReLU6(inplace=True))
     width = STEM
     for blocks, kernel, stride, expansion, channels in STAGES:
@@ -131,8 +136,10 @@ def _trunk() -> Iterator[nn.Module]:
 
 
 @torch.no_grad()
-def start(model: Lite0Yolo, tensors: Mapping[str, Tensor]) -> str:
-    """Give the trunk EfficientNet-Lite0's weights, by its package's names, and freeze its start.
+def start(model: Any, tensors: Mapping[str, Tensor]) -> str:
+    """Give a model's `trunk` EfficientNet-Lite0's weights, and freeze its start.
+
+    They go by the names that its package has for them.
 
     Normalizations become part of the convolutions before them. Both list their convolutions from
     the image on; those behind the trunk are left out.

@@ -13,6 +13,7 @@ from common.io import fetch as download
 from common.training import weights
 from labs.detection.models import lite0_yolo, torchvision_models
 from labs.detection.names import LITE0
+from labs.detection.semantic import models
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
 _LARGEST = 140_000_000  # bytes; yolov8x has 137 million
@@ -40,8 +41,8 @@ def load(model: Any, name: str, source: str) -> str:
     """Put weights into a named model where their names and shapes agree; say how much was taken.
 
     Those of other classes than the model's have another shape, and are left as the seed drew them.
-    The source is `download`, `efficientnet-lite0` (for the trunk of lite0-yolo), or a file:
-    .safetensors, .pt (Ultralytics'), .pth (torchvision's).
+    The source is `download`, `efficientnet-lite0` (for the trunk of lite0-yolo or unet-lite0), or a
+    file: .safetensors, .pt (Ultralytics'), .pth (torchvision's).
 
     Raises:
         ConfigError: there is no such file, or nothing known to download.
@@ -49,7 +50,8 @@ def load(model: Any, name: str, source: str) -> str:
         RunError: the file is damaged, would run code, or is of another model.
     """
     if source == LITE0:
-        return lite0_yolo.start(model, weights.read(efficientnet_lite.weights_file()))
+        trunk = getattr(model, "down", model)  # of a U-Net, its way down
+        return lite0_yolo.start(trunk, weights.read(efficientnet_lite.weights_file()))
     path = _downloaded(name) if source == "download" else Path(source)
     own, given = model.state_dict(), read(path)
     fitting = {
@@ -84,8 +86,9 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def _downloaded(name: str) -> Path:
     """Return the path of a model's published weights, downloaded if they are not there."""
-    if name in torchvision_models.WEIGHTS:
-        url = torchvision_models.WEIGHTS[name].url
+    published: dict[str, Any] = {**torchvision_models.WEIGHTS, **models.WEIGHTS}
+    if name in published:
+        url = published[name].url
         sha256 = Path(url).stem.rpartition("-")[2]
     elif name in _SHA256:
         url, sha256 = f"{_RELEASE}{name}.pt", _SHA256[name]

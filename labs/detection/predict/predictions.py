@@ -100,15 +100,15 @@ def predict(
     """
     least = job.score if score is None else score
     drawn = output / "drawn"
-    named = _named(_files(paths, drawn))
-    photos = {name: file for name, file in named.items() if not _is_video(file)}
-    videos = {name: file for name, file in named.items() if _is_video(file)}
+    named = name_each(files_in(paths, drawn))
+    photos = {name: file for name, file in named.items() if not is_video(file)}
+    videos = {name: file for name, file in named.items() if is_video(file)}
     found: list[Prediction] = []
-    for shot, each in detect(job, _photos(photos, say), least):
+    for shot, each in detect(job, read_photos(photos, say), least):
         found.append(Prediction.of(shot, each))
         if "drawn" in formats:
             picture = draw(shot.pixels, each.boxes, job.card.classes, each.masks)
-            write_bytes(drawn / f"{shot.name}.jpg", _jpeg(picture))
+            write_bytes(drawn / f"{shot.name}.jpg", jpeg(picture))
     for name, file in videos.items():
         target = drawn / f"{name}.mp4" if "drawn" in formats else None
         try:
@@ -169,7 +169,7 @@ def table(
 # --- files --------------------------------------------------------------------------------------
 
 
-def _files(paths: Sequence[Path], save_picture: Path) -> Iterator[tuple[Path, Path]]:
+def files_in(paths: Sequence[Path], save_picture: Path) -> Iterator[tuple[Path, Path]]:
     """Yield each file, and where it stands in the folder that was given.
 
     Raises:
@@ -197,11 +197,12 @@ def _files(paths: Sequence[Path], save_picture: Path) -> Iterator[tuple[Path, Pa
 _SUFFIXES = (*decode.SUFFIXES, *video.SUFFIXES)
 
 
-def _is_video(file: Path) -> bool:
+def is_video(file: Path) -> bool:
+    """Say whether a file is called as videos are."""
     return file.suffix.lower() in video.SUFFIXES
 
 
-def _named(files: Iterable[tuple[Path, Path]]) -> dict[str, Path]:
+def name_each(files: Iterable[tuple[Path, Path]]) -> dict[str, Path]:
     """Give each file a name of its own, also where a disk knows no capitals or no NFD."""
     named: dict[str, Path] = {}
     taken = set()
@@ -214,7 +215,8 @@ def _named(files: Iterable[tuple[Path, Path]]) -> dict[str, Path]:
     return named
 
 
-def _photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot]:
+def read_photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot]:
+    """Yield photos by their names; of those that cannot be read, `say` is told why."""
     for name, file in named.items():
         try:
             yield Shot(file, name, decode.photo(file))
@@ -225,7 +227,8 @@ def _photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[Shot
 # --- photos and videos --------------------------------------------------------------------------
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def jpeg(picture: Image.Image) -> bytes:
+    """Return a drawn picture as JPEG."""
     buffer = io.BytesIO()
     picture.save(buffer, "jpeg", quality=_QUALITY, subsampling=0)  # else small letters blur
     return buffer.getvalue()

@@ -62,7 +62,7 @@ def digest(root):
     [(10, (8, 1, 1)), (1100, (880, 110, 110)), (4000, (3600, 200, 200)), (None, (8000, 200, 200))],
 )
 def test_a_limit_leaves_enough_scenes_to_measure(limit, counts):
-    assert tuple(data._scene_counts(limit).values()) == counts
+    assert tuple(data.scene_counts(limit).values()) == counts
 
 
 def test_scenes_of_a_limit():

@@ -19,7 +19,7 @@ from labs.detection.data.formats.folders import is_image, part_of, walk
 # Words of folders' names that do not tell one camera, place or day from another.
 _PLAIN = {
     *("", "mask", "masks", "instance", "class", "semantic", "segmentationobject"),
-    "segmentationclass",
+    *("segmentationclass", "gtfine", "gtcoarse", "leftimg8bit", "trimaps", "groundtruth"),
     *("image", "images", "img", "imgs", "jpegimages", "jpeg", "jpg", "png", "photo", "photos"),
     *("pic", "pics", "picture", "pictures", "frame", "frames", "raw", "input", "source", "src"),
     *("annotation", "annotations", "annots", "annot", "ann", "anns", "label", "labels", "labeled"),

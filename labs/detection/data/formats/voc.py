@@ -47,7 +47,6 @@ from labs.detection.records import (
     Reading,
 )
 
-_LISTS = ("lists beside the folders", "ImageSets", "ImageSets/Main")  # by how many folders
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LATIN = ("ascii", "cp1252", "iso8859-1", "iso8859-15")
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -84,7 +83,7 @@ def read(root: Path, reading: Reading) -> Annotated:
         boxes = [(where, box._replace(label=numbers[of])) for where, of, box in file.objects]
         picture = pictures.make(path, lambda *_, boxes=boxes: boxes, file.size)
         every += [picture] if picture else []
-    about, lists = _lists(files, root, every, encoding)
+    about, lists = find_lists(files, root, every, encoding)
     parts, left_out = split_by_lists(lists, every) if lists else split_by_folder(every)
     said = f"{about} ({', '.join(lists)})" if lists else ""
     notes += pictures.notes()
@@ -347,19 +346,24 @@ def _written_size(tree: ElementTree.Element) -> tuple[int, int]:
     return height, width
 
 
-def _lists(
-    files: Sequence[Path], root: Path, pictures: Sequence[Picture], encoding: str | None
+def find_lists(
+    files: Sequence[Path],
+    root: Path,
+    pictures: Sequence[Picture],
+    encoding: str | None,
+    task: str = "Main",
 ) -> tuple[str, dict[str, set[str]]]:
     """Return where the lists of splits are, and the names of their images by the list's name.
 
-    They are in `ImageSets/Main`, or else in `ImageSets`, of the folder or of one below it, as those
-    of several years are; or else beside the other folders. Files of each class, as `cat_train.txt`,
-    name the images of all. An image that is not there keeps the name that it has in the list.
+    They are in `ImageSets/Main`, or the folder of another task, or else in `ImageSets`, of the
+    folder or of one below it, as those of several years are; or else beside the other folders.
+    Files of each class, as `cat_train.txt`, name the images of all. An image that is not there
+    keeps the name that it has in the list.
     """
     known = {picture.name for picture in pictures}
     finder = Finder(root, [picture.path for picture in pictures])
     texts = [file for file in files if file.suffix.lower() == ".txt"]
-    for folders in (("imagesets", "main"), ("imagesets",), ()):
+    for folders in (("imagesets", task.casefold()), ("imagesets",), ()):
         here = [file for file in texts if _is_in(file, folders, root)]
         for form in (r"(.+)", r".+_(.+)"):
             lists: dict[str, set[str]] = {}
@@ -369,7 +373,8 @@ def _lists(
                     lists.setdefault(match[1], set()).update(_listed(file, finder, encoding))
             lists = {name: found for name, found in sorted(lists.items()) if found}
             if lists and (folders or known & set[str]().union(*lists.values())):
-                return _LISTS[len(folders)], lists
+                places = ("lists beside the folders", "ImageSets", f"ImageSets/{task}")
+                return places[len(folders)], lists
     return "", {}
 
 

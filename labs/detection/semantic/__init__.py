@@ -1,0 +1,1 @@
+"""The class of each pixel: data, losses, figures, baselines and report of `--task semantic`."""

@@ -1,0 +1,151 @@
+"""What a trained run says of the pixels of a user's photos: drawn, as masks, and their shares."""
+
+import io
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from common.errors import DataError
+from common.files import write_bytes, write_json, write_text
+from common.images.decode import printable
+from common.metrics.metrics import Array
+from common.report.plots import drawable, korean_font, short
+from common.runs.commands import separated
+from labs.detection.predict.predictions import files_in, is_video, jpeg, name_each, read_photos
+from labs.detection.semantic import plots
+from labs.detection.semantic.job import PixelClassifier
+
+FORMATS = ("drawn", "masks", "json", "csv")
+USUAL = ("drawn", "masks", "json")
+
+_LEAST_SIDE = 480  # pixels of a drawn picture's longer side; smaller photos are enlarged
+
+
+class Prediction(NamedTuple):
+    """What was said of a photo."""
+
+    file: Path
+    name: str  # what it is called in the output folder, without a suffix
+    size: tuple[int, int]  # height and width in pixels
+    shares: Array  # (C,) of the photo's pixels, of each class
+
+
+def predict(
+    job: PixelClassifier,
+    paths: Sequence[Path],
+    output: Path,
+    formats: Collection[str],
+    say: Callable[[str], None],
+) -> list[Prediction]:
+    """Name the classes of the pixels of photos, files or in folders; write what was said.
+
+    Args:
+        job: a run with its weights.
+        paths: files and folders.
+        output: a folder, in which pictures go to `drawn/`, masks and their `legend.csv` to
+            `masks/`, and the shares of classes to `predictions.json` and `predictions.csv`.
+        formats: some of `FORMATS`.
+        say: called with a line for each file that is left out.
+
+    Raises:
+        DataError: a path is missing, or nothing can be read.
+        SaveError: something cannot be written.
+    """
+    classes, drawn, found = job.card.classes, output / "drawn", list[Prediction]()
+    named = name_each(files_in(paths, drawn))
+    for file in filter(is_video, named.values()):
+        say(f"skipped: {printable(file)} is a video, and classes of pixels are told of photos")
+    photos = {name: file for name, file in named.items() if not is_video(file)}
+    for shot in read_photos(photos, say):
+        [said] = job.name_pixels([shot.pixels])
+        counts = np.bincount(said.ravel(), minlength=len(classes))
+        found.append(Prediction(shot.file, shot.name, said.shape, counts / said.size))
+        if "drawn" in formats:
+            write_bytes(drawn / f"{shot.name}.jpg", jpeg(draw(shot.pixels.numpy(), said, classes)))
+        if "masks" in formats:
+            write_bytes(output / "masks" / f"{shot.name}.png", mask(said, classes))
+    if not found:
+        raise DataError(f"none of the {len(named)} file(s) is a photo that can be read")
+    records = [record(each, classes) for each in found]
+    if "masks" in formats:
+        rows = [{"name": name, "value": number} for number, name in enumerate(classes)]
+        write_text(output / "masks" / "legend.csv", separated(rows, ","))
+    if "json" in formats:
+        write_json(output / "predictions.json", records)
+    if "csv" in formats:
+        write_text(output / "predictions.csv", separated([_flat(each) for each in records], ","))
+    return found
+
+
+def record(each: Prediction, classes: Sequence[str]) -> dict[str, object]:
+    """Return a prediction for JSON."""
+    height, width = each.size
+    shares = {
+        name: round(float(share), 6) for name, share in zip(classes, each.shares, strict=True)
+    }
+    return {"file": printable(each.file), "width": width, "height": height, "shares": shares}
+
+
+def _flat(values: dict[str, object]) -> dict[str, object]:
+    shares = values["shares"]
+    assert isinstance(shares, dict)
+    return {key: value for key, value in values.items() if key != "shares"} | shares
+
+
+def table(
+    found: Iterable[Prediction], classes: Sequence[str]
+) -> tuple[str, list[str], list[list[str]]]:
+    """Return the title, columns and rows of a table with a line for each photo."""
+    rows = []
+    for each in found:
+        order = np.argsort(-each.shares, kind="stable")
+        listed = ", ".join(
+            f"{classes[label]} {each.shares[label]:.1%}" for label in order if each.shares[label]
+        )
+        rows.append([printable(each.file), listed])
+    return f"{len(rows):,} file(s)", ["file", "shares of its pixels"], rows
+
+
+def mask(said: Array, classes: Sequence[str]) -> bytes:
+    """Return a map of classes (H, W) as a palette PNG whose values are their numbers."""
+    picture = Image.fromarray(said)
+    picture.putpalette(plots.colors(classes).ravel().tolist())
+    buffer = io.BytesIO()
+    picture.save(buffer, "png")
+    return buffer.getvalue()
+
+
+def draw(pixels: Array, said: Array, classes: Sequence[str]) -> Image.Image:
+    """Lay the colors of classes over a photo, uint8 (3, H, W), and name those that are there."""
+    picture = Image.fromarray(plots.lay_over(pixels, said, classes))
+    factor = max(1, -(-_LEAST_SIDE // max(picture.size)))
+    picture = picture.resize(
+        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+    )
+    font = ImageFont.truetype(str(korean_font()), max(14, max(picture.size) // 45))
+    table, height = plots.colors(classes), round(1.6 * font.size)
+    lines: list[list[int]] = [[]]
+    used, widths = 0.0, {}
+    for label in np.unique(said).tolist():
+        name = short(drawable(classes[label]), 24)
+        widths[label] = width = height + font.getlength(name) + height / 2
+        if lines[-1] and used + width > picture.width:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(label)
+        used += width
+    whole = Image.new("RGB", (picture.width, picture.height + height * len(lines)), "white")
+    whole.paste(picture)
+    canvas = ImageDraw.Draw(whole)
+    for row, line in enumerate(lines):
+        x, y = 0.0, picture.height + row * height
+        for label in line:
+            box = (x + height / 4, y + height / 4, x + 3 * height / 4, y + 3 * height / 4)
+            canvas.rectangle(box, fill=tuple(table[label].tolist()), outline="#888888")
+            text = short(drawable(classes[label]), 24)
+            canvas.text((x + height, y + height / 2), text, "black", font, anchor="lm")
+            x += widths[label]
+    return whole
