@@ -41,6 +41,7 @@ class ListedFile(NamedTuple):
     label: Label
     group: str | None = None  # what it belongs to, where the user said so
     crop: Crop | None = None  # the part of the file that it is; the whole when None
+    cells: tuple[str, ...] = ()  # of `ListedImages.beside`
 
     @property
     def photo(self) -> str:
@@ -57,6 +58,7 @@ class ListedImages:
     source: str  # likewise
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)  # likewise
     order: tuple[str, ...] = ()  # of the classes of one column, where that is given
+    beside: tuple[str, ...] = ()  # columns whose cells go with the images
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -196,7 +198,9 @@ def decode_listed(
     if any(file.group is not None for file in readable):
         groups = number_groups([file.group for file in readable])
     known_as = tuple(file.name for file in readable)
-    whole = ImageSet(images, listed.targets(readable), known_as, groups)
+    columns = zip(*(file.cells for file in readable), strict=True)
+    cells = dict(zip(listed.beside, columns, strict=True)) if listed.beside else {}
+    whole = ImageSet(images, listed.targets(readable), known_as, groups, cells)
     sets = {parts[0]: whole}
     if len(parts) > 1:  # a single one needs no second copy of its images
         of_part = np.array([file.part for file in readable])

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import Dataset
 
 from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
@@ -360,6 +361,12 @@ def find_files(
             f"--label-column {','.join(config.label_column)}: only a table has several columns of "
             f"labels, and --data {config.data} is none"
         )
+    if config.columns_beside and to_learn and (arrays or found.is_dir()):
+        kind_of = "a folder" if found.is_dir() else "arrays"
+        raise DataError(
+            f"--with {','.join(config.columns_beside)}: the columns of a table, and --data "
+            f"{config.data} is {kind_of}; give a table that names the images, or drop it"
+        )
     rules = config.rules_given if to_learn else config.crops_in_table and ("crop_column",)
     if rules and (arrays or found.is_dir()):
         raise DataError(f"{flag(rules[0])}: goes with a table, and --data {config.data} is none")
@@ -427,7 +434,18 @@ def find_keys(rule: str, listed: ListedImages) -> list[str | None]:
 def read_inputs(
     config: ImageConfig, card: ImageCard, paths: Sequence[Path], say: Callable[[str], None]
 ) -> Iterator[tuple[list[str], Tensor]]:
-    """Yield names and images, uint8 (n, C, S, S), some at a time, as a run sees them.
+    """Yield names and images, uint8 (n, C, S, S), some at a time; see `read_rows`."""
+    for names, pixels, _ in read_rows(config, card, paths, say):
+        yield names, pixels
+
+
+def read_rows(
+    config: ImageConfig, card: ImageCard, paths: Sequence[Path], say: Callable[[str], None]
+) -> Iterator[tuple[list[str], Tensor, dict[str, tuple[str, ...]]]]:
+    """Yield names, images and what goes with them, some at a time, as a run sees them.
+
+    Images are uint8 (n, C, S, S); with them go the cells of `columns_beside`, n of each column,
+    where a table has them.
 
     Args:
         config: of the run, with what is known of how a table is written.
@@ -440,6 +458,8 @@ def read_inputs(
         DataError: a path is missing, or no image can be read.
     """
     files, table = None, paths[0]
+    beside: tuple[str, ...] = ()
+    cells: dict[str, tuple[str, ...]] = {}
     if len(paths) == 1 and is_table(table) and table.is_file():
         listed = _list_unlabelled(config, table)
     elif config.crop_boxes:
@@ -450,9 +470,12 @@ def read_inputs(
         say(listed.source)
         say_skipped(listed.skipped, say)
         files = [Given(file.name, file.path, file.crop) for file in listed.files]
+        beside, cells = listed.beside, {file.name: file.cells for file in listed.files}
     options = card.image_size, card.channels, say, config.fit, card.scale
     for names, pixels in read_squares(files, *options):
-        yield names, torch.from_numpy(pixels)
+        rows = [cells.get(name, ()) for name in names]
+        columns = dict(zip(beside, zip(*rows, strict=True), strict=True)) if beside else {}
+        yield names, torch.from_numpy(pixels), columns
 
 
 def _list_unlabelled(config: ImageConfig, table: Path) -> ListedImages:
@@ -736,13 +759,30 @@ def batches(
     compute: Compute,
     *,
     training: bool = False,
+    beside: Tensor | None = None,
+    kind: type[Batches] = Batches,
     **options: Any,
 ) -> Batches:
-    """Return a split as the loop takes it: (prepared images, targets); `options` of `Batches`."""
-    data: Any = (split.images, split.targets) if isinstance(split.images, Tensor) else split
+    """Return a split as the loop takes it: (prepared images, targets).
+
+    Args:
+        config: says how it is cut, and how images are changed.
+        split: the images.
+        prepare: what happens to images on the device.
+        compute: the device.
+        training: whether it is to train on.
+        beside: (N, ...), of which a batch has its rows between images and targets.
+        kind: what makes the batches.
+        options: of `Batches`.
+    """
+    between = () if beside is None else (beside,)
+    in_memory = isinstance(split.images, Tensor)
+    data: Any = (split.images, *between, split.targets) if in_memory else split
     if training and (changes := policies.parse(config.augment)):
         data = policies.Changed(split, changes)
-    return Batches(
+    if beside is not None and not isinstance(data, tuple):
+        data = Beside(data, beside)
+    return kind(
         data,
         prepare=prepare,
         compute=compute,
@@ -752,10 +792,33 @@ def batches(
     )
 
 
-def unlabelled(images: Tensor, prepare: augment.Pipeline, compute: Compute) -> Batches:
+class Beside(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Images that are read one by one, with a row of numbers between each and its target."""
+
+    def __init__(self, images: Any, numbers: Tensor):
+        self._images, self._numbers = images, numbers
+        self.draws = getattr(images, "draws", False)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, asked: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Return one image, its row and its target; asked is a `Place`, where images draw."""
+        image, target = self._images[asked]
+        return image, self._numbers[asked.row if self.draws else asked], target
+
+
+def unlabelled(
+    images: Tensor,
+    prepare: augment.Pipeline,
+    compute: Compute,
+    beside: Tensor | None = None,
+    kind: type[Batches] = Batches,
+) -> Batches:
     """Return uint8 images (N, C, S, S) of which nothing is known as the loop takes them."""
     size = _evaluation_batch(images.shape[2])
-    return Batches((images,), size, prepare=prepare, compute=compute)
+    columns = (images,) if beside is None else (images, beside)
+    return kind(columns, size, prepare=prepare, compute=compute)
 
 
 def _evaluation_batch(side: int) -> int:
@@ -779,7 +842,12 @@ def joined(parts: Sequence[ImageSet]) -> ImageSet:
         return parts[0]
     targets = torch.cat([part.targets for part in parts])
     names = tuple(name for part in parts for name in part.names)
-    return ImageSet(_joined([part.images for part in parts]), targets, names)
+    cells = {
+        column: tuple(cell for part in parts for cell in part.cells[column])
+        for column in parts[0].cells
+    }
+    images = _joined([part.images for part in parts])
+    return ImageSet(images, targets, names, cells=cells)
 
 
 def _joined(pixels: Sequence[Tensor | ImageFiles]) -> Tensor | ImageFiles:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,6 +27,9 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
     float32 zeros and ones, (N, C)."""
     names: tuple[str, ...]  # one per image, the file relative to its folder or "mnist5k/123"
     groups: Tensor | None = None  # (N,) int64, what each belongs to, where the user said so
+    cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each column that goes with the images (`ImageConfig.columns_beside`) the N cells, as they
+    are written; empty where there are none."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -42,6 +46,10 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
             self.targets[rows],
             tuple(self.names[row] for row in rows.tolist()),
             None if self.groups is None else self.groups[rows],
+            {
+                column: tuple(cells[row] for row in rows.tolist())
+                for column, cells in self.cells.items()
+            },
         )
 
 
@@ -74,7 +82,7 @@ def fingerprint(*sets: ImageSet) -> str:
     """Return a SHA-256 (hex) that changes when the data does.
 
     Images in memory count with their pixels; files with their name, their size in bytes and the
-    shape they are decoded to. Targets count in both cases.
+    shape they are decoded to. Targets, and cells that go with images, count in both cases.
     """
     digest = hashlib.sha256()
     for part in sets:
@@ -86,4 +94,6 @@ def fingerprint(*sets: ImageSet) -> str:
             digest.update(json.dumps([part.names, sizes]).encode())
         else:
             digest.update(np.ascontiguousarray(part.images.cpu().numpy()).data)
+        if part.cells:
+            digest.update(json.dumps(dict(part.cells)).encode())
     return digest.hexdigest()

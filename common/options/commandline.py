@@ -273,7 +273,7 @@ def _click_option(
     choices = field.metadata["choices"]
     if field.metadata["repeated"]:
         text = f"{field.metadata['help']}; may be given several times"
-        return click.Option([flag], type=str, multiple=True, metavar="TEXT", help=text)
+        return click.Option([flag, field.name], type=str, multiple=True, metavar="TEXT", help=text)
     words = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "LIST"}
     listed = "|".join(choices) if len(choices) <= _SHOWN_CHOICES else "NAME"
     text = field.metadata["help"]
@@ -282,7 +282,8 @@ def _click_option(
     elif default is not None:
         value = ",".join(default) if isinstance(default, tuple) else default
         text += f"  [default: {value if value != '' else configs.NONE}]"
-    return click.Option([flag], type=str, default=None, metavar=listed or words[kind], help=text)
+    names = [flag, field.name]
+    return click.Option(names, type=str, default=None, metavar=listed or words[kind], help=text)
 
 
 def _unknown_options(extra: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -546,6 +546,11 @@ class ImageConfig(TableConfig):
         return (*(name for name in LABEL_RULES if getattr(self, name)), *crops)
 
     @property
+    def columns_beside(self) -> tuple[str, ...]:
+        """The columns of a table whose cells go with its images, beside labels and the like."""
+        return ()
+
+    @property
     def crops_in_table(self) -> tuple[str, ...]:
         """The columns of crops in the table of the images itself."""
         return () if self.crop_boxes else self.crop_column
@@ -689,8 +694,8 @@ def located(path: str, prefix: str = "") -> str:
 
 
 def flag(name: str) -> str:
-    """Return the option of a field: learning_rate -> --learning-rate."""
-    return "--" + name.replace("_", "-")
+    """Return the option of a field: learning_rate -> --learning-rate, with_ -> --with."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def field_types(kind: type[Any]) -> dict[str, tuple[type, bool]]:

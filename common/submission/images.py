@@ -77,7 +77,7 @@ def _find_in_table(sample: Sample, table: Path, config: ImageConfig, say: Say) -
         config, label_column=(), label_pattern=None, label_bands=(), label_order=()
     )
     columns, finder = find_columns(table, plain, "class", "optional")
-    found = read_test(table, sample, [columns.path], config.form, _KEYS)
+    found = read_test(table, sample, [columns.path], config.form, KEYS)
     for line in filter(None, [columns.said, *found.notes]):
         say(line)
     names = [cells[0] for cells in found.cells.values()]
@@ -119,4 +119,4 @@ def _without_folders(name: str) -> str:
     return _without_suffix(name).rpartition("/")[2]
 
 
-_KEYS = (str, _without_suffix, _without_folders)  # by which ids are the same
+KEYS = (str, _without_suffix, _without_folders)  # by which ids are the same

@@ -407,6 +407,7 @@ def explain(
     from labs.classification.look import explain as lab_explain
 
     job = lab.open_trained(run, device)
+    job.only_images("explain")
     splits = job.load_splits()
     if rollout:
         section, records = lab_explain.show_rollout(job, splits, images)
@@ -463,6 +464,7 @@ def receptive_field(
     from labs.classification.look import receptive_field as fields
 
     job = lab.open_trained(run, "cpu")
+    job.only_images("receptive-field")
     splits, found = job.load_splits(), fields.of_run(job, seed)
     commands.show_records(
         f"Receptive fields of {job.config.title}", fields.records(found), form, output

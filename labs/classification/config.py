@@ -1,5 +1,6 @@
 """The options of the classification lab, and its recipes."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ SEVERAL = "binary-cross-entropy"
 LOSSES = ("cross-entropy", SEVERAL, "mse", "mae")
 IMBALANCE = ("none", "class-weights", "sampler", "focal", "augment-rare")
 HEADS = ("shared", "separate", "joint")
+IMAGE = "image"  # what the sense is called that is no column
+COLUMN_KINDS = ("number", "category", "text")
 HEAD_FIRST = "head-first"
 TRANSFERS = ("scratch", "feature-extraction", "fine-tune", HEAD_FIRST, "gradual")
 AUTO, DEFAULT_MODEL = "auto", "lenet5"
@@ -102,6 +105,23 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         at_least=1,
     )
 
+    with_: tuple[str, ...] = same_items_option(
+        (),
+        "columns of a table that the network sees beside the image of the same row, such as "
+        "age,city,title: numbers, categories or short texts, as their cells tell, or as is said: "
+        "age:number,city:category,title:text",
+    )
+    sense_dropout: float = model_option(
+        0.2,
+        "probability with which each sense of a training sample (its image, each column of --with) "
+        "is dropped, never all: so the network answers without it, too",
+        at_least=0,
+        below=1,
+    )
+    without: tuple[str, ...] = model_option(
+        (), "senses that the network never gets: image, or columns of --with; see `compare-senses`"
+    )
+
     unlabelled: str | None = same_items_option(
         None, "the folder, zip or table of the images that --pseudo names"
     )
@@ -152,8 +172,14 @@ class ClassificationConfig(PatchConfig, ImageConfig):
 
     @property
     def title(self) -> str:
-        """The model's name."""
-        return self.model
+        """The model's name, and the columns that it sees beside images."""
+        if not self.with_:
+            return self.model
+        shown = [name for name in self.columns_beside if name not in self.without]
+        columns = ", ".join(shown) if len(shown) < 3 else f"{len(shown)} columns"
+        if IMAGE in self.without:
+            return f"a network of {columns}"
+        return f"{self.model} with {columns}" if shown else f"{self.model} alone"
 
     @property
     def stem(self) -> str:
@@ -183,6 +209,20 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         return self.loss == SEVERAL
 
     @property
+    def column_kinds(self) -> dict[str, str | None]:
+        """The columns that go with images, and what each is; None where its cells tell."""
+        found: dict[str, str | None] = {}
+        for text in self.with_:
+            name, colon, kind = unicodedata.normalize("NFC", text).rpartition(":")
+            found[(name if colon else kind).strip()] = kind if colon else None
+        return found
+
+    @property
+    def columns_beside(self) -> tuple[str, ...]:
+        """The columns of --with."""
+        return tuple(self.column_kinds)
+
+    @property
     def blends(self) -> bool:
         """Whether images are blended in training."""
         return self.mixup > 0 or self.cutmix > 0
@@ -200,6 +240,7 @@ class ClassificationConfig(PatchConfig, ImageConfig):
         yield from self._policy_problems()
         yield from self._heads_problems()
         yield from self._teacher_problems()
+        yield from self._senses_problems()
         if self.pseudo is not None and self.unlabelled is None:
             yield "--pseudo: needs --unlabelled, where its images are"
         if self.all_rows and self.transfer_mode == HEAD_FIRST:
@@ -242,6 +283,49 @@ class ClassificationConfig(PatchConfig, ImageConfig):
             yield "--optimizer muon: takes one network, not --heads separate; try adamw"
         if self.transfer_mode == HEAD_FIRST:
             yield "--transfer head-first: fits one head, not --heads separate; give fine-tune"
+
+    def _senses_problems(self) -> Iterator[str]:
+        """Refuse what a network of several senses cannot do."""
+        if not self.with_:
+            for name in ("without", "sense_dropout"):
+                if getattr(self, name) != getattr(ClassificationConfig, name):
+                    yield f"{flag(name)}: goes with --with, the columns beside the images"
+            return
+        names, given = self.column_kinds, ",".join(self.with_)
+        if len(names) < len(self.with_) or not all(names):
+            yield f"--with {given}: expected different columns, such as age,city,title"
+        if IMAGE in names:
+            yield f"--with {IMAGE}: so the picture is called; give the column another name"
+        for name, kind in names.items():
+            if kind is not None and kind not in COLUMN_KINDS:
+                near = suggest(kind, COLUMN_KINDS)
+                yield f"--with {name}:{kind}: expected one of {', '.join(COLUMN_KINDS)}{near}"
+        senses = (IMAGE, *names)
+        for name in self.without:
+            if name not in senses:
+                yield f"--without {name}: expected some of {', '.join(senses)}"
+        if {*senses} <= {*self.without}:
+            yield f"--without {','.join(self.without)}: leaves no sense; leave one"
+        refused = {
+            "teacher": "sees images alone",
+            "mixup": "blends images, and columns cannot be blended",
+            "cutmix": "blends images, and columns cannot be blended",
+            "pseudo": "its samples have no columns",
+            "layer_decay": "goes by the layers of one network",
+        }
+        for name, why in refused.items():
+            if getattr(self, name) != getattr(ClassificationConfig, name):
+                yield f"--with: goes without {flag(name)}, which {why}"
+        if self.heads == "separate":
+            yield "--with: goes without --heads separate, a network for each label; give shared"
+        if self.optimizer == "muon":
+            yield "--with: goes without --optimizer muon, which takes one network; try adamw"
+        if self.transfer_mode == HEAD_FIRST:
+            yield f"--with: goes without --transfer {HEAD_FIRST}; give fine-tune"
+        if is_known(self.model) and self.model != AUTO and find_family(self.model).auxiliary:
+            yield f"--with: goes without --model {self.model}, which answers more than once"
+        if IMAGE in self.without and self.weights is not None:
+            yield f"--without {IMAGE}: goes without --weights, which are of images"
 
     def _teacher_problems(self) -> Iterator[str]:
         for name in ("temperature", "teacher_weight") if self.teacher is None else ():

@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -47,12 +48,20 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.classification.results:ClassificationResults"
     submission = "labs.classification.predictions:ImageSubmission"
-    exporter = "labs.classification.export.exporter:ImageExporter"
-    page = "labs.classification.live.view:write"
+    exporter: ClassVar[str | None] = "labs.classification.export.exporter:ImageExporter"
+    page: ClassVar[str | None] = "labs.classification.live.view:write"
     optimizer_options = ("layer_decay",)
     merging = "the mean over"
     copies: Sequence[test_time.Copy] = ()
     _thresholds: Array | None = None
+
+    @classmethod
+    def for_config(cls, config: ClassificationConfig) -> type[Any]:
+        """Return what sees columns beside images, where the config names some."""
+        if not config.with_:
+            return ClassifyImages
+        found: type[Any] = resolve_name("labs.classification.senses.job:ClassifySenses")
+        return found
 
     @classmethod
     def suited(cls, config: ClassificationConfig) -> Suited[ClassificationConfig]:
@@ -117,7 +126,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     def batches(self, split: ImageSet, *, training: bool = False) -> Updates:
         """Return a split as the loop takes it."""
         prepare = task.augmentation(self.config, self.card)
-        drawn = task.sampling(self.config, split.targets) if training else {}
+        drawn: dict[str, Any] = task.sampling(self.config, split.targets) if training else {}
         return image_data.batches(
             self.config, split, prepare, self.compute, training=training, **drawn
         )
@@ -127,11 +136,12 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         """Have a teacher in the task; keep what a frozen backbone makes of unchanged images."""
         if self.config.transfer_mode == HEAD_FIRST and not self.run.history:
             self._fit_head(splits, say)
-        if head := self.keepable(len(splits["train"])):
+        head, network = self.keepable(len(splits["train"])), self.image_network
+        if head is not None and network is not None:
             say(f"the backbone is frozen and runs once; its features are kept for {head}")
             train = self._features(splits["train"], head, training=True)
             validation = self._features(splits["validation"], head)
-            with frozen_features.only(self.model, head, self._finish()):
+            with frozen_features.only(network, head, self._finish()):
                 yield Prepared(self.task(splits), train, validation)
             return
         with super().prepare(splits, say) as prepared:
@@ -145,13 +155,20 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         images = image_data.batches(
             config, split, task.augmentation(config, self.card), self.compute
         )
-        drawn = task.sampling(config, split.targets) if training else {}
+        drawn: dict[str, Any] = task.sampling(config, split.targets) if training else {}
         options = {**image_data.batching(config, 1, training=training), **drawn}
-        return frozen_features.Features(self.model, head, images, self.compute, **options)
+        network = self.image_network
+        assert network is not None
+        return frozen_features.Features(network, head, images, self.compute, **options)
+
+    @property
+    def image_network(self) -> nn.Module | None:
+        """The part of the model that sees images: all of it."""
+        return self.model
 
     def _finish(self) -> Callable[[Any], Any]:
         """Return what becomes of the outputs of the last layer."""
-        if not self.card.labels or self.config.heads != "shared":
+        if self.config.with_ or not self.card.labels or self.config.heads != "shared":
             return lambda outputs: outputs
         return heads.side_by_side([len(names) for names in self.card.labels.values()])
 
@@ -182,8 +199,10 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
 
     def _head(self) -> tuple[str, int] | None:
         """Return the module behind what is frozen, and the size of its features; see `cut`."""
+        if self.image_network is None:
+            return None
         size = task.augmentation(self.config, self.card).output_size(self.card.image_size)
-        return frozen_features.cut(self.model, (self.card.channels, size, size))
+        return frozen_features.cut(self.image_network, (self.card.channels, size, size))
 
     def work(self) -> int:
         """Count one forward pass over a batch."""
@@ -220,6 +239,16 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         """Return classes or numbers, (N,), or which labels are true, (N, C)."""
         targets: Array = split.targets.numpy()
         return targets > 0 if self.config.several else targets
+
+    def only_images(self, verb: str) -> None:
+        """Refuse a verb that shows images alone, where the network sees more; see `with_`."""
+
+    def inputs(self, pixels: Tensor, cells: Mapping[str, Sequence[str]]) -> Any:
+        """Return images, uint8 (n, C, S, S), with what goes with them, as `answers` takes them."""
+        return pixels
+
+    def say_unknown(self, cells: Mapping[str, Sequence[str]], say: Say) -> None:
+        """Say which cells of rows, by the column, the network can make nothing of."""
 
     def choose_copies(self, spec: str) -> tuple[test_time.Copy, ...]:
         """Return the copies that `--tta` names, or that suit what the run was trained with."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from common.images.load import read_inputs
+from common.images.load import read_rows
 from common.options import terminal
 from common.submission.answers import Classes, Labels, Numbers, Said
 from common.submission.images import find_images, read_chunks
@@ -34,12 +34,19 @@ def predict(
         DataError: a path is missing, or no image can be read.
     """
     say = terminal.once(say)
+    beside: dict[str, list[str]] = {}
 
     def read(one: ClassifyImages) -> Iterator[tuple[Sequence[str], Tensor]]:
         config = one.config.of_file(paths[0], **{"image_dir": None, **written})
-        return read_inputs(config, one.card, paths, say)
+        for names, pixels, cells in read_rows(config, one.card, paths, say):
+            for column, some in cells.items():
+                beside.setdefault(column, []).extend(some)
+            yield names, one.inputs(pixels, cells)
 
     names, outputs = job.answer_chunks(read)
+    networks: Sequence[Any] = job.networks
+    for network in networks:
+        network.say_unknown(beside, say)
     return _describe(job, names, outputs, top)
 
 

@@ -1,5 +1,6 @@
 """What the loop cannot know about classifying images, and what a config builds."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,11 @@ from common.training.compute import Compute
 from common.training.mixing import Mixing
 from common.training.splits import repeated_rows
 from common.training.task import Classification, check_finite, probabilities
-from labs.classification.config import ClassificationConfig
+from labs.classification.config import IMAGE, ClassificationConfig
 from labs.classification.models import build as models
-from labs.classification.models import heads
+from labs.classification.models import fusion, heads
 from labs.classification.models.catalogue import find_family
+from labs.classification.senses.columns import Column
 from labs.classification.transfer import weights as transfer
 
 
@@ -102,6 +104,26 @@ def build_model(config: ClassificationConfig, card: ImageCard) -> nn.Module:
         model = heads.share(build(sum(sizes)), sizes)
     else:
         model = heads.Separate([build(size) for size in sizes])
+    transfer.freeze(model, config.transfer_mode)
+    return model
+
+
+def build_fusion(
+    config: ClassificationConfig, card: ImageCard, columns: Sequence[Column]
+) -> nn.Module:
+    """Return the config's network of images fused with encoders of columns; see `build_model`."""
+    image = None
+    if IMAGE not in config.without:
+        size = augmentation(config, card).output_size(card.image_size)
+        image = models.build(config.model, card.channels, size, fusion.WIDTH)
+    senses = [fusion.Sense(each.name, each.encoder(), each.size) for each in columns]
+    shown = {each.name for each in columns} - {*config.without}
+    sizes = [len(names) for names in card.labels.values()]
+    shared = bool(sizes) and config.heads == "shared"
+    outputs = sum(sizes) if shared else len(card.classes) or 1
+    model: nn.Module = fusion.LateFusion(image, senses, outputs, config.sense_dropout, shown)
+    if shared:
+        model = heads.share(model, sizes)
     transfer.freeze(model, config.transfer_mode)
     return model
 

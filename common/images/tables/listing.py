@@ -34,7 +34,7 @@ from common.images.tables.finder import MISSING, Finder
 from common.io import folders
 from common.io.folders import find_part, normalize_name, relative_name
 from common.io.labels import read_labels
-from common.io.tables import Table, TableForm, read_cells, read_table
+from common.io.tables import Table, TableForm, check_columns, read_cells, read_table
 from common.options.config import ROWS, ImageConfig, Kind
 from common.options.labels import LabelRules
 from common.reuse import reusable
@@ -44,6 +44,7 @@ _SPLIT = re.compile(
     r"(data[ _-]?)?(split|subset|partition)|is[ _-]?(train|test|val)\w*", re.IGNORECASE
 )
 _DIFFERENT = "another label elsewhere"
+_OTHER_CELLS = "other cells elsewhere"
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
 
@@ -71,6 +72,7 @@ class _Row(NamedTuple):
     group: str | None
     crop: Crop | None
     part: str
+    cells: tuple[str, ...]  # of the columns that go with images
 
 
 def list_table(
@@ -103,7 +105,8 @@ def list_table(
     in_table = [name for name in columns.labels if name != rules.column]
     in_columns = config.crops_in_table
     split = (config.split_column,) if to_learn and config.split_column else ()
-    named = [columns.path, *in_table, *grouped, *in_columns, *split]
+    there, lacking = _find_beside(table, config, [columns.path, *columns.labels], to_learn)
+    named = [columns.path, *in_table, *grouped, *in_columns, *split, *there]
     found = _read_table(table, named, config.form)
     problems: dict[str, list[str]] = defaultdict(list)
     for place, reason in found.skipped:
@@ -133,10 +136,15 @@ def list_table(
     parts = ["all"] * len(images)
     for name in split:
         parts, wrong = _read_parts(name, cells[name], wrong)
-    columns_of_rows = zip(numbers, images, wrong, labels, groups, crops, parts, strict=True)
+    empty = [""] * len(images)
+    alongside = [cells.get(name, empty) for name in config.columns_beside]
+    with_images = [tuple(column[row] for column in alongside) for row in range(len(images))]
+    columns_of_rows = zip(
+        numbers, images, wrong, labels, groups, crops, parts, with_images, strict=True
+    )
     rows = [
-        _Row(line, image.name, image.file, problem or label, group, crop, part)
-        for line, image, problem, label, group, crop, part in columns_of_rows
+        _Row(line, image.name, image.file, problem or label, group, crop, part, its_cells)
+        for line, image, problem, label, group, crop, part, its_cells in columns_of_rows
     ]
     listed, skipped = _take(rows, kind, problems)
     total = len(listed) + len(found.skipped) + len(skipped)
@@ -145,6 +153,8 @@ def list_table(
         summary = f"{table} has rows that cannot be used, {total - len(listed):,} of {total:,}"
         missing = not config.image_dir and any(what.startswith(MISSING) for what in problems)
         hint = "; --image-dir names another folder of the images" if missing else ""
+        if _OTHER_CELLS in problems:
+            hint += "; --with takes one row for each image"
         if _DIFFERENT in problems:
             hint += "; --loss binary-cross-entropy takes a row for each label of an image"
         raise DataError(join_problems(summary + hint, lines))
@@ -152,6 +162,8 @@ def list_table(
         raise DataError(f"--split-column {split[0]}: no row of {table} is for train")
     left_out = [*found.skipped, *((f"{table.name}:{line}", why) for line, why in skipped)]
     notes = [columns.said, *found.notes]
+    if lacking:
+        notes.append(f"no column {', '.join(map(repr, lacking))}: missing in all rows")
     if expanded:
         kept = ", whose images stay together" if groups[0] is not None and not grouped else ""
         notes.append(f"{len(found.lines):,} rows name folders{kept}")
@@ -172,7 +184,39 @@ def list_table(
         _check_order(table, order, listed)
     combined = combine_columns(table, listed, order, to_learn) if several else {}
     single = order[columns.labels[0]] if len(columns.labels) == 1 else ()
-    return ListedImages(tuple(listed), tuple(left_out), source, combined, single)
+    beside = config.columns_beside
+    return ListedImages(tuple(listed), tuple(left_out), source, combined, single, beside)
+
+
+def _find_beside(
+    table: Path, config: ImageConfig, taken: Sequence[str], to_learn: bool
+) -> tuple[list[str], list[str]]:
+    """Return the columns that go with the images, and those that the table lacks.
+
+    Args:
+        table: the file.
+        config: names them.
+        taken: the columns of images and labels.
+        to_learn: see `list_table`; then all of them have to be there.
+
+    Raises:
+        DataError: one is not there, or is of something else already.
+    """
+    names = _read_cells(table, config.form)[0]
+    if to_learn:
+        check_columns(table, names, config.columns_beside)
+    uses: dict[str | None, str] = {
+        **dict.fromkeys([config.split_column], "splits the rows"),
+        **dict.fromkeys([config.group_column], "says what belongs together"),
+        **dict.fromkeys(config.crops_in_table, "says which part of an image is taken"),
+        **dict.fromkeys(taken[1:], "is the answer (--label-column names another)"),
+        taken[0]: "names the images",
+    }
+    for name in config.columns_beside:
+        if name in uses:
+            raise DataError(f"--with {name}: this column of {table} {uses[name]}; leave it out")
+    there = [name for name in config.columns_beside if name in names]
+    return there, [name for name in config.columns_beside if name not in names]
 
 
 def find_columns(
@@ -471,6 +515,11 @@ def _take(
         else:
             again = f"listed twice, in lines {first.line} and "
             skipped += [(row.line, again + str(row.line)) for row in others]
-        whole = ListedFile(first.part, first.image, path, label, first.group)
+        if other_cells := [row for row in others if row.cells != first.cells]:
+            for row in (first, *other_cells):
+                other = other_cells[0].line if row is first else first.line
+                leave_out(row, _OTHER_CELLS, f"{row.image}, see line {other}")
+            continue
+        whole = ListedFile(first.part, first.image, path, label, first.group, None, first.cells)
         files.append(crop_file(whole, first.crop))
     return files, skipped

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from labs.classification.models.fusion import LateFusion
+
 
 def outer_sum(parts: Sequence[Tensor]) -> Tensor:
     """Return joint logits, (N, C1 * C2 * ...), float32, of each column's, (N, C1), (N, C2), ...
@@ -70,5 +72,5 @@ class Separate(nn.Module):
 
 
 def networks(model: nn.Module) -> list[nn.Module]:
-    """Return the networks of a model: those of the columns where they are separate, or itself."""
-    return list(model.networks) if isinstance(model, Separate) else [model]
+    """Return the networks of images of a model: where they are parts of it, those, or itself."""
+    return list(model.networks) if isinstance(model, Separate | LateFusion) else [model]

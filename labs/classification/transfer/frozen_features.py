@@ -111,7 +111,14 @@ class Features:
     So their time counts as that of the first epoch, and the weights are those that a checkpoint
     has put into the model. The named module of it takes the features, see `only`; the images, in
     evaluation order with their targets, are closed afterwards. The options are of `Batches`.
+
+    Attributes:
+        beside: (N, ...), of which a batch has its rows between features and targets; None for none.
+        kind: what makes the batches.
     """
+
+    beside: Tensor | None = None
+    kind: type[Batches] = Batches
 
     def __init__(
         self, model: nn.Module, name: str, images: Batches, compute: Compute, **options: Any
@@ -128,7 +135,10 @@ class Features:
     def updates(self, epoch: int, start: int = 0) -> Iterator[list[Any]]:
         """Yield the updates of an epoch, from number `start` on."""
         if self._batches is None:
-            self._batches = Batches(self.columns(), compute=self._compute, **self._options)
+            features, targets = self.columns()
+            between = () if self.beside is None else (self.beside,)
+            data = (features, *between, targets)
+            self._batches = self.kind(data, compute=self._compute, **self._options)
             self._images.close()
         return self._batches.updates(epoch, start)
 

@@ -7,7 +7,7 @@ import pytest
 from common.errors import DataError
 from common.io.tables import AS_FOUND
 from common.options.config import ImageConfig
-from common.submission.images import _KEYS, find_images
+from common.submission.images import KEYS, find_images
 from common.submission.sample import Sample
 from common.submission.tables import match_names, read_test
 
@@ -21,7 +21,7 @@ def test_an_id_is_taken_for_another_only_where_that_is_certain():
         (["a/1.jpg", "b/1.jpg"], ["1"], [None, None]),
         (["1.jpg"], ["a/1.jpg", "b/1.jpg"], [None]),
     ):
-        assert [*map(match_names(names, ids, _KEYS).get, names)] == expected
+        assert [*map(match_names(names, ids, KEYS).get, names)] == expected
 
 
 def test_a_row_with_too_many_or_too_few_cells_is_named(tmp_path):

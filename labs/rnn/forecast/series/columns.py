@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.io import numbers
 from common.metrics.metrics import Array
-from labs.rnn.forecast.series import dates, numbers
+from labs.rnn.forecast.series import dates
 from labs.rnn.forecast.series.dates import Dates, Unreadable
 
 Cells = Mapping[str, Sequence[str]]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from common.errors import DataError
-from common.io import tables
+from common.io import numbers, tables
 from common.reuse import reusable
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.series import axis, columns, dates, numbers
+from labs.rnn.forecast.series import axis, columns, dates
 from labs.rnn.forecast.series.columns import Times
 from labs.rnn.forecast.series.panel import Panel
 

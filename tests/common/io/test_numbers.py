@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from labs.rnn.forecast.series import numbers
-from labs.rnn.forecast.series.numbers import Wrong
+from common.io import numbers
+from common.io.numbers import Wrong
 
 NAN = np.nan
 

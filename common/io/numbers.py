@@ -136,6 +136,16 @@ def is_number(cell: str) -> bool:
     return any(_number(bare, mark) is not None for mark in ".,") and not _is_missing(bare)
 
 
+def read_cell(cell: str, decimal: str) -> float | None:
+    """Return the number in a cell by a decimal mark; NaN where it is missing, None where none."""
+    return _number(_bare(cell)[0], MARKS[decimal])
+
+
+def is_missing(cell: str) -> bool:
+    """Say whether a cell of numbers says that there is none."""
+    return _is_missing(_bare(cell)[0])
+
+
 def _look(name: str, cells: Sequence[str], marks: Sequence[str]) -> _Column:
     taken = {cell: _bare(cell) for cell in dict.fromkeys(cells)}
     bare = {cell: text for cell, (text, _) in taken.items()}
