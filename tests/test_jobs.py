@@ -16,6 +16,8 @@ from common.runs.conclude import conclusion_of
 from common.runs.job import Job, Suited
 from common.training.batches import close
 from labs.__main__ import LABS
+from labs.classification.senses.job import Seen
+from tests.rows import COLUMNS, write_rows
 from tests.silent import Silent
 
 IMAGES = {"data": "digits", "limit": 120, "batch_size": 32, "ema": "none", "warmup": 0}
@@ -23,6 +25,10 @@ JOBS = {  # a small config of each job, and an option that no run can have
     "labs.classification.job:ClassifyImages": (
         {**IMAGES, "model": "linear"},
         {"model": "lenet5", "image_size": 2},
+    ),
+    "labs.classification.senses.job:ClassifySenses": (
+        {**IMAGES, "model": "linear", "label_column": "digit", "with_": COLUMNS},
+        {"with_": "weight,nothing"},
     ),
     "labs.autoencoder.job:Compression": (
         {**IMAGES, "model": "linear", "latent_size": 3},
@@ -59,6 +65,7 @@ JOBS = {  # a small config of each job, and an option that no run can have
 }
 INPUTS = {  # what users give, of a split, and the part of the outputs that the answers have too
     "ClassifyImages": (lambda split: split.images, "outputs"),
+    "ClassifySenses": (lambda split: Seen(split.images, split.cells), "outputs"),
     "Compression": (lambda split: split.images, "squared_error"),
     "Detector": (lambda split: split.images, "detections"),
     "PixelClassifier": (lambda split: split.images, "said"),
@@ -76,10 +83,12 @@ def test_every_job_of_every_lab_is_tested_here():
 
 
 @pytest.fixture(scope="module", params=JOBS)
-def kind(request):
+def kind(request, tmp_path_factory):
     """The class of a job, and its small config."""
     found = resolve_name(request.param)
     options, wrong = JOBS[request.param]
+    if "with_" in options:  # columns are those of a table
+        options = {**options, "data": str(write_rows(tmp_path_factory.mktemp("table")))}
     small = {"epochs": 3, "device": "cpu", "precision": "32", "threads": 1, **options}
     return found, small, wrong
 

@@ -157,6 +157,15 @@ lab = Lab(
             options=(commands.UNLABELLED, commands.CROSSVAL),
             only=PSEUDO_OPTIONS,
         ),
+        "compare-senses": Verb(
+            f"{_COMPARE}.senses:Comparison",
+            f"{_COMPARE}.config:CompareSensesConfig",
+            """Train with all senses, with all but each, and with each alone; show what each adds.
+
+            Senses are the image and the columns of --with. The networks differ in what they get,
+            and are judged on the same test rows.
+            """,
+        ),
         "compare-sizes": Verb(
             f"{_COMPARE}.sizes:Comparison",
             f"{_COMPARE}.config:CompareSizesConfig",

@@ -59,7 +59,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     def for_config(cls, config: ClassificationConfig) -> type[Any]:
         """Return what sees columns beside images, where the config names some."""
         if not config.with_:
-            return ClassifyImages
+            return cls
         found: type[Any] = resolve_name("labs.classification.senses.job:ClassifySenses")
         return found
 

@@ -46,6 +46,18 @@ class CompareImbalanceConfig(TrialsConfig):
 
 
 @dataclass(frozen=True)
+class CompareSensesConfig(TrialsConfig):
+    """What `compare-senses` takes."""
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        if not self.with_:
+            yield "--with: there is one sense without it; name columns, such as age,city,title"
+        if self.without:
+            yield f"--without {','.join(self.without)}: senses are compared; leave it out"
+
+
+@dataclass(frozen=True)
 class CompareTransferConfig(TrialsConfig):
     """What `compare-transfer` takes."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -36,11 +36,15 @@ class SensesCard(ImageCard):
     """Of each, by its name, the fields of a `columns.Column`."""
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True)
+class Seen:
     """Images with the cells of the same rows, as users give them."""
 
     images: Tensor  # uint8 (N, C, S, S)
     cells: Mapping[str, Sequence[str]]  # of each column N; columns may be missing
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
 class Together(Batches):
@@ -64,6 +68,11 @@ class ClassifySenses(ClassifyImages):
     def __init__(self, config: ClassificationConfig, compute: Any, card: SensesCard):
         self.columns: list[Column] = columns.from_card(card.columns)
         super().__init__(config, compute, card)
+
+    @classmethod
+    def for_config(cls, config: ClassificationConfig) -> type[Any]:
+        """Return what sees images alone, where the config names no columns."""
+        return cls if config.with_ else ClassifyImages
 
     @classmethod
     def suited(cls, config: ClassificationConfig) -> Suited[ClassificationConfig]:

@@ -82,7 +82,11 @@ def _senses(
     )
     caption = f"Test {metric.label}, with all senses and without each, with 95 % intervals."
     drawn = save_picture("senses", caption, plots.bars(entries, f"test {metric.label}"))
-    return Section("What each sense adds", text, senses_table(senses, metric), (drawn,))
+    added = [Bar(name, each["adds"], tuple(each["adds_interval"])) for name, each in senses.items()]
+    differences = plots.bars(added, f"what it adds to the test {metric.label}", marked=-1)
+    caption = "What each sense adds, positive where the network is better with it."
+    pictures = (drawn, save_picture("senses_add", caption, differences))
+    return Section("What each sense adds", text, senses_table(senses, metric), pictures)
 
 
 def _dropout(share: float) -> str:
