@@ -116,8 +116,12 @@ def labels_of(job: Job[Any, Any], targets: Array) -> Array | None:
 
 def _inputs(batch: Any) -> Tensor:
     first = batch[0] if isinstance(batch, tuple | list) else batch
-    values: Tensor = first.values if isinstance(first, Padded) else first
-    return values
+    if isinstance(first, Padded):
+        return first.values
+    if isinstance(first, tuple | list):  # several senses of a sample, of which the first is judged
+        return _inputs(first)
+    found: Tensor = first
+    return found
 
 
 def _bytes(batch: Any) -> int:
@@ -130,6 +134,9 @@ def _keys(batch: Any) -> list[bytes]:
     if isinstance(first, Padded):
         pairs = zip(first.values.cpu(), first.lengths.tolist(), strict=True)
         pieces = [values[:length] for values, length in pairs]
+    elif isinstance(first, tuple | list):
+        each = [_keys((part,)) for part in first]
+        return [b"".join(parts) for parts in zip(*each, strict=True)]
     else:
         pieces = list(first.cpu())
     return [hashlib.blake2b(piece.contiguous().numpy().tobytes()).digest() for piece in pieces]
