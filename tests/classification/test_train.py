@@ -14,6 +14,7 @@ from common.options.config import (
     SCHEDULES,
     build,
     field_types,
+    flag,
     options_of,
     read_toml,
     to_toml,
@@ -213,6 +214,7 @@ def test_every_field_of_the_config_survives_its_file(tmp_path):
     special |= {"label_column": ("성별", "나이, 'x'"), "heads": "joint"}
     special |= {"label_pattern": "성별=(남|여)", "label_bands": ("나이, 'x'=30", "60")}
     special |= {"label_order": ("성별=여|남",), "crop_column": ("x", "y", "w", "h")}
+    special |= {"with_": ("나이, 'x':text",), "without": ("image",)}
     special["track"] = ("tensorboard",)
     special["transfer"] = "freeze:\"특징\" 'x'"
     values = {}
@@ -225,6 +227,8 @@ def test_every_field_of_the_config_survives_its_file(tmp_path):
         assert values[field.name] != field.default or field.name == "loss"
     values["all_rows"] = False  # which goes with no fold, and no patience
     values["bootstrap"] = False  # which goes with no patch
+    for name in ("with_", "without", "sense_dropout"):  # which go with no teacher
+        values[name] = getattr(ClassificationConfig, name)
     config = ClassificationConfig(**values)
     path = tmp_path / "설정.toml"
     path.write_text(to_toml(config), encoding="utf-8")
@@ -236,8 +240,7 @@ def test_every_field_of_the_config_survives_its_file(tmp_path):
 def test_help_names_every_option_with_its_default(lab):
     text = " ".join(lab("train", "--help").out.split())
     for field in options_of(ClassificationConfig):
-        flag = "--" + field.name.replace("_", "-")
-        assert f"{flag} " in text
+        assert f"{flag(field.name)} " in text
         assert field.metadata["help"] in text or "-" in field.metadata["help"]
     assert "--learning-rate NUMBER size of a step [default: " in text
     assert "[default: mnist5k]" in text

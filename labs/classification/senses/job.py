@@ -63,6 +63,7 @@ class ClassifySenses(ClassifyImages):
     conclusion = "labs.classification.senses.results:SensesResults"
     submission = "labs.classification.senses.predictions:SensesSubmission"
     exporter = None
+    page = None
     card: SensesCard
 
     def __init__(self, config: ClassificationConfig, compute: Any, card: SensesCard):

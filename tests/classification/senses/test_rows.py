@@ -8,7 +8,7 @@ import torch
 
 from common.errors import ConfigError, DataError
 from common.images import load as image_data
-from common.options.config import build
+from common.options.config import build, flag, read_toml, to_toml
 from labs.classification.config import ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.senses.job import ClassifySenses
@@ -172,3 +172,13 @@ def test_options_that_do_not_go_with_columns_are_refused(table, options, words):
     with pytest.raises(ConfigError) as refused:
         configured(table, **options)
     assert words in str(refused.value)
+
+
+def test_options_of_columns_survive_their_file(table, tmp_path):
+    config = configured(table, without="weight", sense_dropout=0.5)
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(config), "utf-8")
+    again = build(ClassificationConfig, (str(path), read_toml(path)))
+    assert (again.with_, again.without) == (("weight", "number:number"), ("weight",))
+    assert again.columns_beside == ("weight", "number")
+    assert flag("with_") == "--with"
