@@ -225,6 +225,8 @@ def test_what_stands_in_no_file_is_refused(digits_run, lab, monkeypatch):
         {"model": "vgg11", "data": "digits", "image_size": 32},
         {"model": "mobilenet_v3_small", "data": "digits", "image_size": 64},
         {"model": "lenet5", "data": "digits", "image_size": 32, "augment": ("crop:28", "hflip")},
+        {"model": "small-vit", "data": "digits", "image_size": 30},
+        {"model": "small-vit-conv", "data": "digits"},
     ],
     ids=lambda options: options["model"] + "".join(options.get("augment", ())),
 )

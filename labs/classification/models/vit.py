@@ -10,6 +10,7 @@ The grid follows the size of the images, so a network trained at one size goes t
 
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -168,10 +169,29 @@ class PositionEmbeddings(nn.Module):
 
     def at(self, rows: int, columns: int) -> Tensor:
         """Return the vectors of a grid, (1, rows, columns, width)."""
-        if self.embeddings.shape[1:3] == (rows, columns):
-            return self.embeddings
-        maps = self.embeddings.permute(0, 3, 1, 2)
-        return _to_grid(functional.interpolate(maps, (rows, columns), mode="bicubic"))
+        return interpolate(self.embeddings, rows, columns)
+
+
+def interpolate(embeddings: Tensor, rows: int, columns: int) -> Tensor:
+    """Return vectors (1, side, side, width) for a grid of another size, or as they are."""
+    if embeddings.shape[1:3] == (rows, columns):
+        return embeddings
+    maps = embeddings.permute(0, 3, 1, 2)
+    return _to_grid(functional.interpolate(maps, (rows, columns), mode="bicubic"))
+
+
+def fit_positions(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict whose position embeddings are those of a model's own size.
+
+    Of other models than those of this module the state comes back as it is.
+    """
+    fitted = dict(state)
+    for name, module in model.named_modules():
+        key = f"{name}.embeddings"
+        if isinstance(module, PositionEmbeddings) and key in fitted:
+            side = module.embeddings.shape[1]
+            fitted[key] = interpolate(fitted[key], side, side)
+    return fitted
 
 
 class PositionConvolution(nn.Module):

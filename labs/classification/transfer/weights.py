@@ -20,6 +20,7 @@ from labs.classification.config import RUN, ClassificationConfig
 from labs.classification.models.catalogue import MODELS, PACKAGED, TIMM, find_family
 from labs.classification.models.heads import networks
 from labs.classification.models.torchvision_models import fit_position_embeddings
+from labs.classification.models.vit import fit_positions
 from labs.classification.transfer import source_runs
 from labs.classification.transfer.source_runs import Source
 
@@ -98,7 +99,7 @@ def _load(model: nn.Module, given: dict[str, Tensor], config: ClassificationConf
     source = config.weights
     assert source is not None
     try:
-        given = fit_position_embeddings(model, given)
+        given = fit_position_embeddings(model, fit_positions(model, given))
     except (RuntimeError, ValueError) as error:
         raise RunError(f"--weights {source} has no fitting position embeddings: {error}") from error
     own, new = model.state_dict(), heads(model)

@@ -124,6 +124,15 @@ def test_positions_are_what_was_learned_at_the_trained_size_and_interpolated_at_
         assert torch.equal(position.at(side, side), expected.permute(0, 2, 3, 1))
 
 
+@pytest.mark.parametrize("name", vit.DESIGNS)
+def test_weights_of_another_size_fit_once_their_positions_are_interpolated(name):
+    given, model = made(name, size=28), made(name, size=32)
+    model.load_state_dict(vit.fit_positions(model, given.state_dict()))
+    image = noise(1, 1, 32, 32)
+    torch.testing.assert_close(model.eval()(image), given(image))
+    assert vit.fit_positions(nn.Linear(2, 2), {"weight": image}) == {"weight": image}
+
+
 def test_positions_by_convolution_are_what_is_around_a_token_at_any_size():
     position = vit.PositionConvolution(WIDTH)
     weight, bias = position.convolution.weight, position.convolution.bias
