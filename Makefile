@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # To take torch from another index, such as a CPU-only one: make setup TORCH_INDEX=URL
 TORCH_INDEX ?=
 
-.PHONY: setup train test test-slow test-browser test-any check bench format
+.PHONY: setup train test test-slow test-browser site test-any check bench format
 
 setup: $(VENV)/.installed
 
@@ -31,6 +31,10 @@ test-slow: setup
 # The tests of pages in a real browser; it needs Chromium: apt-get install chromium.
 test-browser: setup
 	$(BIN)/python -m pytest -m browser
+
+# The pages as a site that reads from its folder: build/site/index.html.
+site: setup
+	$(BIN)/python -m sphinx -q -W -c docs/site docs build/site
 
 # The fast tests as other machines would run them: another CPU, one core, locale, user, no network.
 test-any: setup

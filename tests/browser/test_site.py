@@ -1,0 +1,44 @@
+"""The pages as a site, read from a folder."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built without a warning: no link leads nowhere."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs/site"]
+    subprocess.run([*build, "docs", str(folder)], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("학습률", "딥러닝 실습실"),  # there with particles alone: 학습률을, 학습률과
+        ("손실", "딥러닝 실습실"),
+        ("suppression", "Detection"),
+    ],
+)
+def test_the_search_finds_in_both_languages(site, visit, asked, found):
+    page = visit(site / "search.html")
+    page.fill("input[name=q] >> nth=-1", asked)
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-results li").filter(has_text=found).first).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["index.html", "start.html", "ko/index.html", "detection.html"])
+def test_a_page_has_no_serious_fault_of_access_and_asks_for_nothing(site, visit, name):
+    page = visit(site / name)
+    found = Axe().run(page, options={"preload": False}).response["violations"]
+    grave = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert not grave, json.dumps(grave, indent=1)[:3000]
