@@ -25,7 +25,7 @@ from labs.detection.records import Picture
 LITE = "lite0-yolo"
 
 _SMALL = 160  # pixels of the longer side, up to which grey images are drawings, scans and the like
-_MANY = 5_000  # images that need no random changes
+MANY = 5_000  # images that need no random changes
 _LOOKED_AT = 20  # images that are decoded to see whether they are grey
 _CELL = 16  # pixels of the cells of lite0-yolo, and of a middle grid of other detectors
 _CELLS = 2  # that a small box is to be wide
@@ -121,7 +121,7 @@ def _model(config: DetectionConfig, look: _Look) -> _Choice:
 def _augment(config: DetectionConfig, look: _Look) -> _Choice:
     """Choose the random changes of images that the classes bear, unless there are many images."""
     grid = config.model == LITE or (config.model == "tiny-yolo" and look.grey)
-    if not grid or "model" in config.given or look.train >= _MANY:
+    if not grid or "model" in config.given or look.train >= MANY:
         return {}, []
     if find_spec("ultralytics") is None:
         return {"augment": ("color:0.2",)}, [
@@ -130,7 +130,7 @@ def _augment(config: DetectionConfig, look: _Look) -> _Choice:
         ]
     specs = ("affine", "hflip") if look.grey else RECIPES[LITE]["augment"]
     changes = "random sizes and places" if look.grey else "random sizes, places and colors"
-    sided = next((name for name in look.classes if _is_sided(name)), None)
+    sided = next((name for name in look.classes if is_sided(name)), None)
     if sided is None:
         why = f"{look.train:,} training photos are few"
         return {"augment": specs}, [f"{changes}, and mirror images: {why}"]
@@ -139,7 +139,7 @@ def _augment(config: DetectionConfig, look: _Look) -> _Choice:
     ]
 
 
-def _is_sided(name: str) -> bool:
+def is_sided(name: str) -> bool:
     """Say whether a class is another one, or none, in a mirror: a letter, a digit, a side."""
     words = re.split(r"[\W_]+", name.casefold())
     return bool(re.fullmatch(r"[0-9]+|[a-zA-Z]", name)) or not _SIDED.isdisjoint(words)

@@ -307,9 +307,9 @@ def painted(picture: Picture) -> Array:
 def _files(config: DetectionConfig) -> Found:
     """Read the user's images and the classes of their pixels, split; decode every image once."""
     source = read(config)
-    tests, problems, notes = _tests(config, source)
+    tests, problems, notes = read_tests(config, source)
     paint = tests.paint if tests is not None else source.paint
-    test = _pictures_of(tests) if tests is not None else []
+    test = pictures_of(tests) if tests is not None else []
     parts, left_out, about = loading.split(source.found, config, test)
     if config.limit is not None:
         share = config.limit / sum(map(len, parts.values()))
@@ -352,7 +352,7 @@ def _pixel_set(
     return PixelSet(squares, sizes, [picture.name for picture in kept]), unreadable
 
 
-def _tests(
+def read_tests(
     config: DetectionConfig, source: Source
 ) -> tuple[Source | None, list[tuple[str, str]], tuple[str, ...]]:
     """Return the images of `--test` in the classes of the data, what is wrong, and their notes."""
@@ -362,7 +362,7 @@ def _tests(
     return tests, list_problems(tests.found, all_kinds=True), (f"test is {config.test}",)
 
 
-def _pictures_of(source: Source) -> list[Picture]:
+def pictures_of(source: Source) -> list[Picture]:
     """Return each image once."""
     return list({picture.path: picture for picture in source.found.pictures}.values())
 
@@ -393,7 +393,7 @@ def labelled(config: DetectionConfig, card: PixelCard, say: Callable[[str], None
     source = in_classes(read(config), card.classes, f"--data {config.data}")
     for note in source.found.notes:
         say(note)
-    pictures = _pictures_of(source)
+    pictures = pictures_of(source)
     size = card.image_size
     split, unreadable = _pixel_set(pictures, source.paint, size, fits_memory(len(pictures), size))
     say_skipped([*list_problems(source.found, all_kinds=True), *unreadable], say)

@@ -13,7 +13,7 @@ from common import training
 from common.errors import ConfigError, RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches
 from common.training.summary import summarize
 from labs.detection.config import DetectionConfig
@@ -34,6 +34,13 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
     card_type = PixelCard
     conclusion = "labs.detection.semantic.results:PixelResults"
     optimizer_options = ("layer_decay",)
+
+    @classmethod
+    def suited(cls, config: DetectionConfig) -> Suited[DetectionConfig]:
+        """Return the config with what suits a user's images."""
+        from labs.detection.semantic import suited
+
+        return suited.suited(config)
 
     @classmethod
     def load(

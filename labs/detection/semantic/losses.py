@@ -29,10 +29,15 @@ def dice(logits: Tensor, true: Tensor) -> Tensor:
     Of a class it is 2 sum(p t) / (sum(p) + sum(t)), of the probability p and the truth t of each
     labelled pixel (Milletari et al. 2016, "V-Net", section 3, without its squares).
     """
-    shares, truth = _flat(logits, true)
-    both, either = (shares * truth).sum(0), (shares + truth).sum(0)
-    found = (2 * both + _SMOOTH) / (either + _SMOOTH)
-    return 1 - _mean_of_present(found, truth)
+    labelled = true != VOID
+    classes = (true * labelled).flatten()  # of void any: it counts 0
+    shares = logits.float().softmax(1) * labelled[:, None]
+    right = shares.gather(1, classes.view(true.shape)[:, None])
+    nothing = shares.new_zeros(logits.shape[1])
+    both = nothing.index_add(0, classes, right.flatten())
+    pixels = nothing.index_add(0, classes, labelled.flatten().float())
+    found = (2 * both + _SMOOTH) / (shares.sum((0, 2, 3)) + pixels + _SMOOTH)
+    return 1 - _mean_of_present(found, pixels > 0)
 
 
 def lovasz(logits: Tensor, true: Tensor) -> Tensor:
@@ -50,7 +55,7 @@ def lovasz(logits: Tensor, true: Tensor) -> Tensor:
     either = present + (1 - mistaken).cumsum(0)
     jaccard = 1 - both / either.clamp(min=1)
     steps = torch.cat([jaccard[:1], jaccard.diff(dim=0)])
-    return _mean_of_present((errors * steps).sum(0), truth)
+    return _mean_of_present((errors * steps).sum(0), present > 0)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -68,7 +73,6 @@ def _flat(logits: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
     return shares, functional.one_hot(true[labelled], classes).float()
 
 
-def _mean_of_present(values: Tensor, truth: Tensor) -> Tensor:
+def _mean_of_present(values: Tensor, present: Tensor) -> Tensor:
     """Return the mean of a value of each class, (C,), over those that are there; 0 of none."""
-    present = (truth.sum(0) > 0).float()
     return (values * present).sum() / present.sum().clamp(min=1)

@@ -444,5 +444,5 @@ def classes_of(
     table = np.array([VOID if name is None else numbers[name] for name in names], np.uint8)
     found: Array = table[places].reshape(codes.shape)
     if found.shape != size and turn in _TURNS:
-        found = np.asarray(Image.fromarray(found).transpose(_TURNS[turn]))
+        found = np.array(Image.fromarray(found).transpose(_TURNS[turn]))
     return found

@@ -11,7 +11,10 @@ from torch.nn import functional
 from common.errors import NonFiniteError
 from common.training import Task, When
 from labs.detection.semantic import metrics
-from labs.detection.semantic.losses import LOSSES, VOID
+from labs.detection.semantic.losses import LOSSES, VOID, cross_entropy
+
+_COARSE = "coarse"  # the part of the loss of coarse pixels
+_SHARE = 0.5  # what it is multiplied by
 
 
 class PixelTask(Task):
@@ -30,14 +33,23 @@ class PixelTask(Task):
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh every part by the labelled pixels, or by one where there are none."""
         labelled = (_split(batch)[1] != VOID).sum().clamp(min=1)
-        return dict.fromkeys(map(_part, self.losses), labelled)
+        return dict.fromkeys([*map(_part, self.losses), _COARSE], labelled)
 
     def loss(self, model: nn.Module, batch: Any, when: When) -> dict[str, Tensor]:
-        """Return the parts of the loss; see `losses` for which add up exactly."""
+        """Return the parts of the loss; see `losses` for which add up exactly.
+
+        Where the model gives logits of coarse pixels, too, their cross-entropy with all pixels that
+        they stand for is a part.
+        """
         images, true = _split(batch)
-        logits = model(images)
+        found = model(images)
+        logits, *coarser = found if isinstance(found, tuple) else (found,)
         with torch.autocast(images.device.type, enabled=False):
-            return {_part(name): LOSSES[name](logits.float(), true) for name in self.losses}
+            parts = {_part(name): LOSSES[name](logits.float(), true) for name in self.losses}
+            for each in coarser:
+                larger = functional.interpolate(each.float(), true.shape[1:], mode="nearest")
+                parts[_COARSE] = _SHARE * cross_entropy(larger, true)
+        return parts
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """Collect what is said, uint8 (B, S, S), what is true, and each image's cross-entropy.
