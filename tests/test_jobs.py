@@ -38,6 +38,10 @@ JOBS = {  # a small config of each job, and an option that no run can have
         {"image_size": 64, "limit": 24, "batch_size": 8, "ema": "none", "warmup": 0},
         {"data": "nowhere"},
     ),
+    "labs.detection.localizer.job:Localizer": (
+        {"model": "localizer", "image_size": 64, "limit": 40, "batch_size": 8, "warmup": 0},
+        {"data": "nowhere"},
+    ),
     "labs.detection.semantic.job:PixelClassifier": (
         {"task": "semantic", "model": "unet", "image_size": 32, "limit": 24, "batch_size": 8},
         {"data": "nowhere"},
@@ -68,6 +72,7 @@ INPUTS = {  # what users give, of a split, and the part of the outputs that the 
     "ClassifySenses": (lambda split: Seen(split.images, split.cells), "outputs"),
     "Compression": (lambda split: split.images, "squared_error"),
     "Detector": (lambda split: split.images, "detections"),
+    "Localizer": (lambda split: split.images, "detections"),
     "PixelClassifier": (lambda split: split.images, "said"),
     "Sentiment": (lambda split: split.texts, "outputs"),
     "Ratings": (lambda split: split.texts, "outputs"),

@@ -256,6 +256,26 @@ def nms(
     _show_drawing(drawing, output or run / "figures/nms.png")
 
 
+@lab.group.command()
+@click.argument("localizer", type=click.Path(path_type=Path))
+@click.argument("detector", type=click.Path(path_type=Path))
+@IMAGE
+@commands.SPLIT
+@PICTURE
+def beside(localizer: Path, detector: Path, image: int, split: str, output: Path | None) -> None:
+    """Draw what a localizer and a grid detector say of the same images.
+
+    LOCALIZER is a run of `train --model localizer`, DETECTOR one of tiny-yolo or another model.
+    Both say what they find in an image of the localizer's data, which has one object, and in one
+    of the detector's, which may have several.
+    """
+    from labs.detection.localizer.beside import draw_beside
+
+    (one, of_one), (other, of_other) = _opened(localizer), _opened(detector)
+    drawing = draw_beside(one, other, [of_one, of_other], split, image)
+    _show_drawing(drawing, output or localizer / "figures/beside.png")
+
+
 @lab.group.command("data-check", cls=commandline.FileCommand, configs=[CONFIG], of_run=False)
 @click.argument("path", type=click.Path(path_type=Path))
 @commands.FORM

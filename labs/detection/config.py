@@ -20,6 +20,7 @@ from common.suggest import suggest
 from labs.detection.names import (
     DARKNET,
     LITE0,
+    LOCALIZER,
     LOSSES,
     PIXELS,
     SEGMENTATION,
@@ -32,9 +33,10 @@ from labs.detection.records import Reading
 
 AUGMENTATIONS = ("affine", "color", "cutmix", "hflip", "hsv", "mixup", "mosaic", "vflip")
 _OF_PIXELS = ("affine", "color", "hflip", "vflip")  # those that --task semantic takes
+_SEVERAL = ("cutmix", "mixup", "mosaic")  # that put several images together
 _OF_BOXES = ("anchors", "close_mosaic")  # options that go with boxes alone
 _OF_MASKS = ("mask_dir", "legend", "void")  # options that go with classes of pixels alone
-_WITH_LITE0 = ("lite0-yolo", "unet-lite0")
+_WITH_LITE0 = ("lite0-yolo", "unet-lite0", LOCALIZER)
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,15 @@ class DetectionConfig(TableConfig):
     )
     model: str = model_option(
         "tiny-yolo",
-        "tiny-yolo, lite0-yolo, faster-rcnn, ssdlite, an Ultralytics model such as yolo11n, or its "
-        "YAML; darknet-yolov3-tiny and the like, or a .cfg of darknet; with --task semantic unet, "
-        "unet-lite0, fcn, deeplabv3 or lraspp",
+        "tiny-yolo, lite0-yolo, faster-rcnn, ssdlite, localizer (one object in each image), an "
+        "Ultralytics model such as yolo11n, or its YAML; darknet-yolov3-tiny and the like, or a "
+        ".cfg of darknet; with --task semantic unet, unet-lite0, fcn, deeplabv3 or lraspp",
     )
     weights: str | None = model_option(
         None,
         "weights to start from: a file (.pt or .safetensors; of darknet .weights), download to "
         "fetch the model's own, or efficientnet-lite0 (what ImageNet taught it, for lite0-yolo and "
-        "unet-lite0)",
+        "unet-lite0 and localizer)",
     )
     anchors: int = model_option(5, "anchor boxes of tiny-yolo and lite0-yolo", at_least=1)
 
@@ -177,6 +179,8 @@ class DetectionConfig(TableConfig):
             if name not in AUGMENTATIONS:
                 near = suggest(name, AUGMENTATIONS)
                 yield f"--augment {name}: expected some of {', '.join(AUGMENTATIONS)}{near}"
+            elif self.model == LOCALIZER and name in _SEVERAL:
+                yield f"--augment {name}: it shows several objects, and {LOCALIZER} says one"
 
     def _problems_of_task(self) -> list[str]:
         """Say where the task does not go with the model or the changes of images."""
@@ -269,7 +273,11 @@ _PIXELS = {
     "warmup": 0.2,
 }
 
+# Scenes of one digit: benchmarks/accuracy.py
+_LOCALIZER = {"model": LOCALIZER, "epochs": 12, "batch_size": 16, "learning_rate": 3e-3}
+
 RECIPES: dict[str, dict[str, Any]] = {
+    LOCALIZER: _LOCALIZER,
     "lite0-yolo": {"model": "lite0-yolo", **_LITE0},
     "yolo11n": {"model": "yolo11n", "epochs": 20, **_ULTRALYTICS},
     "yolo26n": {"model": "yolo26n", "epochs": 20, **_ULTRALYTICS},
@@ -324,6 +332,8 @@ class CompareConfig(DetectionConfig):
             yield f"--task {self.task}: compare-models takes detectors alone; train each by itself"
             return
         yield from super()._problems()
+        if LOCALIZER in self.models:
+            yield f"--models {LOCALIZER}: it finds one object, in images of its own; see `beside`"
         if self.model != DetectionConfig.model:
             yield f"--model {self.model}: compare-models takes several, with --models"
         for name in self.models:

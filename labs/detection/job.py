@@ -27,7 +27,7 @@ from labs.detection.data import load as data
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.letterbox import letterbox
 from labs.detection.models import build, weights
-from labs.detection.names import is_darknet
+from labs.detection.names import LOCALIZER, is_darknet
 from labs.detection.predict import copies as box_copies
 from labs.detection.predict.fusion import fuse_outputs
 from labs.detection.task import Detection, detections, filled
@@ -35,6 +35,7 @@ from labs.detection.task import Detection, detections, filled
 _OF_PIXELS = "labs.detection.semantic.job:PixelClassifier"
 _OF_CFG = "labs.detection.darknet.job:DarknetDetector"
 _EVALUATION_BATCH = 32
+_LOCALIZER = "labs.detection.localizer.job:Localizer"
 _MUCH = 10**9  # multiply-adds of an image: what every detector but the lab's own has plenty of
 
 
@@ -62,7 +63,11 @@ class Detector(Job[DetectionConfig, Card]):
         if config.task == "semantic":
             pixels: type[Any] = resolve_name(_OF_PIXELS)
             return pixels
-        kind: type[Detector] = resolve_name(_OF_CFG) if is_darknet(config.model) else cls
+        kind: type[Detector] = cls
+        if is_darknet(config.model):
+            kind = resolve_name(_OF_CFG)
+        elif config.model == LOCALIZER:
+            kind = resolve_name(_LOCALIZER)
         return kind
 
     @classmethod
@@ -119,7 +124,7 @@ class Detector(Job[DetectionConfig, Card]):
     def work(self) -> int:
         """Count one forward pass over a batch."""
         each = _MUCH
-        if self.config.model == "tiny-yolo":
+        if self.config.model in ("tiny-yolo", LOCALIZER):
             shape = (3, self.card.image_size, self.card.image_size)
             each = summarize(self.model, shape).multiply_adds
         return each * (self.config.micro_batch or self.config.batch_size)

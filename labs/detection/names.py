@@ -3,6 +3,7 @@
 DESCRIPTIONS: dict[str, str] = {
     "tiny-yolo": "the lab's own: one grid, anchor boxes, objectness x IoU, class probabilities",
     "lite0-yolo": "the same grid on EfficientNet-Lite0, trained on ImageNet: for few photos",
+    "localizer": "one object: its class and its box, the step between classifier and detector",
     "faster-rcnn": "two stages (Ren et al. 2015), torchvision's, on MobileNetV3",
     "ssdlite": "one stage, many scales (Liu et al. 2016), torchvision's, on MobileNetV3",
 }
@@ -24,9 +25,11 @@ GRIDS = ("tiny-yolo", "lite0-yolo")
 
 DARKNET = ("darknet-yolov3-tiny", "darknet-yolov3", "darknet-yolov4-tiny")
 """Those that a `.cfg` of darknet tells; likewise a user's own file."""
+LOCALIZER = "localizer"
+"""It says one class and one box of an image, see `labs.detection.localizer`."""
 
 LITE0 = "efficientnet-lite0"
-"""Where the weights of lite0-yolo come from: a package."""
+"""Where the weights of lite0-yolo, and perhaps of the localizer, come from: a package."""
 
 # The detection models that ultralytics describes; a test holds them to the installed version.
 _IN_FIVE_SIZES = (

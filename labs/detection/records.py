@@ -28,6 +28,7 @@ BAD_CLASS = "class out of range"
 OTHER_SIZE = "size other than written"
 OUTSIDE = "path outside of the folder"
 IGNORED = "ignored"
+NOT_ALONE = "image not of one object"
 
 # What is said of many boxes at once.
 TURNED = "boxes are turned by an angle, which is left out: they are as before the turn"

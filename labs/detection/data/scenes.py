@@ -36,6 +36,7 @@ Box = tuple[int, int, int, int]  # x1, y1, x2, y2
 VERSION = 1  # to be raised when scenes come out otherwise than before
 SIZE = 128  # pixels
 COUNTS = {"train": 8000, "validation": 200, "test": 200}
+ALONE = {"train": 8000, "validation": 500, "test": 1000}  # scenes of one digit each
 CLASSES = tuple("0123456789")
 MOST = 6  # digits in a scene
 
@@ -58,9 +59,15 @@ class Scene(NamedTuple):
 
 
 class Composer:
-    """Makes the scenes of a split one by one; the seed names its digits, and the scenes."""
+    """Makes the scenes of a split one by one; the seed names its digits, and the scenes.
 
-    def __init__(self, split: str, split_seed: int):
+    Args:
+        split: one of `COUNTS`.
+        split_seed: names the digits of each split.
+        most: the most digits of a scene; those of another number are other scenes.
+    """
+
+    def __init__(self, split: str, split_seed: int, most: int = MOST):
         digits = load_embedded("mnist5k").parts["all"]
         place = list(COUNTS).index(split)
         rows = split_rows(digits.targets, split_seed)[place]
@@ -68,7 +75,8 @@ class Composer:
         self._digits = [Image.fromarray(pixels.numpy()) for pixels in digits.images[rows, 0]]
         self._labels = digits.targets[rows].tolist()
         self._photos = _photos(training=split == "train")
-        self._key = (VERSION, split_seed, place)
+        self._most = most
+        self._key = (VERSION, split_seed, place, *_named(most))
 
     def scene(self, number: int) -> Scene:
         """Return a scene of the split."""
@@ -77,7 +85,7 @@ class Composer:
         boxes: list[Box] = []
         labels = []
         instances = np.zeros((SIZE, SIZE), np.uint8)
-        for _ in range(generator.integers(1, MOST + 1)):
+        for _ in range(generator.integers(1, self._most + 1)):
             which = int(generator.integers(len(self._digits)))
             ink = _ink(self._digits[which], generator.uniform(*_SCALES))
             box = _free_place(generator, ink.shape, boxes)
@@ -100,12 +108,19 @@ class Composer:
         return _cut_out(generator, self._photos)
 
 
-def load(split_seed: int, counts: Mapping[str, int] = COUNTS) -> dict[str, tuple[Tensor, Ragged]]:
+def load(
+    split_seed: int, counts: Mapping[str, int] = COUNTS, most: int = MOST
+) -> dict[str, tuple[Tensor, Ragged]]:
     """Return the images, uint8 (N, 3, 128, 128), and the boxes of each split; see `Scene`.
 
     What was made is kept in the cache folder.
     """
-    return {split: _load_split(split, split_seed, count) for split, count in counts.items()}
+    return {split: _load_split(split, split_seed, count, most) for split, count in counts.items()}
+
+
+def _named(most: int) -> tuple[int, ...]:
+    """Return what tells scenes of other numbers of digits from the usual ones, which are older."""
+    return () if most == MOST else (most,)
 
 
 def instances(split: str, split_seed: int, count: int) -> Tensor:
@@ -125,15 +140,16 @@ def instances(split: str, split_seed: int, count: int) -> Tensor:
     return torch.from_numpy(ink)
 
 
-def _load_split(split: str, split_seed: int, count: int) -> tuple[Tensor, Ragged]:
-    kept = cache_dir() / f"scenes{VERSION}-{split_seed}-{split}-{count}.npz"
+def _load_split(split: str, split_seed: int, count: int, most: int) -> tuple[Tensor, Ragged]:
+    key = "-".join(map(str, (VERSION, split_seed, split, count, *_named(most))))
+    kept = cache_dir() / f"scenes{key}.npz"
     with contextlib.suppress(*_DAMAGED), kept.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
         images, boxes, starts = file["images"], file["boxes"], file["starts"]
         if images.shape == (count, 3, SIZE, SIZE) and len(starts) == count + 1:
             return torch.from_numpy(images), Ragged(*map(torch.from_numpy, (boxes, starts)))
 
-    composer = Composer(split, split_seed)
+    composer = Composer(split, split_seed, most)
     images = np.empty((count, 3, SIZE, SIZE), np.uint8)
     found = []
     for number in range(count):

@@ -45,7 +45,7 @@ _LOOKS = 4  # at each photo, at least, where there are many
 _MINUTES = 8  # of training, at most
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """What a look at the files tells."""
 
     train: int  # images to train with
@@ -61,16 +61,16 @@ def suited(config: DetectionConfig) -> Suited[DetectionConfig]:
         return Suited(config)
     chosen = Choices(config)
     found, (parts, *_) = read(config)
-    look = _look(config, parts["train"], found.classes, sum(map(len, parts.values())))
+    look = look_at(config, parts["train"], found.classes, sum(map(len, parts.values())))
     for choose in (_model, _augment, _image_size, _anchors, _length):
         changes, reasons = choose(chosen.config, look)
         chosen.take(*reasons, **changes)
     return Suited(chosen.config, chosen.reasons)
 
 
-def _look(
+def look_at(
     config: DetectionConfig, pictures: Sequence[Picture], classes: tuple[str, ...], total: int
-) -> _Look:
+) -> Look:
     """Look at the training images; there are so many in all splits, of which a limit takes some."""
     train = len(pictures) * min(1, (config.limit or total) / total)
     side = int(np.median([max(picture.height, picture.width) for picture in pictures]))
@@ -82,7 +82,7 @@ def _look(
         if not box.crowd
     ]
     grey = side <= _SMALL and _are_grey(pictures)
-    return _Look(round(train), side, torch.tensor(boxes).reshape(-1, 2), grey, classes)
+    return Look(round(train), side, torch.tensor(boxes).reshape(-1, 2), grey, classes)
 
 
 def _are_grey(pictures: Sequence[Picture]) -> bool:
@@ -99,7 +99,7 @@ def _is_grey(photo: torch.Tensor) -> bool:
 _Choice = tuple[Mapping[str, Any], list[str]]
 
 
-def _model(config: DetectionConfig, look: _Look) -> _Choice:
+def _model(config: DetectionConfig, look: Look) -> _Choice:
     """Choose the detector; its recipe comes with it, but for how long it trains."""
     if config.weights not in (None, LITE0) or "model" in config.given:
         return {}, []
@@ -118,7 +118,7 @@ def _model(config: DetectionConfig, look: _Look) -> _Choice:
     ]
 
 
-def _augment(config: DetectionConfig, look: _Look) -> _Choice:
+def _augment(config: DetectionConfig, look: Look) -> _Choice:
     """Choose the random changes of images that the classes bear, unless there are many images."""
     grid = config.model == LITE or (config.model == "tiny-yolo" and look.grey)
     if not grid or "model" in config.given or look.train >= MANY:
@@ -145,21 +145,21 @@ def is_sided(name: str) -> bool:
     return bool(re.fullmatch(r"[0-9]+|[a-zA-Z]", name)) or not _SIDED.isdisjoint(words)
 
 
-def _image_size(config: DetectionConfig, look: _Look) -> _Choice:
+def _image_size(config: DetectionConfig, look: Look) -> _Choice:
     """Choose the pixels by the smallest boxes that there are several of, and by the photos.
 
     Weights from elsewhere know objects of the size that they were trained on: there it is left.
     """
     if config.model == "tiny-yolo" and look.grey:
-        size = _rounded(look.side)
+        size = rounded(look.side)
         return {"image_size": size}, [f"{size} pixels: the images have {look.side}"]
     elsewhere = config.weights not in (None, LITE0)
     if config.model == "tiny-yolo" or elsewhere or not len(look.sizes):
         return {}, []
     share = float(look.sizes.prod(1).sqrt().quantile(_SMALL_BOX / 100))
     low, high = _SIZES
-    high = max(low, min(high, _rounded(look.side)))
-    size = min(max(low, _rounded(_CELLS * _CELL / max(share, 1e-6))), high)
+    high = max(low, min(high, rounded(look.side)))
+    size = min(max(low, rounded(_CELLS * _CELL / max(share, 1e-6))), high)
     cells = share * size / _CELL
     return {"image_size": size}, [
         f"{size} pixels: the photos have {look.side}, and so nine of ten boxes are {cells:.1f} "
@@ -167,11 +167,12 @@ def _image_size(config: DetectionConfig, look: _Look) -> _Choice:
     ]
 
 
-def _rounded(pixels: float) -> int:
+def rounded(pixels: float) -> int:
+    """Return the next multiple of what sizes are multiples of, in pixels."""
     return _GRAIN * math.ceil(pixels / _GRAIN)
 
 
-def _anchors(config: DetectionConfig, look: _Look) -> _Choice:
+def _anchors(config: DetectionConfig, look: Look) -> _Choice:
     """Choose as few anchors as fit the boxes well."""
     if config.model not in GRIDS or not len(look.sizes):
         return {}, []
@@ -185,7 +186,7 @@ def _anchors(config: DetectionConfig, look: _Look) -> _Choice:
     ]
 
 
-def _length(config: DetectionConfig, look: _Look) -> _Choice:
+def _length(config: DetectionConfig, look: Look) -> _Choice:
     """Choose updates and batches for detectors whose needs were measured."""
     if config.model not in _UPDATES:
         return {}, []

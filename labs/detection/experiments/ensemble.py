@@ -20,6 +20,7 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data.load import Card
 from labs.detection.job import Detector
 from labs.detection.letterbox import Letterbox
+from labs.detection.names import LOCALIZER
 from labs.detection.predict.fusion import fuse, fuse_outputs
 
 _DESCRIPTIONS = {
@@ -106,9 +107,14 @@ class BoxesTogether(Together[DetectionConfig, Card], Detector):
         """Return the form of boxes.
 
         Raises:
-            RunError: a member finds masks.
+            RunError: a member finds masks, or one object alone.
         """
         for member in members:
+            if member.jobs[0].config.model == LOCALIZER:
+                raise RunError(
+                    f"{member.path} is a localizer, which says one box of an image: only those of "
+                    "detectors are fused"
+                )
             if member.jobs[0].config.task == "segment":
                 raise RunError(f"{member.path} finds masks, and boxes alone can be fused")
         return Boxes(members[0].jobs[0])

@@ -33,7 +33,7 @@ from labs.detection.config import DetectionConfig
 from labs.detection.data.load import BoxSet
 from labs.detection.inspect.explain import join_some
 from labs.detection.job import Detector
-from labs.detection.names import GRIDS
+from labs.detection.names import GRIDS, LOCALIZER
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -57,9 +57,13 @@ class Check(NamedTuple):
 
 
 def report(job: Detector, splits: Splits, steps: int, score: float | None) -> None:
-    """Print the checks of a run, and the conclusion; takes what `examine` does."""
-    if not isinstance(job, Detector):
-        return  # of the classes of pixels, the causes of every lab are all
+    """Print the checks of a run, and the conclusion; takes what `examine` does.
+
+    They are about many boxes of an image: of a localizer and of the classes of pixels there are
+    none but those of every lab.
+    """
+    if not isinstance(job, Detector) or job.config.model == LOCALIZER:
+        return
     checks = []
     for check in examine(job, splits, score, steps):
         terminal.say(f"{check.name}: {check.verdict}. {check.found}. {check.advice}".strip())

@@ -31,7 +31,7 @@ from labs.detection.data import augment
 from labs.detection.data.load import BoxSet
 from labs.detection.job import Detector
 from labs.detection.models import tiny_yolo, torchvision_models
-from labs.detection.names import GRIDS, is_darknet
+from labs.detection.names import GRIDS, LOCALIZER, is_darknet
 
 Drawing = tuple[Figure, tuple[str, list[str], list[list[str]]]]  # and title, columns, rows
 
@@ -70,12 +70,16 @@ def assignment(job: Detector, image: Tensor, boxes: Tensor) -> Assignment:
     """Return who answers for boxes (n, 6) of an image, uint8 (3, S, S), in the loss of a model.
 
     Its weights matter where the assignment depends on what is predicted.
+
+    Raises:
+        DataError: the model has no cells.
     """
+    _refuse_localizer(job)
     if job.config.model in GRIDS:
         return _of_grid(job.model, boxes, job.card.image_size)
     if is_darknet(job.config.model):
         return _of_darknet(job.model, boxes, job.card.image_size)
-    inputs, boxes = _prepared(job, image), job.compute.move(boxes)
+    inputs, boxes = prepare(job, image), job.compute.move(boxes)
     if job.config.model in torchvision_models.WEIGHTS:
         return _of_torchvision(job.model, inputs, boxes)
     task: Any = job.detection
@@ -172,6 +176,14 @@ def _of_torchvision(model: Any, image: Tensor, boxes: Tensor) -> Assignment:
     )
 
 
+def _refuse_localizer(job: Detector) -> None:
+    if job.config.model == LOCALIZER:
+        raise DataError(
+            "a localizer has one box for an image: no cells answer for it, and there is nothing to "
+            "suppress; choose the run of a detector, or draw both with `beside`"
+        )
+
+
 def without_run() -> tuple[Detector, Splits]:
     """Return a new tiny-yolo and a few default scenes: its assignment needs no training."""
     config = DetectionConfig(limit=_FEW)
@@ -185,7 +197,7 @@ def draw_assignment(job: Detector, split: BoxSet, row: int) -> Drawing:
     Raises:
         DataError: there is no such image, or it has no boxes.
     """
-    image, boxes = _chosen(split, row)
+    image, boxes = choose_image(split, row)
     boxes = boxes[boxes[:, 5] == 0]  # a crowd is no example
     if not len(boxes):
         raise DataError(f"image {row} ({split.names[row]}) has no boxes; choose another --image")
@@ -225,7 +237,7 @@ def _draw_assignment(
     for axes, stride in zip(
         figure.subplots(rows, columns, squeeze=False).flat, strides, strict=False
     ):
-        _show(axes, image)
+        show_image(axes, image)
         here = [answer for answer in found.answers if answer.stride == stride]
         _draw_grid(axes, image.shape[1], stride)
         _draw_answers(axes, here)
@@ -233,7 +245,7 @@ def _draw_assignment(
             mine = [answer.fit for answer in here if answer.box == number]
             best = f", {found.measure.split()[0]} {max(mine):.2f}" if mine else ""
             label = f"{number + 1}: {short(drawable(name), 16)}{best}"
-            _rectangle(axes, corners, _color(number), label, linewidth=2.4)
+            draw_box(axes, corners, _color(number), label, linewidth=2.4)
         axes.set_title(f"cells of {stride:.3g} pixels: {len(here)} answers")
     for axes in list(figure.axes)[len(strides) :]:
         axes.set_axis_off()
@@ -263,7 +275,7 @@ def _draw_answers(axes: Axes, answers: Sequence[Answer]) -> None:
         )
     for answer in answers:
         if answer.anchor is not None and best[answer.box][2:4] == answer[2:4]:
-            _rectangle(axes, answer.anchor, _color(answer.box), linewidth=1.2, linestyle="--")
+            draw_box(axes, answer.anchor, _color(answer.box), linewidth=1.2, linestyle="--")
 
 
 def _size(corners: tuple[float, ...] | None) -> str:
@@ -285,7 +297,8 @@ def candidates(job: Detector, image: Tensor, score: float) -> Tensor:
     Raises:
         DataError: the model does without NMS.
     """
-    inputs = _prepared(job, image)
+    _refuse_localizer(job)
+    inputs = prepare(job, image)
     job.model.eval()
     if job.config.model in torchvision_models.WEIGHTS:
         rows = _candidates_of_torchvision(job.model, inputs)
@@ -351,7 +364,7 @@ def draw_nms(job: Detector, split: BoxSet, row: int, threshold: float, score: fl
     Raises:
         DataError: there is no such image, nothing is found in it, or the model does without NMS.
     """
-    image, _ = _chosen(split, row)
+    image, _ = choose_image(split, row)
     rows = candidates(job, image, score)
     if not len(rows):
         raise DataError(
@@ -398,13 +411,13 @@ def _draw_nms(
     for axes in all_axes:
         axes.set_axis_off()
     for axes in all_axes[:panels]:
-        _show(axes, image)
+        show_image(axes, image)
     kept = [step.kept for step in steps]
     colors = {number: _color(place) for place, number in enumerate(dict.fromkeys(names))}
     first, *middle, last = all_axes[:panels]
     for place in reversed(range(len(rows))):
         opacity = max(0.15, rows[place, 4].item())
-        _rectangle(first, rows[place].tolist(), colors[names[place]], linewidth=1.2, alpha=opacity)
+        draw_box(first, rows[place].tolist(), colors[names[place]], linewidth=1.2, alpha=opacity)
     first.set_title(f"before: {len(rows)} boxes, fainter where less sure")
     for axes, (number, step) in zip(middle, drawn, strict=True):
         _draw_step(axes, rows, names, step, colors)
@@ -413,7 +426,7 @@ def _draw_nms(
     for place in kept:
         crowded = len(kept) > _ROWS
         label = "" if crowded else f"{short(drawable(names[place]), 12)} {rows[place, 4]:.2f}"
-        _rectangle(last, rows[place].tolist(), colors[names[place]], label)
+        draw_box(last, rows[place].tolist(), colors[names[place]], label)
     last.set_title(f"after: {len(kept)} boxes")
     more = f"; steps that are not drawn: {len(busy) - len(drawn)}" if len(busy) > len(drawn) else ""
     idle = len(steps) - len(busy)
@@ -431,10 +444,10 @@ def _draw_step(
 ) -> None:
     """Draw the kept box, and those it removes with their IoU."""
     for place in step.removed:
-        _rectangle(axes, rows[place].tolist(), _RED, linewidth=1, linestyle="--")
+        draw_box(axes, rows[place].tolist(), _RED, linewidth=1, linestyle="--")
     name = names[step.kept]
     label = f"{short(drawable(name), 12)} {rows[step.kept, 4]:.2f}"
-    _rectangle(axes, rows[step.kept].tolist(), colors[name], label, linewidth=2.4)
+    draw_box(axes, rows[step.kept].tolist(), colors[name], label, linewidth=2.4)
 
 
 def join_some(texts: Sequence[str], most: int = 8) -> str:
@@ -445,13 +458,18 @@ def join_some(texts: Sequence[str], most: int = 8) -> str:
 # --- what both draw -----------------------------------------------------------------------------
 
 
-def _chosen(split: BoxSet, row: int) -> tuple[Tensor, Tensor]:
+def choose_image(split: BoxSet, row: int) -> tuple[Tensor, Tensor]:
+    """Return an image of a split and its boxes.
+
+    Raises:
+        DataError: there is no such image.
+    """
     if not 0 <= row < len(split):
         raise DataError(f"--image {row}: expected a number from 0 to {len(split) - 1}")
     return split.image(row), split.boxes[row]
 
 
-def _prepared(job: Detector, image: Tensor) -> Tensor:
+def prepare(job: Detector, image: Tensor) -> Tensor:
     """Return an image as the network takes it, (1, 3, S, S), on the device."""
     job.compute.place(job.model)
     return augment.pipeline(job.config)(job.compute.move(image[None]), None)
@@ -461,7 +479,7 @@ def _color(number: int) -> str:
     return _COLORS[number % len(_COLORS)]
 
 
-def _show(axes: Axes, image: Tensor) -> None:
+def show_image(axes: Axes, image: Tensor) -> None:
     """Draw an image, paler, without axes."""
     size = image.shape[1]
     pale = 0.75 * image.permute(1, 2, 0).numpy() / 255 + 0.25
@@ -470,7 +488,7 @@ def _show(axes: Axes, image: Tensor) -> None:
     axes.set(xlim=(0, size), ylim=(size, 0))
 
 
-def _rectangle(
+def draw_box(
     axes: Axes, corners: Sequence[float], color: str, label: str = "", **style: Any
 ) -> None:
     """Draw a box, with its label above it, or inside where there is no room."""

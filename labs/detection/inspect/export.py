@@ -19,8 +19,9 @@ from labs.detection.darknet import network as darknet
 from labs.detection.data.load import BoxSet
 from labs.detection.job import Detector
 from labs.detection.letterbox import GREY
+from labs.detection.localizer import task as localizer
 from labs.detection.models.tiny_yolo import SAME_OBJECT, boxes_and_scores
-from labs.detection.names import GRIDS, is_darknet
+from labs.detection.names import GRIDS, LOCALIZER, is_darknet
 
 
 class Difference(NamedTuple):
@@ -184,6 +185,9 @@ def network(job: Detector) -> Network:
     if is_darknet(name):
         then = suppress.format(darknet.SAME_OBJECT)
         return Candidates(model, darknet.boxes_and_scores, then).eval()
+    if name == LOCALIZER:
+        one = "the class with the highest score is that of the one object, whose box there is"
+        return Candidates(model, localizer.boxes_and_scores, one).eval()
     if name == "ssdlite":
         return Candidates(model, _of_default_boxes, suppress.format(model.nms_thresh)).eval()
     from labs.detection.models.ultralytics import decode

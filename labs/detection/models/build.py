@@ -13,11 +13,12 @@ from labs.detection.darknet.network import Darknet
 from labs.detection.darknet.task import DarknetTask
 from labs.detection.data.augment import Changed
 from labs.detection.data.load import BoxSet, Card
+from labs.detection.localizer.model import Localizer
 from labs.detection.models import torchvision_models
 from labs.detection.models.lite0_yolo import COARSE, Lite0Yolo
 from labs.detection.models.tiny_yolo import TinyYolo, TinyYoloTask, stride_for
 from labs.detection.models.ultralytics import specs
-from labs.detection.names import DARKNET, GRIDS, is_darknet
+from labs.detection.names import DARKNET, GRIDS, LOCALIZER, is_darknet
 from labs.detection.task import Detection
 
 
@@ -40,6 +41,8 @@ def build(
         return TinyYolo(len(classes), anchors, stride_for(image_size))
     if name == "lite0-yolo":
         return Lite0Yolo(len(classes), anchors)
+    if name == LOCALIZER:
+        return Localizer(len(classes), image_size)
     if name in torchvision_models.WEIGHTS:
         return torchvision_models.build(name, len(classes), image_size, anchors)
     if is_darknet(name):

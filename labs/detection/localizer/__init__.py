@@ -1,0 +1,1 @@
+"""Classification with localization: the class of an image's one object, and its box."""
