@@ -18,6 +18,7 @@ SEEDS = (0, 1, 2)
 COMMANDS = {  # lab and options: the figures, the first with its validation
     "classification train": ("accuracy",),
     "detection train": ("map50_95", "map50"),
+    "detection train --model localizer": ("localization_accuracy", "accuracy", "mean_iou"),
     "rnn sentiment": ("balanced_accuracy",),
     "rnn translate": ("exact_match",),
     "rnn translate --recipe addition": ("character_accuracy",),

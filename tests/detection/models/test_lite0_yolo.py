@@ -68,7 +68,7 @@ def test_a_cell_is_16_pixels_and_says_what_tiny_yolo_s_do():
 
 def test_its_weights_are_for_it_alone():
     [problem] = DetectionConfig(weights=LITE0).problems()
-    assert "for --model lite0-yolo and unet-lite0, not for tiny-yolo" in problem
+    assert "for --model lite0-yolo and unet-lite0 and localizer, not for tiny-yolo" in problem
     assert recipe_for("lite0-yolo") == "lite0-yolo"
     assert DetectionConfig(model="lite0-yolo", weights=LITE0).problems() == []
 
