@@ -433,21 +433,36 @@ const engine = (() => {
     return given;
   }
 
-  // Weights are one block of little-endian numbers of 32 or 16 bits, in base64.
-  function decodeWeights(text, bits) {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    if (bits === 32) return new Float32Array(bytes.buffer);
-    const halves = new Uint16Array(bytes.buffer);
-    return Float32Array.from(halves, (half) => {
-      const sign = half >> 15 ? -1 : 1, exponent = (half >> 10) & 31, fraction = half & 1023;
-      if (exponent === 0) return (sign * fraction) / 2 ** 24;
-      return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-    });
+  // Numbers of 32 bits, little-endian, in base64; `as` may be another kind of array.
+  function decodeNumbers(text, as = Float32Array) {
+    const characters = atob(text), bytes = new Uint8Array(characters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+    return new as(bytes.buffer);
+  }
+
+  // All weights of a program, one behind the other. Of 16 bits, those of a matrix or a kernel are an integer each,
+  // times a factor of their row; vectors have 32 bits.
+  function decodeWeights({ steps, bits, size, weights, integers }) {
+    const floats = decodeNumbers(weights);
+    if (bits === 32) return floats;
+    const whole = decodeNumbers(integers, Int16Array), numbers = new Float32Array(size);
+    let read = 0, float = 0, integer = 0; // how many were read
+    for (const { shape, start } of steps.flatMap((step) => Object.values(step.weights))) {
+      if (start < read) continue; // shared with a step before
+      read = start + shape.reduce((product, each) => product * each, 1);
+      const each = shape.length > 1 ? (read - start) / shape[0] : 0;
+      for (let i = start; i < read; i++) {
+        if (!each) numbers[i] = floats[float++];
+        else numbers[i] = whole[integer++] * floats[float + Math.floor((i - start) / each)];
+      }
+      if (each) float += shape[0];
+    }
+    return numbers;
   }
 
   // Turns a program as it stands in the page into one that runs: names of weights become tensors.
-  function load({ steps, weights, bits }) {
-    const numbers = decodeWeights(weights, bits);
+  function load(program) {
+    const { steps } = program, numbers = decodeWeights(program);
     return {
       steps: steps.map((step) => ({
         ...step,
@@ -461,6 +476,6 @@ const engine = (() => {
     };
   }
 
-  return { tensor, operations, activations, run, load, decodeWeights };
+  return { tensor, operations, activations, run, load, decodeWeights, decodeNumbers };
 })();
 if (typeof module !== "undefined") module.exports = engine;

@@ -48,8 +48,9 @@ def round_weights(model, steps):
     """Give the model the weights that the page has."""
     if program.dump(steps)["bits"] == 16:
         for tensor in model.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half().float())
+            if tensor.is_floating_point() and tensor.ndim > 1:
+                whole, factors = program.round_rows(tensor.numpy())
+                tensor.copy_(torch.from_numpy(whole * factors))
 
 
 OPERATIONS = {

@@ -2,7 +2,7 @@
 /* A classifier in the page: what is drawn, what each layer makes of it, what a unit sees, and a head of one's own. */
 const { program, classes, size, channels, mean, std, kind, ground, kernels } = data;
 network.ask("load", program);
-const numbers = engine.decodeWeights(program.weights, program.bits);
+const numbers = engine.decodeWeights(program);
 
 // --- what is given -------------------------------------------------------------------------------------------------
 

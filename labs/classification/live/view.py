@@ -1,23 +1,21 @@
 """A trained classifier as a page: what it needs of a run."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from torch import Tensor, nn
+from torch import nn
 
 from common.errors import RunError
-from common.images.sets import ImageSet
 from common.live import program
 from common.live.page import write_page
+from common.live.samples import choose_samples
 from common.training.checkpoint import Kept
 from labs.classification import task
 from labs.classification.job import ClassifyImages
 from labs.classification.models import lenet
 
-_SAMPLES = 12  # test images in the page
 _MOST_WEIGHTS = 6_000_000  # of which a page has 16 MB
 _DARK_INK = 0.5  # mean brightness of images from which on strokes are dark
 
@@ -95,30 +93,6 @@ def read_kernels(job: ClassifyImages, steps: Sequence[program.Step]) -> list[dic
                 epoch = int(path.stem.partition("-")[0])
                 found.append({"epoch": epoch, "shape": list(weight.shape), "values": values})
     return found
-
-
-def choose_samples(test: ImageSet, classes: Sequence[str]) -> list[dict[str, str]]:
-    """Return the first test image of each class, then others: a name and pixels in base64."""
-    targets = test.targets.tolist()
-    firsts: dict[str, int] = {}
-    for row, target in enumerate(targets):
-        firsts.setdefault(str(target), row)
-    in_order = [firsts[each] for each in sorted(firsts)] if classes else []
-    rows = [*dict.fromkeys([*in_order, *range(len(targets))])][:_SAMPLES]
-    return [
-        {"name": _name(targets[row], classes), "pixels": _pixels(test.images[row])} for row in rows
-    ]
-
-
-def _name(target: Any, classes: Sequence[str]) -> str:
-    if isinstance(target, list):
-        return ", ".join(name for name, there in zip(classes, target, strict=True) if there)
-    return classes[target] if classes else f"{target:g}"
-
-
-def _pixels(image: Tensor) -> str:
-    """Return uint8 (C, S, S) in base64, the channels of a pixel one after the other."""
-    return base64.b64encode(image.permute(1, 2, 0).contiguous().numpy().tobytes()).decode()
 
 
 def _describe_windows(module: lenet.LocallyConnected) -> program.Described:

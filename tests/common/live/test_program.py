@@ -48,11 +48,22 @@ def test_weights_are_one_block_in_the_order_of_the_steps():
     np.testing.assert_array_equal(block[:6].reshape(2, 3), model[1].weight.detach().numpy())
 
 
-def test_many_weights_have_half_the_bits():
+def test_many_weights_have_half_the_bits_and_are_near_what_they_were():
     model = nn.Sequential(nn.Flatten(), nn.Linear(1000, 500)).eval()
     dumped = program.dump(program.trace(model))
     assert dumped["bits"] == 16
-    assert len(base64.b64decode(dumped["weights"])) == 2 * (1000 * 500 + 500)
+    assert len(base64.b64decode(dumped["integers"])) == 2 * 1000 * 500
+    floats = np.frombuffer(base64.b64decode(dumped["weights"]), "<f4")
+    np.testing.assert_array_equal(floats[500:], model[1].bias.detach().numpy())
+    weight = model[1].weight.detach().numpy()
+    whole, factors = program.round_rows(weight)
+    np.testing.assert_array_equal(floats[:500], factors[:, 0])
+    assert np.abs(whole * factors - weight).max() <= 1.6e-5 * np.abs(weight).max()
+
+
+def test_rows_of_zeros_stay_zeros():
+    whole, factors = program.round_rows(np.float32([[[0, 0]], [[3, -1]]]))
+    np.testing.assert_allclose(whole * factors, [[[0, 0]], [[3, -1]]], atol=1e-4)
 
 
 class Branching(nn.Module):
