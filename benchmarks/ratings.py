@@ -21,7 +21,7 @@ from common.runs.conclude import conclusion_of
 from labs.rnn.sentiment.config import LOSSES, SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
 from labs.rnn.sentiment.ratings.baselines import RIDGE, ROUNDED
-from labs.rnn.sentiment.ratings.task import rate
+from labs.rnn.sentiment.ratings.task import choose_said, rate
 
 RMSE = MainMetric(
     "rmse",
@@ -45,7 +45,7 @@ def main(losses: str, seeds: int, data: str, run_dir: Path) -> None:
         said, seconds = [], []
         for seed in range(seeds):
             job, splits = train(data, loss, seed, run_dir)
-            said.append(job.decide(job.predict_splits(splits, ["test"])["test"]))
+            said.append(job.predict_splits(splits, ["test"])["test"])
             seconds.append(sum(row["seconds"] for row in job.run.history))
         truth, levels = job.targets(splits["test"]), job.card.levels
         if not ridge:
@@ -53,15 +53,15 @@ def main(losses: str, seeds: int, data: str, run_dir: Path) -> None:
             ridge = {name: each["test"] for name, each in found.items()}
             print(f"{len(truth):,} test texts")
             for name, numbers in ridge.items():
-                print(f"{name:32} {tell(rate(numbers, truth, levels))}")
-        each = [rate(numbers, truth, levels) for numbers in said]
+                print(f"{name:32} {tell(rate({'outputs': numbers}, truth, levels))}")
+        each = [rate(outputs, truth, levels) for outputs in said]
         mean = {name: float(np.mean([found[name] for found in each])) for name in NAMES}
         print(f"{loss:32} {tell(mean)}  {min(seconds):.0f} to {max(seconds):.0f} s of training")
         errors = ", ".join(f"{found['mae']:.4f}" for found in each)
         print(f"{'':32} mae of the seeds {errors}")
         for name in (RIDGE, ROUNDED):
             for metric in (MAE, RMSE):
-                ours = [metric.statistics(numbers, truth) for numbers in said]
+                ours = [metric.statistics(choose_said(each, metric.name), truth) for each in said]
                 lead = metric.compare_runs(ours, [metric.statistics(ridge[name], truth)])
                 low, high = lead["difference_interval"]
                 print(f"  lead over {name}: {metric.name} {lead['difference']:+.4f} "

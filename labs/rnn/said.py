@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from common.files import replace_surrogates
 from common.metrics.metrics import Array
 from common.report.plots import short
@@ -72,14 +74,17 @@ def describe_ratings(
     _say_unknown(unknown, empty, say)
     each = [{}] * len(texts) if shares is None else _name_levels(shares, levels)
     return [
-        {"text": replace_surrogates(text), "rating": rating, "unknown": unknown[row], **each[row]}
+        {"text": replace_surrogates(text), "rating": rating, **each[row], "unknown": unknown[row]}
         for row, (text, rating) in enumerate(zip(texts, ratings.tolist(), strict=True))
     ]
 
 
 def _name_levels(shares: Array, levels: Sequence[float]) -> list[dict[str, float]]:
-    names = [f"p({level:g})" for level in levels]
-    return [dict(zip(names, row, strict=True)) for row in shares.tolist()]
+    """Return the mean of each distribution, and the probability of each level."""
+    names = ["mean", *(f"p({level:g})" for level in levels)]
+    means = (shares @ np.asarray(levels)).tolist()
+    rows = zip(means, shares.tolist(), strict=True)
+    return [dict(zip(names, [mean, *row], strict=True)) for mean, row in rows]
 
 
 def _say_unknown(

@@ -16,7 +16,8 @@ class RatingNetwork(Network):
 
     def finish(self, text: Text) -> Any:
         """Return ratings (B,), and with ordinal loss the probabilities of levels, (B, levels)."""
-        return tuple(self._scale.read(self.model.answer(self.model(text))).values())
+        found = self._scale.read(self.model.answer(self.model(text)))
+        return tuple(found[name] for name in ("outputs", "levels") if name in found)
 
 
 class RatingExporter(TextExporter):

@@ -233,7 +233,7 @@ def test_kappa_is_that_of_scikit_learn_on_rounded_ratings():
     truth = drawn.choice(levels, 200)
     said = (truth + drawn.normal(size=200)).clip(1, 5)
     expected = cohen_kappa_score(truth, np.rint(said), weights="quadratic")
-    assert rate(said, truth, levels)["quadratic_kappa"] == pytest.approx(expected)
+    assert rate({"outputs": said}, truth, levels)["quadratic_kappa"] == pytest.approx(expected)
 
 
 def test_strata_have_each_level_and_of_many_ratings_tenths():

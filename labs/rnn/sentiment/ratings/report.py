@@ -60,8 +60,8 @@ def _other_metrics(title: str, figures: Mapping[str, Any], beside: Sequence[str]
     text = (
         "The same test texts. The root of the mean squared error weighs large errors more; rank "
         "correlation (Spearman) asks for the order alone; quadratic kappa rounds both to the "
-        "nearest level, and is 0 for what chance would do. A lead is positive where the network is "
-        "better."
+        "nearest level, and is 0 for what chance would do. Of a distribution the first two are of "
+        "its mean. A lead is positive where the network is better."
     )
     return Section("Other metrics", text, Table(["", *columns], rows))
 

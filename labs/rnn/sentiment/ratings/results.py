@@ -15,7 +15,7 @@ from labs.rnn.sentiment.baselines import choose_rows
 from labs.rnn.sentiment.ratings import baselines, report
 from labs.rnn.sentiment.ratings.job import Ratings
 from labs.rnn.sentiment.ratings.levels import nearest_level
-from labs.rnn.sentiment.ratings.task import rate
+from labs.rnn.sentiment.ratings.task import choose_said, rate
 from labs.rnn.sentiment.results import SentimentResults
 
 BESIDE = ("rmse", "spearman", "quadratic_kappa")
@@ -30,9 +30,9 @@ class RatingResults(SentimentResults):
     def figures(self, outputs: Outputs, split: data.Split) -> dict[str, Any]:
         """Return the figures of a split, those of `BESIDE` with their intervals."""
         truth, said, groups = self.job.targets(split), self.job.decide(outputs), groups_of(split)
-        found: dict[str, Any] = rate(said, truth, self.job.card.levels)
+        found: dict[str, Any] = rate(outputs, truth, self.job.card.levels)
         for name in self._beside():
-            known, numbers = self._taken(name, truth, said)
+            known, numbers = self._taken(name, truth, choose_said(outputs, name))
             measured = NAMED[name].measure(known, numbers, groups)
             found[f"{name}_interval"] = [measured.low, measured.high]
         return {**found, **self.job.main_metric.measure(said, truth, groups)}
@@ -61,7 +61,8 @@ class RatingResults(SentimentResults):
         if self.job.scale.levels:
             said += (
                 " The network says the median of its distribution, which is the answer with the "
-                "smallest absolute error; so ridge is rounded to a level, too."
+                "smallest absolute error; so ridge is rounded to a level, too. Squared errors and "
+                "rank correlation are of the mean, and of ridge as it is."
             )
         return said
 
@@ -71,10 +72,10 @@ class RatingResults(SentimentResults):
         """Add how the network does against each baseline by the metrics of `BESIDE`."""
         found = super().measure(outputs, splits, baselines)
         test = splits["test"]
-        truth, said = self.job.targets(test), self.job.decide(outputs["test"])
-        groups = groups_of(test)
+        truth, groups = self.job.targets(test), groups_of(test)
         for title, guesses in baselines.items():
             for name in self._beside():
+                said = choose_said(outputs["test"], name)
                 known, mine, theirs = self._taken(name, truth, said, guesses["test"])
                 found["baselines"][title] |= _compare(name, known, mine, theirs, groups)
         return found
@@ -89,12 +90,14 @@ class RatingResults(SentimentResults):
     def _of_ridge(self, ridge: Mapping[str, Any]) -> str:
         """Say by which metrics the network is better than ridge as it is."""
         judged: dict[str, list[str]] = {"better": [], "not told apart": [], "worse": []}
-        for name in ("mae", *self._beside()):
-            lead = ridge["lead_interval"] if name == "mae" else ridge[f"{name}_lead_interval"]
+        for name in self._beside():
+            lead = ridge[f"{name}_lead_interval"]
             low, high = lead if is_known(lead) else (-1, 1)
-            judged["better" if low > 0 else "worse" if high < 0 else "not told apart"].append(name)
+            judged["better" if low > 0 else "worse" if high < 0 else "not told apart"].append(
+                NAMED[name].label
+            )
         parts = [f"{how} by {', '.join(names)}" for how, names in judged.items() if names]
-        return f"Against ridge as it is, not rounded, the network is {'; '.join(parts)}."
+        return f"Against ridge as it is the network is {'; '.join(parts)}."
 
     def sections(
         self,

@@ -1,9 +1,10 @@
 """What the loop cannot know about ratings: the loss of a number, and of the levels it reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -70,9 +71,11 @@ class Scale:
         return self.levels[0] + answer.sigmoid() @ steps
 
     def read(self, answer: Tensor) -> dict[str, Tensor]:
-        """Return ratings (N,), and the probabilities of the levels (N, levels) where there are any.
+        """Return ratings (N,); with levels also means (N,) and probabilities (N, levels).
 
-        Ratings are kept between the lowest and the highest in training.
+        The rating is then the median of the distribution: it has the smallest absolute error, as
+        the mean has the smallest squared one (Gneiting 2011, "Making and evaluating point
+        forecasts"). Ratings are kept between the lowest and the highest in training.
         """
         card = self._card
         if self.cuts is None:
@@ -83,7 +86,8 @@ class Scale:
             above.append(torch.minimum(above[-1], each))
         whole = torch.stack([*above, torch.zeros_like(above[0])], 1)
         shares = whole[:, :-1] - whole[:, 1:]
-        return {"outputs": self.take_median(shares), "levels": shares}
+        means = shares @ torch.tensor(self.levels, device=shares.device)
+        return {"outputs": self.take_median(shares), "means": means, "levels": shares}
 
     def take_median(self, shares: Tensor) -> Tensor:
         """Return the median of each distribution (N, levels), (N,): of all answers the least MAE.
@@ -134,21 +138,31 @@ class Rating(Task):
     def figures(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Return the figures of `rate`; `loss` is the MSE, whatever trains."""
         check_finite(outputs["outputs"])
-        found = rate(outputs["outputs"].numpy(), outputs["targets"].numpy(), self._card.levels)
+        found = rate(outputs, outputs["targets"].numpy(), self._card.levels)
         return {"loss": found["mse"], **found}
 
 
-def rate(numbers: Array, ratings: Array, levels: Sequence[float]) -> dict[str, float]:
+def choose_said(outputs: Mapping[str, Any], name: str) -> Array:
+    """Return the numbers (N,) that a metric is of: means where there are any, else ratings.
+
+    Absolute errors and kappa are always of ratings.
+    """
+    of_means = "means" in outputs and name not in ("mae", "quadratic_kappa")
+    return np.asarray(outputs["means" if of_means else "outputs"])
+
+
+def rate(outputs: Mapping[str, Any], ratings: Array, levels: Sequence[float]) -> dict[str, float]:
     """Return MAE, MSE, RMSE, R^2, Spearman's correlation and the quadratic kappa.
 
     Args:
-        numbers: that are said, (N,).
+        outputs: what `Scale.read` returns.
         ratings: that are true, (N,).
         levels: to the nearest of which both are rounded for kappa; () for no kappa.
     """
-    found = metrics.regression(numbers, ratings)
-    found["spearman"] = NAMED["spearman"].value(ratings, numbers)
+    said, means = (choose_said(outputs, name) for name in ("mae", "rmse"))
+    found = metrics.regression(means, ratings) | {"mae": metrics.regression(said, ratings)["mae"]}
+    found["spearman"] = NAMED["spearman"].value(ratings, means)
     if levels:
-        known, said = (nearest_level(each, levels) for each in (ratings, numbers))
-        found["quadratic_kappa"] = NAMED["quadratic_kappa"].value(known, said)
+        known, rounded = (nearest_level(each, levels) for each in (ratings, said))
+        found["quadratic_kappa"] = NAMED["quadratic_kappa"].value(known, rounded)
     return found
