@@ -30,6 +30,11 @@ JOBS = {  # a small config of each job, and an option that no run can have
         {**IMAGES, "model": "linear", "label_column": "digit", "with_": COLUMNS},
         {"with_": "weight,nothing"},
     ),
+    "labs.classification.contrastive.job:ContrastScenes": (
+        {"scenes": 100, "batch_size": 32, "width": 4, "text_size": 8, "image_size": 32}
+        | {"warmup": 0},
+        {"monitor": "validation/nothing"},
+    ),
     "labs.autoencoder.job:Compression": (
         {**IMAGES, "model": "linear", "latent_size": 3},
         {"data": "nowhere"},
@@ -70,6 +75,7 @@ JOBS = {  # a small config of each job, and an option that no run can have
 INPUTS = {  # what users give, of a split, and the part of the outputs that the answers have too
     "ClassifyImages": (lambda split: split.images, "outputs"),
     "ClassifySenses": (lambda split: Seen(split.images, split.cells), "outputs"),
+    "ContrastScenes": (lambda split: split.images, "images"),
     "Compression": (lambda split: split.images, "squared_error"),
     "Detector": (lambda split: split.images, "detections"),
     "Localizer": (lambda split: split.images, "detections"),

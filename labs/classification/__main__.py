@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from common.compete.options import COMPETITION
-from common.errors import ConfigError
+from common.errors import ConfigError, RunError
 from common.options import commandline, terminal
 from common.options.config import CROPS, FORM, LABEL_RULES
 from common.pseudo.options import ONLY as PSEUDO_OPTIONS
@@ -71,7 +71,20 @@ lab = Lab(
 
     Begin with `train`: its runs are what `evaluate`, `predict`, `explain` and `report` take.
     """,
-    jobs={"train": _TRAIN},
+    jobs={
+        "train": _TRAIN,
+        "contrast": Verb(
+            "labs.classification.contrastive.job:ContrastScenes",
+            "labs.classification.contrastive.config:ContrastConfig",
+            """Learn which caption belongs to which picture, and ask what was learned of each word.
+
+            A small network sees drawn scenes of colored shapes, another reads their captions; both
+            put them into one space (CLIP). Measured are retrieval, prompts without training, and
+            captions that differ in one thing, of combinations never seen, too.
+            """,
+            "labs.classification.contrastive.config:RECIPES",
+        ),
+    },
     comparisons={
         **experiments(
             "train",
@@ -242,7 +255,7 @@ def predict(
         from common.runs.tta.gain import use_copies
         from labs.classification import predictions
 
-        job = lab.open_trained(run, device)
+        job = _open_classifier(run, device)
         use_copies([job], tta)
         written = commands.read_written(job, inputs[0], options)
         found = predictions.predict(job, inputs, top, terminal.note, **written)
@@ -334,6 +347,17 @@ def explore(data: str, output: Path | None, options: dict[str, Any], problems: l
     exploring.command(config, output)
 
 
+def _open_classifier(run: Path, device: str | None) -> Any:
+    """Return a run of `train` with its weights; one of `contrast` answers other questions."""
+    kind = lab.kind_of(run)
+    if kind.verb == "contrast":
+        raise RunError(
+            f"{run} was trained by `contrast`; ask it with "
+            f"{lab.program} contrast-ask {run} IMAGE --caption 'two red circles'"
+        )
+    return kind.open_trained(run, device)
+
+
 def _usual(model: str) -> tuple[int, int, int]:
     """Return channels, pixels of a side, and classes that a model was published for."""
     if not model.startswith(TIMM):
@@ -342,6 +366,50 @@ def _usual(model: str) -> tuple[int, int, int]:
     from labs.classification.models import timm_models
 
     return timm_models.find_usual(model)
+
+
+@lab.group.command("contrast-ask")
+@commands.RUN
+@click.argument("images", metavar="[IMAGES]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--caption",
+    "captions",
+    multiple=True,
+    required=True,
+    help="A description; may be given several times.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Images to name for a single caption.",
+)
+@commands.FORM
+@commands.OUTPUT
+@commands.DEVICE
+def contrast_ask(
+    run: Path,
+    images: tuple[Path, ...],
+    captions: tuple[str, ...],
+    top: int,
+    form: str,
+    output: Path | None,
+    device: str | None,
+) -> None:
+    """Say which of several captions suits each image, or which images suit one caption best.
+
+    RUN is one of `contrast`. IMAGES are files and folders; without any, the run's own test
+    pictures. A word that the run never saw is refused.
+    """
+    kind = lab.kind_of(run)
+    if kind.verb != "contrast":
+        raise RunError(f"{run} was trained by `{kind.verb}`; give a run of `contrast`")
+    from labs.classification.contrastive import ask
+
+    job: Any = kind.open_trained(run, device)
+    records = ask.ask(job, images, captions, top, terminal.note)
+    commands.show_records(f"{job.config.title} of {run}", records, form, output)
 
 
 @lab.summary
@@ -415,7 +483,7 @@ def explain(
     from labs.classification import report
     from labs.classification.look import explain as lab_explain
 
-    job = lab.open_trained(run, device)
+    job = _open_classifier(run, device)
     job.only_images("explain")
     splits = job.load_splits()
     if rollout:
@@ -472,7 +540,7 @@ def receptive_field(
     from labs.classification import report
     from labs.classification.look import receptive_field as fields
 
-    job = lab.open_trained(run, "cpu")
+    job = _open_classifier(run, "cpu")
     job.only_images("receptive-field")
     splits, found = job.load_splits(), fields.of_run(job, seed)
     commands.show_records(

@@ -1,0 +1,1 @@
+"""Images and their captions in one space: a small contrastive model."""
