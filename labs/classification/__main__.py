@@ -494,6 +494,31 @@ def explain(
     report.add(job, splits, "rollout" if rollout else "explain", section)
 
 
+@lab.group.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A picture that is in the page, too; others can be opened there.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The page; kernels.html of the run when not given, or here.",
+)
+def kernels(run: Path | None, image: Path | None, output: Path | None) -> None:
+    """Write a page on which kernels go over pictures: blur, edges, sharpen, one's own.
+
+    With RUN, those that its first convolution learned, too. It is one file, and asks for nothing.
+    """
+    job = None if run is None else lab.open_trained(run, "cpu")
+    from labs.classification.kernels import page
+
+    path = output or (run or Path()) / "kernels.html"
+    page.write(path, job, image)
+    click.echo(f"Page: {path}; open it in any browser")
+
+
 @lab.group.command("receptive-field")
 @click.argument("model", metavar="MODEL", required=False)
 @click.option("--run", type=click.Path(path_type=Path), help="A run instead of a name: as trained.")

@@ -28,6 +28,7 @@ from common.suggest import suggest
 from common.training.task import probabilities
 from labs.classification import task
 from labs.classification.job import ClassifyImages
+from labs.classification.kernels.table import KERNELS
 from labs.classification.look import explain_plots as plots
 from labs.classification.look import layer_calls, rollout
 from labs.classification.look.explanation import Explanation, Filters, Maps, Reading, adds_up
@@ -39,12 +40,12 @@ _AT_A_TIME = 32  # images that go through the network together
 _MAPS = 8  # of a stage, and filters, that are drawn
 
 CLASSIC: dict[str, Array] = {
-    "blur": np.outer([1, 2, 1], [1, 2, 1]) / 16,
-    "sharpen": np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
-    "Sobel x": np.outer([1, 2, 1], [-1, 0, 1]),
-    "Sobel y": np.outer([-1, 0, 1], [1, 2, 1]),
+    "blur": KERNELS["gaussian"],
+    "sharpen": KERNELS["sharpen"],
+    "Sobel x": KERNELS["sobel-x"],
+    "Sobel y": KERNELS["sobel-y"],
 }
-"""Kernels of image processing; networks apply theirs in the same way, without turning them."""
+"""Those that are drawn beside a run's filters."""
 
 
 _ABOUT_ROLLOUT = (

@@ -1,0 +1,1 @@
+"""Convolution on a page: kernels of image processing, one's own, and those that a run learned."""
