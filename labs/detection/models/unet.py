@@ -96,7 +96,7 @@ class DownLite0(nn.Module):
 
 
 class UNet(nn.Module):
-    """From images (B, 3, S, S) in [0, 1] to logits (B, classes, S, S).
+    """From images (B, 3, S, S) in [0, 1] to logits (B, classes, S, S); S is a multiple of 2^L.
 
     In training it also gives the logits of the first level on the way up, of which one stands for
     many pixels: what the coarse levels are for is told to them directly (Lee et al. 2015,
@@ -120,9 +120,7 @@ class UNet(nn.Module):
             convolve(own + width, width, 1) for own, width in zip(fine, widths, strict=False)
         )
         self.coarse_head = nn.Conv2d(widths[-2], classes, 1)
-        self.head = nn.Conv2d(widths[0], classes * TOGETHER**2, 1)
-        self.grain = TOGETHER * 2 ** (len(down.channels) - 1)
-        """What S is a multiple of."""
+        self.head = _apart(widths[0], classes)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return the logits of each pixel, and in training those of coarse ones, too."""
@@ -137,6 +135,20 @@ class UNet(nn.Module):
                 told = self.coarse_head(seen)
         logits: Tensor = functional.pixel_shuffle(self.head(seen), TOGETHER)
         return logits if told is None else (logits, told)
+
+
+@torch.no_grad()
+def _apart(inputs: int, classes: int) -> nn.Conv2d:
+    """Return a layer that parts pixels, which begins by saying the same of all that it parts.
+
+    Else a checkerboard stays where nothing is learned (Aitken et al. 2017, "Checkerboard artifact
+    free sub-pixel convolution").
+    """
+    head, pixels = nn.Conv2d(inputs, classes * TOGETHER**2, 1), TOGETHER**2
+    for values in (head.weight, head.bias):
+        assert values is not None
+        values.copy_(values[::pixels].repeat_interleave(pixels, 0))
+    return head
 
 
 def build(name: str, classes: int) -> UNet:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from common import training
-from common.errors import ConfigError, RunError
+from common.errors import RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits, Suited
@@ -50,18 +50,8 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
         return data.load(config)
 
     def build_model(self) -> nn.Module:
-        """Return the config's network.
-
-        Raises:
-            ConfigError: the images do not fit it.
-        """
-        model = models.build(self.config.model, len(self.card.classes))
-        if self.card.image_size % (grain := models.grain(model)):
-            raise ConfigError(
-                f"--image-size {self.card.image_size}: {self.config.model} needs a multiple of "
-                f"{grain}"
-            )
-        return model
+        """Return the config's network."""
+        return models.build(self.config.model, len(self.card.classes))
 
     def warm_start(self, splits: Splits, say: Say) -> None:
         """Load the weights that the config names, where they fit."""

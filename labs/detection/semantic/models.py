@@ -52,8 +52,3 @@ def build(name: str, classes: int) -> nn.Module:
             del random["aux_loss"]
         return Torchvision(_BUILDERS[name](num_classes=classes, **random))
     return unet.build(name, classes)
-
-
-def grain(model: nn.Module) -> int:
-    """Return what the side in pixels of a network's images must be a multiple of."""
-    return int(getattr(model, "grain", 1))
