@@ -241,7 +241,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
         return targets > 0 if self.config.several else targets
 
     def only_images(self, verb: str) -> None:
-        """Refuse a verb that shows images alone, where the network sees more; see `with_`."""
+        """Refuse a verb that knows images alone, where the network sees more."""
 
     def inputs(self, pixels: Tensor, cells: Mapping[str, Sequence[str]]) -> Any:
         """Return images, uint8 (n, C, S, S), with what goes with them, as `answers` takes them."""

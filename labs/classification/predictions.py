@@ -6,12 +6,15 @@ from typing import Any
 
 from torch import Tensor
 
+from common.errors import DataError
 from common.images.load import read_rows
+from common.io.tables import TableForm, is_table, read_names
 from common.options import terminal
 from common.submission.answers import Classes, Labels, Numbers, Said
-from common.submission.images import find_images, read_chunks
+from common.submission.images import KEYS, find_images, read_chunks
 from common.submission.kind import Found, RowByRow
 from common.submission.sample import Sample
+from common.submission.tables import read_test
 from common.training.task import probabilities
 from labs.classification.export.guesses import Prediction, Told
 from labs.classification.job import ClassifyImages
@@ -63,12 +66,36 @@ def _describe(
 
 
 class ImageSubmission(RowByRow[ClassifyImages]):
-    """Answers for test images."""
+    """Answers for test images, and the columns beside them where the runs see some."""
+
+    _cells: Mapping[str, Mapping[str, str]] = {}
+    """Of each row, by its id, the cells by the column."""
 
     def find(self, sample: Sample, test: Path, written: Mapping[str, Any]) -> Found:
         """Return the files of the images; those of a table lie in its own folder."""
         config = self.jobs[0].config.of_file(test, **{"image_dir": None, **written})
+        networks = [network for job in self.jobs for network in job.networks]
+        columns = {name: None for each in networks for name in each.config.columns_beside}
+        if columns:
+            self._cells = self._read_cells(sample, test, list(columns), config.form)
         return find_images(sample, test, config, self.say)
+
+    def _read_cells(
+        self, sample: Sample, test: Path, columns: Sequence[str], form: TableForm
+    ) -> dict[str, dict[str, str]]:
+        """Return the cells of rows, which have to be in the table of the images.
+
+        Raises:
+            DataError: TEST is no table, or lacks a column.
+        """
+        asked = f"the run sees columns beside images (--with {','.join(columns)})"
+        if not (test.is_file() and is_table(test)):
+            raise DataError(f"{test}: {asked}; give a table with the images and these columns")
+        there = read_names(test, form)
+        if lacking := [name for name in columns if name not in there]:
+            raise DataError(f"{test}: {asked}, and it has no column {', '.join(lacking)}")
+        rows = read_test(test, sample, columns, form, KEYS).cells
+        return {name: dict(zip(columns, cells, strict=True)) for name, cells in rows.items()}
 
     def answer(
         self, job: ClassifyImages, samples: Mapping[str, Any], move: Callable[[float], None]
@@ -79,7 +106,11 @@ class ImageSubmission(RowByRow[ClassifyImages]):
         def read(one: ClassifyImages) -> Iterator[tuple[Sequence[str], Tensor]]:
             nonlocal done
             for names, pixels in read_chunks(dict(samples), one.config, one.card, self.say):
-                yield names, pixels
+                cells = {
+                    column: [self._cells.get(name, {}).get(column, "") for name in names]
+                    for column in one.config.columns_beside
+                }
+                yield names, one.inputs(pixels, cells)
                 done += len(names)
                 move(done / len(samples) / networks)
 

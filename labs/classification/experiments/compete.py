@@ -15,7 +15,7 @@ from labs.classification.models.suited import estimate_seconds
 
 _CHOSEN = ("model", "weights", "transfer")  # with one of these the user has chosen the model
 _FEATURES = {"transfer": "feature-extraction", "augment": (), "learning_rate": 3e-3}
-_ALL = {"transfer": HEAD_FIRST, "learning_rate": 1e-3, "batch_size": 32}
+_ALL = {"learning_rate": 1e-3, "batch_size": 32}
 
 
 class CompeteWithImages(Compete):
@@ -35,7 +35,7 @@ class CompeteWithImages(Compete):
         Of photos the linear model is one on the features of the offline network.
         """
         config = narrow(config, ClassificationConfig)
-        chosen = ClassifyImages.suited(config).config
+        chosen = ClassifyImages.for_config(config).suited(config).config
         if {*_CHOSEN} & config.given:
             return [cls.make_rung(config, chosen.stem, {})]
         if chosen.weights is None:
@@ -48,9 +48,10 @@ class CompeteWithImages(Compete):
             "monitor": chosen.monitor,
         }
         photos = {name: value for name, value in photos.items() if value is not None}
+        all_of_it = {**photos, **_ALL, "transfer": "fine-tune" if config.with_ else HEAD_FIRST}
         return [
             cls.make_rung(config, "features", {**photos, **_FEATURES}),
-            cls.make_rung(config, "fine-tuned", {**photos, **_ALL} if _is_frozen(chosen) else {}),
+            cls.make_rung(config, "fine-tuned", all_of_it if _is_frozen(chosen) else {}),
         ]
 
     def explore(self, config: Any, output: Path) -> None:

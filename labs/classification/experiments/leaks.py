@@ -69,7 +69,8 @@ def _find_columns(
     if not table.is_file():
         return [], [], []
     columns, _ = find_columns(table, config, config.kind, "required")
-    used = (columns.path, *columns.labels, *config.crops_in_table, config.group_column)
+    taken = (*config.crops_in_table, *config.columns_beside, config.group_column)
+    used = (columns.path, *columns.labels, *taken)
     return find_group_columns(read_cells(table, config.form), used, folds)
 
 

@@ -31,6 +31,7 @@ class PseudoImages(PseudoLabels, CrossvalImages):
     @classmethod
     def find(cls, job: ClassifyImages, path: str, say: Say) -> Unlabelled:
         """Read a folder, a zip, a table or arrays of images."""
+        job.only_images("pseudo-label")
         images = find_unlabelled(job.config, job.card, path, say)
         return Unlabelled(images.names, images, lambda rows: _stack(images, rows))
 

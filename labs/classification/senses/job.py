@@ -61,7 +61,6 @@ class ClassifySenses(ClassifyImages):
 
     card_type = SensesCard
     conclusion = "labs.classification.senses.results:SensesResults"
-    submission = "labs.classification.senses.predictions:SensesSubmission"
     exporter = None
     page = None
     card: SensesCard
@@ -162,15 +161,15 @@ class ClassifySenses(ClassifyImages):
         return self.fusion.hidden(names)
 
     def only_images(self, verb: str) -> None:
-        """Refuse what shows images alone.
+        """Refuse a verb that knows images alone.
 
         Raises:
             RunError: always.
         """
         raise RunError(
             f"{self.run.path} sees columns beside its images (--with "
-            f"{','.join(self.config.columns_beside)}), which `{verb}` does not show; train one "
-            f"without them, or let `evaluate` show what each sense adds"
+            f"{','.join(self.config.columns_beside)}), and `{verb}` knows images alone; train a "
+            "run without --with"
         )
 
     def choose_copies(self, spec: str) -> tuple[Copy, ...]:
