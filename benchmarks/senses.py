@@ -77,9 +77,9 @@ def main() -> None:
     """Train on tables, and compare what is said of senses with what is true of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", type=Path, help="folder to write the table and its images to")
-    parser.add_argument("--rows", type=int, default=3000)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--tables", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--tables", type=int, default=3)
     options = parser.parse_args()
     if options.write is not None:
         print(write(options.write, options.rows))

@@ -362,10 +362,10 @@ def find_files(
             f"labels, and --data {config.data} is none"
         )
     if config.columns_beside and to_learn and (arrays or found.is_dir()):
-        kind_of = "a folder" if found.is_dir() else "arrays"
+        what = "is a folder" if found.is_dir() else "holds arrays"
         raise DataError(
-            f"--with {','.join(config.columns_beside)}: the columns of a table, and --data "
-            f"{config.data} is {kind_of}; give a table that names the images, or drop it"
+            f"--with {','.join(config.columns_beside)}: names columns of a table, and --data "
+            f"{config.data} {what}; give a table that names the images, or drop it"
         )
     rules = config.rules_given if to_learn else config.crops_in_table and ("crop_column",)
     if rules and (arrays or found.is_dir()):

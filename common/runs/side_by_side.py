@@ -329,7 +329,8 @@ def _check_same_items(opened: _Opened, first: _Opened, name: str) -> None:
         RunError: it was.
     """
     mine, theirs = opened.job.main_metric.name, first.job.main_metric.name
-    if type(opened.job) is not type(first.job) or mine != theirs:
+    jobs = [(each.job.lab, each.job.verb) for each in (opened, first)]
+    if jobs[0] != jobs[1] or mine != theirs:
         raise RunError(f"it is judged by {mine}, and {name} by {theirs}")
     if (opened.split is None) != (first.split is None):
         raise RunError(f"of it and {name} one is judged out of fold, the other on a test split")

@@ -138,7 +138,7 @@ def test_the_data_are_others_when_a_cell_is(table, tmp_path):
         ({"with_": "image2,weight"}, "no column 'image2'; did you mean image"),
         ({"with_": "city", "group_column": "city"}, "says what belongs together"),
         ({"with_": "number"}, "as an id has"),
-        ({"data": "digits"}, "is arrays"),
+        ({"data": "digits"}, "holds arrays; give a table"),
     ],
 )
 def test_columns_that_cannot_be_are_refused_in_a_sentence(table, options, words):
