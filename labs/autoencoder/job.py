@@ -39,6 +39,7 @@ class Compression(Job[AutoencoderConfig, ImageCard]):
     card_type = ImageCard
     conclusion = "labs.autoencoder.report:AutoencoderResults"
     exporter = "labs.autoencoder.export.exporter:ImageExporter"
+    page = "labs.autoencoder.live.view:write"
     model: Autoencoder
 
     @classmethod

@@ -22,6 +22,8 @@ from labs.autoencoder.views.material import Encoded, Material, View, choose_rows
 _PERPLEXITY = 30.0
 _POINTS = 5000
 _LATENTS = "latents"
+SETTINGS = "maps/latents"
+"""The JSON file of what the map that the run keeps was made of."""
 _TSNE = "t-SNE of the latents"
 
 
@@ -43,7 +45,7 @@ def view(
         DataError: the perplexity is too large for the points, or there are too few.
     """
     encoded = material[split]
-    rows = _rows(encoded, points)
+    rows = rows_of(encoded, points)
     perplexity = perplexity or min(_PERPLEXITY, tsne.largest_perplexity(len(rows)))
     vectors = {_LATENTS: encoded.latents[rows], PIXELS: encoded.pixels[rows]}
     made, pixels = tsne.embed_each(
@@ -52,9 +54,9 @@ def view(
             for name, each in vectors.items()
         ]
     )
-    tsne.save(made, _file(material))
+    tsne.save(made, file_of(material))
     epochs = len(material.job.run.history)
-    material.job.run.write("maps/latents", {"split": split, "points": points, "epochs": epochs})
+    material.job.run.write(SETTINGS, {"split": split, "points": points, "epochs": epochs})
     views.forget(material.job.run, "placed")  # images on the map before
     panels = {
         _TSNE: made.coordinates,
@@ -134,11 +136,11 @@ def place(material: Material, paths: Sequence[Path]) -> View:
         RunError: the run has no map yet, it is damaged, or not of the run's weights.
         DataError: no image can be read.
     """
-    made = tsne.load(_file(material))
-    settings = material.job.run.read("maps/latents")
+    made = tsne.load(file_of(material))
+    settings = material.job.run.read(SETTINGS)
     _check(material, settings)
     encoded = material[settings["split"]]
-    rows = _rows(encoded, settings["points"])
+    rows = rows_of(encoded, settings["points"])
     names, new = _encoded(material, paths)
     vectors = encoded.latents[rows]
     coordinates = tsne.place(made, vectors, new)
@@ -206,12 +208,13 @@ def _nearest(new: Array, vectors: Array) -> Array:
     return rows
 
 
-def _rows(encoded: Encoded, points: int) -> Array:
+def rows_of(encoded: Encoded, points: int) -> Array:
     """Return the rows that a map of so many points has, always the same."""
     return choose_rows(encoded, points) if len(encoded) > points else np.arange(len(encoded))
 
 
-def _file(material: Material) -> Path:
+def file_of(material: Material) -> Path:
+    """Return the file of the map."""
     return material.job.run.path / "maps" / "latents.npz"
 
 

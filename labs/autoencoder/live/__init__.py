@@ -1,0 +1,1 @@
+"""A trained autoencoder in a page that needs nothing but a browser."""
