@@ -240,6 +240,23 @@ def doctor(run_dir: Path) -> None:
     raise SystemExit(1)
 
 
+@labs.command(short_help="Twelve lessons: list them, show one, check your file.")
+@click.argument("number", type=int, required=False)
+@click.option(
+    "--check", "file", type=click.Path(path_type=Path), help="Your file with the lesson's task."
+)
+def lesson(number: int | None, file: Path | None) -> None:
+    """List the lessons, show the NUMBER of one, or check your file of it.
+
+    The pages are in docs/lessons. A check runs your file, and says what it sees.
+    """
+    if number is None and file is not None:
+        raise click.UsageError("--check goes with the NUMBER of a lesson")
+    from labs.lessons.command import command
+
+    command(number, file)
+
+
 @labs.command(short_help="List the data sets with a name, or fetch one.")
 @click.argument("name", required=False)
 @click.option(

@@ -13,7 +13,7 @@ from common.options.config import build
 from labs.__main__ import LABS, labs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/**/*.md"))]
 GROUPS = {lab: import_module(f"labs.{lab}.__main__").lab.group for lab in LABS}
 GROUPS[""] = labs  # the commands on runs of any lab
 COMMANDS = sorted(

@@ -1,0 +1,1 @@
+"""What each lesson asks of a file, a module for a lesson."""

@@ -1,0 +1,6 @@
+# the optimizer made no step
+def train_step(model, loss_function, optimizer, inputs, targets):
+    optimizer.zero_grad()
+    loss = loss_function(model(inputs), targets)
+    loss.backward()
+    return loss.item()
