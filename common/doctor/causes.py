@@ -246,6 +246,8 @@ def _find_names_as_numbers(patient: Patient, labels: Array, loss: str) -> tuple[
             f"--loss {loss} takes the {len(values)} different labels for numbers, but samples that "
             "are alike have labels no nearer to one another than chance has: they are names"
         )
+        if patient.job.verb == "sentiment":
+            return found, "Train without --target number, so that each value is a class."
         return found, "Train with --loss cross-entropy, which makes each value a class."
     return None
 
@@ -267,6 +269,8 @@ def _find_numbers_as_names(patient: Patient, labels: Array) -> tuple[str, str] |
         advice = (
             "Train with --loss mae, or cut them into few classes with --label-bands COLUMN=A,B."
         )
+    elif patient.job.verb == "sentiment":
+        advice = "Train with --target number, which learns them as ratings."
     else:
         advice = "Write few classes into the table, such as 0 up to a threshold and 1 above it."
     return found, advice

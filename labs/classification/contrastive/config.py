@@ -25,8 +25,8 @@ class ContrastConfig(TrainingConfig):
         0.07, "by which similarities are divided at first; it is learned", above=0.01
     )
 
-    epochs: int = shared("epochs", 20)
-    batch_size: int = shared("batch_size", 256)
+    epochs: int = shared("epochs", 14)
+    batch_size: int = shared("batch_size", 128)
     learning_rate: float = shared("learning_rate", 2e-3)
     weight_decay: float = shared("weight_decay", 0.05)
     schedule: str = shared("schedule", "cosine")
