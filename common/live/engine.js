@@ -4,8 +4,9 @@
  *
  * A tensor is {shape, data}: data is a Float32Array in row-major order, without a batch: maps are
  * [channels, height, width], vectors [features], sequences [steps, features]. A program is a list of
- * steps, each an operation with the numbers of the steps that it takes (-1 is the program's input),
- * its attributes and its weights; `run` returns what each step gives, so that a page can show all.
+ * steps, each an operation with the numbers of the steps that it takes (-1 is the program's input; of
+ * several inputs -1 is the first, -2 the second), its attributes and its weights; `run` returns what
+ * each step gives, so that a page can show all.
  */
 const engine = (() => {
   const tensor = (shape, data) => ({
@@ -280,6 +281,118 @@ const engine = (() => {
       return out;
     },
 
+    // x - log of the sum of exp(x): the logarithm of softmax.
+    log_softmax([x]) {
+      const largest = x.data.reduce((best, value) => Math.max(best, value), -Infinity);
+      const sum = x.data.reduce((all, value) => all + Math.exp(value - largest), 0);
+      return map(x, (value) => value - largest - Math.log(sum));
+    },
+
+    // out = sum over inputs of share * input
+    weighted_sum(inputs, _, { shares }) {
+      const out = tensor(inputs[0].shape);
+      const sums = new Float64Array(out.data.length);
+      inputs.forEach((each, number) => each.data.forEach((value, i) => { sums[i] += shares[number] * value; }));
+      out.data.set(sums);
+      return out;
+    },
+
+    // out[t] = weight[x[t]]: the row of a number
+    embedding([x], { weight }) {
+      const size = weight.shape[1];
+      const out = tensor([x.data.length, size]);
+      x.data.forEach((row, t) => out.data.set(weight.data.subarray(row * size, (row + 1) * size), t * size));
+      return out;
+    },
+
+    // out[t] is 1 at place x[t], else 0; all 0 where x[t] is the padding
+    one_hot([x], _, { size, padding }) {
+      const out = tensor([x.data.length, size]);
+      x.data.forEach((place, t) => { if (place !== padding) out.data[t * size + place] = 1; });
+      return out;
+    },
+
+    // The sum or the mean of columns, a column for each number x[t]; `scaled` divides by the length of what they count:
+    // out[o] = bias[o] + sum over t of weight[o, x[t]] / (1, or the number of t, or the root of the sum of counts[x[t]]^2)
+    embedding_bag([x], { weight, bias, counts }, { mode }) {
+      const [outputs, columns] = weight.shape;
+      const squares = counts ? x.data.reduce((sum, place) => sum + counts.data[place] ** 2, 0) : 0;
+      const by = { sum: 1, mean: Math.max(1, x.data.length), scaled: Math.sqrt(squares) || 1 }[mode];
+      const out = tensor([outputs]);
+      for (let o = 0; o < outputs; o++) {
+        const sum = x.data.reduce((all, place) => all + weight.data[o * columns + place], 0);
+        out.data[o] = sum / by + (bias ? bias.data[o] : 0);
+      }
+      return out;
+    },
+
+    // The recurrent cells; in each, a = W x[t] + b and u = U h + c, cut into a part for each gate.
+
+    // n = tanh(a + u)
+    // h = n
+    rnn: (inputs, weights, attributes) => recur(inputs, weights, attributes, ["candidate"], (a, u, state, gates) => {
+      gates.candidate = Math.tanh(a[0] + u[0]);
+      state.hidden = gates.candidate;
+    }),
+
+    // i = sigmoid(a_i + u_i),  f = sigmoid(a_f + u_f),  g = tanh(a_g + u_g),  o = sigmoid(a_o + u_o)
+    // c = f c + i g
+    // h = o tanh(c)
+    lstm: (inputs, weights, attributes) => recur(inputs, weights, attributes, ["input", "forget", "candidate", "output"], (a, u, state, gates) => {
+      gates.input = sigmoid(a[0] + u[0]);
+      gates.forget = sigmoid(a[1] + u[1]);
+      gates.candidate = Math.tanh(a[2] + u[2]);
+      gates.output = sigmoid(a[3] + u[3]);
+      state.cell = gates.forget * state.cell + gates.input * gates.candidate;
+      state.hidden = gates.output * Math.tanh(state.cell);
+    }, true),
+
+    // r = sigmoid(a_r + u_r),  z = sigmoid(a_z + u_z),  n = tanh(a_n + r u_n)
+    // h = (1 - z) n + z h
+    gru: (inputs, weights, attributes) => recur(inputs, weights, attributes, ["reset", "update", "candidate"], (a, u, state, gates) => {
+      gates.reset = sigmoid(a[0] + u[0]);
+      gates.update = sigmoid(a[1] + u[1]);
+      gates.candidate = Math.tanh(a[2] + gates.reset * u[2]);
+      state.hidden = (1 - gates.update) * gates.candidate + gates.update * state.hidden;
+    }),
+
+    // out[i] = the mean over t of in[t, i]; of no steps 0
+    mean_steps([x]) {
+      const [steps, size] = x.shape;
+      const sums = new Float64Array(size);
+      x.data.forEach((value, i) => { sums[i % size] += value; });
+      return tensor([size], Float32Array.from(sums, (sum) => sum / Math.max(1, steps)));
+    },
+
+    // out[i] = the largest over t of in[t, i]; of no steps 0
+    max_steps([x]) {
+      const [steps, size] = x.shape;
+      const out = tensor([size]);
+      if (steps) out.data.fill(-Infinity);
+      x.data.forEach((value, i) => { out.data[i % size] = Math.max(out.data[i % size], value); });
+      return out;
+    },
+
+    // The state that each direction ends with: the last step, and of one that reads leftward the first.
+    last_step([x], _, { directions }) {
+      const [steps, size] = x.shape;
+      const out = tensor([size]), each = size / directions;
+      if (!steps) return out;
+      out.data.set(x.data.subarray((steps - 1) * size, (steps - 1) * size + each));
+      if (directions === 2) out.data.set(x.data.subarray(each, size), each);
+      return out;
+    },
+
+    // out = sum over t of weight[t] in[t], where weight = softmax over t of query . tanh(hidden in[t] + bias)
+    attention_steps([x], { hidden, bias, query }) {
+      const [steps, size] = x.shape;
+      if (!steps) return tensor([size]);
+      const seen = map(operations.linear([x], { weight: hidden, bias }), Math.tanh);
+      const scores = operations.linear([seen], { weight: query });
+      const shares = operations.softmax([tensor([steps], scores.data)]);
+      return operations.linear([tensor([steps], shares.data)], { weight: operations.permute([x], {}, { order: [1, 0] }) });
+    },
+
     add: (inputs, weights, { constant }) => elementwise(inputs, weights, constant, (a, b) => a + b),
     multiply: (inputs, weights, { constant }) => elementwise(inputs, weights, constant, (a, b) => a * b),
 
@@ -373,6 +486,37 @@ const engine = (() => {
     },
   };
 
+  // Runs a cell along a sequence [steps, features], leftward from its end. `step` makes, for one unit, of what the input
+  // and the state before give to each gate the gates and the next state. A second input is a sequence whose last state
+  // it begins from. Beside the hidden states it returns `trace`: what each gate, the state, and the sums a and u are at
+  // each step, [steps, units] each, and `last`, the state after the last step that was read.
+  function recur([x, before], { weight_ih, weight_hh, bias_ih, bias_hh }, { leftward }, names, step, hasCell = false) {
+    const steps = x.shape[0], gates = names.length, size = weight_hh.shape[1];
+    const fromInput = operations.linear([x], { weight: weight_ih, bias: bias_ih });
+    const fromState = tensor([steps, gates * size]);
+    const states = hasCell ? ["hidden", "cell"] : ["hidden"];
+    const trace = Object.fromEntries([...names, ...states].map((name) => [name, new Float32Array(steps * size)]));
+    const now = Object.fromEntries(states.map((name) => [name, Float32Array.from(before ? before.last[name] : new Float32Array(size))]));
+    const a = new Float64Array(gates), u = new Float64Array(gates), state = {}, gate = {};
+    for (let number = 0; number < steps; number++) {
+      const t = leftward ? steps - 1 - number : number;
+      const row = operations.linear([tensor([size], now.hidden)], { weight: weight_hh, bias: bias_hh });
+      fromState.data.set(row.data, t * gates * size);
+      for (let unit = 0; unit < size; unit++) {
+        for (let g = 0; g < gates; g++) {
+          a[g] = fromInput.data[(t * gates + g) * size + unit];
+          u[g] = row.data[g * size + unit];
+        }
+        for (const name of states) state[name] = now[name][unit];
+        step(a, u, state, gate);
+        for (const name of names) trace[name][t * size + unit] = gate[name];
+        for (const name of states) trace[name][t * size + unit] = now[name][unit] = state[name];
+      }
+    }
+    const out = tensor([steps, size], trace.hidden);
+    return { ...out, trace, names, fromInput: fromInput.data, fromState: fromState.data, last: now };
+  }
+
   // Calls `take` with the values of each window that are inside of the maps, and the window's size.
   function pool(x, { kernel, stride, padding, ceil }, take) {
     const [channels, height, width] = x.shape;
@@ -424,10 +568,10 @@ const engine = (() => {
 
   // What each step gives; `from` is the first that is computed anew, others are taken from `known`.
   function run(program, input, known = [], from = 0) {
-    const given = known.slice(0, from);
+    const given = known.slice(0, from), several = Array.isArray(input) ? input : [input];
     for (let number = from; number < program.steps.length; number++) {
       const step = program.steps[number];
-      const inputs = step.inputs.map((each) => (each < 0 ? input : given[each]));
+      const inputs = step.inputs.map((each) => (each < 0 ? several[-1 - each] : given[each]));
       given.push(operations[step.operation](inputs, step.weights, step.attributes));
     }
     return given;

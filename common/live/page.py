@@ -25,8 +25,8 @@ def write_page(
         path: the HTML file.
         title: names the run.
         subtitle: a line on what it is.
-        folder: of the lab's `view.html`, `view.js` and `texts.json` (each text in English, `en`,
-            and Korean, `ko`, by its name).
+        folder: of the lab's `view.html`, `texts.json` (each text in English, `en`, and Korean,
+            `ko`, by its name) and scripts, of which `view.js` comes last.
         data: what the view needs: the program, classes, how inputs are made.
 
     Raises:
@@ -47,12 +47,16 @@ def write_page(
         "engine": Markup((_HERE / "engine.js").read_text("utf-8")),
         "images": Markup((_HERE / "images.js").read_text("utf-8")),
         "parts": Markup((_HERE / "parts.js").read_text("utf-8")),
-        "view": Markup((folder / "view.js").read_text("utf-8")),
+        "scripts": Markup("\n".join(path.read_text("utf-8") for path in _scripts(folder))),
     }
     html = template.render(page, font="")
     if font := korean_glyphs(html):
         html = template.render(page, font=font)
     write_text(path, replace_surrogates(html))
+
+
+def _scripts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.js"), key=lambda path: (path.name == "view.js", path.name))
 
 
 def _as_script(value: Any) -> str:

@@ -17,7 +17,7 @@ from common.errors import RunError
 
 _MOST_FULL = 400_000  # weights that are kept with 32 bits; of more, 16 have to do
 _LARGEST = 2**15 - 1  # integer of 16 bits
-INPUT = -1  # the number that stands for what the program is given
+INPUT = -1  # the number that stands for what the program is given; a second input is -2
 
 
 @dataclass
@@ -60,15 +60,20 @@ def dump(steps: Sequence[Step]) -> dict[str, Any]:
     """Return a program as JSON can hold it, its weights rounded to 16 bits where they are many.
 
     Then a matrix or a kernel has an integer for each number and a factor for each row, see
-    `round_rows`; vectors, which are few, stay as they are.
+    `round_rows`; vectors, which are few, stay as they are. What steps share is there once.
     """
-    bits = 32 if sum(_count(step) for step in steps) <= _MOST_FULL else 16
+    every = {_key(weight): weight for step in steps for weight in step.weights.values()}
+    bits = 32 if sum(weight.numel() for weight in every.values()) <= _MOST_FULL else 16
     floats: list[np.ndarray] = [np.zeros(0, "<f4")]
     integers: list[np.ndarray] = [np.zeros(0, "<i2")]
     start, described = 0, []
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
     for step in steps:
         places = {}
         for name, weight in step.weights.items():
+            if _key(weight) in known:
+                places[name] = known[_key(weight)]
+                continue
             values = weight.detach().cpu().float().contiguous().numpy()
             if bits == 16 and values.ndim > 1:
                 whole, factors = round_rows(values)
@@ -76,7 +81,7 @@ def dump(steps: Sequence[Step]) -> dict[str, Any]:
                 floats.append(factors.ravel())
             else:
                 floats.append(values.astype("<f4").ravel())
-            places[name] = {"shape": list(values.shape), "start": start}
+            places[name] = known[_key(weight)] = {"shape": list(values.shape), "start": start}
             start += values.size
         described.append(
             {
@@ -111,8 +116,9 @@ def _encode(parts: Sequence[np.ndarray]) -> str:
     return base64.b64encode(np.concatenate(parts).tobytes()).decode()
 
 
-def _count(step: Step) -> int:
-    return sum(weight.numel() for weight in step.weights.values())
+def _key(weight: Tensor) -> tuple[Any, ...]:
+    """Say which memory a tensor looks at, and how."""
+    return weight.data_ptr(), weight.shape, weight.stride()
 
 
 class _Tracer(fx.Tracer):

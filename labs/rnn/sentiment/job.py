@@ -39,6 +39,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     conclusion = "labs.rnn.sentiment.results:SentimentResults"
     submission = "labs.rnn.sentiment.predictions:TextSubmission"
     exporter = "labs.rnn.export.texts:TextExporter"
+    page = "labs.rnn.live.sentiment.view:write"
 
     @classmethod
     def for_config(cls, config: SentimentConfig) -> type[Any]:

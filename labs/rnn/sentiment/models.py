@@ -20,7 +20,7 @@ from labs.rnn.words import PAD, UNKNOWN
 
 BAG_SHARE = 2 / 3  # of the answer, beside networks, until a better one is found
 _TINY = 1e-12
-_BAG_SCALE = 3.0  # Adam's steps have one size for all weights; those of n-grams then count thrice
+BAG_SCALE = 3.0  # Adam's steps have one size for all weights; those of n-grams then count thrice
 
 
 class Text(NamedTuple):
@@ -115,7 +115,7 @@ class NGramBag(nn.Module):
             values = values.masked_fill(gone, PAD)
         squares = self.counts[values].square().masked_fill(values == PAD, 0)
         norm = squares.sum(1, keepdim=True).clamp(min=_TINY).sqrt()
-        logits: Tensor = self.bag(values) * (_BAG_SCALE / norm) + self.bias
+        logits: Tensor = self.bag(values) * (BAG_SCALE / norm) + self.bias
         return logits
 
     @torch.no_grad()
@@ -128,7 +128,7 @@ class NGramBag(nn.Module):
             counts: (ROWS,) how much each n-gram counts.
         """
         self.counts.copy_(counts)
-        self.bag.weight.copy_(weights * counts[:, None] / _BAG_SCALE)
+        self.bag.weight.copy_(weights * counts[:, None] / BAG_SCALE)
         self.bias.copy_(bias)
 
     def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:

@@ -1,0 +1,1 @@
+"""Pages in which a trained network of the lab runs."""
