@@ -60,3 +60,9 @@ def test_a_command_on_a_page_is_understood(lab, line):
 )
 def test_a_recipe_is_a_config(command, recipe):
     build(command.config, (recipe, command.recipes[recipe]))
+
+
+def test_every_page_stands_in_the_index_of_the_site():
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    listed = {*re.findall(r"^(?:.* <)?([\w/-]+)>?$", index, re.MULTILINE)}
+    assert {path.stem for path in ROOT.glob("docs/*.md")} - {"index"} <= listed
