@@ -118,7 +118,9 @@ def _numbers(
 def _filters(job: "ClassifyImages", save_picture: PictureSaver) -> Iterator[Section]:
     """Show the first layer: convolution kernels, or what a linear layer looks for in an image."""
     kinds = nn.Conv2d | nn.Linear | LocallyConnected
-    first = next((m for m in job.model.modules() if isinstance(m, kinds)), None)
+    if job.image_network is None:
+        return
+    first = next((m for m in job.image_network.modules() if isinstance(m, kinds)), None)
     if first is None:
         return
     names: Sequence[str] = ()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labs.classification.senses.job import ClassifySenses
 
 _ROWS = 12  # of the test split that are shown
-_CELL = 20  # letters of a cell there
+_CELL, _NAME = 20, 14  # letters of a cell there, and of a name below its image
 
 
 def sections(
@@ -36,12 +36,17 @@ def sections(
         "Means, deviations, categories and pieces of texts are those of the training split. A cell "
         "that is empty, a category that training had not, and a text without a known piece are "
         "missing: the network has a vector for that, which it learns.",
-        Table(
-            ["column", "what it is", "to be doubted"],
-            [[each.name, each.said, each.doubt] for each in job.columns],
-        ),
+        _columns(job),
     )
     yield _examples(job, outputs, test, save_picture)
+
+
+def _columns(job: "ClassifySenses") -> Table:
+    """Return what each column is and, where there is any, why it is to be doubted."""
+    rows = [[each.name, each.said, each.doubt] for each in job.columns]
+    if not any(each.doubt for each in job.columns):
+        return Table(["column", "what it is"], [row[:2] for row in rows])
+    return Table(["column", "what it is", "to be doubted"], rows)
 
 
 def senses_table(senses: Mapping[str, Mapping[str, Any]], metric: MainMetric) -> Table:
@@ -119,7 +124,7 @@ def _examples(
         ],
     )
     images = np.stack([picture(test.images[row]) for row in rows])
-    captions = [f"{plots.short(test.names[row], _CELL)}\n{answers[row]}" for row in rows]
+    captions = [f"{plots.short(test.names[row], _NAME)}\n{answers[row]}" for row in rows]
     drawn = save_picture("rows", "Their images.", plots.image_grid(images, captions))
     unseen = [name for name in (IMAGE, *test.cells) if name not in job.senses]
     text = f" The network does not get: {', '.join(unseen)}." if unseen else ""

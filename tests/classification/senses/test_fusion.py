@@ -94,3 +94,18 @@ def test_dropout_repeats_by_its_seed_and_is_off_in_evaluation():
     assert not torch.equal(drawn[0], drawn[2])
     model.eval()
     assert torch.equal(model((images, numbers)), model((images, numbers)))
+
+
+def test_senses_may_depend_on_one_another():
+    """Of two numbers the sign of their product: a sum of what each tells knows nothing of it."""
+    torch.manual_seed(0)
+    model = LateFusion(None, [Sense("a", Number(), 1), Sense("b", Number(), 1)], 2, 0.0, ("a", "b"))
+    a, b = torch.randn(2, 400, 1)
+    ones, targets = torch.ones(400, 1), (a * b > 0).long()[:, 0]
+    inputs = torch.zeros(400, 1, 2, 2), torch.cat([ones, a, ones, b], 1)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    assert (model.eval()(inputs).argmax(1) == targets).float().mean() > 0.95

@@ -146,3 +146,14 @@ def test_a_comparison_of_senses_says_which_add_nothing(lab, table, tmp_path):
     metrics = json.loads((tmp_path / "classification" / "c" / "metrics.json").read_text())
     assert metrics["compared"]["note alone"]["senses"] == ["note"]
     assert metrics["compared"]["without image"]["senses"] == ["weight", "note"]
+
+
+def test_a_network_without_the_image_is_trained_and_reported(lab, table, tmp_path):
+    options = ("--with", "weight,city", "--without", "image", "--epochs", "1", "--limit", "60")
+    trained = lab(
+        "train", "--data", table, *SMALL, *options, "--run-dir", tmp_path, "--name", "n", full=True
+    )
+    assert not trained.code
+    run = tmp_path / "classification" / "n"
+    assert list(json.loads((run / "metrics.json").read_text())["senses"]) == ["weight", "city"]
+    assert "The network does not get: image" in (run / "report.html").read_text("utf-8")
