@@ -51,6 +51,11 @@ JOBS = {  # a small config of each job, and an option that no run can have
         {"task": "semantic", "model": "unet", "image_size": 32, "limit": 24, "batch_size": 8},
         {"data": "nowhere"},
     ),
+    "labs.detection.panoptic.job:PanopticSegmenter": (
+        {"task": "panoptic", "model": "yolo11n-seg", "image_size": 64, "limit": 24}
+        | {"batch_size": 8, "ema": "none", "warmup": 0},
+        {"data": "nowhere"},
+    ),
     "labs.rnn.sentiment.job:Sentiment": (
         {"limit": 200, "hidden_size": 4, "embedding_size": 4, "members": 1},
         {"data": "nowhere.csv"},
@@ -79,6 +84,7 @@ INPUTS = {  # what users give, of a split, and the part of the outputs that the 
     "Compression": (lambda split: split.images, "squared_error"),
     "Detector": (lambda split: split.images, "detections"),
     "Localizer": (lambda split: split.images, "detections"),
+    "PanopticSegmenter": (lambda split: split.images, "segments"),
     "PixelClassifier": (lambda split: split.images, "said"),
     "Sentiment": (lambda split: split.texts, "outputs"),
     "Ratings": (lambda split: split.texts, "outputs"),

@@ -184,6 +184,8 @@ def predict(
     if job.config.task == "semantic":
         _name_pixels(job, paths, output or run / "predictions", forms, score=score, tta=tta)
         return
+    if job.config.task == "panoptic":
+        raise RunError(f"predict: {run} finds segments of squares alone; `evaluate` draws them")
     chosen = _chosen("--format", forms, predictions.FORMATS)
     use_copies([job], tta)
     folder = output or run / "predictions"
@@ -436,7 +438,7 @@ def _opened(run: Path) -> Any:
         RunError: it finds no boxes.
     """
     job = lab.open_trained(run, "cpu")
-    if job.config.task == "semantic":
+    if job.config.task in ("semantic", "panoptic"):
         raise RunError(f"{run} names the classes of pixels; there are no boxes to explain")
     return job, job.load_splits()
 

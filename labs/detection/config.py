@@ -90,9 +90,9 @@ class DetectionConfig(TableConfig):
 
     task: str = model_option(
         "detect",
-        "detect (boxes), segment (boxes, and the mask of each object), or semantic (the class of "
-        "each pixel)",
-        choices=("detect", "segment", "semantic"),
+        "detect (boxes), segment (boxes, and the mask of each object), semantic (the class of each "
+        "pixel), or panoptic (both: things with their masks, and the background)",
+        choices=("detect", "segment", "semantic", "panoptic"),
     )
     model: str = model_option(
         "tiny-yolo",
@@ -195,15 +195,15 @@ class DetectionConfig(TableConfig):
                 return []
             return [f"--model {self.model} finds masks; add --task segment"]
         found = [
-            f"--augment {spec}: --task segment takes color alone; the others would leave the masks "
-            "where they were"
+            f"--augment {spec}: --task {self.task} takes color alone; the others would leave the "
+            "masks where they were"
             for spec in self.augment
             if spec.partition(":")[0] in AUGMENTATIONS and not spec.startswith("color")
         ]
         known = self.model in model_names() or is_darknet(self.model)
         if known and self.model not in SEGMENTATION:
             found.append(
-                f"--task segment: {self.model} finds boxes alone; choose a model such as "
+                f"--task {self.task}: {self.model} finds boxes alone; choose a model such as "
                 "--model yolo11n-seg"
             )
         return found
@@ -292,6 +292,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         **_ULTRALYTICS,
         "augment": (),
     },
+    "panoptic": {
+        "task": "panoptic",
+        "model": "yolo11n-seg",
+        "epochs": 20,
+        **_ULTRALYTICS,
+        "augment": (),
+    },
     "unet": {"model": "unet", "epochs": 3, **_PIXELS},
     "unet-lite0": {"model": "unet-lite0", "weights": LITE0, "epochs": 6, **_PIXELS},
     "fcn": {"model": "fcn", "epochs": 6, **_PIXELS, "batch_size": 8, "learning_rate": 5e-4},
@@ -304,6 +311,8 @@ def recipe_for(model: str | None, task: str | None = None) -> str | None:
     """Return the recipe whose values suit a model and task, where they are not the defaults."""
     if task == "semantic" or model in PIXELS:
         return model if model in PIXELS else "unet"
+    if task == "panoptic":
+        return "panoptic"
     if task == "segment" or model in SEGMENTATION:
         return "yolo11n-seg"
     if model is None or model in RECIPES:

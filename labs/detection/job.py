@@ -32,7 +32,10 @@ from labs.detection.predict import copies as box_copies
 from labs.detection.predict.fusion import fuse_outputs
 from labs.detection.task import Detection, detections, filled
 
-_OF_PIXELS = "labs.detection.semantic.job:PixelClassifier"
+_OF_PIXELS = {  # by the task
+    "semantic": "labs.detection.semantic.job:PixelClassifier",
+    "panoptic": "labs.detection.panoptic.job:PanopticSegmenter",
+}
 _OF_CFG = "labs.detection.darknet.job:DarknetDetector"
 _EVALUATION_BATCH = 32
 _LOCALIZER = "labs.detection.localizer.job:Localizer"
@@ -60,8 +63,8 @@ class Detector(Job[DetectionConfig, Card]):
     @classmethod
     def for_config(cls, config: DetectionConfig) -> type[Any]:
         """Return the class of the job that a config asks for."""
-        if config.task == "semantic":
-            pixels: type[Any] = resolve_name(_OF_PIXELS)
+        if config.task in _OF_PIXELS:
+            pixels: type[Any] = resolve_name(_OF_PIXELS[config.task])
             return pixels
         kind: type[Detector] = cls
         if is_darknet(config.model):

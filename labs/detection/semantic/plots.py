@@ -15,7 +15,7 @@ from labs.detection.semantic.losses import VOID
 _WIDTH = 7.5  # inches
 _OPACITY = 0.65  # of a class over its image
 _FAINT = 0.45  # of the image under mistakes
-_NAMED = 24  # classes that a legend names
+NAMED = 24  # classes that a legend names
 _RIGHT, _WRONG, _NOBODY = (255, 255, 255), (213, 94, 0), (114, 114, 114)
 _BASE = (  # Okabe and Ito's, and lighter and darker ones, which the color-blind can tell apart
     *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
@@ -64,7 +64,7 @@ def pictures(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
     side = _WIDTH / 4
     height = max(panel.image.shape[1] / panel.image.shape[2] for panel in panels)
     seen = sorted({int(each) for panel in panels for each in np.unique((panel.true, panel.said))})
-    shown = [label for label in seen if label != VOID][:_NAMED]
+    shown = [label for label in seen if label != VOID][:NAMED]
     lines = -(-(len(shown) + 2) // 7)
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     size = (_WIDTH, (side * height + 0.18) * len(panels) + 0.3 + 0.22 * lines)
@@ -79,15 +79,21 @@ def pictures(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
         if not row:
             for axes, name in zip(line[1:], ("true", "said", "mistakes"), strict=True):
                 axes.set_title(name, fontsize=8, loc="center", pad=3)
-    patches = [
-        Patch(fc=table[label] / 255, ec="#888888", label=short(drawable(classes[label]), 18))
-        for label in shown
-    ]
-    patches.append(Patch(fc=np.array(_WRONG) / 255, ec="#888888", label="mistake"))
+    handles = patches(shown, classes)
+    handles.append(Patch(fc=np.array(_WRONG) / 255, ec="#888888", label="mistake"))
     if any((panel.true == VOID).any() for panel in panels):
-        patches.append(Patch(fc=np.array(_NOBODY) / 255, ec="#888888", label="void"))
-    figure.legend(handles=patches, loc="outside lower center", ncols=7, fontsize=8)
+        handles.append(Patch(fc=np.array(_NOBODY) / 255, ec="#888888", label="void"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=7, fontsize=8)
     return figure
+
+
+def patches(labels: Sequence[int], classes: Sequence[str]) -> list[Patch]:
+    """Return what a legend shows of some classes by their numbers."""
+    table = colors(classes) / 255
+    return [
+        Patch(fc=table[label], ec="#888888", label=short(drawable(classes[label]), 18))
+        for label in labels
+    ]
 
 
 def _columns(panel: Panel, table: Array) -> tuple[Array, Array, Array, Array]:

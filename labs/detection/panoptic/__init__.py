@@ -1,0 +1,1 @@
+"""Things and stuff: the job of `--task panoptic`, the sum of instances and classes of pixels."""
