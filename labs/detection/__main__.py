@@ -391,9 +391,9 @@ def summary(model: str, image_size: int, classes: int) -> Built:
     if problems := DetectionConfig(model=model, image_size=image_size, task=task).problems():
         raise ConfigError(problems)
     if model in PIXELS:
-        from labs.detection.semantic import models
+        from labs.detection.models import pixel_models
 
-        return Built(models.build(model, classes), (3, image_size, image_size))
+        return Built(pixel_models.build(model, classes), (3, image_size, image_size))
     from labs.detection.models import build, torchvision_models
 
     if is_darknet(model) and model not in DARKNET:

@@ -11,9 +11,8 @@ from common.files import cache_dir
 from common.images import efficientnet_lite
 from common.io import fetch as download
 from common.training import weights
-from labs.detection.models import lite0_yolo, torchvision_models
+from labs.detection.models import lite0_yolo, pixel_models, torchvision_models
 from labs.detection.names import LITE0
-from labs.detection.semantic import models
 
 _RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
 _LARGEST = 140_000_000  # bytes; yolov8x has 137 million
@@ -86,7 +85,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def _downloaded(name: str) -> Path:
     """Return the path of a model's published weights, downloaded if they are not there."""
-    published: dict[str, Any] = {**torchvision_models.WEIGHTS, **models.WEIGHTS}
+    published: dict[str, Any] = {**torchvision_models.WEIGHTS, **pixel_models.WEIGHTS}
     if name in published:
         url = published[name].url
         sha256 = Path(url).stem.rpartition("-")[2]

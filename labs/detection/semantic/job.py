@@ -18,8 +18,8 @@ from common.training.batches import Batches
 from common.training.summary import summarize
 from labs.detection.config import DetectionConfig
 from labs.detection.letterbox import Letterbox, letterbox
-from labs.detection.models import weights
-from labs.detection.semantic import augment, data, metrics, models
+from labs.detection.models import pixel_models, weights
+from labs.detection.semantic import augment, data, metrics
 from labs.detection.semantic.data import PixelCard, PixelSet
 from labs.detection.semantic.task import PixelAnswers, PixelTask
 
@@ -51,7 +51,7 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
 
     def build_model(self) -> nn.Module:
         """Return the config's network."""
-        return models.build(self.config.model, len(self.card.classes))
+        return pixel_models.build(self.config.model, len(self.card.classes))
 
     def warm_start(self, splits: Splits, say: Say) -> None:
         """Load the weights that the config names, where they fit."""

@@ -9,9 +9,9 @@ from PIL import Image
 
 from common.errors import DataError, RunError
 from labs.detection.config import RECIPES, DetectionConfig, recipe_for
-from labs.detection.models import unet
+from labs.detection.models import pixel_models, unet
 from labs.detection.names import PIXELS
-from labs.detection.semantic import augment, baselines, data, models, plots, predictions, suited
+from labs.detection.semantic import augment, baselines, data, plots, predictions, suited
 from labs.detection.semantic.losses import VOID
 from labs.detection.semantic.task import PixelTask
 from tests.detection.semantic.conftest import color
@@ -22,7 +22,7 @@ SEMANTIC = DetectionConfig(task="semantic", model="unet")
 @pytest.mark.parametrize("name", PIXELS)
 def test_every_network_is_built_runs_and_learns(name):
     torch.manual_seed(0)
-    model = models.build(name, 3).train()
+    model = pixel_models.build(name, 3).train()
     squares = torch.rand(2, 4, 64, 64)
     squares[:, 3] = torch.randint(0, 3, (2, 64, 64)) / 255
     task = PixelTask(3, ["cross-entropy"])
