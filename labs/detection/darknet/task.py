@@ -16,9 +16,11 @@ from labs.detection.task import Detection
 
 CANDIDATES = 1000
 """Detections of an image, those with the highest scores, that go into non-maximum suppression."""
-LOOSE_BOX = 50.0
+LOOSE_BOX = 10.0
 """What the losses by IoU are multiplied by, beside `iou_normalizer`: darknet derives the IoU by
-shares of the image, autograd by the numbers of the network, which is about so much less."""
+shares of the image, autograd by the numbers of the network, which is much less. 640 scenes, 200
+updates of a small network with ciou and 0.07: validation mAP50 of 0.35 and 0.41 (two seeds), with
+50 of 0.28 and 0.32."""
 
 
 class DarknetTask(Detection):
