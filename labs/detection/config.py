@@ -255,8 +255,8 @@ _LITE0 = {
     "augment": ("affine", "hflip", "hsv"),
 }
 
-# Usual values for the published networks, no figure was measured with them yet. A small .cfg of nine
-# convolutions learns 640 scenes in 200 updates to a validation mAP50 of 0.18; at 0.004 to 0.32.
+# Usual values for the published networks; no figure was measured with them yet. A small .cfg (nine
+# convolutions) learns 640 scenes in 200 updates to a validation mAP50 of 0.18; at 0.004 to 0.32.
 _DARKNET = {
     "batch_size": 16,
     "learning_rate": 1e-3,
