@@ -358,7 +358,8 @@ def read_tests(
     """Return the images of `--test` in the classes of the data, what is wrong, and their notes."""
     if config.test is None:
         return None, [], ()
-    tests = in_classes(read(replace(config, data=config.test)), source.classes, config.test)
+    elsewhere = replace(config, data=config.test, mask_dir=None)
+    tests = in_classes(read(elsewhere), source.classes, f"--test {config.test}")
     return tests, list_problems(tests.found, all_kinds=True), (f"test is {config.test}",)
 
 

@@ -126,7 +126,8 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
 
     def labelled(self, path: Path, say: Say, **written: Any) -> PixelSet:
         """Return all images of a user's, of whichever splits, in the run's classes."""
-        return data.labelled(self.config.of_file(path, **written), self.card, say)
+        elsewhere = {"mask_dir": None, **written}  # the run's own masks are of other images
+        return data.labelled(self.config.of_file(path, **elsewhere), self.card, say)
 
 
 def _back(said: Tensor, fit: Letterbox, height: int, width: int) -> Array:

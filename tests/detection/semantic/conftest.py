@@ -45,8 +45,10 @@ def disks(generator, height=30, width=40):
 def masks(tmp_path):
     """Write images and masks under some names; returns their folder, and the classes of each."""
 
-    def write(save=grey, images="images/{}.png", masks="masks/{}.png", count=10, seed=0):
-        generator, root, every = np.random.default_rng(seed), tmp_path / "set", []
+    def write(
+        save=grey, images="images/{}.png", masks="masks/{}.png", count=10, seed=0, folder="set"
+    ):
+        generator, root, every = np.random.default_rng(seed), tmp_path / folder, []
         for number in range(count):
             image, classes = disks(generator)
             photo, mask = (root / name.format(number) for name in (images, masks))

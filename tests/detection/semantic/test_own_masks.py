@@ -234,6 +234,17 @@ def test_masks_may_lie_elsewhere(masks, tmp_path):
         load(root, mask_dir="nowhere")
 
 
+def test_a_test_split_has_masks_of_its_own_though_the_names_are_the_same(masks, tmp_path):
+    root, _ = masks(images="photos/{}.png", masks="../far/{}.png")
+    tests, classes = masks(seed=1, folder="tests", count=3)
+    splits, _ = load(root, mask_dir=str(tmp_path / "far"), test=str(tests))
+    assert len(splits["test"]) == 3
+    for row, name in enumerate(splits["test"].names):
+        number = int(name.split("/")[-1].removesuffix(".png"))
+        cut = splits["test"].fit(row).crop(splits["test"].squares[row][3]).numpy()
+        assert (cut == shrunk(classes[number])).all()
+
+
 def test_a_photo_that_exif_turns_takes_its_mask_along(masks):
     root, classes = masks(images="images/{}.jpg")
     photo = Image.open(root / "images" / "0.jpg")
