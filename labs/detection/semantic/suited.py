@@ -18,16 +18,16 @@ _LARGEST = 256  # pixels; larger ones take longer than a user waits
 _CHANGES: tuple[str, ...] = ("affine:0.1:0.3", "color:0.2", "hflip")
 
 
-class _Measured(NamedTuple):
-    """What is known of a network's training."""
+class _Training(NamedTuple):
+    """What a network's training is taken to need."""
 
     updates: int
     samples_per_second: float  # of 128 pixels a side, on two cores
 
 
-# Updates that made losses level off on images of a few hundred disks and on scenes; the rates are
-# those of single updates. `benchmarks/semantic.py` times them.
-_NEEDS = {"unet": _Measured(600, 60.0), "unet-lite0": _Measured(400, 30.0)}
+# Assumed: of detectors on few photos 400 updates were enough. The rates are those of single updates
+# at 128 pixels on one core of an AMD EPYC, 45 and 24 images a second, times one and a half.
+_NEEDS = {"unet": _Training(600, 65.0), "unet-lite0": _Training(400, 35.0)}
 _LOOKS = 4  # at each image, at least, where there are many
 _MINUTES = 8  # of training, at most
 
