@@ -16,6 +16,7 @@ from common.suggest import suggest
 from labs.detection.names import (
     DARKNET,
     DESCRIPTIONS,
+    OF_CASCADE,
     PIXELS,
     SEGMENTATION,
     ULTRALYTICS,
@@ -113,6 +114,16 @@ lab = Lab(
             """,
             of="Boxes",
             samples="images",
+        ),
+        "cascade": Verb(
+            "labs.detection.cascade.run:CascadeRun",
+            "labs.detection.cascade.config:CascadeConfig",
+            """Train the ancestor of detectors: a cascade of boosted Haar features.
+
+            It says where something is, not what, and needs no gradient. Drawn stage by stage, and
+            its curve beside that of the baseline, and of a detector's run with --beside RUN.
+            """,
+            only=OF_CASCADE,
         ),
         "compare-models": Verb(
             "labs.detection.inspect.compare:Comparison", "labs.detection.config:CompareConfig"

@@ -31,6 +31,12 @@ LOCALIZER = "localizer"
 LITE0 = "efficientnet-lite0"
 """Where the weights of lite0-yolo, and perhaps of the localizer, come from: a package."""
 
+OF_CASCADE = (
+    *("data", "test", "image_dir", "image_size", "split_seed", "seed", "run_dir", "name"),
+    *("file_encoding", "delimiter", "sheet", "images", "features", "beside"),
+)
+"""The options that `cascade` takes, of those of its config."""
+
 # The detection models that ultralytics describes; a test holds them to the installed version.
 _IN_FIVE_SIZES = (
     *("yolo11{}", "yolo12{}", "yolo26{}", "yolo26{}-p2", "yolo26{}-p6", "yolov5{}", "yolov5{}-p6"),
