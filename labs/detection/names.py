@@ -33,7 +33,7 @@ LITE0 = "efficientnet-lite0"
 
 OF_CASCADE = (
     *("data", "test", "image_dir", "image_size", "split_seed", "seed", "run_dir", "name"),
-    *("file_encoding", "delimiter", "sheet", "images", "features", "beside"),
+    *("file_encoding", "delimiter", "sheet", "header", "images", "features", "beside"),
 )
 """The options that `cascade` takes, of those of its config."""
 

@@ -29,7 +29,7 @@ from labs.detection.cascade.windows import Picture
 from labs.detection.data import load as data
 from labs.detection.data.load import BoxSet, Card
 from labs.detection.job import Detector
-from labs.detection.names import OF_CASCADE
+from labs.detection.names import LOCALIZER, OF_CASCADE
 
 NAME = "cascade"
 _FIRST = 8  # features that are drawn
@@ -202,9 +202,24 @@ def _rival(config: CascadeConfig) -> Detector | None:
     """Return the detector beside which the cascade is drawn.
 
     Raises:
-        RunError: there is no such run, or it has no weights yet.
+        RunError: there is no such run, it has no weights yet, finds no boxes, or may have learned
+            from the images on which both are tested.
     """
-    return None if config.beside is None else Detector.open_trained(Path(config.beside), "cpu")
+    if config.beside is None:
+        return None
+    found = Detector.open_trained(Path(config.beside), "cpu")
+    if not isinstance(found, Detector) or found.config.model == LOCALIZER:
+        raise RunError(f"--beside {config.beside}: {found.config.title} does not find objects")
+    theirs, mine = (
+        (each.data, each.test, each.split_seed) for each in (found.config, config.located())
+    )
+    if theirs != mine:
+        raise RunError(
+            f"--beside {config.beside}: it was trained on --data {found.config.data} with "
+            f"--split-seed {found.config.split_seed}, so it may have seen these test images; give "
+            "the same data and split to both"
+        )
+    return found
 
 
 def _load(config: CascadeConfig) -> Data:

@@ -194,3 +194,13 @@ def test_windows_on_each_other_become_their_mean():
     merged = roc.merge(squares, np.ones(3))
     np.testing.assert_allclose(merged, [[1, 0, 21, 20], [1, 0, 21, 20], [60, 60, 80, 80]])
     assert roc.merge(np.zeros((0, 4)), np.zeros(0)).shape == (0, 4)
+
+
+def test_a_run_of_another_split_is_not_drawn_beside_it(lab, tmp_path):
+    words = ("--limit", "24", "--epochs", "1", "--image-size", "32", "--threads", "1")
+    made = lab("train", *words, "--split-seed", "1", "--run-dir", tmp_path, "--name", "other")
+    assert made.code == 0, made
+    other = tmp_path / "detection/other"
+    result = lab("cascade", "--beside", other, "--run-dir", tmp_path)
+    assert result.code == 2
+    assert "may have seen these test images" in result.err
