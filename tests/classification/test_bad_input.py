@@ -124,7 +124,7 @@ def test_everything_that_is_wrong_is_told_at_once(lab, tmp_path):
         assert lines[number].startswith(f"Error: {start}"), lines[number]
     rest = "\n".join(lines[6:])
     for problem in (
-        "--model resnet19: expected one of 92 names; did you mean resnet18?",
+        "--model resnet19: expected one of 98 names; did you mean resnet18?",
         "--learning-rate 0: expected a number above 0",
         "--schedule cosin: expected one of none, step, cosine",
         "--precision 8: expected one of auto, 32, bf16, 16",
