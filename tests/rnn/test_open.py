@@ -10,6 +10,10 @@ import pytest
 import torch
 
 from common.errors import RunError
+from labs.rnn.forecast.config import ForecastConfig
+from labs.rnn.forecast.job import Forecast
+from labs.rnn.live.forecast.view import choose_series
+from labs.rnn.live.forecast.view import write as write_forecast
 from labs.rnn.live.sentiment.view import describe, keep_rows
 from labs.rnn.live.texts import count_scripts, describe_words, pack_gaps
 from labs.rnn.sentiment.config import SentimentConfig
@@ -85,6 +89,10 @@ def test_the_command_writes_one_page_that_asks_for_nothing(page):
 
 
 def test_both_languages_have_each_text(page):
+    check_texts(page)
+
+
+def check_texts(page):
     texts = json.loads(re.search(r"const texts = (\{.*\});", page)[1])
     assert all(each["en"] and each["ko"] for each in texts.values())
     used = {*re.findall(r'data-(?:t|label)="([^"]+)"', page), *re.findall(r'say\("([\w-]+)"', page)}
@@ -152,3 +160,37 @@ def test_subwords_of_another_making_are_refused_by_name():
 def test_scripts_are_told_by_their_letters():
     assert count_scripts(["abc 한 1!"]) == {"LATIN": 0.75, "HANGUL": 0.25}
     assert count_scripts(["12"]) == {}
+
+
+@pytest.fixture(scope="module")
+def foretells(tmp_path_factory):
+    config = ForecastConfig(
+        **{"run_dir": str(tmp_path_factory.mktemp("runs")), "name": "run", "data": "stocks"},
+        **{"device": "cpu", "threads": 1, "epochs": 1, "hidden_size": 4, "limit": 300},
+    )
+    job, splits = Forecast.start(config, ["forecast"])
+    job.train(splits, Silent(), lambda line: None)
+    return job, splits
+
+
+def test_a_forecaster_has_its_series_from_validation_on_and_the_dates_to_come(foretells):
+    job, splits = foretells
+    found = choose_series(job, splits)
+    assert [each["name"] for each in found["series"]] == list(job.card.names)
+    one = found["series"][0]
+    assert len(found["dates"]) == len(one["values"]) + job.config.horizon
+    assert found["dates"][found["testFrom"] + 1] == job.card.spans["test"][0]
+    assert found["dates"][one["first"] + 1] == job.card.spans["validation"][0]
+    assert one["first"] >= job.config.window - 1
+    assert one["values"][-job.config.window :] == pytest.approx(job.card.tails[0])
+
+
+def test_the_page_of_a_forecaster_asks_for_nothing_and_has_both_languages(foretells, tmp_path):
+    write_forecast(foretells[0], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "default-src 'none'" in page
+    found = data_of(page)
+    assert [step["operation"] for step in found["program"]["steps"]] == [
+        *("reshape", "gru", "slice", "last_step", "linear", "add", "reshape")
+    ]
+    check_texts(page)

@@ -44,6 +44,7 @@ class Forecast(Job[ForecastConfig, Card]):
     conclusion = "labs.rnn.forecast.results:ForecastResults"
     submission = "labs.rnn.forecast.predictions:SeriesSubmission"
     exporter = "labs.rnn.export.series:SeriesExporter"
+    page = "labs.rnn.live.forecast.view:write"
     _line: Line | None = None  # that the model begins from, once it is fitted
 
     @classmethod
