@@ -18,4 +18,29 @@ LESSONS: dict[int, Lesson] = {
         "`train_step(model, loss_function, optimizer, inputs, targets)`: one update of the "
         "weights; it returns the loss as a number",
     ),
+    2: Lesson(
+        "Parameters",
+        "02-parameters",
+        "`count_parameters(model)`: how many parameters of a network train, and how many there are",
+    ),
+    3: Lesson(
+        "Schedulers",
+        "03-schedulers",
+        "`learning_rate(step, steps, peak, warmup)`: a warm-up, then half a cosine",
+    ),
+    4: Lesson(
+        "Metrics that lie",
+        "04-metrics-that-lie",
+        "`measure(truth, said)`: accuracy, balanced accuracy and macro F1",
+    ),
+    5: Lesson(
+        "From templates to convolutions",
+        "05-templates-to-convolutions",
+        "`convolve(image, kernel, padding=0, stride=1)`: a convolution by hand",
+    ),
+    10: Lesson(
+        "Boxes, anchors, IoU",
+        "10-boxes",
+        "`iou(one, other)`: the intersection over union of each box with each",
+    ),
 }

@@ -1,0 +1,16 @@
+# give 3 x 4
+import numpy as np
+
+
+def convolve(image, kernel, padding=0, stride=1):
+    image = np.pad(image, padding)
+    height, width = kernel.shape
+    rows = (image.shape[0] - height) // stride
+    columns = (image.shape[1] - width) // stride
+    found = np.zeros((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * stride, column * stride
+            window = image[top : top + height, left : left + width]
+            found[row, column] = (window * kernel).sum()
+    return found

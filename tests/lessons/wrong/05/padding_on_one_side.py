@@ -1,0 +1,16 @@
+# with a padding of 1 there come
+import numpy as np
+
+
+def convolve(image, kernel, padding=0, stride=1):
+    image = np.pad(image, ((0, padding), (0, padding)))
+    height, width = kernel.shape
+    rows = (image.shape[0] - height) // stride + 1
+    columns = (image.shape[1] - width) // stride + 1
+    found = np.zeros((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * stride, column * stride
+            window = image[top : top + height, left : left + width]
+            found[row, column] = (window * kernel).sum()
+    return found
