@@ -64,8 +64,8 @@ def _compare(convolve: Any, image: np.ndarray, kernel: np.ndarray, what: str, **
         expect(
             False,
             f"{what} {len(wrong)} of {known.size} numbers are wrong, the first in row {row}, "
-            f"column {column}: {found[row, column]:.4f}, and the sum of the window times the kernel "
-            f"is {known[row, column]:.4f}",
+            f"column {column}: {found[row, column]:.4f}, and the sum of the window times the "
+            f"kernel is {known[row, column]:.4f}",
         )
 
 
