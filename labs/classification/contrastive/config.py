@@ -40,7 +40,7 @@ class ContrastConfig(TrainingConfig):
         return "contrastive"
 
 
-# Each was run as `contrast --recipe NAME` (seed 0).
 RECIPES: dict[str, dict[str, Any]] = {
+    # A look at all that there is in a minute; not measured.
     "quick": {"scenes": 2000, "epochs": 6},
 }

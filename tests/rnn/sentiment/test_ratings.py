@@ -20,6 +20,7 @@ from labs.rnn.sentiment.ratings.job import Ratings
 from labs.rnn.sentiment.ratings.levels import find_strata, look_rated
 from labs.rnn.sentiment.ratings.models import Cumulative
 from labs.rnn.sentiment.ratings.task import RatingCard, Scale, rate
+from labs.rnn.sentiment.suit import suit_texts
 
 WORDS = {
     1: ("terrible", "최악"),
@@ -128,7 +129,7 @@ def test_labelled_data_are_read_as_ratings(lab, rated, tmp_path):
     assert "(40 samples)" in found.out
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("loss", ["mse", pytest.param("mae", marks=pytest.mark.slow)])
 def test_numbers_of_many_values_are_a_regression(lab, tmp_path, loss):
     table = write(tmp_path / "many.csv", lambda star, row: star + row / 1000)
     options = ("--data", table, "--label-column", "별점", "--target", "number", *SMALL)
@@ -167,14 +168,19 @@ def test_options_of_classes_are_refused():
         build(SentimentConfig, ("test", {"loss": "mse"}))
 
 
-def test_labels_that_look_like_stars_are_told_of_ratings(lab, tmp_path):
+def test_labels_that_look_like_stars_are_told_of_ratings(tmp_path):
     assert look_rated(("1", "2", "3", "4", "5"))
     assert not look_rated(("0", "1"))
     assert not look_rated(("1", "2", "6"))
     assert not look_rated(("bad", "good", "ok"))
     table = write(tmp_path / "plain.csv", lambda star, row: star)
-    found = lab("sentiment", "--data", table, *SMALL, "--run-dir", tmp_path, "--epochs", "1")
-    assert "--target number learns them as numbers" in found.err
+    classes, numbers = (
+        " ".join(suit_texts(build(SentimentConfig, ("test", {"data": str(table), **more}))).reasons)
+        for more in ({}, {"target": "number"})
+    )
+    assert "the labels 1, 2, 3, 4, 5 are classes here" in classes
+    assert "--target number learns them as numbers" in classes
+    assert "classes here" not in numbers
 
 
 # --- pieces -----------------------------------------------------------------------------------
