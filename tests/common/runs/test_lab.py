@@ -110,7 +110,7 @@ def run_of(tmp_path):
 
 def test_a_lab_has_a_command_for_each_verb_with_a_help_text(lab):
     assert sorted(lab.group.commands) == [
-        *("compare-sizes", "doctor", "evaluate", "export", "find-lr", "replay", "report"),
+        *("compare-sizes", "doctor", "evaluate", "export", "find-lr", "open", "replay", "report"),
         *("summary", "train", "verify"),
     ]
     assert lab.group.commands["train"].help == "Train a toy."
