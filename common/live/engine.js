@@ -579,6 +579,7 @@ const engine = (() => {
 
   // Numbers of 32 bits, little-endian, in base64; `as` may be another kind of array.
   function decodeNumbers(text, as = Float32Array) {
+    if (Uint8Array.fromBase64) return new as(Uint8Array.fromBase64(text).buffer); // of newer browsers, ten times as fast
     const characters = atob(text), bytes = new Uint8Array(characters.length);
     for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
     return new as(bytes.buffer);
@@ -595,11 +596,11 @@ const engine = (() => {
       if (start < read) continue; // shared with a step before
       read = start + shape.reduce((product, each) => product * each, 1);
       const each = shape.length > 1 ? (read - start) / shape[0] : 0;
-      for (let i = start; i < read; i++) {
-        if (!each) numbers[i] = floats[float++];
-        else numbers[i] = whole[integer++] * floats[float + Math.floor((i - start) / each)];
+      for (let i = start; i < read; ) {
+        const factor = floats[float++];
+        if (!each) numbers[i++] = factor;
+        for (const end = i + each; i < end; i++) numbers[i] = whole[integer++] * factor;
       }
-      if (each) float += shape[0];
     }
     return numbers;
   }

@@ -3,7 +3,8 @@
 const { program, kind, classes, scale, networks, parts, shares, samples, scripts, longest } = data;
 network.ask("load", program);
 const reader = makeReader(data.words);
-const places = new Map(decodeGaps(data.rows).map((number, place) => [number, place + 1])); // of n-grams that training had
+const places = new Int32Array(1 + WORD_ROWS + CHARACTER_ROWS); // of n-grams that training had; 0 of all others
+decodeGaps(data.rows).forEach((number, place) => { places[number] = place + 1; });
 
 const signed = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 const points = (value) => (kind === "classes" ? signed(100 * value, 1) : signed(value));
@@ -15,7 +16,7 @@ const vector = (numbers) => engine.tensor([numbers.length], Float32Array.from(nu
 
 function encode(text) {
   const cut = reader.tokens(text).slice(0, longest), numbers = reader.numbers(cut);
-  return { cut, numbers, inputs: [vector(numbers), vector(reader.grams(text).map((number) => places.get(number) ?? 0))] };
+  return { cut, numbers, inputs: [vector(numbers), vector(reader.grams(text).map((number) => places[number]))] };
 }
 
 // --- what the outputs mean ------------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ function showAnswer() {
   const members = networks.length;
   bars("parts", parts.map((step, part) => {
     const name = part < members ? say("part-network", { number: part + 1 }) : say(`part-${program.steps[step].name}`);
-    return [`${name} (${Math.round(100 * shares[part])} %)`, read(steps[step].data, answer.best).value];
+    return [`${name} (${Math.round(100 * shares[part])}\u00a0%)`, read(steps[step].data, answer.best).value];
   }), kind === "classes" ? percent : (value) => value.toPrecision(3), kind === "classes" ? 1 : Math.max(Math.abs(scale.low), Math.abs(scale.high)), 40);
   find("note").textContent = judgeText(text, cut, numbers);
   showWords();
@@ -201,7 +202,9 @@ function showTable(rows, found, operation, leftward) {
       const label = `${token} ${say(`gate-${name}`)} ${value.toFixed(3)}`;
       return make("td", { style: "padding:1px" }, make("button", { type: "button", style, tabindex: picked ? 0 : -1, "aria-label": label, "aria-pressed": String(picked), "data-gate": name, "data-token": place, onclick: () => choose({ gate: name, token: place }) }, value.toFixed(2).replace("-", "−")));
     })));
+  const hasFocus = find("table").contains(document.activeElement);
   find("table").replaceChildren(head, ...body);
+  if (hasFocus) find("table").querySelector("[tabindex='0']")?.focus();
   find("formula").textContent = cut.length ? explainCell(found, operation, leftward) : "";
 }
 
@@ -252,7 +255,6 @@ find("table").addEventListener("keydown", (event) => {
   event.preventDefault();
   const [down, right] = STEPS[event.key], names = Array.from(find("gate").options, (option) => option.value);
   choose({ gate: names[within(names.indexOf(chosen.gate) + down, names.length)], token: within(chosen.token + right, now.cut.length) });
-  find("table").querySelector("[tabindex='0']").focus();
 });
 
 changed.push(() => { if (now) { showAnswer(); showInside(); } });

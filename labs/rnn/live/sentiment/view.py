@@ -151,18 +151,27 @@ def _add_member(found: Program, member: Member, number: int) -> tuple[int, list[
 
 
 def _add_bag(found: Program, bag: NGramBag, number: int, kept: Tensor) -> int:
-    """Add n-grams; their first column stands for all that no text had."""
+    """Add n-grams; their first column stands for all that no text had.
+
+    Of two classes the one gets what the other loses, so that the weights of one are enough.
+    """
     weight = BAG_SCALE * bag.bag.weight[kept].T
-    counts = torch.cat([_unseen_count(bag)[None], bag.counts[kept]])
-    return found.add(
+    weight = torch.cat([torch.zeros_like(weight[:, :1]), weight], 1)
+    counts = torch.cat([_unseen_count(bag)[None], bag.counts[kept]])[None]  # many: a matrix
+    name, mirrored = ("bag", "ratios")[number], len(weight) == 2 and weight[0].equal(-weight[1])
+    scaled = found.add(
         "embedding_bag",
-        ("bag", "ratios")[number],
+        name,
         [_GRAMS],
         {"mode": "scaled"},
-        weight=torch.cat([torch.zeros_like(weight[:, :1]), weight], 1),
-        counts=counts[None],  # as a matrix, which is rounded where there are many
-        bias=bag.bias,
+        weight=weight[:1] if mirrored else weight,
+        counts=counts,
+        bias=None if mirrored else bag.bias,
     )
+    if not mirrored:
+        return scaled
+    signs = torch.tensor([[1.0], [-1.0]])
+    return found.add("linear", name, [scaled], weight=signs, bias=bag.bias)
 
 
 def _unseen_count(bag: NGramBag) -> Tensor:
