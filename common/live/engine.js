@@ -65,38 +65,25 @@ const engine = (() => {
   const operations = {
     // out[o, y, x] = bias[o] + sum over i, v, u of weight[o, i, v, u]
     //                * in[i, y * stride + v * dilation - padding, x * stride + u * dilation - padding]
+    // A tap is a weight's place in the kernel: for four taps the input is laid as the output is, and each output adds them.
     conv2d([x], { weight, bias }, { stride, padding, dilation, groups }) {
-      const [, height, width] = x.shape;
-      const [outputs, inputs, kh, kw] = weight.shape;
+      const [, height, width] = x.shape, [outputs, inputs, kh, kw] = weight.shape;
       const h = outputSize(height, kh, stride[0], padding[0], dilation[0]);
       const w = outputSize(width, kw, stride[1], padding[1], dilation[1]);
-      const out = tensor([outputs, h, w]);
-      const sums = new Float64Array(h * w);
-      for (let o = 0; o < outputs; o++) {
-        sums.fill(bias ? bias.data[o] : 0);
-        const first = Math.floor(o / (outputs / groups)) * inputs; // of the group's input maps
-        for (let i = 0; i < inputs; i++) {
-          for (let v = 0; v < kh; v++) {
-            for (let u = 0; u < kw; u++) {
-              const share = weight.data[((o * inputs + i) * kh + v) * kw + u];
-              if (share === 0) continue;
-              const top = v * dilation[0] - padding[0], left = u * dilation[1] - padding[1];
-              for (let y = 0; y < h; y++) {
-                const row = y * stride[0] + top;
-                if (row < 0 || row >= height) continue;
-                const start = ((first + i) * height + row) * width + left;
-                for (let c = 0, column = left; c < w; c++, column += stride[1]) {
-                  if (column >= 0 && column < width) {
-                    sums[y * w + c] += share * x.data[start + c * stride[1]];
-                  }
-                }
-              }
-            }
+      const size = h * w, taps = inputs * kh * kw, each = outputs / groups;
+      const sums = new Float64Array(outputs * size), laid = [0, 1, 2, 3].map(() => new Float32Array(size));
+      const [a, b, c, d] = laid;
+      if (bias) bias.data.forEach((value, o) => sums.fill(value, o * size, (o + 1) * size));
+      for (let group = 0; group < groups; group++) {
+        for (let tap = 0; tap < taps; tap += 4) {
+          laid.forEach((values, i) => lay(x, group * inputs, tap + i, weight.shape, { stride, padding, dilation }, w, values));
+          for (let o = group * each; o < (group + 1) * each; o++) {
+            const [p, q, r, s] = [0, 1, 2, 3].map((i) => (tap + i < taps ? weight.data[o * taps + tap + i] : 0));
+            for (let i = 0, at = o * size; i < size; i++, at++) sums[at] += p * a[i] + q * b[i] + r * c[i] + s * d[i];
           }
         }
-        out.data.set(sums, o * h * w);
       }
-      return out;
+      return tensor([outputs, h, w], new Float32Array(sums));
     },
 
     // Each value of the input is laid, times the kernel, over the output:
@@ -104,33 +91,28 @@ const engine = (() => {
     conv_transpose2d([x], { weight, bias }, { stride, padding, output_padding, dilation, groups }) {
       const [inputs, height, width] = x.shape;
       const [, each, kh, kw] = weight.shape;
-      const size = (from, k, d) =>
+      const extent = (from, k, d) =>
         (from - 1) * stride[d] - 2 * padding[d] + dilation[d] * (k - 1) + output_padding[d] + 1;
-      const h = size(height, kh, 0), w = size(width, kw, 1);
-      const out = tensor([each * groups, h, w]);
-      const sums = new Float64Array(out.data.length);
-      for (let o = 0; o < each * groups; o++) sums.fill(bias ? bias.data[o] : 0, o * h * w, (o + 1) * h * w);
-      for (let i = 0; i < inputs; i++) {
-        const first = Math.floor(i / (inputs / groups)) * each;
-        for (let o = 0; o < each; o++) {
-          for (let v = 0; v < kh; v++) {
-            for (let u = 0; u < kw; u++) {
-              const share = weight.data[((i * each + o) * kh + v) * kw + u];
-              for (let y = 0; y < height; y++) {
-                const row = y * stride[0] + v * dilation[0] - padding[0];
-                if (row < 0 || row >= h) continue;
-                for (let c = 0; c < width; c++) {
-                  const column = c * stride[1] + u * dilation[1] - padding[1];
-                  if (column >= 0 && column < w) {
-                    sums[((first + o) * h + row) * w + column] += share * x.data[(i * height + y) * width + c];
-                  }
-                }
-              }
-            }
+      const h = extent(height, kh, 0), w = extent(width, kw, 1);
+      const out = tensor([each * groups, h, w]), sums = new Float64Array(h * w), size = height * width;
+      const laid = new Float64Array(size); // what a tap adds to the output, for each place of the input
+      for (let o = 0; o < each * groups; o++) {
+        sums.fill(bias ? bias.data[o] : 0);
+        const first = Math.floor(o / each) * (inputs / groups);
+        for (let tap = 0; tap < kh * kw; tap++) {
+          laid.fill(0);
+          for (let i = first; i < first + inputs / groups; i++) {
+            const share = weight.data[(i * each + (o % each)) * kh * kw + tap];
+            for (let place = 0, at = i * size; place < size; place++, at++) laid[place] += share * x.data[at];
+          }
+          const top = Math.floor(tap / kw) * dilation[0] - padding[0], left = (tap % kw) * dilation[1] - padding[1];
+          for (let place = 0; place < size; place++) {
+            const row = Math.floor(place / width) * stride[0] + top, column = (place % width) * stride[1] + left;
+            if (row >= 0 && row < h && column >= 0 && column < w) sums[row * w + column] += laid[place];
           }
         }
+        out.data.set(sums, o * h * w);
       }
-      out.data.set(sums);
       return out;
     },
 
@@ -515,6 +497,20 @@ const engine = (() => {
     }
     const out = tensor([steps, size], trace.hidden);
     return { ...out, trace, names, fromInput: fromInput.data, fromState: fromState.data, last: now };
+  }
+
+  // Writes what a tap sees of the input, from map `first` on, at each place of an output of width w; 0 in the padding.
+  function lay(x, first, tap, [, inputs, kh, kw], { stride, padding, dilation }, w, values) {
+    const [, height, width] = x.shape, map = Math.floor(tap / (kh * kw));
+    values.fill(0);
+    if (map >= inputs) return;
+    const top = Math.floor((tap / kw) % kh) * dilation[0] - padding[0], left = (tap % kw) * dilation[1] - padding[1];
+    const begin = Math.max(0, Math.ceil(-left / stride[1])), end = Math.min(w, Math.floor((width - 1 - left) / stride[1]) + 1);
+    for (let start = 0, row = top; start < values.length; start += w, row += stride[0]) {
+      if (row < 0 || row >= height) continue;
+      const from = ((first + map) * height + row) * width + left;
+      for (let column = begin; column < end; column++) values[start + column] = x.data[from + column * stride[1]];
+    }
   }
 
   // Calls `take` with the values of each window that are inside of the maps, and the window's size.

@@ -2,38 +2,42 @@
 /* Pictures as the program makes them: {width, height, channels, data}, data a Uint8ClampedArray in row-major order,
  * the channels of a pixel one after the other. No canvas ever scales or mixes what the network sees. */
 const images = (() => {
-  const PRECISION = 22; // bits after the point of Pillow's coefficients
-
   // The shares that the pixels from `first` on have in each of `size` pixels that lie over low..high:
   // a triangle as wide as two of the larger pixels, so that nothing is skipped (antialiased bilinear).
-  function shares(length, low, high, size) {
+  // They are integers with `bits` after the point, as in Pillow and in torch.
+  function shares(length, low, high, size, most = Infinity) {
     const scale = (high - low) / size, wide = Math.max(scale, 1);
-    return Array.from({ length: size }, (_, place) => {
+    const rows = Array.from({ length: size }, (_, place) => {
       const center = low + (place + 0.5) * scale;
       const first = Math.max(0, Math.trunc(center - wide + 0.5));
       const end = Math.min(length, Math.trunc(center + wide + 0.5));
       const weights = [];
       for (let x = first; x < end; x++) weights.push(Math.max(0, 1 - Math.abs((x - center + 0.5) / wide)));
       const sum = weights.reduce((all, each) => all + each, 0);
-      return { first, weights: weights.map((each) => Math.trunc(0.5 + (each / sum) * 2 ** PRECISION)) };
+      return { first, weights: weights.map((each) => each / sum) };
     });
+    const largest = rows.reduce((best, { weights }) => Math.max(best, ...weights), 0);
+    let bits = 0;
+    while (bits < 22 && Math.trunc(0.5 + largest * 2 ** (bits + 1)) <= most) bits++;
+    for (const row of rows) row.weights = row.weights.map((each) => Math.trunc(0.5 + each * 2 ** bits));
+    return { rows, bits };
   }
 
   const picture = (width, height, channels) =>
     ({ width, height, channels, data: new Uint8ClampedArray(width * height * channels) });
 
   // Each value of the result is a weighted sum of `from` along a row (step 1 pixel) or a column (step 1 line).
-  function weigh(from, table, width, height, downwards) {
+  function weigh(from, { rows, bits }, width, height, downwards) {
     const out = picture(width, height, from.channels), { channels } = from;
     const step = (downwards ? from.width : 1) * channels;
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
-        const { first, weights } = table[downwards ? y : x];
+        const { first, weights } = rows[downwards ? y : x];
         const start = (downwards ? first * from.width + x : y * from.width + first) * channels;
         for (let c = 0; c < channels; c++) {
-          let sum = 2 ** (PRECISION - 1);
+          let sum = 2 ** (bits - 1);
           for (let i = 0; i < weights.length; i++) sum += from.data[start + i * step + c] * weights[i];
-          out.data[(y * width + x) * channels + c] = Math.floor(sum / 2 ** PRECISION);
+          out.data[(y * width + x) * channels + c] = Math.floor(sum / 2 ** bits);
         }
       }
     }
@@ -71,6 +75,23 @@ const images = (() => {
       );
     }
     return out;
+  }
+
+  // All of a picture in a square, scaled as torch does it (its integers have 16 bits, and lines come last), between
+  // grey bars. Returns the square, and how it was fitted: scale, and the bars' left and top.
+  function letterbox(from, size, grey) {
+    const scale = size / Math.max(from.width, from.height);
+    const width = Math.max(1, pythonRound(from.width * scale)), height = Math.max(1, pythonRound(from.height * scale));
+    const most = 2 ** 15 - 1;
+    const wide = width === from.width ? from : weigh(from, shares(from.width, 0, from.width, width, most), width, from.height, false);
+    const small = height === from.height ? wide : weigh(wide, shares(from.height, 0, from.height, height, most), width, height, true);
+    const out = picture(size, size, from.channels), left = Math.floor((size - width) / 2), top = Math.floor((size - height) / 2);
+    out.data.fill(grey);
+    for (let y = 0; y < height; y++) {
+      const start = y * width * from.channels;
+      out.data.set(small.data.subarray(start, start + width * from.channels), ((y + top) * size + left) * from.channels);
+    }
+    return { square: out, scale, left, top };
   }
 
   // Halves go to the even neighbour.
@@ -149,6 +170,6 @@ const images = (() => {
     return { shape: [from.channels, from.height, from.width], data };
   }
 
-  return { picture, resize, fit, flatten, rasterize, transform, normalize };
+  return { picture, resize, fit, letterbox, flatten, rasterize, transform, normalize };
 })();
 if (typeof module !== "undefined") module.exports = images;

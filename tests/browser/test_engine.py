@@ -13,6 +13,7 @@ from common.images.decode import _FITS
 from common.live import program
 from labs.classification.live.view import _OWN
 from labs.classification.models import build
+from labs.detection.letterbox import letterbox
 
 HERE = Path(common.live.__file__).parent
 TOLERANCE = 1e-4
@@ -156,3 +157,20 @@ def test_pictures_are_scaled_as_the_program_scales_them(page, fit, channels):
         asked = {"width": width, "height": height, "channels": channels, "size": size, "fit": fit}
         found = page.evaluate(script, {**asked, "data": pixels.ravel().tolist()})
         np.testing.assert_array_equal(found, expected)
+
+
+def test_pictures_are_letterboxed_as_the_detector_letterboxes_them(page):
+    generator = np.random.default_rng(0)
+    sizes = [(50, 37, 128), (200, 130, 128), (131, 640, 96), (128, 128, 128), (400, 9, 64)]
+    for width, height, size in sizes:
+        pixels = generator.integers(0, 256, (height, width, 3), np.uint8)
+        square, fit = letterbox(torch.from_numpy(pixels).permute(2, 0, 1), size)
+        script = """({ width, height, data, size }) => {
+            const picture = { width, height, channels: 3, data: Uint8ClampedArray.from(data) };
+            const { square, scale, left, top } = images.letterbox(picture, size, 114);
+            return [Array.from(square.data), scale, left, top];
+        }"""
+        asked = {"width": width, "height": height, "size": size, "data": pixels.ravel().tolist()}
+        found, *how = page.evaluate(script, asked)
+        np.testing.assert_array_equal(found, square.permute(1, 2, 0).numpy().ravel())
+        assert how == [fit.scale, fit.left, fit.top]
