@@ -548,6 +548,7 @@ const engine = (() => {
   function elementwise([a, second], { other }, constant, change) {
     if (constant !== undefined) return map(a, (value) => change(value, constant));
     let b = second || other;
+    if (String(a.shape) === String(b.shape)) return tensor(a.shape, a.data.map((value, i) => change(value, b.data[i])));
     if (b.shape.length > a.shape.length) [a, b] = [b, a];
     const missing = a.shape.length - b.shape.length;
     const small = [...Array(missing).fill(1), ...b.shape];

@@ -56,6 +56,7 @@ class Detector(Job[DetectionConfig, Card]):
     conclusion = "labs.detection.results:DetectionResults"
     submission = "labs.detection.predict.submission:BoxSubmission"
     exporter = "labs.detection.inspect.export:BoxExporter"
+    page = "labs.detection.live.view:write"
     optimizer_options = ("layer_decay",)
     merging = "the fusion of boxes over"
     copies: Sequence[test_time.Copy] = ()

@@ -38,11 +38,12 @@ SAME_OBJECT = 0.5
 """IoU above which two detections of one class are taken for the same object."""
 CANDIDATES = 300
 """Detections of an image, those with the highest scores, that go into non-maximum suppression."""
+LARGEST = 4.0
+"""Logarithm of the most that an anchor is stretched, so that no box is infinite."""
 GAINS = {"box": 5.0, "objectness": 50.0, "class": 1.0}
 """What the parts of the loss are multiplied by; most anchors of a grid have no object."""
 
 _PRIOR = 0.01  # objectness of every anchor before training (Lin et al. 2017, section 4.1)
-_LARGEST = 4.0  # logarithm of the most that an anchor is stretched, so that no box is infinite
 _NO_BOXES = 1e-6  # the weight of a mean over no boxes
 
 
@@ -140,7 +141,7 @@ def decode(grid: Tensor, anchors: Tensor, stride: int) -> Predictions:
     rows, columns = (torch.arange(size, device=grid.device) for size in (height, width))
     cells = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1).reshape(-1, 1, 2)
     centers = stride * (cells + 2 * raw[..., :2].sigmoid() - 0.5)
-    sizes = anchors * raw[..., 2:4].clamp(max=_LARGEST).exp()
+    sizes = anchors * raw[..., 2:4].clamp(max=LARGEST).exp()
     return Predictions(to_corners(torch.cat([centers, sizes], -1)), raw[..., 4], classes)
 
 

@@ -1,0 +1,1 @@
+"""A trained detector in a page that needs nothing but a browser."""
