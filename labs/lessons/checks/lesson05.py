@@ -53,7 +53,7 @@ def _ask(convolve: Any, image: np.ndarray, kernel: np.ndarray, **how: int) -> np
 def _compare(convolve: Any, image: np.ndarray, kernel: np.ndarray, what: str, **how: int) -> None:
     found = _ask(convolve, image, kernel, **how)
     inputs, weight = (torch.from_numpy(each)[None, None] for each in (image, kernel))
-    known = functional.conv2d(inputs, weight, **how)[0, 0].numpy()
+    known = functional.conv2d(inputs, weight, None, **how)[0, 0].numpy()
     expect(
         found.shape == known.shape,
         f"{what} there come {_size(found)} numbers out of 6 x 7; it should be {_size(known)}",

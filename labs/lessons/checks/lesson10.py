@@ -1,5 +1,7 @@
 """Lesson 10: how much two boxes overlap."""
 
+from typing import Any
+
 import numpy as np
 import torch
 import torchvision
@@ -30,7 +32,7 @@ def check(student: Student) -> None:
     _compare(iou, unit, np.array([[2.0, 2, 4, 4]]), "a box within another")
     _compare(iou, unit, np.array([[5.0, 5, 15, 15]]), "boxes that overlap in a corner")
     empty = np.array([[3.0, 3, 3, 3]])
-    value = np.asarray(iou(empty, empty), float)[0, 0]
+    value = float(np.asarray(iou(empty, empty))[0, 0])
     expect(value == 0, f"two boxes without an area have an IoU of 0 here, not {value}")
     generator = np.random.default_rng(0)
     corners = generator.uniform(0, 50, (2, 12, 4))
@@ -38,8 +40,8 @@ def check(student: Student) -> None:
     _compare(iou, boxes[0], boxes[1], "12 boxes and 12 others")
 
 
-def _compare(iou: object, one: np.ndarray, other: np.ndarray, what: str) -> None:
-    found = np.asarray(iou(one, other), float)  # type: ignore[operator]
+def _compare(iou: Any, one: np.ndarray, other: np.ndarray, what: str) -> None:
+    found = np.asarray(iou(one, other), float)
     tensors = (torch.from_numpy(each) for each in (one, other))
     known = torchvision.ops.box_iou(*tensors).numpy()
     wrong = np.argwhere(~np.isclose(found, known, atol=1e-6))

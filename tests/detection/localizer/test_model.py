@@ -6,7 +6,7 @@ from torch.nn import functional
 from torchvision.ops import generalized_box_iou
 
 from common.training.sequences import Padded
-from labs.detection.localizer.model import Localizer
+from labs.detection.localizer.model import Glimpse, Localizer
 from labs.detection.localizer.task import OVERLAP, SIDES, LocalizerTask, detect
 
 
@@ -51,6 +51,7 @@ def test_the_box_reaches_any_place_of_the_image(model):
 
 
 def test_the_loss_is_that_of_torch_and_torchvision(model):
+    model.eval()  # or each pass would look at other glimpses
     images, boxes = batch([10.0, 8.0, 30.0, 40.0, 2, 0], [5.0, 5.0, 60.0, 20.0, 0, 0])
     parts = LocalizerTask().loss(model, (images, boxes), None)
     logits, found = model(images)
@@ -119,3 +120,24 @@ def test_it_learns_a_few_images_by_heart():
     logits, found = network(images)
     assert logits.argmax(1).tolist() == labels[:, 0].tolist()
     assert generalized_box_iou(found, rows[:, :4]).diagonal().mean() > 0.6
+
+
+def test_a_glimpse_is_the_square_around_the_box():
+    """Of a picture whose brightness is the column."""
+    columns = torch.arange(64.0).expand(1, 3, 64, 64)
+    found = Glimpse().eval()(columns, torch.tensor([[10.0, 20.0, 30.0, 30.0]]))
+    assert found.shape == (1, 3, 28, 28)
+    places = 19.5 + 1.2 * 20 / 28 * (torch.arange(28) - 13.5)  # of pixels' middles
+    expected = places - places.mean()
+    row = found[0, 0, 0]
+    torch.testing.assert_close(row / row[-1], expected / expected[-1], rtol=1e-4, atol=1e-4)
+    assert found.mean().abs() < 1e-4
+
+
+def test_a_class_is_read_from_where_the_box_is_and_the_box_learns_nothing_of_it(model):
+    images = torch.rand(2, 3, 64, 64)
+    logits, boxes = model(images)
+    logits.sum().backward(retain_graph=True)
+    assert all(parameter.grad is None for parameter in model.trunk.parameters())
+    boxes.sum().backward()
+    assert any(parameter.grad is not None for parameter in model.trunk.parameters())
