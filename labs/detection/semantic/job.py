@@ -59,8 +59,9 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
             say(weights.load(self.model, self.config.model, self.config.weights))
 
     def task(self, splits: Splits) -> training.Task:
-        """Return the task, which needs no data."""
-        return PixelTask(len(self.card.classes), self.config.loss)
+        """Return the task, which knows the classes' shares of the training pixels."""
+        card, config = self.card, self.config
+        return PixelTask(len(card.classes), config.loss, card.shares, config.epochs)
 
     def batches(self, split: PixelSet, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it."""

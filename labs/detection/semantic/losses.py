@@ -14,13 +14,32 @@ from torch import Tensor
 from torch.nn import functional
 
 VOID = 255  # of a true class: nobody says what the pixel is
+_BALANCED = 0.7  # of training, in which rare classes weigh more
 _SMOOTH = 1.0  # pixels, so that a class of few is no quotient of nearly nothing
 
 
-def cross_entropy(logits: Tensor, true: Tensor) -> Tensor:
-    """Return the mean of -log p(true class) over labelled pixels."""
-    sums = functional.cross_entropy(logits, true, ignore_index=VOID, reduction="sum")
+def cross_entropy(logits: Tensor, true: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean over labelled pixels of -log p(true class), times the weight of the class."""
+    sums = functional.cross_entropy(logits, true, weights, ignore_index=VOID, reduction="sum")
     return sums / (true != VOID).sum().clamp(min=1)
+
+
+def balance(shares: Tensor, progress: float) -> Tensor:
+    """Return a weight for each class, whose mean over all pixels is 1: rare ones have larger ones.
+
+    At first it is one over the square root of the class's share of the pixels: classes of few
+    pixels, of which there would be next to nothing to learn from, are told apart early. Until
+    `progress`, the share of training that is done, is 0.7 all come down to 1: then each pixel
+    counts alike, as it does in what is measured (Cao et al. 2019, "Learning imbalanced datasets
+    with label-distribution-aware margin loss", section 3.3, defers it the other way round).
+
+    Args:
+        shares: of the training pixels, (C,); 0 for a class that is not there.
+        progress: from 0 to 1.
+    """
+    power = 0.5 * max(0.0, 1 - progress / _BALANCED)
+    weights = torch.where(shares > 0, shares, 1).pow(-power)
+    return weights / (shares * weights).sum().clamp(min=1e-9)
 
 
 def dice(logits: Tensor, true: Tensor) -> Tensor:

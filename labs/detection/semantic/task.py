@@ -11,8 +11,9 @@ from torch.nn import functional
 from common.errors import NonFiniteError
 from common.training import Task, When
 from labs.detection.semantic import metrics
-from labs.detection.semantic.losses import LOSSES, VOID, cross_entropy
+from labs.detection.semantic.losses import LOSSES, VOID, balance, cross_entropy
 
+_WEIGHED = "cross-entropy"  # the loss in which classes have weights
 _COARSE = "coarse"  # the part of the loss of coarse pixels
 _SHARE = 0.5  # what it is multiplied by
 
@@ -23,12 +24,22 @@ class PixelTask(Task):
     Args:
         classes: how many there are.
         losses: names of `losses.LOSSES`; each is a part of the loss.
+        shares: of the classes among the training pixels, by which cross-entropy weighs them, see
+            `losses.balance`; all alike when None.
+        epochs: how long training is.
     """
 
     monitor = "validation/mean_iou"
 
-    def __init__(self, classes: int, losses: Sequence[str]):
+    def __init__(
+        self,
+        classes: int,
+        losses: Sequence[str],
+        shares: Sequence[float] | None = None,
+        epochs: int = 1,
+    ):
         self.classes, self.losses = classes, tuple(losses)
+        self._shares, self._epochs = shares, epochs
 
     def weights(self, batch: Any) -> dict[str, Tensor | float]:
         """Weigh every part by the labelled pixels, or by one where there are none."""
@@ -45,10 +56,19 @@ class PixelTask(Task):
         found = model(images)
         logits, *coarser = found if isinstance(found, tuple) else (found,)
         with torch.autocast(images.device.type, enabled=False):
-            parts = {_part(name): LOSSES[name](logits.float(), true) for name in self.losses}
+            weights = None
+            if self._shares is not None:
+                shares = torch.tensor(self._shares, device=logits.device)
+                weights = balance(shares, when.epoch / self._epochs)
+            parts = {
+                _part(name): cross_entropy(logits.float(), true, weights)
+                if name == _WEIGHED
+                else LOSSES[name](logits.float(), true)
+                for name in self.losses
+            }
             for each in coarser:
                 larger = functional.interpolate(each.float(), true.shape[1:], mode="nearest")
-                parts[_COARSE] = _SHARE * cross_entropy(larger, true)
+                parts[_COARSE] = _SHARE * cross_entropy(larger, true, weights)
         return parts
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from common.training import When
 from common.training.means import shares
 from labs.detection.semantic import losses
-from labs.detection.semantic.losses import LOSSES, VOID
+from labs.detection.semantic.losses import LOSSES, VOID, balance, cross_entropy
 from labs.detection.semantic.task import PixelTask
 
 
@@ -120,3 +120,22 @@ def test_several_losses_are_parts_by_their_names(names):
     squares = torch.zeros(1, 4, 8, 8)
     found = PixelTask(2, names).loss(torch.nn.Conv2d(3, 2, 1), (squares,), None)
     assert list(found) == [name.replace("-", "_") for name in names]
+
+
+def test_rare_classes_weigh_more_until_most_of_training_is_done():
+    shares = torch.tensor([0.9, 0.09, 0.01, 0.0])
+    first, later, last = (balance(shares, progress) for progress in (0.0, 0.35, 0.7))
+    for weights in (first, later, last):
+        torch.testing.assert_close((shares * weights).sum(), torch.tensor(1.0))
+    torch.testing.assert_close(first[2] / first[0], torch.tensor(90.0).sqrt())
+    torch.testing.assert_close(later[2] / later[0], torch.tensor(90.0).pow(0.25))
+    torch.testing.assert_close(last, torch.ones(4))
+
+
+def test_weighed_cross_entropy_is_that_of_torch_over_labelled_pixels():
+    logits, weights = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 2.0, 7.0])
+    true = torch.randint(3, (2, 4, 4))
+    true[0, 0] = VOID
+    alone = functional.cross_entropy(logits, true.where(true != VOID, 0), reduction="none")
+    expected = (alone * weights[true.clamp(max=2)] * (true != VOID)).sum() / (true != VOID).sum()
+    torch.testing.assert_close(cross_entropy(logits, true, weights), expected)
