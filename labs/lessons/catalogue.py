@@ -38,6 +38,12 @@ LESSONS: dict[int, Lesson] = {
         "05-templates-to-convolutions",
         "`convolve(image, kernel, padding=0, stride=1)`: a convolution by hand",
     ),
+    6: Lesson(
+        "VGG by hand",
+        "06-vgg-by-hand",
+        "`build_vgg(plan, channels, classes, image_size)`: a network from a table such as "
+        '[8, "M", 16, 16, "M"]',
+    ),
     10: Lesson(
         "Boxes, anchors, IoU",
         "10-boxes",

@@ -1,6 +1,7 @@
 """Each lesson's check takes three right files, and has a message of its own for five wrong ones."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,19 +16,24 @@ SOLUTIONS = sorted((ROOT / "docs/lessons/solutions").glob("*/*.py"))
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*/*.py"))
 
 
+@cache
+def problem_of(path):
+    return judge(int(path.parent.name), path)
+
+
 def name_of(path):
     return f"{path.parent.name}/{path.stem}"
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=name_of)
 def test_a_right_file_is_taken(path):
-    assert judge(int(path.parent.name), path) is None
+    assert problem_of(path) is None
 
 
 @pytest.mark.parametrize("path", WRONG, ids=name_of)
 def test_a_wrong_file_is_told_what_was_seen(path):
     first, *_ = path.read_text("utf-8").splitlines()
-    problem = judge(int(path.parent.name), path)
+    problem = problem_of(path)
     assert problem is not None
     assert first.removeprefix("# ") in problem
 
@@ -37,7 +43,7 @@ def test_a_lesson_has_three_solutions_and_five_typical_faults_with_messages_of_t
     right = [path for path in SOLUTIONS if int(path.parent.name) == number]
     wrong = [path for path in WRONG if int(path.parent.name) == number]
     assert len(right) >= 3
-    assert len({judge(number, path) for path in wrong}) == len(wrong) >= 5
+    assert len({problem_of(path) for path in wrong}) == len(wrong) >= 5
 
 
 @pytest.mark.parametrize("number", LESSONS)

@@ -1,0 +1,14 @@
+# turns 3 maps into 8, not 1 into 8
+from torch import nn
+
+
+def build_vgg(plan, channels, classes, image_size):
+    layers, side, channels = [], image_size, 3
+    for each in plan:
+        if each == "M":
+            layers.append(nn.MaxPool2d(2))
+            side //= 2
+        else:
+            layers += [nn.Conv2d(channels, each, 3, padding=1), nn.ReLU()]
+            channels = each
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side**2, classes))
