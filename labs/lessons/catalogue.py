@@ -44,9 +44,30 @@ LESSONS: dict[int, Lesson] = {
         "`build_vgg(plan, channels, classes, image_size)`: a network from a table such as "
         '[8, "M", 16, 16, "M"]',
     ),
+    8: Lesson(
+        "Augmentation",
+        "08-augmentation",
+        "`augment(images, generator)`: each image flipped or not, and moved by up to two pixels",
+    ),
+    9: Lesson(
+        "Autoencoders and t-SNE",
+        "09-autoencoders",
+        "`neighbors_kept(points, map, k)`: how many of the nearest neighbors a map keeps",
+    ),
     10: Lesson(
         "Boxes, anchors, IoU",
         "10-boxes",
         "`iou(one, other)`: the intersection over union of each box with each",
+    ),
+    11: Lesson(
+        "Gates and long memory",
+        "11-gates",
+        "`lstm_step(x, h, c, weights)`: one step of an LSTM",
+    ),
+    12: Lesson(
+        "From folds to a submission",
+        "12-folds",
+        "`out_of_fold(make_model, inputs, targets, test_inputs, folds)`: the answer for each row "
+        "by the model that has not seen it, and the folds' mean for the test rows",
     ),
 }

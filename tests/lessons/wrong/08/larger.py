@@ -1,0 +1,15 @@
+# come back as (5, 2, 10, 11)
+import torch
+from torch.nn.functional import pad
+
+
+def augment(images, generator):
+    count, _, height, width = images.shape
+    flips = torch.randint(2, (count,), generator=generator).bool()
+    corners = torch.randint(5, (count, 2), generator=generator).tolist()
+    flipped = torch.where(flips[:, None, None, None], images.flip(-1), images)
+    windows = [
+        image.roll((top, left), (1, 2))
+        for image, (top, left) in zip(pad(flipped, (2, 2, 2, 2)), corners, strict=True)
+    ]
+    return torch.stack(windows)

@@ -1,0 +1,16 @@
+# by 0 pixels
+import torch
+from torch.nn.functional import pad
+
+
+def augment(images, generator):
+    count, _, height, width = images.shape
+    flips = torch.randint(2, (count,), generator=generator).bool()
+    corners = torch.randint(4, (count, 2), generator=generator)
+    corners = (corners + (corners >= 2)).tolist()
+    flipped = torch.where(flips[:, None, None, None], images.flip(-1), images)
+    windows = [
+        image[:, top : top + height, left : left + width]
+        for image, (top, left) in zip(pad(flipped, (2, 2, 2, 2)), corners, strict=True)
+    ]
+    return torch.stack(windows)

@@ -1,0 +1,10 @@
+# though the new c is right
+import torch
+
+
+def lstm_step(x, h, c, weights):
+    gates = x @ weights["weight_ih"].T + weights["bias_ih"]
+    gates = gates + h @ weights["weight_hh"].T + weights["bias_hh"]
+    i, f, g, o = gates.chunk(4, dim=1)
+    new = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * torch.tanh(c), new

@@ -1,0 +1,13 @@
+# in the order of the folds
+import numpy as np
+
+
+def out_of_fold(make_model, inputs, targets, test_inputs, folds):
+    answers, of_test = [], []
+    for fold in np.unique(folds):
+        own = folds == fold
+        model = make_model()
+        model.fit(inputs[~own], targets[~own])
+        answers.extend(model.predict(inputs[own]))
+        of_test.append(model.predict(test_inputs))
+    return np.array(answers), np.mean(of_test, axis=0)
