@@ -44,6 +44,12 @@ LESSONS: dict[int, Lesson] = {
         "`build_vgg(plan, channels, classes, image_size)`: a network from a table such as "
         '[8, "M", 16, 16, "M"]',
     ),
+    7: Lesson(
+        "Transfer in four cases",
+        "07-transfer",
+        "`choose_trained(blocks, head, few, similar, rate)`: what of a trained network trains on, "
+        "and how fast",
+    ),
     8: Lesson(
         "Augmentation",
         "08-augmentation",

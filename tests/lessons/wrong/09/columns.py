@@ -1,4 +1,4 @@
-# of a map that is the points, twice as large, 1.000 of the 5 nearest are kept; your function says 0.9
+# twice as large, 1.000 of the 5 nearest are kept; your function says 0.9
 import numpy as np
 
 
