@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from labs.lessons.student import Student, expect
 
-_CASES = [
+_CASES: list[tuple[list[Any], int, int, int]] = [
     ([8, "M", 16, 16, "M"], 1, 10, 28),
     ([4, "M", 6, "M", "M"], 3, 2, 30),
     ([5, 7], 2, 3, 9),
@@ -106,7 +106,7 @@ def _compare_outputs(
         f"the outputs {of} are never below 0: there is a ReLU behind the linear layer",
     )
     relu, pool = functional.relu, functional.max_pool2d
-    seen = {
+    seen: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], Any]] = {
         "no ReLU at all": (_keep, _keep, pool),
         "no ReLU but before a pooling": (_keep, relu, pool),
         "no ReLU before a pooling": (relu, _keep, pool),
@@ -146,7 +146,8 @@ def _compute(
             else:
                 images = next(layers)(images)
                 images = before_pool(images) if following == "M" else between(images)
-        return _find(model, nn.Linear)[0](images.flatten(1))
+        outputs: Tensor = _find(model, nn.Linear)[0](images.flatten(1))
+        return outputs
 
 
 def _find(model: nn.Module, kind: type) -> list[Any]:

@@ -82,7 +82,8 @@ def _step(x: Tensor, h: Tensor, c: Tensor, weights: Weights) -> tuple[Tensor, Te
     cell = nn.LSTMCell(_INPUTS, _UNITS)
     cell.load_state_dict(weights)
     with torch.no_grad():
-        return cell(x, (h, c))
+        new_h, new_c = cell(x, (h, c))
+    return new_h, new_c
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
