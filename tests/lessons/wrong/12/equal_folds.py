@@ -1,4 +1,4 @@
-#
+# models are fitted on 7, 7, 8 rows
 import numpy as np
 
 
