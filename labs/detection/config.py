@@ -266,8 +266,8 @@ _DARKNET = {
     "warmup": 1.0,
 }
 
-# unet on the scenes, seed 0: test mean IoU 0.719 after 280 s (benchmarks/semantic.py). What the other
-# models reach was not measured.
+# unet on the scenes, seed 0: test mean IoU 0.719 after 280 s (benchmarks/semantic.py). What the
+# other models reach was not measured.
 _PIXELS = {
     "task": "semantic",
     "loss": ("cross-entropy", "dice"),
