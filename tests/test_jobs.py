@@ -44,7 +44,8 @@ JOBS = {  # a small config of each job, and an option that no run can have
         {"data": "nowhere"},
     ),
     "labs.detection.localizer.job:Localizer": (
-        {"model": "localizer", "image_size": 64, "limit": 40, "batch_size": 8, "warmup": 0},
+        {"model": "localizer", "image_size": 64, "limit": 40, "batch_size": 8, "warmup": 0}
+        | {"learning_rate": 1e-4},
         {"data": "nowhere"},
     ),
     "labs.detection.semantic.job:PixelClassifier": (

@@ -61,7 +61,8 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
     def task(self, splits: Splits) -> training.Task:
         """Return the task, which knows the classes' shares of the training pixels."""
         card, config = self.card, self.config
-        return PixelTask(len(card.classes), config.loss, card.shares, config.epochs)
+        shares = self.compute.move(torch.tensor(card.shares))
+        return PixelTask(len(card.classes), config.loss, shares, config.epochs)
 
     def batches(self, split: PixelSet, *, training: bool = False) -> Batches:
         """Return a split as the loop takes it."""

@@ -24,8 +24,8 @@ class PixelTask(Task):
     Args:
         classes: how many there are.
         losses: names of `losses.LOSSES`; each is a part of the loss.
-        shares: of the classes among the training pixels, by which cross-entropy weighs them, see
-            `losses.balance`; all alike when None.
+        shares: (C,) of the classes among the training pixels, on the device, by which
+            cross-entropy weighs them, see `losses.balance`; all alike when None.
         epochs: how long training is.
     """
 
@@ -35,7 +35,7 @@ class PixelTask(Task):
         self,
         classes: int,
         losses: Sequence[str],
-        shares: Sequence[float] | None = None,
+        shares: Tensor | None = None,
         epochs: int = 1,
     ):
         self.classes, self.losses = classes, tuple(losses)
@@ -55,20 +55,18 @@ class PixelTask(Task):
         images, true = _split(batch)
         found = model(images)
         logits, *coarser = found if isinstance(found, tuple) else (found,)
-        with torch.autocast(images.device.type, enabled=False):
-            weights = None
-            if self._shares is not None:
-                shares = torch.tensor(self._shares, device=logits.device)
-                weights = balance(shares, when.epoch / self._epochs)
-            parts = {
-                _part(name): cross_entropy(logits.float(), true, weights)
-                if name == _WEIGHED
-                else LOSSES[name](logits.float(), true)
-                for name in self.losses
-            }
-            for each in coarser:
-                larger = functional.interpolate(each.float(), true.shape[1:], mode="nearest")
-                parts[_COARSE] = _SHARE * cross_entropy(larger, true, weights)
+        weights = None
+        if self._shares is not None:
+            weights = balance(self._shares, when.epoch / self._epochs)
+        parts = {
+            _part(name): cross_entropy(logits.float(), true, weights)
+            if name == _WEIGHED
+            else LOSSES[name](logits.float(), true)
+            for name in self.losses
+        }
+        for each in coarser:
+            larger = functional.interpolate(each.float(), true.shape[1:], mode="nearest")
+            parts[_COARSE] = _SHARE * cross_entropy(larger, true, weights)
         return parts
 
     def outputs(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:

@@ -93,7 +93,7 @@ class Ratings(Sentiment):
 
     def task(self, splits: Splits) -> training.Task:
         """Return the loss that the config names."""
-        return Rating(self.scale, self.card)
+        return Rating(Scale(self.card, self.config.loss, self.compute.device), self.card)
 
     @property
     def main_metric(self) -> MainMetric:

@@ -38,18 +38,19 @@ class Scale:
     Args:
         card: of the data.
         loss: the config's.
+        device: where outputs are.
     """
 
-    def __init__(self, card: RatingCard, loss: str):
+    def __init__(self, card: RatingCard, loss: str, device: torch.device | str = "cpu"):
         self._card, self._plain = card, None if loss == ORDINAL else losses.build(loss)
         self.levels = () if self._plain else card.levels
-        self.cuts = torch.from_numpy(cuts_between(self.levels)) if self.levels else None
+        self.cuts = torch.from_numpy(cuts_between(self.levels)).to(device) if self.levels else None
 
     def targets(self, ratings: Tensor) -> Tensor:
         """Return what the outputs are to be for ratings (N,): standardized, or (N, levels - 1)."""
         if self.cuts is None:
             return (ratings - self._card.mean) / self._card.std
-        return (ratings[:, None] > self.cuts.to(ratings.device)).float()
+        return (ratings[:, None] > self.cuts).float()
 
     def loss(self, outputs: Tensor, ratings: Tensor) -> Tensor:
         """Return the mean loss of outputs (N, outputs) over texts with ratings (N,).
