@@ -131,17 +131,20 @@ def _make_each(wanted: Sequence[Wanted]) -> list[Map]:
 
     total = len(wanted) * (sum(_ITERATIONS) + len(_ITERATIONS))
     with ThreadPoolExecutor(workers) as pool, step("maps by t-SNE", float(total)) as shown:
-        futures = [pool.submit(make, *each) for each in zip(wanted, watches, strict=True)]
-        try:
+        futures: list[Future[Map]] = []
+        try:  # from before the first begins: a signal may come as they are handed out
+            for each, watch in zip(wanted, watches, strict=True):
+                futures.append(pool.submit(make, each, watch))
             while (now := wait(futures, _LOOK, FIRST_EXCEPTION)).not_done:
                 shown.move(sum(watch.forces for watch in watches))
                 for future in now.done:
                     future.result()  # raises what went wrong
             return [future.result() for future in futures]
         finally:
-            for future, watch in zip(futures, watches, strict=True):
-                future.cancel()
+            for watch in watches:
                 watch.given_up = True
+            for future in futures:
+                future.cancel()
 
 
 def embed(
