@@ -368,3 +368,18 @@ def test_what_is_wrong_with_one_of_several_maps_is_said(vectors):
     some = vectors[:100]
     with pytest.raises(DataError, match="all 100 vectors are the same"):
         maps.embed_each([maps.Wanted(each, 2, 5, 0) for each in (some, np.zeros_like(some))])
+
+
+def test_maps_are_given_up_when_a_signal_comes_as_they_are_handed_out(monkeypatch):
+    """The first has begun then, and would take days; nobody waits for it."""
+    submit = maps.ThreadPoolExecutor.submit
+
+    def submit_and_stop(pool, *work):
+        submit(pool, *work)
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(maps, "_ITERATIONS", (250, 10_000_000))
+    monkeypatch.setattr(maps.ThreadPoolExecutor, "submit", submit_and_stop)
+    vectors = np.random.default_rng(0).normal(size=(200, 5))
+    with pytest.raises(Stopped):
+        maps.embed_each([maps.Wanted(vectors, 2, 5, 0)])
