@@ -1,17 +1,15 @@
 """The page of an autoencoder, used as a person uses it."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from labs.autoencoder.config import AutoencoderConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.live.view import write
 from labs.autoencoder.names import MODELS
+from tests.browser.access import assert_accessible
 from tests.silent import Silent
 
 # The browser's answers for images (uint8, channels of a pixel together) and their classes.
@@ -204,9 +202,7 @@ def test_it_speaks_korean_and_has_no_serious_fault_of_access(page):
     wait(page)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert not grave, json.dumps(grave, indent=1)[:3000]
+        assert_accessible(page)
 
 
 def test_a_small_screen_has_no_sideways_scrolling(page):

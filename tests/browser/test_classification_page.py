@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from labs.classification.config import ClassificationConfig
 from labs.classification.job import ClassifyImages
 from labs.classification.live.view import write
+from tests.browser.access import assert_accessible
 from tests.silent import Silent
 
 # Two ways of writing each digit: strokes of points (x, y) on a board of 1 x 1.
@@ -133,9 +133,7 @@ def test_it_speaks_korean_and_has_no_serious_fault_of_access(page):
     assert page.evaluate("document.documentElement.lang") == "ko"
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page, options={"preload": False}).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert not grave, json.dumps(grave, indent=1)[:3000]
+        assert_accessible(page)
 
 
 def test_a_small_screen_has_no_sideways_scrolling(page):

@@ -1,12 +1,10 @@
 """The page of a forecaster, used as a person uses it."""
 
-import json
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from common.live import program
@@ -15,6 +13,7 @@ from labs.rnn.forecast.job import Forecast
 from labs.rnn.forecast.models import MODELS, AfterLine
 from labs.rnn.live.forecast.view import _add_forecaster, _add_line, write
 from labs.rnn.live.layers import Program
+from tests.browser.access import assert_accessible
 from tests.silent import Silent
 
 
@@ -161,9 +160,7 @@ def test_it_speaks_korean_has_no_serious_fault_of_access_and_fits_a_small_screen
     expect(page.locator("#forecast-title")).to_have_text("예측")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert not grave, json.dumps(grave, indent=1)[:3000]
+        assert_accessible(page)
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

@@ -1,12 +1,10 @@
 """The page of a classifier of texts, used as a person uses it; texts as numbers, in Chromium."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 import labs.rnn.live.sentiment
@@ -18,6 +16,7 @@ from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.explain import explain
 from labs.rnn.sentiment.job import Sentiment
 from labs.rnn.words import TOKENIZERS, learn
+from tests.browser.access import assert_accessible
 from tests.browser.odd_texts import odd_texts
 from tests.silent import Silent
 
@@ -138,9 +137,7 @@ def test_it_has_no_serious_fault_of_access_and_fits_a_small_screen(page):
     expect(page.locator("#words li").last).not_to_contain_text("…")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert not grave, json.dumps(grave, indent=1)[:3000]
+        assert_accessible(page)
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

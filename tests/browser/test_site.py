@@ -1,13 +1,13 @@
 """The pages as a site, read from a folder."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+
+from tests.browser.access import assert_accessible
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +39,4 @@ def test_the_search_finds_in_both_languages(site, visit, asked, found):
 @pytest.mark.parametrize("name", ["index.html", "start.html", "ko/index.html", "detection.html"])
 def test_a_page_has_no_serious_fault_of_access_and_asks_for_nothing(site, visit, name):
     page = visit(site / name)
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    grave = [each for each in found if each["impact"] in ("serious", "critical")]
-    assert not grave, json.dumps(grave, indent=1)[:3000]
+    assert_accessible(page)
