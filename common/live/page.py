@@ -25,8 +25,9 @@ def write_page(
         path: the HTML file.
         title: names the run.
         subtitle: a line on what it is.
-        folder: of the lab's `view.html`, `texts.json` (each text in English, `en`, and Korean,
-            `ko`, by its name) and scripts, of which `view.js` comes last.
+        folder: of the lab's `view.html` (in which `<!-- board -->` stands for the board to draw
+            on), `texts.json` (each text in English, `en`, and Korean, `ko`, by its name) and
+            scripts, of which `view.js` comes last.
         data: what the view needs: the program, classes, how inputs are made.
 
     Raises:
@@ -38,10 +39,12 @@ def write_page(
         **json.loads((_HERE / "texts.json").read_text("utf-8")),
         **json.loads((folder / "texts.json").read_text("utf-8")),
     }
+    board = (_HERE / "board.html").read_text("utf-8")
+    body = (folder / "view.html").read_text("utf-8").replace("<!-- board -->\n", board)
     template = load_template(_HERE / "page.html.j2")
     page = {
-        **{"title": title, "subtitle": subtitle, "style": ""},
-        "body": Markup((folder / "view.html").read_text("utf-8")),
+        **{"title": title, "subtitle": subtitle},
+        "body": Markup(body),
         "data": Markup(_as_script(data)),
         "texts": Markup(_as_script(texts)),
         "engine": Markup((_HERE / "engine.js").read_text("utf-8")),

@@ -17,6 +17,9 @@ from common.errors import RunError
 
 _MOST_FULL = 400_000  # weights that are kept with 32 bits; of more, 16 have to do
 _LARGEST = 2**15 - 1  # integer of 16 bits
+MOST_WEIGHTS = 6_000_000
+"""Of a network of images in a page, which has 16 MB then."""
+
 INPUT = -1  # the number that stands for what the program is given; a second input is -2
 
 

@@ -9,10 +9,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from common.images.load import ImageCard
 from common.images.sets import ImageSet
 
 _SAMPLES = 12
+_DARK_INK = 0.5  # mean brightness of grey images from which on strokes are dark
 _THUMBNAIL, _ACROSS = 32, 32  # pixels of a small picture, and how many stand in a row
+
+
+def describe_board(card: ImageCard, fit: str, test: ImageSet) -> dict[str, Any]:
+    """Return what `makeBoard` of parts.js needs to make pictures as a run takes them."""
+    return {
+        "size": card.image_size,
+        "channels": card.channels,
+        "ground": 255 if card.channels == 1 and card.mean[0] > _DARK_INK else 0,
+        "fit": fit,
+        "samples": choose_samples(test, card.classes),
+    }
 
 
 def choose_samples(test: ImageSet, classes: Sequence[str]) -> list[dict[str, str]]:

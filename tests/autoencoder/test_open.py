@@ -97,7 +97,7 @@ def test_what_is_told_a_class_takes_it_beside_pixels_and_latents(small_run):
 
 
 def test_a_network_that_is_too_large_is_refused_with_what_can_be_opened(small_run, monkeypatch):
-    monkeypatch.setattr(view, "_MOST_WEIGHTS", 1000)
+    monkeypatch.setattr(program, "MOST_WEIGHTS", 1000)
     with pytest.raises(RunError, match=r"weights are more than the 1,000.*--width below 4"):
         view.trace(open_run(small_run()))
 

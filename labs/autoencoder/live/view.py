@@ -13,7 +13,7 @@ from common.errors import RunError
 from common.images.sets import ImageSet
 from common.live import program
 from common.live.page import write_page
-from common.live.samples import choose_samples, draw_sheet
+from common.live.samples import describe_board, draw_sheet
 from common.metrics.metrics import Array
 from labs.autoencoder.job import Compression
 from labs.autoencoder.models import Autoencoder, Encoder, Shape
@@ -21,11 +21,9 @@ from labs.autoencoder.views.map import tsne
 from labs.autoencoder.views.map import view as maps
 from labs.autoencoder.views.material import Material
 
-_MOST_WEIGHTS = 6_000_000  # of which a page has 16 MB
 _POINTS = 1000  # test images on the map
 _CODES = 2000  # training images whose codes say how far the sliders reach
 _REACH = (0.005, 0.995)  # quantiles of these
-_DARK_INK = 0.5  # mean brightness of images from which on strokes are dark
 
 
 def write(job: Compression, path: Path) -> None:
@@ -47,11 +45,7 @@ def write(job: Compression, path: Path) -> None:
         "encoder": program.dump(encoder),
         "decoder": program.dump(decoder),
         "classes": list(card.classes),
-        "size": card.image_size,
-        "channels": card.channels,
-        "ground": 255 if card.channels == 1 and card.mean[0] > _DARK_INK else 0,
-        "fit": config.fit,
-        "samples": choose_samples(test, card.classes),
+        **describe_board(card, config.fit, test),
         "variational": job.model.variational,
         "conditional": job.model.conditional,
         "clipped": config.model == "linear",
@@ -75,9 +69,9 @@ def trace(job: Compression) -> tuple[list[program.Step], list[program.Step]]:
     """
     model, config = job.model.eval().cpu(), job.config
     count = sum(weight.numel() for weight in model.parameters())
-    if count > _MOST_WEIGHTS:
+    if count > (most := program.MOST_WEIGHTS):
         raise RunError(
-            f"{job.run.path}: its {count:,} weights are more than the {_MOST_WEIGHTS:,} of a page; "
+            f"{job.run.path}: its {count:,} weights are more than the {most:,} of a page; "
             f"a run with a --width below {config.width} can be opened"
         )
     shape = (job.card.channels, job.card.image_size, job.card.image_size)

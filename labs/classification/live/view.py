@@ -10,14 +10,11 @@ from torch import nn
 from common.errors import RunError
 from common.live import program
 from common.live.page import write_page
-from common.live.samples import choose_samples
+from common.live.samples import describe_board
 from common.training.checkpoint import Kept
 from labs.classification import task
 from labs.classification.job import ClassifyImages
 from labs.classification.models import lenet
-
-_MOST_WEIGHTS = 6_000_000  # of which a page has 16 MB
-_DARK_INK = 0.5  # mean brightness of images from which on strokes are dark
 
 
 def write(job: ClassifyImages, path: Path) -> None:
@@ -34,20 +31,15 @@ def write(job: ClassifyImages, path: Path) -> None:
     steps = trace(job)
     splits = job.load_splits()
     card, config = job.card, job.config
-    mean, std = list(card.mean), list(card.std)
     data = {
         "program": program.dump(steps),
         "classes": list(card.classes),
-        "size": card.image_size,
-        "channels": card.channels,
-        "mean": mean,
-        "std": std,
+        **describe_board(card, config.fit, splits["test"]),
+        "mean": list(card.mean),
+        "std": list(card.std),
         "kind": config.kind,
         "thresholds": job.thresholds.tolist() if config.several else [],
         "target": [card.target_mean, card.target_std],
-        "ground": 255 if card.channels == 1 and mean[0] > _DARK_INK else 0,
-        "fit": config.fit,
-        "samples": choose_samples(splits["test"], card.classes),
         "kernels": read_kernels(job, steps),
     }
     subtitle = f"{config.title} on {card.source}"
@@ -61,10 +53,10 @@ def trace(job: ClassifyImages) -> list[program.Step]:
         RunError: see `write`.
     """
     count = sum(weight.numel() for weight in job.model.parameters())
-    if count > _MOST_WEIGHTS:
+    if count > program.MOST_WEIGHTS:
         raise RunError(
             f"{job.run.path}: {job.config.model} has {count:,} weights, and a page holds "
-            f"{_MOST_WEIGHTS:,} at most; a run of lenet5 or resnet20 can be opened"
+            f"{program.MOST_WEIGHTS:,} at most; a run of lenet5 or resnet20 can be opened"
         )
     if task.augmentation(job.config, job.card).output_size(job.card.image_size) != (
         job.card.image_size
