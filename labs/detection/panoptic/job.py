@@ -22,6 +22,7 @@ from labs.detection.data.load import BoxSet, Card
 from labs.detection.models import build, unet, weights
 from labs.detection.panoptic import segments
 from labs.detection.panoptic.task import Panoptic, PanopticTask
+from labs.detection.semantic.data import refuse_many
 
 _EVALUATION_BATCH = 16
 _MUCH = 10**9  # multiply-adds of an image
@@ -42,7 +43,9 @@ class PanopticSegmenter(Job[DetectionConfig, Card]):
     @classmethod
     def load(cls, config: DetectionConfig, card: Card | None = None) -> tuple[Splits, Card]:
         """Load the config's images with boxes and outlines, split."""
-        return data.load(_with_masks(config))
+        splits, known = data.load(_with_masks(config))
+        refuse_many(Path(config.data), known.classes)
+        return splits, known
 
     def build_model(self) -> nn.Module:
         """Return the config's network of instances, and a U-Net."""

@@ -17,7 +17,6 @@ from common.metrics.metrics import Array
 
 STUFF = 1  # the code of the background
 CROWD = 1 << 24  # added to the code of a crowd, which may be said in any number of pieces, or not
-MOST_THINGS = 254  # classes: what a byte has beside void and stuff
 _SAME = 0.5  # IoU above which a segment is found
 _SEEN = 0.5  # share of a thing that no other may cover, or it is left out
 

@@ -289,7 +289,21 @@ def _of_outlines(config: DetectionConfig) -> Source:
     classes = (BACKGROUND, *found.classes)
     if BACKGROUND in found.classes:
         raise DataError(f"{found.root}: a class is called background, as what is in no outline")
+    refuse_many(found.root, found.classes)
     return Source(replace(found, notes=(said, *found.notes)), classes, painted)
+
+
+def refuse_many(root: Path, classes: Sequence[str]) -> None:
+    """Refuse more classes of outlines than a byte numbers beside the background and void.
+
+    Raises:
+        DataError: there are more.
+    """
+    if len(classes) > VOID - 1:
+        raise DataError(
+            f"{root}: {len(classes):,} classes; pixels take {VOID - 1} at most beside the "
+            "background: put some together, or find boxes, which take any number"
+        )
 
 
 def painted(picture: Picture) -> Array:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from labs.detection.config import DetectionConfig
+from labs.detection.job import Detector
 from labs.detection.semantic import data, legend
 from labs.detection.semantic.losses import VOID
 from tests.detection.semantic.conftest import COLORS, color, grey, palette, with_border
@@ -274,7 +275,8 @@ def test_outlines_are_painted_and_the_rest_is_background(tmp_path):
         ]
     kinds = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     path = tmp_path / "all.json"
-    path.write_text(json.dumps({"images": images, "annotations": boxes, "categories": kinds}))
+    whole = {"images": images, "annotations": boxes, "categories": kinds}
+    path.write_text(json.dumps(whole))
     splits, card = load(path)
     assert card.classes == ("background", "cat", "dog")
     assert "objects without an outline are void" in card.source
@@ -282,6 +284,12 @@ def test_outlines_are_painted_and_the_rest_is_background(tmp_path):
     assert (truth[4:12, 4:12] == 1).all()
     assert (truth[20:28, 20:28] == VOID).all()
     assert (truth[:4] == 0).all()
+    whole["categories"] += [{"id": 3 + each, "name": f"kind {each}"} for each in range(253)]
+    path.write_text(json.dumps(whole))
+    for task, model in (("semantic", "unet"), ("panoptic", "yolo11n-seg")):
+        config = DetectionConfig(data=str(path), task=task, model=model, image_size=SIZE)
+        with pytest.raises(DataError, match="255 classes; pixels take 254 at most"):
+            Detector.for_config(config).load(config)
 
 
 def test_the_classes_of_scenes_are_the_ink_of_their_digits():
