@@ -98,7 +98,7 @@ class _Squares:
     def __getitem__(self, row: int) -> Tensor:
         split = self._split
         assert split.instances is not None
-        classes = class_maps(split.instances[row][None], [split.boxes[row][:, 4]])
+        classes = class_maps(split.instances[row][None], split.boxes[row][None, :, 4])
         return torch.cat([split.image(row), classes])
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from common.training import When
 from common.training.task import check_finite
@@ -12,8 +11,10 @@ from labs.detection import masks
 from labs.detection.metrics import BOX
 from labs.detection.models.ultralytics.task import SegmentationTask
 from labs.detection.panoptic import segments
+from labs.detection.semantic.data import class_maps
 from labs.detection.semantic.losses import VOID
 from labs.detection.semantic.task import PixelTask
+from labs.detection.task import filled
 
 SCORE = 0.25
 """From which on a thing is said, whatever the run."""
@@ -106,10 +107,7 @@ def _merged(rows: Tensor, prototypes: Tensor, classes: Tensor) -> Tensor:
 def _with_classes(batch: Any) -> tuple[Tensor]:
     """Return a batch as `PixelTask` takes it: images with the classes of their pixels."""
     images, boxes, instances = batch
-    values, lengths = boxes
-    labels = torch.where(values[..., 5] > 0, VOID - 1, values[..., 4]) + 1  # (B, T)
-    there = torch.arange(labels.shape[1], device=labels.device) < lengths[:, None]
-    # The class of each number of an object; 0, the background, stands first.
-    tables = functional.pad((labels * there).to(torch.uint8), (1, VOID))
-    classes = tables.gather(1, instances.flatten(1).long()).view(instances.shape)
+    rows = filled(boxes, boxes.values.shape[1])
+    labels = torch.where(rows[..., 5] > 0, VOID - 1, rows[..., 4])
+    classes = class_maps(instances, labels)
     return (torch.cat([images, classes[:, None] / VOID], 1),)

@@ -20,6 +20,7 @@ from common.metrics.metrics import Array
 from common.options.config import flag
 from common.steps import track
 from common.suggest import suggest
+from common.training.sequences import Padded
 from common.training.splits import bootstrap_rows
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats, scenes
@@ -30,6 +31,7 @@ from labs.detection.masks import of_picture, outlines
 from labs.detection.records import Annotated, Picture
 from labs.detection.semantic import masks
 from labs.detection.semantic.losses import VOID
+from labs.detection.task import filled
 
 BACKGROUND = "background"
 _FILE_SIZE = 256  # pixels that the network sees of the user's images, where nobody says
@@ -142,7 +144,8 @@ def _scenes(config: DetectionConfig) -> Found:
     digest = hashlib.sha256()
     for name, (pixels, boxes) in scenes.load(config.split_seed, counts).items():
         ink = scenes.instances(name, config.split_seed, counts[name])
-        classes = class_maps(ink, [boxes[row][:, 4] for row in range(len(ink))])
+        padded = Padded.of([boxes[row] for row in range(len(ink))])
+        classes = class_maps(ink, filled(padded, padded.values.shape[1])[..., 4])
         squares = torch.cat([pixels, classes[:, None]], 1)
         digest.update(squares.numpy().data)
         names = [f"{name}/{number}" for number in range(len(squares))]
@@ -160,16 +163,14 @@ def _scenes(config: DetectionConfig) -> Found:
     return Found(splits, (BACKGROUND, *scenes.CLASSES), size, source, (), digest.hexdigest())
 
 
-def class_maps(instances: Tensor, labels: Sequence[Tensor]) -> Tensor:
+def class_maps(instances: Tensor, labels: Tensor) -> Tensor:
     """Return maps of classes, uint8 (N, H, W): 0 is background, class c of an object is c + 1.
 
     Args:
         instances: uint8 (N, H, W), the maps of `labs.detection.masks`.
-        labels: of each image the classes of its objects, (n,).
+        labels: (N, T) of each image the classes of its objects, -1 behind the last.
     """
-    tables = torch.zeros(len(instances), 256, dtype=torch.uint8)
-    for table, each in zip(tables, labels, strict=True):
-        table[1 : len(each) + 1] = (each + 1).to(torch.uint8)
+    tables = functional.pad((labels + 1).to(torch.uint8), (1, VOID))  # 0 is no object
     return tables.gather(1, instances.flatten(1).long()).view(instances.shape)
 
 
@@ -314,7 +315,7 @@ def painted(picture: Picture) -> Array:
     labels = torch.tensor(
         [VOID - 1 if box.crowd or not outlines(box) else box.label for box in picture.boxes]
     )
-    found: Array = class_maps(instances[None], [labels])[0].numpy()
+    found: Array = class_maps(instances[None], labels[None])[0].numpy()
     return found
 
 
