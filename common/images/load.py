@@ -38,7 +38,7 @@ from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from common.training.compute import Compute
 from common.training.splits import number_groups, sample_rows, split_as
 
@@ -828,12 +828,7 @@ def _evaluation_batch(side: int) -> int:
 
 def batching(config: ImageConfig, side: int, *, training: bool) -> dict[str, Any]:
     """Return how a split of images of a side in pixels is cut: options of `Batches`."""
-    return {
-        "batch_size": config.batch_size if training else _evaluation_batch(side),
-        "training": training,
-        "micro_batch": config.micro_batch if training else None,
-        "seed": config.seed,
-    }
+    return choose_batching(config, _evaluation_batch(side), training=training)
 
 
 def joined(parts: Sequence[ImageSet]) -> ImageSet:

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from common import seeding
 from common.errors import ConfigError, DataError
+from common.options.config import TrainingConfig
 from common.signals import noted
 from common.training.compute import Compute
 from common.training.sequences import Padded, Ragged, bucketed
@@ -53,6 +54,22 @@ class Place(NamedTuple):
     row: int
     epoch: int  # from 0
     seed: int | None  # names what is drawn for this place of the epoch; None in evaluation
+
+
+def choose_batching(config: TrainingConfig, evaluation: int, *, training: bool) -> dict[str, Any]:
+    """Return how a split is cut into batches: options of `Batches`.
+
+    Args:
+        config: of the run.
+        evaluation: samples in a batch where nothing is learned from it.
+        training: whether something is.
+    """
+    return {
+        "batch_size": config.batch_size if training else evaluation,
+        "training": training,
+        "micro_batch": config.micro_batch if training else None,
+        "seed": config.seed,
+    }
 
 
 class Batches:

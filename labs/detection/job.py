@@ -16,7 +16,7 @@ from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.runs.tta import copies as test_time
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from common.training.sequences import Padded, Ragged
 from common.training.summary import summarize
 from labs.detection import metrics
@@ -115,14 +115,11 @@ class Detector(Job[DetectionConfig, Card]):
         in_memory = isinstance(source, BoxSet) and isinstance(source.images, Tensor)
         return Batches(
             split.columns if in_memory else source,
-            config.batch_size if training else _EVALUATION_BATCH,
-            training=training,
-            micro_batch=config.micro_batch if training else None,
-            seed=config.seed,
             prepare=augment.pipeline(config),
             compute=self.compute,
             workers=config.workers,
             lengths=torch.zeros(len(split)) if in_memory else None,  # no image is like another
+            **choose_batching(config, _EVALUATION_BATCH, training=training),
         )
 
     def work(self) -> int:

@@ -11,7 +11,7 @@ from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Splits
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from common.training.summary import summarize
 from labs.classification.contrastive import data
 from labs.classification.contrastive.config import ContrastConfig
@@ -81,11 +81,8 @@ class ContrastScenes(Job[ContrastConfig, data.ContrastCard]):
         config = self.config
         return Batches(
             columns,
-            config.batch_size if training else _EVALUATION_BATCH,
-            training=training,
-            micro_batch=config.micro_batch if training else None,
-            seed=config.seed,
             compute=self.compute,
+            **choose_batching(config, _EVALUATION_BATCH, training=training),
         )
 
     def work(self) -> int:

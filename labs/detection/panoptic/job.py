@@ -14,7 +14,7 @@ from common.errors import RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data import load as data
@@ -69,14 +69,11 @@ class PanopticSegmenter(Job[DetectionConfig, Card]):
         config, in_memory = self.config, isinstance(split.images, Tensor)
         return Batches(
             split.columns if in_memory else split,
-            config.batch_size if training else _EVALUATION_BATCH,
-            training=training,
-            micro_batch=config.micro_batch if training else None,
-            seed=config.seed,
             prepare=augment.pipeline(config),
             compute=self.compute,
             workers=config.workers,
             lengths=torch.zeros(len(split)) if in_memory else None,  # no image is like another
+            **choose_batching(config, _EVALUATION_BATCH, training=training),
         )
 
     def work(self) -> int:

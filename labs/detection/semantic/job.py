@@ -14,7 +14,7 @@ from common.errors import RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits, Suited
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from common.training.summary import summarize
 from labs.detection.config import DetectionConfig
 from labs.detection.letterbox import Letterbox, letterbox
@@ -69,13 +69,10 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
         config = self.config
         return Batches(
             split.columns,
-            config.batch_size if training else _EVALUATION_BATCH,
-            training=training,
-            micro_batch=config.micro_batch if training else None,
-            seed=config.seed,
             prepare=augment.pipeline(config),
             compute=self.compute,
             workers=config.workers,
+            **choose_batching(config, _EVALUATION_BATCH, training=training),
         )
 
     def work(self) -> int:

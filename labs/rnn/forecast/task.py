@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from common.errors import NonFiniteError
 from common.training import Task, When
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from common.training.compute import Compute
 from labs.rnn.forecast import metrics
 from labs.rnn.forecast.config import ForecastConfig
@@ -131,9 +131,6 @@ def batches(
     ]
     return Batches(
         columns,
-        config.batch_size if training else EVALUATION_BATCH,
-        training=training,
-        micro_batch=config.micro_batch if training else None,
-        seed=config.seed,
         compute=compute,
+        **choose_batching(config, EVALUATION_BATCH, training=training),
     )

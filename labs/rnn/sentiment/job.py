@@ -15,7 +15,7 @@ from common.metrics.main_metric import BALANCED_ACCURACY, MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Prepared, Say, Splits, Suited
 from common.training import losses
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from common.training.sequences import Ragged
 from common.training.task import Collects
 from labs.rnn.sentiment import data, models, ngrams
@@ -166,12 +166,9 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     def _batches(self, columns: Sequence[Any], *, training: bool = False) -> Batches:
         return Batches(
             columns,
-            self.config.batch_size if training else _EVALUATION_BATCH,
-            training=training,
-            micro_batch=self.config.micro_batch if training else None,
-            seed=self.config.seed,
             compute=self.compute,
             lengths=columns[0].lengths if len(cast(Any, self.model).members) else None,
+            **choose_batching(self.config, _EVALUATION_BATCH, training=training),
         )
 
     def work(self) -> int:

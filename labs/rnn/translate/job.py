@@ -13,7 +13,7 @@ from common import training
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits, Suited
-from common.training.batches import Batches
+from common.training.batches import Batches, choose_batching
 from labs.rnn.cells import CELLS
 from labs.rnn.translate import measures
 from labs.rnn.translate.config import TranslateConfig
@@ -103,11 +103,8 @@ class Translate(Job[TranslateConfig, Card]):
         config = self.config
         return Batches(
             columns,
-            config.batch_size if training else _EVALUATION_BATCH,
-            training=training,
-            micro_batch=config.micro_batch if training else None,
-            seed=config.seed,
             compute=self.compute,
+            **choose_batching(config, _EVALUATION_BATCH, training=training),
         )
 
     def work(self) -> int:
