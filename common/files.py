@@ -68,6 +68,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 os.unlink(temporary)
 
 
+def check_run_folder(run: Path) -> None:
+    """Refuse to make half a run folder where the whole one was taken away.
+
+    Raises:
+        SaveError: it is not there.
+    """
+    if not run.is_dir():
+        raise SaveError(
+            f"{run} is gone: it was moved or deleted while it trained; if it was moved, go on "
+            "with it where it is now"
+        )
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Make a folder that takes the place of `path`, new or empty, when the block ends, if it does.

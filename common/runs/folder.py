@@ -79,7 +79,12 @@ class Run:
         files.write_text(self.config, text)
 
     def write(self, name: str, value: Any) -> None:
-        """Write one of the JSON files; NaN, which JSON does not know, becomes null."""
+        """Write one of the JSON files; NaN, which JSON does not know, becomes null.
+
+        Raises:
+            SaveError: it could not be written, or somebody moved or deleted the folder.
+        """
+        files.check_run_folder(self.path)
         files.write_json(self.path / f"{name}.json", plain(value))
 
     def read(self, name: str) -> Any:
@@ -176,7 +181,12 @@ class Run:
             ) from error
 
     def write_history(self, rows: Sequence[Row]) -> None:
-        """Write the rows, as a whole: what a crash cut off comes again when the run is resumed."""
+        """Write the rows, as a whole: what a crash cut off comes again when the run is resumed.
+
+        Raises:
+            SaveError: as `write` does.
+        """
+        files.check_run_folder(self.path)
         lines = [json.dumps(plain(row), ensure_ascii=False) + "\n" for row in rows]
         files.write_text(self.path / "history.jsonl", "".join(lines))
 

@@ -386,6 +386,7 @@ class Job(ABC, Generic[C, K]):
         run = Run(path)
         if not run.config.is_file():
             _, card = cls.for_config(config).load(config)
+            path.mkdir(parents=True, exist_ok=True)
             run.write("environment", {**parent.read("environment"), "job": cls.verb})
             run.write("data", card.as_dict())
             write_text(run.config, to_toml(config))  # the last: it makes the folder a run

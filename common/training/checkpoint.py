@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import RunError, SaveError
-from common.files import link, write_bytes
+from common.files import check_run_folder, link, write_bytes
 from common.history import Row
 
 # How numbers lie in memory: fused optimizers need a state that lies as its weights do.
@@ -126,7 +126,7 @@ class Checkpoints(Memory):
         Raises:
             SaveError: it could not be written, or somebody moved or deleted the run's folder.
         """
-        self._check_folder()
+        check_run_folder(self._folder.parent)
         tensors: dict[str, Tensor] = {}
         states = {name: part.state_dict() for name, part in parts.items()}
         apart = {name: _take_apart(state, name, tensors) for name, state in states.items()}
@@ -142,7 +142,7 @@ class Checkpoints(Memory):
         Raises:
             SaveError: as `save` does.
         """
-        self._check_folder()
+        check_run_folder(self._folder.parent)
         return save(self._best_path, dict(model.state_dict()), json.dumps({"row": row}))
 
     def load_best(self, model: nn.Module) -> None:
@@ -152,15 +152,6 @@ class Checkpoints(Memory):
             RunError: there are none, they are damaged, or they are another model's.
         """
         load_weights(self._best_path, model)
-
-    def _check_folder(self) -> None:
-        """Refuse to make half a run folder where the whole one was taken away."""
-        run = self._folder.parent
-        if not run.is_dir():
-            raise SaveError(
-                f"{run} is gone: it was moved or deleted while it trained; if it was moved, go on "
-                "with it where it is now"
-            )
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.safetensors"))

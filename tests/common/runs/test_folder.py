@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from common import files
-from common.errors import RunError
+from common.errors import RunError, SaveError
 from common.history import best_row
 from common.runs.folder import Run, create, environment, open_run
 
@@ -246,3 +246,11 @@ def test_the_environment_says_what_computed():
     assert found["threads"] == torch.get_num_threads()
     assert {"began", "python", "numpy", "system", "processor"} <= found.keys()
     json.dumps(found)
+
+
+def test_a_folder_that_was_taken_away_is_not_begun_again(tmp_path):
+    run = Run(tmp_path / "gone")
+    for write in (lambda: run.write("metrics", {}), lambda: run.write_history([])):
+        with pytest.raises(SaveError, match="gone is gone: it was moved or deleted"):
+            write()
+    assert not run.path.exists()
