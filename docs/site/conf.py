@@ -9,6 +9,19 @@ from sphinx.search.en import SearchEnglish
 ROOT = Path(__file__).parents[2]
 READMES = {"start": "README.md", "ko/index": "README.ko.md"}  # pages that are files of the root
 PLACES = {"README.md": "/start.md", "README.ko.md": "/ko/index.md", "LICENSE": "/../LICENSE"}
+HANGUL = re.compile("[가-힣]")
+KOREAN = {  # what the theme says around a page
+    "Search": "검색",
+    "Next": "다음",
+    "Previous": "이전",
+    "Home": "처음",
+    "On this page": "이 페이지의 내용",
+    "Back to top": "맨 위로",
+    "Skip to content": "본문으로 가기",
+    "Toggle Light / Dark / Auto color theme": "밝게, 어둡게, 자동",
+    "Toggle site navigation sidebar": "차례 열고 닫기",
+    "Toggle table of contents sidebar": "이 페이지의 내용 열고 닫기",
+}
 
 project = "Deep-learning labs"
 author = copyright = ""
@@ -57,8 +70,25 @@ def mend_access(app: object, page: str, template: str, context: dict, tree: obje
             context[name] = html.replace('role="heading"', 'role="heading" aria-level="2"')
 
 
+def speak_language(app: object, page: str, template: str, context: dict, tree: object) -> None:
+    """Have a page say which language it is in, show that one's pages, and lead to the other's."""
+    korean = page.startswith("ko/")
+    if korean:
+        context["language"] = "ko"
+        context["gettext"] = lambda text: KOREAN.get(text, text)
+    parts = re.split('(?=<p class="caption")', context.get("furo_navigation_tree", ""))
+    kept = [part for part in parts if bool(HANGUL.search(part.split("</p>")[0])) == korean]
+    context["furo_navigation_tree"] = "".join(kept)
+    twin = page.removeprefix("ko/") if korean else f"ko/{page}"
+    if page not in READMES and twin in app.env.found_docs:  # type: ignore[attr-defined]
+        code, name = ("en", "English") if korean else ("ko", "한국어")
+        link = f'<a href="{context["pathto"](twin)}" hreflang="{code}" lang="{code}">{name}</a>'
+        context["body"] = f"<p>{link}</p>" + context["body"]
+
+
 def setup(app: object) -> None:
     """Have the search know Korean, and the first pages their texts."""
     sphinx.search.languages["en"] = SearchBoth
     app.connect("source-read", read_readme)  # type: ignore[attr-defined]
+    app.connect("html-page-context", speak_language, priority=800)  # type: ignore[attr-defined]
     app.connect("html-page-context", mend_access, priority=900)  # type: ignore[attr-defined]

@@ -36,7 +36,21 @@ def test_the_search_finds_in_both_languages(site, visit, asked, found):
     expect(page.locator("#search-results li").filter(has_text=found).first).to_be_visible()
 
 
-@pytest.mark.parametrize("name", ["index.html", "start.html", "ko/index.html", "detection.html"])
+@pytest.mark.parametrize(
+    ("page", "language", "other"),
+    [("lessons/01-the-step", "en", "한국어"), ("ko/lessons/01-the-step", "ko", "English")],
+)
+def test_a_page_says_its_language_and_leads_to_the_other(site, visit, page, language, other):
+    opened = visit(site / f"{page}.html")
+    assert opened.locator("html").get_attribute("lang") == language
+    opened.locator("article").get_by_role("link", name=other, exact=True).click()
+    expect(opened.locator("html")).to_have_attribute("lang", "ko" if language == "en" else "en")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["index.html", "start.html", "ko/index.html", "ko/lessons/01-the-step.html", "detection.html"],
+)
 def test_a_page_has_no_serious_fault_of_access_and_asks_for_nothing(site, visit, name):
     page = visit(site / name)
     assert_accessible(page)

@@ -1,0 +1,132 @@
+"""A Korean page has all that the English one has: commands, figures, tables, sections and links."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+KOREAN = sorted({*DOCS.glob("ko/**/*.md")} - {DOCS / "ko/index.md"})
+MUST = ["lessons/01-the-step"]  # what students read: it grows, and nothing goes from it
+FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+
+
+def english(page):
+    """Return the page that a Korean one says again."""
+    return DOCS / page.relative_to(DOCS / "ko")
+
+
+def read_fences(text):
+    """Return the blocks of code; what stands behind a # is a comment, and may be Korean."""
+    return [re.sub(r"(^|\s+)#.*", "", block) for block in FENCE.findall(text)]
+
+
+def read_prose(text):
+    """Return a page's text without blocks of code, code in lines and addresses of links."""
+    return LINK.sub("]", CODE.sub("`", FENCE.sub("", text)))
+
+
+def read_code(text):
+    """Return what stands in lines as code, on one line each."""
+    return {" ".join(code.split()) for _, code in CODE.findall(FENCE.sub("", text))}
+
+
+def read_kind(line):
+    """Return what a line begins: a heading of a level, a row of so many cells, a point, a text."""
+    if line.startswith("|"):
+        return "row", len(re.findall(r"(?<!\\)\|", line)) - 1
+    found = re.match(r" *(#+|```|[-*]|\d+\.|!\[)( |\S)", line)
+    return found[1] if found else "text"
+
+
+def read_shape(text):
+    """Return the kinds of a page's blocks, in order; lines of text on one another are one."""
+    text = FENCE.sub("```code", text)
+    blocks = [[read_kind(line) for line in block.split("\n")] for block in text.split("\n\n")]
+    shape = []
+    for block in blocks:
+        shape += [kind for place, kind in enumerate(block) if kind != "text" or place == 0]
+    return shape
+
+
+def read_anchors(text):
+    """Return how links name the headings of a page."""
+    headings = re.findall(r"^#+ (.+)", FENCE.sub("", text), re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", LINK.sub("]", heading).lower()) for heading in headings]
+    return [word.strip().replace(" ", "-") for word in words]
+
+
+def translate_link(page, link):
+    """Return where a link of an English page has to lead on the Korean one."""
+    if link.startswith("http"):
+        return link
+    file, _, anchor = link.partition("#")
+    there = Path(os.path.normpath(english(page).parent / file)) if file else english(page)
+    twin = DOCS / "ko" / there.relative_to(DOCS) if there.is_relative_to(DOCS) else there
+    if twin in KOREAN:
+        if anchor:
+            place = read_anchors(there.read_text("utf-8")).index(anchor)
+            anchor = read_anchors(twin.read_text("utf-8"))[place]
+        there = twin
+    name = os.path.relpath(there, page.parent) if file else ""
+    return f"{name}#{anchor}" if anchor else name
+
+
+@pytest.fixture(params=KOREAN, ids=lambda page: str(page.relative_to(DOCS)))
+def page(request):
+    """A Korean page."""
+    return request.param
+
+
+@pytest.fixture
+def texts(page):
+    """What the English page says and what the Korean one says."""
+    return english(page).read_text("utf-8"), page.read_text("utf-8")
+
+
+def test_its_code_is_the_same_but_for_comments(texts):
+    ours, theirs = map(read_fences, texts)
+    assert theirs == ours
+
+
+def test_its_names_and_options_in_lines_are_the_same(texts):
+    ours, theirs = map(read_code, texts)
+    assert theirs == ours
+
+
+def test_its_figures_are_the_same(texts):
+    ours, theirs = (Counter(re.findall(r"\d[\d,.]*(?<![,.])", read_prose(text))) for text in texts)
+    assert theirs == ours
+
+
+def test_it_has_as_many_headings_tables_points_and_paragraphs_in_the_same_order(texts):
+    ours, theirs = map(read_shape, texts)
+    assert theirs == ours
+
+
+def test_its_links_lead_to_the_same_places_in_korean_where_they_are(page, texts):
+    ours, theirs = (LINK.findall(CODE.sub("`", FENCE.sub("", text))) for text in texts)
+    assert Counter(theirs) == Counter(translate_link(page, link) for link in ours)
+
+
+def test_the_korean_readme_leads_to_pages_that_are_korean():
+    links = LINK.findall((ROOT / "README.ko.md").read_text("utf-8"))
+    twins = {f"docs/{english(page).relative_to(DOCS)}" for page in KOREAN}
+    assert [link for link in links if link.partition("#")[0] in twins] == []
+
+
+@pytest.mark.parametrize("name", MUST)
+def test_what_students_read_is_there_in_korean(name):
+    assert DOCS / "ko" / f"{name}.md" in KOREAN
+
+
+def test_every_korean_page_stands_in_the_index_of_the_site():
+    index = (DOCS / "index.md").read_text("utf-8")
+    listed = {*re.findall(r"^(?:.* <)?(ko/[\w/*-]+)>?$", index, re.MULTILINE)}
+    names = [page.relative_to(DOCS).with_suffix("") for page in KOREAN]
+    assert [name for name in names if not any(map(name.match, listed))] == []
