@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 KOREAN = sorted({*DOCS.glob("ko/**/*.md")} - {DOCS / "ko/index.md"})
 MUST = [  # what students read: it grows, and nothing goes from it
-    *(f"lessons/{page.stem}" for page in DOCS.glob("lessons/0[1-6]-*.md")),
+    *(f"lessons/{page.stem}" for page in DOCS.glob("lessons/*.md")),
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
