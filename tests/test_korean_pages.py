@@ -13,6 +13,8 @@ KOREAN = sorted({*DOCS.glob("ko/**/*.md")} - {DOCS / "ko/index.md"})
 MUST = [  # what students read: it grows, and nothing goes from it
     *(f"lessons/{page.stem}" for page in DOCS.glob("lessons/*.md")),
     "own-data",
+    "rnn",
+    "rnn-forecast",
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
