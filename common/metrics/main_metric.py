@@ -14,7 +14,14 @@ from common.metrics.metrics import Array, Interval, OfDraws, Written
 class MainMetric(Written):
     """The metric by which a network is compared with baselines.
 
-    ACCURACY.measure(predictions, targets)  # {"accuracy": 0.9, "accuracy_interval": [...]}
+    Example:
+        >>> accuracy = MainMetric(
+        ...     "accuracy", "accuracy", lambda said, true: said == true, np.mean,
+        ...     interval=metrics.wilson_of, classes=True,
+        ... )
+        >>> found = accuracy.measure(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]))
+        >>> found["accuracy"], [round(end, 2) for end in found["accuracy_interval"]]
+        (0.75, [0.3, 0.95])
     """
 
     name: str  # as in metrics.json and history, such as `balanced_accuracy`

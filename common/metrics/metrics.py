@@ -85,6 +85,12 @@ def classification(
         probabilities: (N, C), C at least 2; each row sums to 1 (rounding is evened out).
         targets: (N,) class numbers in [0, C).
         top: the k of each top-k accuracy.
+
+    Example:
+        >>> probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
+        >>> found = classification(probabilities, np.array([0, 1, 1]))
+        >>> round(found["accuracy"], 3), found["balanced_accuracy"]
+        (0.667, 0.75)
     """
     from sklearn.metrics import log_loss, precision_recall_fscore_support, recall_score
 
@@ -195,7 +201,13 @@ def f1_of_counts(hits: Array, said: Array, true: Array) -> Array:
 
 
 def confusion(predictions: Array, targets: Array, classes: int) -> Array:
-    """Return the (C, C) table of counts: rows are true classes, columns predicted ones."""
+    """Return the (C, C) table of counts: rows are true classes, columns predicted ones.
+
+    Example:
+        >>> confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=2)
+        array([[1, 1],
+               [0, 1]])
+    """
     from sklearn.metrics import confusion_matrix
 
     predictions, targets = checked_classes(predictions, targets, classes)
@@ -262,6 +274,11 @@ def regression(predictions: Array, targets: Array) -> dict[str, float]:
     prediction is exact, else 0; for a single row it is NaN. With columns, (N, columns) instead of
     (N,) on both sides, each metric but `rmse` is the mean of the columns' metrics; `rmse` is the
     root of `mse`.
+
+    Example:
+        >>> found = regression(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+        >>> {name: round(value, 3) for name, value in found.items()}
+        {'mae': 0.333, 'mse': 0.333, 'rmse': 0.577, 'r2': 0.5}
     """
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
@@ -290,6 +307,10 @@ def ranking(hits: Array, k: int = 10) -> Array:
         hits: (Q, N), whether each item is relevant, the first rank at the left; some are in each
             query.
         k: how many items count in the NDCG.
+
+    Example:
+        >>> ranking(np.array([[True, False, True]]), k=3).round(3)
+        array([[0.833, 1.   , 0.92 ]])
     """
     if hits.ndim != 2 or not hits.any(axis=1).all():
         raise ValueError(
@@ -320,7 +341,13 @@ def is_known(interval: Sequence[float | None]) -> bool:
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """Return Wilson's score interval (1927) of a proportion; NaN for both when trials is 0."""
+    """Return Wilson's score interval (1927) of a proportion; NaN for both when trials is 0.
+
+    Example:
+        >>> low, high = wilson(98, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.93, 0.994)
+    """
     from scipy.stats import binomtest
 
     if trials == 0:
@@ -380,6 +407,12 @@ def bootstrap(
         groups: (N,) what each row belongs to, such as a person: whole groups are drawn, since their
             rows depend on each other (the cluster bootstrap, Davison and Hinkley 1997, section
             3.8). None where no row depends on another but its neighbors.
+
+    Example:
+        >>> errors = np.random.default_rng(0).exponential(2.0, 400)
+        >>> low, high = bootstrap(mean, errors)
+        >>> bool(low < errors.mean() < high)
+        True
     """
     values = resample(metric, *arrays, seed=seed, resamples=resamples, block=block, groups=groups)
     tail = (1 - confidence) / 2
@@ -486,7 +519,7 @@ def paired_difference(
     block: int = 1,
     groups: Array | None = None,
 ) -> Difference:
-    """Return metric(a, *shared) - metric(b, *shared) with its paired bootstrap interval.
+    """Return `metric(a, *shared) - metric(b, *shared)` with its paired bootstrap interval.
 
     For "is the network better than the baseline on these rows": an interval that holds 0 does not
     show a difference.
@@ -499,6 +532,12 @@ def paired_difference(
         resamples: as in `bootstrap`.
         block: as in `bootstrap`.
         groups: as in `bootstrap`.
+
+    Example:
+        >>> right_a, right_b = np.array([1, 1, 1, 0] * 50), np.array([1, 0, 1, 0] * 50)
+        >>> found = paired_difference(mean, right_a, right_b)
+        >>> found.difference, found.low > 0  # the interval is above 0: a is better
+        (0.25, True)
     """
     compared = difference_of(metric)
     low, high = bootstrap(compared, a, b, *shared, resamples=resamples, block=block, groups=groups)
@@ -574,6 +613,11 @@ def mcnemar(correct_a: Array, correct_b: Array) -> float:
 
     The two-sided binomial test on the rows, (N,) booleans, of which exactly one classifier is
     right; 1 when there are none.
+
+    Example:
+        >>> a, b = np.array([1] * 90 + [0] * 10), np.array([1] * 80 + [0] * 20)
+        >>> round(mcnemar(a, b), 4)  # of the ten on which they differ a is right on each
+        0.002
     """
     from scipy.stats import binomtest
 

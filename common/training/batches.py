@@ -100,6 +100,15 @@ class Batches:
         repeats: numbers of samples that come once more in each epoch of training. Then only these
             repeats are given random numbers; the others are prepared as in evaluation. Not to be
             given with weights.
+
+    Example:
+        >>> images, targets = torch.rand(10, 1, 8, 8), torch.arange(10)
+        >>> batches = Batches((images, targets), batch_size=4, training=True)
+        >>> [[len(part[1]) for part in update] for update in batches.updates(epoch=0)]
+        [[4], [4], [2]]
+        >>> orders = [torch.cat([part[1] for (part,) in batches.updates(e)]) for e in (0, 1, 0)]
+        >>> torch.equal(orders[0], orders[2]), torch.equal(orders[0], orders[1])
+        (True, False)
     """
 
     def __init__(

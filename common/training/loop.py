@@ -280,6 +280,17 @@ def fit(
 
     Returns:
         The history, a row per epoch.
+
+    Example:
+        >>> from common.training import Batches
+        >>> from common.training.losses import build
+        >>> from common.training.task import Classification
+        >>> inputs = torch.arange(-8, 8.0)[:, None]
+        >>> targets = (inputs[:, 0] > 0).long()
+        >>> model, task = nn.Linear(1, 2), Classification(build("cross-entropy"))
+        >>> rows = fit(model, task, Batches((inputs, targets), 4), max_epochs=100)
+        >>> len(rows), rows[-1]["train/loss"] < rows[0]["train/loss"]
+        (100, True)
     """
     checkpoint = checkpoint or Memory()
     monitor, mode = monitored(task, validation, monitor, mode)

@@ -214,6 +214,15 @@ class Average:
     short run is not an average over its random start; the decay, below 1, is the weight of the past
     at each update. Buffers (batch-norm statistics) are copied, not averaged. The model to follow
     is on its device.
+
+    Example:
+        >>> model = nn.Linear(3, 1)
+        >>> average = Average(model, decay=0.99)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.add_(1)
+        >>> average.update(0)
+        >>> (model.weight - average.model.weight).allclose(torch.tensor(0.1))  # 0.9 of the way
+        True
     """
 
     def __init__(self, model: nn.Module, decay: float):
@@ -266,6 +275,11 @@ def schedule(
             only.
         monitor: the metric that `plateau` watches.
         mode: `min` or `max`, the direction in which that metric is better.
+
+    Example:
+        >>> factor = schedule("cosine", steps_per_epoch=10, epochs=5, warmup=1)
+        >>> [round(factor(step, []), 2) for step in (0, 5, 10, 30, 49)]
+        [0.09, 0.55, 1.0, 0.5, 0.0]
     """
     warmup = min(warmup, epochs / 2)
     if name == "plateau":

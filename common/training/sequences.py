@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 
 class Padded(NamedTuple):
-    """A batch of sequences: 0 follows where one ends."""
+    """A batch of sequences: 0 follows where one ends.
+
+    Example:
+        >>> Padded.of([torch.tensor([5, 3, 8]), torch.tensor([2])])
+        Padded(values=tensor([[5, 3, 8],
+                [2, 0, 0]]), lengths=tensor([3, 1]))
+    """
 
     values: Tensor  # (B, T) or (B, T, ...); T is the longest length, at least 1
     lengths: Tensor  # (B,) int64
@@ -25,7 +31,13 @@ class Padded(NamedTuple):
 
 @dataclass(frozen=True)
 class Ragged:
-    """Sequences of unequal length, one after another in one tensor."""
+    """Sequences of unequal length, one after another in one tensor.
+
+    Example:
+        >>> texts = Ragged.of([[5, 3, 8], [], [2]])
+        >>> texts[0], texts.lengths
+        (tensor([5, 3, 8]), tensor([3, 0, 1]))
+    """
 
     values: Tensor  # (total,) or (total, ...), of whole numbers or floats
     starts: Tensor  # (N + 1,) int64; sequence n is values[starts[n] : starts[n + 1]], may be empty

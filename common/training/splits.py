@@ -35,6 +35,14 @@ def split_rows(
 
     Raises:
         DataError: a class has fewer rows than there are parts.
+
+    Example:
+        >>> targets = torch.tensor([0] * 80 + [1] * 20)
+        >>> train, validation, test = split_rows(targets, seed=0)
+        >>> len(train), len(validation), len(test)
+        (70, 10, 20)
+        >>> targets[test].bincount()
+        tensor([16,  4])
     """
     generator = seeding.generator(seed, seeding.ORDER)
     parts: tuple[list[Tensor], ...] = ([], [], [])
@@ -99,6 +107,13 @@ def split_groups(
 
     Raises:
         DataError: a class is in too few groups for each part to have some of it.
+
+    Example:
+        >>> person = torch.arange(50).repeat_interleave(4)  # four photos of each of fifty people
+        >>> parts = split_groups(torch.zeros(200, dtype=torch.int64), person, seed=0)
+        >>> people = [set(person[rows].tolist()) for rows in parts]
+        >>> people[0] & people[2]
+        set()
     """
     if len(torch.unique(groups)) == len(groups):
         return split_rows(targets, seed, validation, test)

@@ -33,15 +33,20 @@ class Collects(Protocol):
 class Task(ABC):
     """What the loop cannot know about a job.
 
-    class Regression(Task):
-        def loss(self, model, batch, when):
-            return {"loss": mse_loss(model(batch[0]), batch[1])}
-
-        def outputs(self, model, batch):
-            return {"outputs": model(batch[0]), "targets": batch[1]}
-
-        def figures(self, outputs):
-            return {"loss": mse_loss(outputs["outputs"], outputs["targets"]).item()}
+    Example:
+        >>> from torch.nn.functional import mse_loss
+        >>> class Regression(Task):
+        ...     def loss(self, model, batch, when):
+        ...         return {"loss": mse_loss(model(batch[0]), batch[1])}
+        ...
+        ...     def outputs(self, model, batch):
+        ...         return {"outputs": model(batch[0]), "targets": batch[1]}
+        ...
+        ...     def figures(self, outputs):
+        ...         return {"loss": mse_loss(outputs["outputs"], outputs["targets"]).item()}
+        >>> from common.training import evaluate
+        >>> evaluate(nn.Identity(), Regression(), [(torch.zeros(4, 1), torch.ones(4, 1))])
+        {'loss': 1.0}
     """
 
     monitor = "validation/loss"  # picks the best epoch, unless the user names another metric

@@ -25,10 +25,18 @@ KOREAN = {  # what the theme says around a page
 
 project = "Deep-learning labs"
 author = copyright = ""
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["site"]
 myst_heading_anchors = 3
+
+default_role = "code"  # one backtick, as in the docstrings
+add_module_names = False
+python_use_unqualified_type_names = True
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes are a list, not entries that others repeat
 
 html_theme = "furo"
 html_title = "Deep-learning labs · 딥러닝 실습실"
@@ -62,6 +70,20 @@ def read_readme(app: object, page: str, source: list[str]) -> None:
     source[0] = text
 
 
+def mark_code(app: object, kind: str, name: str, it: object, options: object, lines: list) -> None:
+    """Say that formulas and code, which docstrings indent, are no quotations."""
+    paragraph = True  # at the left, before a blank line
+    marked = []
+    for before, line in zip(["", *lines], lines, strict=False):
+        indented = line.startswith("    ")
+        if indented and not before and paragraph:
+            marked += ["::", ""]
+        if line:
+            paragraph = not indented and not line.startswith(("-", ".. "))
+        marked.append(line)
+    lines[:] = marked
+
+
 def mend_access(app: object, page: str, template: str, context: dict, tree: object) -> None:
     """Give headings of the navigation a level, and let keys scroll code: Sphinx does neither."""
     for name in ("furo_navigation_tree", "body"):
@@ -91,4 +113,5 @@ def setup(app: object) -> None:
     sphinx.search.languages["en"] = SearchBoth
     app.connect("source-read", read_readme)  # type: ignore[attr-defined]
     app.connect("html-page-context", speak_language, priority=800)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", mark_code, priority=400)  # type: ignore[attr-defined]
     app.connect("html-page-context", mend_access, priority=900)  # type: ignore[attr-defined]

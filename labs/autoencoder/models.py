@@ -176,6 +176,13 @@ def build(
 
     Raises:
         ConfigError: the depth leaves nothing of such images, or there is no class to be told.
+
+    Example:
+        >>> model = build("conv", architecture="conv", channels=1, image_size=28, classes=10,
+        ...               latent_size=8, depth=None, width=16)
+        >>> images = torch.rand(2, 1, 28, 28)
+        >>> model.encode(images).shape, model(images).shape
+        (torch.Size([2, 8]), torch.Size([2, 1, 28, 28]))
     """
     if model == "conditional-vae" and not classes:
         raise ConfigError("--model conditional-vae: the images have no classes; give --model vae")

@@ -26,7 +26,12 @@ def area(boxes: Tensor) -> Tensor:
 
 
 def to_centers(boxes: Tensor) -> Tensor:
-    """Return boxes (..., 4) of corners as center x, center y, width, height."""
+    """Return boxes (..., 4) of corners as center x, center y, width, height.
+
+    Example:
+        >>> to_centers(torch.tensor([10.0, 20, 30, 60]))
+        tensor([20., 40., 20., 40.])
+    """
     low, high = boxes[..., :2], boxes[..., 2:]
     return torch.cat([(low + high) / 2, high - low], -1)
 
@@ -46,7 +51,12 @@ def keep_inside(boxes: Tensor, height: int, width: int) -> Tensor:
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
-    """Return the intersection over union of each box of a (N, 4) with each of b (M, 4), (N, M)."""
+    """Return the intersection over union of each box of a (N, 4) with each of b (M, 4), (N, M).
+
+    Example:
+        >>> iou(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([[0.0, 0, 10, 5], [20, 20, 30, 30]]))
+        tensor([[0.5000, 0.0000]])
+    """
     return paired_iou(a[:, None], b)
 
 
@@ -101,6 +111,13 @@ def nms_steps(boxes: Tensor, scores: Tensor, threshold: float) -> Iterator[Suppr
     As long as there are boxes, the one with the highest score is kept, and those that overlap it by
     an IoU above the threshold are removed: they are taken for the same object. Of equal scores the
     first row wins.
+
+    Example:
+        >>> boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 10, 10], [20, 20, 30, 30]])
+        >>> for step in nms_steps(boxes, torch.tensor([0.7, 0.9, 0.8]), threshold=0.5):
+        ...     print(step.kept, step.removed)
+        1 [0]
+        2 []
     """
     left = scores.argsort(descending=True, stable=True)
     while len(left):

@@ -69,7 +69,7 @@ class Cell(nn.Module, ABC):
 class RNNCell(Cell):
     """The simple recurrent network (Elman 1990, "Finding structure in time").
 
-    h' = n, where n = tanh(W x + b + U h + c)
+        h' = n, where n = tanh(W x + b + U h + c)
 
     Nothing gates it: the candidate n becomes the hidden state, and all of the past goes through U
     and tanh again at every step. So gradients vanish or explode with distance (Bengio, Simard and
@@ -90,12 +90,12 @@ class RNNCell(Cell):
 class LSTMCell(Cell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), with a forget gate (Gers 2000).
 
-    i = sigmoid(W_i x + b_i + U_i h + c_i)    input: how much of the candidate is written
-    f = sigmoid(W_f x + b_f + U_f h + c_f)    forget: how much of the cell state is kept
-    g =    tanh(W_g x + b_g + U_g h + c_g)    candidate
-    o = sigmoid(W_o x + b_o + U_o h + c_o)    output: how much of the cell state is shown
-    c' = f c + i g                            cell state
-    h' = o tanh(c')                           hidden state
+        i = sigmoid(W_i x + b_i + U_i h + c_i)    input: how much of the candidate is written
+        f = sigmoid(W_f x + b_f + U_f h + c_f)    forget: how much of the cell state is kept
+        g =    tanh(W_g x + b_g + U_g h + c_g)    candidate
+        o = sigmoid(W_o x + b_o + U_o h + c_o)    output: how much of the cell state is shown
+        c' = f c + i g                            cell state
+        h' = o tanh(c')                           hidden state
 
     From step to step the cell state is only multiplied by f, which is 1 where nothing is forgotten,
     so a gradient along it does not vanish. Hochreiter and Schmidhuber 1997, "Long short-term
@@ -125,10 +125,10 @@ class LSTMCell(Cell):
 class GRUCell(Cell):
     """The gated recurrent unit (Cho et al. 2014), the reset gate placed as in torch and cuDNN.
 
-    r = sigmoid(W_r x + b_r + U_r h + c_r)        reset: how much of the past the candidate sees
-    z = sigmoid(W_z x + b_z + U_z h + c_z)        update: how much of the hidden state is kept
-    n =    tanh(W_n x + b_n + r (U_n h + c_n))    candidate
-    h' = (1 - z) n + z h                          hidden state
+        r = sigmoid(W_r x + b_r + U_r h + c_r)        reset: how much of the past the candidate sees
+        z = sigmoid(W_z x + b_z + U_z h + c_z)        update: how much of the hidden state is kept
+        n =    tanh(W_n x + b_n + r (U_n h + c_n))    candidate
+        h' = (1 - z) n + z h                          hidden state
 
     Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for statistical
     machine translation", section 2.3, reset the hidden state before it is multiplied, U_n (r h);

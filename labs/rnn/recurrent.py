@@ -165,6 +165,12 @@ class Recurrent(nn.Module):
 
     Raises:
         ConfigError: the name is unknown.
+
+    Example:
+        >>> network = Recurrent("lstm", 8, 16, layers=2, bidirectional=True)
+        >>> states, (hidden, cell) = network(torch.rand(3, 5, 8), lengths=torch.tensor([5, 2, 4]))
+        >>> states.shape, hidden.shape
+        (torch.Size([3, 5, 32]), torch.Size([2, 3, 32]))
     """
 
     def __init__(
@@ -318,7 +324,7 @@ def chunks(
 
     Yields the span of each chunk, the last of which may be shorter, and how many of its steps are
     real in each sequence, (B,), or None where there are no lengths. A sequence that has ended has
-    none, and its state stays as it was:
+    none, and its state stays as it was.
 
         state = None
         for span, within in chunks(x.shape[1], 100, lengths):

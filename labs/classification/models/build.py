@@ -37,6 +37,11 @@ def build(name: str, channels: int, image_size: int, classes: int) -> nn.Module:
 
     Raises:
         ConfigError: the name is unknown, or the model cannot take such images.
+
+    Example:
+        >>> model = build("lenet5", channels=1, image_size=28, classes=10)
+        >>> model(torch.rand(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
     if not is_known(name):
         near = suggest(name, MODELS) or "; the command `summary` lists them"

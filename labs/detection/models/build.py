@@ -36,6 +36,11 @@ def build(
 
     Raises:
         ConfigError: the model cannot be had.
+
+    Example:
+        >>> model = build("tiny-yolo", ["cat", "dog"], image_size=96, anchors=[(16, 16), (32, 24)])
+        >>> model(torch.rand(1, 3, 96, 96)).shape  # 5 numbers of each of 2 anchors, and 2 classes
+        torch.Size([1, 12, 12, 12])
     """
     if name == "tiny-yolo":
         return TinyYolo(len(classes), anchors, stride_for(image_size))
