@@ -1,5 +1,6 @@
 """A Korean page has all that the English one has: commands, figures, tables, sections and links."""
 
+import calendar
 import os
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ MUST = [  # what students read: it grows, and nothing goes from it
     "own-data",
     "rnn",
     "rnn-forecast",
+    *("classification", "contrastive", "autoencoder", "detection", "segmentation"),
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -40,7 +42,11 @@ def read_figures(text):
     """Return the numbers of a page's prose; 133 million are 1억 3,300만."""
     text = re.sub(r"(?<=\d),(?=\d)", "", read_prose(text))
     text = re.sub(r"([\d.]+) million", lambda found: f"{float(found[1]) * 1e6:.0f}", text)
+    text = re.sub(r"(\d+) thousand", r"\g<1>000", text)
+    for number, month in enumerate(calendar.month_name[1:], 1):
+        text = re.sub(rf"{month} (?=\d{{4}})", f"{number} ", text)
     text = re.sub(r"(\d+)억 (\d+)만", lambda found: f"{found[1]}{int(found[2]):04}만", text)
+    text = re.sub(r"(\d+)만 (\d)천", r"\1\g<2>000", text)
     text = re.sub(r"(\d+)만(?!큼)", r"\g<1>0000", text)
     return Counter(re.findall(r"\d+(?:\.\d+)*", text))
 
