@@ -17,8 +17,9 @@ _MISSING = frozenset(
     (
         *("", "-", "--", "---", "–", "—", ".", "..", "...", "…", "?", "*", "(na)", "<na>", "na"),
         *("n/a", "n.a.", "n.a", "#n/a", "#n/a n/a", "nan", "-nan", "nat", "null", "nil", "none"),
-        *("nm", "nd", "n.d.", "n/d", "missing", "unknown", "not available", "no data", "nodata"),
-        *("#div/0!", "#value!", "#ref!", "#num!", "#null!", "#name?", "1.#ind", "-1.#ind"),
+        *("**", "***", "nm", "nd", "n.d.", "n/d", "missing", "unknown", "not available"),
+        *("no data", "nodata", "1.#ind", "-1.#ind"),
+        *("#div/0!", "#value!", "#ref!", "#num!", "#null!", "#name?"),
         *("결측", "결측치", "없음", "미상", "해당없음", "자료없음", "점검중", "통신장애"),
     )
 )

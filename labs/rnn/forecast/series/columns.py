@@ -312,7 +312,8 @@ def _by_parts(cells: Cells) -> _Parts | None:
     ):
         if part is None:
             continue
-        numbers_ = [_number_of_part(cell, size) for cell in cells[part]]
+        number = number_of_quarter if size == 4 else number_of_month
+        numbers_ = [number(cell) for cell in cells[part]]
         undated = {
             row: f"{cell!r} in column {part!r} is a total"
             for row, cell in enumerate(cells[part])
@@ -337,14 +338,17 @@ def _by_parts(cells: Cells) -> _Parts | None:
     return None
 
 
-def _number_of_part(cell: str, size: int) -> int:
-    """Return the number of a month, or of a quarter, 0 where it is none."""
-    if size == 4:
-        found = re.fullmatch(r"(?:제?\s*|Q0?)([1-4])(?:\s*/\s*4)?(?:\s*분기|\s*Q)?", cell, re.I)
-        return int(found[1]) if found else 0
+def number_of_month(cell: str) -> int:
+    """Return the number of a month, 0 where a text is none."""
     if found := re.fullmatch(r"M?(\d{1,2})(?:\.0|\s*월)?", cell, re.I):
-        return int(found[1]) if int(found[1]) <= size else 0
+        return int(found[1]) if int(found[1]) <= 12 else 0
     return dates.month_of(cell)
+
+
+def number_of_quarter(cell: str) -> int:
+    """Return the number of a quarter, 0 where a text is none."""
+    found = re.fullmatch(r"(?:제?\s*|Q0?)([1-4])(?:\s*/\s*4)?(?:\s*분기|\s*Q)?", cell, re.I)
+    return int(found[1]) if found else 0
 
 
 def _put_together(
@@ -414,12 +418,8 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
     counts = np.bincount(when)
     if np.mean(counts > 1) <= 0.5:  # a date that comes again is a mistake, of which is told later
         return ()
-    names = [
-        name
-        for name in cells
-        if name not in (*times.columns, *values)
-        and (_is_key(name) or not _are_numbers(cells[name]))
-    ]
+    others = {name: cells[name] for name in cells if name not in (*times.columns, *values)}
+    names = find_names(others)
     codes = {name: _codes(cells[name], times.rows) for name in names[:_MOST_KEYS]}
     for size in (1, 2, 3):
         found: dict[bytes, tuple[str, ...]] = {}
@@ -436,6 +436,11 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
                 "--series-column",
             )
     return ()
+
+
+def find_names(cells: Cells) -> list[str]:
+    """Return the columns of names or codes, which may tell series apart."""
+    return [name for name in cells if _is_key(name) or not _are_numbers(cells[name])]
 
 
 def _is_key(name: str) -> bool:

@@ -11,7 +11,7 @@ from common.errors import DataError
 from common.io import numbers, tables
 from common.reuse import reusable
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.series import axis, columns, dates
+from labs.rnn.forecast.series import across, axis, columns, dates
 from labs.rnn.forecast.series.columns import Times
 from labs.rnn.forecast.series.panel import Panel
 
@@ -49,6 +49,11 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     cells = dict(zip(names, table.columns, strict=True))
     file = path.name
     places = [f"{file}:{line}" for line in table.lines]
+    turned = None
+    if config.date_column is None and not config.value_columns:
+        turned = across.turn(cells, config.date_order)
+    if turned is not None:
+        cells, places = turned.cells, [places[row] for row in turned.rows]
     times, keys = _find_columns(path, config, cells, places)
     dated = set(times.rows)
     undated = [row for row in range(len(places)) if row not in dated]
@@ -60,7 +65,7 @@ def read(path: Path, config: ForecastConfig) -> Panel:
             for row in undated
         ),
     ]
-    habit = _habit(table, times, cells)
+    habit = _habit(table, names, times, cells)
     found = _read_numbers(path, config, cells, places, times, keys, habit)
     values = {}
     for name, column in found.values.items():
@@ -94,7 +99,8 @@ def read(path: Path, config: ForecastConfig) -> Panel:
         f"{path.name}, {built.spacing}",
         (*notes, *built.notes),
     )
-    said = (*table.notes, *_say(panel, config, times, keys, of_series, found), *found.said)
+    how = (turned.said,) if turned is not None else ()
+    said = (*table.notes, *how, *_say(panel, config, times, keys, of_series, found), *found.said)
     return replace(panel, said=said, options=tuple(_options(config, times, keys, found).items()))
 
 
@@ -151,13 +157,13 @@ def _are_dates(texts: Sequence[str], order: str | None) -> bool:
     return True
 
 
-def _habit(table: tables.Table, times: Times, cells: Cells) -> str | None:
+def _habit(table: tables.Table, names: Sequence[str], times: Times, cells: Cells) -> str | None:
     """Return the decimal mark that is usual where a table comes from, None where nothing shows it.
 
     Korean has a point. Where semicolons stand between cells, or days are 31.12.2022, there may be
     commas.
     """
-    if any("가" <= letter <= "힣" for name in cells for letter in name):
+    if any("가" <= letter <= "힣" for name in names for letter in name):
         return "point"
     day = cells[times.columns[0]][times.rows[0]]
     if table.delimiter == ";" or (times.read.order == "dmy" and "." in day):
