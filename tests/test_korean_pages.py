@@ -16,6 +16,9 @@ MUST = [  # what students read: it grows, and nothing goes from it
     "own-data",
     "rnn",
     "rnn-forecast",
+    "rnn-translate",
+    "rnn-memory",
+    "open",
     *("classification", "contrastive", "autoencoder", "detection", "segmentation"),
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -127,6 +130,11 @@ def test_its_figures_are_the_same(texts):
 def test_it_has_as_many_headings_tables_points_and_paragraphs_in_the_same_order(texts):
     ours, theirs = map(read_shape, texts)
     assert theirs == ours
+
+
+def test_its_bold_words_are_bold(texts):
+    """Stars between a mark and a letter are shown as stars: the particle goes inside."""
+    assert re.findall(r"[`).!?\"]\*\*[가-힣].*", texts[1]) == []
 
 
 def test_its_links_lead_to_the_same_places_in_korean_where_they_are(page, texts):
