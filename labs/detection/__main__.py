@@ -1,6 +1,7 @@
 """`python -m labs.detection`: train, compare, predict, export, and what to ask of data and runs."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +170,8 @@ def compare_models(**given: Any) -> None:
     "forms",
     default="drawn,json",
     show_default=True,
-    help="Some of drawn, json, csv, yolo, with commas between; of classes of pixels drawn, masks, "
-    "json, csv, and drawn, masks and json when not given.",
+    help="Some of drawn, json, csv, yolo, with commas between; of classes of pixels, and of things "
+    "and stuff, drawn, masks, json, csv, and drawn, masks and json when not given.",
 )
 @SCORE
 @TTA
@@ -184,7 +185,7 @@ def predict(
     tta: str | None,
     device: str | None,
 ) -> None:
-    """Find objects in photos and videos, or name the classes of their pixels: files, or folders.
+    """Find objects in photos and videos, or name their pixels or segments: files, or folders.
 
     What cannot be read is named on the way and left out; if nothing is left, the command fails.
     """
@@ -192,11 +193,9 @@ def predict(
     from labs.detection.predict import predictions
 
     job = lab.open_trained(run, device)
-    if job.config.task == "semantic":
+    if job.config.task in ("semantic", "panoptic"):
         _name_pixels(job, paths, output or run / "predictions", forms, score=score, tta=tta)
         return
-    if job.config.task == "panoptic":
-        raise RunError(f"predict: {run} finds segments of squares alone; `evaluate` draws them")
     chosen = _chosen("--format", forms, predictions.FORMATS)
     use_copies([job], tta)
     folder = output or run / "predictions"
@@ -208,9 +207,8 @@ def predict(
 def _name_pixels(
     job: Any, paths: Sequence[Path], output: Path, forms: str, **others: float | str | None
 ) -> None:
-    """Do what `predict` does of a run that names classes of pixels."""
-    from labs.detection.semantic import predictions
-
+    """Do what `predict` does of a run that names classes of pixels, or segments."""
+    predictions = import_module(f"labs.detection.{job.config.task}.predictions")
     for name, value in others.items():
         if value is not None:
             raise ConfigError(f"--{name}: goes with boxes, and {job.run.path} finds none")

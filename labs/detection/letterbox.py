@@ -44,6 +44,15 @@ class Letterbox(NamedTuple):
         """Return what is between the bars of squares (..., size, size): a view of them."""
         return squares[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
+    def enlarge(self, square: Tensor, height: int, width: int) -> Tensor:
+        """Return a map of whole numbers, (size, size), as that of the image, (height, width).
+
+        Each pixel has the value of the nearest one between the bars; below 2^24 they are exact.
+        """
+        inside = self.crop(square)[None, None].float()
+        grown = functional.interpolate(inside, (height, width), mode="nearest-exact")
+        return grown[0, 0].to(square.dtype)
+
 
 def letterbox(image: Tensor, size: int) -> tuple[Tensor, Letterbox]:
     """Fit an image, uint8 (3, H, W), into a square by antialiased bilinear filtering.

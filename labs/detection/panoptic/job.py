@@ -1,16 +1,17 @@
 """The job of `--task panoptic`: things from a network of instances, stuff from one of pixels."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common import training
-from common.errors import RunError
+from common.errors import DataError, RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 from common.runs.job import Job, Outputs, Say, Splits
@@ -18,7 +19,8 @@ from common.training.batches import Batches, choose_batching
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
 from labs.detection.data import load as data
-from labs.detection.data.load import BoxSet, Card
+from labs.detection.data.load import BoxSet, Card, Outlined
+from labs.detection.letterbox import Letterbox, letterbox
 from labs.detection.models import build, unet, weights
 from labs.detection.panoptic import segments
 from labs.detection.panoptic.task import Panoptic, PanopticTask
@@ -26,6 +28,13 @@ from labs.detection.semantic.data import refuse_many
 
 _EVALUATION_BATCH = 16
 _MUCH = 10**9  # multiply-adds of an image
+
+
+class Segmented(NamedTuple):
+    """The segments of a photo."""
+
+    codes: Array  # int32 (H, W), see `labs.detection.panoptic.segments`
+    scores: list[float]  # of the things, the first of segment 1
 
 
 class PanopticSegmenter(Job[DetectionConfig, Card]):
@@ -45,7 +54,7 @@ class PanopticSegmenter(Job[DetectionConfig, Card]):
         """Load the config's images with boxes and outlines, split."""
         splits, known = data.load(_with_masks(config))
         refuse_many(Path(config.data), known.classes)
-        return splits, known
+        return {name: _with_bars(split) for name, split in splits.items()}, known
 
     def build_model(self) -> nn.Module:
         """Return the config's network of instances, and a U-Net."""
@@ -110,10 +119,22 @@ class PanopticSegmenter(Job[DetectionConfig, Card]):
         )
         return training.infer(self.model, self.task({}), batches, self.compute)
 
+    def find_segments(self, photos: Sequence[Tensor]) -> list[Segmented]:
+        """Return the segments of photos of any size, uint8 (3, H, W)."""
+        size = self.card.image_size
+        squares, fits = zip(*(letterbox(photo, size) for photo in photos), strict=True)
+        outputs = self.answers(torch.stack(squares))
+        return [
+            Segmented(fit.enlarge(codes, *photo.shape[1:]).numpy(), scores.tolist())
+            for photo, fit, codes, scores in zip(
+                photos, fits, outputs["segments"], outputs["scores"], strict=True
+            )
+        ]
+
     def labelled(self, path: Path, say: Say, **written: Any) -> BoxSet:
         """Return all images of a user's, of whichever splits, in the run's classes."""
         config = _with_masks(self.config.of_file(path, **written))
-        return data.labelled(config, self.card, say)
+        return _with_bars(data.labelled(config, self.card, say))
 
     def choose_copies(self, spec: str) -> tuple[()]:
         """Refuse `--tta`.
@@ -122,6 +143,43 @@ class PanopticSegmenter(Job[DetectionConfig, Card]):
             RunError: always.
         """
         raise RunError(f"--tta: {self.run.path} finds segments, and boxes alone can be fused")
+
+
+class _WithBars(Outlined):
+    """Maps of instances, in which the bars of the letterbox are `BARS` and no background."""
+
+    def __init__(self, split: BoxSet):
+        self._split = split
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Return a map, uint8 (S, S)."""
+        split = self._split
+        assert split.instances is not None
+        given = split.instances[row]
+        height, width = split.sizes[row].tolist()
+        fit = Letterbox.fit(height, width, given.shape[-1])
+        found = torch.full_like(given, segments.BARS)
+        fit.crop(found)[:] = fit.crop(given)
+        return found
+
+
+def _with_bars(split: BoxSet) -> BoxSet:
+    """Return a split in whose maps of instances the bars are nobody's.
+
+    Raises:
+        DataError: an image has as many objects as there are numbers.
+    """
+    if split.most >= segments.BARS:
+        raise DataError(
+            f"an image has {split.most} objects; --task panoptic takes {segments.BARS - 1} of an "
+            "image at most: cut it into tiles"
+        )
+    if (split.sizes[:, 0] == split.sizes[:, 1]).all():
+        return split
+    lazy = _WithBars(split)
+    eager = isinstance(split.instances, Tensor)
+    maps = torch.stack([lazy[row] for row in range(len(split))]) if eager else lazy
+    return BoxSet(split.images, split.boxes, split.sizes, split.names, maps)
 
 
 def _with_masks(config: DetectionConfig) -> DetectionConfig:

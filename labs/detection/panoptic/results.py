@@ -18,9 +18,9 @@ from common.runs.job import Outputs, Splits
 from labs.detection.data.load import BoxSet
 from labs.detection.panoptic import segments
 from labs.detection.panoptic.job import PanopticSegmenter
-from labs.detection.panoptic.task import SCORE, figures_of
+from labs.detection.panoptic.task import SCORE, figures_of, known_classes
 from labs.detection.semantic import baselines, plots
-from labs.detection.semantic.data import BACKGROUND, PixelSet, class_maps
+from labs.detection.semantic.data import BACKGROUND, PixelSet
 
 _SHOWN = 6  # images
 _PIECES = "+ connected pieces"
@@ -98,7 +98,7 @@ class _Squares:
     def __getitem__(self, row: int) -> Tensor:
         split = self._split
         assert split.instances is not None
-        classes = class_maps(split.instances[row][None], split.boxes[row][None, :, 4])
+        classes = known_classes(split.instances[row][None], split.boxes[row][None, :, 4])
         return torch.cat([split.image(row), classes])
 
 
@@ -153,19 +153,13 @@ def pictures(panels: list[tuple[Array, Array, Array, str]], names: tuple[str, ..
             axes.set_axis_off()
             axes.set_title(title, fontsize=8, loc="center", pad=3)
     seen = np.unique(np.concatenate([codes.ravel() for _, *both, _ in panels for codes in both]))
-    labels = sorted(set((seen[seen > 0] % 256 - 1).tolist()))[: plots.NAMED]
+    labels = np.unique(segments.classes_in(seen[seen > 0])).tolist()[: plots.NAMED]
     figure.legend(handles=plots.patches(labels, names), loc="outside lower center", ncols=7)
     return figure
 
 
 def _paint(codes: Array, names: tuple[str, ...]) -> Array:
     """Return segments in the colors of their classes, with white between things, (H, W, 3)."""
-    labels = (codes % 256 - 1) % 256  # of void 255
-    painted = plots.paint(labels.astype(np.uint8), plots.colors(names))
-    things = np.where(codes >= 256, codes, 0)
-    for one, other, place in (
-        (things[:, 1:], things[:, :-1], painted[:, 1:]),
-        (things[1:], things[:-1], painted[1:]),
-    ):
-        place[(one != other) & (one > 0) & (other > 0)] = 255
+    painted = plots.paint(segments.classes_in(codes), plots.colors(names))
+    segments.paint_borders(painted, codes)
     return painted

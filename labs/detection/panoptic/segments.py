@@ -16,6 +16,7 @@ from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
 
 STUFF = 1  # the code of the background
+BARS = 255  # in a map of instances: the bars of the letterbox, which nobody asks about
 CROWD = 1 << 24  # added to the code of a crowd, which may be said in any number of pieces, or not
 _SAME = 0.5  # IoU above which a segment is found
 _SEEN = 0.5  # share of a thing that no other may cover, or it is left out
@@ -28,12 +29,13 @@ def of_instances(instances: Tensor, boxes: Tensor) -> Tensor:
     """Return the true segments of an image, int32 (H, W).
 
     Args:
-        instances: uint8 (H, W), a map of `labs.detection.masks`.
+        instances: uint8 (H, W), a map of `labs.detection.masks`, perhaps with `BARS`.
         boxes: (n, 6): its boxes, with class and crowd in the last columns.
     """
     numbers = torch.arange(1, len(boxes) + 1)
     codes = 256 * numbers + boxes[:, 4].long() + 2 + CROWD * (boxes[:, 5] > 0)
-    table = torch.cat([torch.tensor([STUFF]), codes])
+    table = torch.zeros(BARS + 1, dtype=torch.int64)
+    table[: len(boxes) + 1] = torch.cat([torch.tensor([STUFF]), codes])
     return table[instances.long()].int()
 
 
@@ -69,6 +71,21 @@ def of_classes(classes: Array) -> Array:
         codes[here] = 256 * (number + pieces[here]) + label + 1
         number += count
     return codes
+
+
+def paint_borders(painted: Array, codes: Array) -> None:
+    """Paint white, in a picture (H, W, 3), where one thing of a map (H, W) meets another."""
+    things = np.where(codes >= 256, codes, 0)
+    for one, other, place in (
+        (things[:, 1:], things[:, :-1], painted[:, 1:]),
+        (things[1:], things[:-1], painted[1:]),
+    ):
+        place[(one != other) & (one > 0) & (other > 0)] = 255
+
+
+def classes_in(codes: Array) -> Array:
+    """Return the class of each pixel of a map, uint8; 255 where it is void."""
+    return np.asarray((codes % 256 - 1) % 256, np.uint8)
 
 
 # --- how good they are --------------------------------------------------------------------------

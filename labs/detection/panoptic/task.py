@@ -57,11 +57,16 @@ class PanopticTask(SegmentationTask):
 
     def loss(self, model: Any, batch: Any, when: When) -> dict[str, Tensor]:
         """Return the parts of the loss of both networks."""
-        things = super().loss(model.things, batch, when)
+        images, boxes, instances = batch
+        without_bars = images, boxes, instances.masked_fill(instances == segments.BARS, 0)
+        things = super().loss(model.things, without_bars, when)
         return {**things, **self._pixels.loss(model.stuff, _with_classes(batch), when)}
 
     def outputs(self, model: Any, batch: Any) -> dict[str, Tensor]:
-        """Collect the `segments` that are said, int32 (B, S, S), and the `true` ones if known."""
+        """Collect the `segments` that are said, int32 (B, S, S), and the `true` ones if known.
+
+        `scores` (B, MOST) are those of the things, the first of segment 1.
+        """
         images, *known = batch
         with torch.autocast(images.device.type, enabled=False):
             detections, prototypes = self.segment(model.things, images)
@@ -74,7 +79,7 @@ class PanopticTask(SegmentationTask):
             ]
         )
         if not known:
-            return {"segments": said}
+            return {"segments": said, "scores": detections[..., 4]}
         boxes, instances = known
         true = [
             segments.of_instances(each.cpu(), rows[:length].cpu())
@@ -104,10 +109,16 @@ def _merged(rows: Tensor, prototypes: Tensor, classes: Tensor) -> Tensor:
     return segments.merge(said[:, 5], found, classes)
 
 
+def known_classes(instances: Tensor, labels: Tensor) -> Tensor:
+    """Return `class_maps` of instances with bars, which are void."""
+    bars = instances == segments.BARS
+    return class_maps(instances.masked_fill(bars, 0), labels).masked_fill(bars, VOID)
+
+
 def _with_classes(batch: Any) -> tuple[Tensor]:
     """Return a batch as `PixelTask` takes it: images with the classes of their pixels."""
     images, boxes, instances = batch
     rows = filled(boxes, boxes.values.shape[1])
     labels = torch.where(rows[..., 5] > 0, VOID - 1, rows[..., 4])
-    classes = class_maps(instances, labels)
+    classes = known_classes(instances, labels)
     return (torch.cat([images, classes[:, None] / VOID], 1),)

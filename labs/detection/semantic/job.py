@@ -17,7 +17,7 @@ from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches, choose_batching
 from common.training.summary import summarize
 from labs.detection.config import DetectionConfig
-from labs.detection.letterbox import Letterbox, letterbox
+from labs.detection.letterbox import letterbox
 from labs.detection.models import pixel_models, weights
 from labs.detection.semantic import augment, data, metrics
 from labs.detection.semantic.data import PixelCard, PixelSet
@@ -119,7 +119,7 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
         squares, fits = zip(*(letterbox(photo, size) for photo in photos), strict=True)
         said = self.answers(torch.stack(squares))["said"]
         return [
-            _back(each, fit, *photo.shape[1:])
+            fit.enlarge(each, *photo.shape[1:]).numpy()
             for each, fit, photo in zip(said, fits, photos, strict=True)
         ]
 
@@ -127,11 +127,3 @@ class PixelClassifier(Job[DetectionConfig, PixelCard]):
         """Return all images of a user's, of whichever splits, in the run's classes."""
         elsewhere = {"mask_dir": None, **written}  # the run's own masks are of other images
         return data.labelled(self.config.of_file(path, **elsewhere), self.card, say)
-
-
-def _back(said: Tensor, fit: Letterbox, height: int, width: int) -> Array:
-    """Return the classes of a square's pixels, (S, S), as those of its photo, (H, W)."""
-    inside = fit.crop(said)[None, None]
-    grown = torch.nn.functional.interpolate(inside, (height, width), mode="nearest-exact")
-    found: Array = grown[0, 0].numpy()
-    return found

@@ -1,7 +1,7 @@
 """What a trained run says of the pixels of a user's photos: drawn, as masks, and their shares."""
 
 import io
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,17 @@ from common.images.decode import printable
 from common.metrics.metrics import Array
 from common.report.plots import drawable, korean_font, short
 from common.runs.commands import separated
-from labs.detection.predict.predictions import files_in, is_video, jpeg, name_each, read_photos
+from labs.detection.predict.predictions import (
+    Shot,
+    files_in,
+    is_video,
+    jpeg,
+    name_each,
+    read_photos,
+)
 from labs.detection.semantic import plots
 from labs.detection.semantic.job import PixelClassifier
+from labs.detection.semantic.losses import VOID
 
 FORMATS = ("drawn", "masks", "json", "csv")
 USUAL = ("drawn", "masks", "json")
@@ -45,7 +53,7 @@ def predict(
     Args:
         job: a run with its weights.
         paths: files and folders.
-        output: a folder, in which pictures go to `drawn/`, masks and their `legend.csv` to
+        output: a folder, in which pictures go to `drawn/`, masks and their `legend.json` to
             `masks/`, and the shares of classes to `predictions.json` and `predictions.csv`.
         formats: some of `FORMATS`.
         say: called with a line for each file that is left out.
@@ -55,11 +63,7 @@ def predict(
         SaveError: something cannot be written.
     """
     classes, drawn, found = job.card.classes, output / "drawn", list[Prediction]()
-    named = name_each(files_in(paths, drawn))
-    for file in filter(is_video, named.values()):
-        say(f"skipped: {printable(file)} is a video, and classes of pixels are told of photos")
-    photos = {name: file for name, file in named.items() if not is_video(file)}
-    for shot in read_photos(photos, say):
+    for shot in read_shots(paths, drawn, say):
         [said] = job.name_pixels([shot.pixels])
         counts = np.bincount(said.ravel(), minlength=len(classes))
         found.append(Prediction(shot.file, shot.name, said.shape, counts / said.size))
@@ -67,17 +71,32 @@ def predict(
             write_bytes(drawn / f"{shot.name}.jpg", jpeg(draw(shot.pixels.numpy(), said, classes)))
         if "masks" in formats:
             write_bytes(output / "masks" / f"{shot.name}.png", mask(said, classes))
-    if not found:
-        raise DataError(f"none of the {len(named)} file(s) is a photo that can be read")
     records = [record(each, classes) for each in found]
     if "masks" in formats:
-        rows = [{"name": name, "value": number} for number, name in enumerate(classes)]
-        write_text(output / "masks" / "legend.csv", separated(rows, ","))
+        write_json(output / "masks" / "legend.json", dict(enumerate(classes)))
     if "json" in formats:
         write_json(output / "predictions.json", records)
     if "csv" in formats:
         write_text(output / "predictions.csv", separated([_flat(each) for each in records], ","))
     return found
+
+
+def read_shots(paths: Sequence[Path], drawn: Path, say: Callable[[str], None]) -> Iterator[Shot]:
+    """Yield the photos among files and in folders; `say` is told what is left out.
+
+    Raises:
+        DataError: a path is missing, or nothing can be read.
+    """
+    named = name_each(files_in(paths, drawn))
+    for file in filter(is_video, named.values()):
+        say(f"skipped: {printable(file)} is a video, and classes of pixels are told of photos")
+    readable = False
+    photos = {name: file for name, file in named.items() if not is_video(file)}
+    for shot in read_photos(photos, say):
+        readable = True
+        yield shot
+    if not readable:
+        raise DataError(f"none of the {len(named)} file(s) is a photo that can be read")
 
 
 def record(each: Prediction, classes: Sequence[str]) -> dict[str, object]:
@@ -120,17 +139,23 @@ def mask(said: Array, classes: Sequence[str]) -> bytes:
 
 def draw(pixels: Array, said: Array, classes: Sequence[str]) -> Image.Image:
     """Lay the colors of classes over a photo, uint8 (3, H, W), and name those that are there."""
-    picture = Image.fromarray(plots.lay_over(pixels, said, classes))
+    return add_key(plots.lay_over(pixels, said, classes), said, classes)
+
+
+def add_key(painted: Array, said: Array, classes: Sequence[str]) -> Image.Image:
+    """Write below a picture (H, W, 3) what the colors of the classes in it are."""
+    picture = Image.fromarray(painted)
     factor = max(1, -(-_LEAST_SIDE // max(picture.size)))
     picture = picture.resize(
         (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
     )
     font = ImageFont.truetype(str(korean_font()), max(14, max(picture.size) // 45))
-    table, height = plots.colors(classes), round(1.6 * font.size)
+    names, height = {**dict(enumerate(classes)), VOID: "void"}, round(1.6 * font.size)
+    table = plots.paint(np.arange(VOID + 1), plots.colors(classes))
     lines: list[list[int]] = [[]]
     used, widths = 0.0, {}
     for label in np.unique(said).tolist():
-        name = short(drawable(classes[label]), 24)
+        name = short(drawable(names[label]), 24)
         widths[label] = width = height + font.getlength(name) + height / 2
         if lines[-1] and used + width > picture.width:
             lines.append([])
@@ -145,7 +170,7 @@ def draw(pixels: Array, said: Array, classes: Sequence[str]) -> Image.Image:
         for label in line:
             box = (x + height / 4, y + height / 4, x + 3 * height / 4, y + 3 * height / 4)
             canvas.rectangle(box, fill=tuple(table[label].tolist()), outline="#888888")
-            text = short(drawable(classes[label]), 24)
+            text = short(drawable(names[label]), 24)
             canvas.text((x + height, y + height / 2), text, "black", font, anchor="lm")
             x += widths[label]
     return whole

@@ -1,8 +1,13 @@
 """Things and stuff learn together, and what such runs do not do is said."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from common.training.compute import Compute
 from common.training.sequences import Padded
 from labs.detection.config import RECIPES, DetectionConfig, recipe_for
 from labs.detection.models import unet
@@ -12,7 +17,8 @@ pytest.importorskip("labs.detection.models.ultralytics.build")
 from labs.detection.job import Detector
 from labs.detection.models.ultralytics import build
 from labs.detection.panoptic.job import PanopticSegmenter
-from labs.detection.panoptic.task import Panoptic, PanopticTask
+from labs.detection.panoptic.task import Panoptic, PanopticTask, known_classes
+from labs.detection.semantic.losses import VOID
 
 
 def batch():
@@ -49,3 +55,32 @@ def test_the_task_names_its_job_and_its_recipe():
     [problem] = DetectionConfig(task="panoptic").problems()
     assert "--task panoptic: tiny-yolo finds boxes alone" in problem
     assert recipe_for("yolo11s-seg", "panoptic") == "panoptic"
+
+
+def test_the_bars_around_a_photo_are_neither_stuff_nor_learned(tmp_path):
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}
+    for number in range(6):
+        name = f"{number}.png"
+        Image.fromarray(np.full((20, 64, 3), 40 * number, np.uint8)).save(tmp_path / name)
+        size = {"file_name": name, "height": 20, "width": 64}
+        content["images"].append({"id": number, **size})
+        outline = [5, 5, 15, 5, 15, 15, 5, 15]
+        box = {"bbox": [5, 5, 10, 10], "segmentation": [outline], "iscrowd": 0, "area": 100}
+        ids = {"id": number + 1, "image_id": number, "category_id": 1}
+        content["annotations"].append({**ids, **box})
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    config = DetectionConfig(
+        data=str(tmp_path / "a.json"), task="panoptic", model="yolo11n-seg", image_size=64
+    )
+    splits, card = PanopticSegmenter.load(config)
+    job = PanopticSegmenter(config, Compute("cpu", "32"), card)
+    [true, *_] = job.targets(splits["train"])
+    assert not true[:22].any()
+    assert not true[42:].any()
+    assert set(np.unique(true[22:42])) == {1, 256 + 2}
+    images, boxes, instances = splits["train"].collate([splits["train"][0]])
+    classes = known_classes(instances, boxes.values[..., 4])
+    assert (classes[0, :22] == VOID).all()
+    assert (classes[0, 22:42] != VOID).all()
+    parts = job.task(splits).loss(job.model, (images / 255, boxes, instances), None)
+    assert sum(parts.values()).isfinite()

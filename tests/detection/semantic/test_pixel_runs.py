@@ -11,7 +11,7 @@ from common.errors import DataError, RunError
 from labs.detection.config import RECIPES, DetectionConfig, recipe_for
 from labs.detection.models import pixel_models, unet
 from labs.detection.names import PIXELS
-from labs.detection.semantic import augment, baselines, data, plots, predictions, suited
+from labs.detection.semantic import augment, baselines, data, legend, plots, predictions, suited
 from labs.detection.semantic.losses import VOID
 from labs.detection.semantic.task import PixelTask
 from tests.detection.semantic.conftest import color
@@ -137,7 +137,8 @@ def test_photos_get_drawn_masks_that_a_legend_names(run, lab):
     output = folder / "predictions"
     with Image.open(output / "masks" / "3.png") as mask:
         assert (mask.mode, mask.size) == ("P", (40, 30))
-    assert (output / "masks" / "legend.csv").read_text() == "name,value\n0,0\n1,1\n2,2\n"
+    read = legend.read(output / "masks" / "legend.json", None, [])
+    assert (read.names, read.colors) == ({0: "0", 1: "1", 2: "2"}, False)
     record = json.loads((output / "predictions.json").read_text("utf-8"))[0]
     assert sum(record["shares"].values()) == pytest.approx(1, abs=1e-4)
     assert len((output / "predictions.csv").read_text().splitlines()) == 13
