@@ -16,12 +16,20 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/**/*.md"))]
 GROUPS = {lab: import_module(f"labs.{lab}.__main__").lab.group for lab in LABS}
 GROUPS[""] = labs  # the commands on runs of any lab
+GUIDES = [page for page in PAGES if page.stem in ("which-lab", "coming-from", "gallery")]
 COMMANDS = sorted(
     {
         found
         for page in PAGES
         for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
         for found in re.findall(r"-m labs(?:\.(\w+))? (.+)", block)
+    }
+    | {
+        found
+        for page in GUIDES
+        for found in re.findall(
+            r"`python -m labs(?:\.(\w+))? ([^-`][^`]*)`", page.read_text("utf-8")
+        )
     }
 )
 
@@ -46,6 +54,19 @@ def test_a_command_on_a_page_is_understood(lab, line):
         fields = command.config.__dataclass_fields__
         given = {k: v for k, v in context.params.items() if k in fields and v is not None}
         build(command.config, ("options", given))
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_option_that_is_named_beside_another_program_is_there(page):
+    ours = re.findall(r"^\|.*\|(.*)\|$", page.read_text("utf-8"), re.MULTILINE)  # the last column
+    known = {
+        option
+        for group in GROUPS.values()
+        for command in group.commands.values()
+        for parameter in command.get_params(click.Context(command))
+        for option in parameter.opts
+    }
+    assert {*re.findall(r"(?<=[` ])--[a-z][\w-]*", "\n".join(ours))} - {"--help"} <= known
 
 
 @pytest.mark.parametrize(
