@@ -223,6 +223,7 @@ def read_json_lines(text: str, path: Path, *, lists: bool = False) -> Iterator[R
 
 
 def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]], lists: bool) -> Iterator[Row]:
+    found = [(n, _flat(each) if isinstance(each, dict) else each) for n, each in found]
     objects = [values for _, values in found if isinstance(values, dict)]
     names = list(dict.fromkeys(key for values in objects for key in values))
     yield 0, [unicodedata.normalize("NFC", name).strip() for name in names]
@@ -231,6 +232,17 @@ def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]], lists: bool) 
             yield number, [_written(values.get(name), lists) for name in names]
         else:
             yield number, values
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Return an object in which `{"meta": {"stars": 5}}` is `{"meta.stars": 5}`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": each for inner, each in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def _object(line: str) -> dict[str, Any] | str:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import DataError
-from common.io import delimited, sheets
+from common.io import delimited, labelled_lines, sheets
 from common.io.encodings import decode
 from common.io.sheets import Row
 from common.io.unpack import most_unpacked
@@ -464,6 +464,11 @@ def _open_file(
         return _Opened(sheets.read_json(decoded.text, path, lists=lists), notes, named=True)
     if suffix in _JSON_LINES:
         return _Opened(sheets.read_json_lines(decoded.text, path, lists=lists), notes, named=True)
+    if form.delimiter is None and form.header is None:
+        rows = labelled_lines.split(decoded.text, path.name, suffix)
+        if rows is not None:
+            notes.append(f"the lines of {path.name} begin with their label")
+            return _Opened(rows, notes, named=True)
     return _open_separated(path, decoded.text, _SEPARATED[suffix], form, wanted, notes)
 
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +13,10 @@ from torch import Tensor
 from common.errors import DataError
 from common.io.encodings import decode, decode_certain
 from common.io.folders import (
+    find_part,
     find_parts,
     list_folders,
+    list_visible,
     normalize_name,
     read_part,
     relative_name,
@@ -27,6 +29,9 @@ from labs.rnn.columns import as_columns
 from labs.rnn.stars import read_ratings
 
 _FEWEST = 3  # texts of a class, one for each split
+_POLARITIES = (".pos", ".neg")  # suffixes of files that are a class each
+_UNLABELLED = {"unsup", "unlabeled", "unlabelled"}  # folders
+_ABOUT = {"readme", "license", "licence", "notes", "vocab", "requirements", "classes", "labels"}
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
 
 
@@ -246,7 +251,9 @@ def _refuse_fractions(found: Labels, labels: Sequence[str], places: Sequence[str
 def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -> Corpus:
     """Read a folder with a folder of .txt files for each class, perhaps under train/ and test/.
 
-    To learn from it, there must be two classes; those with too few texts are left out.
+    Or with a file for each class, such as pos.txt and neg.txt, in which each line is a text.
+    Folders called unsup, as in the IMDb reviews, have no labels. To learn from it, there must be
+    two classes; those with too few texts are left out.
 
     Raises:
         DataError: there are no such folders, test has a class that train lacks, or the encoding of
@@ -254,12 +261,19 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
     """
     parts = _find_parts(root, to_learn)
     files = {name: _class_files(folder) for name, folder in parts.items()}
+    lists = {} if any(files.values()) else {n: _class_lists(folder) for n, folder in parts.items()}
+    files = lists if any(lists.values()) else files
     paths = [path for part in files.values() for path in part]
     if not paths:
         raise DataError(
-            f"{root}: expected folders of .txt files, one for each class, such as pos/1.txt"
+            f"{root}: expected folders of .txt files, one for each class, such as pos/1.txt, or a "
+            "file for each class, such as pos.txt, with a text in each line"
         )
     texts, skipped, notes = _read_files(root, paths, form)
+    skipped += _unlabelled(root, parts.values())
+    if lists:
+        notes.append(f"each file in {root.name} is a class, and each of its lines a text")
+        texts, files = _split_lines(texts, files)
     found = {
         name: [(path, label) for path, label in part.items() if path in texts]
         for name, part in files.items()
@@ -297,8 +311,49 @@ def _class_files(root: Path) -> dict[Path, str]:
     return {
         path: normalize_name(folder.name)
         for folder in list_folders(root)
+        if folder.name.casefold() not in _UNLABELLED
         for path in walk(folder)
         if path.is_file()
+    }
+
+
+def _unlabelled(root: Path, folders: Iterable[Path]) -> list[tuple[str, str]]:
+    return [
+        (relative_name(folder, root), "it has no labels, as its name says")
+        for part in folders
+        for folder in list_folders(part)
+        if folder.name.casefold() in _UNLABELLED
+    ]
+
+
+def _class_lists(root: Path) -> dict[Path, str]:
+    """Return the files of a folder that are a class each, with its name; {} where they are none.
+
+    The name is that of the file, or in rt-polarity.pos its suffix.
+    """
+    found = {}
+    for path in list_visible(root):
+        stem, suffix = path.stem, path.suffix.lower()
+        if suffix in _POLARITIES:
+            found[path] = suffix[1:]
+        elif suffix == ".txt" and find_part(stem) is None and stem.casefold() not in _ABOUT:
+            found[path] = normalize_name(stem)
+    return found if len(set(found.values())) == len(found) > 1 else {}
+
+
+def _split_lines(
+    texts: dict[Path, str], files: dict[str, dict[Path, str]]
+) -> tuple[dict[Path, str], dict[str, dict[Path, str]]]:
+    """Return each line that is no empty one as a file of its own: FILE/NUMBER, from 1 on."""
+    lines = {
+        path / str(number): line.strip()
+        for path, text in texts.items()
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip()
+    }
+    return lines, {
+        part: {path: inside[path.parent] for path in lines if path.parent in inside}
+        for part, inside in files.items()
     }
 
 
@@ -313,7 +368,7 @@ def _read_files(
     skipped = []
     data = {}
     for path in paths:
-        if path.suffix.lower() == ".txt":
+        if path.suffix.lower() in (".txt", *_POLARITIES):
             data[path] = read_bytes(path)
         else:
             skipped.append((relative_name(path, root), "it is no .txt"))

@@ -122,6 +122,34 @@ def test_folders_of_parts(tmp_path):
         read_folder(root)
 
 
+@pytest.mark.parametrize(
+    "names", [("pos.txt", "neg.txt"), ("rt.pos", "rt.neg"), ("긍정.txt", "부정.txt")]
+)
+def test_a_file_for_each_class(tmp_path, names):
+    lists = {name: f"{name} 0\r\n\n {name} 1\n{name} 2" for name in names}
+    found = read_folder(folder(tmp_path / "reviews", {**lists, "README.txt": "x"}))
+    part = found.parts["all"]
+    of = [found.classes[number] for number in part.targets]
+    classes = [name.split(".")["rt" in name] for name in names]
+    read = set(zip(part.texts, of, strict=True))
+    assert read == {(f"{n} {i}", c) for n, c in zip(names, classes, strict=True) for i in range(3)}
+    assert found.notes == ("each file in reviews is a class, and each of its lines a text",)
+
+
+def test_a_file_for_each_part_is_no_class(tmp_path):
+    with pytest.raises(DataError, match="or a file for each class, such as pos.txt"):
+        read_folder(folder(tmp_path / "a", {"train.txt": "x", "test.txt": "y", "a.txt": "z"}))
+
+
+def test_folders_without_labels_are_left_out(tmp_path):
+    texts = {f"train/{name}/{n}.txt": "x y" for name in ("pos", "neg", "unsup") for n in range(3)}
+    found = read_folder(
+        folder(tmp_path / "a", texts | {"test/pos/0.txt": "x", "test/neg/0.txt": "y"})
+    )
+    assert found.classes == ("neg", "pos")
+    assert found.skipped == (("train/unsup", "it has no labels, as its name says"),)
+
+
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(DataError, match=r"expected folders of \.txt files"):
         read_folder(folder(tmp_path / "a", {"1.txt": "x"}))

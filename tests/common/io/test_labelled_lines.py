@@ -1,0 +1,58 @@
+import pytest
+
+from common.errors import DataError
+from common.io.tables import read_table
+
+COLUMNS = ["label", "text"]
+
+
+def write(path, lines):
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["train.txt", "train.csv", "train.ft.txt"])
+def test_fasttext(tmp_path, name):
+    lines = ["__label__2 Great CD: my lovely, lovely Pat", "__label__1 좋지 않다", "__label__2"]
+    table = read_table(write(tmp_path / name, lines), COLUMNS)
+    assert table.columns == (["2", "1"], ["Great CD: my lovely, lovely Pat", "좋지 않다"])
+    assert table.skipped == ((f"{name}:3", "there is no text behind its label"),)
+    assert table.notes == (f"the lines of {name} begin with their label",)
+
+
+def test_several_labels_in_a_line_are_refused(tmp_path):
+    path = write(tmp_path / "a.txt", ["__label__a x", "__label__a __label__b y"])
+    with pytest.raises(DataError, match="a.txt:2: a line has several labels"):
+        read_table(path, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "labels", [("0", "1"), ("-1", "+1"), ("긍정", "부정"), ("NUM:date", "HUM:ind")]
+)
+def test_lines_that_begin_with_few_labels(tmp_path, labels):
+    lines = [f"{label} a film, and  a good one {n}" for n in range(10) for label in labels]
+    table = read_table(write(tmp_path / "a.txt", lines), COLUMNS)
+    assert table.columns[0] == [*labels] * 10
+    assert table.columns[1][2] == "a film, and  a good one 1"
+    assert table.lines == list(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["What is it now?", "Who was it then?"] * 20,  # words may begin anything
+        ["1 2", "0 3"] * 20,  # no texts
+        ["0 a good film", "1 a bad film"] * 9,  # too few to be sure
+        [f"{n} a good film" for n in range(40)],  # numbers of the lines
+        ["0\ta good film", "1\ta bad film"] * 20,  # a table
+    ],
+)
+def test_other_lines_are_none(tmp_path, lines):
+    assert "begin with" not in str(read_table(write(tmp_path / "a.txt", lines), [1]).notes)
+
+
+def test_objects_in_objects_are_columns(tmp_path):
+    lines = ['{"review": {"text": "좋다", "by": {"id": 7}}, "stars": 5}', '{"stars": 1}']
+    names = ["review.text", "review.by.id", "stars"]
+    table = read_table(write(tmp_path / "a.jsonl", lines), names, gaps=names)
+    assert table.columns == (["좋다", ""], ["7", ""], ["5", "1"])
