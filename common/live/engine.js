@@ -582,12 +582,23 @@ const engine = (() => {
     return new as(bytes.buffer);
   }
 
-  // All weights of a program, one behind the other. Of 16 bits, those of a matrix or a kernel are an integer each,
+  // Integers of 12 bits, moved up by 2048: two in three bytes, the highest bits first.
+  function unpack(bytes) {
+    const whole = new Int16Array((bytes.length / 3) * 2);
+    for (let i = 0, byte = 0; i < whole.length; byte += 3) {
+      whole[i++] = ((bytes[byte] << 4) | (bytes[byte + 1] >> 4)) - 2048;
+      whole[i++] = (((bytes[byte + 1] & 15) << 8) | bytes[byte + 2]) - 2048;
+    }
+    return whole;
+  }
+
+  // All weights of a program, one behind the other. Of 16 or 12 bits, those of a matrix or a kernel are an integer each,
   // times a factor of their row; vectors have 32 bits.
   function decodeWeights({ steps, bits, size, weights, integers }) {
     const floats = decodeNumbers(weights);
     if (bits === 32) return floats;
-    const whole = decodeNumbers(integers, Int16Array), numbers = new Float32Array(size);
+    const whole = bits === 16 ? decodeNumbers(integers, Int16Array) : unpack(decodeNumbers(integers, Uint8Array));
+    const numbers = new Float32Array(size);
     let read = 0, float = 0, integer = 0; // how many were read
     for (const { shape, start } of steps.flatMap((step) => Object.values(step.weights))) {
       if (start < read) continue; // shared with a step before

@@ -16,7 +16,6 @@ from torch import Tensor, fx, nn
 from common.errors import RunError
 
 _MOST_FULL = 400_000  # weights that are kept with 32 bits; of more, 16 have to do
-_LARGEST = 2**15 - 1  # integer of 16 bits
 MOST_WEIGHTS = 6_000_000
 """Of a network of images in a page, which has 16 MB then."""
 
@@ -59,14 +58,18 @@ def trace(model: nn.Module, known: Mapping[type[nn.Module], Describe] | None = N
     return _Reader(model, {**_MODULES, **(known or {})}).steps
 
 
-def dump(steps: Sequence[Step]) -> dict[str, Any]:
-    """Return a program as JSON can hold it, its weights rounded to 16 bits where they are many.
+def dump(steps: Sequence[Step], fewest: int = 16) -> dict[str, Any]:
+    """Return a program as JSON can hold it, its weights rounded to fewer bits where they are many.
 
     Then a matrix or a kernel has an integer for each number and a factor for each row, see
     `round_rows`; vectors, which are few, stay as they are. What steps share is there once.
+
+    Args:
+        steps: the program.
+        fewest: bits of an integer, 16 or 12.
     """
     every = {_key(weight): weight for step in steps for weight in step.weights.values()}
-    bits = 32 if sum(weight.numel() for weight in every.values()) <= _MOST_FULL else 16
+    bits = 32 if sum(weight.numel() for weight in every.values()) <= _MOST_FULL else fewest
     floats: list[np.ndarray] = [np.zeros(0, "<f4")]
     integers: list[np.ndarray] = [np.zeros(0, "<i2")]
     start, described = 0, []
@@ -78,8 +81,8 @@ def dump(steps: Sequence[Step]) -> dict[str, Any]:
                 places[name] = known[_key(weight)]
                 continue
             values = weight.detach().cpu().float().contiguous().numpy()
-            if bits == 16 and values.ndim > 1:
-                whole, factors = round_rows(values)
+            if bits < 32 and values.ndim > 1:
+                whole, factors = round_rows(values, bits)
                 integers.append(whole.ravel())
                 floats.append(factors.ravel())
             else:
@@ -100,19 +103,28 @@ def dump(steps: Sequence[Step]) -> dict[str, Any]:
         "bits": bits,
         "size": start,
         "weights": _encode(floats),
-        "integers": _encode(integers),
+        "integers": _encode([_pack(np.concatenate(integers))] if bits == 12 else integers),
     }
 
 
-def round_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return integers of 16 bits (N, ...), and a factor for each row (N, 1, ...) in float32.
+def round_rows(values: np.ndarray, bits: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Return integers of so many bits (N, ...), and a factor for each row (N, 1, ...) in float32.
 
-    Their product is within 1.6e-5 of the largest number of the row; a float of 16 bits would be
-    within 2.5e-4 of each number, which with many inputs adds up to twenty times as much.
+    Of 16 bits their product is within 1.6e-5 of the largest number of the row, of 12 within 2.5e-4;
+    a float of 16 bits would be within 2.5e-4 of each number, which with many inputs adds up to
+    twenty times as much as 16 bits here.
     """
     largest = np.abs(values).max(tuple(range(1, values.ndim)), keepdims=True)
-    factors = np.maximum(largest, np.float32(1e-30)) / np.float32(_LARGEST)
+    factors = np.maximum(largest, np.float32(1e-30)) / np.float32(2 ** (bits - 1) - 1)
     return (values / factors).round().astype("<i2"), factors.astype("<f4")
+
+
+def _pack(whole: np.ndarray) -> np.ndarray:
+    """Return integers of 12 bits, moved up by 2048, as bytes: two in three, the highest first."""
+    even = np.append(whole, np.zeros(len(whole) % 2, "<i2")) + 2048
+    first, second = even[::2], even[1::2]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 1)
+    return packed.astype(np.uint8).ravel()
 
 
 def _encode(parts: Sequence[np.ndarray]) -> str:

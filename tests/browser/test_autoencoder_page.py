@@ -67,14 +67,16 @@ def wait(page):
 
 
 def test_it_gives_back_of_test_images_what_the_run_gives_back(page, trained):
-    job, splits, _ = trained
+    job, splits, path = trained
+    assert path.stat().st_size < 3e6
     inputs = splits["test"].images[:100]
     expected = job.answers(inputs)
     pictures = inputs.permute(0, 2, 3, 1).flatten(1).tolist()
     found = page.evaluate(ANSWERS, {"pictures": pictures, "told": [-1] * 100})
     codes, outputs = (torch.tensor([each[place] for each in found]) for place in (0, 1))
-    torch.testing.assert_close(outputs, expected["outputs"].flatten(1), rtol=0, atol=1e-4)
-    torch.testing.assert_close(codes, expected["latents"], rtol=1e-3, atol=1e-3)
+    # A pixel has 256 levels: half of one.
+    torch.testing.assert_close(outputs, expected["outputs"].flatten(1), rtol=0, atol=0.5 / 255)
+    torch.testing.assert_close(codes, expected["latents"], rtol=1e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("model", MODELS)

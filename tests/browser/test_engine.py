@@ -31,7 +31,7 @@ def page(chromium, tmp_path_factory):
     page.close()
 
 
-def compute(page, steps, inputs):
+def compute(page, steps, inputs, fewest=16):
     """Return what the program gives in the browser for inputs (B, ...), likewise."""
     script = """({ dumped, inputs, shape }) => {
         const loaded = engine.load(dumped);
@@ -40,17 +40,17 @@ def compute(page, steps, inputs):
             return Array.from(steps[steps.length - 1].data);
         });
     }"""
-    asked = {"dumped": program.dump(steps), "shape": list(inputs.shape[1:])}
+    asked = {"dumped": program.dump(steps, fewest), "shape": list(inputs.shape[1:])}
     found = page.evaluate(script, {**asked, "inputs": inputs.flatten(1).tolist()})
     return torch.tensor(found)
 
 
-def round_weights(model, steps):
+def round_weights(model, steps, fewest=16):
     """Give the model the weights that the page has."""
-    if program.dump(steps)["bits"] == 16:
+    if program.dump(steps, fewest)["bits"] < 32:
         for tensor in model.state_dict().values():
             if tensor.is_floating_point() and tensor.ndim > 1:
-                whole, factors = program.round_rows(tensor.numpy())
+                whole, factors = program.round_rows(tensor.numpy(), fewest)
                 tensor.copy_(torch.from_numpy(whole * factors))
 
 
@@ -135,6 +135,17 @@ def test_a_whole_network_says_what_torch_says(page, name):
     with torch.no_grad():
         expected = model(inputs)
     found = compute(page, program.trace(model, _OWN), inputs)
+    torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_weights_of_twelve_bits_are_read_as_they_were_written(page):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(801, 501), nn.ReLU(), nn.Linear(501, 3)).eval()
+    inputs = torch.randn(2, 1, 1, 801)
+    steps = program.trace(model)
+    round_weights(model, steps, 12)
+    with torch.no_grad():
+        expected = model(inputs)
+    found = compute(page, program.trace(model), inputs, 12)
     torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 

@@ -21,7 +21,8 @@ from labs.autoencoder.views.map import tsne
 from labs.autoencoder.views.map import view as maps
 from labs.autoencoder.views.material import Material
 
-_POINTS = 1000  # test images on the map
+_POINTS = 500  # test images on the map
+_BITS = 12  # of many weights: what comes back differs by less than one of the 256 levels of a pixel
 _CODES = 2000  # training images whose codes say how far the sliders reach
 _REACH = (0.005, 0.995)  # quantiles of these
 
@@ -42,8 +43,8 @@ def write(job: Compression, path: Path) -> None:
     card, config = job.card, job.config
     test, train = splits["test"], splits["train"]
     data = {
-        "encoder": program.dump(encoder),
-        "decoder": program.dump(decoder),
+        "encoder": program.dump(encoder, _BITS),
+        "decoder": program.dump(decoder, _BITS),
         "classes": list(card.classes),
         **describe_board(card, config.fit, test),
         "variational": job.model.variational,

@@ -61,6 +61,26 @@ def test_many_weights_have_half_the_bits_and_are_near_what_they_were():
     assert np.abs(whole * factors - weight).max() <= 1.6e-5 * np.abs(weight).max()
 
 
+def test_integers_of_twelve_bits_are_two_characters_each():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(801, 501)).eval()  # an odd number of weights
+    dumped = program.dump(program.trace(model), 12)
+    assert dumped["bits"] == 12
+    whole, factors = program.round_rows(model[1].weight.detach().numpy(), 12)
+    assert np.abs(whole).max() == 2047
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    assert len(dumped["integers"]) == 2 * (801 * 501 + 1)
+    for number in (0, 1, 800, 801 * 501 - 1):
+        high, low = map(digits.index, dumped["integers"][2 * number : 2 * number + 2])
+        assert 64 * high + low - 2048 == whole.ravel()[number]
+    weight = model[1].weight.detach().numpy()
+    assert np.abs(whole * factors - weight).max() <= 2.5e-4 * np.abs(weight).max()
+
+
+def test_few_weights_keep_all_their_bits_whatever_is_asked():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3, 2)).eval()
+    assert program.dump(program.trace(model), 12)["bits"] == 32
+
+
 def test_rows_of_zeros_stay_zeros():
     whole, factors = program.round_rows(np.float32([[[0, 0]], [[3, -1]]]))
     np.testing.assert_allclose(whole * factors, [[[0, 0]], [[3, -1]]], atol=1e-4)
