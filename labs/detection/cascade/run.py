@@ -101,6 +101,7 @@ class CascadeRun:
             terminal.note(f"chosen: {PHOTO} pixels: a window is slid over each size of an image")
         rival = _rival(config)
         found = _load(config)
+        train.check(found.pictures["train"], found.pictures["validation"])
         stem = f"{NAME}-{Path(config.data).stem}"
         run = folder.create(Path(config.run_dir), cls.lab, config.name, stem)
         run.write(

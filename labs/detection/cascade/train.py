@@ -17,7 +17,7 @@ from common.errors import DataError
 from common.metrics.metrics import Array
 from common.steps import track
 from labs.detection.cascade import windows
-from labs.detection.cascade.features import Feature, values
+from labs.detection.cascade.features import WINDOW, Feature, values
 from labs.detection.cascade.stumps import Booster, Stump, vote
 from labs.detection.cascade.windows import APART, Level, Picture
 
@@ -31,6 +31,7 @@ TURN_AWAY = 0.5
 _NONE = 2000  # windows without an object that a stage learns from
 _FEW = 2  # stumps of a stage, at least
 _FEWEST = 60  # of them, below which there is nothing left to learn
+_FEWEST_OBJECTS = 10  # of training and of validation images
 _LOOKED_AT = 0.25  # share of the windows of an image that are tried for it
 _OF_PICTURE = 40  # windows without an object of one image, at most
 
@@ -174,14 +175,9 @@ def train(
         say: called with the line of each stage.
 
     Raises:
-        DataError: there are too few objects.
+        DataError: there is nothing but objects in the images.
     """
     shown, held = windows.objects(learned, generator), windows.objects(judged, None)
-    if min(len(shown), len(held)) < 10:
-        raise DataError(
-            f"{len(shown):,} objects to train with and {len(held):,} to choose by: a cascade needs "
-            "at least 10 of each"
-        )
     wanted, numbers = len(held), values(list(pool), shown)
     cascade = Cascade((), (), sides)
     all_false = 1.0
@@ -204,7 +200,26 @@ def train(
         held = held[passed]
         numbers = numbers[stage.votes(_asked(numbers, stage, pool)) >= 0]
         say(line)
+    if not cascade.stages:
+        raise DataError(
+            "there are too few windows without an object: the boxes fill the images, and a cascade "
+            "learns to tell objects from what is around them"
+        )
     return cascade
+
+
+def check(learned: Sequence[Picture], judged: Sequence[Picture]) -> None:
+    """Refuse images with too few objects to train a cascade.
+
+    Raises:
+        DataError: there are too few.
+    """
+    shown, held = (len(windows.objects(pictures, None)) for pictures in (learned, judged))
+    if min(shown, held) < _FEWEST_OBJECTS:
+        raise DataError(
+            f"{shown:,} objects to train with and {held:,} to choose by: a cascade needs at least "
+            f"{_FEWEST_OBJECTS} of each"
+        )
 
 
 def _asked(numbers: Array, stage: Stage, pool: Sequence[Feature]) -> Array:
@@ -267,7 +282,8 @@ def _turned_down(
 
 def _of_picture(cascade: Cascade, picture: Picture, generator: np.random.Generator) -> Array:
     """Return some windows of an image that pass, and have no object."""
-    found = list(_false(cascade, picture, generator))
+    nothing = np.zeros((0, WINDOW, WINDOW), np.uint8)
+    found = [nothing, *_false(cascade, picture, generator)]
     shown = np.concatenate(found)
     if len(shown) <= _OF_PICTURE:
         return shown

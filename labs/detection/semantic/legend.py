@@ -4,6 +4,7 @@ A pixel's code is the value of a grey or palette image, or its color as one numb
 green + blue. A legend file names the codes, a class in a line, in one of these forms throughout:
 
     name,r,g,b    name:r,g,b::    r g b name    #rrggbb name    value name    name,value    name
+    number,name,r,g,b
 
 A single name counts from 0 on. JSON is {"name": [r, g, b]}, {"name": value} or {"value": "name"}.
 """
@@ -28,6 +29,7 @@ _COLOR = rf"{_N}{_GAP}{_N}{_GAP}{_N}"
 _FORMS: tuple[tuple[str, bool], ...] = (  # of a line, and whether its codes are colors
     (rf"(?P<name>[^:,;]+):\s*(?P<code>{_COLOR})(?::.*)?", True),
     (rf"(?P<name>[^,;\t]+?)\s*[,;\t]\s*(?P<code>{_COLOR})", True),
+    (rf"\d+\s*[,;\t]\s*(?P<name>[^,;\t]+?)\s*[,;\t]\s*(?P<code>{_COLOR})", True),
     (rf"(?P<code>{_COLOR}){_GAP}(?P<name>\D.*)", True),
     (rf"(?P<code>#?[0-9a-fA-F]{{6}}){_GAP}(?P<name>.+)", True),
     (r"(?P<name>[^,;\t]+?)\s*[,;\t:]\s*(?P<code>#[0-9a-fA-F]{6})", True),
@@ -101,7 +103,7 @@ def _of_lines(text: str, path: Path) -> tuple[list[tuple[int, str]], bool]:
         matches = [expression.fullmatch(line) for _, line in lines[start:]]
         if matches and all(matches):
             found = [match for match in matches if match is not None]
-            return [(_code(each["code"], path), each["name"].strip()) for each in found], colors
+            return [(_code(each["code"], path), each["name"].strip(' "')) for each in found], colors
     numbered = next((line for line in lines if re.search(r"\d\s*[,; \t]\s*\d", line[1])), None)
     if numbered is not None:
         raise DataError(
@@ -147,7 +149,7 @@ def _is_color(value: Any) -> bool:
 
 def _code(text: str, path: Path) -> int:
     """Read a value, or a color, as one number."""
-    if text.startswith("#") or re.fullmatch(r"(?=.*[a-fA-F])[0-9a-fA-F]{6}", text):
+    if re.fullmatch(r"#?[0-9a-fA-F]{6}", text):  # a value has five digits at most
         return int(text.removeprefix("#"), 16)
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     if len(numbers) == 1:
@@ -207,9 +209,9 @@ def of_values(values: Iterable[int], palette: bool, void: frozenset[int] | None)
         said = f"in masks 0 is background and {classes[1]} the object"
     else:
         names = {value: str(value) for value in classes}
-        said = f"the values of masks are classes ({_listed(map(str, classes))})"
+        said = f"the values of masks are classes ({listed(map(str, classes))})"
     if void & set(seen):
-        said += f", {_listed(map(str, sorted(void & set(seen))))} is void"
+        said += f", {listed(map(str, sorted(void & set(seen))))} is void"
         said += " (--void nothing makes it a class)" if guessed else ""
     return Legend(names, False, void, said)
 
@@ -227,12 +229,13 @@ def of_colors(codes: Iterable[int], void: frozenset[int] | None) -> Legend:
     """Return classes for the colors of masks, named by them; arguments as of `of_values`."""
     classes = [code for code in sorted(codes) if code not in (void or ())]
     names = {code: hex_of(code) for code in classes}
-    said = f"the colors of masks are classes ({_listed(names.values())}), which --legend can name"
+    said = f"the colors of masks are classes ({listed(names.values())}), which --legend can name"
     if void:
-        said += f"; {_listed(map(hex_of, sorted(void)))} is void"
+        said += f"; {listed(map(hex_of, sorted(void)))} is void"
     return Legend(names, True, void or frozenset(), said)
 
 
-def _listed(names: Iterable[str], most: int = 12) -> str:
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Return names with commas between, and how many more there are."""
     every = list(names)
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

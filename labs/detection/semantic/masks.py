@@ -136,7 +136,7 @@ def read(root: Path, asking: Asking) -> Masks:
         listed = "".join(f"\n  - {place}: {kind}: {why}" for place, kind, why in problems[:_LISTED])
         raise DataError(f"{root}: no mask can be used{listed}")
     legend = _legend(root, asking, looks, notes)
-    every = list(_pictures(root, of, problems))
+    every = list(_pictures(root, of, problems, notes))
     if not every:
         listed = "".join(f"\n  - {place}: {kind}: {why}" for place, kind, why in problems[:_LISTED])
         raise DataError(f"{root}: no image can be used{listed}")
@@ -229,8 +229,11 @@ def _asked(mask: Path, root: Path, finder: Finder) -> Asked:
     return Asked(f"{known}.*", near, part, parallel=True)
 
 
-def _pictures(root: Path, of: dict[Path, Path], problems: list[Problem]) -> Iterable[Picture]:
+def _pictures(
+    root: Path, of: dict[Path, Path], problems: list[Problem], notes: list[str]
+) -> Iterable[Picture]:
     """Yield the photos whose mask has their size; the others are named, and lose their masks."""
+    unsure = []  # that EXIF turns, of which a mask of the stored pixels has the same size
     for photo, mask in list(of.items()):
         name, found = relative_name(photo, root), photo_turn(photo)
         if isinstance(found, str):
@@ -248,7 +251,12 @@ def _pictures(root: Path, of: dict[Path, Path], problems: list[Problem]) -> Iter
             problems.append(Problem(name, OTHER_SIZE, detail))
             del of[photo]
             continue
+        if turn != 1 and (turn not in _TURNS or height == width):
+            unsure.append(name)
         yield Picture(photo, name, height, width, ())
+    if unsure:
+        names = legends.listed(unsure, _LISTED)
+        notes.append(f"masks are taken for upright, though EXIF turns the photos {names}")
 
 
 # --- what they hold -----------------------------------------------------------------------------
@@ -346,6 +354,13 @@ def _fitting(given: Legend, looks: Mapping[Path, _Look], in_color: bool) -> Lege
 
 def _refuse_unknown(legend: Legend, looks: Mapping[Path, _Look], asking: Asking) -> Legend:
     """Refuse codes that a legend does not name; 255 beside values is void, as in Pascal VOC."""
+    colored = next((mask for mask, look in looks.items() if look.kind == "color"), None)
+    if colored is not None and not legend.colors:
+        seen = legends.listed(map(legends.hex_of, sorted(looks[colored].colors)), _LISTED)
+        raise DataError(
+            f"the legend gives classes numbers, and {colored.name} has colors ({seen}): "
+            "write the color of each class in it, a line such as road,128,64,128"
+        )
     known = set(legend.names) | legend.void
     unknown: dict[int, Path] = {}
     for mask, look in looks.items():
@@ -355,15 +370,14 @@ def _refuse_unknown(legend: Legend, looks: Mapping[Path, _Look], asking: Asking)
         said = f"{legend.said}; 255, which it does not name, is void"
         return legend._replace(void=legend.void | {VOID}, said=said)
     if unknown:
-        first = sorted(unknown)[:_LISTED]
-        listed = ", ".join(
+        places = (
             f"{legends.hex_of(code) if legend.colors else code} in {unknown[code].name}"
-            for code in first
+            for code in sorted(unknown)
         )
-        more = f" and {len(unknown) - len(first):,} more" if len(unknown) > len(first) else ""
+        listed = legends.listed(places, _LISTED)
         why = "; so many are edges that were smoothed" if len(unknown) > _MANY else ""
         raise DataError(
-            f"the legend does not name what masks hold: {listed}{more}{why}; add it, or give it "
+            f"the legend does not name what masks hold: {listed}{why}; add it, or give it "
             "with --void"
         )
     return legend

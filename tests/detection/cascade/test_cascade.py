@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import DataError
 from common.training.sequences import Ragged
 from labs.detection.cascade import features, roc, train, windows
 from labs.detection.cascade.roc import Curve, Found
@@ -181,6 +182,25 @@ def test_the_command_trains_measures_reports_and_goes_on(lab, tmp_path):
         again = lab("cascade", "--resume", run)
         assert again.code == 0, again
         assert (run / "cascade.json").read_bytes() == before
+
+
+def test_too_few_objects_are_said_before_a_folder_is_made(lab, scene_files, tmp_path):
+    words = ("--data", scene_files("train", 12), "--image-size", "128", "--run-dir", tmp_path)
+    result = lab("cascade", *words)
+    assert result.code == 2
+    assert "a cascade needs at least 10 of each" in result.err
+    assert not (tmp_path / "detection").exists()
+
+
+def test_objects_that_fill_their_images_are_refused():
+    images = torch.randint(0, 256, (12, 3, 64, 64), dtype=torch.uint8)
+    boxes = Ragged.of(torch.tensor([[0.0, 0, 64, 64, 0, 0]]) for _ in images)
+    split = BoxSet(images, boxes, torch.full((12, 2), 64), [""] * 12)
+    sides = windows.span(split)
+    pictures = [windows.picture(split, row, sides) for row in range(12)]
+    pool = features.all_features()[::2000]
+    with pytest.raises(DataError, match="the boxes fill the images"):
+        train.train(pictures, pictures, pool, sides, np.random.default_rng(0), print)
 
 
 def test_what_is_not_there_beside_it_is_said_before_it_trains(lab, tmp_path):

@@ -115,6 +115,8 @@ LEGENDS = {
     "tree:0,200,10::\n",
     "label_colors.txt": "0 0 0\tvoid\n128 64 128\troad\n0 200 10\ttree\n",
     "legend.txt": "#000000 void\n#804080 road\n#00c80a tree\n",
+    "legend.csv": '000000,void\n804080,"road"\n00c80a,tree\n',
+    "classes.csv": "id,name,r,g,b\n0,void,0,0,0\n1,road,128,64,128\n2,tree,0,200,10\n",
     "legend.json": json.dumps({"void": [0, 0, 0], "road": [128, 64, 128], "tree": "#00c80a"}),
 }
 
@@ -172,6 +174,14 @@ def test_a_legend_that_does_not_fit_is_refused(masks, text, message):
     if message.startswith("line"):
         message = "is not written as the others"
     with pytest.raises(DataError, match=message):
+        load(root)
+
+
+@pytest.mark.parametrize("text", ["background\nroad\ntree\n", "road,1\ntree,2\n"])
+def test_a_legend_of_numbers_does_not_turn_the_pixels_of_masks_in_color_into_void(masks, text):
+    root, _ = masks(color)
+    (root / "classes.txt").write_text(text)
+    with pytest.raises(DataError, match="has colors .*#804080.*: write the color of each class"):
         load(root)
 
 
@@ -258,6 +268,16 @@ def test_a_photo_that_exif_turns_takes_its_mask_along(masks):
     assert found.shape == (SIZE, 24)
     assert np.unique(found).tolist() == np.unique(upright).tolist()
     assert (found.mean() - upright.mean()) == pytest.approx(0, abs=0.05)
+
+
+def test_where_the_size_does_not_show_whether_a_mask_is_turned_it_is_said(masks):
+    root, _ = masks(images="images/{}.jpg")
+    photo = Image.open(root / "images" / "0.jpg")
+    exif = photo.getexif()
+    exif[274] = 3
+    photo.save(root / "images" / "0.jpg", exif=exif)
+    _, card = load(root)
+    assert "masks are taken for upright, though EXIF turns the photos images/0.jpg" in card.source
 
 
 def test_outlines_are_painted_and_the_rest_is_background(tmp_path):
