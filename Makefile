@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # To take torch from another index, such as a CPU-only one: make setup TORCH_INDEX=URL
 TORCH_INDEX ?=
 
-.PHONY: setup train test test-slow test-browser site test-any check bench format
+.PHONY: setup train test test-slow test-browser site notebooks test-any check bench format
 
 setup: $(VENV)/.installed
 
@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "This toolkit needs Python 3.11 or newer; %s is %d.%d. Name another with: make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) -c constraints.txt torch torchvision)
-	$(BIN)/python -m pip install --progress-bar off -c constraints.txt -e '.[dev,albumentations,heif,parquet,timm,track,ultralytics]'
+	$(BIN)/python -m pip install --progress-bar off -c constraints.txt -e '.[dev,albumentations,heif,notebooks,parquet,timm,track,ultralytics]'
 	@touch $@
 
 train: setup
@@ -35,6 +35,11 @@ test-browser: setup
 # The pages as a site that reads from its folder: build/site/index.html.
 site: setup
 	$(BIN)/python -m sphinx -q -W -c docs/site docs build/site
+
+# The notebooks of docs/notebooks as files for Jupyter: build/notebooks/*.ipynb.
+notebooks: setup
+	mkdir -p build/notebooks
+	cd docs/notebooks && for page in *.md; do ../../$(BIN)/jupytext -q --to ipynb --output ../../build/notebooks/$${page%.md}.ipynb $$page; done
 
 # The fast tests as other machines would run them: another CPU, one core, locale, user, no network.
 test-any: setup

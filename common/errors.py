@@ -1,6 +1,6 @@
 """The exceptions a user may see.
 
-    LabError               base: shown at the command line as one message, never as a traceback
+    LabError               base: shown as one message, never as a traceback (also in a notebook)
     ├── InputError         exit 2: what was given is wrong; the message says what to do instead
     │   ├── ConfigError    options and config files: every problem at once
     │   ├── DataError      images, folders, tables; its DownloadError is in `common.io.fetch`
@@ -17,7 +17,14 @@ Messages say what was expected, what was given, and the next thing to try.
 from collections.abc import Sequence
 
 
-class LabError(Exception):
+class _OneMessage:
+    """Shown in a notebook as one message, too: IPython asks an error for its own traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class LabError(_OneMessage, Exception):
     """Base of every error that a user may see."""
 
     exit_code = 1
@@ -65,7 +72,7 @@ class SaveError(RunFailed):
     """A file could not be written; what was saved before is intact."""
 
 
-class Stopped(BaseException):
+class Stopped(_OneMessage, BaseException):
     """The run was stopped by a signal; like KeyboardInterrupt, no `except Exception` takes it.
 
     Args:

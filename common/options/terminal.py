@@ -38,7 +38,15 @@ def stderr() -> "Console":
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would exit with 1
 
-    return Reporting(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Reporting(
+        stderr=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        force_jupyter=False,  # `common.notebook.cell` shows in a notebook what is written here
+        force_terminal=None if sys.stderr.isatty() else False,  # whatever FORCE_COLOR says
+    )
 
 
 def plain(text: str) -> str:
@@ -116,7 +124,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         table.add_row(*map(plain, row))
     # Names may look like markup: a folder [cat], a file :cat:.png.
     width = None if drawn else 10_000  # a name that is cut can be neither searched nor copied
-    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    console = Console(width=width, highlight=False, markup=False, emoji=False, force_jupyter=False)
     with console.capture() as text:  # rich would exit with 1 when the reader of a pipe has gone
         console.print(plain(title), style="bold", soft_wrap=True)
         console.print(table)

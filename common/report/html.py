@@ -7,12 +7,15 @@ is no script. So it can be mailed, printed, or opened years later on another mac
 import base64
 import functools
 import io
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from common.errors import RunError
 from common.files import replace_surrogates
 from common.options.terminal import figure_text
 from common.steps import step
@@ -93,6 +96,30 @@ def render(title: str, subtitle: str, verdict: str, sections: Sequence[Section])
     if font := korean_glyphs(html):
         html = template.render(page, font=font, longest=_LONGEST)
     return replace_surrogates(html)  # a command line may hold some
+
+
+class Written(NamedTuple):
+    """What a report says that was written."""
+
+    title: str
+    verdict: str  # plain text
+    sections: Sequence[tuple[str, str]]  # title and content, both HTML
+
+
+def read_report(path: Path) -> Written:
+    """Read a report that `render` made.
+
+    Raises:
+        RunError: it is missing, or another page.
+    """
+    try:
+        page = path.read_text(encoding="utf-8")
+        [title] = re.findall("<h1>(.*?)</h1>", page)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or no report; write it again with `report`") from error
+    verdict = re.search('<p class="verdict">(.*?)</p>', page, re.DOTALL)
+    sections = re.findall(r"<section id=.*?>\s*<h2>(.*?)</h2>(.*?)</section>", page, re.DOTALL)
+    return Written(unescape(title), unescape(verdict[1]) if verdict else "", sections)
 
 
 def load_template(path: Path) -> "Template":

@@ -95,6 +95,13 @@ def _korean_family() -> str:
     return FontProperties(fname=str(korean_font())).get_name()
 
 
+def add_korean_font() -> None:
+    """Let all plots of this process draw Korean: NanumGothic for letters that other fonts lack."""
+    families = matplotlib.rcParams["font.family"]
+    if _korean_family() not in families:
+        matplotlib.rcParams["font.family"] = [*families, _korean_family()]
+
+
 def drawable(text: str) -> str:
     """Return a text with a box in place of each letter that the figures' fonts lack."""
     known = _letters()

@@ -58,6 +58,22 @@ _MAY_BE_EDITED = (
 )
 _RENAMED = {("detection", "compare"): "compare-models"}
 """Commands that have another name today, by the lab and the name that older runs have."""
+_noted: list[Path] | None = None  # the folders made since `noted` was entered
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[Path]]:
+    """Note the run folders that are made inside the block; of a run made of runs it is the first.
+
+    Yields:
+        Their paths, in the order in which they were made.
+    """
+    global _noted
+    before, _noted = _noted, []
+    try:
+        yield _noted
+    finally:
+        _noted = before
 
 
 class Run:
@@ -309,6 +325,8 @@ def create(run_dir: Path, lab: str, name: str | None, stem: str) -> Run:
     for path in (folder / each for each in (names if name is None else [_safe(name)])):
         try:
             path.mkdir(parents=True)
+            if _noted is not None:
+                _noted.append(path)
             return Run(path)
         except OSError as error:
             if not os.path.lexists(path):
