@@ -14,7 +14,7 @@ from common import training
 from common.errors import DataError, RunError
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Say, Splits
+from common.runs.job import Job, Outputs, Say, Splits, Suited
 from common.training.batches import Batches, choose_batching
 from labs.detection.config import DetectionConfig
 from labs.detection.data import augment
@@ -48,6 +48,13 @@ class PanopticSegmenter(Job[DetectionConfig, Card]):
     card_type = Card
     conclusion = "labs.detection.panoptic.results:PanopticResults"
     optimizer_options = ("layer_decay",)
+
+    @classmethod
+    def suited(cls, config: DetectionConfig) -> Suited[DetectionConfig]:
+        """Return the config with what suits a user's photos with outlines."""
+        from labs.detection.panoptic import suited
+
+        return suited.suited(config)
 
     @classmethod
     def load(cls, config: DetectionConfig, card: Card | None = None) -> tuple[Splits, Card]:

@@ -23,6 +23,7 @@ from labs.detection.predict.predictions import (
     read_photos,
 )
 from labs.detection.semantic import plots
+from labs.detection.semantic.data import BACKGROUND
 from labs.detection.semantic.job import PixelClassifier
 from labs.detection.semantic.losses import VOID
 
@@ -154,7 +155,8 @@ def add_key(painted: Array, said: Array, classes: Sequence[str]) -> Image.Image:
     table = plots.paint(np.arange(VOID + 1), plots.colors(classes))
     lines: list[list[int]] = [[]]
     used, widths = 0.0, {}
-    for label in np.unique(said).tolist():
+    shown = [label for label in np.unique(said).tolist() if label or classes[0] != BACKGROUND]
+    for label in shown:
         name = short(drawable(names[label]), 24)
         widths[label] = width = height + font.getlength(name) + height / 2
         if lines[-1] and used + width > picture.width:

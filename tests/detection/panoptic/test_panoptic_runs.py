@@ -57,7 +57,9 @@ def test_the_task_names_its_job_and_its_recipe():
     assert recipe_for("yolo11s-seg", "panoptic") == "panoptic"
 
 
-def test_the_bars_around_a_photo_are_neither_stuff_nor_learned(tmp_path):
+@pytest.fixture
+def photos(tmp_path):
+    """Write wide photos with an outline each; returns their COCO JSON."""
     content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}
     for number in range(6):
         name = f"{number}.png"
@@ -69,9 +71,11 @@ def test_the_bars_around_a_photo_are_neither_stuff_nor_learned(tmp_path):
         ids = {"id": number + 1, "image_id": number, "category_id": 1}
         content["annotations"].append({**ids, **box})
     (tmp_path / "a.json").write_text(json.dumps(content))
-    config = DetectionConfig(
-        data=str(tmp_path / "a.json"), task="panoptic", model="yolo11n-seg", image_size=64
-    )
+    return str(tmp_path / "a.json")
+
+
+def test_the_bars_around_a_photo_are_neither_stuff_nor_learned(photos):
+    config = DetectionConfig(data=photos, task="panoptic", model="yolo11n-seg", image_size=64)
     splits, card = PanopticSegmenter.load(config)
     job = PanopticSegmenter(config, Compute("cpu", "32"), card)
     [true, *_] = job.targets(splits["train"])
@@ -84,3 +88,16 @@ def test_the_bars_around_a_photo_are_neither_stuff_nor_learned(tmp_path):
     assert (classes[0, 22:42] != VOID).all()
     parts = job.task(splits).loss(job.model, (images / 255, boxes, instances), None)
     assert sum(parts.values()).isfinite()
+
+
+def test_pixels_and_updates_are_chosen_by_the_photos_and_said(photos):
+    values = {**RECIPES["panoptic"], "data": photos}
+    found, reasons = PanopticSegmenter.suited(
+        DetectionConfig(**values, given=frozenset({"data", "model", "task"}))
+    )
+    assert (found.image_size, found.total_updates) == (64, 1000)
+    assert "64 pixels: the images have 64" in reasons[0]
+    assert len(reasons) == 3
+    given = frozenset({"data", "image_size", "epochs"})
+    found, _ = PanopticSegmenter.suited(DetectionConfig(**values, image_size=96, given=given))
+    assert (found.image_size, found.epochs, found.total_updates) == (96, 20, None)
