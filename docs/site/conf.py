@@ -40,6 +40,7 @@ napoleon_use_ivar = True  # attributes are a list, not entries that others repea
 
 html_theme = "furo"
 html_title = "Deep-learning labs · 딥러닝 실습실"
+html_static_path = html_css_files = ["korean.css"]
 html_copy_source = html_show_sourcelink = html_show_copyright = False
 html_show_search_summary = False  # a page that is read from a folder may not fetch others
 
