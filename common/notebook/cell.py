@@ -63,7 +63,7 @@ def prepare() -> None:
 
 
 def run(group: click.Group, program: str, words: Sequence[str]) -> list[Path]:
-    """Run a command as its words would in a shell; returns the run folders that it made.
+    """Run a command as its words would in a shell; returns the run folders that it left.
 
     Args:
         group: the commands.
@@ -77,11 +77,14 @@ def run(group: click.Group, program: str, words: Sequence[str]) -> list[Path]:
     """
     wait_briefly()
     with _as_typed([program, *words]), _told(), shown(), folder.noted() as made:
-        with handled_by(raise_stopped):
-            code = group.main(list(words), prog_name=program, standalone_mode=False)
+        try:
+            with handled_by(raise_stopped):
+                code = group.main(list(words), prog_name=program, standalone_mode=False)
+        except SystemExit as ended:
+            code = ended.code
         if isinstance(code, int) and code:
             raise RunFailed(f"{program} {words[0]} ended with code {code}; it says above why")
-    return made
+    return [path for path in made if path.is_dir()]  # those of trials are gone
 
 
 @contextlib.contextmanager

@@ -109,6 +109,8 @@ def fail(way):
     if way == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(10)
+    if way == "exit":
+        sys.exit(3)
     if way == "memory":
         raise MemoryError
     click.get_current_context().exit(1)
@@ -118,6 +120,8 @@ def test_what_a_shell_is_told_by_a_code_a_notebook_is_told_by_an_error():
     before = signal.getsignal(signal.SIGINT), list(sys.argv)
     with pytest.raises(RunFailed, match="tests fail ended with code 1"):
         cell.run(group, "tests", ["fail", "code"])
+    with pytest.raises(RunFailed, match="tests fail ended with code 3"):
+        cell.run(group, "tests", ["fail", "exit"])
     with pytest.raises(RunFailed, match="memory"):
         cell.run(group, "tests", ["fail", "memory"])
     with pytest.raises(Stopped, match="stopped by signal 2"):

@@ -97,6 +97,11 @@ def test_a_command_that_trains_returns_its_run_which_every_command_takes(run, ca
     assert labs.runs(run.path.parents[1], format="json")[0]["note"] == "공책에서"
 
 
+def test_a_command_whose_runs_are_trials_returns_none(tmp_path):
+    assert classification.find_lr(**TINY, updates=20, output=tmp_path / "rates.png") is None
+    assert (tmp_path / "rates.png").is_file()
+
+
 def test_the_record_of_a_run_is_the_command_of_a_shell(run):
     before = list(sys.argv)
     command = run._run.read("environment")["command"]
