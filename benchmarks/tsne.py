@@ -28,8 +28,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from common.images.known import load_embedded
+from common.maps import trust, tsne
 from labs.autoencoder.job import Compression
-from labs.autoencoder.views.map import trust, tsne
 from labs.autoencoder.views.material import Material
 
 Vectors = NDArray[np.float32]

@@ -245,7 +245,7 @@ def process():
                 *(
                     "labs.autoencoder.__main__",
                     "labs.autoencoder.job",
-                    "labs.autoencoder.views.map.view",
+                    "labs.autoencoder.views.latent_map",
                 ),
                 *("sklearn.datasets", "sklearn.decomposition", "sklearn.dummy", "sklearn.metrics"),
                 *("sklearn.linear_model", "sklearn.neighbors", "sklearn.pipeline"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.files import replace_surrogates, write_text
-from common.report.html import korean_glyphs, load_template
+from common.report.html import as_script, korean_glyphs, load_template
 
 _HERE = Path(__file__).parent
 
@@ -45,8 +45,8 @@ def write_page(
     page = {
         **{"title": title, "subtitle": subtitle},
         "body": Markup(body),
-        "data": Markup(_as_script(data)),
-        "texts": Markup(_as_script(texts)),
+        "data": Markup(as_script(data)),
+        "texts": Markup(as_script(texts)),
         "engine": Markup((_HERE / "engine.js").read_text("utf-8")),
         "images": Markup((_HERE / "images.js").read_text("utf-8")),
         "parts": Markup((_HERE / "parts.js").read_text("utf-8")),
@@ -60,8 +60,3 @@ def write_page(
 
 def _scripts(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.js"), key=lambda path: (path.name == "view.js", path.name))
-
-
-def _as_script(value: Any) -> str:
-    """Return JSON that may stand in a script: it holds nothing that would end it."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")

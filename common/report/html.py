@@ -7,6 +7,7 @@ is no script. So it can be mailed, printed, or opened years later on another mac
 import base64
 import functools
 import io
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -135,6 +136,11 @@ def load_template(path: Path) -> "Template":
     )
     environment.filters["base64"] = _base64
     return environment.get_template(path.name)
+
+
+def as_script(value: Any) -> str:
+    """Return JSON that may stand in a script: it holds nothing that would end it."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _base64(picture: Path | bytes) -> str:

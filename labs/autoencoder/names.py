@@ -27,8 +27,8 @@ class ViewName(NamedTuple):
 
 VIEWS: dict[str, ViewName] = {  # in the order of the report
     "reconstruct": ViewName("labs.autoencoder.views.reconstructions:view"),
-    "latents": ViewName("labs.autoencoder.views.map.view:view"),
-    "placed": ViewName("labs.autoencoder.views.map.view:place", (), unasked=False),
+    "latents": ViewName("labs.autoencoder.views.latent_map:view"),
+    "placed": ViewName("labs.autoencoder.views.latent_map:place", (), unasked=False),
     "codes": ViewName("labs.autoencoder.views.sparsity:view"),
     "probe": ViewName("labs.autoencoder.views.probe:view", ("classes",)),
     "neighbours": ViewName("labs.autoencoder.views.retrieval:view", ("classes",)),

@@ -2,10 +2,10 @@
 
 import pytest
 
+from common.maps import tsne
 from labs.autoencoder import __main__ as program
 from labs.autoencoder.job import Compression
 from labs.autoencoder.views import material as views
-from labs.autoencoder.views.map import tsne
 from labs.autoencoder.views.material import Material
 
 SMALL = (

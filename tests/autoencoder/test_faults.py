@@ -36,7 +36,7 @@ views.sections = lambda material: []
 """
 # A map of this many steps takes longer than anyone waits; it says when it begins.
 MAPS = """
-from labs.autoencoder.views.map import tsne as maps
+from common.maps import tsne as maps
 embed, maps._ITERATIONS = maps.embed, (250, 1_000_000)
 def embed_aloud(*arguments, **options):
     print("MAPPING", flush=True)
@@ -45,7 +45,7 @@ maps.embed = embed_aloud
 """
 # Maps of a few steps, where a report with all views is made to the end.
 SHORT = """
-from labs.autoencoder.views.map import tsne as maps
+from common.maps import tsne as maps
 maps._ITERATIONS = (20, 30)
 """
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from common.errors import Stopped
+from common.maps import tsne
 from common.options import terminal
 from common.options.config import build
 from common.training import checkpoint, loop
@@ -13,7 +14,6 @@ from labs.autoencoder.compare.config import SWEPT, SweepConfig
 from labs.autoencoder.config import RECIPES, AutoencoderConfig
 from labs.autoencoder.job import Compression
 from labs.autoencoder.names import MODELS, VIEWS
-from labs.autoencoder.views.map import tsne
 
 SMALL = (
     *("--data", "digits", "--limit", "200", "--epochs", "2", "--warmup", "0", "--threads", "1"),

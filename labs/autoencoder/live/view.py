@@ -14,11 +14,11 @@ from common.images.sets import ImageSet
 from common.live import program
 from common.live.page import write_page
 from common.live.samples import describe_board, draw_sheet
+from common.maps import tsne
 from common.metrics.metrics import Array
 from labs.autoencoder.job import Compression
 from labs.autoencoder.models import Autoencoder, Encoder, Shape
-from labs.autoencoder.views.map import tsne
-from labs.autoencoder.views.map import view as maps
+from labs.autoencoder.views import latent_map as maps
 from labs.autoencoder.views.material import Material
 
 _POINTS = 500  # test images on the map

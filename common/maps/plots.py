@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from common.maps.trust import Spread, Trust
 from common.metrics.metrics import Array
 from common.report.plots import drawable, figure_style, short
-from labs.autoencoder.views.map.trust import Spread, Trust
 
 _WIDTH = 7.5  # inches
 _PANEL, _PANEL_3D = 3.7, 4.2  # inches of a panel's height
@@ -36,6 +37,13 @@ class Placed(NamedTuple):
     names: Sequence[str]  # M file names
 
 
+class Marked(NamedTuple):
+    """Points that are drawn as crosses."""
+
+    label: str  # what they are
+    rows: Array  # bool (N,)
+
+
 def colors(count: int) -> list[str]:
     """Return so many colors as #rrggbb: easily told apart up to 10, and in pairs up to 20."""
     if count <= 20:
@@ -52,12 +60,20 @@ def maps(
     classes: Array,
     names: Sequence[str],
     placed: Mapping[str, Placed] | None = None,
+    marked: Marked | None = None,
+    scale: str = "",
 ) -> Figure:
     """Draw maps of the same samples side by side, at most two in a row, colored by class.
 
-    Panels are coordinates (N, 2) or (N, 3) by title, classes (N,) numbers. New points, by the title
-    of the panel that they are on, are numbered stars. Above 30 classes a color bar with class
-    numbers takes the place of the legend.
+    Above 30 classes a color bar with class numbers takes the place of the legend.
+
+    Args:
+        panels: coordinates (N, 2) or (N, 3) by title.
+        classes: (N,) numbers of classes, or with a scale any numbers.
+        names: of the classes; none with a scale.
+        placed: new points by the title of the panel that they are on: numbered stars.
+        marked: points that are crosses.
+        scale: what the numbers are, where they are no classes.
     """
     placed = placed or {}
     across = min(len(panels), 2)
@@ -65,36 +81,59 @@ def maps(
     solid = any(coordinates.shape[1] == 3 for coordinates in panels.values())
     listed = [line for points in placed.values() for line in _listed(points)]
     tall = down * (_PANEL_3D if solid else _PANEL)
-    legend = 0.24 * -(-len(names) // 10) if len(names) <= _MOST_NAMES else 0.6
+    named = not scale and len(names) <= _MOST_NAMES
+    legend = 0.24 * -(-len(names) // 10) if named else 0.6
     below = 0.17 * len(listed) + 0.05
     whole = Figure(figsize=(_WIDTH, tall + legend + 0.2 + below), layout="constrained")
     parts = whole.subfigures(2, 1, squeeze=False, height_ratios=(tall + legend + 0.2, below))
     figure, notes = parts.ravel()
     notes.text(0.02, 1, "\n".join(listed), fontsize=8, va="top")
-    palette = colors(len(names))
+    coloring = _shades(classes) if scale else _palette(len(names))
+    shades = coloring.to_rgba(classes)
     all_axes: list[Axes] = []
     for place, (title, coordinates) in enumerate(panels.items(), start=1):
         kind = "3d" if coordinates.shape[1] == 3 else None
         axes = figure.add_subplot(down, across, place, projection=kind)
         all_axes.append(axes)
-        _scatter(axes, coordinates, classes, palette)
+        _scatter(axes, coordinates, shades, marked.rows if marked else np.zeros(len(shades), bool))
         if title in placed:
             _stars(axes, placed[title])
         axes.set_title(title)
-    if len(names) <= _MOST_NAMES:
-        _legend(figure, classes, names, palette)
-    else:
-        _color_bar(figure, all_axes, palette)
+    cross = [] if marked is None else [_cross(marked)]
+    if named:
+        _legend(figure, classes, names, coloring, cross)
+        return whole
+    _color_bar(figure, all_axes, coloring, scale or "class number")
+    if cross:
+        figure.legend(handles=cross, loc="outside lower center")
     return whole
 
 
-def _scatter(axes: Any, coordinates: Array, classes: Array, palette: Sequence[str]) -> None:
+def _palette(count: int) -> ScalarMappable:
+    """Return what colors the numbers of so many classes."""
+    norm = BoundaryNorm(np.arange(count + 1) - 0.5, count)
+    return ScalarMappable(norm, ListedColormap(colors(count)))
+
+
+def _shades(values: Array) -> ScalarMappable:
+    """Return what colors numbers."""
+    found = ScalarMappable(cmap="viridis")
+    found.set_clim(float(values.min()), float(values.max()))
+    return found
+
+
+def _scatter(axes: Any, coordinates: Array, shades: Array, marked: Array) -> None:
+    """Draw points in colors (N, 4); marked ones as crosses, over the others."""
     # In the order of the classes the last would hide the first.
-    order = np.random.default_rng(0).permutation(len(classes))
-    size = float(np.clip(9000 / len(classes), 3, 22))
-    shades = np.array(palette)[classes[order]]
+    order = np.random.default_rng(0).permutation(len(shades))
+    size = float(np.clip(9000 / len(shades), 3, 22))
     alpha = 0.75 if coordinates.shape[1] == 2 else 1.0  # depth makes them paler
-    axes.scatter(*coordinates[order].T, c=shades, s=size, alpha=alpha, linewidths=0)
+    dots, crosses = order[~marked[order]], order[marked[order]]
+    axes.scatter(*coordinates[dots].T, c=shades[dots], s=size, alpha=alpha, linewidths=0)
+    if len(crosses):
+        style = {"marker": "X", "s": max(2.2 * size, 9), "linewidths": 0.6 if size > 5 else 0.4}
+        style["edgecolors"] = "black"
+        axes.scatter(*coordinates[crosses].T, c=shades[crosses], **style)
     _bare(axes)
 
 
@@ -131,24 +170,44 @@ def _listed(points: Placed) -> list[str]:
     return [*lines, f"and {more} more"] if more > 0 else lines
 
 
-def _legend(figure: Figure, classes: Array, names: Sequence[str], palette: Sequence[str]) -> None:
+def _cross(marked: Marked) -> Line2D:
+    """Return what the legend has of marked points."""
+    found = Line2D([], [], ls="", marker="X", ms=7, mfc="white", mec="black")
+    found.set_label(f"{marked.label}: {int(marked.rows.sum()):,} of {len(marked.rows):,}")
+    return found
+
+
+def _legend(
+    figure: FigureBase,
+    classes: Array,
+    names: Sequence[str],
+    coloring: ScalarMappable,
+    more: Sequence[Line2D],
+) -> None:
+    """Name the classes that are there; `more` are other handles."""
     shown = np.unique(classes)
-    handles = [Line2D([], [], ls="", marker="o", ms=6, color=palette[row]) for row in shown]
     labels = [short(drawable(names[row]), 16) for row in shown]
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=6, color=to_hex(color))
+        for color in coloring.to_rgba(shown)
+    ]
+    labels += [str(each.get_label()) for each in more]
     widest = max(map(len, labels))
     columns = min(len(labels), 10 if widest <= 4 else 6 if widest <= 9 else 4)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handletextpad=0.1)
-
-
-def _color_bar(figure: FigureBase, all_axes: Sequence[Axes], palette: Sequence[str]) -> None:
-    count = len(palette)
-    norm = BoundaryNorm(np.arange(count + 1) - 0.5, count)
-    shades = matplotlib.cm.ScalarMappable(norm, ListedColormap(list(palette)))
-    bar = figure.colorbar(
-        shades, ax=list(all_axes), location="bottom", shrink=0.7, aspect=50, pad=0.02
+    figure.legend(
+        [*handles, *more], labels, loc="outside lower center", ncols=columns, handletextpad=0.1
     )
-    bar.ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-    bar.set_label("class number")
+
+
+def _color_bar(
+    figure: FigureBase, all_axes: Sequence[Axes], coloring: ScalarMappable, label: str
+) -> None:
+    bar = figure.colorbar(
+        coloring, ax=list(all_axes), location="bottom", shrink=0.7, aspect=50, pad=0.02
+    )
+    whole = isinstance(coloring.norm, BoundaryNorm)
+    bar.ax.xaxis.set_major_locator(MaxNLocator(12, integer=whole))
+    bar.set_label(label)
     bar.outline.set_visible(False)
 
 

@@ -12,8 +12,8 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from common.errors import DataError, RunError, Stopped
+from common.maps import tsne as maps
 from common.signals import handled_by, raise_stopped
-from labs.autoencoder.views.map import tsne as maps
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +296,7 @@ SCRIPT = """
 import numpy as np
 from common.errors import Stopped
 from common.signals import handled_by, raise_stopped
-from labs.autoencoder.views.map import tsne as maps
+from common.maps import tsne as maps
 
 vectors = np.random.default_rng(0).normal(size=(5000, 784)).astype(np.float32)
 maps.embed(vectors[:50], perplexity=5)
@@ -383,3 +383,10 @@ def test_maps_are_given_up_when_a_signal_comes_as_they_are_handed_out(monkeypatc
     vectors = np.random.default_rng(0).normal(size=(200, 5))
     with pytest.raises(Stopped):
         maps.embed_each([maps.Wanted(vectors, 2, 5, 0)])
+
+
+def test_components_of_vectors_that_are_too_short_are_zero():
+    found = maps.components(np.arange(10.0)[:, None], 3)
+    assert found.shape == (10, 3)
+    assert np.ptp(found[:, 0]) == pytest.approx(9)
+    assert not found[:, 1:].any()

@@ -1,11 +1,15 @@
+import re
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import KNeighborsClassifier
 
 from common.errors import DataError
-from labs.autoencoder.views.map import trust, tsne
+from common.maps import trust, tsne
+from common.maps.words import Words
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +177,30 @@ def test_maps_that_are_made_already_are_not_made_again(vectors, flat):
     given = {"latents": vectors}
     table = trust.trust_table(given, perplexities=(5,), seeds=(3,), points=200, k=5, known=known)
     assert table.rows[0].own == trust.figures(vectors, flat, 5)
+
+
+def test_neighbors_vote_for_a_class_as_scikit_learn_counts_them():
+    rng = np.random.default_rng(0)
+    vectors, classes = rng.normal(size=(60, 3)), rng.integers(0, 4, 60)
+    near = trust.Near(vectors, 5)
+    expected = [
+        KNeighborsClassifier(5)
+        .fit(np.delete(vectors, row, 0), np.delete(classes, row))
+        .predict(vectors[row : row + 1])[0]
+        for row in range(60)
+    ]
+    assert trust.vote(near, classes).tolist() == expected
+
+
+def test_a_sentence_on_a_map_has_the_same_figures_in_both_languages():
+    said = trust.describe(trust.Figures(0.9876, 0.95, 0.512), 10, Words("here", "여기에서"))
+    numbers = [re.findall(r"\d+(?:\.\d+)?", each) for each in said]
+    assert sorted(numbers[0]) == sorted(numbers[1]) == ["0.950", "0.988", "1", "10", "51"]
+    assert (
+        "nearest neighbor here" in trust.describe(trust.Figures(1, 1, 1), 1, Words("here", "")).en
+    )
+
+
+@pytest.mark.parametrize(("points", "k"), [(5, 1), (20, 6), (31, 10), (5000, 10)])
+def test_few_points_have_few_neighbors(points, k):
+    assert trust.count_neighbors(points) == k

@@ -22,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import DataError
+from common.maps import tsne
+from common.maps.words import Words
 from common.metrics.metrics import Array
-from labs.autoencoder.views.map import tsne
 
 NEIGHBORS = 10
 PERPLEXITIES = (10, 30, 100)
@@ -149,6 +150,51 @@ def figures(vectors: Array, coordinates: Array, k: int = NEIGHBORS) -> Figures:
     check_neighbors(len(vectors), k)
     rows = sample(len(vectors), MOST_POINTS)
     return compare(Near(vectors[rows], k), Near(coordinates[rows], k))
+
+
+def find_near(spaces: Mapping[str, Array]) -> dict[str, Near]:
+    """Return which of the same points are near which in spaces (N, D), and on maps, by name.
+
+    Above 5,000 points, those of `sample` are taken.
+
+    Raises:
+        DataError: there are too few points.
+    """
+    (points,) = {len(each) for each in spaces.values()}
+    rows = sample(points, MOST_POINTS)
+    k = count_neighbors(len(rows))
+    check_neighbors(points, k)
+    return {name: Near(each[rows], k) for name, each in spaces.items()}
+
+
+def vote(near: Near, classes: Array) -> Array:
+    """Return what the neighbors of each point say of its class, (N,): what most of them are.
+
+    Of classes with as many votes the first; a point has none for itself.
+    """
+    found = np.zeros((len(near), int(classes.max()) + 1), np.int64)
+    for votes in classes[near.neighbors].T:
+        found[np.arange(len(near)), votes] += 1
+    winners: Array = found.argmax(1)
+    return winners
+
+
+def describe(found: Figures, neighbors: int, space: Words) -> Words:
+    """Say in a sentence what a map kept of so many neighbors in a space."""
+    nearest = f"{neighbors} nearest neighbors" if neighbors > 1 else "nearest neighbor"
+    kept = f"{100 * found.neighbors_kept:.0f}"
+    return Words(
+        f"Of each point's {nearest} {space.en}, the map keeps {kept} %; its trustworthiness is "
+        f"{found.trustworthiness:.3f} (1 would be perfect), its continuity {found.continuity:.3f}.",
+        f"{space.ko} 각 점의 가장 가까운 이웃 {neighbors}개 가운데 {kept} %가 지도에 남았습니다. "
+        f"신뢰도(trustworthiness)는 {found.trustworthiness:.3f}(완벽하면 1), "
+        f"연속성(continuity)은 {found.continuity:.3f}입니다.",
+    )
+
+
+def count_neighbors(points: int) -> int:
+    """Return how many neighbors of each of so many points count: 10, or less of few points."""
+    return max(1, min(NEIGHBORS, (points - 1) // 3))
 
 
 def neighbors_kept(one: Array, other: Array, k: int = NEIGHBORS) -> float:

@@ -251,6 +251,19 @@ def _undisturbed(forces: Callable[..., Any], watch: _Watch) -> Callable[..., Any
     return compute
 
 
+def components(vectors: Array, dimensions: int) -> Array:
+    """Return the first principal components of vectors (N, D), (N, dimensions).
+
+    Dimensions that the vectors do not have are 0.
+    """
+    from sklearn.decomposition import PCA
+
+    size = min(dimensions, *vectors.shape)
+    found = np.zeros((len(vectors), dimensions), np.float32)
+    found[:, :size] = PCA(size, random_state=0).fit_transform(vectors)
+    return found
+
+
 def place(made: Map, vectors: Array, new: Array) -> Array:
     """Put new vectors (M, D) on a map, (M, 2) or (M, 3) float32, without moving what is on it.
 
@@ -340,8 +353,8 @@ def _checked(vectors: Array) -> Array:
     _check_finite(vectors)
     if not np.ptp(vectors, axis=0).any():
         raise DataError(
-            f"all {len(vectors)} vectors are the same, so there is no map of them; if they are "
-            "latents, the encoder has collapsed: train it again with other settings"
+            f"all {len(vectors)} vectors are the same, so there is no map of them; if a network "
+            "made them, it has collapsed: train it again with other settings"
         )
     return vectors
 

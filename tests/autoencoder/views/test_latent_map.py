@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labs.autoencoder.views.map import tsne
-from labs.autoencoder.views.map import view as latents
+from common.maps import tsne
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +122,3 @@ def test_what_cannot_be_mapped_is_one_error(lab, run, words, message):
     assert result.code == 2
     assert message in result.err
     assert "Traceback" not in result.err
-
-
-def test_components_of_vectors_that_are_too_short_are_zero():
-    found = latents.components(np.arange(10.0)[:, None], 3)
-    assert found.shape == (10, 3)
-    assert np.ptp(found[:, 0]) == pytest.approx(9)
-    assert not found[:, 1:].any()

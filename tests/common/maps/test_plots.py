@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
+from common.maps import plots as map_plots
+from common.maps.plots import Marked, Placed
+from common.maps.trust import Figures, Row, Spread, Summary, Trust
 from common.report import plots
-from labs.autoencoder.views.map import plots as map_plots
-from labs.autoencoder.views.map.plots import Placed
-from labs.autoencoder.views.map.trust import Figures, Row, Spread, Summary, Trust
 
 NAMES = ("고양이", "$<b>", "아주 긴 이름을 가진 클래스 하나 둘 셋", "🐈")
 RNG = np.random.default_rng(0)
@@ -138,4 +138,26 @@ def test_trust_is_drawn_against_perplexity_with_its_spread():
 def test_without_pixels_there_is_one_row_also_for_one_perplexity():
     figure = map_plots.trust(table((7.5,), with_pixels=False))
     assert len(figure.axes) == 3
+    plots.png(figure)
+
+
+def test_marked_points_are_crosses_over_the_others_and_counted_in_the_legend():
+    rows = CLASSES == 2
+    figure = map_plots.maps({"t-SNE": FLAT}, CLASSES, NAMES, marked=Marked("틀림", rows))
+    dots, crosses = figure.axes[0].collections
+    assert len(dots.get_offsets()) == (~rows).sum()
+    assert sorted(map(tuple, crosses.get_offsets().data)) == sorted(map(tuple, FLAT[rows]))
+    assert crosses.get_edgecolors().tolist() == [[0, 0, 0, 1]]
+    [legend] = figure.subfigs[0].legends
+    assert legend.get_texts()[-1].get_text() == f"틀림: {rows.sum()} of 60"
+    plots.png(figure)
+
+
+@pytest.mark.parametrize("places", [FLAT, SOLID])
+def test_numbers_are_shades_with_a_bar(places):
+    values, marked = np.linspace(-1, 3, 60), Marked("off", CLASSES == 2)
+    figure = map_plots.maps({"t-SNE": places}, values, (), marked=marked, scale="rating")
+    assert figure.axes[-1].get_xlabel() == "rating"
+    [legend] = figure.subfigs[0].legends
+    assert legend.get_texts()[0].get_text().startswith("off: ")
     plots.png(figure)

@@ -10,13 +10,14 @@ import torch
 from common.errors import ConfigError, RunError
 from common.files import write_text
 from common.images.decode import list_inputs, read_squares
+from common.maps import page, plots, trust, tsne
+from common.maps.trust import PIXELS, Figures, Trust
+from common.maps.words import Words
 from common.metrics.metrics import Array
 from common.options.terminal import note
 from common.report.html import Section, Table
 from common.runs import views
 from labs.autoencoder.views.clusters import assign
-from labs.autoencoder.views.map import interactive, plots, trust, tsne
-from labs.autoencoder.views.map.trust import PIXELS, Figures, Trust
 from labs.autoencoder.views.material import Encoded, Material, View, choose_rows
 
 _PERPLEXITY = 30.0
@@ -25,6 +26,7 @@ _LATENTS = "latents"
 SETTINGS = "maps/latents"
 """The JSON file of what the map that the run keeps was made of."""
 _TSNE = "t-SNE of the latents"
+_SPACE = Words("in the latent space", "잠재 공간에서")
 
 
 def view(
@@ -60,17 +62,21 @@ def view(
     views.forget(material.job.run, "placed")  # images on the map before
     panels = {
         _TSNE: made.coordinates,
-        "PCA of the latents": components(vectors[_LATENTS], dimensions),
+        "PCA of the latents": tsne.components(vectors[_LATENTS], dimensions),
         "t-SNE of the pixels": pixels.coordinates,
-        "PCA of the pixels": components(vectors[PIXELS], dimensions),
+        "PCA of the pixels": tsne.components(vectors[PIXELS], dimensions),
     }
     spaces = (_LATENTS, _LATENTS, PIXELS, PIXELS)
-    found = _compared(vectors, spaces, panels)
+    near = trust.find_near({**vectors, **panels})
+    found = {
+        title: trust.compare(near[space], near[title])
+        for space, title in zip(spaces, panels, strict=True)
+    }
     table = trust.trust_table(
         {PIXELS: vectors[PIXELS], _LATENTS: vectors[_LATENTS]},
         perplexities=_tried(len(rows)) or (perplexity,),
         dimensions=dimensions,
-        k=_neighbors(len(rows)),
+        k=trust.count_neighbors(len(rows)),
         known={
             trust.Settings(space, perplexity, seed): each.coordinates
             for space, each in ((_LATENTS, made), (PIXELS, pixels))
@@ -89,7 +95,7 @@ def view(
             plots.trust(table),
         ),
     )
-    _write_interactive(material, encoded, rows, made.coordinates, found[_TSNE])
+    _write_page(material, encoded, rows, made.coordinates, found[_TSNE])
     records = [{"map": title, **figures._asdict()} for title, figures in found.items()]
     section = Section(
         "Map of the latent space",
@@ -98,34 +104,6 @@ def view(
         pictures,
     )
     return View(section, _sentence(found[_TSNE], table.neighbors), records, found[_TSNE]._asdict())
-
-
-def _compared(
-    vectors: Mapping[str, Array], spaces: Sequence[str], panels: Mapping[str, Array]
-) -> dict[str, Figures]:
-    """Say what the map of each panel kept of its space; see `trust.figures`."""
-    (points,) = {len(each) for each in panels.values()}
-    k = _neighbors(points)
-    trust.check_neighbors(points, k)
-    rows = trust.sample(points, trust.MOST_POINTS)
-    near = {name: trust.Near(each[rows], k) for name, each in vectors.items()}
-    return {
-        title: trust.compare(near[space], trust.Near(made[rows], k))
-        for space, (title, made) in zip(spaces, panels.items(), strict=True)
-    }
-
-
-def components(vectors: Array, dimensions: int) -> Array:
-    """Return the first principal components of vectors (N, D), (N, dimensions).
-
-    Dimensions that the vectors do not have are 0.
-    """
-    from sklearn.decomposition import PCA
-
-    size = min(dimensions, *vectors.shape)
-    found = np.zeros((len(vectors), dimensions), np.float32)
-    found[:, :size] = PCA(size, random_state=0).fit_transform(vectors)
-    return found
 
 
 def place(material: Material, paths: Sequence[Path]) -> View:
@@ -144,7 +122,7 @@ def place(material: Material, paths: Sequence[Path]) -> View:
     names, new = _encoded(material, paths)
     vectors = encoded.latents[rows]
     coordinates = tsne.place(made, vectors, new)
-    k = _neighbors(len(rows))
+    k = trust.count_neighbors(len(rows))
     picture = material.save_picture(
         "placed",
         f"{len(names)} new image(s) as stars among {len(rows):,} of the {settings['split']} split.",
@@ -222,45 +200,54 @@ def _names(material: Material) -> tuple[str, ...]:
     return material.job.card.classes or ("image",)
 
 
-def _neighbors(points: int) -> int:
-    """Return how many neighbors count: 10, or less where there are few points."""
-    return max(1, min(trust.NEIGHBORS, (points - 1) // 3))
-
-
 def _tried(points: int) -> tuple[float, ...]:
     """Return the perplexities of the table of trust that are not too large for so many points."""
     largest = tsne.largest_perplexity(points)
     return tuple(each for each in trust.PERPLEXITIES if each <= largest)
 
 
-def _write_interactive(
+def _write_page(
     material: Material, encoded: Encoded, rows: Array, coordinates: Array, figures: Figures
 ) -> None:
-    chosen = rows.tolist()
-    found = assign(material, encoded.latents[rows]) if material.job.card.classes else None
-    html = interactive.render(
+    chosen, names = rows.tolist(), _names(material)
+    classes, errors = encoded.classes[rows], encoded.errors[rows]
+    by_class = page.Groups(Words("class", "클래스"), classes, names)
+    by_error = page.Shades(
+        Words("reconstruction error (mse)", "재구성 오차 (mse)"), encoded.errors[rows]
+    )
+    ways: list[page.Groups | page.Shades] = [by_class, by_error]
+    facts = [
+        page.Fact(Words("name", "이름"), [encoded.split.names[row] for row in chosen]),
+        page.Fact(by_class.label, [names[each] for each in classes]),
+        page.Fact(by_error.label, [f"{error:.3g}" for error in errors]),
+    ]
+    if material.job.card.classes:
+        found = assign(material, encoded.latents[rows])
+        numbers = [f"cluster {number}" for number in range(int(found.max()) + 1)]
+        ways.append(page.Groups(Words("cluster", "군집"), found, numbers))
+        facts.append(page.Fact(Words("cluster", "군집"), [*map(str, found)]))
+    pictures = [
+        page.Pictures(Words("image", "이미지"), encoded.images(chosen).numpy()),
+        page.Pictures(Words("reconstruction", "재구성"), encoded.reconstructions(chosen).numpy()),
+    ]
+    html = page.render(
         coordinates,
-        encoded.images(chosen).numpy(),
-        encoded.reconstructions(chosen).numpy(),
-        classes=encoded.classes[rows],
-        class_names=_names(material),
-        errors=encoded.errors[rows],
-        names=[encoded.split.names[row] for row in chosen],
-        title=f"{material.job.config.title} on {material.job.card.source}",
-        trust_text=_sentence(figures, _neighbors(len(rows))),
-        clusters=found,
+        ways,
+        facts,
+        title=material.job.run.path.name,
+        subtitle=f"{material.job.config.title} on {material.job.card.source}",
+        about=_described(figures, trust.count_neighbors(len(rows))),
+        pictures=pictures,
     )
     write_text(material.job.run.path / "latent_map.html", html)
 
 
+def _described(figures: Figures, neighbors: int) -> Words:
+    return trust.describe(figures, neighbors, _SPACE)
+
+
 def _sentence(figures: Figures, neighbors: int) -> str:
-    nearest = f"{neighbors} nearest neighbors" if neighbors > 1 else "nearest neighbor"
-    return (
-        f"Of each point's {nearest} in the latent space, the map keeps "
-        f"{100 * figures.neighbors_kept:.0f} %; its trustworthiness is "
-        f"{figures.trustworthiness:.3f} (1 would be perfect), its continuity "
-        f"{figures.continuity:.3f}."
-    )
+    return _described(figures, neighbors).en
 
 
 def _text(material: Material, what: str, figures: Figures, table: Trust) -> str:

@@ -1,1 +1,0 @@
-"""Maps of the latent space: t-SNE, how far to trust it, and the interactive page."""
