@@ -192,7 +192,7 @@ def test_a_job_says_what_only_it_can_know(kind):
     }
     own = {name for name in vars(found) if name in vars(Job) and not name.startswith("_")}
     constants = {"lab", "verb", "config_type", "card_type", "conclusion", "remark"}
-    constants |= {"submission", "exporter", "page", "optimizer_options"}
+    constants |= {"submission", "exporter", "page", "features", "optimizer_options"}
     assert own - constants <= hooks
     assert len(hooks) <= 15
     assert all(getattr(Job, name).__doc__ for name in hooks)

@@ -279,7 +279,7 @@ def evaluate(
     """
     from common.runs.conclude import conclusion_of
 
-    _refuse_unmeasured(job, data)
+    refuse_unmeasured(job, data)
     if tta is not None:
         if list(job.networks) != [job]:
             raise RunError(f"--tta: {job.run.path} is an ensemble; measure its members one by one")
@@ -329,7 +329,7 @@ def refuse_with_onnx(**options: Any) -> None:
         raise click.UsageError(f"{given[0]} goes with a run, not with --onnx")
 
 
-def _refuse_unmeasured(job: "Job[Any, Any]", data: Path | None = None) -> None:
+def refuse_unmeasured(job: "Job[Any, Any]", data: Path | None = None) -> None:
     """Refuse to measure a run that has no rows but those that it has learned.
 
     Raises:
@@ -376,7 +376,7 @@ def report(kind: "type[Job[Any, Any]]", run: Path, device: str | None) -> None:
 
     job = kind.reopen(run, device)
     job.run.read("metrics")  # it must be finished
-    _refuse_unmeasured(job)
+    refuse_unmeasured(job)
     job.load_best()
     conclusion_of(job).report_again(job.load_splits())
     click.echo(f"Report: {job.run.report}")

@@ -14,6 +14,7 @@ from common.errors import RunError
 from common.history import best_row
 from common.metrics.metrics import Array
 from common.report.html import PictureSaver, Section
+from common.runs import views
 from common.runs.doubts import list_doubts
 from common.runs.job import Job, Outputs, Splits, groups_of
 from common.runs.proof import receipt
@@ -186,6 +187,7 @@ class Conclusion(ABC, Generic[J]):
             sections.learning(job, figures, save_picture),
             *branch.sections(job, figures, save_picture),
             *self.sections(outputs, splits, figures, save_picture),
+            *filter(None, [views.recall(job.run, views.MAP)]),
             *sections.repeat(job),
         ]
         title = f"{job.config.title} on {job.card.source}"

@@ -94,6 +94,8 @@ class Job(ABC, Generic[C, K]):
             None where it cannot.
         page: `module:function` that writes a page in which its network runs, see
             `common.live.page`; None where there is none.
+        features: `module:function` that gives its last features as a map shows them, a
+            `common.maps.features.Points`; None where there are none.
         remark: what became of the samples that `card.skipped` lists.
         optimizer_options: fields of the config that go to the optimizer beside the usual ones.
         main_metric: by which it is compared with baselines.
@@ -114,6 +116,7 @@ class Job(ABC, Generic[C, K]):
     submission: ClassVar[str | None] = None
     exporter: ClassVar[str | None] = None
     page: ClassVar[str | None] = None
+    features: ClassVar[str | None] = None
     remark: ClassVar[str] = "skipped"
     optimizer_options: ClassVar[tuple[str, ...]] = ()
     run: Run

@@ -146,6 +146,15 @@ def _read_epoch(context: click.Context, option: click.Parameter, text: str) -> i
     return int(number)
 
 
+def _check_source(data: Path | None, options: Mapping[str, str]) -> None:
+    """Refuse options that say how a file is written without one, and a split beside it."""
+    if data is None and options:
+        raise ConfigError([f"{flag(name)}: goes with --data" for name in options])
+    source = click.get_current_context().get_parameter_source("split")
+    if data is not None and source is not ParameterSource.DEFAULT:
+        raise click.UsageError("--data takes the place of --split; give one of them")
+
+
 class Lab:
     """A lab: its jobs and comparisons by the verbs that train them, its models, its command line.
 
@@ -184,6 +193,7 @@ class Lab:
         comparisons: Mapping[str, Verb] | None = None,
         renamed: Mapping[str, str] | None = None,
         suspects: str | None = None,
+        maps: bool = False,
         evaluate_options: Sequence[Callable[[Any], Any]] = (),
         ensembles: Mapping[str, str] | None = None,
         submit_options: Sequence[Callable[[Any], Any]] = (),
@@ -211,6 +221,8 @@ class Lab:
         self._add_doctor(doctor, doctor_options)
         self._add_export(export_options)
         self._add_open()
+        if maps:
+            self._add_map()
         if suspects is not None:
             self._add_suspects(suspects)
         if self.ensembles:
@@ -320,11 +332,7 @@ class Lab:
             options: dict[str, Any],
             **chosen: Any,
         ) -> None:
-            if data is None and options:
-                raise ConfigError([f"{flag(name)}: goes with --data" for name in options])
-            source = click.get_current_context().get_parameter_source("split")
-            if data is not None and source is not ParameterSource.DEFAULT:
-                raise click.UsageError("--data takes the place of --split; give one of them")
+            _check_source(data, options)
             commands.evaluate(self.open_trained(run, device), split, data, options, **chosen)
 
         make = self.group.command(help=help, cls=commandline.FileCommand, configs=configs)
@@ -462,6 +470,58 @@ class Lab:
             look at every layer.
             """
             resolve_name("common.live.command:command")(self, run, output)
+
+    def _add_map(self) -> None:
+        """Add the command `map`."""
+        configs = [row.config for row in self.jobs.values()]
+
+        @self.group.command("map", cls=commandline.FileCommand, configs=configs)
+        @commands.RUN
+        @commands.SPLIT
+        @commands.DATA
+        @click.option(
+            "--points",
+            type=click.IntRange(min=5),
+            default=5000,
+            show_default=True,
+            help="Of the map, at most; of more samples a share of each class.",
+        )
+        @click.option(
+            "--dimensions",
+            type=click.IntRange(2, 3),
+            default=2,
+            show_default=True,
+            help="Of the map.",
+        )
+        @click.option(
+            "--perplexity",
+            type=click.FloatRange(min=1),
+            help="Neighbors that each point attends to, about; 30, or fewer of few points, if not "
+            "given.",
+        )
+        @click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Of the first positions.",
+        )
+        @click.option(
+            "--output",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The page; map.html of the run when not given.",
+        )
+        @commands.DEVICE
+        def draw_map(run: Path, device: str | None, options: dict[str, Any], **how: Any) -> None:
+            """Draw which samples are alike to the network: the t-SNE of its last features.
+
+            Mistakes are crosses. One HTML file shows each point's picture or text, and what was
+            said of it; figures say how much of the map to believe.
+            """
+            _check_source(how["data"], options)
+            command = resolve_name("common.maps.command:command")
+            asked = resolve_name("common.maps.command:Asked")(**how)
+            command(self, run, asked, device, options)
 
     def _add_suspects(self, kind: str) -> None:
         """Add the command `suspects`; `kind` is `module:class` of a `FindSuspects`."""

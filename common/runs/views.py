@@ -12,6 +12,9 @@ from common.errors import RunError
 from common.report.html import Section, Table
 from common.runs.folder import Run
 
+MAP = "map"
+"""The view of a run's last features, which labs have in common."""
+
 
 def keep(run: Run, name: str, section: Section, **more: Any) -> None:
     """Keep a section, whose pictures are files in the run's figures.

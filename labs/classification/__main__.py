@@ -201,6 +201,7 @@ lab = Lab(
         ),
     },
     suspects="labs.classification.experiments.suspects:SuspectImages",
+    maps=True,
     evaluate_options=(commands.TTA,),
     submit_options=(commands.TTA,),
     ensembles={"train": "labs.classification.experiments.ensemble:ImagesTogether"},

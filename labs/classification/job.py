@@ -50,6 +50,7 @@ class ClassifyImages(Job[ClassificationConfig, ImageCard]):
     submission = "labs.classification.predictions:ImageSubmission"
     exporter: ClassVar[str | None] = "labs.classification.export.exporter:ImageExporter"
     page: ClassVar[str | None] = "labs.classification.live.view:write"
+    features = "labs.classification.look.features:read"
     optimizer_options = ("layer_decay",)
     merging = "the mean over"
     copies: Sequence[test_time.Copy] = ()

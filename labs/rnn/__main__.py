@@ -171,6 +171,7 @@ lab = Lab(
         ),
     },
     suspects="labs.rnn.experiments.suspects:SuspectTexts",
+    maps=True,
     ensembles={
         "sentiment": "labs.rnn.experiments.ensemble:TextsTogether",
         "forecast": "labs.rnn.experiments.ensemble:SeriesTogether",

@@ -78,6 +78,16 @@ class Split:
         """Return the number of texts."""
         return len(self.texts)
 
+    def select(self, rows: Tensor) -> "Split":
+        """Return the given rows (int64), in that order."""
+        return Split(
+            [self.texts[row] for row in rows.tolist()],
+            self.targets[rows],
+            self.encoded.select(rows),
+            self.grams.select(rows),
+            None if self.groups is None else self.groups[rows],
+        )
+
 
 @dataclass(frozen=True)
 class Card(DataCard):

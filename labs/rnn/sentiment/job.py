@@ -40,6 +40,7 @@ class Sentiment(Job[SentimentConfig, data.Card]):
     submission = "labs.rnn.sentiment.predictions:TextSubmission"
     exporter = "labs.rnn.export.texts:TextExporter"
     page = "labs.rnn.live.sentiment.view:write"
+    features = "labs.rnn.features:read"
 
     @classmethod
     def for_config(cls, config: SentimentConfig) -> type[Any]:
