@@ -97,7 +97,7 @@ def shown() -> Iterator[None]:
     block = _Block()
     try:
         with (
-            _Lines(sys.stdout) as out,
+            _Results(sys.stdout) as out,
             _Lines(block) as err,
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -139,6 +139,31 @@ class _Lines(io.TextIOBase):
         if self._begun:
             self.write("\n")
         super().close()
+
+
+class _Results(_Lines):
+    """What a command prints; tables are those of a page, where names in Korean keep the columns."""
+
+    def draw_table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], text: str
+    ) -> None:
+        """Show a table; `text` is how a terminal has it."""
+        from IPython.display import display
+
+        self._stream.flush()  # or what was printed would come after it
+        display({"text/plain": text, "text/html": _table(title, columns, rows)}, raw=True)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of texts as HTML; the first one of a row names it."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = "".join(
+        f"<tr><th style='text-align: left'>{html.escape(name)}</th>"
+        f"{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+        for name, *cells in rows
+    )
+    caption = f"<p><b>{html.escape(title)}</b></p>" if title else ""
+    return f"{caption}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 class _Block(threading.Thread):
@@ -184,7 +209,8 @@ class _Block(threading.Thread):
 
         with self._lock:
             data = _draw(list(self._lines), step)
-            if data == self._shown or not any(data.values()):
+            nothing = self._handle is None and not any(data.values())
+            if nothing or data == self._shown:
                 return
             if self._handle is None:
                 self._handle = display(data, raw=True, display_id=True)

@@ -110,7 +110,7 @@ def say(text: str) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, drawn on a terminal and plain in a pipe."""
+    """Print a table, drawn on a terminal and plain in a pipe; a notebook draws it by itself."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -128,7 +128,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     with console.capture() as text:  # rich would exit with 1 when the reader of a pipe has gone
         console.print(plain(title), style="bold", soft_wrap=True)
         console.print(table)
-    click.echo(text.get(), nl=False)
+    if draw := getattr(sys.stdout, "draw_table", None):
+        draw(title, columns, rows, click.unstyle(text.get()))
+    else:
+        click.echo(text.get(), nl=False)
 
 
 def _is_figure(text: str) -> bool:

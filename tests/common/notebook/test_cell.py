@@ -74,6 +74,15 @@ def test_notes_and_the_bar_are_one_output_that_is_rewritten(shown, capsys):
     assert capsys.readouterr() == ("a result\n", "")
 
 
+def test_nothing_is_left_of_a_bar_alone(shown):
+    with cell.shown(), steps.step("loading"):
+        deadline = time.monotonic() + 20
+        while not shown and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "loading" in shown[0]["text/plain"]
+    assert shown == [{"text/plain": "", "text/html": ""}]
+
+
 def test_a_line_of_an_epoch_is_plain_whatever_the_environment_says_of_colors(shown, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     with cell.shown(), terminal.display(2, ["validation/accuracy"]) as view:
@@ -88,6 +97,21 @@ def test_a_picture_is_shown_where_a_command_names_it(shown, tmp_path, capsys):
         click.echo("Picture: of words", nl=False)
     assert [type(each).__name__ for each in shown] == ["Image"]
     assert capsys.readouterr().out.endswith("Picture: of words\n")
+
+
+def test_a_table_is_one_of_a_page_and_stands_where_it_was_printed(shown, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with cell.shown():
+        terminal.say("before")
+        terminal.show_table("<결과>", ["", "정확도"], [["신경망", "0.9000"], ["<b>", "0.1000"]])
+        terminal.say("after")
+    [table] = shown
+    assert table["text/html"].startswith("<p><b>&lt;결과&gt;</b></p><table><thead><tr><th></th>")
+    assert "신경망</th><td>0.9000</td></tr>" in table["text/html"]
+    assert "&lt;b&gt;</th><td>0.1000</td>" in table["text/html"]
+    assert "| <b>    | 0.1000 |" in table["text/plain"]
+    assert "\x1b" not in table["text/plain"]
+    assert capsys.readouterr().out == "before\nafter\n"
 
 
 def test_without_a_kernel_a_command_shows_what_a_shell_does(capsys):
