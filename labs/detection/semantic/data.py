@@ -222,8 +222,12 @@ def boxed(classes: Array, size: int) -> Tensor:
     return square
 
 
-def read(config: DetectionConfig) -> Source:
+def read(config: DetectionConfig, known: tuple[str, ...] = ()) -> Source:
     """Read what the user's files say of pixels: masks where there are any, else outlines.
+
+    Args:
+        config: names them.
+        known: the classes of a run whose data they are to be like, of which few may occur.
 
     Raises:
         DataError: there is no such data, or it cannot be used.
@@ -234,7 +238,7 @@ def read(config: DetectionConfig) -> Source:
             f"--data {config.data}: no such file or folder; expected {SCENES}, a folder of images "
             f"and masks, or a COCO JSON{suggest(config.data, [SCENES])}"
         )
-    asking = masks.Asking(config.mask_dir, config.legend, config.void, config.form.encoding)
+    asking = masks.Asking(config.mask_dir, config.legend, config.void, config.form.encoding, known)
     if path.is_dir() and (config.mask_dir or masks.find(path)):
         return _of_masks(path, asking)
     for name in ("mask_dir", "legend", "void"):
@@ -374,7 +378,7 @@ def read_tests(
     if config.test is None:
         return None, [], ()
     elsewhere = replace(config, data=config.test, mask_dir=None)
-    tests = in_classes(read(elsewhere), source.classes, f"--test {config.test}")
+    tests = in_classes(read(elsewhere, source.classes), source.classes, f"--test {config.test}")
     return tests, list_problems(tests.found, all_kinds=True), (f"test is {config.test}",)
 
 
@@ -406,7 +410,7 @@ def labelled(config: DetectionConfig, card: PixelCard, say: Callable[[str], None
         DataError: there is no such data, it cannot be used, or it has classes that the run does
             not know.
     """
-    source = in_classes(read(config), card.classes, f"--data {config.data}")
+    source = in_classes(read(config, card.classes), card.classes, f"--data {config.data}")
     for note in source.found.notes:
         say(note)
     pictures = pictures_of(source)

@@ -11,7 +11,7 @@ A single name counts from 0 on. JSON is {"name": [r, g, b]}, {"name": value} or 
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,20 +191,25 @@ def parse_void(texts: Iterable[str], names: Mapping[int, str]) -> frozenset[int]
     return frozenset(found)
 
 
-def of_values(values: Iterable[int], palette: bool, void: frozenset[int] | None) -> Legend:
+def of_values(
+    values: Iterable[int], palette: bool, void: frozenset[int] | None, known: Sequence[str] = ()
+) -> Legend:
     """Return classes for the values of masks, as their names.
 
     Args:
         values: all that occur.
         palette: whether masks have palettes, of which 255 is void, as in Pascal VOC.
         void: what the user says is void; None where nobody does.
+        known: the classes of a run whose data these are to be like. Where those are values, these
+            are, too, however few of them occur.
     """
     seen = sorted(values)
-    guessed = void is None
+    guessed, numbered = void is None, bool(known) and all(map(str.isdecimal, known))
     if void is None:
-        void = frozenset({255}) if _is_void(seen, palette) else frozenset()
+        is_void = "255" not in known if numbered else _is_void(seen, palette)
+        void = frozenset({255}) if is_void else frozenset()
     classes = [value for value in seen if value not in void]
-    if len(classes) == 2 and classes[0] == 0:
+    if len(classes) == 2 and classes[0] == 0 and not numbered:
         names = {0: "background", classes[1]: "object"}
         said = f"in masks 0 is background and {classes[1]} the object"
     else:

@@ -82,6 +82,7 @@ class Asking(NamedTuple):
     legend: str | None = None
     void: tuple[str, ...] = ()
     encoding: str | None = None
+    known: tuple[str, ...] = ()  # the classes of a run whose data the masks are to be like
 
 
 class _Look(NamedTuple):
@@ -326,8 +327,8 @@ def _legend(root: Path, asking: Asking, looks: Mapping[Path, _Look], notes: list
             legend = legends.of_colors(seen, void)
         else:
             palette = any(look.kind == "palette" for look in looks.values())
-            legend = legends.of_values(seen, palette, void)
-    if not 2 <= len(legend.classes) <= _MOST:
+            legend = legends.of_values(seen, palette, void, asking.known)
+    if not (1 if asking.known else 2) <= len(legend.classes) <= _MOST:
         raise DataError(
             f"{root}: the masks have {len(legend.classes)} class(es) ({legend.said}); expected 2 "
             f"to {_MOST}"

@@ -256,6 +256,22 @@ def test_a_test_split_has_masks_of_its_own_though_the_names_are_the_same(masks, 
         assert (cut == shrunk(classes[number])).all()
 
 
+def test_masks_for_a_run_are_named_by_their_values_however_few_occur(masks):
+    root, _ = masks(with_border)
+    tests, classes = masks(
+        lambda classes, path: palette(np.where(classes == 1, 255, classes).astype(np.uint8), path),
+        folder="tests",
+        seed=1,
+        count=3,
+    )
+    splits, card = load(root, test=str(tests))
+    assert card.classes == ("0", "1", "2")
+    for row in range(3):
+        number = int(splits["test"].names[row].split("/")[-1].removesuffix(".png"))
+        cut = splits["test"].fit(row).crop(splits["test"].squares[row][3]).numpy()
+        assert (cut == shrunk(np.array([0, VOID, 2], np.uint8)[classes[number]])).all()
+
+
 def test_a_photo_that_exif_turns_takes_its_mask_along(masks):
     root, classes = masks(images="images/{}.jpg")
     photo = Image.open(root / "images" / "0.jpg")
