@@ -19,7 +19,7 @@ MUST = [  # what students read: it grows, and nothing goes from it
     "rnn-translate",
     "rnn-memory",
     "open",
-    *("find-lr", "submit", "compete"),
+    *("explore", "find-lr", "runs", "doctor", "submit", "compete"),
     *("classification", "contrastive", "autoencoder", "detection", "segmentation"),
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
