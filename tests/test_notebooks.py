@@ -38,7 +38,12 @@ def code(page):
 
 def client(notebook, folder):
     """Return what executes a notebook in a folder, with the labs of this checkout."""
-    made = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}})
+    made = NotebookClient(
+        notebook,
+        timeout=600,
+        startup_timeout=300,
+        resources={"metadata": {"path": str(folder)}},
+    )
     return made, made.setup_kernel(env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
@@ -55,16 +60,21 @@ def assert_same(run, other):
     assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
-def once_trained(run, epochs, act):
-    """Act as soon as a run has so many epochs."""
+def once(so, act):
+    """Act as soon as something is so."""
 
     def wait():
-        path = run / "history.jsonl"
-        while not (path.is_file() and len(path.read_text("utf-8").splitlines()) >= epochs):
+        while not so():
             time.sleep(0.01)
         act()
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def once_trained(run, epochs, act):
+    """Act as soon as a run has so many epochs."""
+    path = run / "history.jsonl"
+    once(lambda: path.is_file() and len(path.read_text("utf-8").splitlines()) >= epochs, act)
 
 
 def test_there_is_a_notebook_for_each_lab_and_they_begin_alike():
@@ -203,6 +213,30 @@ def test_a_kernel_that_is_killed_loses_nothing_that_was_saved(undisturbed, tmp_p
     with kernel:
         made.execute_cell(cell, 0)
     assert_same(tmp_path / run, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_module_of_ones_own_goes_on_where_its_cell_was_interrupted(tmp_path):
+    data, train = code(ROOT / "docs/notebooks/own-module.md")[1:3]
+    keep = "interrupted, rows = model.state_dict(), history"
+    again = train.replace('"own-module"', '"undisturbed"')
+    compare = """
+drop = lambda row: {k: v for k, v in row.items() if "second" not in k}
+print([*map(drop, rows)] == [*map(drop, history)], len(rows))
+print(all(torch.equal(x, interrupted[name]) for name, x in model.state_dict().items()))
+"""
+    cells = [new_code_cell(each) for each in (data, train, train, keep, again, compare)]
+    made, kernel = client(new_notebook(cells=cells), tmp_path)
+    with kernel:
+        pid = made.km.provisioner.process.pid
+        made.execute_cell(cells[0], 0)
+        saved = tmp_path / "own-module/best.safetensors"
+        once(saved.is_file, lambda: os.kill(pid, signal.SIGINT))
+        with pytest.raises(CellExecutionError, match="Stopped: stopped by signal 2"):
+            made.execute_cell(cells[1], 1)
+        for number in range(2, len(cells)):
+            made.execute_cell(cells[number], number)
+    assert cells[-1].outputs[0].text == "True 20\nTrue\n"
 
 
 BAR = """
