@@ -1,13 +1,17 @@
 """Checks a file in a process of its own, which may hang or crash without harm."""
 
+import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from pkgutil import resolve_name
 
 from labs.lessons.student import Problem, Student
 
-_SECONDS = 120  # that a check may take
+_SECONDS = 120  # of computing that a check may take
+_WAITING = 1200  # seconds until it is done, for it waits where many share the machine
 
 
 def judge(number: int, path: Path) -> str | None:
@@ -22,24 +26,52 @@ def judge(number: int, path: Path) -> str | None:
     return None
 
 
-def judge_apart(number: int, path: Path) -> str | None:
-    """Return what `judge` does, from another process, which is ended after two minutes."""
+def judge_apart(number: int, path: Path, seconds: float = _SECONDS) -> str | None:
+    """Return what `judge` does, from another process.
+
+    Args:
+        number: of the lesson.
+        path: the student's file.
+        seconds: of computing, after which the process is ended; a slow or busy machine takes
+            longer for them.
+    """
     words = [sys.executable, "-m", "labs.lessons.run", str(number), str(path.absolute())]
     try:
         done = subprocess.run(
-            words, capture_output=True, encoding="utf-8", timeout=_SECONDS, check=False
+            [*words, str(seconds)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=_WAITING,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"your file is not done after {_SECONDS} seconds: is there a loop without an end?"
+        return f"your file is not done after {_WAITING} seconds: what does it wait for?"
     if done.returncode == 0:
         return None
     said = done.stderr.strip().splitlines()
     return said[-1] if said else f"your file ended Python, with the code {done.returncode}"
 
 
+def _say(problem: str) -> None:
+    print(" ".join(problem.split()), file=sys.stderr, flush=True)
+
+
+def _end_after(seconds: float) -> None:
+    """End this process when it has computed for so long."""
+    while time.process_time() < seconds:
+        time.sleep(0.5)
+    _say(
+        f"your file is not done after {seconds:g} seconds of computing: is there a loop without an "
+        "end?"
+    )
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    threading.Thread(target=_end_after, args=(float(sys.argv[3]),), daemon=True).start()
     found = judge(int(sys.argv[1]), Path(sys.argv[2]))
     if found is not None:
-        sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        print(" ".join(found.split()), file=sys.stderr)
+        _say(found)
         sys.exit(1)

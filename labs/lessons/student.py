@@ -52,7 +52,9 @@ class Student:
 
         def call(*args: Any, **options: Any) -> Any:
             with self.watched(f"`{name}`"):
-                return found(*args, **options)
+                result = found(*args, **options)
+            expect(result is not None, f"`{name}` returns nothing: does it end with a `return`?")
+            return result
 
         return call
 

@@ -83,6 +83,7 @@ def test_the_command_lists_shows_and_checks(tmp_path):
         ("train_step = 3", "no function"),
         ("def train_step(*rest):\n    return 1 / 0", "line 2: ZeroDivisionError"),
         ("import sys\nsys.exit()", "line 2: SystemExit"),
+        ("def train_step(*rest):\n    rest", "`train_step` returns nothing"),
     ],
 )
 def test_files_that_fail_are_named_with_their_line(text, message, tmp_path):
@@ -96,3 +97,15 @@ def test_a_file_that_ends_python_is_told_so(tmp_path):
     path.write_text("import os\nos._exit(7)")
     assert "with the code 7" in judge_apart(1, path)
     assert "no file" in judge_apart(1, tmp_path / "nowhere.py")
+
+
+def test_a_loop_without_an_end_is_ended_by_the_time_that_it_computes(tmp_path):
+    path = tmp_path / "step.py"
+    path.write_text("while True: pass")
+    assert "after 0.5 seconds of computing: is there a loop" in judge_apart(1, path, 0.5)
+
+
+def test_a_file_that_asks_at_the_keyboard_gets_no_answer(tmp_path):
+    path = tmp_path / "step.py"
+    path.write_text("input()")
+    assert "line 1: EOFError" in judge_apart(1, path)
