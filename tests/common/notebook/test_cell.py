@@ -13,6 +13,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 from PIL import Image
+from traitlets.config import Config
 
 from common import steps
 from common.errors import LabError, RunFailed, Stopped
@@ -155,7 +156,7 @@ def test_what_a_shell_is_told_by_a_code_a_notebook_is_told_by_an_error():
 
 def test_ipython_shows_an_error_as_one_message(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    shell = InteractiveShell.instance()
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     told = []
     shell._showtraceback = lambda etype, value, lines: told.append(lines)
     shell.push({"LabError": LabError, "Stopped": Stopped})
