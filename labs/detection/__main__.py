@@ -17,6 +17,7 @@ from common.suggest import suggest
 from labs.detection.names import (
     DARKNET,
     DESCRIPTIONS,
+    LOCALIZER,
     OF_CASCADE,
     PIXELS,
     SEGMENTATION,
@@ -75,6 +76,8 @@ HANDED_IN = (  # options of `submit`
 def _recipe_for(options: Mapping[str, str]) -> str | None:
     from labs.detection.config import recipe_for
 
+    if options.get("model") == LOCALIZER and options.get("data", "scenes") != "scenes":
+        return None  # its recipe is of the scenes; what photos need is chosen by them
     return recipe_for(options.get("model"), options.get("task"))
 
 

