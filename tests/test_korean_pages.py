@@ -19,7 +19,7 @@ MUST = [  # what students read: it grows, and nothing goes from it
     "rnn-translate",
     "rnn-memory",
     "open",
-    *("explore", "find-lr", "runs", "doctor", "submit", "compete"),
+    *("explore", "find-lr", "runs", "doctor", "experiments", "submit", "compete"),
     *("classification", "contrastive", "autoencoder", "detection", "segmentation"),
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -70,7 +70,7 @@ def read_kind(line):
 
 def read_shape(text):
     """Return the kinds of a page's blocks, in order; lines of text on one another are one."""
-    text = FENCE.sub("```code", text)
+    text = FENCE.sub("```code", text.strip())
     blocks = [[read_kind(line) for line in block.split("\n")] for block in text.split("\n\n")]
     shape = []
     for block in blocks:
