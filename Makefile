@@ -1,11 +1,11 @@
-# The plain commands behind these targets are in README.md.
+# The plain commands behind the first targets are in README.md.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # To take torch from another index, such as a CPU-only one: make setup TORCH_INDEX=URL
 TORCH_INDEX ?=
 
-.PHONY: setup train test test-slow test-browser site notebooks test-any check bench format
+.PHONY: setup train test test-slow test-browser site pictures notebooks test-any check bench format
 
 setup: $(VENV)/.installed
 
@@ -35,6 +35,10 @@ test-browser: setup
 # The pages as a site that reads from its folder: build/site/index.html.
 site: setup
 	$(BIN)/python -m sphinx -q -W -c docs/site docs build/site
+
+# The pictures of the pages, by the commands beside their names: hours. It needs Chromium, too.
+pictures: setup
+	$(BIN)/python docs/site/pictures.py
 
 # The notebooks of docs/notebooks as files for Jupyter: build/notebooks/*.ipynb.
 notebooks: setup

@@ -1,6 +1,7 @@
 """Every command in the README and on a lab's pages is one that the lab takes."""
 
 import re
+import runpy
 import shlex
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted(ROOT.glob("docs/**/*.md"))]
 GROUPS = {lab: import_module(f"labs.{lab}.__main__").lab.group for lab in LABS}
 GROUPS[""] = labs  # the commands on runs of any lab
-GUIDES = [page for page in PAGES if page.stem in ("which-lab", "coming-from", "gallery")]
+PICTURES = runpy.run_path(str(ROOT / "docs/site/pictures.py"))["ALL"]
+GUIDES = [page for page in PAGES if page.stem in ("which-lab", "coming-from")]
 COMMANDS = sorted(
     {
         found
@@ -30,6 +32,11 @@ COMMANDS = sorted(
         for found in re.findall(
             r"`python -m labs(?:\.(\w+))? ([^-`][^`]*)`", page.read_text("utf-8")
         )
+    }
+    | {
+        re.fullmatch(r"labs\.(\w+) (.+)", command).groups()
+        for picture in PICTURES.values()
+        for command in picture.commands
     }
 )
 
@@ -87,3 +94,20 @@ def test_every_page_stands_in_the_index_of_the_site():
     index = (ROOT / "docs/index.md").read_text("utf-8")
     listed = {*re.findall(r"^(?:.* <)?([\w/-]+)>?$", index, re.MULTILINE)}
     assert {path.stem for path in ROOT.glob("docs/*.md")} - {"index"} <= listed
+
+
+def test_every_picture_is_made_by_commands():
+    folder = ROOT / "docs/pictures"
+    there = {str(path.relative_to(folder)) for path in folder.glob("**/*.*")}
+    assert there == set(PICTURES)
+
+
+def test_the_gallery_says_the_commands_above_each_picture():
+    page = (ROOT / "docs/gallery.md").read_text("utf-8")
+    shown = [name for name in PICTURES if name.startswith("gallery/")]
+    for section in page.split("\n## ")[1:]:
+        for name in [name for name in shown if f"(pictures/{name})" in section]:
+            shown.remove(name)
+            for command in PICTURES[name].commands:
+                assert f"python -m {command}\n" in section
+    assert not shown

@@ -24,8 +24,8 @@ def site(tmp_path_factory):
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ("학습률", "딥러닝 실습실"),  # there with particles alone: 학습률을, 학습률과
-        ("손실", "딥러닝 실습실"),
+        ("구간", "딥러닝 실습실"),  # there with a particle alone: 구간까지
+        ("학습률", "수업 3"),
         ("suppression", "Detection"),
     ],
 )
@@ -49,7 +49,10 @@ def test_a_page_says_its_language_and_leads_to_the_other(site, visit, page, lang
 
 @pytest.mark.parametrize(
     "name",
-    ["index.html", "start.html", "ko/index.html", "ko/lessons/01-the-step.html", "detection.html"],
+    [
+        *("index.html", "start.html", "ko/index.html", "ko/lessons/01-the-step.html"),
+        *("detection.html", "gallery.html", "ko/which-lab.html", "reference/training.html"),
+    ],
 )
 def test_a_page_has_no_serious_fault_of_access_and_asks_for_nothing(site, visit, name):
     page = visit(site / name)
