@@ -144,6 +144,8 @@ ALL: dict[str, Drawn | Shown] = {
         ("labs.classification compare-imbalance --name imbalance",),
     ),
     "learning_curves.png": Drawn(f"{LENET}/figures/learning_curves.png", (CLASSIFY,)),
+    "map.png": Drawn(f"{LENET}/figures/map.png", (CLASSIFY, f"labs.classification map {LENET}")),
+    "map_texts.png": Drawn(f"{TWEETS}/figures/map.png", (SENTIMENT, f"labs.rnn map {TWEETS}")),
     "memory_copy.png": Drawn(
         "runs/rnn/copy/figures/errors.png", ("labs.rnn memory --recipe copy --name copy",)
     ),
