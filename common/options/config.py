@@ -328,8 +328,8 @@ class TableForm(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TableConfig(FoldConfig):
-    """The options of jobs that read users' tables, as `common.io.tables` does."""
+class FormConfig(TrainingConfig):
+    """The options that say how users' tables are written, which `common.io.tables` reads."""
 
     file_encoding: str | None = data_option(
         None, "of a table or a text, such as cp949 or latin-1; found out when not given"
@@ -368,6 +368,11 @@ class TableConfig(FoldConfig):
         """
         changes: dict[str, Any] = {"data": str(path), **dict.fromkeys(FORM), **written}
         return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class TableConfig(FormConfig, FoldConfig):
+    """The options of jobs that read users' tables, and whose data can be cut into folds."""
 
 
 @dataclass(frozen=True)

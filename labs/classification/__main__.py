@@ -80,7 +80,8 @@ lab = Lab(
 
             A small network sees drawn scenes of colored shapes, another reads their captions; both
             put them into one space (CLIP). Measured are retrieval, prompts without training, and
-            captions that differ in one thing, of combinations never seen, too.
+            captions that differ in one thing, of combinations never seen, too. --data takes a
+            folder of images with a table of captions.
             """,
             "labs.classification.contrastive.config:RECIPES",
         ),

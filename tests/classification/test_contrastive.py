@@ -1,5 +1,6 @@
 """`contrast`: drawn scenes and their captions in one space."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -9,16 +10,17 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.options.config import build
 from common.runs.conclude import conclusion_of
 from labs.classification.contrastive import ask, drawings, questions
 from labs.classification.contrastive.baselines import CHANCE, RIDGE, describe
 from labs.classification.contrastive.config import ContrastConfig
-from labs.classification.contrastive.data import encode
+from labs.classification.contrastive.data import cut, encode
 from labs.classification.contrastive.drawings import GROUPS, Group, Scene, choose, draw, tell
 from labs.classification.contrastive.job import ContrastScenes
 from labs.classification.contrastive.models import Contrastive, TextTower
+from labs.classification.contrastive.own import load
 from labs.classification.contrastive.task import info_nce, rank_partners
 from tests.silent import Silent
 
@@ -264,3 +266,162 @@ def test_the_baseline_sees_where_colors_are():
     np.testing.assert_array_equal(one[0], one[1])
     flipped = describe(torch.from_numpy(pictures[0][None, :, :, ::-1].copy()))
     assert np.abs(one[0] - flipped[0]).max() > 0.1
+
+
+# --- a user's own images ------------------------------------------------------------------------
+
+
+def write_pairs(
+    folder, images=60, form="{name},{caption}\n", header="image,caption\n", korean=False
+):
+    """Write scenes as a user has them: a folder of images, and two captions of each in a table."""
+    (folder / "Images").mkdir(parents=True)
+    rows = [header]
+    for number, scene in enumerate(choose(0, "train", images)):
+        pixels = draw(scene, 40, np.random.default_rng(number))
+        name = f"사진 {number}.png"
+        Image.fromarray(np.moveaxis(pixels, 0, -1)).save(folder / "Images" / name)
+        told = tell(scene, "korean" if korean else "english")
+        for place, caption in enumerate((told, f"Number {number} shows {told} .")):
+            rows.append(form.format(name=name, place=place, caption=caption))
+    (folder / "captions.txt").write_text("".join(rows), "utf-8")
+    return folder
+
+
+def own_config(folder, **options):
+    small = {name: value for name, value in SMALL.items() if name != "scenes"}
+    return build(ContrastConfig, ("test", {**small, "data": str(folder), **options}))
+
+
+def test_no_image_is_in_two_splits_and_training_has_all_its_captions(tmp_path):
+    folder = write_pairs(tmp_path / "쌍")
+    pixels = (folder / "Images" / "사진 0.png").read_bytes()
+    (folder / "Images" / "copy.png").write_bytes(pixels)
+    with (folder / "captions.txt").open("a", encoding="utf-8") as file:
+        file.write("copy.png,the same picture once more\n")
+    splits, card = load(own_config(folder))
+    images = {
+        name: {image.numpy().tobytes() for image in split.images} for name, split in splits.items()
+    }
+    assert not images["train"] & images["test"]
+    assert not images["train"] & images["validation"]
+    assert not images["validation"] & images["test"]
+    assert sum(map(len, images.values())) == 60  # the copy has the pixels of another
+    assert len(splits["train"]) >= 2 * len(images["train"])
+    assert len(splits["test"]) == len(images["test"])
+    assert len({*splits["test"].captions}) == len(splits["test"])
+    assert card.counts == {name: len(split) for name, split in splits.items()}
+
+
+def test_pairs_of_one_image_or_one_caption_are_not_wrong_for_one_another(tmp_path):
+    splits, _ = load(own_config(write_pairs(tmp_path / "pairs")))
+    train = splits["train"]
+    assert train.keys[0] == train.keys[1]
+    assert (train.images[0] == train.images[1]).all()
+    first = {}
+    for caption, key in zip(train.captions, train.keys.tolist(), strict=True):
+        assert first.setdefault(caption, key) == key
+
+
+def test_words_come_from_training_alone_and_others_are_one_word(tmp_path):
+    splits, card = load(own_config(write_pairs(tmp_path / "pairs", korean=True)))
+    assert card.words[0] == "?"
+    known = {word for caption in splits["train"].captions for word in cut(caption)}
+    assert {*card.words[1:]} <= known
+    numbers = encode(["Number 999 shows"], card.words, strict=False)[0].tolist()
+    assert numbers[1] == 1
+    assert min(numbers[0], numbers[2]) > 1
+    with pytest.raises(DataError, match="never saw '999'"):
+        encode(["Number 999 shows"], card.words)
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "options"),
+    [
+        ("{name}| {place}| {caption}\n", "image_name| comment_number| comment\n", {}),
+        ("{name}#{place}\t{caption}\n", "", {"header": "no"}),
+    ],
+)
+def test_captions_are_read_as_published_sets_have_them(tmp_path, form, header, options):
+    plain, _ = load(own_config(write_pairs(tmp_path / "plain")))
+    other, _ = load(own_config(write_pairs(tmp_path / "other", 60, form, header), **options))
+    for name, split in plain.items():
+        assert other[name].captions == split.captions
+        assert torch.equal(other[name].images, split.images)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda folder: (folder / "captions.txt").unlink(), "no table of captions in it"),
+        (lambda folder: (folder / "captions.csv").write_text("a,b\n"), "which table has"),
+        (lambda folder: rewrite(folder, "image,caption", "사진 0.png,first"), "give --header no"),
+        (lambda folder: rewrite(folder, "사진", "photo"), "no column names images that lie in"),
+        (lambda folder: rewrite(folder, "image,caption", "image,note"), None),
+        (lambda folder: rewrite(folder, "\n사진 ", "\nno "), "no column names images"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(tmp_path, write, message):
+    folder = write_pairs(tmp_path / "pairs")
+    write(folder)
+    if message is None:  # the only column with several words
+        assert load(own_config(folder))[1].counts["test"] == 12
+        return
+    with pytest.raises(DataError, match=message):
+        load(own_config(folder))
+
+
+def rewrite(folder, old, new):
+    path = folder / "captions.txt"
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+
+
+def test_few_images_and_equal_captions_are_refused(tmp_path):
+    with pytest.raises(
+        DataError, match="20 images with captions can be read, of which at least 30"
+    ):
+        load(own_config(write_pairs(tmp_path / "few", 20)))
+    with pytest.raises(DataError, match="the same captions"):
+        load(own_config(write_pairs(tmp_path / "same", 40, "{name},a picture\n")))
+
+
+def test_options_of_scenes_and_of_tables_do_not_go_together():
+    for options, message in (
+        ({"data": "pairs", "scenes": 100}, "goes with drawn scenes"),
+        ({"header": "no"}, "goes with a table of captions"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            build(ContrastConfig, ("test", options))
+
+
+def test_a_run_on_own_images_is_reported_and_asked(lab, tmp_path, quick_pictures):
+    folder = write_pairs(tmp_path / "pairs")
+    small = {name: value for name, value in SMALL.items() if name != "scenes"}
+    options = {**small, "epochs": 1, "warmup": 0, "device": "cpu", "run_dir": tmp_path / "runs"}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    found = lab("contrast", "--data", folder, "--name", "own", *flags)
+    assert found.code == 0, found.err
+    assert "captions from 'caption'" in found.out + found.err
+    run = tmp_path / "runs" / "classification" / "own"
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert metrics["zero_shot"]["word"]["network"]["samples"] > 0
+    assert "foils" not in metrics
+    report = (run / "report.html").read_text("utf-8")
+    assert ">Prompts<" in report
+    assert "never trained on" not in report
+    asked = lab("contrast-ask", run, folder / "Images" / "사진 0.png", "--caption", "Two circles.")
+    assert asked.code == 0, asked.err
+    assert "never saw 'pink'" in lab("contrast-ask", run, "--caption", "pink").err
+
+
+def test_who_sees_no_image_tells_half_of_the_words(tmp_path):
+    test = load(own_config(write_pairs(tmp_path / "pairs", 120)))[0]["test"]
+
+    class Blind:
+        def see(self, images):
+            return np.ones((len(images), 1))
+
+        def read(self, captions):
+            return np.array([[len(caption)] for caption in captions], float)
+
+    assert questions.ask_words(Blind(), test, 0).right.mean() == 0.5

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from common.images.decode import list_inputs, read_squares
 from labs.classification.contrastive.job import ContrastScenes
+from labs.classification.contrastive.own import FIT
 
 
 def ask(
@@ -66,7 +67,7 @@ def _see(
         return names, seen, lambda row: {"its own caption": test.captions[row]}
     names, parts = [], []
     size, channels = job.card.image_size, job.card.channels
-    for some, pixels in read_squares(list_inputs(paths), size, channels, say):
+    for some, pixels in read_squares(list_inputs(paths), size, channels, say, FIT):
         names += some
         parts.append(job.answers(torch.from_numpy(pixels))["images"].double())
     return names, torch.cat(parts), lambda row: {}

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from common.metrics.metrics import Array
 from common.steps import step, track
-from labs.classification.contrastive.data import Pairs
+from labs.classification.contrastive.data import Pairs, cut
 from labs.classification.contrastive.job import nearest
 
 RIDGE, CHANCE = "ridge from colors to words", "chance"
 _CELLS = 3  # parts of a side
 _LEVELS = 4  # of each color channel in a histogram
 _SIDE = 12  # pixels of a side that are seen beside histograms
+_MOST_COUNTED = 1000  # words and pairs of words, the most frequent
+_MOST_FITTED = 10_000  # pairs of images and captions
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # scikit-learn's alpha
 
 
@@ -31,10 +33,14 @@ class Ridge:
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.linear_model import Ridge as Linear
 
-        self._counter: Any = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2))
-        counts = self._counter.fit_transform(train.captions).toarray().astype(np.float64)
+        rows = np.linspace(0, len(train) - 1, min(len(train), _MOST_FITTED)).astype(int)
+        self._counter: Any = CountVectorizer(
+            tokenizer=cut, token_pattern=None, ngram_range=(1, 2), max_features=_MOST_COUNTED
+        )
+        captions = [train.captions[row] for row in rows]
+        counts = self._counter.fit_transform(captions).toarray().astype(np.float64)
         self._mean, self._spread = counts.mean(0), counts.std(0) + 1e-9
-        inputs, targets = describe(train.images), (counts - self._mean) / self._spread
+        inputs, targets = describe(train.images[rows]), (counts - self._mean) / self._spread
         self._center, self._scale = inputs.mean(0), inputs.std(0) + 1e-3
         best, found = -1.0, None
         for penalty in track(_PENALTIES, "ridge"):

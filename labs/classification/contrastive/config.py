@@ -1,17 +1,24 @@
 """The options of `contrast`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from common.options.config import TrainingConfig, data_option, model_option, shared
+from common.options.config import FORM, FormConfig, data_option, flag, model_option, shared
 
+SCENES = "scenes"
 LANGUAGES = ("english", "korean")
 
 
 @dataclass(frozen=True)
-class ContrastConfig(TrainingConfig):
+class ContrastConfig(FormConfig):
     """What `python -m labs.classification contrast` takes."""
 
+    data: str = data_option(
+        SCENES,
+        "scenes, which are drawn; or a folder of images with a table that names them and has their "
+        "captions, such as captions.csv",
+    )
     language: str = data_option("english", "of the captions", choices=LANGUAGES)
     scenes: int = data_option(
         8000, "drawings to train on, each with its caption", at_least=50, at_most=100_000
@@ -32,12 +39,24 @@ class ContrastConfig(TrainingConfig):
     schedule: str = shared("schedule", "cosine")
     warmup: float = shared("warmup", 1.0)
 
-    data: ClassVar[str] = "scenes"
+    paths: ClassVar = {"data": (SCENES,)}
 
     @property
     def title(self) -> str:
         """What it is."""
         return "contrastive"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether scenes are drawn, and no images read."""
+        return self.data == SCENES
+
+    def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
+        for name in FORM if self.drawn else ("language", "scenes"):
+            if getattr(self, name) != getattr(ContrastConfig, name):
+                other = "a table of captions" if self.drawn else "drawn scenes"
+                yield f"{flag(name)}: goes with {other}, not with --data {self.data}"
 
 
 RECIPES: dict[str, dict[str, Any]] = {

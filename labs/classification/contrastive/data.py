@@ -1,6 +1,8 @@
 """Pictures of scenes with their captions, as tensors."""
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,10 @@ from labs.classification.contrastive.config import ContrastConfig
 from labs.classification.contrastive.drawings import Scene
 
 SPLITS = ("train", "validation", "test")
+OTHER = "?"  # stands for words that are in hardly any training caption
+_LONGEST = 64  # words of a caption that are read
+_NAMED = 30  # known words in a message
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +30,7 @@ class Pairs:
     images: Tensor  # uint8 (N, 3, S, S)
     tokens: Tensor  # int64 (N, T): numbers of the words, 0 behind the last
     keys: Tensor  # int64 (N,): equal for scenes that look the same
-    scenes: Sequence[Scene]
+    scenes: Sequence[Scene]  # those that were drawn; () of a user's own images
     captions: Sequence[str]
 
     def __len__(self) -> int:
@@ -67,8 +73,18 @@ def make(config: ContrastConfig, name: str, words: Sequence[str]) -> Pairs:
     return Pairs(torch.from_numpy(images), encode(captions, words), keys, scenes, captions)
 
 
-def encode(captions: Sequence[str], words: Sequence[str]) -> Tensor:
+def cut(caption: str) -> list[str]:
+    """Return the words of a caption, in lower case."""
+    return _WORD.findall(unicodedata.normalize("NFC", caption).lower())[:_LONGEST]
+
+
+def encode(captions: Sequence[str], words: Sequence[str], *, strict: bool = True) -> Tensor:
     """Return the numbers of the words of captions, from 1 on, (N, T) int64; 0 stands behind them.
+
+    Args:
+        captions: what is read.
+        words: those that are known.
+        strict: whether others are refused; else they become `OTHER`, which is to be known.
 
     Raises:
         DataError: a caption has no word, or some that are not known.
@@ -76,13 +92,19 @@ def encode(captions: Sequence[str], words: Sequence[str]) -> Tensor:
     numbers = {word: number for number, word in enumerate(words, 1)}
     found = []
     for caption in captions:
-        told = caption.lower().split()
+        told = [word if strict or word in numbers else OTHER for word in cut(caption)]
         if not told:
-            raise DataError("a caption is empty; describe a scene, such as: two red circles")
+            raise DataError("a caption is empty; describe a picture, such as: two red circles")
         if unknown := [word for word in told if word not in numbers]:
             raise DataError(
                 f"{caption!r}: the run never saw {', '.join(map(repr, unknown))}; it knows "
-                f"{', '.join(words)}"
+                f"{_list_known(words)}"
             )
         found.append(torch.tensor([numbers[word] for word in told]))
     return torch.nn.utils.rnn.pad_sequence(found, batch_first=True)
+
+
+def _list_known(words: Sequence[str]) -> str:
+    known = [word for word in words if word != OTHER]
+    more = f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else ""
+    return f"{', '.join(known[:_NAMED])}{more}"

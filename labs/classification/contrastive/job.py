@@ -10,10 +10,10 @@ from common import training
 from common.metrics import metrics
 from common.metrics.main_metric import MainMetric
 from common.metrics.metrics import Array
-from common.runs.job import Job, Outputs, Splits
+from common.runs.job import Job, Outputs, Splits, Suited
 from common.training.batches import Batches, choose_batching
 from common.training.summary import summarize
-from labs.classification.contrastive import data
+from labs.classification.contrastive import data, own
 from labs.classification.contrastive.config import ContrastConfig
 from labs.classification.contrastive.models import Contrastive, ImageTower
 from labs.classification.contrastive.task import Contrast, similarities
@@ -52,11 +52,16 @@ class ContrastScenes(Job[ContrastConfig, data.ContrastCard]):
     conclusion = "labs.classification.contrastive.results:ContrastResults"
 
     @classmethod
+    def suited(cls, config: ContrastConfig) -> Suited[ContrastConfig]:
+        """Choose batches and updates for a user's own images; scenes stay as they are."""
+        return Suited(config) if config.drawn else own.suit(config)
+
+    @classmethod
     def load(
         cls, config: ContrastConfig, card: data.ContrastCard | None = None
     ) -> tuple[Splits, data.ContrastCard]:
-        """Draw the scenes."""
-        return data.load(config)
+        """Draw the scenes, or read a user's images with captions."""
+        return data.load(config) if config.drawn else own.load(config)
 
     def build_model(self) -> nn.Module:
         """Return both towers."""

@@ -6,6 +6,7 @@ order and binding are read at all is asked by captions of which one thing is cha
 al. 2023, "When and why vision-language models behave like bags-of-words, and what to do about it").
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -13,12 +14,14 @@ import numpy as np
 from torch import Tensor
 
 from common.metrics.metrics import Array, wilson
-from labs.classification.contrastive.data import Pairs
+from labs.classification.contrastive.data import Pairs, cut
 from labs.classification.contrastive.drawings import COLORS, COUNTS, GROUPS, SHAPES, Scene, tell
 
 ATTRIBUTES = {"color": (0, len(COLORS)), "shape": (1, len(SHAPES)), "count": (2, len(COUNTS))}
 """The place of each attribute in a group, and how many values it has."""
 RELATION = "relation"
+WORD = "word"
+_SHARES = (0.01, 0.5)  # of captions that have a word which is asked for
 FOILS = {
     "color": "the color of one group is another",
     "shape": "the shape of one group is another",
@@ -50,6 +53,8 @@ class Counted(NamedTuple):
         found: dict[str, Any] = {}
         parts = {"": np.full(len(self.unseen), True), "_seen": ~self.unseen, "_unseen": self.unseen}
         for name, rows in parts.items():
+            if not rows.any():
+                continue
             right = self.right[rows]
             found[f"accuracy{name}"] = float(right.mean())
             found[f"accuracy{name}_interval"] = list(wilson(round(right.sum()), len(right)))
@@ -150,6 +155,40 @@ def change(scene: Scene, kind: str, drawn: np.random.Generator) -> Scene | None:
     changed = type(group)(*parts)
     found = scene._replace(second=changed) if which else scene._replace(first=changed)
     return None if found.first == found.second else found
+
+
+def ask_words(space: Space, test: Pairs, seed: int) -> Counted:
+    """Return how often, of two words, the one that an image's caption has is nearer to it.
+
+    Images are asked in pairs: a word of the first one's caption that the second's lacks, and one of
+    the second's that the first's lacks, are the prompts for both. So who sees no image is right in
+    half of the cases, whatever words are frequent.
+
+    Args:
+        space: is asked.
+        test: images with captions.
+        seed: draws pairs and words.
+    """
+    told = [{*cut(caption)} for caption in test.captions]
+    counts = Counter(word for each in told for word in each)
+    low, high = (share * len(told) for share in _SHARES)
+    asked = {word for word, count in counts.items() if max(2, low) <= count <= high}
+    drawn = np.random.default_rng(seed)
+    order = drawn.permutation(len(told))
+    rows, prompts = [], []
+    for one, other in zip(order[::2], order[1::2], strict=False):
+        ours, theirs = (sorted((a - b) & asked) for a, b in
+                        ((told[one], told[other]), (told[other], told[one])))  # fmt: skip
+        if ours and theirs:
+            words = str(drawn.choice(ours)), str(drawn.choice(theirs))
+            rows += [one, other]
+            prompts += [words, words[::-1]]
+    if not rows:
+        return Counted(np.zeros(0), np.zeros(0, bool))
+    seen = space.see(test.images[rows])
+    near, far = ((seen * space.read([pair[place] for pair in prompts])).sum(1) for place in (0, 1))
+    gap = near - far
+    return Counted(np.where(np.abs(gap) < _TIE, 0.5, gap > 0), np.zeros(len(rows), bool))
 
 
 def ask_all(

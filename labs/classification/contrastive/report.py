@@ -10,7 +10,7 @@ from common.report.html import PictureSaver, Section, Table
 from common.runs import sections as common_sections
 from labs.classification.contrastive import plots
 from labs.classification.contrastive.data import Pairs
-from labs.classification.contrastive.questions import ATTRIBUTES, FOILS, RELATION
+from labs.classification.contrastive.questions import ATTRIBUTES, FOILS, RELATION, WORD
 
 if TYPE_CHECKING:
     from labs.classification.contrastive.job import ContrastScenes
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 _SHOWN = 10  # pairs of the matrix
 _ASKED = 10  # captions whose images are drawn, half of them of groups that were never trained on
 _NEAREST = 6
-_CHANCE = {**{name: 1 / values for name, (_, values) in ATTRIBUTES.items()}, RELATION: 1 / 4}
+_CHANCE = {
+    **{name: 1 / values for name, (_, values) in ATTRIBUTES.items()},
+    RELATION: 1 / 4,
+    WORD: 1 / 2,
+}
 _WAYS = {"image_to_text": "the caption of an image", "text_to_image": "the image of a caption"}
 
 
@@ -35,9 +39,9 @@ def sections(
         _recall(figures["test"]),
         _matrix(scores, images, test, save_picture),
         _found(scores, images, test, save_picture),
-        *_questions(figures, save_picture),
+        *(_questions if job.config.drawn else _words)(figures, save_picture),
         _temperature(figures, job.config.temperature),
-        common_sections.data(job, _splits()),
+        common_sections.data(job, _splits() if job.config.drawn else _own_splits()),
     ]
 
 
@@ -45,15 +49,13 @@ def _recall(test: Mapping[str, Any]) -> Section:
     rows = []
     for way, told in _WAYS.items():
         names = {f"{way}_recall_at_{k}": f"among the first {k}" for k in (1, 5, 10)}
-        names |= {
-            f"{way}_recall_at_1_seen": "first, groups that were trained on",
-            f"{way}_recall_at_1_unseen": "first, a group that was never trained on",
-        }
+        if f"{way}_recall_at_1_seen" in test:
+            names |= {
+                f"{way}_recall_at_1_seen": "first, groups that were trained on",
+                f"{way}_recall_at_1_unseen": "first, a group that was never trained on",
+            }
         rows += [[told, what, *_cells(test, name)] for name, what in names.items()]
-    text = (
-        f"All are looked for among the {test['candidates']:,} of the test split, no two of which "
-        "look the same."
-    )
+    text = f"All are looked for among the {test['candidates']:,} of the test split."
     return Section("Retrieval", text, Table(["looked for", "", "recall", "95 % interval"], rows))
 
 
@@ -63,14 +65,16 @@ def _cells(found: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _matrix(scores: Array, images: Array, test: Pairs, save_picture: PictureSaver) -> Section:
-    rows = np.linspace(0, len(test) - 1, _SHOWN).astype(int)
+    rows = np.linspace(0, len(test) - 1, min(_SHOWN, len(test))).astype(int)
     captions = [test.captions[row] for row in rows]
     figure = plots.matrix(scores[np.ix_(rows, rows)], images[rows], captions)
     text = (
-        "The cosine of ten captions (rows) with their ten pictures (columns). The largest of a "
-        "column has a frame, orange where it is wrong; on the diagonal are those that belong "
-        "together. The last five have a group that was never trained on."
+        f"The cosine of {len(rows)} captions (rows) with their pictures (columns). The largest of "
+        "a column has a frame, orange where it is wrong; on the diagonal are those that belong "
+        "together."
     )
+    if test.scenes:
+        text += " The last five have a group that was never trained on."
     return Section("Similarities", text, pictures=(save_picture("similarities", "", figure),))
 
 
@@ -113,6 +117,18 @@ def _questions(figures: Mapping[str, Any], save_picture: PictureSaver) -> list[S
     ]  # fmt: skip
 
 
+def _words(figures: Mapping[str, Any], save_picture: PictureSaver) -> list[Section]:
+    if "zero_shot" not in figures:
+        return []
+    text = (
+        "Without having been trained to classify: of two words, the one that the caption of a test "
+        "image has, and one that it lacks, which is nearer to the image? Images are asked in "
+        "pairs, each with the two words in turn, so that who sees no image is right in half of the "
+        "cases. Words in fewer than 1 % of the captions, or more than half, are not asked for."
+    )
+    return [_question("Prompts", text, figures["zero_shot"], _CHANCE, {}, save_picture)]
+
+
 def _question(
     title: str,
     text: str,
@@ -124,12 +140,14 @@ def _question(
     rows, drawn = [], []
     for name, each in found.items():
         for who, mine in each.items():
-            kinds = [f"{mine[f'accuracy_{kind}']:.4f}" for kind in ("seen", "unseen")]
+            parts = [mine.get(f"accuracy_{kind}") for kind in ("seen", "unseen")]
+            kinds = [] if None in parts else [f"{part:.4f}" for part in parts]
             cells = [f"{mine['samples']:,}", *_cells(mine, "accuracy"), *kinds]
             rows.append([told.get(name, name), who, f"{chance[name]:.2f}", *cells])
         series = [(who, m["accuracy"], m["accuracy_interval"]) for who, m in each.items()]
         drawn.append((name, series, chance[name]))
     columns = ["", "", "chance", "pictures", "right", "95 % interval", "seen", "never seen"]
+    columns = columns[: len(rows[0])]
     picture = save_picture(
         title.lower().replace(" ", "_"), "", plots.shares(drawn, "share that is right")
     )
@@ -150,4 +168,12 @@ def _splits() -> str:
         "Of each shape and count one color of five is never trained on, so that 12 of 60 groups "
         "are new in the second half of the test; no scene of validation or test is trained on, "
         "however it is told."
+    )
+
+
+def _own_splits() -> str:
+    return (
+        "A fifth of the images is for the test, a tenth for validation; copies of an image, and "
+        "nearly equal ones, are on one side with it. Training has each caption of an image; of "
+        "validation and test each image is asked with one, which no other of the split has."
     )

@@ -15,7 +15,7 @@ from common.steps import step
 from labs.classification.contrastive import baselines, report
 from labs.classification.contrastive.data import Pairs, make
 from labs.classification.contrastive.job import ContrastScenes
-from labs.classification.contrastive.questions import Counted, ask_all
+from labs.classification.contrastive.questions import WORD, Counted, ask_all, ask_words
 from labs.classification.contrastive.task import rank_partners, similarities
 
 RANKS = (1, 5, 10)
@@ -48,7 +48,7 @@ class ContrastResults(Conclusion[ContrastScenes]):
     def figures(self, outputs: Outputs, split: Pairs) -> dict[str, Any]:
         """Return recall at 1, 5 and 10 in both ways, and at 1 of groups seen and never seen."""
         ranks = rank_partners(similarities(outputs))
-        unseen = np.array([scene.unseen for scene in split.scenes])
+        unseen = np.array([scene.unseen for scene in split.scenes], bool)
         found: dict[str, Any] = {"candidates": len(split)}
         for way, mine in zip(WAYS, ranks.T, strict=True):
             for k in RANKS:
@@ -81,16 +81,21 @@ class ContrastResults(Conclusion[ContrastScenes]):
         spaces: dict[str, Any] = {NETWORK: _Network(self.job)}
         if self._ridge is not None:
             spaces["ridge"] = self._ridge
-        config = self.job.config
         for name, space in spaces.items():
             with step(f"prompts, {name}"):
-                asked = ask_all(
-                    space, splits["test"], self._alone, config.language, config.split_seed
-                )
+                asked = self._ask(space, splits["test"])
             for part, each in asked.items():
                 for what, counted in each.items():
                     found.setdefault(part, {}).setdefault(what, {})[name] = _figures(counted)
         return found
+
+    def _ask(self, space: Any, test: Pairs) -> Mapping[str, Mapping[str, Counted]]:
+        """Return what prompts and captions that lie are answered; of own images, words alone."""
+        config = self.job.config
+        if config.drawn:
+            return ask_all(space, test, self._alone, config.language, config.split_seed)
+        counted = ask_words(space, test, config.split_seed)
+        return {"zero_shot": {WORD: counted}} if len(counted.right) else {}
 
     @cached_property
     def _alone(self) -> Pairs:
