@@ -282,6 +282,14 @@ def parse(text: str, source: str) -> Cfg:
     return found
 
 
+def resize(text: str, size: int) -> str:
+    """Return the text of a network for images of size x size pixels."""
+    lines = [line for line in text.splitlines() if not re.match(r"\s*(width|height)\s*=", line)]
+    net = next(at for at, line in enumerate(lines) if line.lstrip().startswith("["))
+    lines[net + 1 : net + 1] = [f"width={size}", f"height={size}"]
+    return "\n".join(lines) + "\n"
+
+
 def _sections(text: str, problems: _Problems) -> Iterator[_Section]:
     kind, begin, options = "", 0, dict[str, _Option]()
     for number, raw in enumerate(text.splitlines(), 1):

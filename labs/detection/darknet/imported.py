@@ -98,7 +98,9 @@ def export_run(job: Detector, folder: Path) -> list[Path]:
         )
     stem = job.config.title
     paths = [folder / f"{stem}{ending}" for ending in (".cfg", ".weights", ".names")]
-    write_text(paths[0], job.card.cfg)
+    size = job.card.image_size
+    same = job.model.cfg.size == size
+    write_text(paths[0], job.card.cfg if same else cfgs.resize(job.card.cfg, size))
     weights.write(paths[1], job.model)
     write_text(paths[2], "\n".join(job.card.classes) + "\n")
     return paths

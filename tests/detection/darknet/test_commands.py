@@ -1,11 +1,12 @@
 """Networks of a `.cfg` by the commands: trained, exported, imported, refused."""
 
+import dataclasses
 import json
 
 import pytest
 import torch
 
-from labs.detection.darknet import cfg, weights
+from labs.detection.darknet import cfg, imported, weights
 from labs.detection.darknet.network import Darknet
 from labs.detection.job import Detector
 
@@ -98,6 +99,15 @@ def test_a_run_becomes_darknets_files_and_they_a_run_that_says_the_same(lab, run
     for words in (("evaluate", back), ("report", back), ("doctor", back)):
         assert "trained elsewhere, and has no data of its own" in refused(lab(*words))
     assert "nothing is known of how good it is" in lab("train", "--resume", back).out
+
+
+def test_the_files_are_for_the_pixels_that_the_run_was_trained_with(run, tmp_path):
+    job = Detector.open_trained(run)
+    job.card = dataclasses.replace(job.card, image_size=96)
+    [path, *_] = imported.export_run(job, tmp_path)
+    found = cfg.parse(path.read_text(), str(path))
+    assert (found.size, len(found.layers)) == (96, 4)
+    assert cfg.parse(cfg.resize(OWN.replace("width=64\nheight=64\n", ""), 32), "").size == 32
 
 
 def test_an_imported_run_is_measured_on_ones_own_data(lab, run, scene_files, tmp_path):
