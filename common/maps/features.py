@@ -1,7 +1,7 @@
 """The last features of a network: what its last layer gets of each sample."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -44,7 +44,10 @@ def collect(job: Job[Any, Any], split: Any, layers: Sequence[nn.Module] = ()) ->
     batches = job.batches(split)
     task = job.task({"map": split})
     asked = WithFeatures(task, layers) if layers else task
-    found = training.infer(job.model, asked, batches, job.compute)
+    # A compiled model would not call those who listen to its layers.
+    eager = torch.compiler.set_stance("force_eager") if job.compute.compile else nullcontext()
+    with eager:
+        found = training.infer(job.model, asked, batches, job.compute)
     close(batches)
     return found
 

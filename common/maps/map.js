@@ -29,11 +29,12 @@ function trace(name, rows, own, marker, other) {
   // A trace without points would have no place in the legend.
   const along = (values) => (rows.length ? rows.map((row) => values[row]) : [null]);
   const places = { x: along(xs), y: along(ys), ...(solid ? { z: along(zs) } : {}) };
-  const shape = own ? { symbol: solid ? "diamond" : "x", line: { color: "#1f2328", width: 1 }, opacity: 1 } : { opacity: 0.75 };
+  const line = { color: "#1f2328", width: points.size < 5 ? 0.5 : 1 };
+  const shape = own ? { symbol: solid ? "diamond" : "x", line, opacity: 1 } : { opacity: 0.75 };
   return {
     type: solid ? "scatter3d" : points.webgl ? "scattergl" : "scatter",
     mode: "markers", ...places, customdata: rows, name,
-    marker: { size: points.size * (own ? 1.25 : 1), ...shape, ...marker }, ...other,
+    marker: { size: own ? Math.max(6, 1.25 * points.size) : points.size, ...shape, ...marker }, ...other,
   };
 }
 
@@ -106,10 +107,12 @@ function layout() {
       colorbar: { title: { text: lines(now).join("<br>") } },
     },
   };
+  // On a small screen the legend would leave no room beside it.
+  const below = map.clientWidth < 560 ? { orientation: "h", y: 0, yanchor: "top" } : { y: 0.95 };
   return {
     font: { family: points.family }, hoverlabel: { font: { family: points.family } },
     margin: { l: 8, r: 8, t: 8, b: 8 }, showlegend: "names" in now,
-    legend: { itemsizing: "constant", y: 0.95, title: { text: escaped(said(now.label)) } },
+    legend: { itemsizing: "constant", ...below, title: { text: escaped(said(now.label)) } },
     dragmode: solid ? "orbit" : "pan", hovermode: "closest", uirevision: "kept", ...axes, ...kept,
   };
 }

@@ -1,7 +1,10 @@
 """The map to be explored, used as a person uses it."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from common.maps import page as maps
@@ -175,3 +178,20 @@ def test_it_has_no_serious_fault_of_access(page):
     page.mouse.click(*point(page, 7))
     page.locator("#language").click()
     assert_accessible(page)
+
+
+def test_many_points_are_seen_too(visit, tmp_path):
+    count = 5001
+    places = np.random.default_rng(0).uniform(size=(count, 2))
+    ways = [Groups(Words("class", "클래스"), np.zeros(count, int), ["all"])]
+    page = maps.render(
+        places, ways, [], title="many", subtitle="", about=Words("", ""), texts=["x"] * count
+    )
+    path = tmp_path / "map.html"
+    path.write_text(page, encoding="utf-8")
+    page = visit(path)
+    expect(page.locator("#count")).to_have_text("5,001 of 5,001 points shown")
+    page.wait_for_timeout(500)
+    picture = np.asarray(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB"))
+    middle = picture[100:-100, 100:400].reshape(-1, 3)
+    assert (np.ptp(middle, axis=1) > 50).mean() > 0.05, "points have color, and paper has none"

@@ -223,7 +223,7 @@ def _write_page(
     ]
     if material.job.card.classes:
         found = assign(material, encoded.latents[rows])
-        numbers = [f"cluster {number}" for number in range(int(found.max()) + 1)]
+        numbers = [*map(str, range(int(found.max()) + 1))]
         ways.append(page.Groups(Words("cluster", "군집"), found, numbers))
         facts.append(page.Fact(Words("cluster", "군집"), [*map(str, found)]))
     pictures = [

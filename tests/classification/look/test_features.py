@@ -54,6 +54,16 @@ def test_the_last_linear_layer_is_found_in_other_networks_too(name, channels, si
     assert features.last_layer(model, lambda: model(pixels)).in_features == size
 
 
+@pytest.mark.slow
+def test_a_compiled_network_has_the_same_features(tmp_path):
+    job, splits = start(tmp_path, model="mlp")
+    expected = read(job, splits["test"], 5000).features
+    job.model.compile(backend="eager")
+    job.compute.compile = True
+    job.predict_splits(splits, ["test"])
+    assert np.array_equal(read(job, splits["test"], 5000).features, expected)
+
+
 def test_a_network_that_ends_otherwise_is_refused(tmp_path):
     job, splits = start(tmp_path, model="squeezenet1_0", image_size=32)
     with pytest.raises(RunError, match="does not end with a linear layer.*lenet5"):
