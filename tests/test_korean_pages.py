@@ -17,6 +17,7 @@ MUST = [  # what students read: it grows, and nothing goes from it
     "own-data",
     "which-lab",
     "coming-from",
+    "gallery",
     "rnn",
     "rnn-forecast",
     "rnn-translate",

@@ -77,7 +77,7 @@ AUGMENT = (
 SENTENCE = "The crew was great, but the food was awful"
 EXPLAINED = (QUICK, "labs.classification explain runs/classification/quick")
 CONV, ADDING = f"{ENCODE} --name conv", "labs.rnn memory --name adding"
-SEASONAL = "labs.rnn forecast --data seasonal --quantiles 0.1,0.5,0.9 --name seasonal"
+SEASONAL = "labs.rnn forecast --recipe intervals --name intervals"
 
 
 def explain_date(date: str, file: str) -> str:
@@ -135,8 +135,8 @@ ALL: dict[str, Drawn | Shown] = {
         "runs/classification/find-lr-lenet5-mnist5k.png", ("labs.classification find-lr",)
     ),
     "forecast_google.png": Drawn(f"{GOOGLE}/figures/forecasts.png", (FORECAST,)),
-    "forecast_seasonal.png": Drawn("runs/rnn/seasonal/figures/forecasts.png", (SEASONAL,)),
-    "forecast_steps.png": Drawn("runs/rnn/seasonal/figures/steps.png", (SEASONAL,)),
+    "forecast_seasonal.png": Drawn("runs/rnn/intervals/figures/forecasts.png", (SEASONAL,)),
+    "forecast_steps.png": Drawn("runs/rnn/intervals/figures/steps.png", (SEASONAL,)),
     "image_sizes.png": Drawn("runs/classification/sizes/figures/sizes.png", (SIZES,)),
     "image_sizes_rollout.png": Drawn("runs/classification/sizes/figures/rollout.png", (SIZES,)),
     "imbalance.png": Drawn(
