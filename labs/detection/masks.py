@@ -5,6 +5,7 @@ the image's box k is on top. So true masks never overlap, as those of things in 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -27,21 +28,28 @@ _LEAST_POINTS = 3
 def of_picture(picture: Picture, fit: Letterbox, size: int) -> Tensor:
     """Return the map of instances, uint8 (S, S), of an image's outlines in its letterboxed square.
 
-    Outlines are filled as COCO fills them. Smaller objects lie on larger ones, all of them on
-    crowds. An object without outline fills its box.
-
     Raises:
         DataError: there are more objects than a byte can number.
+    """
+    number = len(picture.boxes)
+    if number > _MOST:
+        raise DataError(
+            f"{picture.name} has {number} objects, of which masks take {_MOST} of an image at "
+            "most: cut it into tiles"
+        )
+    return fill(picture, fit, size, range(1, number + 1))
+
+
+def fill(picture: Picture, fit: Letterbox, size: int, values: Sequence[int]) -> Tensor:
+    """Return a map, uint8 (S, S), with a value for each object of an image, and 0 elsewhere.
+
+    Outlines are filled as COCO fills them. Smaller objects lie on larger ones, all of them on
+    crowds. An object without outline fills its box.
     """
     from faster_coco_eval.core import mask as coco
 
     boxes = picture.boxes
-    if len(boxes) > _MOST:
-        raise DataError(
-            f"{picture.name} has {len(boxes)} objects; --task segment takes {_MOST} of an image at "
-            "most: cut it into tiles"
-        )
-    instances = np.zeros((size, size), np.uint8)
+    found = np.zeros((size, size), np.uint8)
     areas = [(box.x2 - box.x1) * (box.y2 - box.y1) for box in boxes]
     for at in sorted(range(len(boxes)), key=lambda at: (not boxes[at].crowd, -areas[at])):
         x1, y1, x2, y2 = boxes[at][:4]
@@ -50,8 +58,8 @@ def of_picture(picture: Picture, fit: Letterbox, size: int) -> Tensor:
             for outline in outlines(boxes[at]) or [(x1, y1, x2, y1, x2, y2, x1, y2)]
         ]
         inside = coco.decode(coco.merge(coco.frPyObjects(polygons, size, size)))
-        instances[inside > 0] = at + 1
-    return torch.from_numpy(instances)
+        found[inside > 0] = values[at]
+    return torch.from_numpy(found)
 
 
 def outlines(box: Box) -> list[tuple[float, ...]]:

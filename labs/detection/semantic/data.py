@@ -27,7 +27,7 @@ from labs.detection.data import formats, scenes
 from labs.detection.data import load as loading
 from labs.detection.data.load import SCENES, Photos, decoded, fits_memory, list_problems, some_of
 from labs.detection.letterbox import Letterbox
-from labs.detection.masks import of_picture, outlines
+from labs.detection.masks import fill, outlines
 from labs.detection.records import Annotated, Picture
 from labs.detection.semantic import masks
 from labs.detection.semantic.losses import VOID
@@ -315,11 +315,8 @@ def painted(picture: Picture) -> Array:
     """Return the classes of an image's pixels by its outlines, uint8 (H, W): 0 is background."""
     side = max(picture.height, picture.width)
     whole = Letterbox(1.0, 0, 0, picture.width, picture.height)
-    instances = whole.crop(of_picture(picture, whole, side))
-    labels = torch.tensor(
-        [VOID - 1 if box.crowd or not outlines(box) else box.label for box in picture.boxes]
-    )
-    found: Array = class_maps(instances[None], labels[None])[0].numpy()
+    values = [VOID if box.crowd or not outlines(box) else box.label + 1 for box in picture.boxes]
+    found: Array = whole.crop(fill(picture, whole, side, values)).numpy()
     return found
 
 

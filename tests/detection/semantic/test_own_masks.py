@@ -1,6 +1,7 @@
 """Masks as people have them: which photo, which class, what is void, what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from common.errors import ConfigError, DataError
 from labs.detection.config import DetectionConfig
 from labs.detection.job import Detector
+from labs.detection.records import Box, Picture
 from labs.detection.semantic import data, legend
 from labs.detection.semantic.losses import VOID
 from tests.detection.semantic.conftest import COLORS, color, grey, palette, with_border
@@ -338,6 +340,17 @@ def test_the_classes_of_scenes_are_the_ink_of_their_digits():
     for number, label in enumerate(scene.boxes[:, 4].astype(int), 1):
         assert (truth[scene.instances == number] == label + 1).all()
     assert (truth[scene.instances == 0] == 0).all()
+
+
+def test_images_of_more_objects_than_a_byte_numbers_are_painted():
+    places = [(x, y) for y in range(0, 40, 2) for x in range(0, 40, 2)]
+    boxes = [
+        Box(x, y, x + 2, y + 2, at % 2, False, ((x, y, x + 2, y, x + 2, y + 2, x, y + 2),))
+        for at, (x, y) in enumerate(places)
+    ]
+    found = data.painted(Picture(Path("a"), "a", 40, 40, tuple(boxes)))
+    assert len(boxes) > 255
+    assert (found == np.array([1, 2])[(np.arange(40) // 2) % 2]).all()
 
 
 def test_legends_are_found_by_their_usual_names(tmp_path):
