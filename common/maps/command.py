@@ -33,7 +33,7 @@ class Asked:
         dimensions: of the map, 2 or 3.
         perplexity: see `make`.
         seed: of the noise in the first positions.
-        output: the page; `map.html` of the run when None.
+        output: the page; in the run folder when None.
     """
 
     split: str
@@ -43,6 +43,11 @@ class Asked:
     perplexity: float | None
     seed: int
     output: Path | None
+
+    @property
+    def name(self) -> str:
+        """What its files are called in the run folder: those of other data stand beside."""
+        return "map" if self.data is None else "map-data"
 
     @property
     def what(self) -> str:
@@ -84,11 +89,11 @@ def command(lab: Lab, run: Path, asked: Asked, device: str | None, options: dict
         points: Points = resolve_name(job.features)(job, split, asked.points)
     made = make(points, asked.dimensions, asked.perplexity, asked.seed)
     section = _section(job, points, made, asked)
-    path = asked.output or run / "map.html"
+    path = asked.output or run / f"{asked.name}.html"
     with step("the page"):
         write_text(path, _page(job, points, made, asked))
     terminal.show_table(section.title, *made.table)
-    terminal.say(made.said.en)
+    terminal.say(" ".join(filter(None, _sentences(points, made))))
     for _, picture in views.files(section):
         terminal.note(f"picture: {picture}")
     if asked.data is None:
@@ -121,22 +126,25 @@ def _section(job: Any, points: Points, made: Made, asked: Asked) -> Section:
         f"{settings}, colors: {way.label.en}, crosses: {marked.label}; the axes have no meaning, "
         "near points do."
     )
-    name = "map" if asked.data is None else "map-data"
-    picture = PictureSaver(job.run.figures)(name, caption, figure)
+    picture = PictureSaver(job.run.figures)(asked.name, caption, figure)
     text = [
         f"{count:,} samples of {asked.what}, by {points.source.en}: its last features.",
-        made.said.en,
-        made.narrowed,
-        *([] if points.remark is None else [points.remark.en]),
+        *_sentences(points, made),
         "Sizes of clusters and distances between them mean little in t-SNE.",
     ]
-    more = "map.html in the run folder is the same map to be explored, each point with its sample."
+    where = asked.output or f"{asked.name}.html in the run folder"
+    more = f"{where} is the same map to be explored, each point with its sample."
     return Section(
         "Map of the last features",
         "\n\n".join([" ".join(filter(None, text)), more]),
         made.table,
         [picture],
     )
+
+
+def _sentences(points: Points, made: Made) -> list[str]:
+    """Return what is to be known of a map; some may be empty."""
+    return [made.said.en, made.narrowed, "" if points.remark is None else points.remark.en]
 
 
 def _page(job: Any, points: Points, made: Made, asked: Asked) -> str:

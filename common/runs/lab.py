@@ -509,7 +509,7 @@ class Lab:
         @click.option(
             "--output",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="The page; map.html of the run when not given.",
+            help="The page; map.html of the run when not given, map-data.html with --data.",
         )
         @commands.DEVICE
         def draw_map(run: Path, device: str | None, options: dict[str, Any], **how: Any) -> None:
