@@ -23,7 +23,7 @@ MUST = [  # what students read: it grows, and nothing goes from it
     "rnn-translate",
     "rnn-memory",
     "open",
-    *("explore", "find-lr", "runs", "doctor", "experiments", "submit", "compete"),
+    *("explore", "find-lr", "runs", "doctor", "experiments", "ensembles", "submit", "compete"),
     *("classification", "contrastive", "autoencoder", "detection", "segmentation"),
 ]
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
