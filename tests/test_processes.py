@@ -40,6 +40,7 @@ from common.options.config import build
 from common.options.terminal import Display
 from common.training.distributed import processes
 Display.__init__, Display.epoch = lambda self: None, lambda self, row, best: None
+Display.progress = lambda self, progress: None  # which is called where an epoch takes long
 kind = resolve_name(name)
 with processes.joined():
     job, splits = kind.start(build(kind.config_type, ("test", options)), ["run"])
