@@ -1,7 +1,7 @@
 """The user's folders: one for each class, whole or split."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.errors import DataError
@@ -26,6 +26,7 @@ from common.io.folders import (
     normalize_name,
     relative_name,
 )
+from common.io.naming import classes_of_names
 
 LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg
@@ -61,6 +62,11 @@ def list_folder(
     parts = _find_parts(root, to_learn)
     if classes == "optional" and not any(list_folders(folder) for folder in parts.values()):
         return ListedImages(tuple(_unlabeled(root, parts, to_learn)), (), source)
+    labels = None
+    if not any(list_folders(folder) for folder in parts.values()):
+        images = [path for folder in parts.values() for path in _image_files(folder)]
+        labels, how = _label_files(images, to_learn)
+        source += f", {how}" if labels else ""
     if not nested:
         _check_wrapped(root, parts)
     problems: list[str] = []
@@ -68,6 +74,14 @@ def list_folder(
     counts: dict[str, dict[str, int]] = {}
     skipped = []
     for part, folder in parts.items():
+        if labels is not None:
+            found = [
+                ListedFile(part, relative_name(path, root), path, labels[path])
+                for path in _image_files(folder)
+            ]
+            counts[part] = dict(Counter(str(file.label) for file in found))
+            files += sorted(found)
+            continue
         counts[part], found = {}, []
         loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
         skipped += [(name, "not in a class folder") for name in loose]
@@ -107,6 +121,23 @@ def list_folder(
             join_problems(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems)
         )
     return ListedImages(tuple(files), tuple(skipped), source)
+
+
+def _label_files(paths: Sequence[Path], to_learn: bool) -> tuple[dict[Path, str] | None, str]:
+    """Return the class of each file that is in no class folder, and where it is from.
+
+    It is in a file of its own beside the image, as in shards for webdataset (`000.jpg`, `000.cls`),
+    or in the image's name (`cat.0.jpg`); None where neither says it of all.
+    """
+    beside = [path.with_suffix(".cls") for path in paths]
+    if paths and all(map(Path.is_file, beside)):
+        told = [normalize_name(file.read_text("utf-8", "replace").strip()) for file in beside]
+        return dict(zip(paths, told, strict=True)), "classes from the .cls files beside the images"
+    names = classes_of_names([normalize_name(path.stem) for path in paths], to_learn)
+    if names is None:
+        return None, ""
+    how = f"classes from the files' names, such as {names[0]!r} of {paths[0].name}"
+    return dict(zip(paths, names, strict=True)), how
 
 
 def _check_wrapped(root: Path, parts: Mapping[str, Path]) -> None:

@@ -30,10 +30,15 @@ from common.images.folders import list_folder
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
-from common.images.tables.listing import find_several_labels, find_split_column, list_table
-from common.io.folders import is_hidden
+from common.images.tables.listing import (
+    find_several_labels,
+    find_split_column,
+    list_table,
+    names_images,
+)
+from common.images.tables.parquet import find_parquet, unpack_parquet
+from common.io.folders import find_part, list_folders, list_visible
 from common.io.naming import group_of_name
-from common.io.tables import SUFFIXES as TABLES
 from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
@@ -46,6 +51,7 @@ C = TypeVar("C", bound=ImageConfig)
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
+_LISTS = (".csv", ".tsv", ".xlsx", ".json", ".jsonl")  # tables that may name a folder's images
 _EVALUATED = 256 * 64**2  # pixels of a side, squared, that are evaluated at a time
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # that are cut from what there is
 _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
@@ -395,7 +401,7 @@ def find_files(
         listed = _link(listed, [file.path.resolve() for file in listed.files])
     if to_learn and config.group_by != NONE:
         listed = _group_files(config, listed)
-    if found == path:
+    if found == path or path.is_dir():
         return listed
     return dataclasses.replace(listed, source=f"{path.name}, unpacked to {found}: {listed.source}")
 
@@ -534,27 +540,44 @@ def _find_table(path: Path) -> Path | None:
 def locate(path: Path) -> Path:
     """Return the folder or table that a user's data is in: of an archive, what it holds, unpacked.
 
-    Archives are unpacked into the cache; those that hold arrays are returned as they are.
+    Archives and Parquet files with images are unpacked into the cache; archives that hold arrays
+    are returned as they are. Of a folder without a folder for each class it is the table in it that
+    names images; of several, that of the training images.
 
     Raises:
-        DataError: the archive is damaged or unsafe, or holds several tables.
+        DataError: the archive is damaged or unsafe, or there are several such tables.
         SaveError: the cache cannot be written.
     """
-    if not is_archive(path):
+    folder = unpacked(path) if is_archive(path) else path
+    if files := find_parquet(folder):
+        return unpack_parquet(files)
+    if not folder.is_dir() or find_array_folders(folder):
         return path
-    folder = unpacked(path)
-    if find_array_folders(folder):
-        return path
-    tables = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in TABLES]
-    classes = [each for each in folder.iterdir() if each.is_dir() and not is_hidden(each.name)]
-    if not tables or len(classes) > 1:
-        return folder
-    if len(tables) > 1:
+    tables = [] if _has_classes(folder) else _find_lists(folder)
+    named = [each for each in tables if find_part(each.stem) == "train"]
+    if len(tables) > 1 and len(named) != 1:
         raise DataError(
-            f"{path} holds several tables: {', '.join(each.name for each in tables)}; unpack it, "
-            "and name one of them"
+            f"{path} holds several tables: {', '.join(each.name for each in tables)}; "
+            f"{'unpack it, and ' if folder != path else ''}name one of them"
         )
-    return tables[0]
+    return next(iter(named or tables), folder)
+
+
+def _has_classes(folder: Path) -> bool:
+    """Say whether a folder holds folders that are not those of a split's parts, but of classes."""
+    inside = list_folders(folder)
+    if len(inside) > 1 and not all(find_part(each.name) for each in inside):
+        return True
+    return len(inside) > 1 and any(map(list_folders, inside))
+
+
+def _find_lists(folder: Path) -> list[Path]:
+    """Return the tables in a folder that name images below it."""
+    return [
+        each
+        for each in list_visible(folder)
+        if each.is_file() and each.suffix.lower() in _LISTS and names_images(each)
+    ]
 
 
 def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:

@@ -1,14 +1,16 @@
-"""Lines that begin with their label, as fastText and the files of many benchmarks have them."""
+"""Lines with their label in front, or images with theirs behind, as many benchmarks have them."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from common.errors import DataError
 
-LABEL, TEXT = "label", "text"  # the columns that are made of them
+LABEL, TEXT, PATH = "label", "text", "path"  # the columns that are made of them
 
 _FASTTEXT = "__label__"
+_IMAGE = re.compile(r"(.+\.(?:jpe?g|png|bmp|gif|webp|tiff?))[ ]+(\S.*)", re.IGNORECASE)
 _LINE = re.compile(r"(\S+)[ ]+(\S.*)")
 # What can only be a label: a small number, a polarity, or a code such as ABBR:exp.
 _PLAIN = re.compile(
@@ -19,11 +21,18 @@ _LINES_OF_CLASS = 10  # on average
 _WORDS = 3  # behind the label, in half of the lines or more
 
 
-def split(text: str, name: str, suffix: str) -> Iterator[tuple[int, list[str] | str]] | None:
-    """Return the names of the columns and the rows of lines that begin with their label, or None.
+class Lines(NamedTuple):
+    """A table that was made of lines."""
 
-    Taken are fastText's `__label__2 text`, and in a `.txt` lines such as `0 text` or `NUM:date
-    text` where all begin with one of few small numbers, polarities or codes.
+    rows: Iterator[tuple[int, list[str] | str]]  # the names of the columns first
+    said: str  # what was taken for what
+
+
+def split(text: str, name: str, suffix: str) -> Lines | None:
+    """Return lines as a table of labels with texts or images, None where they are something else.
+
+    Taken are fastText's `__label__2 text`; and in a `.txt` lines such as `0 text` or `NUM:date
+    text` where all begin with one of few small numbers, polarities or codes, and `cats/1.jpg 0`.
 
     Args:
         text: of the file.
@@ -35,23 +44,28 @@ def split(text: str, name: str, suffix: str) -> Iterator[tuple[int, list[str] | 
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line]
+    in_front = f"the lines of {name} begin with their label"
     if lines and all(line.startswith(_FASTTEXT) for _, line in lines):
-        return _of_fasttext(lines, name)
-    if suffix == ".txt" and _begin_with_labels([line for _, line in lines]):
-        return _rows(lines)
+        _refuse_several(lines, name)
+        plain = [(number, line.removeprefix(_FASTTEXT)) for number, line in lines]
+        return Lines(_rows(plain, _LINE, [LABEL, TEXT]), in_front)
+    if suffix != ".txt":
+        return None
+    if lines and all(_IMAGE.fullmatch(line) for _, line in lines):
+        behind = f"the lines of {name} are images with their labels behind"
+        return Lines(_rows(lines, _IMAGE, [PATH, LABEL]), behind)
+    if _begin_with_labels([line for _, line in lines]):
+        return Lines(_rows(lines, _LINE, [LABEL, TEXT]), in_front)
     return None
 
 
-def _of_fasttext(
-    lines: Sequence[tuple[int, str]], name: str
-) -> Iterator[tuple[int, list[str] | str]]:
+def _refuse_several(lines: Sequence[tuple[int, str]], name: str) -> None:
     for number, line in lines:
         if line.split()[1:2] and line.split()[1].startswith(_FASTTEXT):
             raise DataError(
                 f"{name}:{number}: a line has several labels; give each line one, or write a table "
                 "with a column of labels"
             )
-    return _rows([(number, line.removeprefix(_FASTTEXT)) for number, line in lines])
 
 
 def _begin_with_labels(lines: Sequence[str]) -> bool:
@@ -67,8 +81,10 @@ def _begin_with_labels(lines: Sequence[str]) -> bool:
     )
 
 
-def _rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str] | str]]:
-    yield 0, [LABEL, TEXT]
+def _rows(
+    lines: Sequence[tuple[int, str]], pattern: re.Pattern[str], names: list[str]
+) -> Iterator[tuple[int, list[str] | str]]:
+    yield 0, names
     for number, line in lines:
-        found = _LINE.fullmatch(line)
-        yield number, [found[1], found[2]] if found else "there is no text behind its label"
+        found = pattern.fullmatch(line)
+        yield number, [found[1], found[2]] if found else "there is nothing behind its label"

@@ -1,9 +1,42 @@
 """What the names of files say of which belong together, such as `p07_3.jpg` and `p07_4.jpg`."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 _LAST = re.compile(r"[\s_\-.,()\[\]]+[^\s_\-.,()\[\]]+[)\]]?$|(?<=[^\W\d_])\d+$")
+_NUMBERED = re.compile(r"(.*[^\W\d_])[\s_\-.(]*\d+\)?")
+_OF_DEVICES = {  # what cameras, phones and programs call pictures, whatever they show
+    *(
+        "img",
+        "image",
+        "images",
+        "dsc",
+        "dscn",
+        "dscf",
+        "cimg",
+        "mvimg",
+        "pxl",
+        "p",
+        "pic",
+        "picture",
+    ),
+    *(
+        "photo",
+        "frame",
+        "scan",
+        "screenshot",
+        "file",
+        "kakaotalk",
+        "사진",
+        "이미지",
+        "스크린샷",
+        "그림",
+    ),
+}
+_MOST_CLASSES = 100
+_FEWEST = 3  # files of each class
 _FIRST = re.compile(r"[^\s_\-.,()\[\]]+")
 
 
@@ -25,3 +58,22 @@ def group_of_name(rule: str, name: str) -> str | None:
     first = _FIRST.match(path.stem)
     whole = first is None or first[0] == path.stem
     return None if first is None or whole else str(path.parent / first[0])
+
+
+def classes_of_names(stems: Sequence[str], to_learn: bool = True) -> list[str] | None:
+    """Return the class of each file whose name says it before a number, such as cat.0 and dog.12.
+
+    Args:
+        stems: names without suffixes.
+        to_learn: there have to be two classes or more, with three files each.
+
+    Returns:
+        None where some names do not say it, or say what cameras call their pictures.
+    """
+    found = [_NUMBERED.fullmatch(stem) for stem in stems]
+    names = [each[1] for each in found if each]
+    counts = Counter(names)
+    if len(names) < max(1, len(stems)) or _OF_DEVICES & {name.casefold() for name in counts}:
+        return None
+    enough = 2 <= len(counts) <= _MOST_CLASSES and min(counts.values()) >= _FEWEST
+    return names if enough or not to_learn else None

@@ -465,10 +465,9 @@ def _open_file(
     if suffix in _JSON_LINES:
         return _Opened(sheets.read_json_lines(decoded.text, path, lists=lists), notes, named=True)
     if form.delimiter is None and form.header is None:
-        rows = labelled_lines.split(decoded.text, path.name, suffix)
-        if rows is not None:
-            notes.append(f"the lines of {path.name} begin with their label")
-            return _Opened(rows, notes, named=True)
+        lines = labelled_lines.split(decoded.text, path.name, suffix)
+        if lines is not None:
+            return _Opened(lines.rows, [*notes, lines.said], named=True)
     return _open_separated(path, decoded.text, _SEPARATED[suffix], form, wanted, notes)
 
 

@@ -183,7 +183,7 @@ def refuse_data(config: ClassificationConfig) -> None:
     if config.several:
         what = "several labels; give a table with a column of them, or one of zeros and ones each"
     found = [Path(data).expanduser() for data in given]
-    if any(each.is_dir() for each in found):
+    if any(each.is_dir() and image_data.locate(each).is_dir() for each in found):
         raise DataError(f"--loss {config.loss} predicts {what}, not a folder")
     if config.several and (config.data in IMAGE_SETS or any(map(holds_arrays, found))):
         raise DataError(f"--loss {config.loss} predicts {what}, not {config.data}")

@@ -153,12 +153,7 @@ def _find_path(
     finder: Finder,
 ) -> str:
     """Return the column whose cells are image files; of several, that with the usual name."""
-    sample = rows[:: max(1, len(rows) // _SAMPLE)]
-    shares = {
-        name: _share_found([row[place] for row in sample if row[place]], finder)
-        for place, name in enumerate(header)
-        if name not in labels or name == PATH
-    }
+    shares = _share_paths(header, rows, labels, finder)
     found = [name for name, share in shares.items() if share >= _FOUND]
     if not found:
         columns = {name: [row[place] for row in rows] for place, name in enumerate(header)}
@@ -177,6 +172,24 @@ def _find_path(
             "path,label, or say that there are none with --header no"
         )
     return path
+
+
+def find_paths(header: Sequence[str], rows: Sequence[Sequence[str]], finder: Finder) -> list[str]:
+    """Return the columns whose cells are image files."""
+    shares = _share_paths(header, rows, (), finder)
+    return [name for name, share in shares.items() if share >= _FOUND]
+
+
+def _share_paths(
+    header: Sequence[str], rows: Sequence[Sequence[str]], labels: Sequence[str], finder: Finder
+) -> dict[str, float]:
+    """Return for each column which share of its cells are image files."""
+    sample = rows[:: max(1, len(rows) // _SAMPLE)]
+    return {
+        name: _share_found([row[place] for row in sample if row[place]], finder)
+        for place, name in enumerate(header)
+        if name not in labels or name == PATH
+    }
 
 
 def _name_folders(cells: Sequence[str], finder: Finder) -> bool:

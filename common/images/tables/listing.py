@@ -25,6 +25,7 @@ from common.images.tables.columns import (
     SEPARATORS,
     Columns,
     choose_columns,
+    find_paths,
     find_separator,
     is_one,
     split_labels,
@@ -73,6 +74,15 @@ class _Row(NamedTuple):
     crop: Crop | None
     part: str
     cells: tuple[str, ...]  # of the columns that go with images
+
+
+def names_images(table: Path) -> bool:
+    """Say whether a column of a table names image files below its folder; False if it is none."""
+    try:
+        cells = read_cells(table)
+    except DataError:
+        return False
+    return bool(find_paths(cells[0], cells[1:], Finder(table.parent)) if cells else ())
 
 
 def list_table(

@@ -351,7 +351,10 @@ def test_a_zip_with_a_table_is_read(tmp_path):
     path = pack(tmp_path / "set.zip", {**members, "set/train.csv": f"id,label\n{rows}"})
     listed = find_files(ImageConfig(data=str(path)), "class", "required")
     assert [file.label for file in listed.files] == ["a", "b"] * 4
-    path = pack(tmp_path / "two.zip", {**members, "set/a.csv": "id,label", "set/b.csv": "id,label"})
+    path = pack(
+        tmp_path / "two.zip",
+        {**members, "set/a.csv": "id,label\n0,a\n", "set/b.csv": "id,label\n1,b\n"},
+    )
     with pytest.raises(DataError, match=r"holds several tables: a\.csv, b\.csv; unpack it"):
         find_files(ImageConfig(data=str(path)), "class", "required")
 

@@ -16,7 +16,7 @@ def test_fasttext(tmp_path, name):
     lines = ["__label__2 Great CD: my lovely, lovely Pat", "__label__1 좋지 않다", "__label__2"]
     table = read_table(write(tmp_path / name, lines), COLUMNS)
     assert table.columns == (["2", "1"], ["Great CD: my lovely, lovely Pat", "좋지 않다"])
-    assert table.skipped == ((f"{name}:3", "there is no text behind its label"),)
+    assert table.skipped == ((f"{name}:3", "there is nothing behind its label"),)
     assert table.notes == (f"the lines of {name} begin with their label",)
 
 
@@ -56,3 +56,10 @@ def test_objects_in_objects_are_columns(tmp_path):
     names = ["review.text", "review.by.id", "stars"]
     table = read_table(write(tmp_path / "a.jsonl", lines), names, gaps=names)
     assert table.columns == (["좋다", ""], ["7", ""], ["5", "1"])
+
+
+def test_images_with_their_labels_behind(tmp_path):
+    table = read_table(
+        write(tmp_path / "a.txt", ["my cats/1.jpg 0", "b.PNG 고양이"]), ["path", "label"]
+    )
+    assert table.columns == (["my cats/1.jpg", "b.PNG"], ["0", "고양이"])

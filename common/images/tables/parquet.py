@@ -1,0 +1,131 @@
+"""Parquet files with images in them, as data sets are handed out: unpacked as archives are."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from common.files import cache_dir, locked, new_folder, sha256_of
+from common.images.decode import SUFFIXES
+from common.io.folders import find_part, list_visible
+from common.steps import track
+
+_SUFFIX = ".parquet"
+_ROWS = 256  # read at a time
+_SPLIT = "split"  # the column that is added where files are parts of a split
+_BEGINNINGS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
+
+
+def find_parquet(path: Path) -> list[Path]:
+    """Return the Parquet files with images in them that are meant: one, or those of a folder.
+
+    Those of a folder may also lie in `data/`, as they are downloaded.
+    """
+    if path.suffix.lower() == _SUFFIX and path.is_file():
+        files = [path]
+    elif path.is_dir():
+        places = [path, path / "data"] if (path / "data").is_dir() else [path]
+        found = (
+            [each for each in list_visible(place) if each.suffix.lower() == _SUFFIX]
+            for place in places
+        )
+        files = next(filter(None, found), [])
+    else:
+        files = []
+    return files if files and all(map(_find_images, files)) else []
+
+
+def unpack_parquet(files: Sequence[Path]) -> Path:
+    """Write the images into the cache, once; returns the table that names them.
+
+    Classes have the names that the files give them. Rows of `train-00000-of-00002.parquet` and
+    `test-00000-of-00001.parquet` have their part in the column `split`.
+
+    Raises:
+        SaveError: the cache cannot be written.
+    """
+    together = "".join(map(sha256_of, files)).encode()
+    folder = cache_dir() / "unpacked" / hashlib.sha256(together).hexdigest()[:16]
+    table = f"{files[0].stem if len(files) == 1 else 'images'}.csv"
+    with locked(folder):
+        if not (folder / table).is_file():
+            with new_folder(folder) as made:
+                _write(files, made, made / table)
+    return folder / table
+
+
+def _find_images(file: Path) -> str | None:
+    """Return the first column that holds whole files; None without, or if nobody can tell."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+
+        schema = parquet.read_schema(file)
+    except (ImportError, OSError, ValueError):  # which is said as the table is read
+        return None
+    for column in schema:
+        inner = (
+            [column.type]
+            if not pyarrow.types.is_struct(column.type)
+            else [part.type for part in column.type if part.name == "bytes"]
+        )
+        if any(pyarrow.types.is_binary(t) or pyarrow.types.is_large_binary(t) for t in inner):
+            return str(column.name)
+    return None
+
+
+def _write(files: Sequence[Path], folder: Path, table: Path) -> None:
+    from pyarrow import parquet
+
+    parts = [find_part(file.stem) for file in files]
+    split = [_SPLIT] if len(set(parts)) > 1 and None not in parts else []
+    schema = parquet.read_schema(files[0])
+    column = str(_find_images(files[0]))
+    others = [field.name for field in schema if field.name != column and not field.type.num_fields]
+    classes = _read_classes(schema.metadata or {})
+    with table.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow([column, *others, *split])
+        for number, (file, part) in enumerate(zip(files, parts, strict=True)):
+            for row, cells in enumerate(_rows(file)):
+                name = _write_image(cells[column], folder, f"{number:03}-{row:06}")
+                named = [_named(cells.get(other), classes.get(other)) for other in others]
+                writer.writerow([name, *named, *([part] if split else [])])
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    from pyarrow import parquet
+
+    opened = parquet.ParquetFile(file)
+    count = -(-opened.metadata.num_rows // _ROWS)
+    batches = opened.iter_batches(batch_size=_ROWS)
+    for _ in track(range(count), f"unpacking the images of {file.name}"):
+        yield from next(batches).to_pylist()
+
+
+def _write_image(cell: Any, folder: Path, name: str) -> str:
+    """Write an image; returns its name, "" where there is none."""
+    data = cell["bytes"] if isinstance(cell, dict) else cell
+    if not data:
+        return ""
+    given = PurePath(cell.get("path") or "") if isinstance(cell, dict) else PurePath()
+    begins = (suffix for start, suffix in _BEGINNINGS.items() if data.startswith(start))
+    suffix = given.suffix if given.suffix.lower() in SUFFIXES else next(begins, ".png")
+    (folder / f"{name}{suffix}").write_bytes(data)
+    return f"{name}{suffix}"
+
+
+def _read_classes(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names of the classes in each column, by their numbers, where a file has them."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {name: each["names"] for name, each in features.items() if "names" in each}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _named(cell: Any, names: Sequence[str] | None) -> Any:
+    numbered = isinstance(cell, int) and names is not None and 0 <= cell < len(names)
+    return names[cell] if numbered and names is not None else cell
