@@ -142,6 +142,11 @@ def read_cell(cell: str, decimal: str) -> float | None:
     return _number(_bare(cell)[0], MARKS[decimal])
 
 
+def is_percent(cell: str) -> bool:
+    """Say whether a cell is a number with a sign of percent."""
+    return _bare(cell)[1] == "%"
+
+
 def is_missing(cell: str) -> bool:
     """Say whether a cell of numbers says that there is none."""
     return _is_missing(_bare(cell)[0])

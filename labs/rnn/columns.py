@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
+from common.io.numbers import is_number
 from common.io.tables import AS_FOUND, TableForm, read_cells
 
 TEXTS = (
@@ -80,6 +81,7 @@ def guess_labelled(
     text_column: str | None,
     label_column: str | None,
     form: TableForm = AS_FOUND,
+    numeric: bool = False,
 ) -> tuple[str, str, list[str]]:
     """Say which columns of a table hold texts and labels.
 
@@ -88,6 +90,7 @@ def guess_labelled(
         text_column: the column of texts, if the user gave it.
         label_column: the column of labels, likewise.
         form: what is known of how it is written.
+        numeric: whether labels are numbers, which may all be different.
 
     Returns:
         The two columns, and a sentence for each that was guessed.
@@ -102,7 +105,7 @@ def guess_labelled(
     said = []
     if label_column is None:
         others = [name for name in cells.names if name != text_column]
-        label_column, why = _labels(path, cells, others)
+        label_column, why = _labels(path, cells, others, numeric)
         if label_column != "label":
             said.append(f"column {label_column!r} of {path.name} holds the labels: {why}")
     if text_column is None:
@@ -210,8 +213,14 @@ def _with_labels(
     return Cells(tuple(header), columns, named=True)
 
 
-def _labels(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
-    come_again = [name for name in names if _come_again(cells.column(name))]
+def _labels(
+    path: Path, cells: Cells, names: Sequence[str], numeric: bool = False
+) -> tuple[str, str]:
+    come_again = [
+        name
+        for name in names
+        if _come_again(cells.column(name)) or (numeric and _are_numbers(cells.column(name)))
+    ]
     if cells.named and (name := _by_name(come_again, LABELS)):
         return name, "its name says so"
     found = [name for name in names if _are_labels(cells.column(name)) and not _has_id(name)]
@@ -264,6 +273,12 @@ def _come_again(column: Sequence[str]) -> bool:
     """Say whether values come more than once, as those of classes do; of few rows, any may."""
     cells = [cell for cell in column if cell]
     return len(cells) < 2 * _MEMBERS or len(set(cells)) <= len(cells) // 2
+
+
+def _are_numbers(column: Sequence[str]) -> bool:
+    """Say whether most cells are numbers, as those of ratings are."""
+    cells = [cell for cell in column if cell]
+    return bool(cells) and sum(map(is_number, cells)) > 0.5 * len(cells)
 
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:

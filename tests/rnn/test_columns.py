@@ -167,3 +167,11 @@ def test_a_first_text_with_the_word_of_a_name_stays_a_text(tmp_path, text):
     text_column, label_column, said = guess_labelled(path, None, None)
     assert (text_column, label_column) == ("1", "2")
     assert any("first row" in line for line in said)
+
+
+def test_ratings_that_are_all_different_are_labels_where_their_name_says_so(tmp_path):
+    rows = [[f"what a film {row}", f"{row / 7:.2f}"] for row in range(40)]
+    path = write(tmp_path / "a.csv", ["text", "rating"], *rows)
+    assert guess_labelled(path, None, None, numeric=True)[:2] == ("text", "rating")
+    with pytest.raises(DataError, match="which column holds the labels"):
+        guess_labelled(path, None, None)

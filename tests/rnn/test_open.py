@@ -99,6 +99,21 @@ def check_texts(page):
     assert used - {"op-"} <= texts.keys()
 
 
+@pytest.mark.parametrize("target", ["class", "number"])
+def test_n_grams_alone_have_a_page(tmp_path, lab, reviews, target):
+    path = reviews
+    if target == "number":
+        path = tmp_path / "stars.csv"
+        text = reviews.read_text("utf-8").replace(",good", ",5").replace(",bad", ",1")
+        path.write_text(text, "utf-8")
+    job = train(tmp_path, path, encoding="n-gram-bag", target=target)
+    found = describe(job)
+    assert found["networks"] == []
+    assert sum(found["shares"]) == pytest.approx(1)
+    result = lab("open", job.run.path, "--output", tmp_path / "page.html")
+    assert result.code == 0, result.err
+
+
 def test_n_grams_that_no_text_had_are_left_out_and_change_nothing(trained):
     bags = [trained.model.bag, trained.model.ratios]
     kept = keep_rows(bags)

@@ -38,6 +38,7 @@ _FEW = 20  # different cells that are always categories
 _FREQUENT = 2000  # categories that are known at most
 _LEAST = 2  # rows of a category, without which nothing can be learned of it
 _SHOWN = 40  # letters of a cell in a message
+_LINE = 0.99999  # correlation of what is the answer times a number
 _FARTHEST = 20.0  # deviations from the mean: what lies farther out is taken to lie there
 
 
@@ -49,6 +50,7 @@ class Column:
     kind: str  # number, category or text
     said: str  # what was read, for a person
     decimal: str = "point"  # or comma, in numbers
+    percent: bool | None = None  # whether numbers were written with %; None of older runs
     mean: float = 0.0
     std: float = 1.0
     known: tuple[str, ...] = ()  # categories, or pieces of texts
@@ -66,8 +68,16 @@ class Column:
         return _is_missing(cell, self.kind)
 
     def values(self, cells: Sequence[str]) -> Array:
-        """Return the numbers of cells, (N,), NaN where one is missing or none."""
-        found = [numbers.read_cell(cell, self.decimal) for cell in cells]
+        """Return the numbers of cells, (N,), NaN where one is missing or none.
+
+        Where training had 12 %, 0.12 is no such number: it may be 12 % or 0.12 %.
+        """
+        found = [
+            numbers.read_cell(cell, self.decimal)
+            if self.percent in (None, numbers.is_percent(cell))
+            else None
+            for cell in cells
+        ]
         return np.array([np.nan if value is None else value for value in found], np.float64)
 
     def encode(self, cells: Sequence[str]) -> Tensor:
@@ -101,10 +111,14 @@ class Column:
         ]
         if not unknown:
             return ""
-        what = {NUMBER: "no numbers", CATEGORY: "no categories of the training"}
+        as_known = f"no numbers{'' if self.percent is None else self._say_percent()}"
+        what = {NUMBER: as_known, CATEGORY: "no categories of the training"}
         said = what.get(self.kind, "texts without a word or piece of the training")
         cell = unknown[0] if len(unknown[0]) < _SHOWN else f"{unknown[0][:_SHOWN]}..."
         return f"{self.name}: {len(unknown):,} cells such as {cell!r} are {said}: taken as missing"
+
+    def _say_percent(self) -> str:
+        return " with %, as the training's are" if self.percent else " without %, as the training's"
 
 
 def from_card(columns: Mapping[str, Mapping[str, Any]]) -> list[Column]:
@@ -243,6 +257,15 @@ def _refuse_answers(
         )
 
 
+def _follows(values: Array, train: ImageSet) -> bool:
+    """Say whether numbers (N,) lie on a line with the training's targets."""
+    there = np.isfinite(values)
+    if there.sum() < _ENOUGH:
+        return False
+    pair = np.stack([values[there], train.targets.numpy()[there].astype(np.float64)])
+    return bool(pair.std(1).all() and abs(np.corrcoef(pair)[0, 1]) > _LINE)
+
+
 # What is learned of it
 
 
@@ -284,7 +307,8 @@ def _learn_number(name: str, every: Sequence[str], train: Sequence[str]) -> Colu
             f"--with {name}: {error.reason}; write all cells as 1234.5 or leave them empty, or say "
             f"{name}:{CATEGORY}"
         ) from error
-    column = Column(name, NUMBER, "a number", decimal=found.mark or "point")
+    percent = any(map(numbers.is_percent, every))
+    column = Column(name, NUMBER, "a number", decimal=found.mark or "point", percent=percent)
     values = column.values(train)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -302,6 +326,11 @@ def _find_doubt(
         _, doubt = numbers.without_stand_ins(column.values(cells))
         if doubt:
             return f"{doubt.replace('is taken for', 'may stand for')}: leave such cells empty"
+        if not classes and train.targets.ndim == 1 and _follows(column.values(cells), train):
+            return (
+                "the number to be predicted is this one times another, and plus one: ask whether "
+                "it is known before that is"
+            )
     if column.kind != CATEGORY or not classes or train.targets.ndim > 1:
         return ""
     pairs = Counter(zip(cells, train.targets.tolist(), strict=True))

@@ -74,7 +74,9 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
         name: getattr(config, name) if name in chosen.config.given else None
         for name in ("text_column", "label_column")
     }
-    text_column, label_column, reasons = guess_labelled(path, **given, form=config.form)
+    text_column, label_column, reasons = guess_labelled(
+        path, **given, form=config.form, numeric=config.numeric
+    )
     chosen.take(text_column=text_column, label_column=label_column)
     chosen.reasons += reasons
     config = chosen.config

@@ -1,5 +1,7 @@
 """What columns are found to be, what is learned of them, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,29 @@ def read(cells, targets=None, kind=None, test=("",), classes=("a", "b")):
 )
 def test_cells_tell_what_a_column_is(cells, kind):
     assert read(cells).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("cells", "right", "wrong"), [(["5%", "12%", "30%", ""] * 6, "7%", "0.07"),
+                                  (["5", "12", "30", ""] * 6, "7", "7%")],
+)  # fmt: skip
+def test_a_number_with_percent_is_no_other_than_one_without(cells, right, wrong):
+    column = read(cells)
+    assert column.values([right, wrong, ""])[0] == 7
+    assert np.isnan(column.values([right, wrong, ""])[1:]).all()
+    assert column.describe_unknown({"c": [right, ""]}) == ""
+    assert f"1 cells such as '{wrong}'" in column.describe_unknown({"c": [right, wrong]})
+    of_older_run = replace(column, percent=None)
+    assert of_older_run.values([wrong])[0] == float(wrong.removesuffix("%"))
+
+
+def test_a_number_on_a_line_with_the_answer_is_doubted():
+    values = np.random.default_rng(0).normal(10, 3, 60)
+    cells = [f"{2 * value + 1:.6f}" for value in values]
+    targets = values.astype(np.float32).tolist()
+    assert "known before" in read(cells, targets, classes=()).doubt
+    noisy = [f"{2 * value + 1 + number % 3 / 10:.6f}" for number, value in enumerate(values)]
+    assert read(noisy, targets, classes=()).doubt == ""
 
 
 def test_decimal_commas_are_read_as_such_also_in_new_cells():

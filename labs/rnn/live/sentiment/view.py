@@ -125,11 +125,8 @@ def _describe_answer(job: Sentiment) -> dict[str, Any]:
 def _shares(model: Classifier, members: int, bags: int) -> list[float]:
     """Return how much each part counts in the answer; see `Classifier.mix`."""
     of_bags = float(model.share) if members and bags else float(bool(bags))
-    return (
-        [(1 - of_bags) / members] * members + [of_bags / bags] * bags
-        if bags
-        else ([1 / members] * members)
-    )
+    of_each = [(1 - of_bags) / max(1, members)] * members
+    return of_each + [of_bags / max(1, bags)] * bags
 
 
 def _add_member(found: Program, member: Member, number: int) -> tuple[int, list[list[int]]]:
