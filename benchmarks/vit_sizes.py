@@ -22,8 +22,8 @@ from labs.classification.compare.config import CompareSizesConfig
 from labs.classification.compare.sizes import Comparison
 
 OPTIONS = {
-    "models": "small-vit,small-vit-conv-stem,small-vit-conv,small-vit-overlap,small-vit-no-position,"
-    "resnet20",
+    "models": "small-vit,small-vit-conv-stem,small-vit-conv,small-vit-overlap,"
+    "small-vit-no-position,resnet20",
     **{"epochs": "4", "batch_size": "16", "learning_rate": "3e-3", "warmup": "1", "threads": "1"},
 }
 ASKED = {
