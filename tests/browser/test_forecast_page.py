@@ -163,6 +163,9 @@ def test_it_speaks_korean_has_no_serious_fault_of_access_and_fits_a_small_screen
         assert_accessible(page)
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    hour = "document.querySelector('.slider output').textContent = '2024-07-10T22:00:00'"
+    page.evaluate(hour)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_it_is_small(trained):
