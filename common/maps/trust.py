@@ -183,12 +183,19 @@ def describe(found: Figures, neighbors: int, space: Words) -> Words:
     """Say in a sentence what a map kept of so many neighbors in a space."""
     nearest = f"{neighbors} nearest neighbors" if neighbors > 1 else "nearest neighbor"
     kept = f"{100 * found.neighbors_kept:.0f}"
+    few = Words("", "")
+    if neighbors < NEIGHBORS:
+        few = Words(
+            " With so few points any map keeps much of this.",
+            " 점이 이렇게 적으면 어떤 지도에나 많이 남습니다.",
+        )
     return Words(
         f"Of each point's {nearest} {space.en}, the map keeps {kept} %; its trustworthiness is "
-        f"{found.trustworthiness:.3f} (1 would be perfect), its continuity {found.continuity:.3f}.",
+        f"{found.trustworthiness:.3f} (1 would be perfect), its continuity {found.continuity:.3f}."
+        f"{few.en}",
         f"{space.ko} 각 점의 가장 가까운 이웃 {neighbors}개 가운데 {kept} %가 지도에 남았습니다. "
         f"신뢰도(trustworthiness)는 {found.trustworthiness:.3f}(완벽하면 1), "
-        f"연속성(continuity)은 {found.continuity:.3f}입니다.",
+        f"연속성(continuity)은 {found.continuity:.3f}입니다.{few.ko}",
     )
 
 

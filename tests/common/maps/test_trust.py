@@ -196,9 +196,10 @@ def test_a_sentence_on_a_map_has_the_same_figures_in_both_languages():
     said = trust.describe(trust.Figures(0.9876, 0.95, 0.512), 10, Words("here", "여기에서"))
     numbers = [re.findall(r"\d+(?:\.\d+)?", each) for each in said]
     assert sorted(numbers[0]) == sorted(numbers[1]) == ["0.950", "0.988", "1", "10", "51"]
-    assert (
-        "nearest neighbor here" in trust.describe(trust.Figures(1, 1, 1), 1, Words("here", "")).en
-    )
+    one = trust.describe(trust.Figures(1, 1, 1), 1, Words("here", ""))
+    assert "nearest neighbor here" in one.en
+    assert "With so few points" in one.en
+    assert "With so few points" not in said.en
 
 
 @pytest.mark.parametrize(("points", "k"), [(5, 1), (20, 6), (31, 10), (5000, 10)])
