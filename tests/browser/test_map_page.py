@@ -41,7 +41,7 @@ def write(folder, places=PLACES, **given):
 
 def opened(visit, path):
     page = visit(path)
-    expect(page.locator("#count")).to_have_text("30 of 30 points shown")
+    expect(page.locator("#count")).to_have_text("30 of 30 points shown", timeout=30_000)
     return page
 
 
@@ -134,7 +134,7 @@ def test_a_class_can_be_shown_alone_and_colors_say_something_else(page):
     expect(page.locator("#count")).to_have_text("10 of 30 points shown")
     page.locator("#group").select_option(index=0)
     page.locator("#color").select_option(label="probability")
-    expect(page.locator("#count")).to_have_text("30 of 30 points shown")
+    expect(page.locator("#count")).to_have_text("30 of 30 points shown", timeout=30_000)
     assert page.evaluate("() => map.data[0].marker.color.length") == 26
 
 
@@ -190,7 +190,7 @@ def test_many_points_are_seen_too(visit, tmp_path):
     path = tmp_path / "map.html"
     path.write_text(page, encoding="utf-8")
     page = visit(path)
-    expect(page.locator("#count")).to_have_text("5,001 of 5,001 points shown")
+    expect(page.locator("#count")).to_have_text("5,001 of 5,001 points shown", timeout=30_000)
     page.wait_for_timeout(500)
     picture = np.asarray(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB"))
     middle = picture[100:-100, 100:400].reshape(-1, 3)
