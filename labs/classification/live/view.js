@@ -41,9 +41,10 @@ function showAnswer(milliseconds) {
     const shares = kind === "labels" ? Array.from(logits, engine.activations.sigmoid) : softmax(logits);
     bars("answers", classes.map((name, c) => [name, shares[c]]), percent, 1);
     const said = kind === "labels"
-      ? classes.filter((_, c) => shares[c] >= data.thresholds[c])
-      : [classes[shares.indexOf(Math.max(...shares))]];
-    find("verdict").textContent = say("said", { name: said.join(", ") || "–", share: percent(Math.max(...shares)) });
+      ? [...classes.keys()].filter((c) => shares[c] >= data.thresholds[c])
+      : [shares.indexOf(Math.max(...shares))];
+    const named = said.map((c) => say("said", { name: classes[c], share: percent(shares[c]) }));
+    find("verdict").textContent = named.join(", ") || "–";
   }
   find("speed").textContent = say("speed", { milliseconds: milliseconds.toFixed(1) });
 }
