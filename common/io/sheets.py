@@ -223,8 +223,9 @@ def read_json_lines(text: str, path: Path, *, lists: bool = False) -> Iterator[R
 
 
 def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]], lists: bool) -> Iterator[Row]:
-    found = [(n, _flat(each) if isinstance(each, dict) else each) for n, each in found]
-    objects = [values for _, values in found if isinstance(values, dict)]
+    objects = _flatten([values for _, values in found if isinstance(values, dict)])
+    flat = iter(objects)
+    found = [(n, next(flat) if isinstance(each, dict) else each) for n, each in found]
     names = list(dict.fromkeys(key for values in objects for key in values))
     yield 0, [unicodedata.normalize("NFC", name).strip() for name in names]
     for number, values in found:
@@ -234,15 +235,29 @@ def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]], lists: bool) 
             yield number, values
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Return an object in which `{"meta": {"stars": 5}}` is `{"meta.stars": 5}`."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": each for inner, each in _flat(value).items()}
-        else:
-            flat[name] = value
-    return flat
+def _flatten(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects in which `{"meta": {"stars": 5}}` is `{"meta.stars": 5}`.
+
+    What is an object in some rows and something else in others stays as it is.
+    """
+    kinds: dict[str, set[bool]] = {}
+    for values in objects:
+        for name, value in values.items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(isinstance(value, dict))
+    nested = {name for name, found in kinds.items() if found == {True}}
+    if not nested:
+        return objects
+    flat = []
+    for values in objects:
+        row: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in nested:
+                row[name] = value
+            elif value is not None:
+                row |= {f"{name}.{inner}": each for inner, each in value.items()}
+        flat.append(row)
+    return _flatten(flat)
 
 
 def _object(line: str) -> dict[str, Any] | str:

@@ -225,6 +225,8 @@ def test_comparisons_and_other_data_are_refused(lab, sets, tmp_path):
     words = ("compare-architectures", "--data", table, "--models", "linear", "--seeds", "1")
     assert "comparisons take images of one class each" in lab(*words, "--run-dir", tmp_path).err
     assert list(tmp_path.iterdir()) == []
-    for data in ("digits", root):
+    photos = tmp_path / "photos"
+    (photos / "cat").mkdir(parents=True)
+    for data in ("digits", photos):
         refused = lab("train", "--data", data, "--loss", SEVERAL, "--run-dir", tmp_path)
         assert "predicts several labels; give a table with a column of them" in refused.err

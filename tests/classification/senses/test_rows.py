@@ -147,9 +147,10 @@ def test_columns_that_cannot_be_are_refused_in_a_sentence(table, options, words)
     assert words in str(refused.value)
 
 
-def test_a_folder_has_no_columns(table):
+def test_a_folder_has_no_columns(tmp_path):
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
     with pytest.raises(DataError, match="is a folder; give a table"):
-        load(table.parent)
+        load(tmp_path / "photos")
 
 
 @pytest.mark.parametrize(
