@@ -360,7 +360,7 @@ def find_files(
             f"{', '.join(known.EMBEDDED)}; to download: {', '.join(known.DOWNLOADS)}"
             f"{suggest(config.data, IMAGE_SETS)}"
         )
-    found = path if named else locate(path)
+    found = path if named else locate(path, classes)
     arrays = named or holds_arrays(found)
     if len(config.label_column) > 1 and (arrays or found.is_dir()):
         raise DataError(
@@ -524,25 +524,30 @@ def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
     """
     if config.data in IMAGE_SETS or config.test is not None:
         return None
-    if (table := _find_table(Path(config.data).expanduser())) is None:
+    if (table := _find_table(Path(config.data).expanduser(), classes)) is None:
         return None
     return find_split_column(table, config, kind, classes)
 
 
-def _find_table(path: Path) -> Path | None:
+def _find_table(path: Path, classes: Classes = "required") -> Path | None:
     """Return the table that names a user's images, also in an archive; None where there is none."""
     if not path.exists() or holds_arrays(path) and not is_archive(path):
         return None
-    table = locate(path)
+    table = locate(path, classes)
     return None if table.is_dir() or is_archive(table) else table
 
 
-def locate(path: Path) -> Path:
+def locate(path: Path, classes: Classes = "required") -> Path:
     """Return the folder or table that a user's data is in: of an archive, what it holds, unpacked.
 
     Archives and Parquet files with images are unpacked into the cache; archives that hold arrays
-    are returned as they are. Of a folder without a folder for each class it is the table in it that
-    names images; of several, that of the training images.
+    are returned as they are. Of a folder without a folder for each class, where classes are needed
+    or it was an archive, it is the table in it that names images; of several, that of the training
+    images.
+
+    Args:
+        path: the data.
+        classes: see `common.images.folders.list_folder`.
 
     Raises:
         DataError: the archive is damaged or unsafe, or there are several such tables.
@@ -553,7 +558,8 @@ def locate(path: Path) -> Path:
         return unpack_parquet(files)
     if not folder.is_dir() or find_array_folders(folder):
         return path
-    tables = [] if _has_classes(folder) else _find_lists(folder)
+    plain = _has_classes(folder) or (classes == "optional" and folder == path)
+    tables = [] if plain else _find_lists(folder)
     named = [each for each in tables if find_part(each.stem) == "train"]
     if len(tables) > 1 and len(named) != 1:
         raise DataError(

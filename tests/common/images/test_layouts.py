@@ -150,6 +150,12 @@ def test_a_folder_with_its_table_beside_the_folder_of_images(tmp_path):
     assert labels(listed(root)) == {f"{n}.jpg": ("cat", "dog")[n % 2] for n in range(6)}
 
 
+def test_images_that_need_no_classes_need_no_table(tmp_path):
+    root = folder(tmp_path / "kit", [f"{n}.jpg" for n in range(6)])
+    write_table(root / "captions.csv", ["0.jpg", "0.jpg", "1.jpg"])
+    assert len(listed(root, "optional").files) == 6
+
+
 def test_of_several_tables_it_is_that_of_the_training_images(tmp_path):
     root = folder(
         tmp_path / "kit", [f"{part}/{n}.jpg" for part in ("train", "test") for n in range(6)]
