@@ -157,8 +157,11 @@ def expected_values(table):
 
 
 def is_said(panel, table):
-    """Say whether the user was told how a number was read that may be another one, as `1.234`."""
-    return table["write"] == "1.234,5" and "is" in panel.said[-1].split()
+    """Say whether the user was told how a number was read that may be another one, as `1.234`.
+
+    Or `1,000`, which is a thousand where the names of the columns are Korean.
+    """
+    return table["write"] in ("1.234,5", "comma") and "is" in panel.said[-1].split()
 
 
 def read_or_refuse(make, path):
