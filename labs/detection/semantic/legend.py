@@ -3,8 +3,8 @@
 A pixel's code is the value of a grey or palette image, or its color as one number, 65536 red + 256
 green + blue. A legend file names the codes, a class in a line, in one of these forms throughout:
 
-    name,r,g,b    name:r,g,b::    r g b name    #rrggbb name    value name    name,value    name
-    number,name,r,g,b
+    name,r,g,b    name:r,g,b::    r g b name    #rrggbb name    value name    name,value
+    name value    name    number,name,r,g,b
 
 A single name counts from 0 on. JSON is {"name": [r, g, b]}, {"name": value} or {"value": "name"}.
 """
@@ -110,6 +110,10 @@ def _of_lines(text: str, path: Path) -> tuple[list[tuple[int, str]], bool]:
             f"{path}, line {numbered[0]}: {numbered[1]!r} is not written as the others, or as no "
             "legend is: expected name,r,g,b or r g b name or value name in every line"
         )
+    spaced = [re.fullmatch(rf"(.*\S)\s+{_N}", line) for _, line in lines]
+    pairs = [(int(each[2]), each[1]) for each in spaced if each]
+    if len(pairs) == len(lines) == len(dict(pairs)) == len({name for _, name in pairs}):
+        return pairs, False  # road 1, car 2; but zone 1, zone 2 are names
     first = -1 if lines[0][1] == "__ignore__" else 0  # as LabelMe numbers them
     return [(number, line) for number, (_, line) in enumerate(lines, first)], False
 

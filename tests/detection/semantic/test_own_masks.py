@@ -141,6 +141,7 @@ def test_a_legend_beside_the_masks_names_their_colors(masks, name):
         "배경,0\n도로,1\n나무,2\n",
         "0 배경\n1 도로\n2 나무\n",
         "배경\n도로\n나무\n",
+        "배경 0\n도로 1\n나무 2\n",
         "name,value\n배경,0\n도로,1\n나무,2\n",
     ],
 )
@@ -150,6 +151,15 @@ def test_a_legend_of_values_names_them(masks, tmp_path, text):
     path.write_text(text, encoding="utf-8")
     _, card = load(root, legend=str(path))
     assert card.classes == ("배경", "도로", "나무")
+
+
+def test_names_that_end_in_numbers_are_names(tmp_path):
+    (tmp_path / "classes.txt").write_text("zone 1\nzone 2\nzone 3\n")
+    assert legend.read(tmp_path / "classes.txt", None, []).names == {
+        0: "zone 1",
+        1: "zone 2",
+        2: "zone 3",
+    }
 
 
 def test_a_legend_of_colors_names_the_numbers_of_its_lines_where_masks_hold_those(masks):
