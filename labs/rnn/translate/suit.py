@@ -6,6 +6,7 @@ from statistics import fmean
 from common.options import budget
 from common.runs.job import Suited
 from labs.rnn.columns import guess_pairs
+from labs.rnn.parallel import as_table
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.translate.data import read_pairs
 
@@ -26,8 +27,9 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
         DataError: the table cannot be read, or has a single column.
     """
     path = Path(config.data).expanduser()
-    if config.data in DATA or not path.is_file():
+    if config.data in DATA or not path.exists():
         return Suited(config)
+    path = as_table(path, config.form.encoding)
     chosen = budget.Choices(config)
     if not {"source_column", "target_column"} & chosen.config.given:
         source, target, reasons = guess_pairs(path, config.form)
