@@ -12,7 +12,7 @@ import re
 import unicodedata
 import zipfile
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,7 @@ _END = "END"
 _CHUNK = 4_000_000  # characters tokenized at a time: bounds the memory, 50 bytes each at the most
 _CACHE_VERSION = 1  # to be raised when the same texts get other numbers than before
 _SUBWORDS = 8000  # when no size is given
+_SPACE = "\u2581"  # how subwords write it
 _LONGEST_WORD = 100  # characters; subwords do not reach over the cuts of a longer one
 
 _Ids = npt.NDArray[np.int32]
@@ -278,17 +279,28 @@ def _learn_subwords(
         ]
     )
     model.decoder = decoders.Metaspace()
+    # The rarest characters of a large script stay unknown. Of equally rare ones the trainer itself
+    # keeps others each time, and then the subwords of a run would not come out again.
+    alphabet = _commonest_characters(texts, size // 2)
     trainer = trainers.BpeTrainer(
         vocab_size=size + len(specials),
         min_frequency=min_count,
         special_tokens=list(specials),
-        limit_alphabet=size // 2,  # the rarest characters of a large script stay unknown
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         show_progress=False,
     )
     model.train_from_iterator(chain.from_iterable(map(_spaced, _chunks(texts))), trainer)
     by_number = sorted(model.get_vocab().items(), key=lambda item: item[1])
     vocabulary = tuple(token for token, _ in by_number)
     return Words("subwords", vocabulary, len(specials), model.to_str())
+
+
+def _commonest_characters(texts: Sequence[str], most: int) -> list[str]:
+    """Return the characters that come most often, of equally frequent ones the first by number."""
+    counts = Counter(chain.from_iterable(chain.from_iterable(map(_spaced, _chunks(texts)))))
+    counts[_SPACE] = counts.pop(" ", 0) + len(texts)
+    return sorted(counts, key=lambda each: (-counts[each], each))[:most]
 
 
 def _literal(model: Any) -> Any:

@@ -274,3 +274,12 @@ def test_without_room_for_the_cache_the_numbers_are_there_all_the_same(cache, sm
         many = {**SPLITS, "train": KOREAN * 100}
         assert len(encode_splits(many, "characters")[1]["train"]) == 400
     assert not list(cache.iterdir())
+
+
+def test_of_many_equally_rare_characters_the_same_are_kept_each_time():
+    texts = [f"{chr(0xAC00 + row)} 좋은 영화 {row % 3}" for row in range(300)]
+    first, *others = [learn(texts, "subwords", max_words=60)[0] for _ in range(6)]
+    assert all(other == first for other in others)
+    kept = [token for token in first.vocabulary if len(token) == 1]
+    assert len(kept) == 30
+    assert {"좋", "은", "영", "화", "\u2581"} <= {*kept}
