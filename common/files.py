@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -101,6 +101,23 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise SaveError(
             f"could not write {path}: {error.strerror or error}; nothing is left of it"
         ) from error
+
+
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache, made whole or not at all where it is not there yet.
+
+    Args:
+        folder: its name tells all that its content depends on.
+        make: writes into the empty folder that it is given.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    with locked(folder):
+        if not folder.is_dir():
+            with new_folder(folder) as made:
+                make(made)
+    return folder
 
 
 def link(path: Path, name: Path) -> None:

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 from common.errors import DataError
-from common.files import cache_dir, locked, new_folder, sha256_of
+from common.files import cache_dir, make_once, sha256_of
 from common.io.encodings import decode
 from common.io.folders import find_part, list_visible
 from common.io.tables import SUFFIXES, is_table, read_bytes
@@ -28,6 +28,16 @@ def as_table(path: Path, encoding: str | None = None) -> Path:
     pair = _find(path)
     if pair is None:
         return path
+    one, other = pair
+    differ = [one.stem, other.stem] if one.suffix == other.suffix else [one.suffix, other.suffix]
+    names = [name.strip(".") for name in differ]
+    key = "".join([*map(sha256_of, pair), *names, str(encoding)])
+    folder = cache_dir() / "parallel" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    table = f"{'-'.join(names)}.csv"
+    return make_once(folder, lambda made: _write(made / table, names, pair, encoding)) / table
+
+
+def _write(table: Path, names: list[str], pair: tuple[Path, Path], encoding: str | None) -> None:
     texts = [decode(read_bytes(file), file, encoding).text for file in pair]
     lines = [[x.rstrip("\r") for x in text.removesuffix("\n").split("\n")] for text in texts]
     if len(lines[0]) != len(lines[1]):
@@ -36,21 +46,8 @@ def as_table(path: Path, encoding: str | None = None) -> Path:
             f"{pair[0].parent}: of two files each line is the translation of the other's, but "
             f"they have different numbers of lines: {counts}"
         )
-    one, other = pair
-    one, other = pair
-    differ = [one.stem, other.stem] if one.suffix == other.suffix else [one.suffix, other.suffix]
-    names = [name.strip(".") for name in differ]
-    key = "".join([*map(sha256_of, pair), *names, str(encoding)])
-    folder = cache_dir() / "parallel" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    table = f"{'-'.join(names)}.csv"
-    with locked(folder):
-        if not (folder / table).is_file():
-            with (
-                new_folder(folder) as made,
-                (made / table).open("w", encoding="utf-8", newline="") as file,
-            ):
-                csv.writer(file).writerows([names, *zip(*lines, strict=True)])
-    return folder / table
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([names, *zip(*lines, strict=True)])
 
 
 def _find(path: Path) -> tuple[Path, Path] | None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from common.files import cache_dir, locked, new_folder, sha256_of
+from common.files import cache_dir, make_once, sha256_of
 from common.images.decode import SUFFIXES
 from common.io.folders import find_part, list_visible
 from common.steps import track
 
 _SUFFIX = ".parquet"
 _ROWS = 256  # read at a time
+_TABLE = "images.csv"
 _SPLIT = "split"  # the column that is added where files are parts of a split
 _BEGINNINGS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
 
@@ -46,14 +47,11 @@ def unpack_parquet(files: Sequence[Path]) -> Path:
     Raises:
         SaveError: the cache cannot be written.
     """
-    together = "".join(map(sha256_of, files)).encode()
-    folder = cache_dir() / "unpacked" / hashlib.sha256(together).hexdigest()[:16]
-    table = f"{files[0].stem if len(files) == 1 else 'images'}.csv"
-    with locked(folder):
-        if not (folder / table).is_file():
-            with new_folder(folder) as made:
-                _write(files, made, made / table)
-    return folder / table
+    parts = [find_part(file.stem) for file in files]
+    split = parts if len(set(parts)) > 1 and None not in parts else []
+    key = "".join([*map(sha256_of, files), *map(str, split)])
+    folder = cache_dir() / "unpacked" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    return make_once(folder, lambda made: _write(files, split, made)) / _TABLE
 
 
 def _find_images(file: Path) -> str | None:
@@ -76,23 +74,22 @@ def _find_images(file: Path) -> str | None:
     return None
 
 
-def _write(files: Sequence[Path], folder: Path, table: Path) -> None:
+def _write(files: Sequence[Path], parts: Sequence[str | None], folder: Path) -> None:
+    """Write the images and their table, with a column for the parts of the files, if any."""
     from pyarrow import parquet
 
-    parts = [find_part(file.stem) for file in files]
-    split = [_SPLIT] if len(set(parts)) > 1 and None not in parts else []
     schema = parquet.read_schema(files[0])
     column = str(_find_images(files[0]))
     others = [field.name for field in schema if field.name != column and not field.type.num_fields]
     classes = _read_classes(schema.metadata or {})
-    with table.open("w", encoding="utf-8", newline="") as opened:
+    with (folder / _TABLE).open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
-        writer.writerow([column, *others, *split])
-        for number, (file, part) in enumerate(zip(files, parts, strict=True)):
+        writer.writerow([column, *others, *([_SPLIT] if parts else [])])
+        for number, file in enumerate(files):
             for row, cells in enumerate(_rows(file)):
                 name = _write_image(cells[column], folder, f"{number:03}-{row:06}")
                 named = [_named(cells.get(other), classes.get(other)) for other in others]
-                writer.writerow([name, *named, *([part] if split else [])])
+                writer.writerow([name, *named, *parts[number : number + 1]])
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

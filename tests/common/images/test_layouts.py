@@ -189,3 +189,17 @@ def test_a_list_of_images_with_their_classes(tmp_path):
     (root / "train.txt").write_text("".join(f"all/{n} x.jpg {n % 2}\n" for n in range(6)))
     found = listed(root / "train.txt")
     assert [file.label for file in found.files] == ["0", "1"] * 3
+
+
+def test_parquet_that_is_renamed_is_read_by_its_new_name(tmp_path):
+    path = parquet(tmp_path / "rows.parquet", range(6))
+    first = listed(path)
+    again = listed(path.rename(tmp_path / "others.parquet"))
+    assert [file.label for file in again.files] == [file.label for file in first.files]
+    hub = tmp_path / "hub"
+    parquet(hub / "a-0.parquet", range(6))
+    parquet(hub / "b-0.parquet", range(6, 12))
+    assert locate(hub).read_text("utf-8").startswith("image,label\n")
+    (hub / "a-0.parquet").rename(hub / "test-0.parquet")
+    (hub / "b-0.parquet").rename(hub / "train-0.parquet")
+    assert locate(hub).read_text("utf-8").startswith("image,label,split\n")
