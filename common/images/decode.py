@@ -39,20 +39,8 @@ SUFFIXES = (
     ".webp",
 )
 _OTHERS = (  # whose names say that they are no images; of all other files the content decides
-    *(
-        ".cfg",
-        ".cls",
-        ".csv",
-        ".db",
-        ".htm",
-        ".html",
-        ".ini",
-        ".ipynb",
-        ".json",
-        ".jsonl",
-        ".lnk",
-        ".log",
-    ),
+    *(".cfg", ".cls", ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl"),
+    *(".lnk", ".log"),
     *(".md", ".npy", ".npz", ".py", ".toml", ".tsv", ".txt", ".url", ".xls", ".xlsx", ".xml"),
     *(".yaml", ".yml", ".zip"),
 )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from common.errors import DataError
 from common.images.decode import (
@@ -60,47 +61,31 @@ def list_folder(
     root = find_existing(Path(path), Path.is_dir, "folder")
     source = f"folder {root.name}"
     parts = _find_parts(root, to_learn)
-    if classes == "optional" and not any(list_folders(folder) for folder in parts.values()):
+    flat = not any(map(list_folders, parts.values()))
+    if flat and classes == "optional":
         return ListedImages(tuple(_unlabeled(root, parts, to_learn)), (), source)
-    labels = None
-    if not any(list_folders(folder) for folder in parts.values()):
-        images = [path for folder in parts.values() for path in _image_files(folder)]
-        labels, how = _label_files(images, to_learn)
-        source += f", {how}" if labels else ""
     if not nested:
         _check_wrapped(root, parts)
+    labels = _Told({}, "")
+    if flat:
+        labels = _label_files(
+            [path for each in parts.values() for path in _image_files(each)], to_learn
+        )
+        source += labels.said
     problems: list[str] = []
-    files = []
+    files: list[ListedFile] = []
     counts: dict[str, dict[str, int]] = {}
-    skipped = []
+    skipped: list[tuple[str, str]] = []
     for part, folder in parts.items():
-        if labels is not None:
-            found = [
-                ListedFile(part, relative_name(path, root), path, labels[path])
-                for path in _image_files(folder)
-            ]
-            counts[part] = dict(Counter(str(file.label) for file in found))
-            files += sorted(found)
-            continue
-        counts[part], found = {}, []
-        loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
-        skipped += [(name, "not in a class folder") for name in loose]
-        for class_folder in list_folders(folder):
-            label = normalize_name(class_folder.name)
-            paths, inner = _image_files(class_folder), list_folders(class_folder)
-            if nested:
-                paths += [path for each in inner for path in _image_files(each)]
-            else:
-                problems += [
-                    f"{relative_name(each, root)}/ is a folder inside a class folder; "
-                    "name the folder that holds the class folders as --data, or, where it is one "
-                    "of a person or an object, keep its images together by --group-column folder"
-                    for each in inner
-                ]
-            counts[part][label] = counts[part].get(label, 0) + len(paths)
-            for path in paths:
-                group = relative_name(path.parent, root) if nested else None
-                found.append(ListedFile(part, relative_name(path, root), path, label, group))
+        if labels.of:
+            paths = _image_files(folder)
+            found = [ListedFile(part, relative_name(p, root), p, labels.of[p]) for p in paths]
+            counts[part] = Counter(map(labels.of.__getitem__, paths))
+        else:
+            loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
+            skipped += [(name, "not in a class folder") for name in loose]
+            found, counts[part], wrong = _list_classes(root, part, folder, nested)
+            problems += wrong
         files += sorted(found)
         if not counts[part]:
             raise DataError(f"no class folders in {folder}; {LAYOUT.format(root.name)}")
@@ -123,21 +108,53 @@ def list_folder(
     return ListedImages(tuple(files), tuple(skipped), source)
 
 
-def _label_files(paths: Sequence[Path], to_learn: bool) -> tuple[dict[Path, str] | None, str]:
-    """Return the class of each file that is in no class folder, and where it is from.
+def _list_classes(
+    root: Path, part: str, folder: Path, nested: bool
+) -> tuple[list[ListedFile], dict[str, int], list[str]]:
+    """Return the files in the class folders of a part, how many each has, and what is wrong."""
+    found, counts, problems = [], dict[str, int](), list[str]()
+    for class_folder in list_folders(folder):
+        label = normalize_name(class_folder.name)
+        paths, inner = _image_files(class_folder), list_folders(class_folder)
+        if nested:
+            paths += [path for each in inner for path in _image_files(each)]
+        else:
+            problems += [
+                f"{relative_name(each, root)}/ is a folder inside a class folder; "
+                "name the folder that holds the class folders as --data, or, where it is one "
+                "of a person or an object, keep its images together by --group-column folder"
+                for each in inner
+            ]
+        counts[label] = counts.get(label, 0) + len(paths)
+        for path in paths:
+            group = relative_name(path.parent, root) if nested else None
+            found.append(ListedFile(part, relative_name(path, root), path, label, group))
+    return found, counts, problems
+
+
+class _Told(NamedTuple):
+    """The classes of files that are in no class folders."""
+
+    of: Mapping[Path, str]  # none where nothing says them
+    said: str  # where they are from
+
+
+def _label_files(paths: Sequence[Path], to_learn: bool) -> _Told:
+    """Find the class of each file that is in no class folder.
 
     It is in a file of its own beside the image, as in shards for webdataset (`000.jpg`, `000.cls`),
-    or in the image's name (`cat.0.jpg`); None where neither says it of all.
+    or in the image's name (`cat.0.jpg`), if one of the two says it of all.
     """
     beside = [path.with_suffix(".cls") for path in paths]
     if paths and all(map(Path.is_file, beside)):
         told = [normalize_name(file.read_text("utf-8", "replace").strip()) for file in beside]
-        return dict(zip(paths, told, strict=True)), "classes from the .cls files beside the images"
+        how = ", classes from the .cls files beside the images"
+        return _Told(dict(zip(paths, told, strict=True)), how)
     names = classes_of_names([normalize_name(path.stem) for path in paths], to_learn)
     if names is None:
-        return None, ""
-    how = f"classes from the files' names, such as {names[0]!r} of {paths[0].name}"
-    return dict(zip(paths, names, strict=True)), how
+        return _Told({}, "")
+    how = f", classes from the files' names, such as {names[0]!r} of {paths[0].name}"
+    return _Told(dict(zip(paths, names, strict=True)), how)
 
 
 def _check_wrapped(root: Path, parts: Mapping[str, Path]) -> None:

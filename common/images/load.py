@@ -30,6 +30,7 @@ from common.images.folders import list_folder
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
+from common.images.tables.finder import Finder
 from common.images.tables.listing import (
     find_several_labels,
     find_split_column,
@@ -537,6 +538,7 @@ def _find_table(path: Path, classes: Classes = "required") -> Path | None:
     return None if table.is_dir() or is_archive(table) else table
 
 
+@reusable(lambda path, classes="required": (path, classes))
 def locate(path: Path, classes: Classes = "required") -> Path:
     """Return the folder or table that a user's data is in: of an archive, what it holds, unpacked.
 
@@ -579,11 +581,10 @@ def _has_classes(folder: Path) -> bool:
 
 def _find_lists(folder: Path) -> list[Path]:
     """Return the tables in a folder that name images below it."""
-    return [
-        each
-        for each in list_visible(folder)
-        if each.is_file() and each.suffix.lower() in _LISTS and names_images(each)
-    ]
+    finder = Finder(folder)
+    files = [each for each in list_visible(folder) if each.is_file()]
+    tables = [each for each in files if each.suffix.lower() in _LISTS]
+    return [each for each in tables if names_images(each, finder)]
 
 
 def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:

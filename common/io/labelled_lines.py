@@ -42,6 +42,8 @@ def split(text: str, name: str, suffix: str) -> Lines | None:
     Raises:
         DataError: a line of fastText's has several labels.
     """
+    if suffix != ".txt" and not text.lstrip().startswith(_FASTTEXT):
+        return None  # without a look at each line of a large table
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line]
     in_front = f"the lines of {name} begin with their label"

@@ -8,32 +8,9 @@ from pathlib import PurePosixPath
 _LAST = re.compile(r"[\s_\-.,()\[\]]+[^\s_\-.,()\[\]]+[)\]]?$|(?<=[^\W\d_])\d+$")
 _NUMBERED = re.compile(r"(.*[^\W\d_])[\s_\-.(]*\d+\)?")
 _OF_DEVICES = {  # what cameras, phones and programs call pictures, whatever they show
-    *(
-        "img",
-        "image",
-        "images",
-        "dsc",
-        "dscn",
-        "dscf",
-        "cimg",
-        "mvimg",
-        "pxl",
-        "p",
-        "pic",
-        "picture",
-    ),
-    *(
-        "photo",
-        "frame",
-        "scan",
-        "screenshot",
-        "file",
-        "kakaotalk",
-        "사진",
-        "이미지",
-        "스크린샷",
-        "그림",
-    ),
+    *("img", "image", "images", "dsc", "dscn", "dscf", "cimg", "mvimg", "pxl", "p", "pic"),
+    *("picture", "photo", "frame", "scan", "screenshot", "file", "kakaotalk"),
+    *("사진", "이미지", "스크린샷", "그림"),
 }
 _MOST_CLASSES = 100
 _FEWEST = 3  # files of each class

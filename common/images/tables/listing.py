@@ -76,13 +76,13 @@ class _Row(NamedTuple):
     cells: tuple[str, ...]  # of the columns that go with images
 
 
-def names_images(table: Path) -> bool:
-    """Say whether a column of a table names image files below its folder; False if it is none."""
+def names_images(table: Path, finder: Finder) -> bool:
+    """Say whether a column of a file names images that are found; False if it is no table."""
     try:
         cells = read_cells(table)
     except DataError:
         return False
-    return bool(find_paths(cells[0], cells[1:], Finder(table.parent)) if cells else ())
+    return bool(cells and find_paths(cells[0], cells[1:], finder))
 
 
 def list_table(
