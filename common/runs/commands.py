@@ -474,6 +474,13 @@ def defuse(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
+def add_map_options(command: Any) -> Any:
+    """Add the options of a t-SNE map to a command."""
+    for option in reversed(_MAP):
+        command = option(command)
+    return command
+
+
 def separated(records: Sequence[Mapping[str, Any]], delimiter: str) -> str:
     """Write records as a table of text, with their keys as its header."""
     import csv
@@ -527,6 +534,31 @@ RUN_DIR = click.option(
 )
 ONNX = click.option(
     "--onnx", is_flag=True, help="RUN is a file that `export` wrote; it is asked without torch."
+)
+_MAP = (
+    click.option(
+        "--points",
+        type=click.IntRange(min=5),
+        default=5000,
+        show_default=True,
+        help="Of the map, at most; of more samples a share of each class.",
+    ),
+    click.option(
+        "--dimensions", type=click.IntRange(2, 3), default=2, show_default=True, help="Of the map."
+    ),
+    click.option(
+        "--perplexity",
+        type=click.FloatRange(min=1),
+        help="Neighbors that each point attends to, about; 30, or fewer of few points, if not "
+        "given.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of the first positions.",
+    ),
 )
 FORM = click.option(
     "--format",

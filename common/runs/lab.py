@@ -479,33 +479,7 @@ class Lab:
         @commands.RUN
         @commands.SPLIT
         @commands.DATA
-        @click.option(
-            "--points",
-            type=click.IntRange(min=5),
-            default=5000,
-            show_default=True,
-            help="Of the map, at most; of more samples a share of each class.",
-        )
-        @click.option(
-            "--dimensions",
-            type=click.IntRange(2, 3),
-            default=2,
-            show_default=True,
-            help="Of the map.",
-        )
-        @click.option(
-            "--perplexity",
-            type=click.FloatRange(min=1),
-            help="Neighbors that each point attends to, about; 30, or fewer of few points, if not "
-            "given.",
-        )
-        @click.option(
-            "--seed",
-            type=click.IntRange(min=0),
-            default=0,
-            show_default=True,
-            help="Of the first positions.",
-        )
+        @commands.add_map_options
         @click.option(
             "--output",
             type=click.Path(path_type=Path, dir_okay=False),

@@ -187,22 +187,7 @@ view(
     default="test",
     show_default=True,
 )
-@click.option(
-    "--points",
-    type=click.IntRange(min=5),
-    default=5000,
-    show_default=True,
-    help="Images of the map, at most.",
-)
-@click.option(
-    "--dimensions", type=click.IntRange(2, 3), default=2, show_default=True, help="Of the map."
-)
-@click.option(
-    "--perplexity",
-    type=click.FloatRange(min=1),
-    help="Neighbors that each point attends to, about; 30, or fewer of few points, if not given.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@commands.add_map_options
 @click.option(
     "--place",
     type=click.Path(path_type=Path),

@@ -1,6 +1,5 @@
 """What a trained run says of the segments of a user's photos: drawn, as COCO's panoptic PNGs."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
@@ -9,16 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from common.files import write_bytes, write_json, write_text
+from common.files import write_bytes, write_json
 from common.images.decode import printable
 from common.metrics.metrics import Array
-from common.runs.commands import separated
 from labs.detection.panoptic import segments
 from labs.detection.panoptic.job import PanopticSegmenter, Segmented
-from labs.detection.predict.predictions import jpeg
+from labs.detection.predict.predictions import jpeg, png
 from labs.detection.semantic import plots
 from labs.detection.semantic.data import BACKGROUND
-from labs.detection.semantic.predictions import FORMATS, USUAL, add_key, read_shots
+from labs.detection.semantic.predictions import FORMATS, USUAL, add_key, read_shots, write_records
 
 __all__ = ["FORMATS", "USUAL", "predict", "table"]
 
@@ -78,10 +76,7 @@ def predict(
     if "masks" in formats:
         write_json(output / "panoptic.json", to_coco(found, classes))
     records = [record(each, classes) for each in found]
-    if "json" in formats:
-        write_json(output / "predictions.json", records)
-    if "csv" in formats:
-        write_text(output / "predictions.csv", separated(list(_rows(records)), ","))
+    write_records(output, formats, records, _rows(records))
     return found
 
 
@@ -109,9 +104,7 @@ def draw(pixels: Array, codes: Array, classes: Sequence[str]) -> Image.Image:
 def to_png(codes: Array) -> bytes:
     """Return segments (H, W) as COCO's PNG: a segment is red + 256 green + 65536 blue."""
     colors = np.stack([codes, codes >> 8, codes >> 16], -1) & 255
-    buffer = io.BytesIO()
-    Image.fromarray(colors.astype(np.uint8)).save(buffer, "png")
-    return buffer.getvalue()
+    return png(Image.fromarray(colors.astype(np.uint8)))
 
 
 def to_coco(found: Iterable[Prediction], classes: Sequence[str]) -> dict[str, Any]:

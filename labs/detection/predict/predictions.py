@@ -227,6 +227,13 @@ def read_photos(named: dict[str, Path], say: Callable[[str], None]) -> Iterator[
 # --- photos and videos --------------------------------------------------------------------------
 
 
+def png(picture: Image.Image) -> bytes:
+    """Return a picture as a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "png")
+    return buffer.getvalue()
+
+
 def jpeg(picture: Image.Image) -> bytes:
     """Return a drawn picture as JPEG."""
     buffer = io.BytesIO()

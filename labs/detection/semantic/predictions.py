@@ -1,7 +1,6 @@
 """What a trained run says of the pixels of a user's photos: drawn, as masks, and their shares."""
 
-import io
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from labs.detection.predict.predictions import (
     is_video,
     jpeg,
     name_each,
+    png,
     read_photos,
 )
 from labs.detection.semantic import plots
@@ -75,11 +75,21 @@ def predict(
     records = [record(each, classes) for each in found]
     if "masks" in formats:
         write_json(output / "masks" / "legend.json", dict(enumerate(classes)))
+    write_records(output, formats, records, map(_flat, records))
+    return found
+
+
+def write_records(
+    output: Path,
+    formats: Collection[str],
+    records: Sequence[Mapping[str, object]],
+    rows: Iterable[dict[str, object]],
+) -> None:
+    """Write what was said of each photo as JSON, and `rows` of it as CSV, where they are wanted."""
     if "json" in formats:
         write_json(output / "predictions.json", records)
     if "csv" in formats:
-        write_text(output / "predictions.csv", separated([_flat(each) for each in records], ","))
-    return found
+        write_text(output / "predictions.csv", separated(list(rows), ","))
 
 
 def read_shots(paths: Sequence[Path], drawn: Path, say: Callable[[str], None]) -> Iterator[Shot]:
@@ -133,9 +143,7 @@ def mask(said: Array, classes: Sequence[str]) -> bytes:
     """Return a map of classes (H, W) as a palette PNG whose values are their numbers."""
     picture = Image.fromarray(said)
     picture.putpalette(plots.colors(classes).ravel().tolist())
-    buffer = io.BytesIO()
-    picture.save(buffer, "png")
-    return buffer.getvalue()
+    return png(picture)
 
 
 def draw(pixels: Array, said: Array, classes: Sequence[str]) -> Image.Image:
