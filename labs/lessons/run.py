@@ -1,6 +1,9 @@
 """Checks a file in a process of its own, which may hang or crash without harm."""
 
+import contextlib
+import math
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +14,7 @@ from pkgutil import resolve_name
 from labs.lessons.student import Problem, Student
 
 _SECONDS = 120  # of computing that a check may take
+_SPARE = 5  # seconds of computing more, after which the system ends what no thread of it can
 _WAITING = 1200  # seconds until it is done, for it waits where many share the machine
 
 
@@ -49,6 +53,8 @@ def judge_apart(number: int, path: Path, seconds: float = _SECONDS) -> str | Non
         return f"your file is not done after {_WAITING} seconds: what does it wait for?"
     if done.returncode == 0:
         return None
+    if done.returncode == -getattr(signal, "SIGXCPU", 0):
+        return _endless(seconds)
     said = done.stderr.strip().splitlines()
     return said[-1] if said else f"your file ended Python, with the code {done.returncode}"
 
@@ -57,19 +63,33 @@ def _say(problem: str) -> None:
     print(" ".join(problem.split()), file=sys.stderr, flush=True)
 
 
+def _endless(seconds: float) -> str:
+    return (
+        f"your file is not done after {seconds:g} seconds of computing: is there a loop without an "
+        "end?"
+    )
+
+
 def _end_after(seconds: float) -> None:
     """End this process when it has computed for so long."""
     while time.process_time() < seconds:
         time.sleep(0.5)
-    _say(
-        f"your file is not done after {seconds:g} seconds of computing: is there a loop without an "
-        "end?"
-    )
+    _say(_endless(seconds))
     os._exit(1)
+
+
+def _limit(seconds: float) -> None:
+    """Have the system end this process where a computation never lets go of the interpreter."""
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        most = math.ceil(seconds) + _SPARE
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + _SPARE))
 
 
 if __name__ == "__main__":
     sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    _limit(float(sys.argv[3]))
     threading.Thread(target=_end_after, args=(float(sys.argv[3]),), daemon=True).start()
     found = judge(int(sys.argv[1]), Path(sys.argv[2]))
     if found is not None:

@@ -109,3 +109,10 @@ def test_a_file_that_asks_at_the_keyboard_gets_no_answer(tmp_path):
     path = tmp_path / "step.py"
     path.write_text("input()")
     assert "line 1: EOFError" in judge_apart(1, path)
+
+
+@pytest.mark.slow
+def test_a_computation_that_never_lets_go_of_the_interpreter_is_ended(tmp_path):
+    path = tmp_path / "spin.py"
+    path.write_text("import itertools\nsum(itertools.repeat(0))\n")
+    assert "not done after 1 seconds of computing" in str(judge_apart(1, path, 1))
