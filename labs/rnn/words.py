@@ -38,9 +38,8 @@ SPECIALS = ("<pad>", "<unk>")
 # Follows the tokens of each text. It is none itself: words are in lower case, characters single.
 _END = "END"
 _CHUNK = 4_000_000  # characters tokenized at a time: bounds the memory, 50 bytes each at the most
-_CACHE_VERSION = 1  # to be raised when the same texts get other numbers than before
+_CACHE_VERSION = 2  # to be raised when the same texts get other numbers than before
 _SUBWORDS = 8000  # when no size is given
-_VERSION = 2  # to be raised when other words are learned than before
 _SPACE = "\u2581"  # how subwords write it
 _LONGEST_WORD = 100  # characters; subwords do not reach over the cuts of a longer one
 
@@ -390,8 +389,8 @@ def encode_splits(
 
 
 def _key(splits: Mapping[str, Sequence[str]], settings: Sequence[Any]) -> str:
-    """Name what the numbers depend on: texts, settings, how words are learned, and by what."""
-    digest = hashlib.sha256(json.dumps([*settings, version("tokenizers"), _VERSION]).encode())
+    """Name what the numbers depend on: the texts, the settings, the library of the subwords."""
+    digest = hashlib.sha256(json.dumps([*settings, version("tokenizers")]).encode())
     for name, texts in splits.items():
         sizes = np.array([len(text) for text in texts], np.int64)
         digest.update(f"{name} {len(texts)} ".encode() + sizes.tobytes())
