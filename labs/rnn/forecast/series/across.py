@@ -71,7 +71,7 @@ def _turn_parts(cells: Cells) -> Turned | None:
     """Turn months or quarters beside a column of years, or hours beside dates."""
     for part, first, last, number in (
         ("months", 1, 12, columns.number_of_month),
-        ("quarters", 1, 4, columns.number_of_quarter),
+        ("quarters", 1, 4, _number_of_quarter),
         ("hours", 0, 23, _number_of_hour),
         ("hours", 1, 24, _number_of_hour),
     ):
@@ -103,6 +103,11 @@ def _run(names: Sequence[str], wanted: range, number: Callable[[str], int | None
     return []
 
 
+def _number_of_quarter(name: str) -> int:
+    """Return the quarter that a name says; digits alone may be the numbers of anything."""
+    return 0 if name.isdecimal() else columns.number_of_quarter(name)
+
+
 def _number_of_hour(name: str) -> int | None:
     """Return the hour that a name says; digits alone may be the numbers of anything."""
     found = re.fullmatch(r"H(\d{1,2})|(\d{1,2})(?:시|:00|h)", name, re.IGNORECASE)
@@ -110,10 +115,16 @@ def _number_of_hour(name: str) -> int | None:
 
 
 def _years(cells: Cells) -> tuple[str, list[str]] | None:
-    """Return the column of years, and the year of each row, empty where it has none."""
+    """Return the column of years, and the year of each row, empty where it has none.
+
+    None where there is no such column, or another one has dates.
+    """
     for name, column in cells.items():
         found = [re.fullmatch(r"([12]\d{3})(?:년|\.0)?", cell) for cell in column]
         if sum(map(bool, found)) > len(column) / 2:
+            others = {other: cells[other] for other in cells if other != name}
+            if _find_dates(others) is not None:
+                return None
             return name, [year[1] if year else "" for year in found]
     return None
 

@@ -98,6 +98,7 @@ def test_hours_go_on_from_day_to_day(table, make):
         ["date", *map(str, range(24))],  # numbers of anything
         ["date", "2019", "2020", "2021"],  # beside dates, names of something else
         ["year", *map(str, range(1, 14))],
+        ["year", "1", "2", "3", "4"],
     ],
 )
 def test_other_tables_stay_as_they_are(header, table, make):
@@ -105,6 +106,12 @@ def test_other_tables_stay_as_they_are(header, table, make):
     panel = read(table(lines(header, *rows)), make())
     assert len(panel.dates) == 4
     assert len(panel.names) == len(header) - 1
+
+
+def test_values_that_could_be_years_are_none_beside_dates(table, make):
+    rows = [[f"2024-01-{day:02}", 1900 + day, 1, 2, 3, 4] for day in range(1, 9)]
+    panel = read(table(lines(["date", "power", "Q1", "Q2", "Q3", "Q4"], *rows)), make())
+    assert panel.names == ("power", "Q1", "Q2", "Q3", "Q4")
 
 
 def test_columns_that_are_asked_for_are_not_turned(table, make):
