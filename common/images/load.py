@@ -402,7 +402,7 @@ def find_files(
         listed = _link(listed, [file.path.resolve() for file in listed.files])
     if to_learn and config.group_by != NONE:
         listed = _group_files(config, listed)
-    if found == path or path.is_dir():
+    if found.is_relative_to(path):
         return listed
     return dataclasses.replace(listed, source=f"{path.name}, unpacked to {found}: {listed.source}")
 

@@ -16,7 +16,13 @@ _SUFFIX = ".parquet"
 _ROWS = 256  # read at a time
 _TABLE = "images.csv"
 _SPLIT = "split"  # the column that is added where files are parts of a split
-_BEGINNINGS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
+_BEGINNINGS = {
+    b"\xff\xd8": ".jpg",
+    b"\x89PNG": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"RIFF": ".webp",
+}
 
 
 def find_parquet(path: Path) -> list[Path]:
@@ -55,23 +61,31 @@ def unpack_parquet(files: Sequence[Path]) -> Path:
 
 
 def _find_images(file: Path) -> str | None:
-    """Return the first column that holds whole files; None without, or if nobody can tell."""
+    """Return the first column that holds images; None without, or if nobody can tell."""
     try:
         import pyarrow
         from pyarrow import parquet
 
-        schema = parquet.read_schema(file)
+        opened = parquet.ParquetFile(file)
     except (ImportError, OSError, ValueError):  # which is said as the table is read
         return None
-    for column in schema:
-        inner = (
-            [column.type]
-            if not pyarrow.types.is_struct(column.type)
-            else [part.type for part in column.type if part.name == "bytes"]
-        )
-        if any(pyarrow.types.is_binary(t) or pyarrow.types.is_large_binary(t) for t in inner):
+    is_binary, is_struct = pyarrow.types.is_binary, pyarrow.types.is_struct
+    for column in opened.schema_arrow:
+        if is_struct(column.type) and any(part.name == "bytes" for part in column.type):
+            return str(column.name)
+        if not is_binary(column.type) and not pyarrow.types.is_large_binary(column.type):
+            continue
+        batches = opened.iter_batches(batch_size=_ROWS, columns=[column.name])
+        cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
+        if _suffix(next(filter(None, cells), b"")) is not None:
             return str(column.name)
     return None
+
+
+def _suffix(data: bytes) -> str | None:
+    """Return the suffix of an image by how its file begins, None of what is none known here."""
+    found = (suffix for start, suffix in _BEGINNINGS.items() if data.startswith(start))
+    return next(found, None)
 
 
 def _write(files: Sequence[Path], parts: Sequence[str | None], folder: Path) -> None:
@@ -80,7 +94,7 @@ def _write(files: Sequence[Path], parts: Sequence[str | None], folder: Path) -> 
 
     schema = parquet.read_schema(files[0])
     column = str(_find_images(files[0]))
-    others = [field.name for field in schema if field.name != column and not field.type.num_fields]
+    others = [field.name for field in schema if field.name != column and _fits(field.type)]
     classes = _read_classes(schema.metadata or {})
     with (folder / _TABLE).open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
@@ -90,6 +104,16 @@ def _write(files: Sequence[Path], parts: Sequence[str | None], folder: Path) -> 
                 name = _write_image(cells[column], folder, f"{number:03}-{row:06}")
                 named = [_named(cells.get(other), classes.get(other)) for other in others]
                 writer.writerow([name, *named, *parts[number : number + 1]])
+
+
+def _fits(kind: Any) -> bool:
+    """Say whether a table can hold a column: single values, or lists of texts, such as labels."""
+    import pyarrow
+
+    types = pyarrow.types
+    if types.is_list(kind) or types.is_large_list(kind):
+        return bool(types.is_string(kind.value_type) or types.is_large_string(kind.value_type))
+    return not kind.num_fields and not types.is_binary(kind) and not types.is_large_binary(kind)
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -108,8 +132,7 @@ def _write_image(cell: Any, folder: Path, name: str) -> str:
     if not data:
         return ""
     given = PurePath(cell.get("path") or "") if isinstance(cell, dict) else PurePath()
-    begins = (suffix for start, suffix in _BEGINNINGS.items() if data.startswith(start))
-    suffix = given.suffix if given.suffix.lower() in SUFFIXES else next(begins, ".png")
+    suffix = given.suffix if given.suffix.lower() in SUFFIXES else _suffix(data) or ".png"
     (folder / f"{name}{suffix}").write_bytes(data)
     return f"{name}{suffix}"
 
@@ -124,5 +147,7 @@ def _read_classes(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
 
 
 def _named(cell: Any, names: Sequence[str] | None) -> Any:
+    if isinstance(cell, list):
+        return json.dumps(cell, ensure_ascii=False)
     numbered = isinstance(cell, int) and names is not None and 0 <= cell < len(names)
     return names[cell] if numbered and names is not None else cell

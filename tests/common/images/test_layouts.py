@@ -86,6 +86,20 @@ def test_a_folder_of_parquet_is_split_by_the_names_of_its_files(tmp_path, place)
     assert [row.rpartition(",")[2] for row in rows[1:]] == ["test"] * 6 + ["train"] * 12
 
 
+def test_other_columns_of_parquet(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    many = [["cat", "개"], ["cat"]]
+    rows = {"image": [jpeg(0), jpeg(1)], "mask": [b"\0", b"\1"], "label": many, "at": [[1], [2]]}
+    parquet.write_table(pa.table(rows), tmp_path / "a.parquet")
+    lines = locate(tmp_path / "a.parquet").read_text("utf-8").splitlines()
+    assert lines[0] == "image,label"
+    assert lines[1].endswith('"[""cat"", ""개""]"')
+    parquet.write_table(pa.table({"path": ["a"], "md5": [b"\x12\x34"]}), tmp_path / "b.parquet")
+    assert locate(tmp_path / "b.parquet") == tmp_path / "b.parquet"  # other bytes are no images
+
+
 def test_parquet_of_numbers_is_a_table(tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
