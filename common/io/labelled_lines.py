@@ -11,7 +11,7 @@ LABEL, TEXT, PATH = "label", "text", "path"  # the columns that are made of them
 
 _FASTTEXT = "__label__"
 _IMAGE = re.compile(r"(.+\.(?:jpe?g|png|bmp|gif|webp|tiff?))[ ]+(\S.*)", re.IGNORECASE)
-_LINE = re.compile(r"(\S+)[ ]+(\S.*)")
+_LINE = re.compile(r"(\S+)\s+(\S.*)")
 # What can only be a label: a small number, a polarity, or a code such as ABBR:exp.
 _PLAIN = re.compile(
     r"[+-]?\d{1,2}|pos|neg|neu|positive|negative|neutral|긍정|부정|중립|[A-Z]{2,}(?::\w+)?",
@@ -47,11 +47,11 @@ def split(text: str, name: str, suffix: str) -> Lines | None:
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line]
     in_front = f"the lines of {name} begin with their label"
-    if lines and all(line.startswith(_FASTTEXT) for _, line in lines):
+    if lines and all(re.match(_FASTTEXT + r"[^,;|\s]+(\s|$)", line) for _, line in lines):
         _refuse_several(lines, name)
         plain = [(number, line.removeprefix(_FASTTEXT)) for number, line in lines]
         return Lines(_rows(plain, _LINE, [LABEL, TEXT]), in_front)
-    if suffix != ".txt":
+    if suffix != ".txt" or _are_cut([line for _, line in lines]):
         return None
     if lines and all(_IMAGE.fullmatch(line) for _, line in lines):
         behind = f"the lines of {name} are images with their labels behind"
@@ -59,6 +59,11 @@ def split(text: str, name: str, suffix: str) -> Lines | None:
     if _begin_with_labels([line for _, line in lines]):
         return Lines(_rows(lines, _LINE, [LABEL, TEXT]), in_front)
     return None
+
+
+def _are_cut(lines: Sequence[str]) -> bool:
+    """Say whether lines are rows of a table: in all a tab stands, or a delimiter behind a word."""
+    return all(re.match(r"\S+\s*[,;|]|.*\t", line) for line in lines)
 
 
 def _refuse_several(lines: Sequence[tuple[int, str]], name: str) -> None:

@@ -238,14 +238,19 @@ def _of_objects(found: Sequence[tuple[int, dict[str, Any] | str]], lists: bool) 
 def _flatten(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return objects in which `{"meta": {"stars": 5}}` is `{"meta.stars": 5}`.
 
-    What is an object in some rows and something else in others stays as it is.
+    What is an object in some rows and something else in others stays as it is, and so does one
+    whose new names would be those of others.
     """
     kinds: dict[str, set[bool]] = {}
     for values in objects:
         for name, value in values.items():
             if value is not None:
                 kinds.setdefault(name, set()).add(isinstance(value, dict))
-    nested = {name for name, found in kinds.items() if found == {True}}
+    nested = {
+        name
+        for name, found in kinds.items()
+        if found == {True} and not any(other.startswith(f"{name}.") for other in kinds)
+    }
     if not nested:
         return objects
     flat = []

@@ -34,7 +34,7 @@ _FIRST, _LAST = 12, 12  # lines of the block that are shown, where it has more
 _PICTURE = re.compile(r"picture: (.+\.png)", re.IGNORECASE)
 _RESUME = r"python -m labs\.(\w+) ([\w-]+) --resume "
 _AGAIN = [
-    re.compile(_RESUME + r"(\S+) --epochs (\d+)"),
+    re.compile(_RESUME + r"(.+?) --epochs (\d+)"),
     re.compile(_RESUME + "(.+)$", re.MULTILINE),
 ]
 

@@ -20,6 +20,16 @@ def test_fasttext(tmp_path, name):
     assert table.notes == (f"the lines of {name} begin with their label",)
 
 
+def test_a_table_whose_labels_are_written_so_stays_a_table(tmp_path):
+    path = write(tmp_path / "a.csv", ['__label__a,"great, or so"', "__label__b,bad"])
+    assert read_table(path, [1, 2]).columns == (
+        ["__label__a", "__label__b"],
+        ["great, or so", "bad"],
+    )
+    path = write(tmp_path / "a.txt", ["__label__a\tgreat", "__label__b\tbad"])
+    assert read_table(path, COLUMNS).columns == (["a", "b"], ["great", "bad"])
+
+
 def test_several_labels_in_a_line_are_refused(tmp_path):
     path = write(tmp_path / "a.txt", ["__label__a x", "__label__a __label__b y"])
     with pytest.raises(DataError, match="a.txt:2: a line has several labels"):
@@ -45,6 +55,7 @@ def test_lines_that_begin_with_few_labels(tmp_path, labels):
         ["0 a good film", "1 a bad film"] * 9,  # too few to be sure
         [f"{n} a good film" for n in range(40)],  # numbers of the lines
         ["0\ta good film", "1\ta bad film"] * 20,  # a table
+        ["0 , 0.892 , 0.422 , 3", "1 , 0.1 , 0.2 , 4"] * 20,
     ],
 )
 def test_other_lines_are_none(tmp_path, lines):
@@ -63,3 +74,8 @@ def test_images_with_their_labels_behind(tmp_path):
         write(tmp_path / "a.txt", ["my cats/1.jpg 0", "b.PNG 고양이"]), ["path", "label"]
     )
     assert table.columns == (["my cats/1.jpg", "b.PNG"], ["0", "고양이"])
+
+
+def test_objects_whose_names_are_there_already_stay(tmp_path):
+    path = write(tmp_path / "a.jsonl", ['{"meta.stars": 1, "meta": {"stars": 5}}'])
+    assert read_table(path, ["meta.stars"]).columns == (["1"],)
