@@ -21,6 +21,7 @@ from labs.detection.records import check_names
 
 NOTHING = "nothing"  # --void: every pixel has a class
 _VOID_NAMES = {"void", "ignore", "ignored", "__ignore__", "unlabeled", "unlabelled", "unknown"}
+_BINARY = ("background", "object")  # the classes of masks of 0 and one other value
 _FILES = ("class_dict.csv", "labelmap.txt", "label_colors.txt", "class_names.txt", "legend.csv")
 _MORE_FILES = ("legend.txt", "legend.json", "classes.txt", "classes.csv")
 
@@ -213,9 +214,11 @@ def of_values(
         is_void = "255" not in known if numbered else _is_void(seen, palette)
         void = frozenset({255}) if is_void else frozenset()
     classes = [value for value in seen if value not in void]
-    if len(classes) == 2 and classes[0] == 0 and not numbered:
-        names = {0: "background", classes[1]: "object"}
-        said = f"in masks 0 is background and {classes[1]} the object"
+    others = [value for value in classes if value != 0]
+    alike = tuple(known) == _BINARY and len(others) <= 1  # of which masks may hold only one
+    if alike or (len(classes) == 2 and classes[0] == 0 and not numbered):
+        names = dict(zip([0, *others], _BINARY, strict=False))
+        said = f"in masks 0 is background and {listed(map(str, others)) or 'no other'} the object"
     else:
         names = {value: str(value) for value in classes}
         said = f"the values of masks are classes ({listed(map(str, classes))})"

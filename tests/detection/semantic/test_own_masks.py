@@ -367,3 +367,11 @@ def test_legends_are_found_by_their_usual_names(tmp_path):
     assert legend.find(tmp_path) is None
     (tmp_path / "classes.txt").write_text("a\nb\n")
     assert legend.find(tmp_path) == tmp_path / "classes.txt"
+
+
+@pytest.mark.parametrize("values", [[0], [1], [255], [0, 255], [0, 7]])
+def test_masks_like_those_of_a_run_of_two_values_may_hold_one(values):
+    found = legend.of_values(values, palette=False, void=None, known=("background", "object"))
+    assert set(found.names.values()) <= {"background", "object"}
+    assert {code for code, name in found.names.items() if name == "object"} == {*values} - {0}
+    assert not found.void
