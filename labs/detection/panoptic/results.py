@@ -98,7 +98,7 @@ class _Squares:
     def __getitem__(self, row: int) -> Tensor:
         split = self._split
         assert split.instances is not None
-        classes = known_classes(split.instances[row][None], split.boxes[row][None, :, 4])
+        classes = known_classes(split.instances[row][None], split.boxes[row][None])
         return torch.cat([split.image(row), classes])
 
 

@@ -109,8 +109,9 @@ def _merged(rows: Tensor, prototypes: Tensor, classes: Tensor) -> Tensor:
     return segments.merge(said[:, 5], found, classes)
 
 
-def known_classes(instances: Tensor, labels: Tensor) -> Tensor:
-    """Return `class_maps` of instances with bars, which are void."""
+def known_classes(instances: Tensor, rows: Tensor) -> Tensor:
+    """Return `class_maps` of instances whose boxes are rows (N, T, 6); bars and crowds are void."""
+    labels = torch.where(rows[..., 5] > 0, VOID - 1, rows[..., 4])
     bars = instances == segments.BARS
     return class_maps(instances.masked_fill(bars, 0), labels).masked_fill(bars, VOID)
 
@@ -119,6 +120,5 @@ def _with_classes(batch: Any) -> tuple[Tensor]:
     """Return a batch as `PixelTask` takes it: images with the classes of their pixels."""
     images, boxes, instances = batch
     rows = filled(boxes, boxes.values.shape[1])
-    labels = torch.where(rows[..., 5] > 0, VOID - 1, rows[..., 4])
-    classes = known_classes(instances, labels)
+    classes = known_classes(instances, rows)
     return (torch.cat([images, classes[:, None] / VOID], 1),)
