@@ -22,6 +22,7 @@ class Needs(NamedTuple):
     updates: int  # with the default number of epochs; a recipe of half as many gets half of them
     most_samples: int  # that it sees in all, where the data would allow more
     samples_per_second: float  # that it learns from, on two cores, to say how long it will take
+    least_batch: int = _SMALLEST_BATCH  # however few samples there are
 
 
 class Choices(Generic[C]):
@@ -78,7 +79,7 @@ def suit(config: TrainingConfig, samples: int, needs: Needs) -> tuple[dict[str, 
     reasons = []
     batch = config.batch_size
     if "batch_size" not in config.given:
-        batch = choose_batch(samples, batch)
+        batch = choose_batch(samples, batch, needs.least_batch)
     if batch != config.batch_size:
         changes["batch_size"] = batch
         reasons.append(f"batches of {batch}: of larger ones {samples:,} samples make few updates")
@@ -94,11 +95,11 @@ def suit(config: TrainingConfig, samples: int, needs: Needs) -> tuple[dict[str, 
     return changes, reasons
 
 
-def choose_batch(samples: int, usual: int) -> int:
+def choose_batch(samples: int, usual: int, least: int = _SMALLEST_BATCH) -> int:
     """Return the usual batch size, or a power of two below it that makes enough updates."""
     if samples // _UPDATES_OF_AN_EPOCH >= usual:
         return usual
-    return min(usual, max(_SMALLEST_BATCH, largest_batch(samples)))
+    return min(usual, max(least, largest_batch(samples)))
 
 
 def largest_batch(samples: int) -> int:

@@ -17,7 +17,9 @@ _CELLS = 3  # parts of a side
 _LEVELS = 4  # of each color channel in a histogram
 _SIDE = 12  # pixels of a side that are seen beside histograms
 _MOST_COUNTED = 1000  # words and pairs of words, the most frequent
-_MOST_FITTED = 10_000  # pairs of images and captions
+MOST_FITTED = 10_000
+"""Pairs of images and captions that ridge learns from."""
+
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # scikit-learn's alpha
 
 
@@ -33,7 +35,7 @@ class Ridge:
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.linear_model import Ridge as Linear
 
-        rows = np.linspace(0, len(train) - 1, min(len(train), _MOST_FITTED)).astype(int)
+        rows = np.linspace(0, len(train) - 1, min(len(train), MOST_FITTED)).astype(int)
         self._counter: Any = CountVectorizer(
             tokenizer=cut, token_pattern=None, ngram_range=(1, 2), max_features=_MOST_COUNTED
         )

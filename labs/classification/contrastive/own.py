@@ -20,6 +20,7 @@ from common.io.folders import is_hidden, relative_name
 from common.io.tables import OpenTable, is_table, read_table
 from common.options import budget
 from common.options.config import TableForm
+from common.reuse import reusable
 from common.runs.job import Suited
 from common.steps import step
 from common.training.splits import number_groups, split_rows
@@ -34,7 +35,7 @@ _NUMBER = re.compile(r"#\d+$")  # of a caption, behind the name of its image
 _LEAST = 30  # images
 _SAMPLE = 200  # different cells of a column, of which most have to be names of images
 _RARE = 2  # captions with a word, without which nothing can be learned of it
-_SMALLEST_BATCH = 32
+_SMALLEST_BATCH = 32  # each caption is told from the others of its batch
 _TRAINING = 0.7  # of the images
 _UPDATES = 900  # as the drawn scenes have
 _SAMPLES_PER_SECOND = 450  # of 48 x 48 pixels, on two cores
@@ -61,12 +62,9 @@ def suit(config: ContrastConfig) -> Suited[ContrastConfig]:
     samples = max(1, round(_TRAINING * sum(map(len, told.captions.values()))))
     chosen = budget.Choices(config)
     chosen.reasons += told.notes
-    batch = max(_SMALLEST_BATCH, budget.choose_batch(samples, config.batch_size))
-    chosen.take(
-        f"batches of {batch}: few pairs make few updates, and each has to be told from the others",
-        **({"batch_size": batch} if batch != config.batch_size else {}),
+    chosen.train_for(
+        samples, budget.Needs(_UPDATES, _MOST_SAMPLES, _SAMPLES_PER_SECOND, _SMALLEST_BATCH)
     )
-    chosen.train_for(samples, budget.Needs(_UPDATES, _MOST_SAMPLES, _SAMPLES_PER_SECOND))
     return Suited(chosen.config, chosen.reasons)
 
 
@@ -156,6 +154,7 @@ def _find_table(path: Path) -> Path:
     )
 
 
+@reusable(lambda table, form: (table, form))
 def _read(table: Path, form: TableForm) -> _Told:
     """Return the captions of images: a column that names files, and one that tells them.
 

@@ -51,7 +51,9 @@ class Counted(NamedTuple):
     def figures(self) -> dict[str, Any]:
         """Return accuracy with Wilson's interval, and that of scenes of both kinds."""
         found: dict[str, Any] = {}
-        parts = {"": np.full(len(self.unseen), True), "_seen": ~self.unseen, "_unseen": self.unseen}
+        parts = {"": np.full(len(self.unseen), True)}
+        if self.unseen.any():
+            parts |= {"_seen": ~self.unseen, "_unseen": self.unseen}
         for name, rows in parts.items():
             if not rows.any():
                 continue

@@ -64,6 +64,10 @@ class ContrastResults(Conclusion[ContrastScenes]):
         self._ridge = baselines.Ridge(splits["train"], splits["validation"])
         return baselines.predictions(splits, self._ridge)
 
+    def count_for_baselines(self, splits: Splits) -> int:
+        """Return from how many pairs ridge learns."""
+        return min(baselines.MOST_FITTED, super().count_for_baselines(splits))
+
     def about_baselines(self) -> str:
         """Say what they see."""
         return (
