@@ -43,7 +43,7 @@ pictures: setup
 # The notebooks of docs/notebooks as files for Jupyter: build/notebooks/*.ipynb.
 notebooks: setup
 	mkdir -p build/notebooks
-	cd docs/notebooks && for page in *.md; do ../../$(BIN)/jupytext -q --to ipynb --output ../../build/notebooks/$${page%.md}.ipynb $$page; done
+	cd docs/notebooks && for page in *.md; do ../../$(BIN)/jupytext -q --to ipynb --output ../../build/notebooks/$${page%.md}.ipynb $$page || exit 1; done
 
 # The fast tests as other machines would run them: another CPU, one core, locale, user, no network.
 test-any: setup
