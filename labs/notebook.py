@@ -11,8 +11,6 @@ What a shell takes is one line here, with the same names: `--split-seed 3` is `s
 figures are shown where a cell ends with one, and Korean in any plot is drawn.
 """
 
-import functools
-
 import click
 
 from common.notebook import cell
@@ -36,5 +34,5 @@ def _of_any() -> click.Group:
 autoencoder, classification, detection, rnn = map(
     _commands, ("autoencoder", "classification", "detection", "rnn")
 )
-labs = Commands("python -m labs", functools.cache(_of_any))
+labs = Commands("python -m labs", _of_any)
 cell.prepare()

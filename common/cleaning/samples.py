@@ -2,7 +2,6 @@
 
 import io
 from abc import ABC, abstractmethod
-from base64 import b64encode
 
 from PIL import Image
 from torch import Tensor
@@ -13,6 +12,7 @@ from common.images.decode import UNKNOWN, White, decode
 from common.images.listed import ListedFile
 from common.images.load import find_arrays, find_files
 from common.options.config import ImageConfig, Kind
+from common.report.html import data_url
 
 _SIDE = 192  # pixels of a picture of a file
 
@@ -79,9 +79,9 @@ class Images(Samples):
         if (file := self._files.get(name)) is not None:
             pixels = decode(file.path, _SIDE, 3, "pad", self._white, file.crop)
             _as_picture(pixels).save(buffer, "jpeg", quality=85)
-            return _as_url("jpeg", buffer)
+            return data_url("jpeg", buffer.getvalue())
         _as_picture(self._pixels(name)).save(buffer, "png")
-        return _as_url("png", buffer)
+        return data_url("png", buffer.getvalue())
 
     def _pixels(self, name: str) -> Tensor:
         if (pixels := self._arrays.get(name)) is None:
@@ -96,7 +96,3 @@ def _as_picture(pixels: Tensor) -> Image.Image:
     """Return uint8 (C, H, W), of one channel or three, as a picture."""
     array = pixels.permute(1, 2, 0).numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-
-
-def _as_url(kind: str, buffer: io.BytesIO) -> str:
-    return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode('ascii')}"

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from common.images.load import ImageCard
 from common.images.sets import ImageSet
+from common.report.html import data_url
 
 _SAMPLES = 12
 _DARK_INK = 0.5  # mean brightness of grey images from which on strokes are dark
@@ -64,8 +65,7 @@ def draw_sheet(images: Tensor) -> dict[str, Any]:
     pixels = rows.reshape(down * side, _ACROSS * side, channels).numpy()
     buffer = io.BytesIO()
     Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(buffer, "png", optimize=True)
-    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return {"url": url, "side": side, "across": _ACROSS}
+    return {"url": data_url("png", buffer.getvalue()), "side": side, "across": _ACROSS}
 
 
 def _name(target: Any, classes: Sequence[str]) -> str:

@@ -128,7 +128,7 @@ def _section(job: Any, points: Points, made: Made, asked: Asked) -> Section:
     )
     picture = PictureSaver(job.run.figures)(asked.name, caption, figure)
     text = [
-        f"{count:,} samples of {asked.what}, by {points.source.en}: its last features.",
+        f"{count:,} samples of {asked.what}, by {points.source}: its last features.",
         *_sentences(points, made),
         "Sizes of clusters and distances between them mean little in t-SNE.",
     ]

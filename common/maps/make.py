@@ -7,15 +7,14 @@ import numpy as np
 
 from common.maps import trust, tsne
 from common.maps.points import Points
-from common.maps.trust import Near
+from common.maps.trust import PIXELS, Near
 from common.maps.words import Words
 from common.metrics.metrics import Array, wilson_of
 from common.report.html import Table
 from common.steps import track
 
-FEATURES, PIXELS = "features", "pixels"
+FEATURES = "features"
 
-_PERPLEXITY = 30.0
 _WIDE = 50  # dimensions above which t-SNE gets principal components, as its authors did
 _SPACE = Words("in the features", "특징 공간에서")
 
@@ -53,7 +52,7 @@ def make(points: Points, dimensions: int, perplexity: float | None, seed: int) -
     spaces = {FEATURES: points.features}
     if points.pixels is not None:
         spaces[PIXELS] = points.pixels
-    perplexity = perplexity or min(_PERPLEXITY, tsne.largest_perplexity(len(points.features)))
+    perplexity = perplexity or tsne.usual_perplexity(len(points.features))
     narrow = {name: _narrow(each) for name, each in spaces.items()}
     wanted = [
         tsne.Wanted(each, dimensions, perplexity, seed, name == PIXELS)

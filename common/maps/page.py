@@ -6,7 +6,6 @@ plotly.js stands in the file (4.8 MB), and pictures are sheets; a policy in the 
 request.
 """
 
-import base64
 import io
 import json
 import math
@@ -20,7 +19,7 @@ from common.files import replace_surrogates
 from common.maps.plots import colors
 from common.maps.words import Words
 from common.metrics.metrics import Array
-from common.report.html import as_script, korean_glyphs, load_template
+from common.report.html import as_script, data_url, korean_glyphs, load_template
 from common.report.plots import short
 from common.steps import track
 
@@ -169,7 +168,7 @@ def sheet(images: Any, side: int, columns: int) -> Array:
 def _sheet(pictures: Pictures) -> dict[str, Any]:
     side = sprite_side(*pictures.images.shape[:3])
     columns = math.ceil(math.sqrt(len(pictures.images)))
-    source = _data_url(sheet(pictures.images, side, columns))
+    source = _as_url(sheet(pictures.images, side, columns))
     return {
         "label": pictures.label._asdict(),
         "side": side,
@@ -178,7 +177,7 @@ def _sheet(pictures: Pictures) -> dict[str, Any]:
     }
 
 
-def _data_url(pixels: Array) -> str:
+def _as_url(pixels: Array) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -187,7 +186,7 @@ def _data_url(pixels: Array) -> str:
         # Subsampling would mix neighbors.
         kind, how = "jpeg", dict[str, Any](quality=_QUALITY, subsampling=0)
     Image.fromarray(pixels).save(buffer, kind, **how)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_url(kind, buffer.getvalue())
 
 
 def _way(way: Groups | Shades) -> dict[str, Any]:

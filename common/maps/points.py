@@ -43,7 +43,7 @@ class Points:
     """
 
     features: Array
-    source: Words
+    source: str
     shown: Shown
     truth: Array | None
     pictures: Pictures | None = None

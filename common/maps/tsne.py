@@ -33,6 +33,7 @@ from common.signals import noted
 from common.steps import step
 from common.threads import usable_threads
 
+_USUAL = 30.0  # perplexity
 FEWEST = 5  # points of a map
 DIMENSIONS = (2, 3)
 
@@ -81,6 +82,11 @@ class _Watch:
 def largest_perplexity(points: int) -> float:
     """Return the largest perplexity for so many points: t-SNE looks at 3x as many neighbors."""
     return (points - 1) / 3
+
+
+def usual_perplexity(points: int) -> float:
+    """Return 30, or less of few points."""
+    return min(_USUAL, largest_perplexity(points))
 
 
 def embed_each(wanted: Sequence[Wanted]) -> list[Map]:

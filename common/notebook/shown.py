@@ -1,6 +1,5 @@
 """A run that shows itself: its verdict, curves and pictures, in the cell of a notebook."""
 
-import base64
 import os
 from collections.abc import Sequence
 from html import escape
@@ -10,7 +9,7 @@ from typing import Any
 from common.history import Row
 from common.notebook import cell
 from common.report import plots
-from common.report.html import read_report
+from common.report.html import data_url, read_report
 from common.runs.folder import open_run
 from common.runs.lab import load_lab
 
@@ -113,5 +112,4 @@ def _curves(history: Sequence[Row]) -> str:
     measured = [name for row in history[-1:] for name in row if name.startswith("validation/")]
     names = [name.partition("/")[2] for name in measured if name != "validation/loss"]
     picture = plots.png(plots.learning_curves(history, metric=next(iter(names), "accuracy")))
-    data = base64.b64encode(picture).decode("ascii")
-    return f'<img alt="The epochs so far." src="data:image/png;base64,{data}">'
+    return f'<img alt="The epochs so far." src="{data_url("png", picture)}">'

@@ -143,6 +143,11 @@ def as_script(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
+def data_url(kind: str, picture: bytes) -> str:
+    """Return a picture, a file of a kind such as png, as an address that holds it."""
+    return f"data:image/{kind};base64,{_base64(picture)}"
+
+
 def _base64(picture: Path | bytes) -> str:
     data = picture if isinstance(picture, bytes) else picture.read_bytes()
     return base64.b64encode(data).decode("ascii")

@@ -39,11 +39,7 @@ def read(job: Sentiment, split: Split, most: int) -> Points:
     many = f"each of {networks} networks" if networks > 1 else "the network"
     return Points(
         vectors,
-        Words(
-            f"the {vectors.shape[1]:,} numbers that the last layer of {many} gets",
-            f"신경망{f' {networks}개' if networks > 1 else ''}의 마지막 층이 받는 수 "
-            f"{vectors.shape[1]:,}개",
-        ),
+        f"the {vectors.shape[1]:,} numbers that the last layer of {many} gets",
         describe(job, some, outputs),
         None if job.config.numeric else some.targets.numpy(),
         texts=[text if text.strip() else "(empty)" for text in some.texts],

@@ -20,7 +20,6 @@ from common.runs import views
 from labs.autoencoder.views.clusters import assign
 from labs.autoencoder.views.material import Encoded, Material, View, choose_rows
 
-_PERPLEXITY = 30.0
 _POINTS = 5000
 _LATENTS = "latents"
 SETTINGS = "maps/latents"
@@ -48,7 +47,7 @@ def view(
     """
     encoded = material[split]
     rows = rows_of(encoded, points)
-    perplexity = perplexity or min(_PERPLEXITY, tsne.largest_perplexity(len(rows)))
+    perplexity = perplexity or tsne.usual_perplexity(len(rows))
     vectors = {_LATENTS: encoded.latents[rows], PIXELS: encoded.pixels[rows]}
     made, pixels = tsne.embed_each(
         [

@@ -50,10 +50,7 @@ def read(job: ClassifyImages, split: ImageSet, most: int) -> Points:
     shown.facts.insert(0, Fact(Words("name", "이름"), some.names))
     return Points(
         vectors,
-        Words(
-            f"the {vectors.shape[1]:,} numbers that the last layer of {job.config.title} gets",
-            f"{job.config.title}의 마지막 층이 받는 수 {vectors.shape[1]:,}개",
-        ),
+        f"the {vectors.shape[1]:,} numbers that the last layer of {job.config.title} gets",
         shown,
         some.targets.numpy() if job.config.kind == "class" else None,
         Pictures(Words("image", "이미지"), some.images),
