@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.files import replace_surrogates, write_text
-from common.report.html import as_script, korean_glyphs, load_template
+from common.report.html import as_script, korean_glyphs, load_template, words_script
 
 _HERE = Path(__file__).parent
 
@@ -47,6 +47,7 @@ def write_page(
         "body": Markup(body),
         "data": Markup(as_script(data)),
         "texts": Markup(as_script(texts)),
+        "words": Markup(words_script()),
         "engine": Markup((_HERE / "engine.js").read_text("utf-8")),
         "images": Markup((_HERE / "images.js").read_text("utf-8")),
         "parts": Markup((_HERE / "parts.js").read_text("utf-8")),

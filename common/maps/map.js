@@ -1,18 +1,8 @@
-const find = (id) => document.getElementById(id);
 const map = find("map"), solid = points.places.length === 3, [xs, ys, zs] = points.places;
-let language = "en", current = null, pinned = false;
+let current = null, pinned = false;
 const said = (words) => words[language];
-const say = (key, values = {}) => said(texts[key]).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const marked = (row) => points.mark !== null && points.mark.rows[row] === 1;
 const escaped = (name) => name.replace(/&/g, "&amp;").replace(/</g, "&lt;"); // plotly reads some HTML
-
-// Makes an element with children; a child that is a text is a text.
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
 
 // --- what is drawn ------------------------------------------------------------------------------
 
@@ -201,7 +191,6 @@ map.addEventListener("keydown", (event) => {
 for (const id of ["color", "group", "which"]) find(id).addEventListener("change", draw);
 find("previous").addEventListener("click", () => step(-1));
 find("next").addEventListener("click", () => step(1));
-find("language").addEventListener("click", () => { language = language === "en" ? "ko" : "en"; translate(); draw(); });
 
 // --- words --------------------------------------------------------------------------------------
 
@@ -211,12 +200,7 @@ function options(id, entries) {
   find(id).selectedIndex = chosen;
 }
 
-function translate() {
-  document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-t]")) element.textContent = say(element.dataset.t);
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", say(element.dataset.label));
-  const other = language === "en" ? ["ko", "한국어"] : ["en", "English"];
-  [find("language").lang, find("language").textContent] = other;
+function nameChoices() {
   find("about").textContent = said(points.about);
   options("color", points.ways.map(({ label }, number) => [number, said(label)]));
   find("of-group").hidden = !canChoose;
@@ -239,10 +223,12 @@ function translate() {
 async function start() {
   find("pictures").append(...canvases.map((canvas) => make("figure", {}, canvas, make("figcaption"))));
   find("pictures").classList.toggle("one", canvases.length === 1);
+  changed.push(nameChoices);
   translate();
   // plotly measures its texts: their font must be there.
   await document.fonts.load('1rem "Map Korean"', "names" in first ? first.names.join("") : "");
   await draw();
+  changed.push(draw);
   new ResizeObserver(() => Plotly.Plots.resize(map)).observe(map); // the lines above it may become more
   map.on("plotly_hover", (event) => { if (!pinned) show(event.points[0].customdata); });
   map.on("plotly_legendclick", ({ data, curveNumber }) => {

@@ -19,7 +19,7 @@ from common.files import replace_surrogates
 from common.maps.plots import colors
 from common.maps.words import Words
 from common.metrics.metrics import Array
-from common.report.html import as_script, data_url, korean_glyphs, load_template
+from common.report.html import as_script, data_url, korean_glyphs, load_template, words_script
 from common.report.plots import short
 from common.steps import track
 
@@ -137,6 +137,7 @@ def render(
         points=Markup(as_script(points)),
         texts=Markup(as_script(said)),
         settings=Markup(as_script(settings)),
+        words=Markup(words_script()),
         script=Markup((_HERE / "map.js").read_text("utf-8")),
     )
     return replace_surrogates(page)

@@ -143,6 +143,11 @@ def as_script(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
+def words_script() -> str:
+    """Return the script by which a page shows its texts in English or Korean; see words.js."""
+    return Path(__file__).with_name("words.js").read_text("utf-8")
+
+
 def data_url(kind: str, picture: bytes) -> str:
     """Return a picture, a file of a kind such as png, as an address that holds it."""
     return f"data:image/{kind};base64,{_base64(picture)}"
