@@ -28,6 +28,9 @@ def read_test(
 ) -> TestTable:
     """Read columns of a test table, whose ids are those of a sample where they agree.
 
+    Without a column of ids its rows are the sample's in their order, if these are numbered and as
+    many.
+
     Args:
         table: the file.
         sample: with its column of ids.
@@ -40,6 +43,8 @@ def read_test(
         DataError: the table cannot be read, has no column of ids, or an id twice.
     """
     id_column = _find_ids(table, sample, form, keys[-1])
+    if id_column is None:
+        return _read_in_order(table, sample, columns, form)
     # A row with too many cells has an id, too, and so the sample's own answer.
     names = read_table(table, [id_column], gaps=[id_column], form=form, longer=True)
     if id_column in columns:
@@ -68,6 +73,22 @@ def read_test(
     return TestTable(cells, unreadable, tuple(notes))
 
 
+def _read_in_order(
+    table: Path, sample: Sample, columns: Sequence[str], form: TableForm
+) -> TestTable:
+    """Read a table that has no ids."""
+    whole = read_table(table, columns, gaps=columns, form=form)
+    if whole.skipped or len(whole) != len(sample.ids):
+        first = f", such as {': '.join(whole.skipped[0])}" if whole.skipped else ""
+        raise DataError(
+            f"{table} has no column of ids, and {len(whole):,} rows that can be read{first}; "
+            f"{sample.path} has {len(sample.ids):,}"
+        )
+    said = f"{table.name} has no column of ids: its rows are those of {sample.path.name} in order"
+    cells = dict(zip(sample.ids, zip(*whole.columns, strict=True), strict=True))
+    return TestTable(cells, {}, (*whole.notes, said))
+
+
 def match_names(
     names: Sequence[str], ids: Sequence[str], keys: Sequence[Callable[[str], str]]
 ) -> dict[str, str]:
@@ -94,8 +115,14 @@ def _group(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[st
     return groups
 
 
-def _find_ids(table: Path, sample: Sample, form: TableForm, key: Callable[[str], str]) -> str:
-    """Return the column of ids: the one that is called as the sample's, or has its ids."""
+def _find_ids(
+    table: Path, sample: Sample, form: TableForm, key: Callable[[str], str]
+) -> str | None:
+    """Return the column of ids: the one that is called as the sample's, or has its ids.
+
+    It is None where the sample numbers its rows, as many as the table has, and no column has any of
+    the numbers.
+    """
     header, *rows = read_cells(table, form) or [[]]
     if sample.id_column in header:
         return sample.id_column
@@ -105,6 +132,11 @@ def _find_ids(table: Path, sample: Sample, form: TableForm, key: Callable[[str],
         for name, column in zip(header, zip(*rows, strict=True), strict=False)
     }
     best = max(shares, key=shares.__getitem__, default="")
+    numbered = sample.ids in (
+        [str(first + row) for row in range(len(sample.ids))] for first in (0, 1)
+    )
+    if numbered and len(rows) == len(sample.ids) and not any(shares.values()):
+        return None
     if shares.get(best, 0) < _MOST:
         raise DataError(
             f"{table}: no column has the ids of {sample.path}, such as {list_some(sample.ids)}; "
