@@ -1,4 +1,4 @@
-"""Images in files of arrays: IDX (as MNIST comes), CIFAR-10's batches, NumPy's .npy and .npz.
+"""Images in files of arrays: IDX (as MNIST comes), CIFAR-10's batches, NumPy's and MATLAB's files.
 
 Nothing in them is run: no pickle is loaded, and CIFAR's Python batches, which are pickles, are only
 searched for their strings and numbers. What a header announces is compared with the size of its
@@ -82,7 +82,7 @@ def holds_arrays(path: Path) -> bool:
     """Say whether `read_arrays` is the way to read a file or folder, by its names alone."""
     if path.is_dir():
         return bool(find_arrays(path))
-    return path.suffix.lower() in (".npy", ".npz") or _named(path, _ARCHIVE, _IDX_NAME)
+    return path.suffix.lower() in (".npy", ".npz", ".mat") or _named(path, _ARCHIVE, _IDX_NAME)
 
 
 def is_archive(path: Path) -> bool:
@@ -97,7 +97,8 @@ def read_arrays(path: Path, parts: Mapping[str, str]) -> Arrays:
     or CIFAR-10's batches, of the binary or the Python version; also one level below, as torchvision
     keeps them (`MNIST/raw`), and in an archive, which is unpacked into the cache. An .npz holds
     arrays called `x_train` and `y_train`, `train_images` and `train_labels`, or `images` and
-    `labels`, or one array of any name; an .npy images alone.
+    `labels`, or one array of any name; an .npy images alone. A .mat (of MATLAB before 7.3) is as an
+    .npz, and its images may also be numbered last: (H, W, C, N), as those of SVHN.
 
     Images are (N, H, W), (N, H, W, C) or (N, C, H, W): whole numbers from 0 to 255, booleans, or
     floats from 0 to 1 or from 0 to 255. Of those that are not square, the square in the centre is
@@ -123,6 +124,8 @@ def _read(path: Path, parts: Mapping[str, str]) -> _Contents:
         return _read_folder(path, parts)
     if path.suffix.lower() == ".npz":
         return _read_npz(path, parts)
+    if path.suffix.lower() == ".mat":
+        return _read_mat(path, parts)
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:
             values = _read_npy(file, path.stat().st_size, str(path))
@@ -132,7 +135,8 @@ def _read(path: Path, parts: Mapping[str, str]) -> _Contents:
     if _named(path, _IDX_NAME):
         raise DataError(f"{path} is one of several files; name the folder that they are in")
     raise DataError(
-        f"{path}: expected .npz, .npy, an archive, or a folder with IDX files or CIFAR-10's batches"
+        f"{path}: expected .npz, .npy, .mat, an archive, or a folder with IDX files or CIFAR-10's "
+        "batches"
     )
 
 
@@ -348,6 +352,45 @@ def _read_npz(path: Path, parts: Mapping[str, str]) -> _Contents:
             ", expected x_train and y_train, train_images and train_labels, or images and labels"
         )
     return found, (), tuple(skipped)
+
+
+def _read_mat(path: Path, parts: Mapping[str, str]) -> _Contents:
+    from scipy import io
+
+    found: _Parts = {}
+    skipped = []
+    try:
+        announced = io.whosmat(path)
+        size = sum(8 * math.prod(shape) for _, shape, _ in announced)
+        if size > most_unpacked(path.stat().st_size):
+            raise DataError(f"{path} announces {size:,} bytes, beyond reason; get it again")
+        variables = io.loadmat(path)
+    except NotImplementedError as error:
+        raise DataError(f"{path} is of MATLAB 7.3; save it with -v7") from error
+    except (io.matlab.MatReadError, TypeError) as error:
+        raise DataError(f"{path} is no file of MATLAB that can be read: {error}") from error
+    for name, _, _ in announced:
+        part, kind = _part_and_kind(name, parts) if len(announced) > 1 else ("all", "images")
+        values = variables[name]
+        if not kind or values.dtype.kind not in "buifU":
+            skipped.append((name, "neither images nor labels"))
+            continue
+        if kind in found.get(part, {}):
+            raise DataError(f"{path}, {name}: these are the {kind} of {part}, as are others")
+        values = _number_first(values) if kind == "images" else values.reshape(-1)
+        found.setdefault(part, {})[kind] = _Found(f"{path}, {name}", values)
+    if not any("images" in kinds for kinds in found.values()):
+        names = ", ".join(name for name, _, _ in announced) or "none"
+        raise DataError(f"{path} has no images under a name such as X or images; it has {names}")
+    return found, (), tuple(skipped)
+
+
+def _number_first(values: Array) -> Array:
+    """Return images that MATLAB numbers along the last axis by the first: those of equal sides."""
+    last = values.ndim in (3, 4) and values.shape[0] == values.shape[1] != values.shape[-1]
+    if last and (values.ndim == 3 or values.shape[2] in (1, 3)):
+        return np.moveaxis(values, -1, 0)
+    return values
 
 
 def _part_and_kind(name: str, parts: Mapping[str, str]) -> tuple[str, str]:

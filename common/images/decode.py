@@ -40,7 +40,7 @@ SUFFIXES = (
 )
 _OTHERS = (  # whose names say that they are no images; of all other files the content decides
     *(".cfg", ".cls", ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl"),
-    *(".lnk", ".log"),
+    *(".lnk", ".log", ".mat"),
     *(".md", ".npy", ".npz", ".py", ".toml", ".tsv", ".txt", ".url", ".xls", ".xlsx", ".xml"),
     *(".yaml", ".yml", ".zip"),
 )

@@ -269,8 +269,7 @@ def load_arrays(path: Path | str, to_learn: bool = True) -> FoundImages:
     the centre is taken.
 
     Args:
-        path: an .npz or .npy, or a folder or archive with IDX files or CIFAR-10's batches; see
-            `common.images.arrays.read_arrays`.
+        path: files of arrays, see `common.images.arrays.read_arrays`.
         to_learn: see `list_folder`.
 
     Raises:

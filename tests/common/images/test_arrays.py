@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 from sklearn.datasets import load_digits, load_sample_images
 
 from common.errors import DataError
@@ -666,7 +667,7 @@ def test_what_holds_no_arrays_says_what_does(tmp_path):
     assert not holds_arrays(tmp_path / "a.csv")
     assert not holds_arrays(tmp_path / "missing")
     refuse(tmp_path, "has no files of arrays: expected IDX files such as train-images-idx3-ubyte")
-    refuse(tmp_path / "a.csv", "expected .npz, .npy, an archive, or a folder")
+    refuse(tmp_path / "a.csv", "expected .npz, .npy, .mat, an archive, or a folder")
     refuse(tmp_path / "missing.npz", "does not exist")
     folder = write_mnist(tmp_path / "mnist")
     assert holds_arrays(folder / "train-images-idx3-ubyte")
@@ -685,3 +686,36 @@ def test_files_that_cannot_be_opened_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", deny)
     refuse(tmp_path / "a.npy", "cannot read .*: Permission denied")
     refuse(folder, "cannot read .*-ubyte: Permission denied")
+
+
+def svhn(path, images, labels):
+    savemat(path, {"X": np.moveaxis(images, 0, 3), "y": labels[:, None]})
+    return path
+
+
+def test_matlab_numbers_images_last(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3), np.uint8)
+    labels = np.array([10, 1, 2, 3, 1, 2, 3], np.uint8)
+    found = read(svhn(tmp_path / "train_12x12.mat", images, labels)).parts["all"]
+    np.testing.assert_array_equal(found.pixels, np.moveaxis(images, 3, 1))
+    assert found.labels.tolist() == labels.tolist()
+    grey = images[..., 0]
+    for given in (grey, np.moveaxis(grey, 0, 2)):
+        savemat(tmp_path / "a.mat", {"train_x": given, "train_y": labels[None], "note": ["a"]})
+        found = read(tmp_path / "a.mat").parts["train"]
+        np.testing.assert_array_equal(found.pixels[:, 0], grey)
+        assert found.labels.tolist() == labels.tolist()
+    savemat(tmp_path / "b.mat", {"anything": grey})
+    np.testing.assert_array_equal(read(tmp_path / "b.mat").parts["all"].pixels[:, 0], grey)
+
+
+def test_matlab_files_that_cannot_be_read(tmp_path):
+    path = tmp_path / "a.mat"
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\0\2IM" + bytes(512))
+    refuse(path, "save it with -v7")
+    path.write_bytes(b"no matrix at all" * 20)
+    refuse(path, "a.mat")
+    savemat(path, {"theta": np.zeros((3, 3)), "alpha": 1})
+    refuse(path, "no images under a name such as X or images; it has theta, alpha")
+    savemat(path, {"X": np.zeros((4, 3000, 3000), np.uint8), "y": np.zeros(4)}, do_compression=True)
+    refuse(path, "beyond reason")
