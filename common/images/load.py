@@ -26,7 +26,7 @@ from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import Given, White, list_inputs, read_squares
 from common.images.files import Decoding, ImageFiles
-from common.images.folders import list_folder
+from common.images.folders import is_image, list_folder
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
@@ -38,9 +38,10 @@ from common.images.tables.listing import (
     names_images,
 )
 from common.images.tables.parquet import find_parquet, unpack_parquet
+from common.images.tables.pixels import describe_pixels, find_pixels, unpack_pixels
 from common.io.folders import find_part, list_folders, list_visible
 from common.io.naming import group_of_name
-from common.io.tables import is_table, read_names
+from common.io.tables import AS_FOUND, TableForm, is_table, read_names
 from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
@@ -361,7 +362,7 @@ def find_files(
             f"{', '.join(known.EMBEDDED)}; to download: {', '.join(known.DOWNLOADS)}"
             f"{suggest(config.data, IMAGE_SETS)}"
         )
-    found = path if named else locate(path, classes)
+    found = path if named else locate(path, classes, config.form)
     arrays = named or holds_arrays(found)
     if len(config.label_column) > 1 and (arrays or found.is_dir()):
         raise DataError(
@@ -404,7 +405,8 @@ def find_files(
         listed = _group_files(config, listed)
     if found.is_relative_to(path):
         return listed
-    return dataclasses.replace(listed, source=f"{path.name}, unpacked to {found}: {listed.source}")
+    said = f"{path.name}{describe_pixels(found)}, unpacked to {found}: {listed.source}"
+    return dataclasses.replace(listed, source=said)
 
 
 def _group_files(config: ImageConfig, listed: ListedImages) -> ListedImages:
@@ -468,7 +470,7 @@ def read_rows(
     beside: tuple[str, ...] = ()
     cells: dict[str, tuple[str, ...]] = {}
     if len(paths) == 1 and is_table(table) and table.is_file():
-        listed = _list_unlabelled(config, table)
+        listed = _list_unlabelled(config, locate(table, "optional", config.form))
     elif config.crop_boxes:
         listed = _list_files(config, paths)
     else:
@@ -513,7 +515,7 @@ def find_several(path: Path, config: ImageConfig) -> str | None:
     Raises:
         DataError: it cannot be read.
     """
-    table = _find_table(path)
+    table = _find_table(path, "required", config.form)
     return None if table is None else find_several_labels(table, config)
 
 
@@ -525,31 +527,32 @@ def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
     """
     if config.data in IMAGE_SETS or config.test is not None:
         return None
-    if (table := _find_table(Path(config.data).expanduser(), classes)) is None:
+    if (table := _find_table(Path(config.data).expanduser(), classes, config.form)) is None:
         return None
     return find_split_column(table, config, kind, classes)
 
 
-def _find_table(path: Path, classes: Classes = "required") -> Path | None:
+def _find_table(path: Path, classes: Classes, form: TableForm) -> Path | None:
     """Return the table that names a user's images, also in an archive; None where there is none."""
     if not path.exists() or holds_arrays(path) and not is_archive(path):
         return None
-    table = locate(path, classes)
+    table = locate(path, classes, form)
     return None if table.is_dir() or is_archive(table) else table
 
 
-@reusable(lambda path, classes="required": (path, classes))
-def locate(path: Path, classes: Classes = "required") -> Path:
+@reusable(lambda path, classes="required", form=AS_FOUND: (path, classes, form))
+def locate(path: Path, classes: Classes = "required", form: TableForm = AS_FOUND) -> Path:
     """Return the folder or table that a user's data is in: of an archive, what it holds, unpacked.
 
-    Archives and Parquet files with images are unpacked into the cache; archives that hold arrays
-    are returned as they are. Of a folder without a folder for each class, where classes are needed
-    or it was an archive, it is the table in it that names images; of several, that of the training
-    images.
+    Archives, Parquet files with images and tables of pixels are unpacked into the cache; archives
+    that hold arrays are returned as they are. Of a folder without a folder for each class, where
+    classes are needed or it was an archive, it is the table in it that names images, or holds their
+    pixels; of several, that of the training images.
 
     Args:
         path: the data.
         classes: see `common.images.folders.list_folder`.
+        form: what is known of how a table is written.
 
     Raises:
         DataError: the archive is damaged or unsafe, or there are several such tables.
@@ -558,9 +561,14 @@ def locate(path: Path, classes: Classes = "required") -> Path:
     folder = unpacked(path) if is_archive(path) else path
     if files := find_parquet(folder):
         return unpack_parquet(files)
+    if find_pixels(folder, form):
+        return unpack_pixels([folder], form)
     if not folder.is_dir() or find_array_folders(folder):
         return path
-    plain = _has_classes(folder) or (classes == "optional" and folder == path)
+    has_classes = _has_classes(folder)
+    if not has_classes and (files := _find_pixel_tables(folder, form)):
+        return unpack_pixels(files, form)
+    plain = has_classes or (classes == "optional" and folder == path)
     tables = [] if plain else _find_lists(folder)
     named = [each for each in tables if find_part(each.stem) == "train"]
     if len(tables) > 1 and len(named) != 1:
@@ -577,6 +585,21 @@ def _has_classes(folder: Path) -> bool:
     if len(inside) > 1 and not all(find_part(each.name) for each in inside):
         return True
     return len(inside) > 1 and any(map(list_folders, inside))
+
+
+def _find_pixel_tables(folder: Path, form: TableForm) -> list[Path]:
+    """Return the tables of pixels in a folder without images: the one, or those of train and test.
+
+    Those of other parts have the same columns: a test table without labels is left out.
+    """
+    visible = list_visible(folder)
+    layouts = {each: find_pixels(each, form) for each in visible if not any(map(is_image, visible))}
+    files = [file for file, layout in layouts.items() if layout]
+    train = [file for file in files if find_part(file.stem) == "train"]
+    if len(files) < 2 or len(train) != 1:
+        return files if len(files) == 1 else []
+    alike = [file for file in files if layouts[file] == layouts[train[0]] and find_part(file.stem)]
+    return [*train, *(file for file in alike if file not in train)]
 
 
 def _find_lists(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ _PART_CELLS = {  # what a column of a table calls them, in any case
     **dict.fromkeys(("dev", "검증"), "validation"),
     **dict.fromkeys(("학습", "훈련"), "train"),
     **dict.fromkeys(("시험", "테스트"), "test"),
+    **{"publictest": "validation", "privatetest": "test"},  # of FER2013
 }
 
 

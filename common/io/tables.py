@@ -160,6 +160,10 @@ class OpenTable:
         """Read columns; see `read_table`."""
         return _read(self._path, self._opened, self.names, [*map(_clean, columns)], gaps)
 
+    def rows(self) -> Iterator[Row]:
+        """Return the rows below the names as they are in the file, in place of `read`."""
+        return self._opened.rows
+
 
 def _read(
     path: Path,

@@ -12,9 +12,10 @@ from common.files import fold_name
 from common.images.arrays import is_archive, unpacked
 from common.images.decode import SUFFIXES, Crop, Given, printable, read_squares
 from common.images.folders import is_image
-from common.images.load import ImageCard
+from common.images.load import ImageCard, locate
 from common.images.tables.finder import MISSING, Finder
 from common.images.tables.listing import find_columns
+from common.images.tables.pixels import form_of
 from common.io.folders import relative_name, walk
 from common.io.tables import is_table
 from common.options.config import ImageConfig
@@ -44,7 +45,7 @@ def find_images(sample: Sample, test: Path, config: ImageConfig, say: Say) -> Fo
         option = "--crop-boxes" if config.crop_boxes else "--crop-column"
         raise DataError(f"{test}: a submission for parts of images ({option}) is not written")
     if test.is_file() and is_table(test):
-        return _find_in_table(sample, test, config, say)
+        return _find_in_table(sample, locate(test, "optional", config.form), config, say)
     root = unpacked(test) if is_archive(test) else test
     if not root.is_dir():
         raise DataError(f"{test}: expected a folder of images, a zip of one, or a table of them")
@@ -77,7 +78,7 @@ def _find_in_table(sample: Sample, table: Path, config: ImageConfig, say: Say) -
         config, label_column=(), label_pattern=None, label_bands=(), label_order=()
     )
     columns, finder = find_columns(table, plain, "class", "optional")
-    found = read_test(table, sample, [columns.path], config.form, KEYS)
+    found = read_test(table, sample, [columns.path], form_of(table, config.form), KEYS)
     for line in filter(None, [columns.said, *found.notes]):
         say(line)
     names = [cells[0] for cells in found.cells.values()]

@@ -42,7 +42,9 @@ _PATHS = (
 _LABELS = (
     *("label", "labels", "class", "classes", "classname", "labelname", "target", "targets"),
     *("category", "categories", "breed", "species", "type", "tag", "tags", "y", "diagnosis"),
+    *("emotion", "digit", "letter", "character"),
     *("정답", "라벨", "레이블", "분류", "클래스", "종류", "품종", "범주"),
+    *("감정", "숫자", "글자"),
 )
 _SAMPLE = 60  # rows that are looked at
 _FOUND = 0.5  # share of cells of a column that are image files, from which on it holds them

@@ -32,6 +32,7 @@ from common.images.tables.columns import (
 )
 from common.images.tables.crops import crop_file, read_crop
 from common.images.tables.finder import MISSING, Finder
+from common.images.tables.pixels import form_of
 from common.io import folders
 from common.io.folders import find_part, normalize_name, relative_name
 from common.io.labels import read_labels
@@ -294,12 +295,12 @@ def _read_parts(
 
 @reusable(lambda table, form: (table, form))
 def _read_cells(table: Path, form: TableForm) -> list[list[str]]:
-    return read_cells(table, form)
+    return read_cells(table, form_of(table, form))
 
 
 @reusable(lambda table, names, form: (table, tuple(names), form))
 def _read_table(table: Path, names: Sequence[str], form: TableForm) -> Table:
-    return read_table(table, names, gaps=names, form=form)
+    return read_table(table, names, gaps=names, form=form_of(table, form))
 
 
 @reusable(lambda folder: folder)
