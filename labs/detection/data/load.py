@@ -282,8 +282,28 @@ def _annotated(config: DetectionConfig, path: Path | str, least: int = 1) -> Ann
     Raises:
         DataError: they cannot be used, or fewer than the least have one object.
     """
-    found = formats.read(path, config.reading)
+    found = _without_bare_parts(formats.read(path, config.reading))
     return one_object(found, least) if config.model == LOCALIZER else found
+
+
+def _without_bare_parts(found: Annotated) -> Annotated:
+    """Leave out splits to validate or test on that have no box at all.
+
+    Such are the test images of competitions: nothing could be measured on them.
+    """
+    bare = [
+        part
+        for part in ("validation", "test")
+        if found.parts.get(part) and not any(each.boxes for each in found.parts[part])
+    ]
+    if not bare or not any(picture.boxes for picture in found.pictures):
+        return found
+    notes = (
+        f"none of the {len(found.parts[part]):,} images of {part} has a box: those are left out"
+        for part in bare
+    )
+    parts = {part: some for part, some in found.parts.items() if part not in bare}
+    return replace(found, parts=parts, notes=(*found.notes, *notes))
 
 
 def one_object(found: Annotated, least: int) -> Annotated:

@@ -20,15 +20,17 @@ from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
+from common.io.folders import list_visible
 from common.io.tables import is_table
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
-from labs.detection.data.formats.folders import is_image, marks_in, read_head, walk
+from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
 from labs.detection.records import Annotated, Problem, Reading
 
 AS_FOUND = Reading()
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
 _YAML = (".yaml", ".yml")
 _NAMING = (table, coco, tools)  # of files that name images, which may lie elsewhere
+_ABOUT = ("readme", "license", "licence")  # how files about a data set are called
 
 
 def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
@@ -48,6 +50,7 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON, a table or a folder")
+    path, unpacked = _unpacked(path)
     described = _description_of(path)
     (_, reader), *others = (
         [("", _reader_of(described, reading))] if described else _forms(path, reading)
@@ -55,7 +58,7 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     found: Annotated = reader.read(described or path, reading)
     problems = tuple(Problem(*map(replace_surrogates, each)) for each in found.problems)
     found = replace(found, problems=problems)  # names of files may be in no encoding
-    notes = [*found.notes, *_about_images(reader, reading)]
+    notes = [*unpacked, *found.notes, *_about_images(reader, reading)]
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
         missing = reader in _NAMING and reading.image_dir is None
@@ -65,6 +68,37 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
         names = " and ".join(name for name, _ in others)
         notes.append(f"{names} are there, too, and are not read")
     return replace(found, notes=tuple(notes))
+
+
+def _unpacked(path: Path) -> tuple[Path, list[str]]:
+    """Return the folder that holds the data where an archive has put it into one, and say so.
+
+    Else a YAML with the names of the classes is not seen beside the only folder.
+    """
+    root = place = path
+    while (only := _only_folder(place)) is not None:
+        place = only
+        inside = list_visible(place)
+        if any(each.is_file() or fold_name(each.name) == "annotations" for each in inside):
+            path = place
+    if path == root:
+        return path, []
+    name = path.relative_to(root).as_posix()
+    return path, [f"the data is the folder {name}, the only one there"]
+
+
+def _only_folder(path: Path) -> Path | None:
+    """Return the folder that is all there is, if it may be more than one of images or a split."""
+    if not path.is_dir():
+        return None
+    visible = [each for each in list_visible(path) if not _is_about(each)]
+    if len(visible) != 1 or not visible[0].is_dir() or part_of([visible[0].name]) != "all":
+        return None
+    return None if any(map(is_image, list_visible(visible[0]))) else visible[0]
+
+
+def _is_about(path: Path) -> bool:
+    return path.is_file() and path.stem.casefold().partition(".")[0] in _ABOUT
 
 
 def _about_images(reader: ModuleType, reading: Reading) -> list[str]:

@@ -511,8 +511,8 @@ def _without_links(images: Sequence[Path], labels: _Labels) -> list[Path]:
 
 def _is_labels(path: Path) -> bool:
     """Tell label files from lists of images and read-me files, which stand beside images."""
-    lines = read_bytes(path)[:200].decode("utf-8-sig", "replace").split("\n")
-    words = split_line(lines[0]) if lines[0].strip() else []
+    text = read_bytes(path)[:200].decode("utf-8-sig", "replace").strip()
+    words = split_line(text.split("\n")[0]) if text else []
     return not words or words[0].replace(".", "", 1).isdigit()
 
 
