@@ -40,7 +40,7 @@ def yolo(root, parts, labelled=("train", "valid")):
     """Make a set as Roboflow exports it, with numbers of images by their split."""
     for part, count in parts.items():
         for at in range(count):
-            paint(root / part / "images" / f"{part}{at}.jpg", 1000 * len(part) + ord(part[0]) + at)
+            paint(root / part / "images" / f"{part}{at}.jpg", 100 * list(parts).index(part) + at)
             if part in labelled:
                 text = "0 0.25 0.6 0.3 0.4\n1 0.7 0.5 0.4 0.8\n"
                 write(root / part / "labels" / f"{part}{at}.txt", text)
