@@ -77,7 +77,10 @@ _KEYS = (
         "시군구",
     ),
 )
-_NUMBERED = ("", "id", "index", "idx", "no", "no.", "번호", "순번", "연번", "row", "unnamed: 0")
+_NUMBERED = (
+    *("", "id", "index", "idx", "no", "no.", "번호", "순번", "연번", "순서", "row", "unnamed: 0"),
+    *("instant", "rownames", "row_id", "rowid", "row id", "rownum", "sno", "s.no", "record"),
+)
 _LISTED = 10  # names in a sentence
 _SHOWN = 40  # letters of a cell in a sentence
 _SAMPLE = 50  # cells that show whether a column is of dates
@@ -150,7 +153,7 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
             return _with_clock(cells, name, order)
     others = [name for name in names if name not in (*called, *years)]
     for name in others:
-        if not _are_numbers(cells[name]) and _looks_like_dates(cells[name], order):
+        if not are_numbers(cells[name]) and _looks_like_dates(cells[name], order):
             return _with_clock(cells, name, order)
     rising = [name for name in others if _rises_as_dates(cells[name])]
     if len(rising) == 1:
@@ -166,20 +169,42 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
 
 def _is_called(name: str, known: Sequence[str]) -> bool:
     """Say whether a name is known, or has a word for dates in it."""
+    words = set(words_of(name))
     name = name.casefold().strip()
-    words = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)))
     dated = known is _DATES and (
         words & {"date", "datetime", "timestamp"} or name.endswith(("날짜", "일자", "일시", "date"))
     )
     return name in known or bool(dated)
 
 
+def is_called_date(name: str) -> bool:
+    """Say whether a name is one of a column of dates."""
+    return _is_called(name, _DATES)
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name such as `DayOfWeek` or `store_nbr`, small."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return [word.casefold() for word in re.findall(r"[^\W\d_]+", apart)]
+
+
 def _sample(cells: Sequence[str]) -> list[str]:
     return list(itertools.islice(filter(None, cells), _SAMPLE))
 
 
-def _are_numbers(cells: Sequence[str]) -> bool:
-    return all(map(numbers.is_number, _sample(cells)))
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Say whether a column's first cells are numbers, but for those that are missing."""
+    told = (cell for cell in cells if cell and not numbers.is_missing(cell))
+    sample = list(itertools.islice(told, _SAMPLE))
+    return all(map(numbers.is_number, sample)) and (bool(sample) or not any(cells))
+
+
+def read_or_none(texts: Sequence[str]) -> Array | None:
+    """Return texts as dates, (N,); None where they are none, or may be several."""
+    try:
+        return dates.read(texts).values
+    except Unreadable:
+        return None
 
 
 def _looks_like_dates(cells: Sequence[str], order: str | None, *, years: bool = False) -> bool:
@@ -440,7 +465,7 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
 
 def find_names(cells: Cells) -> list[str]:
     """Return the columns of names or codes, which may tell series apart."""
-    return [name for name in cells if _is_key(name) or not _are_numbers(cells[name])]
+    return [name for name in cells if _is_key(name) or not are_numbers(cells[name])]
 
 
 def _is_key(name: str) -> bool:
@@ -484,7 +509,7 @@ def is_row_number(name: str, cells: Sequence[str]) -> bool:
     """Say whether a column only numbers the rows, as programs write it."""
     if name.casefold() not in _NUMBERED:
         return False
-    begin = cells[0]
-    return begin in ("0", "1") and all(
-        cell == str(number) for number, cell in enumerate(cells, int(begin))
-    )
+    if len(cells) < 2 or not all(map(str.isdecimal, cells)):
+        return False
+    steps = np.abs(np.diff([int(cell) for cell in cells]))  # down, where the newest comes first
+    return bool(np.mean(steps == 1) > 0.9)  # anew for each series

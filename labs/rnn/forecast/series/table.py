@@ -11,7 +11,7 @@ from common.errors import DataError
 from common.io import numbers, tables
 from common.reuse import reusable
 from labs.rnn.forecast.config import ForecastConfig
-from labs.rnn.forecast.series import across, axis, columns, dates
+from labs.rnn.forecast.series import across, axis, columns, dates, measures
 from labs.rnn.forecast.series.columns import Times
 from labs.rnn.forecast.series.panel import Panel
 
@@ -66,7 +66,8 @@ def read(path: Path, config: ForecastConfig) -> Panel:
         ),
     ]
     habit = _habit(table, names, times, cells)
-    found = _read_numbers(path, config, cells, places, times, keys, habit)
+    names, others = _find_values(path, config, cells, times, keys)
+    found = _read_numbers(path, config, cells, places, times, keys, habit, names)
     values = {}
     for name, column in found.values.items():
         values[name], what = numbers.without_stand_ins(column)
@@ -100,7 +101,12 @@ def read(path: Path, config: ForecastConfig) -> Panel:
         (*notes, *built.notes),
     )
     how = (turned.said,) if turned is not None else ()
-    said = (*table.notes, *how, *_say(panel, config, times, keys, of_series, found), *found.said)
+    said = (
+        *table.notes,
+        *how,
+        *_say(panel, config, times, keys, of_series, found, others),
+        *found.said,
+    )
     return replace(panel, said=said, options=tuple(_options(config, times, keys, found).items()))
 
 
@@ -157,6 +163,23 @@ def _are_dates(texts: Sequence[str], order: str | None) -> bool:
     return True
 
 
+def _find_values(
+    path: Path, config: ForecastConfig, cells: Cells, times: Times, keys: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the columns that may hold values, and what others hold that measure nothing."""
+    if config.value_columns:
+        return list(config.value_columns), {}
+    names = [name for name in cells if name not in (*times.columns, *keys)]
+    others = measures.find_others(cells, times, names)
+    names = [name for name in names if name not in others]
+    if others and not any(columns.are_numbers(cells[name]) for name in names):
+        raise DataError(
+            f"{path}: no column measures anything ({_held(others)}); name what to forecast with "
+            "--value-columns"
+        )
+    return names, others
+
+
 def _habit(table: tables.Table, names: Sequence[str], times: Times, cells: Cells) -> str | None:
     """Return the decimal mark that is usual where a table comes from, None where nothing shows it.
 
@@ -179,13 +202,9 @@ def _read_numbers(
     times: Times,
     keys: Sequence[str],
     habit: str | None,
+    names: Sequence[str],
 ) -> numbers.Numbers:
     """Read the columns of values."""
-    names = config.value_columns or [
-        name
-        for name, column in cells.items()
-        if name not in (*times.columns, *keys) and not columns.is_row_number(name, column)
-    ]
     whole = len(times.rows) == len(places)
     taken = {
         name: cells[name] if whole else [cells[name][row] for row in times.rows] for name in names
@@ -215,6 +234,7 @@ def _say(
     keys: Sequence[str],
     series: Sequence[str],
     found: numbers.Numbers,
+    others: Mapping[str, str],
 ) -> Iterator[str]:
     """Say which columns are what, and how dates are written and lie apart."""
     yield f"dates are {_listed(times.columns)}: {times.read.way}; {panel.spacing}"
@@ -224,8 +244,18 @@ def _say(
         yield f"series are told apart by {_listed(keys)}: {len(series):,} of them"
     if not config.value_columns:
         yield f"values are {_listed(list(found.values))}"
+    if others:
+        yield f"left out, as they measure nothing (--value-columns takes them): {_held(others)}"
     if found.left_out:
         yield f"left out, as they do not hold numbers alone: {_listed(list(found.left_out))}"
+
+
+def _held(others: Mapping[str, str]) -> str:
+    """Say what columns that measure nothing hold."""
+    return "; ".join(
+        f"{what} in {_listed([name for name in others if others[name] == what])}"
+        for what in dict.fromkeys(others.values())
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

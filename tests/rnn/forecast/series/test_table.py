@@ -188,7 +188,7 @@ def lines(header, rows):
     [
         (",visitors,sales", lambda n, date: (date, 1002 + n, n * n), ("visitors", "sales"), "''"),
         (",date,x", lambda n, date: (n, date, n * n), ("x",), "'date'"),
-        ("store_id,day,x", lambda n, date: (1901 + n, date, n * n), ("store_id", "x"), "'day'"),
+        ("store_id,day,x", lambda n, date: (1901 + n, date, n * n), ("x",), "'day'"),
         ("visitors,when", lambda n, date: (1500 + n, date), ("visitors",), "'when'"),
         ("x,Trade Date", lambda n, date: (n * n, date), ("x",), "'Trade Date'"),
         ("time,date,x", lambda n, date: (f"{n % 24}:00", date, n * n), ("x",), "'date'"),
