@@ -21,13 +21,13 @@ from common.images.listed import (
 )
 from common.images.sets import Classes
 from common.io.folders import (
-    find_parts,
     list_folders,
     list_visible,
     normalize_name,
     relative_name,
 )
 from common.io.naming import classes_of_names
+from common.io.parts import find_parts
 
 LAYOUT = """expected one folder per class:
     {0}/cat/1.jpg    {0}/dog/1.jpg
@@ -41,9 +41,11 @@ def list_folder(
     """Find the images in one folder per class.
 
     The class folders stand directly in the folder, or below train/, validation/ (val/, valid/) and
-    test/. Where classes are optional, images may stand there instead, in no class folder. Hidden
-    files are ignored, and so are those whose suffix says that they are no images. Class names are
-    normalized to NFC, so that names from macOS equal those from elsewhere.
+    test/, as `common.io.parts.find_parts` finds them. A class folder may hold all its images in one
+    folder, called alike in all classes (`cat/images/1.jpg`). Where classes are optional, images may
+    stand there instead, in no class folder. Hidden files are ignored, and so are those whose suffix
+    says that they are no images. Class names are normalized to NFC, so that names from macOS equal
+    those from elsewhere.
 
     Args:
         path: the folder.
@@ -60,12 +62,15 @@ def list_folder(
     """
     root = find_existing(Path(path), Path.is_dir, "folder")
     source = f"folder {root.name}"
-    parts = _find_parts(root, to_learn)
+    places = find_parts(root, to_learn, is_candidate, unwrap=not nested)
+    if places.problems:
+        raise DataError(
+            join_problems(f"{root} cannot be used; {LAYOUT.format(root.name)}", places.problems)
+        )
+    parts, source = places.parts, source + places.said
     flat = not any(map(list_folders, parts.values()))
     if flat and classes == "optional":
         return ListedImages(tuple(_unlabeled(root, parts, to_learn)), (), source)
-    if not nested:
-        _check_wrapped(root, parts)
     labels = _Told({}, "")
     if flat:
         labels = _label_files(
@@ -75,7 +80,7 @@ def list_folder(
     problems: list[str] = []
     files: list[ListedFile] = []
     counts: dict[str, dict[str, int]] = {}
-    skipped: list[tuple[str, str]] = []
+    skipped = list(places.left_out)
     for part, folder in parts.items():
         if labels.of:
             paths = _image_files(folder)
@@ -113,9 +118,12 @@ def _list_classes(
 ) -> tuple[list[ListedFile], dict[str, int], list[str]]:
     """Return the files in the class folders of a part, how many each has, and what is wrong."""
     found, counts, problems = [], dict[str, int](), list[str]()
-    for class_folder in list_folders(folder):
+    folders = list_folders(folder)
+    within = None if nested else _find_within(folders)
+    for class_folder in folders:
         label = normalize_name(class_folder.name)
-        paths, inner = _image_files(class_folder), list_folders(class_folder)
+        place = class_folder / within if within else class_folder
+        paths, inner = _image_files(place), list_folders(place)
         if nested:
             paths += [path for each in inner for path in _image_files(each)]
         else:
@@ -130,6 +138,14 @@ def _list_classes(
             group = relative_name(path.parent, root) if nested else None
             found.append(ListedFile(part, relative_name(path, root), path, label, group))
     return found, counts, problems
+
+
+def _find_within(folders: Sequence[Path]) -> str | None:
+    """Return what the one folder in each of several is called that holds their images, if any."""
+    inner = {tuple(each.name for each in list_folders(folder)) for folder in folders}
+    alike = len(folders) > 1 and len(inner) == 1 and not any(map(_image_files, folders))
+    names = next(iter(inner), ())
+    return names[0] if alike and len(names) == 1 else None
 
 
 class _Told(NamedTuple):
@@ -157,22 +173,6 @@ def _label_files(paths: Sequence[Path], to_learn: bool) -> _Told:
     return _Told(dict(zip(paths, names, strict=True)), how)
 
 
-def _check_wrapped(root: Path, parts: Mapping[str, Path]) -> None:
-    """Refuse a folder that holds nothing but the folder of the class folders.
-
-    Raises:
-        DataError: it does.
-    """
-    only, *others = list_folders(root) or [root]
-    if others or only == root or list(parts) != ["all"] or _image_files(only):
-        return
-    if inside := list_folders(only):
-        raise DataError(
-            f"{root} holds a single folder, {only.name}, and the folders {inside[0].name} and so "
-            f"on are inside: name it, --data {root / only.name}; {LAYOUT.format(root.name)}"
-        )
-
-
 def _unlabeled(root: Path, parts: Mapping[str, Path], to_learn: bool) -> list[ListedFile]:
     files = [
         ListedFile(part, relative_name(path, root), path, None)
@@ -196,16 +196,6 @@ def _different_classes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         if more := classes.keys() - expected.keys():
             problems.append(f"{part}: has classes that train lacks: {', '.join(sorted(more))}")
     return problems
-
-
-def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
-    """Return the folders that hold class folders; see `find_parts`."""
-    parts, problems = find_parts(root, to_learn)
-    if problems:
-        raise DataError(
-            join_problems(f"{root} cannot be used; {LAYOUT.format(root.name)}", problems)
-        )
-    return parts
 
 
 def is_image(path: Path) -> bool:

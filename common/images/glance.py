@@ -11,7 +11,14 @@ from torch import Tensor
 from common.errors import DataError
 from common.images.decode import decode, photo_size
 from common.images.listed import ListedFile
-from common.images.load import FRACTIONS, find_arrays, find_files, find_split
+from common.images.load import (
+    FRACTIONS,
+    find_arrays,
+    find_files,
+    find_groups,
+    find_split,
+    find_test,
+)
 from common.images.sets import Classes, FoundImages
 from common.options.budget import Choices
 from common.options.config import ImageConfig, Kind
@@ -57,7 +64,7 @@ class Glance:
 
 
 def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = "required") -> None:
-    """Let the column of a table that says which rows are for what split them.
+    """Let a table say which rows are for what, and which belong together, also one of test images.
 
     The arguments are those of `common.images.load.load`.
 
@@ -67,6 +74,12 @@ def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = 
     if split := find_split(chosen.config, kind, classes):
         why = f"column {split!r} splits the images: it holds nothing but names of parts"
         chosen.take(why, split_column=split)
+    if test := find_test(chosen.config):
+        why = f"{test.name} has the images to test on: it lies there, with the same columns"
+        chosen.take(why, test=str(test))
+    if group := find_groups(chosen.config, kind, classes):
+        why = f"images with the same {group!r} stay together: the column's name says that they do"
+        chosen.take(f"{why} (--group-column)", group_column=group)
 
 
 def glance(config: ImageConfig, kind: Kind = "class", classes: Classes = "required") -> Glance:

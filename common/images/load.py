@@ -21,27 +21,24 @@ from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
 from common.images.alike import find_alike
-from common.images.arrays import find_arrays as find_array_folders
-from common.images.arrays import holds_arrays, is_archive, unpacked
+from common.images.arrays import holds_arrays
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import Given, White, list_inputs, read_squares
 from common.images.files import Decoding, ImageFiles
-from common.images.folders import is_image, list_folder
+from common.images.folders import list_folder
 from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
-from common.images.tables.finder import Finder
 from common.images.tables.listing import (
+    find_group_column,
     find_several_labels,
     find_split_column,
     list_table,
-    names_images,
 )
-from common.images.tables.parquet import find_parquet, unpack_parquet
-from common.images.tables.pixels import describe_pixels, find_pixels, unpack_pixels
-from common.io.folders import find_part, list_folders, list_visible
+from common.images.tables.locate import find_table, find_test_table, locate
+from common.images.tables.pixels import describe_pixels
 from common.io.naming import group_of_name
-from common.io.tables import AS_FOUND, TableForm, is_table, read_names
+from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
@@ -53,7 +50,6 @@ C = TypeVar("C", bound=ImageConfig)
 
 _DEFAULT_SIZE = 64  # pixels: of a user's images, and of any image that was made a color image
 _CHUNK = 256  # images computed at a time
-_LISTS = (".csv", ".tsv", ".xlsx", ".json", ".jsonl")  # tables that may name a folder's images
 _EVALUATED = 256 * 64**2  # pixels of a side, squared, that are evaluated at a time
 FRACTIONS = {"validation": 0.1, "test": 0.2}  # that are cut from what there is
 _STATISTICS_SAMPLE = 2000  # images whose pixels give the mean and the standard deviation
@@ -515,7 +511,7 @@ def find_several(path: Path, config: ImageConfig) -> str | None:
     Raises:
         DataError: it cannot be read.
     """
-    table = _find_table(path, "required", config.form)
+    table = find_table(path, "required", config.form)
     return None if table is None else find_several_labels(table, config)
 
 
@@ -527,87 +523,32 @@ def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
     """
     if config.data in IMAGE_SETS or config.test is not None:
         return None
-    if (table := _find_table(Path(config.data).expanduser(), classes, config.form)) is None:
+    if (table := find_table(Path(config.data).expanduser(), classes, config.form)) is None:
         return None
     return find_split_column(table, config, kind, classes)
 
 
-def _find_table(path: Path, classes: Classes, form: TableForm) -> Path | None:
-    """Return the table that names a user's images, also in an archive; None where there is none."""
-    if not path.exists() or holds_arrays(path) and not is_archive(path):
-        return None
-    table = locate(path, classes, form)
-    return None if table.is_dir() or is_archive(table) else table
-
-
-@reusable(lambda path, classes="required", form=AS_FOUND: (path, classes, form))
-def locate(path: Path, classes: Classes = "required", form: TableForm = AS_FOUND) -> Path:
-    """Return the folder or table that a user's data is in: of an archive, what it holds, unpacked.
-
-    Archives, Parquet files with images and tables of pixels are unpacked into the cache; archives
-    that hold arrays are returned as they are. Of a folder without a folder for each class, where
-    classes are needed or it was an archive, it is the table in it that names images, or holds their
-    pixels; of several, that of the training images.
-
-    Args:
-        path: the data.
-        classes: see `common.images.folders.list_folder`.
-        form: what is known of how a table is written.
+def find_test(config: ImageConfig) -> Path | None:
+    """Return the table of labelled test images that lies in a config's folder, if there is one.
 
     Raises:
-        DataError: the archive is damaged or unsafe, or there are several such tables.
-        SaveError: the cache cannot be written.
+        DataError: the data cannot be read.
     """
-    folder = unpacked(path) if is_archive(path) else path
-    if files := find_parquet(folder):
-        return unpack_parquet(files)
-    if find_pixels(folder, form):
-        return unpack_pixels([folder], form)
-    if not folder.is_dir() or find_array_folders(folder):
-        return path
-    has_classes = _has_classes(folder)
-    if not has_classes and (files := _find_pixel_tables(folder, form)):
-        return unpack_pixels(files, form)
-    plain = has_classes or (classes == "optional" and folder == path)
-    tables = [] if plain else _find_lists(folder)
-    named = [each for each in tables if find_part(each.stem) == "train"]
-    if len(tables) > 1 and len(named) != 1:
-        raise DataError(
-            f"{path} holds several tables: {', '.join(each.name for each in tables)}; "
-            f"{'unpack it, and ' if folder != path else ''}name one of them"
-        )
-    return next(iter(named or tables), folder)
+    if config.data in IMAGE_SETS or config.test is not None or config.split_column:
+        return None
+    return find_test_table(Path(config.data).expanduser(), config.form)
 
 
-def _has_classes(folder: Path) -> bool:
-    """Say whether a folder holds folders that are not those of a split's parts, but of classes."""
-    inside = list_folders(folder)
-    if len(inside) > 1 and not all(find_part(each.name) for each in inside):
-        return True
-    return len(inside) > 1 and any(map(list_folders, inside))
+def find_groups(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
+    """Return the column of a config's table that says which images belong together, if any does.
 
-
-def _find_pixel_tables(folder: Path, form: TableForm) -> list[Path]:
-    """Return the tables of pixels in a folder without images: the one, or those of train and test.
-
-    Those of other parts have the same columns: a test table without labels is left out.
+    Raises:
+        DataError: the data cannot be read.
     """
-    visible = list_visible(folder)
-    layouts = {each: find_pixels(each, form) for each in visible if not any(map(is_image, visible))}
-    files = [file for file, layout in layouts.items() if layout]
-    train = [file for file in files if find_part(file.stem) == "train"]
-    if len(files) < 2 or len(train) != 1:
-        return files if len(files) == 1 else []
-    alike = [file for file in files if layouts[file] == layouts[train[0]] and find_part(file.stem)]
-    return [*train, *(file for file in alike if file not in train)]
-
-
-def _find_lists(folder: Path) -> list[Path]:
-    """Return the tables in a folder that name images below it."""
-    finder = Finder(folder)
-    files = [each for each in list_visible(folder) if each.is_file()]
-    tables = [each for each in files if each.suffix.lower() in _LISTS]
-    return [each for each in tables if names_images(each, finder)]
+    if config.data in IMAGE_SETS:
+        return None
+    table = find_table(Path(config.data).expanduser(), classes, config.form)
+    return None if table is None else find_group_column(table, config, kind, classes)
 
 
 def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:

@@ -68,36 +68,6 @@ def list_folders(folder: Path) -> list[Path]:
     return [path for path in list_visible(folder) if path.is_dir()]
 
 
-def find_parts(root: Path, to_learn: bool) -> tuple[dict[str, Path], list[str]]:
-    """Find the folders that hold class folders: the root as "all", or train and the others.
-
-    Args:
-        root: the folder.
-        to_learn: whether there has to be a part to train on.
-
-    Returns:
-        The folders by the name of the part, and what is wrong with them.
-    """
-    folders = {normalize_name(folder.name): folder for folder in list_folders(root)}
-    named = {name: folder for name, folder in folders.items() if name.casefold() in PARTS}
-    others = [name for name in folders if name not in named]
-    # A class may be called "train" too, beside "bus" and "car"; it holds files and no folders.
-    if not named or (others and not any(map(list_folders, named.values()))):
-        return {"all": root}, []
-
-    problems = [f"{name}/ stands beside {', '.join(named)}: move it elsewhere" for name in others]
-    parts: dict[str, Path] = {}
-    for name, folder in named.items():
-        part = PARTS[name.casefold()]
-        if part in parts:
-            problems.append(f"{name}/ and {parts[part].name}/ are both for {part}: keep one")
-        parts[part] = folder
-    if to_learn and "train" not in parts:
-        problems.append("there is no train/")
-    ordered = [part for part in ("train", "validation", "test") if part in parts]
-    return {part: parts[part] for part in ordered}, problems
-
-
 def find_part(name: str) -> str | None:
     """Return the part of a split that a word of a name tells, such as `train_labels`, or None."""
     words = re.split("[^a-z]+", name.casefold())

@@ -12,9 +12,10 @@ from common.files import fold_name
 from common.images.arrays import is_archive, unpacked
 from common.images.decode import SUFFIXES, Crop, Given, printable, read_squares
 from common.images.folders import is_image
-from common.images.load import ImageCard, locate
+from common.images.load import ImageCard
 from common.images.tables.finder import MISSING, Finder
 from common.images.tables.listing import find_columns
+from common.images.tables.locate import locate
 from common.images.tables.pixels import form_of
 from common.io.folders import relative_name, walk
 from common.io.tables import is_table

@@ -18,6 +18,7 @@ from common.images.arrays import holds_arrays
 from common.images.files import Decoding
 from common.images.load import ImageCard
 from common.images.sets import ImageSet, find_strata, fingerprint
+from common.images.tables.locate import locate
 from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS
 from common.pseudo import rows
@@ -183,7 +184,7 @@ def refuse_data(config: ClassificationConfig) -> None:
     if config.several:
         what = "several labels; give a table with a column of them, or one of zeros and ones each"
     found = [Path(data).expanduser() for data in given]
-    if any(each.is_dir() and image_data.locate(each).is_dir() for each in found):
+    if any(each.is_dir() and locate(each).is_dir() for each in found):
         raise DataError(f"--loss {config.loss} predicts {what}, not a folder")
     if config.several and (config.data in IMAGE_SETS or any(map(holds_arrays, found))):
         raise DataError(f"--loss {config.loss} predicts {what}, not {config.data}")

@@ -14,7 +14,6 @@ from common.errors import DataError
 from common.io.encodings import decode, decode_certain
 from common.io.folders import (
     find_part,
-    find_parts,
     list_folders,
     list_visible,
     normalize_name,
@@ -23,6 +22,7 @@ from common.io.folders import (
     walk,
 )
 from common.io.labels import Labels, read_labels
+from common.io.parts import find_parts
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from common.reuse import reusable
 from labs.rnn.columns import as_columns
@@ -259,7 +259,10 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
         DataError: there are no such folders, test has a class that train lacks, or the encoding of
             the files is not certain.
     """
-    parts = _find_parts(root, to_learn)
+    places = find_parts(root, to_learn, _may_be_text)
+    if places.problems:
+        raise DataError(f"{root}: {'; '.join(places.problems)}")
+    parts = places.parts
     files = {name: _class_files(folder) for name, folder in parts.items()}
     lists = {} if any(files.values()) else {n: _class_lists(folder) for n, folder in parts.items()}
     files = lists if any(lists.values()) else files
@@ -270,7 +273,7 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
             "file for each class, such as pos.txt, with a text in each line"
         )
     texts, skipped, notes = _read_files(root, paths, form)
-    skipped += _unlabelled(root, parts.values())
+    skipped += [*_unlabelled(root, parts.values()), *places.left_out]
     if lists:
         notes.append(f"each file in {root.name} is a class, and each of its lines a text")
         texts, files = _split_lines(texts, files)
@@ -293,17 +296,14 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
         targets = torch.tensor([classes.index(label) for _, label in part], dtype=torch.int64)
         parted[name] = Texts([texts[path] for path, _ in part], targets)
     total = sum(map(len, parted.values()))
-    source = f"folder {root.name}: {total:,} texts in {len(classes)} classes"
+    source = f"folder {root.name}{places.said}: {total:,} texts in {len(classes)} classes"
     source += f", {len(skipped):,} left out" if skipped else ""
     return Corpus(parted, classes, source, skipped=tuple(skipped), notes=tuple(notes))
 
 
-def _find_parts(root: Path, to_learn: bool) -> dict[str, Path]:
-    """Return the folders that hold class folders; see `find_parts`."""
-    parts, problems = find_parts(root, to_learn)
-    if problems:
-        raise DataError(f"{root}: {'; '.join(problems)}")
-    return parts
+def _may_be_text(path: Path) -> bool:
+    """Say whether a file may be one of texts, and not one about them."""
+    return path.suffix.lower() in ("", ".txt", *_POLARITIES) and path.stem.casefold() not in _ABOUT
 
 
 def _class_files(root: Path) -> dict[Path, str]:

@@ -141,6 +141,21 @@ def test_a_file_for_each_part_is_no_class(tmp_path):
         read_folder(folder(tmp_path / "a", {"train.txt": "x", "test.txt": "y", "a.txt": "z"}))
 
 
+@pytest.mark.parametrize("inside", ["", "news/"])
+def test_folders_of_parts_as_archives_have_them(tmp_path, inside):
+    for part in ("20news-bydate-train", "20news-bydate-test"):
+        for label in ("sci.space", "rec.autos"):
+            folder = tmp_path / "data" / inside / part / label
+            folder.mkdir(parents=True)
+            for number in range(3):
+                (folder / f"{number}.txt").write_text(f"{part} {label} {number}")
+    (tmp_path / "data" / "README.txt").write_text("news")
+    found = read_folder(tmp_path / "data")
+    assert {part: len(texts) for part, texts in found.parts.items()} == {"train": 6, "test": 6}
+    assert found.classes == ("rec.autos", "sci.space")
+    assert f"train from {inside}20news-bydate-train" in found.source
+
+
 def test_folders_without_labels_are_left_out(tmp_path):
     texts = {f"train/{name}/{n}.txt": "x y" for name in ("pos", "neg", "unsup") for n in range(3)}
     found = read_folder(

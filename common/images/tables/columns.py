@@ -42,13 +42,20 @@ _PATHS = (
 _LABELS = (
     *("label", "labels", "class", "classes", "classname", "labelname", "target", "targets"),
     *("category", "categories", "breed", "species", "type", "tag", "tags", "y", "diagnosis"),
-    *("emotion", "digit", "letter", "character"),
+    *("classid", "dx", "emotion", "digit", "letter", "character"),
     *("정답", "라벨", "레이블", "분류", "클래스", "종류", "품종", "범주"),
     *("감정", "숫자", "글자"),
+)
+_GROUPS = (  # what images are of that belong together
+    *("patient", "patientid", "subject", "subjectid", "person", "personid", "lesionid", "user"),
+    *("userid", "group", "groupid", "family", "familyid", "session", "sessionid", "video"),
+    *("videoid", "scene", "sceneid", "animalid", "plantid", "환자", "환자번호", "환자id", "피험자"),
+    *("사람", "그룹", "영상"),
 )
 _SAMPLE = 60  # rows that are looked at
 _FOUND = 0.5  # share of cells of a column that are image files, from which on it holds them
 _ONES = {"0", "1", "0.0", "1.0", "true", "false"}
+SIGNS = {"-1", "1"}
 _YES = {"1", "1.0", "true"}
 
 
@@ -106,7 +113,7 @@ def find_ones(header: Sequence[str], rows: Sequence[Sequence[str]], path: str) -
     found = []
     for place, name in enumerate(header):
         values = {row[place].casefold() for row in rows}
-        if name and name != path and values <= _ONES and len(values) > 1:
+        if name and name != path and (values <= _ONES or values <= SIGNS) and len(values) > 1:
             found.append(name)
     return tuple(found) if len(found) > 1 else ()
 
@@ -139,6 +146,16 @@ def find_separator(cells: Collection[str]) -> str | None:
 def split_labels(cell: str, separator: str) -> list[str]:
     """Return the labels in a cell."""
     return [part for each in cell.split(separator) if (part := each.strip())]
+
+
+def is_label(name: str) -> bool:
+    """Say whether a column is called as labels are."""
+    return _rank(name, _LABELS) < len(_LABELS)
+
+
+def is_group(name: str) -> bool:
+    """Say whether a column is called as what several images are of: a patient, a video."""
+    return _rank(name, _GROUPS) < len(_GROUPS)
 
 
 def _rank(name: str, known: Sequence[str]) -> int:
@@ -219,7 +236,7 @@ def _find_labels(
 ) -> list[str]:
     """Return the columns of labels: by their names, or what else there is."""
     others = [name for name in header if name and name != path]
-    named = [name for name in others if _rank(name, _LABELS) < len(_LABELS)]
+    named = [name for name in others if is_label(name)]
     if named:
         return [min(named, key=lambda name: _rank(name, _LABELS))]
     if several and (ones := find_ones(header, rows, path)):

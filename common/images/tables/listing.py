@@ -23,10 +23,13 @@ from common.images.sets import Classes
 from common.images.tables.columns import (
     LABEL,
     SEPARATORS,
+    SIGNS,
     Columns,
     choose_columns,
     find_paths,
     find_separator,
+    is_group,
+    is_label,
     is_one,
     split_labels,
 )
@@ -47,6 +50,8 @@ _SPLIT = re.compile(
 )
 _DIFFERENT = "another label elsewhere"
 _OTHER_CELLS = "other cells elsewhere"
+_MANY, _FEWEST = 20, 3  # groups in all, and of each class, that can be split
+_LARGEST = 0.34  # share of all that one group may have
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
 
@@ -84,6 +89,24 @@ def names_images(table: Path, finder: Finder) -> bool:
     except DataError:
         return False
     return bool(cells and find_paths(cells[0], cells[1:], finder))
+
+
+def tell_classes(table: Path) -> dict[Path, str]:
+    """Return the class of each image that a table names, by a column that is called as labels are.
+
+    It is empty where there is no such column.
+    """
+    config = ImageConfig()
+    try:
+        columns, finder = find_columns(table, config, "class", "optional")
+    except DataError:
+        return {}
+    if len(columns.labels) != 1 or not is_label(columns.labels[0]):
+        return {}
+    found = _read_table(table, [columns.path, columns.labels[0]], config.form)
+    files = finder.find(found.columns[0], find_part(table.stem))
+    pairs = zip(files, found.columns[1], strict=True)
+    return {file: label for file, label in pairs if isinstance(file, Path) and label}
 
 
 def list_table(
@@ -281,6 +304,29 @@ def find_split_column(table: Path, config: ImageConfig, kind: Kind, classes: Cla
     return folders.find_split_column(names, rows, used, columns.labels if kind == "class" else ())
 
 
+def find_group_column(table: Path, config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
+    """Return the column that says which images belong together, by its name and its cells.
+
+    Each image has one, several have the same, and each class has enough of them for all parts.
+    """
+    names, *rows = _read_cells(table, config.form) or [[]]
+    named = [name for name in names if is_group(name) and name not in config.columns_beside]
+    if not rows or len(named) != 1:
+        return None
+    columns, _ = find_columns(table, config, kind, classes)
+    place = names.index(named[0])
+    if named[0] in (columns.path, *columns.labels) or not all(row[place] for row in rows):
+        return None
+    groups = Counter(row[place] for row in rows)
+    labels = [names.index(name) for name in columns.labels if name in names]
+    of_classes = defaultdict[tuple[str, ...], set[str]](set)
+    for row in rows if kind == "class" else []:
+        of_classes[tuple(row[label] for label in labels)].add(row[place])
+    enough = all(len(each) >= _FEWEST for each in of_classes.values())
+    several = _MANY <= len(groups) < len(rows) and max(groups.values()) <= _LARGEST * len(rows)
+    return named[0] if several and enough else None
+
+
 def _read_parts(
     name: str, cells: Sequence[str], wrong: Sequence[_Labelled | None]
 ) -> tuple[list[str], list[_Labelled | None]]:
@@ -439,6 +485,7 @@ def _read_labels(
     """Return what the label columns, of these names and cells, say of each row."""
     if not names:
         return [_Labelled(None)] * number
+    texts = [_read_signs(cells) if kind == "labels" else cells for cells in texts]
     if kind == "labels" and len(names) == 1:
         separator = find_separator(texts[0]) or next(
             (each for each in SEPARATORS if any(each in cell for cell in texts[0])), SEPARATORS[0]
@@ -475,6 +522,11 @@ def _read_number(names: Sequence[str], cells: Sequence[str]) -> _Labelled:
     return _Labelled(
         None, "a label that is not a finite number" if cells[0] else "no label", cells[0]
     )
+
+
+def _read_signs(cells: Sequence[str]) -> Sequence[str]:
+    """Return 0 in place of -1 where a column has nothing but -1 and 1."""
+    return [str(int(cell == "1")) for cell in cells] if {*cells} <= SIGNS else cells
 
 
 def _read_ones(names: Sequence[str], cells: Sequence[str]) -> _Labelled:

@@ -12,8 +12,9 @@ from common.errors import ConfigError
 from common.experiments.leaks import AUTO, GIVEN, Leaks, Rule, find_first
 from common.explore.groups import Guess, find_group_columns, judge
 from common.images.listed import ListedImages
-from common.images.load import find_files, find_keys, locate
+from common.images.load import find_files, find_keys
 from common.images.tables.listing import find_columns
+from common.images.tables.locate import locate
 from common.io.tables import read_cells
 from common.options.config import GROUP_RULES, NONE, ROWS
 from common.runs.comparison import narrow

@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from common.images.load import find_files, locate
+from common.images.glance import choose_split
+from common.images.load import find_files, find_several
+from common.images.tables.locate import locate
+from common.options.budget import Choices
 from common.options.config import ImageConfig, build
 
 CLASSES = ["고양이", "dog"]
@@ -217,3 +220,131 @@ def test_parquet_that_is_renamed_is_read_by_its_new_name(tmp_path):
     (hub / "a-0.parquet").rename(hub / "test-0.parquet")
     (hub / "b-0.parquet").rename(hub / "train-0.parquet")
     assert locate(hub).read_text("utf-8").startswith("image,label,split\n")
+
+
+def sizes(found):
+    return {part: sum(file.part == part for file in found.files) for part in found.parts}
+
+
+@pytest.mark.parametrize(
+    ("names", "parts", "left_out"),
+    [
+        (  # a folder in each part that is called as it is, and one without classes
+            ["seg_train/seg_train", "seg_test/seg_test"],
+            {"train": 6, "test": 6},
+            ["seg_pred/seg_pred/9.jpg"],
+        ),
+        (["train_images"], {"train": 6}, ["test_images/9.jpg"]),
+        (["rps", "rps-test-set"], {"train": 6, "test": 6}, []),
+        (["Train"], {"train": 6}, ["Test/9.jpg", "Meta/1.png"]),
+        (["chest/train", "chest/val", "chest/test"], {"train": 6, "validation": 6, "test": 6}, []),
+        (["images"], {"all": 6}, []),
+    ],
+)
+def test_parts_as_archives_have_them(tmp_path, names, parts, left_out):
+    classes = [f"{c}/{n}" for c in ("cat", "dog") for n in range(3)]
+    root = folder(tmp_path / "kit", [f"{part}/{name}.jpg" for part in names for name in classes])
+    folder(root, left_out)
+    (root / "about").mkdir()
+    (root / "about" / "readme.txt").write_text("cat dog")
+    found = listed(root)
+    assert sizes(found) == parts
+    assert {file.label for file in found.files} == {"cat", "dog"}
+    assert sorted(name for name, _ in found.skipped) == sorted(
+        {name.partition("/")[0] + "/" for name in left_out}
+    )
+    for name in names:
+        assert name.startswith("chest") or name == "Train" or name in found.source
+    assert listed(root, "optional").files == found.files
+
+
+def test_classes_whose_images_are_a_folder_deeper(tmp_path):
+    names = [f"train/{c}/images/{n}" for c in ("n01", "n02") for n in range(3)]
+    names += ["val/images/0", "val/images/1", "test/images/0"]
+    root = folder(tmp_path / "tiny", [f"{name}.JPEG" for name in names])
+    found = listed(root)
+    assert [file.label for file in found.files] == ["n01"] * 3 + ["n02"] * 3
+    assert [name for name, _ in found.skipped] == ["test/", "val/"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["trains/1", "trains/2", "trains/3", "tests/1", "tests/2", "tests/3"],
+        ["bus/1", "bus/2", "bus/3", "train/1", "train/2", "train/3"],
+        ["train station/1", "train station/2", "train station/3", "bus/1", "bus/2", "bus/3"],
+    ],
+)
+def test_classes_that_are_called_nearly_as_parts(tmp_path, names):
+    found = listed(folder(tmp_path / "kit", [f"{name}.jpg" for name in names]))
+    assert found.classes == tuple(sorted({name.partition("/")[0] for name in names}))
+    assert sizes(found) == {"all": 6}
+
+
+def table_of(path, rows, header="image_id,dx,patient"):
+    path.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    return path
+
+
+def test_folders_that_are_no_classes_where_a_table_says_others(tmp_path):
+    names = [f"part_{1 + n % 2}/{n}" for n in range(12)]
+    root = folder(tmp_path / "ham", [f"{name}.jpg" for name in names])
+    table_of(
+        root / "metadata.csv", [f"{n},{'nv' if n % 3 else 'mel'},p{n // 2}" for n in range(12)]
+    )
+    assert locate(root) == locate(root, "optional") == root / "metadata.csv"
+    assert {file.label for file in listed(root).files} == {"nv", "mel"}
+    # What says the same as the folders, or little, changes nothing.
+    table_of(root / "metadata.csv", [f"{n},{'ab'[n % 2]},p{n // 2}" for n in range(12)])
+    assert locate(root) == root
+    table_of(root / "metadata.csv", [f"{n},{'nv' if n % 3 else 'mel'},p" for n in range(9)])
+    assert locate(root) == root
+
+
+def chosen(path):
+    found = Choices(build(ImageConfig, ("test", {"data": str(path)})))
+    choose_split(found)
+    return found
+
+
+def test_a_table_of_test_images_beside_that_of_training_images(tmp_path):
+    names = [f"Train/{n % 2}/{n}" for n in range(12)] + [f"Test/{n}" for n in range(4)]
+    root = folder(tmp_path / "signs", [f"{name}.jpg" for name in names])
+    rows = [f"{name}.jpg,{n % 2}" for n, name in enumerate(names)]
+    table_of(root / "Train.csv", rows[:12], "Path,ClassId")
+    table_of(root / "Test.csv", rows[12:], "Path,ClassId")
+    assert chosen(root).config.test == str(root / "Test.csv")
+    assert "Test.csv has the images to test on" in chosen(root).reasons[0]
+    assert chosen(root / "Train.csv").config.test is None  # one file was named
+    table_of(root / "Test.csv", [f"{row[:-2]}," for row in rows[12:]], "Path,ClassId")
+    assert chosen(root).config.test is None  # it has no labels
+    assert locate(root) == root
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "expected"),
+    [
+        ("patient_id", 30, "patient_id"),
+        ("환자번호", 30, "환자번호"),
+        ("batch", 30, None),  # may be anything
+        ("patient_id", 5, None),  # too few to be split
+        ("patient_id", 60, None),  # each alone
+    ],
+)
+def test_images_of_one_patient_stay_together(tmp_path, name, groups, expected):
+    root = folder(tmp_path / "kit", [f"{n}.jpg" for n in range(60)])
+    rows = [f"{n}.jpg,{'ab'[n % 2]},{n % groups}" for n in range(60)]
+    table_of(root / "labels.csv", rows, f"file,label,{name}")
+    found = chosen(root / "labels.csv")
+    assert found.config.group_column == (expected or "auto")
+    assert bool(found.reasons) == bool(expected)
+
+
+def test_several_labels_of_plus_and_minus_one(tmp_path):
+    root = folder(tmp_path / "faces", [f"{n}.jpg" for n in range(8)])
+    rows = [f"{n}.jpg,{1 if n % 2 else -1},{1 if n % 4 else -1}" for n in range(8)]
+    table_of(root / "attributes.csv", rows, "image_id,Smiling,Young")
+    config = build(ImageConfig, ("test", {"data": str(root)}))
+    assert "2 columns of zeros and ones" in str(find_several(root, config))
+    found = find_files(config, "labels", "required")
+    assert [sorted(file.label) for file in found.files[:3]] == [[], ["Smiling", "Young"], ["Young"]]

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from common.images.load import find_files, locate
+from common.images.load import find_files
+from common.images.tables.locate import locate
 from common.options.config import ImageConfig, build
 
 GREY = np.random.default_rng(0).integers(0, 256, (12, 14, 14), np.uint8)
