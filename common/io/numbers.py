@@ -26,6 +26,9 @@ _MISSING = frozenset(
 # Numbers that stand for missing values, where all others are far from them.
 _STAND_INS = (-99.99, -999.0, -999.9, -999.99, -9999.0, -9999.9, -9999.99, -99999.0)
 _NINES = re.compile(r"-?(?:9{3,}(?:\.9+)?|8{3,}(?:\.8+)?|99\.9+|88\.8+)|-99|-88")
+# Likewise where they are the one number below zero, again and again: -200, -9.99.
+_ALONE = re.compile(r"-(?:[1-9]\d*00|9+(?:\.9+)?|0\.99+)")
+_OFTEN = 3  # times that such a number is there
 _FAR = 3  # ranges of all others that they are away from these
 _ENOUGH = 20  # other values that show it
 _ENOUGH_CELLS = 4  # cells, so that it is no chance how all are written
@@ -296,6 +299,8 @@ def without_stand_ins(values: Array) -> tuple[Array, str | None]:
             others.min() >= 0 or (here.sum() > 1 and others.min() > stand_in / 10)
         ):
             return np.where(here, np.nan, values), f"{what}: others are {others.min():g} or more"
+        if _is_alone(stand_in) and here.sum() >= _OFTEN and others.min() >= 0:
+            return np.where(here, np.nan, values), f"{what}: no other is below zero"
         if here.sum() > 1 and _is_far(stand_in, others):
             others_are = f"others are {others.min():g} to {others.max():g}"
             return np.where(here, np.nan, values), f"{what}: {others_are}"
@@ -303,10 +308,14 @@ def without_stand_ins(values: Array) -> tuple[Array, str | None]:
 
 
 def _extremes(values: Array) -> list[float]:
-    """Return the least and the greatest value, where they are all nines or all eights."""
+    """Return the least and the greatest value, where they are all nines or eights, or -200."""
     finite = values[np.isfinite(values)]
     ends = (float(finite.min()), float(finite.max())) if len(finite) else ()
-    return [end for end in ends if _NINES.fullmatch(f"{end:.10g}")]
+    return [end for end in ends if _NINES.fullmatch(f"{end:.10g}") or _is_alone(end)]
+
+
+def _is_alone(number: float) -> bool:
+    return _ALONE.fullmatch(f"{number:.10g}") is not None
 
 
 def _is_far(stand_in: float, others: Array) -> bool:

@@ -143,6 +143,25 @@ def test_nines_and_eights_that_come_again_far_away_are_missing(others, stand_in,
 
 
 @pytest.mark.parametrize(
+    ("others", "stand_in", "times", "taken"),
+    [
+        (np.linspace(600, 2000, 60), -200, 3, True),
+        (np.linspace(600, 2000, 60), -200, 2, False),  # too few to tell
+        (np.linspace(0.1, 0.9, 60), -9.99, 9, True),
+        (np.linspace(0.1, 0.9, 60), -0.99, 9, True),
+        (np.linspace(-300, 2000, 60), -200, 9, False),  # not alone below zero
+        (np.linspace(-2, 40, 60), -200, 9, True),  # and far
+        (np.linspace(0, 40, 60), -1, 9, False),
+        (np.linspace(0, 40, 60), -250, 9, False),
+    ],
+)
+def test_one_number_below_zero_again_and_again_is_missing(others, stand_in, times, taken):
+    found, said = numbers.without_stand_ins(np.array([*others, *[stand_in] * times], float))
+    assert np.isnan(found).sum() == times * taken
+    assert (said is not None) == taken
+
+
+@pytest.mark.parametrize(
     ("cells", "values"),
     [
         (["△4", "▲1,234", "12", "250"], [-4, -1234, 12, 250]),

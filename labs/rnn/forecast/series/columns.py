@@ -46,7 +46,10 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _SOURCE = re.compile(r"(?:자료|출처|주석?|비고|source|notes?)\s*[:：)].*|[*※#].*", re.IGNORECASE)
-_CLOCKS = ("time", "clock", "hour", "hr", "hours", "시", "시간", "시각", "hh")
+_CLOCKS = (
+    *("time", "clock", "hour", "hr", "hours", "시", "시간", "시각", "시분", "hh", "hhmm", "hhmmss"),
+    "<time>",
+)
 _KEYS = (
     *(
         "id",
@@ -305,10 +308,12 @@ def _clock(cells: Sequence[str]) -> list[str] | None:
     """Return times of day, or hours, as times; None where a column holds something else."""
     if all(re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?", cell) for cell in cells):
         return list(cells)
+    if all(re.fullmatch(r"\d{1,2}\.\d{2}\.\d{2}", cell) for cell in cells):  # 18.00.00
+        return list(cells)
     hours = [cell.removesuffix("시") for cell in cells]
     if all(re.fullmatch(r"\d{1,2}", hour) and int(hour) <= 24 for hour in hours):
         return [f"{int(hour):02}:00" for hour in hours]
-    if all(re.fullmatch(r"(?:\d|1\d|2[0-4])?[0-5]?\d", hour) for hour in hours):  # 0, 100, 2300
+    if all(re.fullmatch(r"(?:\d|[01]\d|2[0-4])?[0-5]?\d", hour) for hour in hours):  # 0, 0030, 2300
         return [f"{int(hour) // 100:02}:{int(hour) % 100:02}" for hour in hours]
     return None
 

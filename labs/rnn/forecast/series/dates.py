@@ -66,7 +66,8 @@ _ZONE = r"Z|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|UTC|GMT|[A-Z]{3,4}"
 _CLOCK = (
     r"(?:(?P<before>오전|오후|[AP]M)\s*)?"
     r"(?:(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d+))?)?"
-    r"|(?P<hour_>\d{1,2})시(?:\s*(?P<minute_>\d{1,2})분)?(?:\s*(?P<second_>\d{1,2})초)?)"
+    r"|(?P<hour_>\d{1,2})시(?:\s*(?P<minute_>\d{1,2})분)?(?:\s*(?P<second_>\d{1,2})초)?"
+    r"|(?P<hour__>\d{1,2})\.(?P<minute__>\d{2})\.(?P<second__>\d{2}))"
     r"(?:\s*(?P<after>[AP]\.?M\.?))?"
     rf"(?:\s*(?P<zone>{_ZONE}))?(?:\s*(?P<place>\[[\w/+-]+\]))?"
 )
@@ -354,11 +355,13 @@ def _take_apart_slowly(text: str, row: int) -> _Parts:
         raise Unreadable(row, f"expected a date, given {text!r}")
     get = found.groupdict().get
     zone = "".join(filter(None, (get("zone"), get("place"), get("behind")))) or None
-    if (hour := get("hour") or get("hour_")) is None:
+    if (hour := get("hour") or get("hour_") or get("hour__")) is None:
         return _Parts(found["date"], 0, zone)
     half = (get("before") or get("after") or "").upper().replace(".", "")
-    hours, minutes = int(hour), int(get("minute") or get("minute_") or 0)
-    seconds, part = int(get("second") or get("second_") or 0), get("part") or ""
+    hours, part = int(hour), get("part") or ""
+    minutes, seconds = (
+        int(get(name) or get(f"{name}_") or get(f"{name}__") or 0) for name in ("minute", "second")
+    )
     if half:
         hours = hours % 12 + (12 if half in ("PM", "오후") else 0) if 1 <= hours <= 12 else 99
     clock = (hours * 3600 + minutes * 60 + seconds) * _SECOND + int(part[:6].ljust(6, "0"))
