@@ -500,7 +500,7 @@ def test_months_of_two_digits_of_the_year(table, make):
         ("year,month,day,hour,x", lambda d, h: f"{d.year},{d.month},{d.day},{100 * h}"),
         ("date,hour,x", lambda d, h: f"{d},{100 * h}"),
         ("date,time,x", lambda d, h: f"{d},{h:02}:00"),
-        ("Date,Time,x", lambda d, h: f"{d:%d/%m/%Y},{h:02}.00.00"),
+        ("Date,Time,x", lambda d, h: f"{d:%d.%m.%Y},{h:02}.00.00"),
         ("YYYYMMDD,HHMM,x", lambda d, h: f"{d:%Y%m%d},{h:02}00"),
     ],
 )
