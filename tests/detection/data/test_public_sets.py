@@ -1,5 +1,7 @@
 """Public sets as they are downloaded: read as they are meant, or refused with what to do."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,6 +53,22 @@ def yolo(root, parts, labelled=("train", "valid")):
     return root
 
 
+def coco(names, categories=({"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}), first=1):
+    """Return COCO's JSON of images with the same boxes, of categories numbered from `first` on."""
+    entries = [{"id": at, "file_name": f"{name}.jpg"} for at, name in enumerate(names)]
+    annotations = [
+        {
+            "id": at,
+            "image_id": entry["id"],
+            "category_id": first + CLASSES.index(of),
+            "bbox": [a, b, x - a, y - b],
+        }
+        for entry in entries
+        for at, (of, a, b, x, y) in enumerate(BOXES)
+    ]
+    return {"images": entries, "annotations": annotations, "categories": list(categories)}
+
+
 # Folders
 
 
@@ -79,3 +97,152 @@ def test_the_only_folder_of_an_archive_is_the_data(tmp_path):
     assert boxes_of(found)["train0"] == [(name, *map(pytest.approx, box)) for name, *box in BOXES]
     assert not found.problems
     assert not formats.read(tmp_path / "archive" / "animals").notes
+
+
+# Tables
+
+
+def of_images(names, form):
+    """Return the rows of images with the same boxes, each as a form with these words says."""
+    words = {"w": SIZE[0], "h": SIZE[1]}
+    return "".join(
+        form.format(name=name, of=of, a=a, b=b, x=x, y=y, across=x - a, down=y - b, **words) + "\n"
+        for name in names
+        for of, a, b, x, y in BOXES
+    )
+
+
+ROWS = "{name}.jpg,{a},{b},{x},{y},{of}"
+
+
+@pytest.mark.parametrize(
+    ("images", "files", "expected"),
+    [
+        pytest.param(
+            ["train/{}.jpg"],
+            {
+                "train.csv": "image_id,width,height,bbox,source\n"
+                + of_images(
+                    "ab", '{name},{w},{h},"[{a}.0, {b}.0, {across}.0, {down}.0]",farm_{name}'
+                ),
+                "sample_submission.csv": "image_id,PredictionString\nz,1.0 0 0 50 50\n",
+            },
+            "all are of one class, object",
+            id="Global Wheat",
+        ),
+        pytest.param(
+            ["{}.jpg"],
+            {
+                "labels.csv": "xmin,xmax,ymin,ymax,Frame,Label,Preview URL\n"
+                + of_images("ab", "{a},{b},{x},{y},{name}.jpg,{of},http://a/1")
+            },
+            "xmax and ymin are exchanged",
+            id="Udacity, whose columns have each other's names",
+        ),
+        pytest.param(
+            ["images/{}.jpg"],
+            {
+                "labels_train.csv": "frame,xmin,xmax,ymin,ymax,class_id\n"
+                + of_images("ab", "{name}.jpg,{a},{x},{b},{y},{of}")
+            },
+            "the class is class_id",
+            id="Udacity of Kaggle",
+        ),
+        pytest.param(
+            ["{}.ppm", "00/{}.ppm"],
+            {"gt.txt": of_images("ab", "{name}.ppm;{a};{b};{x};{y};{of}")},
+            "boxes are columns 2, 3, 4, 5 (left, upper, right, lower edge, in pixels), the class "
+            "is column 6",
+            id="GTSDB",
+        ),
+        pytest.param(
+            ["images/{}.jpg"],
+            {"annotations/annotations.csv": of_images("ab", ROWS + ",{w},{h}")},
+            "the class is column 6",
+            id="SKU-110K",
+        ),
+        pytest.param(
+            ["{}.jpg"],
+            {"boxes.csv": of_images("ab", "{name}.jpg,{a},{b},{across},{down},{of}")},
+            "boxes are columns 2, 3, 4, 5 (left, upper, width, height, in pixels)",
+            id="sides without names",
+        ),
+        pytest.param(
+            ["Train/{}.jpg"],
+            {
+                "Train.csv": "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n"
+                + of_images("ab", "{w},{h},{a},{b},{x},{y},{of},Train/{name}.jpg"),
+                "Meta.csv": "Path,ClassId\nMeta/0.png,0\n",
+            },
+            "boxes are Roi.X1, Roi.Y1, Roi.X2, Roi.Y2",
+            id="GTSRB",
+        ),
+    ],
+)
+def test_tables_of_public_sets(tmp_path, images, files, expected):
+    for value, name in enumerate("ab"):
+        for image in images:
+            paint(tmp_path / image.format(name), value + 10 * images.index(image))
+    for name, text in files.items():
+        write(tmp_path / name, text)
+    found = formats.read(tmp_path)
+    alone = "one class" in expected
+    boxes = [("object" if alone else name, *box) for name, *box in BOXES]
+    assert boxes_of(found) == {"a": boxes, "b": boxes}
+    assert expected in "; ".join(found.notes)
+    assert not found.problems
+
+
+def test_tables_in_the_folders_of_splits(tmp_path):
+    for value, (part, name) in enumerate((("train", "a"), ("train", "b"), ("valid", "c"))):
+        paint(tmp_path / part / f"{name}.jpg", value)
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    row = "{name}.jpg,{w},{h},{of},{a},{b},{x},{y}"
+    write(tmp_path / "train" / "_annotations.csv", header + of_images("ab", row))
+    write(tmp_path / "valid" / "_annotations.csv", header + of_images("c", row))
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    assert boxes_of(found)["c"] == BOXES
+
+
+def test_a_table_without_names_has_images_without_boxes(tmp_path):
+    for value, name in enumerate("abc"):
+        paint(tmp_path / f"{name}.jpg", value)
+    write(tmp_path / "annotations.csv", "c.jpg,,,,,\n" + of_images("ab", ROWS))
+    write(tmp_path / "classes.csv", "cat,0\ndog,1\n")
+    assert boxes_of(formats.read(tmp_path)) == {"c": [], "a": BOXES, "b": BOXES}
+
+
+def test_the_codes_of_open_images_get_their_names(tmp_path):
+    lines = ["ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf"]
+    for value, name in enumerate("ab"):
+        paint(tmp_path / "train" / "data" / f"{name}.jpg", value)
+        lines += [
+            f"{name},xclick,/m/0{of},1,{a / 100},{x / 100},{b / 50},{y / 50},{int(of == 'dog')}"
+            for of, a, b, x, y in BOXES
+        ]
+    write(tmp_path / "train" / "labels" / "detections.csv", "\n".join(lines))
+    found = formats.read(tmp_path)
+    assert found.classes == ("/m/0cat", "/m/0dog")
+    assert "class-descriptions-boxable.csv beside the table would" in "; ".join(found.notes)
+    names = "/m/011k07,Tortoise\n/m/0cat,cat\n/m/0dog,dog\n"
+    write(tmp_path / "train" / "metadata" / "classes.csv", names)
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {
+        name: [(of, *map(pytest.approx, box)) for of, *box in BOXES] for name in "ab"
+    }
+    assert "the names of classes are those of classes.csv" in found.notes
+    assert [box.crowd for box in found.pictures[0].boxes] == [False, True]
+
+
+@pytest.mark.parametrize("form", ["table", "coco"])
+def test_images_without_an_entry_are_counted(tmp_path, form):
+    for value, name in enumerate("abcd"):
+        paint(tmp_path / "images" / f"{name}.jpg", value)
+    if form == "table":
+        write(tmp_path / "boxes.csv", of_images("ab", ROWS))
+    else:
+        write(tmp_path / "boxes.json", json.dumps(coco("ab")))
+    found = formats.read(tmp_path)
+    assert sorted(boxes_of(found)) == ["a", "b"]
+    assert "2 images that lie beside the others have no entry" in "; ".join(found.notes)

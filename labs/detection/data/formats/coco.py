@@ -124,6 +124,7 @@ def read(path: Path, reading: Reading) -> Annotated:
     notes += said
     notes += [f"{number:,} {_LOST[what]}" for what, number in lost.items()]
     notes += pictures.notes()
+    notes += finder.about_others(each.path for some in parts.values() for each in some)
     return Annotated("coco", root, classes, parts, tuple(problems), notes=tuple(notes))
 
 

@@ -76,6 +76,19 @@ class Finder:
             return name
         return f"{match[1] or ''}{match[2]}"
 
+    def about_others(self, used: Iterable[Path]) -> list[str]:
+        """Say how many images lie in the folders of those that are used, and are not used."""
+        known = set(used)
+        folders = {path.parent for path in known}
+        others = [path for path in self._pieces if path.parent in folders and path not in known]
+        if not others:
+            return []
+        first = self._name(others[0])
+        return [
+            f"{len(others):,} images that lie beside the others have no entry, and are left out, "
+            f"such as {first}"
+        ]
+
     def find(self, asked: Asked) -> Path | str:
         """Return the one image that is meant, or why there is none."""
         found = self._ranked(asked)

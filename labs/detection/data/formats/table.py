@@ -4,15 +4,15 @@
     ImageID,LabelName,XMin,XMax,YMin,YMax                    corners as shares, as of Open Images
     image_id,bbox with "[x, y, width, height]"               left, upper, width, height
     image,x,y,w,h,label                                      the same in columns of their own
+    photos/a.jpg,10,20,40,40,cat                             corners, in a table without names
 
 Columns are known by their names, and which they are is said. A row without numbers is an image
 without an object.
 """
 
-import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,10 @@ from common.io.folders import PARTS
 from common.io.labels import read_labels
 from common.io.tables import OpenTable, is_packed_table, read_names
 from common.options.config import TableForm
+from labs.detection.data.formats.columns import KINDS as KINDS
+from labs.detection.data.formats.columns import Columns, find_places, may_tell_classes
+from labs.detection.data.formats.columns import find_columns as find_columns
+from labs.detection.data.formats.columns import pick_class as pick_class
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
     is_image,
@@ -34,6 +38,7 @@ from labs.detection.data.formats.folders import (
     walk,
 )
 from labs.detection.data.formats.pictures import Pictures
+from labs.detection.data.formats.sets import open_images
 from labs.detection.data.formats.units import SHARES, are_shares, count_corners, tell_percent
 from labs.detection.records import (
     BAD_BOX,
@@ -51,60 +56,11 @@ SUFFIXES = io.SUFFIXES
 # Those that are looked at in a folder, where a .txt is of YOLO, and a .json of COCO or LabelMe.
 _IN_FOLDERS = tuple(suffix for suffix in SUFFIXES if suffix not in (".txt", ".json"))
 _MARKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # that may stand before an array
-_IMAGE: tuple[str, ...] = (
-    "filename",
-    "imageid",
-    "imagename",
-    "imagepath",
-    "filepath",
-    "image",
-    "file",
-    "path",
-)
-_IMAGE += ("img", "imgid", "imgname", "파일명", "파일", "이미지")
-_CLASS: tuple[str, ...] = (
-    "class",
-    "label",
-    "labelname",
-    "classname",
-    "category",
-    "categoryname",
-    "name",
-    "object",
-)
-_CLASS += ("labels", "classes", "categories", "species", "objectclass", "클래스", "라벨", "품종")
-_CLASS += ("classid", "categoryid", "labelid", "objectid")  # where no column has names
-_CORNERS = (
-    *(("xmin", "x1", "left", "x0"), ("ymin", "y1", "top", "y0")),
-    *(("xmax", "x2", "right"), ("ymax", "y2", "bottom")),
-)
-_SIDES = (
-    *(("x", "xmin", "left", "bboxx"), ("y", "ymin", "top", "bboxy")),
-    *(("w", "width", "bboxwidth", "boxwidth"), ("h", "height", "bboxheight", "boxheight")),
-)
-_SIZE = (("height", "imageheight", "imgheight"), ("width", "imagewidth", "imgwidth"))
-_CENTERS = (("xcenter", "centerx", "cx", "xc"), ("ycenter", "centery", "cy", "yc"), *_SIDES[2:])
-_KINDS = {  # what the four numbers are
-    "corners": "left, upper, right, lower edge",
-    "sides": "left, upper, width, height",
-    "centers": "center, width, height",
-}
-_WHOLE = ("bbox", "box", "boundingbox")
+_FEW = 20  # files of a kind below a folder; see `_tables`
 _ONLY = "object"  # the class where no column tells
 
 
-class _Columns(NamedTuple):
-    """The names of a table's columns, as they are written."""
-
-    image: str
-    box: tuple[str, ...]  # four, or one with all of them
-    kind: str  # one of `_KINDS`
-    label: str | None
-    size: tuple[str, ...]  # height and width of the image, where they are there
-
-    @property
-    def all(self) -> list[str]:
-        return [self.image, *self.box, *([self.label] if self.label else []), *self.size]
+_Four = tuple[float, float, float, float]
 
 
 class Row(NamedTuple):
@@ -112,8 +68,9 @@ class Row(NamedTuple):
 
     place: str
     label: str
-    values: tuple[float, float, float, float]  # corners, in pixels or as shares
+    values: _Four  # corners, in pixels or as shares
     polygons: tuple[tuple[float, ...], ...] = ()  # outlines, likewise
+    crowd: bool = False  # the box is around a group of objects
 
 
 class Rows(NamedTuple):
@@ -127,44 +84,7 @@ class Rows(NamedTuple):
     certain: bool = False  # the form says which they are
 
 
-def pick_class(names: Sequence[str]) -> str | None:
-    """Return which of some names is that of the class, None where none is."""
-    known = _spellings(names)
-    return next((known[name] for name in _CLASS if name in known), None)
-
-
-def _spellings(names: Sequence[str]) -> dict[str, str]:
-    """Return names by what of them counts: letters and digits, in any case."""
-    return {re.sub(r"[\W_]+", "", name).casefold(): name for name in reversed(names)}
-
-
-def find_columns(header: Sequence[str]) -> _Columns | None:
-    """Return what the columns of a table are, by their names; None where they are not of boxes."""
-    known = _spellings(header)
-
-    def pick(names: Iterable[str]) -> str | None:
-        return next((known[name] for name in names if name in known), None)
-
-    def all_of(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
-        found = tuple(name for group in groups if (name := pick(group)))
-        return found if len(found) == len(tuple(groups)) else ()
-
-    image, whole = pick(_IMAGE), pick(_WHOLE)
-    choices = {
-        "corners": all_of(_CORNERS),
-        "sides": (whole,) if whole else all_of(_SIDES),
-        "centers": all_of(_CENTERS),
-    }
-    kind = next((kind for kind, names in choices.items() if names), "")
-    if image is None or not kind:
-        return None
-    box = choices[kind]
-    size = all_of(_SIZE)
-    size = () if set(size) & set(box) else size
-    return _Columns(image, box, kind, pick_class(header), size)
-
-
-def columns_in(path: Path, form: TableForm) -> _Columns | None:
+def columns_in(path: Path, form: TableForm) -> Columns | None:
     """Return what the columns of a table in a file are, see `find_columns`.
 
     Raises:
@@ -174,8 +94,9 @@ def columns_in(path: Path, form: TableForm) -> _Columns | None:
 
 
 @lru_cache
-def _columns_in(path: Path, form: TableForm, stamp: tuple[int, int]) -> _Columns | None:
-    return find_columns(read_names(path, form))
+def _columns_in(path: Path, form: TableForm, stamp: tuple[int, int]) -> Columns | None:
+    names = read_names(path, form)
+    return find_columns(names) or find_places(names)
 
 
 def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
@@ -188,14 +109,8 @@ def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     unreadable: list[DataError] = []
-    for path in _candidates(root):
-        try:
-            if columns_in(path, form) is None:
-                continue
-        except DataError as error:
-            unreadable.append(error)
-            continue
-        part = part_of([path.stem])
+    for path in _tables(root, form, unreadable):
+        part = part_of([*path.relative_to(root).parts[:-1], path.stem])
         if part in found:
             raise DataError(
                 f"{root}: {found[part].name} and {path.name} are both for {part}; name one of them "
@@ -220,21 +135,43 @@ def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
 
 def has_boxes(root: Path, form: TableForm) -> bool:
     """Say whether a folder has tables with boxes; what cannot be read is none."""
-    for path in _candidates(root):
-        with contextlib.suppress(DataError):
-            if columns_in(path, form) is not None:
-                return True
-    return False
+    return bool(_tables(root, form, []))
 
 
-def _candidates(root: Path) -> list[Path]:
-    """Return the files of a folder that may be tables; of its JSON files those with an array."""
-    return [
-        file
-        for file in sorted(root.iterdir())
-        if file.is_file()
-        and (file.suffix.lower() in _IN_FOLDERS or is_packed_table(file) or has_array(file))
-    ]
+def _tables(root: Path, form: TableForm, unreadable: list[DataError]) -> list[Path]:
+    """Return the tables with boxes of a folder, or of those in it where it has none itself.
+
+    There, files of which there are many are of one image each.
+    """
+    files = list(walk(root))
+    here = (file for file in files if file.parent == root and _may_be_table(file))
+    if found := _with_boxes(here, form, unreadable):
+        return found
+    kinds = Counter(file.suffix.lower() for file in files)
+    below = (file for file in files if file.parent != root and kinds[file.suffix.lower()] <= _FEW)
+    return _with_boxes(filter(_may_be_table, below), form, unreadable)
+
+
+def _with_boxes(files: Iterable[Path], form: TableForm, unreadable: list[DataError]) -> list[Path]:
+    found = []
+    for file in files:
+        try:
+            found += [file] if columns_in(file, form) is not None else []
+        except DataError as error:
+            unreadable.append(error)
+    return found
+
+
+def _may_be_table(file: Path) -> bool:
+    """Say whether a file may be a table: of JSON one with an array, of texts one of images."""
+    suffix = file.suffix.lower()
+    if suffix == ".txt":
+        return find_places(re.split("[,;\t]", _first_line(file))) is not None
+    return suffix in _IN_FOLDERS or is_packed_table(file) or has_array(file)
+
+
+def _first_line(file: Path) -> str:
+    return read_head(file).lstrip(_MARKS).partition(b"\n")[0].decode("utf-8", "replace").strip()
 
 
 def has_array(file: Path) -> bool:
@@ -278,10 +215,11 @@ def assemble(
     """
     root, images = _images(path, reading.image_dir)
     finder = Finder(root, images)
-    every = (
+    every = [
         row.label for table in tables.values() for rows in table.images.values() for row in rows
-    )
-    spelled = _spell(list(every), notes)
+    ]
+    called = open_images.read_names(path if path.is_dir() else path.parent, every, notes)
+    spelled = {label: called.get(label, name) for label, name in _spell(every, notes).items()}
     names = sorted(set(spelled.values()))
     numbers = {label: names.index(name) for label, name in spelled.items()}
     pictures = Pictures(root, problems)
@@ -290,6 +228,7 @@ def assemble(
         for part in ("all", *SPLITS)
         if part in tables
     }
+    notes += finder.about_others(each.path for some in parts.values() for each in some)
     left_out: list[Problem] = []
     if list(parts) == ["all"]:
         parts, left_out = split_by_folder(parts["all"])
@@ -331,11 +270,13 @@ def _spell(labels: Sequence[str], notes: list[str]) -> dict[str, str]:
 
 def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]) -> Rows:
     """Return the rows of a table by their images, and say how they were read."""
+    columns = columns_in(file, form)
+    if columns is not None and columns.header is False:
+        form = form._replace(header=False)
     opened = OpenTable(file, form, lists=True)
-    columns = find_columns(opened.names)
     if columns is None:
         raise DataError(
-            f"{file} has no columns of boxes: expected one of images ({', '.join(_IMAGE[:4])}), "
+            f"{file} has no columns of boxes: expected one of images (filename, image_id, image), "
             "and xmin, ymin, xmax, ymax; or bbox; or x, y, width, height"
         )
     others = _others(opened.names, columns)
@@ -350,6 +291,11 @@ def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]
     for line, row in zip(table.lines, zip(*table.columns, strict=True), strict=True):
         image, cells, rest = row[0], row[cells_of_box], row[cells_of_box.stop : width]
         label = rest[0] if columns.label else _ONLY
+        crowd = bool(columns.group) and rest[int(columns.label is not None)] in (
+            "1",
+            "true",
+            "True",
+        )
         if image not in by_image:
             by_image[image], sizes[image] = [], _size(rest, columns)
         if not any(cells):
@@ -363,7 +309,8 @@ def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]
         if not label:
             problems.append(Problem(place, BAD_BOX, f"no text in the column {columns.label}"))
             continue
-        by_image[image].append(Row(place, label, values))
+        by_image[image].append(Row(place, label, values, crowd=crowd))
+    columns, by_image = _settle(columns, by_image, notes)
     boxes = [row.values for rows in by_image.values() for row in rows]
     shares = are_shares(boxes)
     notes.append(_describe(columns, shares))
@@ -377,11 +324,57 @@ def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]
     return Rows(file, by_image, sizes, shares, sides)
 
 
-def _others(names: Sequence[str], columns: _Columns) -> list[str]:
+def _settle(
+    columns: Columns, by_image: dict[str, list[Row]], notes: list[str]
+) -> tuple[Columns, dict[str, list[Row]]]:
+    """Return what the four numbers are where corners are none, by all of them, and the rows.
+
+    Some sets call left, upper, right, lower edge xmin, xmax, ymin, ymax; and without names corners
+    may be a left, an upper, a width and a height.
+    """
+    values = [row.values for rows in by_image.values() for row in rows]
+    if columns.kind != "corners" or all(map(_is_box, values)):
+        return columns, by_image
+
+    def changed(change: Callable[[_Four], _Four]) -> dict[str, list[Row]]:
+        return {
+            name: [row._replace(values=change(row.values)) for row in rows]
+            for name, rows in by_image.items()
+        }
+
+    if columns.header is False and all(min(each) >= 0 for each in values):
+        return columns._replace(kind="sides"), changed(_from_sides)
+    x1, y1, x2, y2 = columns.box
+    if sum(map(_is_box, values)) < len(values) / 2 and all(_is_box(_crossed(v)) for v in values):
+        notes.append(
+            f"{x2} and {y1} are exchanged: by their numbers, they are called so by mistake"
+        )
+        return columns._replace(box=(x1, x2, y1, y2)), changed(_crossed)
+    return columns, by_image
+
+
+def _is_box(values: _Four) -> bool:
+    return values[0] < values[2] and values[1] < values[3]
+
+
+def _from_sides(values: _Four) -> _Four:
+    left, upper, width, height = values
+    return left, upper, left + width, upper + height
+
+
+def _crossed(values: _Four) -> _Four:
+    return values[0], values[2], values[1], values[3]
+
+
+def _others(names: Sequence[str], columns: Columns) -> list[str]:
     """Return the columns among which there may be one of classes, where none is called so."""
     if columns.label is not None:
         return []
-    return [name for name in names if name and name not in columns.all and names.count(name) == 1]
+    return [
+        name
+        for name in names
+        if name and name not in columns.all and names.count(name) == 1 and may_tell_classes(name)
+    ]
 
 
 def _check_classes(file: Path, names: Sequence[str], columns: Iterable[Sequence[str]]) -> None:
@@ -413,14 +406,16 @@ def _are_centers(boxes: Sequence[tuple[float, float, float, float]]) -> bool:
     )
 
 
-def _describe(columns: _Columns, shares: bool) -> str:
-    kind = _KINDS[columns.kind]
+def _describe(columns: Columns, shares: bool) -> str:
+    kind = KINDS[columns.kind]
     unit = "as shares of the image" if shares else "in pixels"
-    label = f"the class is {columns.label}" if columns.label else f"all are of one class, {_ONLY}"
-    return f"boxes are {', '.join(columns.box)} ({kind}, {unit}), {label}"
+    what = "column " if columns.header is False else ""
+    label = f"the class is {what}{columns.label}"
+    label = label if columns.label else f"all are of one class, {_ONLY}"
+    return f"boxes are {what and 'columns '}{', '.join(columns.box)} ({kind}, {unit}), {label}"
 
 
-def _size(cells: Sequence[str], columns: _Columns) -> tuple[int, int]:
+def _size(cells: Sequence[str], columns: Columns) -> tuple[int, int]:
     """Return the height and width that the last cells of a row give, 0 where they give none."""
     if not columns.size:
         return 0, 0
@@ -432,7 +427,7 @@ def _whole(text: str) -> int:
     return int(float(text)) if re.fullmatch(r"\d{1,9}(\.0*)?", text) else 0
 
 
-def _corners(cells: Sequence[str], columns: _Columns) -> tuple[float, float, float, float]:
+def _corners(cells: Sequence[str], columns: Columns) -> tuple[float, float, float, float]:
     """Return the edges that a row gives.
 
     Raises:
@@ -499,7 +494,7 @@ def _scaled(row: Row, across: float, down: float, label: int) -> Box:
         tuple(value * (down if at % 2 else across) for at, value in enumerate(outline))
         for outline in row.polygons
     )
-    return Box(x1 * across, y1 * down, x2 * across, y2 * down, label, False, polygons)
+    return Box(x1 * across, y1 * down, x2 * across, y2 * down, label, row.crowd, polygons)
 
 
 def _check_units(table: Rows, sized: Sequence[tuple[Box, int, int]], notes: list[str]) -> None:

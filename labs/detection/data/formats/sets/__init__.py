@@ -1,0 +1,1 @@
+"""What public sets have in forms of their own."""
