@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ _YEARS = ("year", "yr", "years", "연도", "년도", "년", "jahr")
 _MONTHS = ("month", "mon", "mo", "mm", "월", "월별", "months", "month_name", "month name", "monat")
 _DAYS = ("day", "dd", "일")
 _QUARTERS = ("quarter", "qtr", "q", "분기", "분기별")
+_WEEKS = ("week", "wk", "weeknum", "week_of_year", "weekofyear", "epiweek", "주", "주차")
 _PERIODS = ("period", "기간", "시점")  # months or quarters, beside years
 _YEAR_MONTHS = ("년월", "연월", "기준년월", "yearmonth", "ym", "yymm", "month")
 _TOTAL = re.compile(
@@ -144,7 +145,11 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
     if given is not None:
         return _with_clock(cells, given, order)
     names = list(cells)
-    called = [name for name in names if _is_called(name, _DATES)]
+    called = [
+        name
+        for name in names
+        if _is_called(name, _DATES) and not _may_be_elapsed(name, cells[name])
+    ]
     years = [name for name in names if _is_called(name, _YEARS)]
     for name in called:
         if _looks_like_dates(cells[name], order):
@@ -178,6 +183,13 @@ def _is_called(name: str, known: Sequence[str]) -> bool:
         words & {"date", "datetime", "timestamp"} or name.endswith(("날짜", "일자", "일시", "date"))
     )
     return name in known or bool(dated)
+
+
+def _may_be_elapsed(name: str, cells: Sequence[str]) -> bool:
+    """Say whether five digits may count seconds or rows, and not a spreadsheet's days."""
+    sample = _sample(cells)
+    dated = re.search(r"date|날짜|일자|일시|기준일|datum|fecha|^ds$", name, re.IGNORECASE)
+    return not dated and all(re.fullmatch(r"\d{5}(?:\.\d+)?", cell) for cell in sample)
 
 
 def is_called_date(name: str) -> bool:
@@ -228,6 +240,8 @@ def _rises_as_dates(cells: Sequence[str]) -> bool:
     """Say whether digits are a run of dates: they rise or fall, and years do so evenly."""
     texts = list(filter(None, cells))
     if len(texts) < _ENOUGH_YEARS or not all(map(str.isdecimal, texts[:_SAMPLE])):
+        return False
+    if len(texts[0]) == 5:  # days of a spreadsheet, where the name of the column says so
         return False
     try:
         found = dates.read(texts).values.astype("datetime64[s]").astype(int)
@@ -324,9 +338,9 @@ def _by_parts(cells: Cells) -> _Parts | None:
     Raises:
         WrongDate: years come again, and the months or quarters beside them cannot be read.
     """
-    year, month, day, quarter, period = (
+    year, month, day, quarter, period, week = (
         next((name for name in cells if name.casefold() in known), None)
-        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS, _PERIODS)
+        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS, _PERIODS, _WEEKS)
     )
     if year is None:
         return None
@@ -339,10 +353,11 @@ def _by_parts(cells: Cells) -> _Parts | None:
         (period, 12, "-"),
         (quarter, 4, "-Q"),
         (period, 4, "-Q"),
+        (week, 53, "-W"),
     ):
         if part is None:
             continue
-        number = number_of_quarter if size == 4 else number_of_month
+        number, called = _NUMBERS_OF[size]
         numbers_ = [number(cell) for cell in cells[part]]
         undated = {
             row: f"{cell!r} in column {part!r} is a total"
@@ -363,7 +378,7 @@ def _by_parts(cells: Cells) -> _Parts | None:
         mostly = len(wrong) <= len(numbers_) / 2 and any(numbers_)
         again = len(set(cells[year])) < len(cells[year])
         if wrong and again and (mostly or part in (month, quarter)):
-            what = "a month, 1 to 12" if size == 12 else "a quarter, 1 to 4"
+            what = f"a {called}, 1 to {size}"
             raise WrongDate(part, wrong[0], f"expected {what}, given {cells[part][wrong[0]]!r}")
     return None
 
@@ -379,6 +394,18 @@ def number_of_quarter(cell: str) -> int:
     """Return the number of a quarter, 0 where a text is none."""
     found = re.fullmatch(r"(?:제?\s*|Q0?)([1-4])(?:\s*/\s*4)?(?:\s*분기|\s*Q)?", cell, re.I)
     return int(found[1]) if found else 0
+
+
+def _number_of_week(cell: str) -> int:
+    found = re.fullmatch(r"W?(\d{1,2})(?:\.0|\s*주차?)?", cell, re.IGNORECASE)
+    return int(found[1]) if found and int(found[1]) <= 53 else 0
+
+
+_NUMBERS_OF: dict[int, tuple[Callable[[str], int], str]] = {
+    12: (number_of_month, "month"),
+    4: (number_of_quarter, "quarter"),
+    53: (_number_of_week, "week"),
+}
 
 
 def _put_together(

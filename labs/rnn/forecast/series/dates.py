@@ -10,12 +10,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 
 from common.metrics.metrics import Array
+from labs.rnn.forecast.series import counted
 from labs.rnn.forecast.series.spacing import infer
 
 _SECOND = 1_000_000  # microseconds
@@ -104,6 +104,7 @@ _FORMS: tuple[_Form, ...] = tuple(
     (order, re.compile(pattern, re.IGNORECASE))
     for order, pattern in (
         ("ymd", rf"{_Y}-{_M}-{_D}(?:[T ](?P<H>\d\d))?"),
+        ("ymd", rf"{_Y}- {_M}- {_D}"),
         ("ymd", rf"{_Y}/{_M}/{_D}"),
         ("ymd", rf"{_Y}\.\s*{_M}\.\s*{_D}\.?"),
         ("ymd", rf"{_Y}년\s*{_M}월\s*{_D}일"),
@@ -143,6 +144,8 @@ _FORMS: tuple[_Form, ...] = tuple(
         ("quarter", rf"{_Y}년?\s*{_Q}\s*분기"),
         ("quarter", rf"Q{_Q}[- ./]*{_Y}"),
         ("quarter", rf"{_Q}Q[- ./]*{_Y}"),
+        ("quarter", rf"(?:{_Q}Q|Q(?P<q_>[1-4]))[- ./]*'?{_SHORT}"),
+        ("quarter", rf"'?{_SHORT}[- ./]*(?:{_Q}Q|Q(?P<q_>[1-4]))"),
         ("half", rf"{_Y}[- ./]*H(?P<half>[12])"),
         ("half", rf"H(?P<half>[12])[- ./]*{_Y}"),
         ("half", rf"{_Y}년?\s*(?P<half>[상하])반기"),
@@ -295,7 +298,7 @@ def _read_any(texts: list[str], order: str | None) -> Dates:
         else:
             found.setdefault(moments.tobytes(), (form, moments))
     if not found:
-        if (epoch := _since_1970(list(rows))) is None:
+        if (epoch := counted.read(list(rows))) is None:
             raise furthest
         values, way = epoch
         if (minutes := _with_minutes(rows, values)) is not None:
@@ -424,8 +427,8 @@ def _moment(found: dict[str, str | None]) -> int:
     month = numbers.get("m", 1)
     if name := found.get("name"):
         month = month_of(name)
-    if "q" in numbers:
-        month = 3 * numbers["q"] - 2
+    if quarter := numbers.get("q") or numbers.get("q_"):
+        month = 3 * quarter - 2
     if half := found.get("half"):
         month = 1 if half in "1상" else 7
     if "w" in numbers:
@@ -447,6 +450,8 @@ def _check_months(months: Sequence[str], days: dict[str, int]) -> None:
     for month, (text, row) in zip(months, days.items(), strict=True):
         if padded and len(month) == 1:
             raise Unreadable(row, f"{text!r}: January to September have a 0 in other rows")
+    if len(months) > 2 and set(months) == {"5"}:
+        raise Unreadable(0, f"{next(iter(days))!r} may be the middle of a year", telling=False)
     if set(months) == set("1234"):
         text = next(iter(days))
         raise Unreadable(0, f"{text!r} may be a month or a quarter; write 2020-01 or 2020-Q1")
@@ -543,25 +548,6 @@ def _offset(zone: str) -> int | None:
         return None
     minutes = 60 * int(found[2]) + int(found[3] or 0)
     return -minutes if found[1] == "-" else minutes
-
-
-# --- numbers ------------------------------------------------------------------------------------
-
-_SINCE_1970 = (
-    (r"\d{9,10}(?:\.\d{1,6})?", _SECOND, "seconds"),
-    (r"\d{12,13}(?:\.\d{1,3})?", 1000, "milliseconds"),
-    (r"\d{15,16}(?:\.0+)?", 1, "microseconds"),
-    (r"\d{15,16}000", Decimal("0.001"), "nanoseconds"),
-)
-
-
-def _since_1970(texts: Sequence[str]) -> tuple[Array, str] | None:
-    """Read seconds since 1970, or thousandths of them and smaller; microseconds (N,)."""
-    for pattern, size, unit in _SINCE_1970:
-        if all(re.fullmatch(pattern, text) for text in texts):
-            values = np.array([int(Decimal(text) * size) for text in texts])
-            return values, f"{unit} since 1970, in UTC, such as {texts[0]!r}"
-    return None
 
 
 def _no_date(texts: Sequence[str]) -> Unreadable:

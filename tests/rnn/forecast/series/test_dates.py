@@ -203,6 +203,10 @@ def test_times_are_written_only_where_there_are_any():
         (["2020 Q1", "2020 Q2"], ["2020-01-01", "2020-04-01"]),
         (["q1-2020", "q2-2020"], ["2020-01-01", "2020-04-01"]),
         (["1Q2020", "2Q2020"], ["2020-01-01", "2020-04-01"]),
+        (["1Q05", "2Q05"], ["2005-01-01", "2005-04-01"]),
+        (["Q1'05", "Q2'05"], ["2005-01-01", "2005-04-01"]),
+        (["'21.3Q", "'21.4Q"], ["2021-07-01", "2021-10-01"]),
+        (["98-Q4", "99-Q1"], ["1998-10-01", "1999-01-01"]),
         (["2020.1/4", "2020.2/4"], ["2020-01-01", "2020-04-01"]),
         (["2020H1", "2020H2"], ["2020-01-01", "2020-07-01"]),
         (["2020년 상반기", "2020년 하반기"], ["2020-01-01", "2020-07-01"]),
@@ -227,6 +231,7 @@ def test_times_are_written_only_where_there_are_any():
         (["Mon, 05 Mar 2022", "Tue, 06 Mar 2022"], ["2022-03-05", "2022-03-06"]),
         (["5th March 2022", "6th March 2022"], ["2022-03-05", "2022-03-06"]),
         (["March 5, 2022", "March 6, 2022"], ["2022-03-05", "2022-03-06"]),
+        (["2023- 01- 31", "2023- 01- 30"], ["2023-01-31", "2023-01-30"]),
         (["2022-Mar-05", "2022-Mar-06"], ["2022-03-05", "2022-03-06"]),
         (["31/12/99", "01/01/00"], ["1999-12-31", "2000-01-01"]),
         (["05032022", "13032022"], ["2022-03-05", "2022-03-13"]),
@@ -272,7 +277,9 @@ def test_dates_as_people_have_them(texts, expected):
     [
         (["01/02/2022", "02/02/2022", "03/02/2022"], 0, "--date-order"),
         (["22.03.05", "22.03.13"], 0, "year, month, day or day, month, year"),
-        (["43831", "43832"], 0, "a spreadsheet's number of a day"),
+        (["43831", "43832"], 0, "a spreadsheet's number of a day"),  # too few
+        (["19999", "20000", "20001"], 0, "expected a date"),
+        (["1958.204", "1958.33", "1958.77", "1961.11"], 0, "a part of a year"),
         (["1.57784E+09", "1.57785E+09"], 0, "a spreadsheet has rounded it"),
         (["1958.204", "1958.287"], 0, "a part of a year"),
         (["2020.01", "2020.02", "2020.1"], 2, "have a 0 in other rows"),
@@ -482,3 +489,40 @@ def test_seasons_are_no_months():
 def test_a_span_with_am_or_pm_behind_its_end_alone_is_refused():
     with pytest.raises(Unreadable, match="expected a span"):
         dates.read(["2020-01-01 1:00 - 2:00 PM", "2020-01-01 2:00 - 3:00 PM"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "first", "step"),
+    [
+        (lambda n: f"{1749 + (n + 0.5) / 12:.3f}", "1749-01", 1),
+        (lambda n: f"{1949 + n / 12:.13f}", "1949-01", 1),
+        (lambda n: f"{1958 + (2 * n + 1) / 24:.4f}", "1958-01", 1),
+        (lambda n: f"{1950 + n / 4:.2f}", "1950-01", 3),
+        (lambda n: f"{1700 + n}.5", "1700-01", 12),
+        (lambda n: f"{1700 + n}.500", "1700-01", 12),
+    ],
+)
+def test_parts_of_years(texts, first, step):
+    found = dates.read([texts(n) for n in range(60)])
+    expected = np.datetime64(first, "M") + step * np.arange(60)
+    assert (found.values == expected.astype("datetime64[D]")).all()
+    assert found.way.startswith("parts of years: ")
+
+
+def test_parts_of_years_by_days():
+    days = np.arange("1958-01-15", "1990-01-15", dtype="datetime64[M]") + np.timedelta64(0, "D")
+    middle = days.astype("datetime64[M]").astype("datetime64[D]") + np.timedelta64(14, "D")
+    years = middle.astype("datetime64[Y]")
+    part = (middle - years).astype(int) / 365.25
+    texts = [
+        f"{year + 1970 + each:.4f}" for year, each in zip(years.astype(int), part, strict=True)
+    ]
+    assert (dates.read(texts).values == days.astype("datetime64[M]")).all()
+
+
+def test_days_of_a_spreadsheet():
+    found = dates.read(["43831", "43832", "43833"])
+    assert spacing.to_iso(found.values) == ["2020-01-01", "2020-01-02", "2020-01-03"]
+    assert found.way == "days of a spreadsheet, such as '43831'"
+    hours = dates.read([f"{43831 + n / 24:.6f}" for n in range(48)])
+    assert (hours.values == np.datetime64("2020-01-01T00", "h") + np.arange(48)).all()

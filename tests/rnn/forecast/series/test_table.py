@@ -486,6 +486,26 @@ def test_totals_and_sources_are_left_out_by_name(table, make, footer):
     assert footer.split(",")[0] in what
 
 
+def test_years_beside_weeks(table, make):
+    weeks = [f"{2019 + n // 52},{n % 52 + 1}" for n in range(104)]
+    panel = read(
+        table(lines("year,week,x", ((week, n * n) for n, week in enumerate(weeks)))), make()
+    )
+    assert str(panel.spacing) == "every 7 days"
+    assert [str(panel.dates[0])[:10], str(panel.dates[-1])[:10]] == ["2018-12-31", "2020-12-21"]
+    assert panel.values[:, 0].tolist() == [n * n for n in range(104)]
+
+
+@pytest.mark.parametrize("name", ["date", "날짜", "기준일자"])
+def test_days_of_a_spreadsheet_in_a_column_of_dates(table, make, name):
+    rows = [(43831 + n, n * n) for n in range(60)]
+    panel = read(table(lines(f"{name},x", rows)), make())
+    assert str(panel.dates[0])[:10] == "2020-01-01"
+    assert "days of a spreadsheet, such as '43831'" in panel.said[0]
+    with pytest.raises(DataError, match="no column is written as dates are"):
+        read(table(lines("time,x", rows)), make())
+
+
 def test_months_of_two_digits_of_the_year(table, make):
     dates = [f"{year}{month:02}" for year in (20, 21) for month in range(1, 13)]
     panel = read(table(lines("년월,값", ((date, n) for n, date in enumerate(dates)))), make())
