@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.errors import DataError
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats
 from labs.detection.data.load import read
@@ -246,3 +247,47 @@ def test_images_without_an_entry_are_counted(tmp_path, form):
     found = formats.read(tmp_path)
     assert sorted(boxes_of(found)) == ["a", "b"]
     assert "2 images that lie beside the others have no entry" in "; ".join(found.notes)
+
+
+# COCO
+
+
+@pytest.mark.parametrize("heading", ["animals", "cat"])
+def test_a_heading_of_roboflow_is_no_class(tmp_path, heading):
+    categories = [{"id": 0, "name": heading, "supercategory": "none"}]
+    categories += [
+        {"id": at, "name": name, "supercategory": heading} for at, name in enumerate(CLASSES, 1)
+    ]
+    for value, part in enumerate(("train", "valid")):
+        paint(tmp_path / part / f"{part}.jpg", value)
+        write(tmp_path / part / "_annotations.coco.json", json.dumps(coco([part], categories)))
+    found = formats.read(tmp_path)
+    assert found.classes == CLASSES
+    assert boxes_of(found) == {"train": BOXES, "valid": BOXES}
+    assert found.notes == (
+        f"the category {heading} is a heading of others without a box, and no class",
+    )
+    categories[0]["supercategory"] = "animals"
+    write(tmp_path / "train" / "_annotations.coco.json", json.dumps(coco(["train"], categories)))
+    with pytest.raises(DataError, match=r"two classes are called 'cat'|its categories are"):
+        formats.read(tmp_path)
+
+
+def test_a_file_of_coco_for_each_image(tmp_path):
+    data, labels = "01.원천데이터/TS_실내", "02.라벨링데이터/TL_실내"
+    for value, (part, name) in enumerate(
+        (("Training", "a"), ("Training", "b"), ("Validation", "c"))
+    ):
+        paint(tmp_path / part / data / f"{name}.jpg", value)
+        content = coco([name], ({"id": 7, "name": "dog"}, {"id": 6, "name": "cat"}), 6)
+        write(tmp_path / part / labels / f"{name}.json", json.dumps(content))
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    assert boxes_of(found) == dict.fromkeys("abc", BOXES)
+    assert not found.problems
+    content["images"][0]["file_name"] = "b.jpg"
+    write(tmp_path / "Training" / labels / "c.json", json.dumps(content))
+    with pytest.raises(
+        DataError, match=r"b.json and c.json are both for train and both have b.jpg"
+    ):
+        formats.read(tmp_path)

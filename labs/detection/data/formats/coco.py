@@ -21,7 +21,7 @@ from common.images.listed import find_existing
 from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
-from labs.detection.data.formats.folders import marks_in, part_of, read_json, short_name
+from labs.detection.data.formats.folders import marks_in, part_of, read_json, short_name, walk
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.units import are_shares, count_corners
 from labs.detection.records import (
@@ -51,44 +51,43 @@ _LOST = {  # what annotations have that boxes and outlines have no place for
 _NUMBER = re.compile(r"\s*-?\d+(\.\d*)?(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 _NEAR, _NEAR_SHARE = 2.0, 0.05  # pixels, and share of a box, that its outline may stick out
 _TOLD = 0.9  # share of outlines and areas that say what boxes are
+_FEW = 20  # files of a split; of more, each is of one image
 _SAME = (1.5, 0.01)  # pixels between edges, and share between areas, that are the same
 
 
-def find(root: Path) -> dict[str, Path]:
+def find(root: Path) -> dict[str, list[Path]]:
     """Return the JSON files of a folder by their splits; {} where there are none.
 
-    Raises:
-        DataError: two files are for one split.
+    They are in the folder or one below it; only where there are none, anywhere below.
     """
-    paths = [path for at in ("*.json", "*/*.json") for path in sorted(root.glob(at))]
-    instances = [path for path in paths if path.stem.startswith("instances")]  # beside captions
-    found: dict[str, Path] = {}
-    for path in instances or paths:
-        if not {'"images"', '"annotations"'} <= marks_in(path):
-            continue
-        part = part_of(path.relative_to(root).with_suffix("").parts)
-        if part in found:
-            raise DataError(
-                f"{root}: {found[part].name} and {path.name} are both for {part}; name one of them "
-                "as --data, or rename them as train.json, val.json and test.json"
-            )
-        found[part] = path
-    return found
+    near = [path for at in ("*.json", "*/*.json") for path in sorted(root.glob(at))]
+    instances = [path for path in near if path.stem.startswith("instances")]  # beside captions
+    found = list(filter(_is_coco, instances or near))
+    if not found:
+        found = [path for path in walk(root) if path.suffix.lower() == ".json" and _is_coco(path)]
+    parts = defaultdict(list)
+    for path in found:
+        parts[part_of(path.relative_to(root).with_suffix("").parts)].append(path)
+    return dict(parts)
+
+
+def _is_coco(path: Path) -> bool:
+    return {'"images"', '"annotations"'} <= marks_in(path)
 
 
 def read(path: Path, reading: Reading) -> Annotated:
-    """Read a JSON file, or the JSON files of a folder.
+    """Read a JSON file, or the JSON files of a folder: one for each split, or one for each image.
 
     Raises:
-        DataError: it is not COCO's JSON, two images have the same id, or the files differ in their
-            categories.
+        DataError: it is not COCO's JSON, two images have the same id, two files have the same
+            image, or those of splits differ in their categories.
     """
     if path.is_dir():
         home, files = path, find(path)
     else:
         home = path.parent
         home = home.parent if home.name.casefold() == "annotations" else home
-        files = {"all": path}
+        files = {"all": [path]}
     root = home
     if reading.image_dir is not None:
         root = find_existing(Path(reading.image_dir), Path.is_dir, "folder")
@@ -96,7 +95,7 @@ def read(path: Path, reading: Reading) -> Annotated:
         if "all" in files and len(files) > 1:
             files["train"] = files.pop("all")
         elif len(files) > 1:
-            listed = ", ".join(file.name for file in files.values())
+            listed = ", ".join(file.name for some in files.values() for file in some[:1])
             raise DataError(f"{home}: found {listed}, but none with train in its name")
         else:
             files = dict(zip(["all"], files.values(), strict=False))
@@ -104,27 +103,29 @@ def read(path: Path, reading: Reading) -> Annotated:
     problems: list[Problem] = []
     pictures = Pictures(root, problems)
     lost: Counter[str] = Counter()
-    classes: tuple[str, ...] = ()
     notes: list[str] = []
+    sources = {
+        part: [_open(file, home, notes, reading.form.encoding) for file in files[part]]
+        for part in ("all", *SPLITS)
+        if part in files
+    }
+    for part, some in sources.items():
+        _check_apart(home, part, some)
+    classes = _all_classes([each for some in sources.values() for each in some], len(sources))
     parts = {}
-    for part, file in sorted(files.items(), key=lambda item: ("all", *SPLITS).index(item[0])):
-        content = read_json(file, notes, reading.form.encoding)
-        _check(file, content)
-        numbers, here = _classes(file, content["categories"])
-        if classes and here != classes:
-            raise DataError(
-                f"{file}: its categories are {', '.join(here)}, those of the other splits "
-                f"{', '.join(classes)}; they must be the same"
-            )
-        classes = here
-        place = file.relative_to(home)
-        source = _Source(file, home, part_of((*place.parts[:-1], file.stem)), content)
-        parts[part] = tuple(_pictures(source, numbers, finder, pictures, problems, lost))
+    for part, some in sources.items():
+        seen: set[Path] = set()
+        parts[part] = tuple(
+            picture
+            for source in some
+            for picture in _pictures(source, classes, finder, pictures, problems, lost, seen)
+        )
     parts, said = _without_crowds_alone(parts)
     notes += said
     notes += [f"{number:,} {_LOST[what]}" for what, number in lost.items()]
     notes += pictures.notes()
     notes += finder.about_others(each.path for some in parts.values() for each in some)
+    notes = list(dict.fromkeys(notes))
     return Annotated("coco", root, classes, parts, tuple(problems), notes=tuple(notes))
 
 
@@ -133,6 +134,58 @@ class _Source(NamedTuple):
     home: Path  # the folder of the files
     part: str  # the split that its name tells
     content: Mapping[str, Any]
+    classes: Mapping[Any, str]  # the name of each category id, in the order of the ids
+
+
+def _open(file: Path, home: Path, notes: list[str], encoding: str | None) -> _Source:
+    """Read a file."""
+    content = read_json(file, notes, encoding)
+    _check(file, content)
+    place = file.relative_to(home)
+    classes = _classes(file, content, notes)
+    return _Source(file, home, part_of((*place.parts[:-1], file.stem)), content, classes)
+
+
+def _check_apart(home: Path, part: str, sources: Sequence[_Source]) -> None:
+    """Refuse files of one split that are of the same images, such as two versions.
+
+    Raises:
+        DataError: they are.
+    """
+    where: dict[tuple[Path, str], Path] = {}
+    several = len(sources) > _FEW  # one for each image, and folders may have equal names
+    for source in sources if len(sources) > 1 else []:
+        for entry in source.content["images"]:
+            name = entry.get("file_name") if isinstance(entry, dict) else None
+            key = source.file.parent if several else home, str(name)
+            if where.setdefault(key, source.file) != source.file:
+                raise DataError(
+                    f"{home}: {where[key].name} and {source.file.name} are both for {part} and "
+                    f"both have {name}; name one of them as --data, or rename them as train.json, "
+                    "val.json and test.json"
+                )
+
+
+def _all_classes(sources: Sequence[_Source], parts: int) -> tuple[str, ...]:
+    """Return the names of the classes of all files, which may differ where each has an image.
+
+    Raises:
+        DataError: the files of splits differ.
+    """
+    first, *others = ([*source.classes.values()] for source in sources)
+    if all(names == first for names in others):
+        return tuple(first)
+    if len(sources) > parts:
+        return tuple(sorted({name for source in sources for name in source.classes.values()}))
+    file, names = next(
+        (source.file, names)
+        for source, names in zip(sources[1:], others, strict=True)
+        if names != first
+    )
+    raise DataError(
+        f"{file}: its categories are {', '.join(names)}, those of the other splits "
+        f"{', '.join(first)}; they must be the same"
+    )
 
 
 def _without_crowds_alone(
@@ -165,8 +218,9 @@ def _check(path: Path, content: Any) -> None:
             raise DataError(f"{path} {what} {key!r}; COCO's JSON has {', '.join(_KEYS)}")
 
 
-def _classes(path: Path, categories: Sequence[Any]) -> tuple[dict[Any, int], tuple[str, ...]]:
-    """Return the number of each category id, and the names."""
+def _classes(path: Path, content: Mapping[str, Any], notes: list[str]) -> dict[Any, str]:
+    """Return the name of each category id, in the order of the ids."""
+    categories = content["categories"]
     try:
         names = {category["id"]: category["name"] for category in categories}
         ids = sorted(names)
@@ -180,8 +234,38 @@ def _classes(path: Path, categories: Sequence[Any]) -> tuple[dict[Any, int], tup
             raise DataError(f"{path}: the category {key} is called {name!r}; expected a text")
     if len(set(keys)) < len(categories):
         raise DataError(f"{path}: two of 'categories' have the same id")
-    classes = check_names([str(names[key]) for key in ids], path)
-    return {key: at for at, key in enumerate(keys)}, classes
+    headings = _headings(content)
+    notes += (
+        f"the category {names[each]} is a heading of others without a box, and no class"
+        for each, key in zip(ids, keys, strict=True)
+        if key in headings
+    )
+    kept = {
+        key: str(names[each]) for each, key in zip(ids, keys, strict=True) if key not in headings
+    }
+    return dict(zip(kept, check_names([*kept.values()], path), strict=True))
+
+
+def _headings(content: Mapping[str, Any]) -> set[Any]:
+    """Return the ids of categories that only say what others are, as Roboflow puts one first."""
+    categories = content["categories"]
+    above = {
+        each.get("supercategory"): each.get("name")
+        for each in categories
+        if each.get("supercategory") not in (None, "", "none")
+    }
+    used = {
+        _key(each.get("category_id")) if not isinstance(each.get("category_id"), list) else None
+        for each in content["annotations"]
+        if isinstance(each, dict)
+    }
+    return {
+        _key(each["id"])
+        for each in categories
+        if each.get("supercategory") == "none"
+        and each["name"] in above
+        and _key(each["id"]) not in used
+    }
 
 
 def _key(identity: Any) -> Any:
@@ -194,11 +278,12 @@ def _key(identity: Any) -> Any:
 
 def _pictures(
     source: _Source,
-    numbers: Mapping[Any, int],
+    classes: Sequence[str],
     finder: Finder,
     pictures: Pictures,
     problems: list[Problem],
     lost: Counter[str],
+    seen: set[Path],
 ) -> Iterator[Picture]:
     """Yield the images of a file; what is wrong goes to the problems, what is not read to `lost`.
 
@@ -209,6 +294,7 @@ def _pictures(
     inside = source.file.is_relative_to(finder.root)
     near = source.file if inside else finder.root / source.file.name
     _check_outlines(source)
+    numbers = {key: classes.index(name) for key, name in source.classes.items()}
     boxes: dict[Any, list[tuple[str, Box]]] = defaultdict(list)
     for annotation in source.content["annotations"]:
         identity = annotation.get("id") if isinstance(annotation, dict) else None
@@ -232,7 +318,6 @@ def _pictures(
 
     names = [finder.without_upload(entry["file_name"]) for entry in entries]
     asked = [Asked(name, near, source.part) for name in names]
-    seen: set[Path] = set()
     for entry, path in zip(entries, finder.find_all(asked), strict=True):
         mine = boxes.pop(_key(entry["id"]), [])
         place = f"{where}: image {entry['id']}"
