@@ -63,13 +63,14 @@ def build(
         raise DataError(f"{places[0]}: expected at least two dates, given 1")
     dates = _on_one_clock(dates, places, notes)
     apart = _spacing(spacing, dates)
+    asked = fill is not None
     fill = max(_FILL, len(dates) // 100) if fill is None else fill
     if not by_rows:
         dates, values, places = _on_calendar(dates, values, places, apart, fill, notes)
     names, columns, wrong = rows.all_names, [], []
     for name, column in zip(names, values.T, strict=True):
         try:
-            columns.append(_filled(name, column, dates, places, fill, notes))
+            columns.append(_filled(name, column, dates, places, fill, notes, sparse=asked))
         except DataError as error:
             if all_needed:
                 raise
@@ -182,9 +183,20 @@ def _on_calendar(
 
 
 def _filled(
-    name: str, values: Array, dates: Array, places: Sequence[str], fill: int, notes: list[Note]
+    name: str,
+    values: Array,
+    dates: Array,
+    places: Sequence[str],
+    fill: int,
+    notes: list[Note],
+    *,
+    sparse: bool,
 ) -> Array:
-    """Put the value before in the place of missing ones, between a series' first and last."""
+    """Put the value before in the place of missing ones, between a series' first and last.
+
+    Where most are missing, an empty cell may mean 0 (rain), or the series has a longer step
+    (quarters among months); `sparse` says that they are to be filled all the same.
+    """
     there = np.flatnonzero(np.isfinite(values))
     if not len(there):
         notes.append((f"column {name}", "left out: it has no value"))
@@ -202,6 +214,13 @@ def _filled(
             f"{places[there[longest] + 1]}: column {name!r} has {gaps[longest]:,} values missing "
             "in a row from here on; fill them in, allow so many with --fill, or leave the column "
             "out with --value-columns"
+        )
+    if gaps.sum() > len(there) and not sparse:
+        raise DataError(
+            f"{places[there[int(np.flatnonzero(gaps)[0])] + 1]}: column {name!r} has "
+            f"{gaps.sum():,} of {end + 1 - begin:,} values missing, the first here; write 0 where "
+            "an empty cell means that, keep the dates on which it is known in a table of its own, "
+            f"or let the value before stand in with --fill {gaps[longest]}"
         )
     first = places[there[int(np.flatnonzero(gaps)[0])] + 1]
     what = f"{gaps.sum():,} missing values, here the first; the value before stands in for each"

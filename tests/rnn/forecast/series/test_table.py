@@ -70,6 +70,20 @@ def test_missing_values_take_the_one_before(table, make, missing):
     assert "2 missing values" in what
 
 
+def test_a_series_of_which_most_is_missing_is_left_out(table, make):
+    rain = [str(n) if n % 3 == 0 else "" for n in range(60)]
+    rows = [(date, n, each) for n, (date, each) in enumerate(zip(TWO_MONTHS, rain, strict=True))]
+    path = table(lines("날짜,기온,강수량", rows))
+    panel = read(path, make())
+    assert panel.names == ("기온",)
+    [what] = [what for place, what in panel.notes if place == "column 강수량" and "left" in what]
+    assert "38 of 58 values missing" in what
+    assert "write 0" in what
+    with pytest.raises(DataError, match="--fill 2"):
+        read(path, make(value_columns="강수량"))
+    assert read(path, make(fill=2)).values[2, 1] == 0
+
+
 def test_a_filled_value_never_comes_from_the_future(table, make):
     one = read(table(rows(1, "", 7, 8)), make()).values[:2]
     other = read(table(rows(1, "", 900, 8)), make()).values[:2]
