@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from common.io import numbers
+
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 NAMES = {"comma": ",", "tab": "\t", "\\t": "\t", "semicolon": ";", "bar": "|", "pipe": "|"}
 
@@ -20,6 +22,10 @@ _EXCEL = re.compile(r"\ufeff?sep=(.)\r?\n")  # a first line with which Excel nam
 _LINE_END = re.compile("\r\n|\r|\n")
 _MOST_ABOVE = 10  # rows with text above the names of the columns
 _DATA = re.compile(r"[-+(]?[.,]?\d")  # how numbers and dates begin
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
+_FEWEST_YEARS = 3  # that are names, as where each is a column
+_MOST_HEADS = 3  # rows of names, one below the other
+_DAY = re.compile(r"\d{1,4}[-/.년]\s*\d{1,2}.*")
 _QUOTED = re.compile(r'(?:^|[\t\r\n])[ ]*"')
 
 
@@ -119,9 +125,67 @@ def count_above(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _are_names(row: Sequence[str], width: int) -> bool:
-    """Say whether cells could be the names of so many columns: different, and no numbers."""
-    cells = {cell.strip() for cell in row}
-    return len(row) == width == len(cells - {""}) and not any(map(_DATA.match, cells))
+    """Say whether cells could be the names of so many columns: different, and no numbers.
+
+    Several may be years, behind a name, and then a delimiter may stand behind the last.
+    """
+    cells = [cell.strip() for cell in row]
+    years = [cell for cell in cells if _YEAR.fullmatch(cell)]
+    if len(years) >= _FEWEST_YEARS and cells[0] not in years:
+        cells = cells[:-1] if not cells[-1] else cells
+        named = not any(_DATA.match(cell) for cell in cells if cell not in years)
+    else:
+        named = not any(map(_DATA.match, cells))
+    return len(row) == width and len(set(cells) - {""}) == len(cells) and named
+
+
+def join_names(rows: Sequence[Sequence[str]]) -> tuple[list[str], int] | None:
+    """Return one row of names for those that go over several rows, and how many these are.
+
+    So are prices with their kind above their symbol, and statistics with their place above what is
+    counted. Rows of names have no number, date or sign of a missing value; the next one has.
+
+    Args:
+        rows: the first of a table.
+
+    Returns:
+        None where the names are in one row, or joined would not be different.
+    """
+    heads = [[cell.strip() for cell in rows[0]]]
+    for row in rows[1:]:
+        if len(row) != len(heads[0]) or any(map(_is_value, row)):
+            break
+        heads.append([cell.strip() for cell in row])
+    count = len(heads)
+    if not 1 < count <= _MOST_HEADS or count == len(rows) or len(heads[0]) < 2:
+        return None
+    names = [_first_name(heads), *_other_names(heads)]
+    return (names, count) if len(set(names) - {""}) == len(names) else None
+
+
+def _is_value(cell: str) -> bool:
+    text = cell.strip()
+    return bool(text) and bool(
+        numbers.is_number(text) or numbers.is_missing(text) or _DAY.fullmatch(text)
+    )
+
+
+def _first_name(heads: Sequence[Sequence[str]]) -> str:
+    """Return the name of the first column: what stands alone in the last row, or else on top."""
+    alone = heads[-1][0] and not any(heads[-1][1:])
+    return heads[-1][0] if alone else next((row[0] for row in heads if row[0]), "")
+
+
+def _other_names(heads: Sequence[Sequence[str]]) -> list[str]:
+    """Return the other names; of a cell over several columns, the name is that of each."""
+    levels: list[list[str]] = []
+    for row in heads:
+        level: list[str] = []
+        for cell in row[1:]:
+            level.append(cell or (level[-1] if level and row is not heads[-1] else ""))
+        levels.append(level)
+    telling = [level for level in levels if len(set(level) - {""}) > 1] or levels
+    return [" ".join(dict.fromkeys(filter(None, parts))) for parts in zip(*telling, strict=True)]
 
 
 def _count_text(row: Sequence[str]) -> int:

@@ -152,7 +152,8 @@ def is_percent(cell: str) -> bool:
 
 def is_missing(cell: str) -> bool:
     """Say whether a cell of numbers says that there is none."""
-    return _is_missing(_bare(cell)[0])
+    text, _ = _bare(cell)
+    return _is_missing(text) and bool(text or not cell.strip())  # a sign alone is something
 
 
 def _look(name: str, cells: Sequence[str], marks: Sequence[str]) -> _Column:

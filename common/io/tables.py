@@ -146,15 +146,38 @@ class OpenTable:
         path: the file; see `read_table`.
         form: what is known of how it is written.
         lists: whether a list of numbers, as JSON and Parquet have them, is a cell: `[1, 2.5]`.
+        join: whether names that go over several rows are made one row of names: where each row of
+            data has a number or a date, so that a row without any is none.
 
     Raises:
         DataError: the file cannot be read, or has another suffix or encoding.
     """
 
-    def __init__(self, path: Path | str, form: TableForm = AS_FOUND, *, lists: bool = False):
+    def __init__(
+        self,
+        path: Path | str,
+        form: TableForm = AS_FOUND,
+        *,
+        lists: bool = False,
+        join: bool = False,
+    ):
         self._path = Path(path)
         self._opened = _open(self._path, form, lists=lists)
         self.names = _header(self._opened)
+        if join and form.header is None and not self._opened.named:
+            self._join_names()
+
+    def _join_names(self) -> None:
+        head, self._opened.rows = _peek(self._opened.rows)
+        cells = [[] if isinstance(row, str) else [cell or "" for cell in row] for _, row in head]
+        if (found := delimited.join_names([self.names, *cells])) is None:
+            return
+        self.names, count = found
+        self._opened.rows = islice(self._opened.rows, count - 1, None)
+        self._opened.notes.append(
+            f"the names of the columns of {self._path.name} are in {count} rows, put together as "
+            f"{self.names[1]!r} and so on (--header yes takes the first alone)"
+        )
 
     def read(self, columns: Sequence[str], *, gaps: Collection[str] = ()) -> Table:
         """Read columns; see `read_table`."""

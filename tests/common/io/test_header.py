@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from common.errors import DataError
 from common.io import unpack
-from common.io.tables import TableForm, read_cells, read_names, read_table, refuse_unfit
+from common.io.tables import OpenTable, TableForm, read_cells, read_names, read_table, refuse_unfit
 from common.options.config import ImageConfig
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.sentiment.config import SentimentConfig
@@ -170,3 +170,56 @@ def test_a_table_that_swells_beyond_reason_is_refused(tmp_path, monkeypatch, pac
     monkeypatch.setattr(unpack, "_RATIO", 2)
     with pytest.raises(DataError, match="unpacks to more than .* bytes, from .*unpack it yourself"):
         read_table(path, ["text"])
+
+
+def join(text, tmp_path):
+    opened = OpenTable(write(tmp_path / "a.csv", text), join=True)
+    return opened.names, opened.read(opened.names, gaps=opened.names)
+
+
+@pytest.mark.parametrize(
+    ("heads", "names"),
+    [
+        ("Price,Close,High\nTicker,A,A\nDate,,\n", ["Date", "Close", "High"]),
+        ("Price,Close,Close\nTicker,005930.KS,B\nDate,,\n", ["Date", "005930.KS", "B"]),
+        (",Close,Volume\n,A,B\nDate,,\n", ["Date", "Close A", "Volume B"]),
+        ("시점,전국,\n시점,취업자,실업률\n", ["시점", "취업자", "실업률"]),
+        ("시점,전국,서울\n시점,취업자,취업자\n", ["시점", "전국", "서울"]),
+        ("Date,Temp,Rain\n,°C,mm\n", ["Date", "Temp °C", "Rain mm"]),
+        ("Date,x,x\n,°C,mm\n", ["Date", "°C", "mm"]),
+    ],
+)
+def test_names_in_several_rows_are_put_together(tmp_path, heads, names):
+    found, table = join(f"{heads}2024-01-01,5,6\n2024-01-02,7,8\n", tmp_path)
+    assert found == names
+    assert table.columns[1:] == (["5", "7"], ["6", "8"])
+    assert table.lines[0] == heads.count("\n") + 1
+    assert f"are in {heads.count(chr(10))} rows, put together as {names[1]!r}" in table.notes[0]
+    first = OpenTable(tmp_path / "a.csv", YES, join=True)
+    assert first.names == heads.splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "date,x\n2024-01-01,5\n2024-01-02,6\n",
+        "date,x\nJan-24,NA\nFeb-24,6\n",
+        "date,x\n2024년 1월,\n2024년 2월,6\n",
+        "date,x,x\n,a,a\n2024-01-01,5,6\n",
+        "month,x\nJan,5\nFeb,6\n",
+        "a,b\nc,d\n",
+        "a,b\nc,d\ne,f\ng,h\ni,j\n",
+    ],
+)
+def test_other_rows_stay_below_their_names(tmp_path, text):
+    path = write(tmp_path / "a.csv", text)
+    opened = OpenTable(path, join=True)
+    assert opened.names == text.split("\n")[0].split(",")
+    assert len(list(opened.rows())) == text.count("\n") - 1
+
+
+def test_years_are_names_below_lines_of_a_title(tmp_path):
+    years = ",".join(f'"{year}"' for year in range(1960, 1970))
+    text = f'"Data Source","Indicators",\n\n"Updated","2024-06-28",\n\n"Country","Code",{years},\n'
+    text += "".join(f'"{name}","{name[:3]}",{",".join("5" * 10)},\n' for name in ("Aruba", "World"))
+    assert read_names(write(tmp_path / "a.csv", text))[:3] == ["Country", "Code", "1960"]

@@ -156,7 +156,7 @@ def _turned(
     """Return a row for each cell of the columns `across`, whose dates are `texts` of each row."""
     kept = columns.find_names(others)
     count = len(texts)
-    left_out = [name for name in others if name not in kept]
+    left_out = [name for name in others if name not in kept and any(others[name])]
     said = f"{how}, {across[0]!r} to {across[-1]!r}: each cell is a row of column {VALUE!r}"
     if left_out:
         said += f"; left out beside them: {', '.join(map(repr, left_out))}"

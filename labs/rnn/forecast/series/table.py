@@ -43,7 +43,7 @@ def read(path: Path, config: ForecastConfig) -> Panel:
             has one date with different values, a gap longer than `--fill`, or can be read in
             several ways.
     """
-    opened = tables.OpenTable(path, config.form)
+    opened = tables.OpenTable(path, config.form, join=True)
     names = _names(path, config, opened.names)
     table = opened.read(names, gaps=names)
     cells = dict(zip(names, table.columns, strict=True))

@@ -119,3 +119,17 @@ def test_columns_that_are_asked_for_are_not_turned(table, make):
     path = table(lines(["연도", *MONTHS], *rows))
     assert read(path, make(value_columns="1월")).names == ("1월",)
     assert len(read(path, make(date_column="연도")).names) == 12
+
+
+def test_a_title_above_years(table, make):
+    header = ["Country Name", "Country Code", "Indicator", *map(str, range(1960, 2000)), ""]
+    rows = [
+        [name, name[:3], "Population", *(k + n for n in range(39)), "", ""]
+        for k, name in enumerate(["Aruba", "Korea", "World"])
+    ]
+    text = "Data Source,World Development Indicators,\n\nLast Updated Date,2024-06-28,\n\n"
+    panel = read(table(text + lines(header, *rows)), make())
+    assert panel.names == ("Aruba", "Korea", "World")
+    assert panel.values[:, 1].tolist() == [1 + n for n in range(39)]
+    assert str(panel.dates[0])[:4] == "1960"
+    assert "left out beside" not in " ".join(panel.said)

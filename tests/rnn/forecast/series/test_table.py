@@ -520,6 +520,15 @@ def test_days_of_a_spreadsheet_in_a_column_of_dates(table, make, name):
         read(table(lines("time,x", rows)), make())
 
 
+def test_names_in_several_rows(table, make):
+    rows = [(date, n, 2 * n, n * n) for n, date in enumerate(TWO_MONTHS)]
+    heads = "Price,Close,Close,Volume\nTicker,AAPL,005930.KS,AAPL\nDate,,,\n"
+    panel = read(table(heads + lines("", rows).lstrip("\n")), make())
+    assert panel.names == ("Close AAPL", "Close 005930.KS", "Volume AAPL")
+    assert panel.values[-1].tolist() == [59, 118, 59 * 59]
+    assert "are in 3 rows" in panel.said[0]
+
+
 def test_months_of_two_digits_of_the_year(table, make):
     dates = [f"{year}{month:02}" for year in (20, 21) for month in range(1, 13)]
     panel = read(table(lines("년월,값", ((date, n) for n, date in enumerate(dates)))), make())
