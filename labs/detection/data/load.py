@@ -46,6 +46,12 @@ _KINDS = {
     "via": "VIA",
     "label-studio": "Label Studio",
     "masks": "masks",
+    "kitti": "KITTI",
+    "visdrone": "VisDrone",
+    "dota": "DOTA",
+    "words-first": "text files",
+    "wider-face": "WIDER FACE",
+    "keras-yolo3": "lists of boxes",
 }
 
 

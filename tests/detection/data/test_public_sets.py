@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
+from labs.detection import records
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats
 from labs.detection.data.load import read
@@ -105,11 +106,16 @@ def test_the_only_folder_of_an_archive_is_the_data(tmp_path):
 
 def of_images(names, form):
     """Return the rows of images with the same boxes, each as a form with these words says."""
-    words = {"w": SIZE[0], "h": SIZE[1]}
-    return "".join(
-        form.format(name=name, of=of, a=a, b=b, x=x, y=y, across=x - a, down=y - b, **words) + "\n"
+    numbers = {"cat": 1, "dog": 4}  # of VisDrone's classes
+    rows = [
+        {"name": name, "of": of, "a": a, "b": b, "x": x, "y": y, "number": numbers[of]}
         for name in names
         for of, a, b, x, y in BOXES
+    ]
+    sides = [{"across": row["x"] - row["a"], "down": row["y"] - row["b"]} for row in rows]
+    size = {"w": SIZE[0], "h": SIZE[1]}
+    return "".join(
+        f"{form.format(**row, **side, **size)}\n" for row, side in zip(rows, sides, strict=True)
     )
 
 
@@ -290,4 +296,129 @@ def test_a_file_of_coco_for_each_image(tmp_path):
     with pytest.raises(
         DataError, match=r"b.json and c.json are both for train and both have b.jpg"
     ):
+        formats.read(tmp_path)
+
+
+# Text files
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "line", "more", "said"),
+    [
+        pytest.param(
+            "training/image_2/{}.png",
+            "training/label_2/{}.txt",
+            "{of} 0.00 0 -0.2 {a}.00 {b}.00 {x}.00 {y}.00 1.89 0.48 1.2 1.84 1.47 8.41 0.01",
+            "DontCare -1 -1 -10 5.00 5.00 15.00 15.00 -1 -1 -1 -1000 -1000 -1000 -10",
+            "2 regions in which nobody looked",
+            id="KITTI",
+        ),
+        pytest.param(
+            "VisDrone2019-DET-train/images/{}.jpg",
+            "VisDrone2019-DET-train/annotations/{}.txt",
+            "{a},{b},{across},{down},1,{number},0,0",
+            "1,1,5,5,0,0,0,0",
+            "2 regions in which nobody looked",
+            id="VisDrone",
+        ),
+        pytest.param(
+            "train/images/{}.png",
+            "train/labelTxt/{}.txt",
+            "{a}.0 {b}.0 {x}.0 {b}.0 {x}.0 {y}.0 {a}.0 {y}.0 {of} 0",
+            "",
+            "",
+            id="DOTA",
+        ),
+        pytest.param(
+            "Dataset/train/guide dog/{}.jpg",
+            "Dataset/train/guide dog/Label/{}.txt",
+            "guide {of} {a}.5 {b} {x} {y}",
+            "",
+            "",
+            id="OIDv4",
+        ),
+    ],
+)
+def test_a_text_file_for_each_image(tmp_path, image, label, line, more, said):
+    head = "imagesource:GoogleEarth\ngsd:0.146\n" if "labelTxt" in label else ""
+    for value, name in enumerate("abc"):
+        paint(tmp_path / image.format(name), value)
+    for name in "ab":
+        text = head + of_images([name], line) + more
+        write(tmp_path / label.format(name), text)
+    paint(tmp_path / "testing" / "image_2" / "a.png", 7)
+    found = formats.read(tmp_path)
+    assert said in "; ".join(found.notes)
+    assert parts_of(found) == {"train": ["a", "b", "c"]}
+    boxes = boxes_of(found)
+    assert boxes.pop("c") == []
+    assert boxes["a"] == boxes["b"]
+    left = 0.5 if "guide" in line else 0
+    expected = {
+        "V": [("pedestrian", *BOXES[0][1:]), ("car", *BOXES[1][1:])],
+        "D": [(f"guide {of}", a + left, *rest) for of, a, *rest in BOXES],
+    }.get(label[0], BOXES)
+    assert boxes["a"] == expected
+    assert [problem.kind for problem in found.problems] == [records.NO_LABELS]
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (["cat 0.1 0.2 0.3 0.4", "dog 0.5 0.5 0.2 0.2"], "shares of the image, behind words"),
+        (["cat 60 20 20 20", "dog 50 40 20 10"], "expected x1, y1, x2, y2 in pixels"),
+    ],
+)
+def test_numbers_behind_words_that_are_no_corners_are_refused(tmp_path, lines, why):
+    paint(tmp_path / "a.png")
+    write(tmp_path / "a.txt", "\n".join(lines))
+    with pytest.raises(DataError, match=why):
+        formats.read(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["WIDER FACE", "YOLOv4"])
+def test_lists_of_images_with_boxes(tmp_path, form):
+    for value, (part, name) in enumerate((("train", "a"), ("train", "b"), ("val", "c"))):
+        if form == "YOLOv4":
+            paint(tmp_path / part / f"{name}.jpg", value)
+            boxes = "" if name == "b" else " 10,20,40,40,0 50,5,90,45,1"
+            with (tmp_path / part / "_annotations.txt").open("a") as file:
+                file.write(f"{name}.jpg{boxes}\n")
+            write(tmp_path / part / "_classes.txt", "cat\ndog\n")
+            continue
+        paint(tmp_path / f"WIDER_{part}" / "images" / "0--Parade" / f"{name}.jpg", value)
+        rows = ["0 0 0 0 0 0 0 0 0 0"]
+        if name != "b":
+            rows = ["10 20 30 20 0 0 0 0 0 0 ", "50 5 40 40 2 0 0 1 0 0 "]
+        text = "\n".join([f"0--Parade/{name}.jpg", str(len(rows)), *rows, ""])
+        path = tmp_path / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
+        write(path, (path.read_text() if path.exists() else "") + text)
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    names = ("face", "face") if form == "WIDER FACE" else CLASSES
+    expected = [(name, *box[1:]) for name, box in zip(names, BOXES, strict=True)]
+    assert boxes_of(found) == {"a": expected, "b": [], "c": expected}
+    crowds = [box.crowd for box in found.parts["train"][0].boxes]
+    assert crowds == ([False, True] if form == "WIDER FACE" else [False, False])
+    assert not found.problems
+
+
+def test_texts_beside_masks_are_no_labels(tmp_path):
+    for value, name in enumerate("ab"):
+        paint(tmp_path / "PNGImages" / f"{name}.png", value)
+        mask = np.zeros(SIZE[::-1], np.uint8)
+        for number, (_, a, b, x, y) in enumerate(BOXES[: 2 - value], 1):
+            mask[b:y, a:x] = number
+        (tmp_path / "PedMasks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / "PedMasks" / f"{name}_mask.png")
+        write(tmp_path / "Annotation" / f"{name}.txt", "# Compatible with PASCAL Version 1.00\n")
+    found = formats.read(tmp_path)
+    assert found.form == "masks"
+    assert boxes_of(found)["a"] == [("object", *box[1:]) for box in BOXES]
+
+
+def test_frames_of_videos_are_refused(tmp_path):
+    paint(tmp_path / "MOT17-02" / "img1" / "000001.jpg")
+    write(tmp_path / "MOT17-02" / "gt" / "gt.txt", "1,1,10,20,30,40,1,1,1.0\n")
+    with pytest.raises(DataError, match="MOT Challenge, which is of videos"):
         formats.read(tmp_path)

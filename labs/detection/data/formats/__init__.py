@@ -14,6 +14,7 @@ does:
 """
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,8 @@ from common.io.folders import list_visible
 from common.io.tables import is_table
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
+from labs.detection.data.formats.sets import lists as lists_of_sets
+from labs.detection.data.formats.sets import texts as texts_of_sets
 from labs.detection.records import Annotated, Problem, Reading
 
 AS_FOUND = Reading()
@@ -37,8 +40,8 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
     In a folder the first of these counts that is there: a YAML, a .data, a file of a labeling tool,
-    COCO's JSON, XML files, text files, LabelMe's JSON files, a table with boxes, masks. Where there
-    are others, it is said.
+    COCO's JSON, XML files, text files for each image, lists of boxes, LabelMe's JSON files, a table
+    with boxes, masks. Where there are others, it is said.
 
     Args:
         path: the file or the folder.
@@ -180,22 +183,46 @@ def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
     of_tools = tools.find(root)
     files = [file for file in walk(root) if file not in of_tools]
     texts = [file for file in files if file.suffix.lower() == ".txt"]
-    images = {fold_name(file.stem) for file in files if is_image(file)}
+    images = [file for file in files if is_image(file)]
+    of_texts = _reader_of_texts(texts, images)
     forms = [
         ("files of labeling tools", tools, bool(of_tools)),
         ("COCO's JSON files", coco, bool(coco.find(root))),
         ("XML files", voc, any(file.suffix.lower() == ".xml" for file in files)),
-        ("text files", yolo, any(fold_name(file.stem) in images for file in texts)),
+        ("text files", of_texts or yolo, of_texts is not None),
+        ("lists of boxes", lists_of_sets, bool(lists_of_sets.find(texts))),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
         ("tables", table, table.has_boxes(root, reading.form)),
         ("masks", mask_files, bool(mask_files.find(files, root))),
     ]
     found = [(name, reader) for name, reader, there in forms if there]
-    if not found and texts:
+    if found:
+        return found
+    _refuse_videos(root, texts)
+    if yolo.may_have_labels(texts):
         return [("text files", yolo)]
-    if not found:
+    raise DataError(
+        f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a table, "
+        f"masks or text files with boxes{'' if files else '; it is empty'}"
+    )
+
+
+def _reader_of_texts(texts: Sequence[Path], images: Sequence[Path]) -> ModuleType | None:
+    """Return what reads text files that are called as images are; None where there are none."""
+    if texts_of_sets.recognize(texts, images) is not None:
+        return texts_of_sets
+    return yolo if yolo.has_labels(texts, images) else None
+
+
+def _refuse_videos(root: Path, texts: Sequence[Path]) -> None:
+    """Refuse the files of the MOT Challenge, whose frames must not be split at random.
+
+    Raises:
+        DataError: they are there.
+    """
+    if any(file.name == "gt.txt" and file.parent.name == "gt" for file in texts):
         raise DataError(
-            f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a table, "
-            f"masks or text files with boxes{'' if files else '; it is empty'}"
+            f"{root} has gt/gt.txt of the MOT Challenge, which is of videos: frames of one video "
+            "on both sides of a split promise too much; write a COCO JSON or a table of boxes for "
+            "train, val and test, each of videos of its own"
         )
-    return found

@@ -26,7 +26,7 @@ _PLAIN = {
     *("xml", "xmls", "json", "txt", "csv", "box", "boxes", "bbox", "bboxes", "gt", "truth"),
     *("target", "targets", "data", "dataset", "obj", "set", "all", "voc", "coco", "yolo"),
     *("이미지", "사진", "라벨", "라벨링", "라벨링데이터", "원천", "원천데이터", "데이터", "주석"),
-    "trainval",
+    *("trainval", "labeltxt", "bb"),
 }
 
 

@@ -9,6 +9,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -17,19 +18,16 @@ from common.io.encodings import decode
 from common.io.folders import relative_name
 from common.io.tables import read_bytes
 from labs.detection.data.formats.finder import Asked, Finder
-from labs.detection.data.formats.folders import is_image, marks_in, part_of, split_by_folder, walk
-from labs.detection.data.formats.pictures import Pictures
+from labs.detection.data.formats.folders import is_image, marks_in, part_of, walk
+from labs.detection.data.formats.pictures import Labels, put_to_images
 from labs.detection.records import (
     BAD_BOX,
     BAD_LABELS,
-    NO_IMAGE,
-    NO_LABELS,
     Annotated,
     Box,
     Problem,
     Reading,
     bounds,
-    check_names,
 )
 
 _OUTLINED = {"polygon": 3, "rotation": 4}  # shapes by the points that they have at least
@@ -51,37 +49,17 @@ def read(root: Path, reading: Reading) -> Annotated:
     files = list(walk(root))
     finder = Finder(root, filter(is_image, files))
     problems: list[Problem] = []
-    pictures = Pictures(root, problems)
-    said = list(_contents(files, finder, problems, reading.form.encoding))
-    shapes: dict[Path, list[tuple[str, str, Box]]] = {}  # place, class and box, by the image
-    sizes: dict[Path, tuple[int, int]] = {}
     turned = Counter[str]()
-    for each, path in zip(said, finder.find_all([file.asked for file in said]), strict=True):
-        if isinstance(path, str) or path in shapes:
-            kind = NO_IMAGE if isinstance(path, str) else BAD_LABELS
-            why = path if isinstance(path, str) else f"a second file for {path.name}"
-            problems.append(Problem(each.place, kind, why))
-            continue
-        shapes[path] = list(_shapes(each, problems, turned))
-        sizes[path] = _size(each.content)
-    names = check_names(sorted({name for some in shapes.values() for _, name, _ in some}), root)
-    numbers = {name: number for number, name in enumerate(names)}
-    folders = {path.parent for path in shapes}
-    every = []
-    for path in (path for path in files if is_image(path) and path.parent in folders):
-        if path not in shapes:
-            problems.append(Problem(relative_name(path, root), NO_LABELS, "a background"))
-        some = [(at, box._replace(label=numbers[of])) for at, of, box in shapes.get(path, [])]
-        picture = pictures.make(path, lambda *_, some=some: some, sizes.get(path, (0, 0)))
-        every += [picture] if picture else []
-    parts, left_out = split_by_folder(every)
-    notes = [
+    labels = [
+        Labels(each.place, each.asked, _shapes(each, problems, turned), _size(each.content))
+        for each in _contents(files, finder, problems, reading.form.encoding)
+    ]
+    found = put_to_images("labelme", finder, files, labels, problems)
+    notes = (
         f"{number:,} {kind}s: their boxes are the upright ones around them"
         for kind, number in turned.items()
-    ]
-    return Annotated(
-        "labelme", root, names, parts, (*problems, *left_out), notes=(*notes, *pictures.notes())
     )
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _contents(

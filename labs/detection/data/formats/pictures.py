@@ -7,16 +7,24 @@ which, unless they are missing, equal, or the photo is only mirrored or upside d
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from common.images.decode import photo_turn
 from common.io.folders import relative_name
+from labs.detection.data.formats.finder import Asked, Finder
+from labs.detection.data.formats.folders import is_image, split_by_folder
 from labs.detection.records import (
     BAD_IMAGE,
+    BAD_LABELS,
+    NO_IMAGE,
+    NO_LABELS,
     OTHER_SIZE,
+    Annotated,
     Box,
     Picture,
     Problem,
     check_boxes,
+    check_names,
 )
 
 # For each orientation of EXIF from 5 on, which lay a photo on its side, where a point x, y of the
@@ -91,6 +99,60 @@ class Pictures:
                 "height tell whether their boxes are of the turned photo: they are taken so"
             )
         return found
+
+
+class Labels(NamedTuple):
+    """What a file says of one image."""
+
+    place: str  # the file, relative to the folder of the data
+    asked: Asked  # the image
+    objects: Iterable[tuple[str, str, Box]]  # place, class and box of each
+    size: tuple[int, int] = (0, 0)  # height and width that are written, 0 where they are not
+
+
+def put_to_images(
+    form: str,
+    finder: Finder,
+    files: Iterable[Path],
+    labels: Sequence[Labels],
+    problems: list[Problem],
+) -> Annotated:
+    """Put files that are of one image each to their images; other images beside are backgrounds.
+
+    Args:
+        form: of the files.
+        finder: of the images.
+        files: all that is in the folder of the data.
+        labels: what the files say.
+        problems: what is wrong so far.
+
+    Raises:
+        DataError: no object has a class.
+    """
+    root, pictures = finder.root, Pictures(finder.root, problems)
+    found: dict[Path, Labels] = {}
+    for each, path in zip(labels, finder.find_all([one.asked for one in labels]), strict=True):
+        if isinstance(path, str) or path in found:
+            kind = NO_IMAGE if isinstance(path, str) else BAD_LABELS
+            why = path if isinstance(path, str) else f"a second file for {path.name}"
+            problems.append(Problem(each.place, kind, why))
+            continue
+        found[path] = each._replace(objects=list(each.objects))
+    names = check_names(sorted({of for each in found.values() for _, of, _ in each.objects}), root)
+    numbers = {name: number for number, name in enumerate(names)}
+    folders = {path.parent for path in found}
+    every = []
+    for path in (path for path in files if is_image(path) and path.parent in folders):
+        if path not in found:
+            problems.append(Problem(relative_name(path, root), NO_LABELS, "a background"))
+        objects = found[path].objects if path in found else ()
+        boxes = [(place, box._replace(label=numbers[of])) for place, of, box in objects]
+        size = found[path].size if path in found else (0, 0)
+        picture = pictures.make(path, lambda *_, boxes=boxes: boxes, size)
+        every += [picture] if picture else []
+    parts, left_out = split_by_folder(every)
+    every_problem = (*problems, *left_out)
+    return Annotated(form, root, names, parts, every_problem, notes=tuple(pictures.notes()))
 
 
 def _upright(box: Box, turn: int, width: int, height: int) -> Box:

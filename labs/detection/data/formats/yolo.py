@@ -79,6 +79,7 @@ _KEYS = {
 # Where labeling tools keep the names of the classes.
 _NAMES = ("classes.txt", "obj.names", "_darknet.labels")
 _IMAGE_FOLDERS = ("images", "jpegimages", "imgs", "img")  # beside which there is `labels`
+_BOX = 5  # columns of a line
 _SAME = 0.5  # pixels that the box around an outline may be off to stand for the box
 
 
@@ -509,11 +510,30 @@ def _without_links(images: Sequence[Path], labels: _Labels) -> list[Path]:
     return list(found.values())
 
 
-def _is_labels(path: Path) -> bool:
+def has_labels(texts: Iterable[Path], images: Iterable[Path]) -> bool:
+    """Say whether some text file is called as an image is, and has labels.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    stems = {fold_name(image.stem) for image in images}
+    return any(fold_name(file.stem) in stems and _is_labels(file) for file in texts)
+
+
+def may_have_labels(texts: Iterable[Path]) -> bool:
+    """Say whether text files have labels of images that are elsewhere, or names of classes.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    return any(file.name in _NAMES or _is_labels(file, _BOX) for file in texts)
+
+
+def _is_labels(path: Path, least: int = 1) -> bool:
     """Tell label files from lists of images and read-me files, which stand beside images."""
     text = read_bytes(path)[:200].decode("utf-8-sig", "replace").strip()
     words = split_line(text.split("\n")[0]) if text else []
-    return not words or words[0].replace(".", "", 1).isdigit()
+    return not words or (len(words) >= least and words[0].replace(".", "", 1).isdigit())
 
 
 # Writing
