@@ -33,6 +33,15 @@ _FAR = 3  # ranges of all others that they are away from these
 _ENOUGH = 20  # other values that show it
 _ENOUGH_CELLS = 4  # cells, so that it is no chance how all are written
 
+_SCALES = {"K": 3, "M": 6, "B": 9, "T": 12, "천": 3, "만": 4, "억": 8, "조": 12}
+_SCALED = re.compile(rf"([+-]?\d[\d.,]*)\s?([{''.join(_SCALES)}])")
+_LESS = re.compile(r"<\s?(\d+(?:\.\d+)?)")
+_UNIT = re.compile(
+    r"([+-]?\d[\d.,]*)\s*("
+    r"[kMGT]?Wh?|[kM]?VA|[km]?V|m?A|[kMG]?Hz|[kcm]?m|[kM]?m/?[hs]|mph|km²|m[²³2]|㎡|㎥|[km]?g|t|m?[lL]|"
+    r"[hk]?Pa|mbar|bar|pp[mb]|[µμ]g/m[³3]|㎍/㎥|°|deg|명|건|톤)"
+)
+
 _BEFORE = re.compile(r"^([+-]?)\s*(?:US)?([$₩€£¥])\s*")
 _BEHIND = re.compile(r"\s*(%|[$₩€£¥원円元엔℃]|°\s?[CF]|USD|KRW|EUR|JPY|GBP)$")
 _MINUS = re.compile(r"[△▲]\s*(?=\d)")  # as in Korean and Japanese accounts
@@ -47,7 +56,8 @@ _PLAIN, _GROUPED = (
     }
     for ways in (
         r"[+-]?(?:[0-9]+(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?",
-        r"[+-]?(?:[1-9][0-9]{{0,2}}(?P<b>{between})[0-9]{{3}}(?:(?P=b)[0-9]{{3}})*)(?:{mark}[0-9]*)?",
+        r"[+-]?(?:[1-9][0-9]{{0,2}}(?P<b>{between})[0-9]{{3}}(?:(?P=b)[0-9]{{3}})*)(?:{mark}[0-9]*)?"
+        r"(?:[eE][+-]?[0-9]+)?",
     )
 )
 _INDIAN = re.compile(r"[+-]?[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]*)?")
@@ -85,6 +95,7 @@ class _Column(NamedTuple):
     readings: dict[str, Array]  # of the marks with which all of its cells are numbers
     sign: str  # what was taken off
     wrong: tuple[int | None, str] | None  # the first cell that is no number, and why
+    said: list[str]  # what else was done to its cells
 
 
 def read(
@@ -126,6 +137,7 @@ def read(
         values[each.name] = each.readings[mark or _refuse(each)]
         if each.sign:
             said.append(f"column {each.name!r} is read without its signs ({each.sign})")
+        said += each.said
         minus = next(filter(_MINUS.match, columns[each.name]), None)
         if minus is not None:
             said.append(f"{minus!r} in column {each.name!r} is below zero")
@@ -161,6 +173,10 @@ def _look(name: str, cells: Sequence[str], marks: Sequence[str]) -> _Column:
     bare = {cell: text for cell, (text, _) in taken.items()}
     plain = [cell for cell, (text, _) in taken.items() if not _is_missing(text)]
     signs = {taken[cell][1] for cell in plain}
+    said: list[str] = []
+    for simplify in (_without_scale, _without_unit, _without_bound):
+        bare, done = simplify({cell: bare[cell] for cell in plain}, bare)
+        said += [f"{what} in column {name!r}{how}" for what, how in done]
     found = [bare[cell] for cell in cells]
     readings = {}
     for mark in marks:
@@ -175,7 +191,43 @@ def _look(name: str, cells: Sequence[str], marks: Sequence[str]) -> _Column:
     elif len(signs - {""}) > 1 or ("%" in signs and len(signs) > 1):
         which = " and ".join(repr(sign or "no sign") for sign in sorted(signs))
         wrong = (None, f"its numbers have different signs: {which}")
-    return _Column(name, found, readings, "".join(signs), wrong)
+    return _Column(name, found, readings, "".join(signs), wrong, said)
+
+
+_Texts = dict[str, str]
+_Done = list[tuple[str, str]]  # what was in a cell, and what it is now
+
+
+def _without_scale(plain: _Texts, bare: _Texts) -> tuple[_Texts, _Done]:
+    """Write 1.2M and 950.5K as numbers; whole ones alone, such as 25M, may be codes."""
+    found = {cell: _SCALED.fullmatch(text) for cell, text in plain.items()}
+    scaled = {cell: each for cell, each in found.items() if each}
+    if not any(set(each[1]) & {".", ","} for each in scaled.values()):
+        return bare, []
+    written = {cell: f"{each[1]}e{_SCALES[each[2]]}" for cell, each in scaled.items()}
+    first = next(iter(written))
+    letter = scaled[first][2]
+    return bare | written, [(repr(first), f": {letter} stands for {10 ** _SCALES[letter]:,}")]
+
+
+def _without_unit(plain: _Texts, bare: _Texts) -> tuple[_Texts, _Done]:
+    """Take off the unit that all cells have."""
+    found = {cell: _UNIT.fullmatch(text) for cell, text in plain.items()}
+    units = {each and each[2] for each in found.values()}
+    if len(units) != 1 or None in units:
+        return bare, []
+    taken = {cell: each[1] for cell, each in found.items() if each}
+    return bare | taken, [(f"the unit {units.pop()!r}", " is taken off")]
+
+
+def _without_bound(plain: _Texts, bare: _Texts) -> tuple[_Texts, _Done]:
+    """Take half of the bound where a cell only says that a number is below one, such as <1."""
+    found = {cell: _LESS.fullmatch(text) for cell, text in plain.items()}
+    below = {cell: f"{float(each[1]) / 2:g}" for cell, each in found.items() if each}
+    if not below or len(below) == len(plain):
+        return bare, []
+    first = next(iter(below))
+    return bare | below, [(repr(first), f" is taken for {below[first]}, half of it")]
 
 
 def _first_wrong(

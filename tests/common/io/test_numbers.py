@@ -143,6 +143,48 @@ def test_nines_and_eights_that_come_again_far_away_are_missing(others, stand_in,
 
 
 @pytest.mark.parametrize(
+    ("cells", "values", "said"),
+    [
+        (["1.2M", "950.5K", "-", "7"], [1.2e6, 950_500, np.nan, 7], "'1.2M' in column 'x': M sta"),
+        (["1.25B", "0.5T"], [1.25e9, 5e11], "B stands for 1,000,000,000"),
+        (["3.4억", "5,000.5만"], [3.4e8, 50_005_000], "억 stands for 100,000,000"),
+        (["1,01M", "2,5K"], [1.01e6, 2500], "M stands for 1,000,000"),
+        (["12.3 kWh", "-4 kWh", "", "5kWh"], [12.3, -4, np.nan, 5], "the unit 'kWh' in column 'x'"),
+        (["12.5 ㎍/㎥", "13 ㎍/㎥"], [12.5, 13], "the unit '㎍/㎥' in column 'x' is taken off"),
+        (["1,200 명", "900 명", "80 명", "1,000 명"], [1200, 900, 80, 1000], "the unit '명'"),
+        (["<1", "3", "12", "<1"], [0.5, 3, 12, 0.5], "'<1' in column 'x' is taken for 0.5, half"),
+        (["< 0.05", "0.3"], [0.025, 0.3], "half of it"),
+    ],
+)
+def test_letters_for_thousands_units_and_bounds(cells, values, said):
+    found = numbers.read({"x": cells})
+    np.testing.assert_allclose(found.values["x"], values)
+    assert any(said in each for each in found.said)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["25M", "30M", "12K"],  # codes
+        ["12 kWh", "13 MWh"],
+        ["12 kWh", "13"],
+        ["1호선", "2호선"],
+        ["20대", "30대"],
+        ["<1", "<1"],
+        ["1.2M", "3.4 apples"],
+    ],
+)
+def test_words_behind_numbers_are_no_units(cells):
+    with pytest.raises(Wrong):
+        numbers.read({"x": cells})
+
+
+def test_a_letter_behind_what_may_be_thousands_is_asked_for():
+    with pytest.raises(Wrong, match=r"may be 1.5e\+06 or 1500"):
+        numbers.read({"x": ["1,500K", "2,250K"]})
+
+
+@pytest.mark.parametrize(
     ("others", "stand_in", "times", "taken"),
     [
         (np.linspace(600, 2000, 60), -200, 3, True),
@@ -178,7 +220,7 @@ def test_more_signs(cells, values):
     assert any("below zero" in what for what in found.said) == (cells[0][0] == "△")
 
 
-@pytest.mark.parametrize("cell", ["1.2M", "4만", "▼4", "3k"])
+@pytest.mark.parametrize("cell", ["12M", "4만", "▼4", "3k"])
 def test_an_unknown_form_of_numbers_is_refused_as_such(cell):
     with pytest.raises(numbers.Wrong, match="given") as caught:
         numbers.read({"x": [cell, "4", "5"]})

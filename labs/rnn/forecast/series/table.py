@@ -1,5 +1,6 @@
 """A user's table of series: a column for each, or rows of one after another."""
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from labs.rnn.forecast.series.panel import Panel
 
 Cells = Mapping[str, Sequence[str]]
 
+_SAMPLE = 50  # cells that show whether a column may hold numbers
 _LISTED = 5  # names in a sentence
 _ABOVE = "; if lines stand above the names of the columns, such as a title, delete them"
 
@@ -172,7 +174,7 @@ def _find_values(
     names = [name for name in cells if name not in (*times.columns, *keys)]
     others = measures.find_others(cells, times, names)
     names = [name for name in names if name not in others]
-    if others and not any(columns.are_numbers(cells[name]) for name in names):
+    if others and not any(re.search(r"\d", "".join(cells[name][:_SAMPLE])) for name in names):
         raise DataError(
             f"{path}: no column measures anything ({_held(others)}); name what to forecast with "
             "--value-columns"
