@@ -26,7 +26,7 @@ from common.io.folders import (
     normalize_name,
     relative_name,
 )
-from common.io.naming import classes_of_names
+from common.io.naming import are_shards, classes_of_names
 from common.io.parts import find_parts
 
 LAYOUT = """expected one folder per class:
@@ -90,6 +90,11 @@ def list_folder(
             loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
             skipped += [(name, "not in a class folder") for name in loose]
             found, counts[part], wrong = _list_classes(root, part, folder, nested)
+            if classes == "required" and are_shards([*counts[part]]):
+                raise DataError(
+                    f"{folder}: {', '.join(sorted(counts[part])[:3])} are numbered parts of a set, "
+                    f"and no classes; name a table that has them; {LAYOUT.format(root.name)}"
+                )
             problems += wrong
         files += sorted(found)
         if not counts[part]:

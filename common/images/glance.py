@@ -4,6 +4,7 @@ import contextlib
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from torch import Tensor
@@ -20,6 +21,7 @@ from common.images.load import (
     find_test,
 )
 from common.images.sets import Classes, FoundImages
+from common.io.naming import are_variants
 from common.options.budget import Choices
 from common.options.config import ImageConfig, Kind
 
@@ -75,11 +77,16 @@ def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = 
         why = f"column {split!r} splits the images: it holds nothing but names of parts"
         chosen.take(why, split_column=split)
     if test := find_test(chosen.config):
-        why = f"{test.name} has the images to test on: it lies there, with the same columns"
+        why = f"{test.name} has the images to test on: it lies there, and is like it"
+        why += "; what to validate on is a tenth of the others"
         chosen.take(why, test=str(test))
     if group := find_groups(chosen.config, kind, classes):
         why = f"images with the same {group!r} stay together: the column's name says that they do"
         chosen.take(f"{why} (--group-column)", group_column=group)
+    listed = find_files(chosen.config, kind, classes)
+    if listed and are_variants([PurePath(file.photo).stem for file in listed.files]):
+        why = "variants of one picture stay together: the files are called as Roboflow calls them"
+        chosen.take(f"{why} (--group-by)", group_by="name")
 
 
 def glance(config: ImageConfig, kind: Kind = "class", classes: Classes = "required") -> Glance:

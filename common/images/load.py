@@ -35,7 +35,7 @@ from common.images.tables.listing import (
     find_split_column,
     list_table,
 )
-from common.images.tables.locate import find_table, find_test_table, locate
+from common.images.tables.locate import find_table, find_test_file, locate
 from common.images.tables.pixels import describe_pixels
 from common.io.naming import group_of_name
 from common.io.tables import is_table, read_names
@@ -529,14 +529,14 @@ def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
 
 
 def find_test(config: ImageConfig) -> Path | None:
-    """Return the table of labelled test images that lies in a config's folder, if there is one.
+    """Return the file of labelled test images that lies in a config's folder, if there is one.
 
     Raises:
         DataError: the data cannot be read.
     """
     if config.data in IMAGE_SETS or config.test is not None or config.split_column:
         return None
-    return find_test_table(Path(config.data).expanduser(), config.form)
+    return find_test_file(Path(config.data).expanduser(), config.form)
 
 
 def find_groups(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
@@ -555,7 +555,7 @@ def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:
     """Load a config's images that are in no files of their own: a known set, or arrays."""
     if config.data in IMAGE_SETS:
         return _load_named(config)
-    return known.load_arrays(Path(config.data).expanduser(), to_learn)
+    return known.load_arrays(locate(Path(config.data).expanduser(), form=config.form), to_learn)
 
 
 def _load_named(config: ImageConfig) -> FoundImages:

@@ -15,13 +15,14 @@ PARTS = {  # what folders of a split are called, in any case
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("학습", "훈련"), "train"),
+    "검증": "validation",
+    **dict.fromkeys(("시험", "테스트"), "test"),
 }
 
 _PART_CELLS = {  # what a column of a table calls them, in any case
     **PARTS,
-    **dict.fromkeys(("dev", "검증"), "validation"),
-    **dict.fromkeys(("학습", "훈련"), "train"),
-    **dict.fromkeys(("시험", "테스트"), "test"),
+    "dev": "validation",
     **{"publictest": "validation", "privatetest": "test"},  # of FER2013
 }
 
@@ -69,9 +70,17 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def find_part(name: str) -> str | None:
-    """Return the part of a split that a word of a name tells, such as `train_labels`, or None."""
-    words = re.split("[^a-z]+", name.casefold())
-    return next((PARTS[word] for word in words if word in PARTS), None)
+    """Return the part of a split that a word of a name tells, such as `train_labels`, or None.
+
+    Korean words are also known where others follow without a space: `학습데이터`.
+    """
+    words = re.findall("[a-z]+|[가-힣]+", unicodedata.normalize("NFC", name).casefold())
+    known = (part for word in words for start, part in PARTS.items() if _begins(word, start))
+    return next(known, None)
+
+
+def _begins(word: str, start: str) -> bool:
+    return word == start or (not start.isascii() and word.startswith(start))
 
 
 def read_part(cell: str) -> str | None:

@@ -53,7 +53,7 @@ def find_parts(root: Path, to_learn: bool, is_kind: Kind, *, unwrap: bool = True
     if not named:
         return Found({ALL: inner}, said=place)
     flat = [each for each in named if not classes[each]]
-    if to_learn and len(flat) < len(named):
+    if len(flat) < len(named):
         named = {each: part for each, part in named.items() if each not in flat or part == "train"}
     known = set().union(*(classes[each] for each in named))
     parts: dict[str, Path] = {}
@@ -87,9 +87,12 @@ def _pass_through(folder: Path, is_kind: Kind) -> Path:
 
 
 def _find_body(part: Path, is_kind: Kind) -> Path:
-    """Return the folder in a part that holds all it has: of the same name, or of images."""
+    """Return the folder in a part that holds all it has: of its name, of images, or of folders."""
     only = _only_folder(part, is_kind)
-    return only if only and only.name.casefold() in (part.name.casefold(), *_BODIES) else part
+    if only is None:
+        return part
+    named = only.name.casefold() in (part.name.casefold(), *_BODIES)
+    return only if named or _class_names(only, is_kind) else part
 
 
 def _only_folder(folder: Path, is_kind: Kind) -> Path | None:
@@ -103,13 +106,13 @@ def _only_folder(folder: Path, is_kind: Kind) -> Path | None:
 def _name_parts(classes: Mapping[Path, set[str]]) -> dict[Path, str]:
     """Return which folders are parts of a split, by what is in each; {} where all are classes."""
     names = {folder: normalize_name(folder.name) for folder in classes}
-    plain = {
-        folder: PARTS[name.casefold()] for folder, name in names.items() if name.casefold() in PARTS
-    }
-    # A class may be called "train" too, beside "bus" and "car"; it holds files and no folders.
-    if plain and (len(plain) == len(classes) or any(classes[folder] for folder in plain)):
-        return plain
     named = {folder: part for folder, name in names.items() if (part := find_part(name))}
+    plain = {folder: part for folder, part in named.items() if names[folder].casefold() in PARTS}
+    if plain and len(plain) == len(classes):
+        return plain
+    # A class may be called "train" too, beside "bus" and "car"; it holds files and no folders.
+    if any(classes[folder] for folder in plain):
+        return {each: part for each, part in named.items() if each in plain or classes[each]}
     if not any(classes[folder] for folder in named):
         return {}
     if "train" in named.values():

@@ -42,8 +42,11 @@ _PATHS = (
 _LABELS = (
     *("label", "labels", "class", "classes", "classname", "labelname", "target", "targets"),
     *("category", "categories", "breed", "species", "type", "tag", "tags", "y", "diagnosis"),
+    *("finding", "findings", "findinglabels", "disease", "condition", "grade", "severity", "stage"),
+    *("quality", "status", "result"),
     *("classid", "dx", "emotion", "digit", "letter", "character"),
     *("정답", "라벨", "레이블", "분류", "클래스", "종류", "품종", "범주"),
+    *("판정", "진단", "병명", "등급", "상태", "유형", "구분", "결과"),
     *("감정", "숫자", "글자"),
 )
 _GROUPS = (  # what images are of that belong together

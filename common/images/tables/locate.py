@@ -12,7 +12,8 @@ from common.images.tables.finder import Finder
 from common.images.tables.listing import names_images, tell_classes
 from common.images.tables.parquet import find_parquet, unpack_parquet
 from common.images.tables.pixels import find_pixels, unpack_pixels
-from common.io.folders import find_part, list_folders, list_visible, walk
+from common.io.folders import find_part, list_folders, list_visible, normalize_name, walk
+from common.io.naming import are_shards
 from common.io.tables import AS_FOUND, TableForm, read_names
 from common.reuse import reusable
 
@@ -26,7 +27,8 @@ def locate(path: Path, classes: Classes = "required", form: TableForm = AS_FOUND
 
     Archives, Parquet files with images and tables of pixels are unpacked into the cache; archives
     that hold arrays are returned as they are. Of a folder it is the table in it that names images,
-    or holds their pixels; of several, that of the training images. A folder with folders for
+    or holds their pixels; of several, that of the training images. One with nothing but archives is
+    that of the training images. A folder with folders for
     classes is itself, but where the table says other classes; so is one that needs none.
 
     Args:
@@ -45,6 +47,8 @@ def locate(path: Path, classes: Classes = "required", form: TableForm = AS_FOUND
         return unpack_pixels([folder], form)
     if not folder.is_dir() or find_arrays(folder):
         return path
+    if file := _find_packed(folder):
+        return locate(file, classes, form)
     has_classes = _has_classes(folder)
     if not has_classes and (files := _find_pixel_tables(folder, form)):
         return unpack_pixels(files, form)
@@ -72,28 +76,44 @@ def find_table(path: Path, classes: Classes, form: TableForm) -> Path | None:
     if not path.exists() or holds_arrays(path) and not is_archive(path):
         return None
     table = locate(path, classes, form)
-    return None if table.is_dir() or is_archive(table) else table
+    return None if table.is_dir() or holds_arrays(table) else table
 
 
 @reusable(lambda path, form: (path, form))
-def find_test_table(path: Path, form: TableForm) -> Path | None:
-    """Return the table in a folder that says the classes of its test images; None without.
+def find_test_file(path: Path, form: TableForm) -> Path | None:
+    """Return the file in a folder that has its test images with their classes; None without.
 
-    It has the columns of that of the training images, and is called by the part it is of.
+    It is called by the part it is of: a table with the columns of that of the training images, or
+    arrays like theirs.
     """
-    table = find_table(path, "required", form)
-    if table is None or path.is_file() and not is_archive(path):
+    if path.is_file() and not is_archive(path) or not path.exists():
         return None
-    return _find_test(table)
+    found = locate(path, "required", form)
+    if found.is_file() and holds_arrays(found) and not is_archive(found):
+        tests = [each for each in found.parent.glob(f"*{found.suffix}") if _is_test(each)]
+        return tests[0] if len(tests) == 1 and find_part(found.stem) == "train" else None
+    return _find_test(found) if found.is_file() and not is_archive(found) else None
+
+
+def _is_test(file: Path) -> bool:
+    return find_part(file.stem) == "test"
 
 
 def _find_test(train: Path) -> Path | None:
     """Return the table beside that of the training images that is the same of the test images."""
     if find_part(train.stem) != "train":
         return None
-    tests = [each for each in _find_lists(train.parent) if find_part(each.stem) == "test"]
+    tests = [each for each in _find_lists(train.parent) if _is_test(each)]
     alike = [each for each in tests if read_names(each) == read_names(train) and tell_classes(each)]
     return alike[0] if len(alike) == 1 else None
+
+
+def _find_packed(folder: Path) -> Path | None:
+    """Return the archive or the arrays in a folder without images that hold those to train on."""
+    files = [each for each in list_visible(folder) if each.is_file() and holds_arrays(each)]
+    named = [each for each in files if find_part(each.stem) == "train"]
+    chosen = named if len(files) > 1 else files
+    return chosen[0] if len(chosen) == 1 and not any(map(is_image, walk(folder))) else None
 
 
 def _has_classes(folder: Path) -> bool:
@@ -107,11 +127,11 @@ def _has_classes(folder: Path) -> bool:
 def _says_others(table: Path, folder: Path) -> bool:
     """Say whether a table says what images are, and not what the folders they are in are called.
 
-    It does where images of one folder have several labels in it, or where it has a counterpart for
-    test images, which lie in no folders of classes.
+    It does where images of one folder have several labels in it, where the folders are called as
+    parts of a set are, or where it has a counterpart for test images, which lie in no such folders.
     """
     labels = tell_classes(table)
-    if labels and _find_test(table):
+    if labels and (_are_shards(folder) or _find_test(table)):
         return True
     images = sum(map(is_candidate, walk(folder)))
     if len(labels) < _MOST * images:
@@ -120,6 +140,10 @@ def _says_others(table: Path, folder: Path) -> bool:
     for file, label in labels.items():
         of_folders[file.parent].add(label)
     return any(len(each) > 1 for each in of_folders.values())
+
+
+def _are_shards(folder: Path) -> bool:
+    return are_shards([normalize_name(each.name) for each in list_folders(folder)])
 
 
 def _find_pixel_tables(folder: Path, form: TableForm) -> list[Path]:

@@ -18,7 +18,11 @@ from sklearn.datasets import load_digits, load_sample_images
 from common.errors import DataError
 from common.images.arrays import CIFAR10, find_arrays, holds_arrays, read_arrays
 from common.images.decode import decode
+from common.images.glance import choose_split
+from common.images.load import load
 from common.io.folders import PARTS
+from common.options.budget import Choices
+from common.options.config import ImageConfig, build
 
 DIGITS = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
 LABELS = load_digits().target
@@ -707,6 +711,23 @@ def test_matlab_numbers_images_last(tmp_path):
         assert found.labels.tolist() == labels.tolist()
     savemat(tmp_path / "b.mat", {"anything": grey})
     np.testing.assert_array_equal(read(tmp_path / "b.mat").parts["all"].pixels[:, 0], grey)
+
+
+def test_arrays_in_a_folder_with_those_to_test_on(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 3), np.uint8)
+    labels = np.arange(30, dtype=np.uint8) % 3
+    (tmp_path / "svhn").mkdir()
+    svhn(tmp_path / "svhn/train_12x12.mat", images, labels)
+    svhn(tmp_path / "svhn/test_12x12.mat", images[:9] // 2, labels[:9])
+    found = Choices(build(ImageConfig, ("test", {"data": str(tmp_path / "svhn")})))
+    choose_split(found)
+    assert found.config.test == str(tmp_path / "svhn/test_12x12.mat")
+    splits, _ = load(found.config)
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 27,
+        "validation": 3,
+        "test": 9,
+    }
 
 
 def test_matlab_files_that_cannot_be_read(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from common.errors import DataError
 from common.images.glance import choose_split
 from common.images.load import find_files, find_several
 from common.images.tables.locate import locate
+from common.io.folders import PARTS
+from common.io.naming import are_shards, are_variants
 from common.options.budget import Choices
 from common.options.config import ImageConfig, build
 
@@ -222,6 +225,28 @@ def test_parquet_that_is_renamed_is_read_by_its_new_name(tmp_path):
     assert locate(hub).read_text("utf-8").startswith("image,label,split\n")
 
 
+def test_archives_in_a_folder_or_an_archive(tmp_path):
+    names = [f"{c}.{n}.jpg" for c in ("cat", "dog") for n in range(3)]
+    images = folder(tmp_path / "images", names)
+    root = tmp_path / "dogs-vs-cats"
+    root.mkdir()
+    for part in ("train", "test1"):
+        with zipfile.ZipFile(root / f"{part}.zip", "w") as archive:
+            for name in names:
+                archive.write(images / name, f"{part}/{name}")
+    (root / "sampleSubmission.csv").write_text("id,label\n1,0\n")
+    assert labels(listed(root)) == {name: name[:3] for name in names}
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in root.iterdir():
+            archive.write(file, file.name)
+    found = listed(tmp_path / "all.zip")
+    assert labels(found) == {name: name[:3] for name in names}
+    assert "all.zip, unpacked to" in found.source
+    (root / "train.zip").rename(root / "other.zip")
+    with pytest.raises(DataError, match="no class folders"):
+        listed(root)
+
+
 def sizes(found):
     return {part: sum(file.part == part for file in found.files) for part in found.parts}
 
@@ -239,6 +264,10 @@ def sizes(found):
         (["Train"], {"train": 6}, ["Test/9.jpg", "Meta/1.png"]),
         (["chest/train", "chest/val", "chest/test"], {"train": 6, "validation": 6, "test": 6}, []),
         (["images"], {"all": 6}, []),
+        (["train", "validation_set"], {"train": 6, "validation": 6}, ["test_set/1.jpg"]),
+        (["학습", "검증", "테스트"], {"train": 6, "validation": 6, "test": 6}, []),
+        (["학습데이터", "시험_데이터"], {"train": 6, "test": 6}, ["표지/1.jpg"]),
+        (["Training/원천데이터", "Validation/원천데이터"], {"train": 6, "validation": 6}, []),
     ],
 )
 def test_parts_as_archives_have_them(tmp_path, names, parts, left_out):
@@ -254,7 +283,7 @@ def test_parts_as_archives_have_them(tmp_path, names, parts, left_out):
         {name.partition("/")[0] + "/" for name in left_out}
     )
     for name in names:
-        assert name.startswith("chest") or name == "Train" or name in found.source
+        assert name.startswith("chest") or name in ("Train", *PARTS) or name in found.source
     assert listed(root, "optional").files == found.files
 
 
@@ -294,6 +323,9 @@ def test_folders_that_are_no_classes_where_a_table_says_others(tmp_path):
     )
     assert locate(root) == locate(root, "optional") == root / "metadata.csv"
     assert {file.label for file in listed(root).files} == {"nv", "mel"}
+    for old in ("1", "2"):
+        (root / f"part_{old}").rename(root / ("cat", "dog")[int(old) - 1])
+    assert locate(root) == root / "metadata.csv"
     # What says the same as the folders, or little, changes nothing.
     table_of(root / "metadata.csv", [f"{n},{'ab'[n % 2]},p{n // 2}" for n in range(12)])
     assert locate(root) == root
@@ -348,3 +380,32 @@ def test_several_labels_of_plus_and_minus_one(tmp_path):
     assert "2 columns of zeros and ones" in str(find_several(root, config))
     found = find_files(config, "labels", "required")
     assert [sorted(file.label) for file in found.files[:3]] == [[], ["Smiling", "Young"], ["Young"]]
+
+
+def test_numbered_parts_of_a_set_are_no_classes(tmp_path):
+    names = [f"images_00{1 + n % 2}/images/{n}.png" for n in range(8)]
+    root = folder(tmp_path / "nih", names)
+    with pytest.raises(DataError, match="images_001, images_002 are numbered parts of a set"):
+        listed(root)
+    table_of(root / "entries.csv", [f"{n}.png,{'ab'[n // 4]},p" for n in range(8)])
+    assert locate(root) == root / "entries.csv"
+    for names in (
+        ["img1", "img2", "other"],
+        ["1", "2"],
+        ["digit 1", "digit 2"],
+        ["set_a", "set_b"],
+    ):
+        assert not are_shards(names)
+
+
+def test_variants_that_roboflow_made_stay_together(tmp_path):
+    stems = [f"p{n}_jpg.rf.{v:032x}" for n in range(6) for v in range(2)]
+    names = [f"train/{'ab'[n % 2]}/{stem}.jpg" for n, stem in enumerate(sorted(stems))]
+    root = folder(tmp_path / "kit", names)
+    found = chosen(root)
+    assert found.config.group_by == "name"
+    files = find_files(found.config, "class", "required").files
+    assert len({file.group for file in files}) == 12  # a variant of p0 is in each of two classes
+    assert are_variants(stems)
+    assert not are_variants(stems[::2])
+    assert not are_variants([*stems, "other"])
