@@ -67,7 +67,8 @@ CLASSIFY, DETECT = "labs.classification train", "labs.detection train"
 FORECAST, SENTIMENT, TRANSLATE = "labs.rnn forecast", "labs.rnn sentiment", "labs.rnn translate"
 ENCODE, QUICK = "labs.autoencoder train", "labs.classification train --recipe quick --name quick"
 SIZES = (
-    "labs.classification compare-sizes --models small-vit,small-vit-conv-stem,small-vit-conv "
+    "labs.classification compare-sizes --models small-vit,small-vit-conv-stem,small-vit-conv,"
+    "small-vit-overlap,small-vit-no-position,resnet20 "
     "--epochs 4 --batch-size 16 --learning-rate 3e-3 --warmup 1 --threads 1 --name sizes"
 )
 AUGMENT = (
