@@ -52,6 +52,10 @@ _KINDS = {
     "words-first": "text files",
     "wider-face": "WIDER FACE",
     "keras-yolo3": "lists of boxes",
+    "createml": "CreateML",
+    "bdd100k": "BDD100K",
+    "hugging-face": "Hugging Face",
+    "supervisely": "Supervisely",
 }
 
 

@@ -500,7 +500,7 @@ def test_numbers_in_two_spellings_are_one_class(tmp_path):
         "a": [(1, 2, 3, 4, "1"), (1, 2, 3, 9, "07")],
         "b": [(1, 2, 3, 4, "1")],
     }
-    assert "the labels 1.0 and 1 are one class, 1" in found.notes
+    assert "the labels 1 and 1.0 are one class, 1" in found.notes
 
 
 def test_what_cannot_be_read_beside_a_table_is_said(tmp_path):

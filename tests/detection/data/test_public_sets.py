@@ -422,3 +422,139 @@ def test_frames_of_videos_are_refused(tmp_path):
     write(tmp_path / "MOT17-02" / "gt" / "gt.txt", "1,1,10,20,30,40,1,1,1.0\n")
     with pytest.raises(DataError, match="MOT Challenge, which is of videos"):
         formats.read(tmp_path)
+
+
+# JSON
+
+
+def createml(name):
+    boxes = [
+        {
+            "label": of,
+            "coordinates": {"x": (a + x) / 2, "y": (b + y) / 2, "width": x - a, "height": y - b},
+        }
+        for of, a, b, x, y in BOXES
+    ]
+    return {"image": f"{name}.jpg", "annotations": boxes}
+
+
+def bdd(name):
+    boxes = [
+        {"category": of, "box2d": {"x1": a, "y1": b, "x2": x, "y2": y}} for of, a, b, x, y in BOXES
+    ]
+    return {"name": f"{name}.jpg", "labels": [*boxes, {"category": "lane", "poly2d": []}]}
+
+
+def hugging_face(name):
+    boxes = [[a, b, x - a, y - b] for _, a, b, x, y in BOXES]
+    return {"file_name": f"{name}.jpg", "objects": {"bbox": boxes, "categories": CLASSES}}
+
+
+def via(names):
+    """Return VIA's JSON as of the balloons: outlines without attributes."""
+    return {
+        f"{name}.jpg": {
+            "filename": f"{name}.jpg",
+            "regions": {
+                str(at): {
+                    "shape_attributes": {
+                        "name": "polygon",
+                        "all_points_x": [a, x, x, a],
+                        "all_points_y": [b, b, y, y],
+                    },
+                    "region_attributes": {},
+                }
+                for at, (_, a, b, x, y) in enumerate(BOXES)
+            },
+        }
+        for name in names
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        pytest.param(
+            "{}/_annotations.createml.json",
+            lambda names: json.dumps([*map(createml, names)]),
+            "",
+            id="CreateML",
+        ),
+        pytest.param(
+            "labels/bdd100k_labels_images_{}.json",
+            lambda names: json.dumps([*map(bdd, names)]),
+            "2 objects of bdd100k_labels_images_train.json without a box are left out",
+            id="BDD100K",
+        ),
+        pytest.param(
+            "{}/metadata.jsonl",
+            lambda names: "".join(f"{json.dumps(hugging_face(name))}\n" for name in names),
+            "",
+            id="Hugging Face",
+        ),
+        pytest.param(
+            "{}/via_region_data.json",
+            lambda names: json.dumps(via(names)),
+            "all are of one class, object",
+            id="balloons",
+        ),
+    ],
+)
+def test_json_in_the_folders_of_splits(tmp_path, file, content, said):
+    for value, (part, name) in enumerate((("train", "a"), ("train", "b"), ("val", "c"))):
+        paint(tmp_path / part / f"{name}.jpg", value)
+    for part, names in (("train", "ab"), ("val", "c")):
+        write(tmp_path / file.format(part), content(names))
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    boxes = [("object", *box[1:]) for box in BOXES] if "one class" in said else BOXES
+    assert boxes_of(found) == dict.fromkeys("abc", boxes)
+    assert said in "; ".join(found.notes)
+    assert not found.problems
+    alone = formats.read(tmp_path / file.format("val"))
+    assert boxes_of(alone) == {"c": boxes}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"coordinates": {"x": 25, "y": 30, "width": 30}}, "'height' is missing"),
+        ({"coordinates": None}, "not subscriptable"),
+        ({"label": ""}, "no class"),
+    ],
+)
+def test_an_object_of_json_that_is_none_is_named(tmp_path, change, why):
+    paint(tmp_path / "a.jpg")
+    entry = createml("a")
+    entry["annotations"][0] |= change
+    write(tmp_path / "boxes.json", json.dumps([entry, 3]))
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {"a": BOXES[1:]}
+    bad_label, bad_box = sorted(found.problems, key=lambda problem: problem.kind, reverse=True)
+    assert (bad_box.place, bad_box.kind) == ("boxes.json: entry 1, object 1", records.BAD_BOX)
+    assert why in bad_box.detail
+    assert (bad_label.place, bad_label.kind) == ("boxes.json: entry 2", records.BAD_LABELS)
+
+
+def test_supervisely_and_dataset_ninja(tmp_path):
+    kinds = ("rectangle", "polygon")
+    for value, (part, name) in enumerate((("train", "a"), ("train", "b"), ("val", "c"))):
+        paint(tmp_path / part / "img" / f"{name}.jpg", value)
+        objects = [
+            {
+                "classTitle": of,
+                "geometryType": kind,
+                "points": {"exterior": [[a, b], [x, b], [x, y]][:: 2 if kind == kinds[0] else 1]},
+            }
+            for kind, (of, a, b, x, y) in zip(kinds, BOXES, strict=True)
+        ]
+        objects += [{"classTitle": "cat", "geometryType": "bitmap"}] * (name == "b")
+        content = {"size": {"height": SIZE[1], "width": SIZE[0]}, "objects": objects}
+        write(tmp_path / part / "ann" / f"{name}.jpg.json", json.dumps(content))
+    write(tmp_path / "meta.json", json.dumps({"classes": []}))
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    assert boxes_of(found) == dict.fromkeys("abc", BOXES)
+    assert [bool(box.polygons) for box in found.pictures[0].boxes] == [False, True]
+    [problem] = found.problems
+    assert problem.detail == "a bitmap has no box"

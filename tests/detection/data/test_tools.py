@@ -392,5 +392,7 @@ def test_several_files_of_tools_are_one_error_and_training_takes_one(tmp_path):
     _, card = load(DetectionConfig(data=str(path), image_size=32))
     assert card.source.startswith("VIA via.json: 9 images with 9 boxes of 1 class")
     write(tmp_path / "annotations.xml", CVAT.format("", "", ""))
-    with pytest.raises(DataError, match=r"several files of boxes, annotations.xml, via.json; name"):
+    with pytest.raises(
+        DataError, match=r"several files of boxes: annotations.xml and via.json are"
+    ):
         formats.read(tmp_path)

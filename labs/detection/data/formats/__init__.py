@@ -25,6 +25,7 @@ from common.io.folders import list_visible
 from common.io.tables import is_table
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
+from labs.detection.data.formats.sets import entries, supervisely
 from labs.detection.data.formats.sets import lists as lists_of_sets
 from labs.detection.data.formats.sets import texts as texts_of_sets
 from labs.detection.records import Annotated, Problem, Reading
@@ -32,7 +33,13 @@ from labs.detection.records import Annotated, Problem, Reading
 AS_FOUND = Reading()
 FORMS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo}  # that are written, too
 _YAML = (".yaml", ".yml")
-_NAMING = (table, coco, tools)  # of files that name images, which may lie elsewhere
+_NAMING = (
+    table,
+    coco,
+    tools,
+    entries,
+    lists_of_sets,
+)  # of files that name images, which may lie elsewhere
 _ABOUT = ("readme", "license", "licence")  # how files about a data set are called
 
 
@@ -143,6 +150,8 @@ def _reader_of(file: Path, reading: Reading) -> ModuleType:
         return yolo
     if tools.recognize(file):
         return tools
+    if entries.recognize(file):
+        return entries
     if suffix == ".json":
         return _reader_of_json(file, reading)
     if is_table(file):
@@ -192,6 +201,8 @@ def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
         ("text files", of_texts or yolo, of_texts is not None),
         ("lists of boxes", lists_of_sets, bool(lists_of_sets.find(texts))),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
+        ("Supervisely's JSON files", supervisely, supervisely.are_there(files)),
+        ("lists of images in JSON", entries, bool(entries.find(files))),
         ("tables", table, table.has_boxes(root, reading.form)),
         ("masks", mask_files, bool(mask_files.find(files, root))),
     ]

@@ -22,6 +22,7 @@ _HEAD = 1 << 16  # bytes that tell what a file is
 _MANY = 1 << 16  # files of which it is kept what they are
 _MARKS = (  # by which it is told which program has written a JSON or XML file
     *('"images"', '"annotations"', '"categories"', '"shapes"', '"imagePath"'),
+    *('"classTitle"', '"coordinates"', '"box2d"'),
     *('"shape_attributes"', '"_via_img_metadata"', '"original_width"', 'labels"'),
     *("<annotations>", "<annotation>", "{"),
 )
@@ -98,6 +99,37 @@ def part_of(pieces: Iterable[str]) -> str:
     """Return the split that the last of some names of folders tells, "all" where none does."""
     told = (find_part(_TRAINVAL.sub("train", piece)) for piece in reversed(list(pieces)))
     return next(filter(None, told), "all")
+
+
+def files_by_part(root: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """Return files with the boxes of many images by the splits that their names and folders tell.
+
+    One alone is of "all"; beside others, one that tells none is for training.
+
+    Raises:
+        DataError: two are for one split, or none is for training.
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        part = part_of([*path.relative_to(root).parts[:-1], path.stem])
+        if part in found:
+            names = " and ".join(each.relative_to(root).as_posix() for each in (found[part], path))
+            raise DataError(
+                f"{root} has several files of boxes: {names} are both for {part}; name one of them "
+                "as --data"
+            )
+        found[part] = path
+    if len(found) == 1:
+        return {"all": next(iter(found.values()))}
+    if found and "train" not in found and "all" in found:
+        found["train"] = found.pop("all")
+    if found and ("train" not in found or "all" in found):
+        listed = ", ".join(file.name for file in found.values())
+        raise DataError(
+            f"{root} has several files of boxes, {listed}; name one of them as --data, or call "
+            "them train, val and test"
+        )
+    return {part: found[part] for part in ("all", *SPLITS) if part in found}
 
 
 def short_name(part: str) -> str:

@@ -30,6 +30,7 @@ from labs.detection.data.formats.columns import find_columns as find_columns
 from labs.detection.data.formats.columns import pick_class as pick_class
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
+    files_by_part,
     is_image,
     part_of,
     read_head,
@@ -107,29 +108,11 @@ def find(root: Path, form: TableForm, notes: list[str]) -> dict[str, Path]:
     Raises:
         DataError: two tables are for one split, none is for training, or none can be read.
     """
-    found: dict[str, Path] = {}
     unreadable: list[DataError] = []
-    for path in _tables(root, form, unreadable):
-        part = part_of([*path.relative_to(root).parts[:-1], path.stem])
-        if part in found:
-            raise DataError(
-                f"{root}: {found[part].name} and {path.name} are both for {part}; name one of them "
-                "as --data"
-            )
-        found[part] = path
+    found = files_by_part(root, _tables(root, form, unreadable))
     if unreadable and not found:
         raise unreadable[0]
     notes += (f"not read: {error}" for error in unreadable)
-    if len(found) == 1:
-        return {"all": next(iter(found.values()))}
-    if found and "train" not in found and "all" in found:
-        found["train"] = found.pop("all")
-    if found and ("train" not in found or "all" in found):
-        listed = ", ".join(file.name for file in found.values())
-        raise DataError(
-            f"{root} has several tables, {listed}; name one of them as --data, or call them "
-            "train.csv, val.csv and test.csv"
-        )
     return found
 
 

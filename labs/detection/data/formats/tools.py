@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from common.errors import DataError
-from common.io.folders import list_visible
+from common.io.folders import list_visible, walk
 from common.io.tables import OpenTable, read_names, read_table
 from common.options.config import TableForm
 from labs.detection.data.formats import table
 from labs.detection.data.formats.folders import (
+    files_by_part,
     is_image,
     marks_in,
     part_of,
@@ -84,50 +85,74 @@ def recognize(file: Path) -> str | None:
 
 
 def find(root: Path) -> list[Path]:
-    """Return the files of such tools that are directly in a folder."""
-    files = [file for file in list_visible(root) if file.is_file()]
+    """Return the files of such tools that are directly in a folder, or else in those below it."""
+    here = [file for file in list_visible(root) if file.is_file()]
+    return _of_tools(here) or _of_tools([file for file in walk(root) if file.parent != root])
+
+
+def _of_tools(files: Sequence[Path]) -> list[Path]:
     kinds = Counter(file.suffix.lower() for file in files)
     return [file for file in files if kinds[file.suffix.lower()] <= _FEW and recognize(file)]
 
 
 def read(path: Path, reading: Reading) -> Annotated:
-    """Read a file, or the one of a folder.
+    """Read a file, or the files of a folder.
 
     Raises:
-        DataError: there are several, or it is none that can be used.
+        DataError: there are several for one split, or of several tools, or it is none that can be
+            used.
     """
-    files = find(path) if path.is_dir() else [path]
-    if len(files) > 1:
-        listed = ", ".join(file.name for file in files)
-        raise DataError(f"{path} has several files of boxes, {listed}; name one of them as --data")
-    [file] = files
-    form = recognize(file)
+    files = files_by_part(path, find(path)) if path.is_dir() else {"all": path}
+    forms = {str(recognize(file)) for file in files.values()}
+    if len(forms) > 1:
+        listed = ", ".join(file.name for file in files.values())
+        raise DataError(f"{path} has files of several tools, {listed}; name one of them as --data")
+    [form] = forms
     problems: list[Problem] = []
     notes: list[str] = []
-    if form == "cvat":
-        found = _read_cvat(file, read_noted(file, notes, reading.form.encoding))
-    elif form == "via":
-        found = _read_via(file, reading.form, notes)
-    elif file.suffix.lower() == ".csv":
-        found = _read_label_studio(file, _tasks(file, reading.form, notes), problems)
-    else:
-        content = read_json(file, notes, reading.form.encoding)
-        found = _read_label_studio(file, content, problems)
-    shapes = list(found)
+    shapes = {part: _read(file, form, reading, notes, problems) for part, file in files.items()}
     notes += (
         f"{number:,} {note}"
-        for note, number in Counter(shape.note for shape in shapes).items()
+        for note, number in Counter(each.note for some in shapes.values() for each in some).items()
         if note
     )
+    if list(shapes) == ["all"]:
+        shapes = _by_subset(files["all"], shapes["all"])
+    shares = form == "label-studio"
+    tables = {
+        part: _rows(files.get(part, files.get("all", path)), some, shares, problems)
+        for part, some in shapes.items()
+    }
+    return table.assemble(form, path, reading, tables, problems, notes)
+
+
+def _read(
+    file: Path, form: str, reading: Reading, notes: list[str], problems: list[Problem]
+) -> list[_Shape]:
+    if form == "cvat":
+        return list(_read_cvat(file, read_noted(file, notes, reading.form.encoding)))
+    if form == "via":
+        return list(_read_via(file, reading.form, notes))
+    if file.suffix.lower() == ".csv":
+        tasks: Any = _tasks(file, reading.form, notes)
+    else:
+        tasks = read_json(file, notes, reading.form.encoding)
+    return list(_read_label_studio(file, tasks, problems))
+
+
+def _by_subset(file: Path, shapes: Sequence[_Shape]) -> dict[str, list[_Shape]]:
+    """Return shapes by the subsets that a file puts their images into, if one is for training.
+
+    Raises:
+        DataError: some are in none.
+    """
     by_part = {part: [each for each in shapes if each.part == part] for part in ("all", *SPLITS)}
     by_part = {part: some for part, some in by_part.items() if some}
     if "train" not in by_part:
-        by_part = {"all": shapes}
-    elif "all" in by_part:
+        return {"all": list(shapes)}
+    if "all" in by_part:
         raise DataError(f"{file}: some images are in no subset of train, validation and test")
-    shares = form == "label-studio"
-    tables = {part: _rows(file, some, shares, problems) for part, some in by_part.items()}
-    return table.assemble(str(form), path, reading, tables, problems, notes)
+    return by_part
 
 
 def _rows(

@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from common.errors import DataError
-from common.io.folders import list_visible, relative_name, walk
+from common.io.folders import list_visible, walk
 from labs.detection.data.formats import table
-from labs.detection.data.formats.folders import is_image, part_of, read_head, read_noted
+from labs.detection.data.formats.folders import files_by_part, is_image, read_head, read_noted
 from labs.detection.data.formats.table import Row, Rows
-from labs.detection.records import BAD_BOX, SPLITS, Annotated, Problem, Reading
+from labs.detection.records import BAD_BOX, Annotated, Problem, Reading
 
 _BOX = r"-?\d+(?:\.\d+)?(?:,-?\d+(?:\.\d+)?){3},\d+"
 _LINE = re.compile(rf"(\S.*?)((?:\s+{_BOX})+)\s*")
@@ -47,26 +46,13 @@ def read(root: Path, reading: Reading) -> Annotated:
     Raises:
         DataError: two are for one split, or one cannot be read.
     """
-    found: dict[str, Path] = {}
     problems: list[Problem] = []
     notes: list[str] = []
-    for file in find(walk(root)):
-        part = part_of([*file.relative_to(root).parts[:-1], file.stem])
-        if part in found:
-            raise DataError(
-                f"{root}: {relative_name(found[part], root)} and {relative_name(file, root)} are "
-                f"both for {part}; move one of them elsewhere"
-            )
-        found[part] = file
-    if "all" in found and len(found) > 1 and "train" not in found:
-        found["train"] = found.pop("all")
-    if len(found) == 1:
-        found = {"all": next(iter(found.values()))}
+    found = files_by_part(root, find(walk(root)))
     form = _form_of(next(iter(found.values())))
     tables = {
-        part: _rows(found[part], form, reading.form.encoding, problems, notes)
-        for part in ("all", *SPLITS)
-        if part in found
+        part: _rows(file, form, reading.form.encoding, problems, notes)
+        for part, file in found.items()
     }
     return table.assemble(form, root, reading, tables, problems, notes)
 
