@@ -112,18 +112,34 @@ def _table(rows: Rows, notes: list[Note]) -> tuple[Array, Array, list[str]]:
     cells = when * len(rows.names) + rows.series
     _, first_of_cell, cell = np.unique(cells, return_index=True, return_inverse=True)
     again = np.flatnonzero(first_of_cell[cell] != np.arange(len(cells)))
+    rows = rows._replace(values=rows.values.copy())
+    put_back: dict[int, int] = {}
     for row in again.tolist():
-        _check_again(rows, row, int(first_of_cell[cell[row]]), notes)
+        _check_again(rows, row, int(first_of_cell[cell[row]]), notes, put_back)
+    if put_back:
+        count = f"{len(put_back):,} times come" if len(put_back) > 1 else "a time comes"
+        what = f"{count} twice, here first, as clocks are put back; the mean of both is taken"
+        notes.append((rows.places[min(put_back.values())], what))
     table = np.full((len(dates), len(rows.names), len(rows.columns)), np.nan)
     table[when[first_of_cell], rows.series[first_of_cell]] = rows.values[first_of_cell]
     return dates, table.reshape(len(dates), -1), [rows.places[row] for row in first]
 
 
-def _check_again(rows: Rows, row: int, first: int, notes: list[Note]) -> None:
-    """Note a row that is there twice; refuse one with the date of another and other values."""
+def _check_again(
+    rows: Rows, row: int, first: int, notes: list[Note], put_back: dict[int, int]
+) -> None:
+    """Note a row that is there twice; refuse one with the date of another and other values.
+
+    A time that clocks show twice in autumn has the mean of both, and stands in `put_back`: its
+    second row by its first.
+    """
     if np.array_equal(rows.values[row], rows.values[first], equal_nan=True):
         what = f"left out: the same date and values as {rows.places[first]}"
         notes.append((rows.places[row], what))
+        return
+    if _is_put_back(rows.dates[row]) and first not in put_back:
+        rows.values[first] = (rows.values[first] + rows.values[row]) / 2
+        put_back[first] = row
         return
     raise DataError(
         f"{rows.places[row]}: the date {_iso(rows.dates[row])} again, with other values than in "
@@ -131,6 +147,15 @@ def _check_again(rows: Rows, row: int, first: int, notes: list[Note]) -> None:
         "the column that tells series apart with --series-column (an hour that comes twice as "
         "clocks are put back needs its offset, such as +01:00)"
     )
+
+
+def _is_put_back(date: np.datetime64) -> bool:
+    """Say whether clocks may show a time twice: from 1 to 4 on a Sunday in autumn, or in April."""
+    day = date.astype("datetime64[D]")
+    sunday = (int(day.astype(int)) + 3) % 7 == 6
+    month = int(date.astype("datetime64[M]").astype(int)) % 12 + 1
+    hour = int((date - day).astype("timedelta64[h]").astype(int))
+    return sunday and month in (4, 10, 11) and hour in (1, 2, 3)
 
 
 def _on_one_clock(dates: Array, places: Sequence[str], notes: list[Note]) -> Array:

@@ -304,10 +304,21 @@ def test_summer_time_does_not_change_the_spacing(table, make, begin):
     assert str(days.spacing) == "every day"
 
 
-def test_an_hour_that_comes_twice_is_refused_with_the_reason(table, make):
+def test_an_hour_that_clocks_show_twice_has_the_mean_of_both(table, make):
     times = [time[:19] for time in hours_in_berlin("2022-10-28T00", 100)]
-    with pytest.raises(DataError, match="as clocks are put back needs its offset"):
-        read(table(lines("t,x", zip(times, range(100), strict=True))), make())
+    [twice] = {time for time in times if times.count(time) == 2}
+    first = times.index(twice)
+    rows = list(zip(times, range(100), strict=True))
+    panel = read(table(lines("t,x", rows)), make())
+    assert len(panel.dates) == 99
+    assert panel.values[first - 1 : first + 2, 0].tolist() == [first - 1, first + 0.5, first + 2]
+    assert any("a time comes twice" in what and "mean of both" in what for _, what in panel.notes)
+    for again in ([(twice, 7)], [(times[5], 7)]):  # three times; on another day
+        with pytest.raises(DataError, match="as clocks are put back needs its offset"):
+            read(table(lines("t,x", rows + again)), make())
+    days = [(f"2022-10-{day:02}", day) for day in range(1, 31)]
+    with pytest.raises(DataError, match="again, with other values"):
+        read(table(lines("t,x", [*days, ("2022-10-30", 7)])), make())
 
 
 def test_months_without_a_row_are_a_gap_in_business_days(table, make):
