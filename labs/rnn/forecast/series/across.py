@@ -48,7 +48,7 @@ def turn(cells: Cells, order: str | None = None) -> Turned | None:
 
 def _turn_dates(cells: Cells, order: str | None) -> Turned | None:
     named = {name: _AROUND.sub("", name.strip()) for name in cells}
-    across = [name for name, text in named.items() if _DATED.fullmatch(text)]
+    across = [name for name in named if is_dated(name)]
     if len(across) < _FEWEST or not _rise([named[name] for name in across], order):
         return None
     others = {name: column for name, column in cells.items() if name not in across}
@@ -56,6 +56,11 @@ def _turn_dates(cells: Cells, order: str | None) -> Turned | None:
         return None
     texts = [[named[name] for name in across]] * len(cells[across[0]])
     return _turned(cells, across, texts, others, "a row is a series, and its columns are dates")
+
+
+def is_dated(name: str) -> bool:
+    """Say whether the name of a column may be a date."""
+    return _DATED.fullmatch(_AROUND.sub("", name.strip())) is not None
 
 
 def _rise(texts: Sequence[str], order: str | None) -> bool:

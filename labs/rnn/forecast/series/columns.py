@@ -112,11 +112,11 @@ class _Parts(NamedTuple):
 
 
 class Unknown(ValueError):
-    """Columns do not tell what is what: the reason, and the option that does."""
+    """Columns do not tell what is what: the reason, what else helps, and the option that does."""
 
-    def __init__(self, reason: str, option: str = "--date-column"):
+    def __init__(self, reason: str, option: str = "--date-column", advice: str = ""):
         super().__init__(reason)
-        self.option = option
+        self.option, self.advice = option, advice
 
 
 class WrongDate(ValueError):
@@ -164,7 +164,7 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
         if not are_numbers(cells[name]) and _looks_like_dates(cells[name], order):
             return _with_clock(cells, name, order)
     rising = [name for name in others if _rises_as_dates(cells[name])]
-    if len(rising) == 1:
+    if rising and _are_spans([cells[name] for name in rising]):
         return _with_clock(cells, rising[0], order)
     if rising:
         raise Unknown(f"which column holds the dates, {' or '.join(map(repr, rising))}?")
@@ -172,7 +172,28 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
         return _with_clock(cells, called[0], order)
     more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
     listed = ", ".join(map(repr, names[:_LISTED])) + more
-    raise Unknown(f"no column is written as dates are, of {listed};")
+    reason = f"no column is written as dates are, of {listed};"
+    raise Unknown(reason, advice=_without_dates(names))
+
+
+def _are_spans(columns: Sequence[Sequence[str]]) -> bool:
+    """Say whether all columns of numbers but the first are as far behind it in each row."""
+    begins, *others = (dates.read([*filter(None, cells)]).values for cells in columns)
+    return all(
+        len(each) == len(begins) and len(np.unique(each - begins)) == 1 and each[0] >= begins[0]
+        for each in others
+    )
+
+
+def _without_dates(names: Sequence[str]) -> str:
+    """Say what to do where no column holds dates."""
+    numbered = [name for name in names if re.fullmatch(r"[A-Za-z]+_?\d+", name)]
+    if len(numbered) > _LISTED and len(numbered) > len(names) / 2:
+        both = f"{numbered[0]!r} to {numbered[-1]!r}"
+        return (
+            f"columns {both} count steps: put their dates, such as 2020-01-31, in their place, or"
+        )
+    return "where there is none, add a column 'date' with the date of each row, or"
 
 
 def _is_called(name: str, known: Sequence[str]) -> bool:

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from common.errors import DataError
-from common.io import numbers, tables
+from common.io import numbers
 from common.reuse import reusable
 from labs.rnn.forecast.config import ForecastConfig
 from labs.rnn.forecast.series import across, axis, columns, dates, measures
 from labs.rnn.forecast.series.columns import Times
+from labs.rnn.forecast.series.opened import ABOVE, open_table
 from labs.rnn.forecast.series.panel import Panel
 
 Cells = Mapping[str, Sequence[str]]
 
 _SAMPLE = 50  # cells that show whether a column may hold numbers
 _LISTED = 5  # names in a sentence
-_ABOVE = "; if lines stand above the names of the columns, such as a title, delete them"
 
 
 _FOUND = {"series_column", "date_order", "decimal"}  # by `read`, which keeps them in options
@@ -45,12 +45,9 @@ def read(path: Path, config: ForecastConfig) -> Panel:
             has one date with different values, a gap longer than `--fill`, or can be read in
             several ways.
     """
-    opened = tables.OpenTable(path, config.form, join=True)
-    names = _names(path, config, opened.names)
-    table = opened.read(names, gaps=names)
-    cells = dict(zip(names, table.columns, strict=True))
-    file = path.name
-    places = [f"{file}:{line}" for line in table.lines]
+    opened = open_table(path, config)
+    cells, places = opened.cells, opened.places
+    names = list(cells)
     turned = None
     if config.date_column is None and not config.value_columns:
         turned = across.turn(cells, config.date_order)
@@ -61,13 +58,14 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     undated = [row for row in range(len(places)) if row not in dated]
     _check_dated(times, places, undated)
     notes = [
-        *table.skipped,
+        *opened.notes,
         *(
             (places[row], f"left out: {times.undated.get(row, 'it has no date')}")
             for row in undated
         ),
+        *opened.below,
     ]
-    habit = _habit(table, names, times, cells)
+    habit = _habit(opened.delimiter, names, times, cells)
     names, others = _find_values(path, config, cells, times, keys)
     found = _read_numbers(path, config, cells, places, times, keys, habit, names)
     values = {}
@@ -104,24 +102,12 @@ def read(path: Path, config: ForecastConfig) -> Panel:
     )
     how = (turned.said,) if turned is not None else ()
     said = (
-        *table.notes,
+        *opened.said,
         *how,
         *_say(panel, config, times, keys, of_series, found, others),
         *found.said,
     )
     return replace(panel, said=said, options=tuple(_options(config, times, keys, found).items()))
-
-
-def _names(path: Path, config: ForecastConfig, header: Sequence[str]) -> list[str]:
-    """Return the names of a table's columns, one of which may be empty, and those asked for."""
-    names = [name for name in header if name or header.count("") == 1]
-    if len(names) < 2:
-        raise DataError(
-            f"{path}:1: expected a header with a column of dates and one of values or more, given "
-            f"{', '.join(names) or 'none'}{_ABOVE}"
-        )
-    given = (config.date_column, *config.series_column, *config.value_columns)
-    return [*names, *(name for name in given if name is not None and name not in names)]
 
 
 def _find_columns(
@@ -134,8 +120,9 @@ def _find_columns(
     except columns.WrongDate as error:
         raise DataError(f"{places[error.row]}: column {error.column!r}: {error.reason}") from error
     except columns.Unknown as error:
-        above = _ABOVE if not all(map(str.strip, cells)) else ""
-        raise DataError(f"{path}: {error} name it with {error.option}{above}") from error
+        above = ABOVE if not all(map(str.strip, cells)) else ""
+        advice = f"{error.advice} " if error.advice else ""
+        raise DataError(f"{path}: {error} {advice}name it with {error.option}{above}") from error
     name, *others = times.columns
     sample = [cells[name][row] for row in times.rows[:_LISTED]]
     no_names = config.header is None and _are_dates([name, *sample], config.date_order)
@@ -182,7 +169,7 @@ def _find_values(
     return names, others
 
 
-def _habit(table: tables.Table, names: Sequence[str], times: Times, cells: Cells) -> str | None:
+def _habit(delimiter: str, names: Sequence[str], times: Times, cells: Cells) -> str | None:
     """Return the decimal mark that is usual where a table comes from, None where nothing shows it.
 
     Korean has a point. Where semicolons stand between cells, or days are 31.12.2022, there may be
@@ -191,7 +178,7 @@ def _habit(table: tables.Table, names: Sequence[str], times: Times, cells: Cells
     if any("가" <= letter <= "힣" for name in names for letter in name):
         return "point"
     day = cells[times.columns[0]][times.rows[0]]
-    if table.delimiter == ";" or (times.read.order == "dmy" and "." in day):
+    if delimiter == ";" or (times.read.order == "dmy" and "." in day):
         return "comma"
     return None
 

@@ -254,7 +254,12 @@ def test_dates_are_found_by_name_and_content(table, make, header, row, names, da
     [
         ("store_id,visitors", lambda n, date: (1000 + n * n, n), "no column is written as dates"),
         ("a,b", lambda n, date: (1900 + n, 2000 + n), "which column holds the dates, 'a' or 'b'"),
-        ("2022-01-02,7", lambda n, date: (date, n), "the first row has data, '2022-01-02'"),
+        ("2022-01-02,seven", lambda n, date: (date, n), "the first row has data, '2022-01-02'"),
+        (
+            ",".join(["id", *(f"d_{n}" for n in range(1, 31))]),
+            lambda n, date: (n, *range(30)),
+            "'d_1' to 'd_30' count steps: put their dates, such as 2020-01-31, in their place",
+        ),
         (
             "date,x",
             lambda n, date: (date if n < 59 else "closed", n),
@@ -538,6 +543,32 @@ def test_names_in_several_rows(table, make):
     assert panel.names == ("Close AAPL", "Close 005930.KS", "Volume AAPL")
     assert panel.values[-1].tolist() == [59, 118, 59 * 59]
     assert "are in 3 rows" in panel.said[0]
+
+
+def test_a_first_row_of_numbers_is_data(table, make):
+    hours = [1672531200000 + 3600000 * n for n in range(100)]
+    rows = [(hour, f"{n}.5", hour + 3599999, n * n % 7) for n, hour in enumerate(hours)]
+    panel = read(table(lines("", rows).lstrip("\n")), make())
+    assert panel.names == ("2", "4")
+    assert panel.values[:2].tolist() == [[0.5, 0], [1.5, 1]]
+    assert panel.values.shape == (100, 2)
+    assert "the first row of series.csv has data" in panel.said[0]
+    assert any("dates in column '3'" in each for each in panel.said)
+    days = read(table(lines("2022-01-02,7", zip(TWO_MONTHS, range(60), strict=True))), make())
+    assert days.values[:, 0].tolist() == [7, *range(60)]
+
+
+@pytest.mark.parametrize(
+    "below", ["* preliminary,", '"1) revised, see notes",', "Sales of a shop,"]
+)
+def test_notes_below_a_table_are_left_out(table, make, below):
+    rows = lines("date,x", zip(TWO_MONTHS, range(60), strict=True))
+    panel = read(table(f"{rows}{below}\n,\n{below}\n"), make())
+    assert panel.values[:, 0].tolist() == list(range(60))
+    assert [place for place, what in panel.notes if "note below" in what] == [
+        "series.csv:62",
+        "series.csv:64",
+    ]
 
 
 def test_months_of_two_digits_of_the_year(table, make):
