@@ -323,7 +323,7 @@ def test_a_whole_image_in_shares_is_no_pixel(tmp_path):
         *((name, "12", ("1", "2")) for name in ("class_id", "category_id", "label-id")),
         ("kind of thing", ("red", "blue"), DataError),
         ("confidence", ("0.5", "0.9"), ("object",)),
-        ("split", ("train", "val"), ("object",)),
+        ("purpose", ("train", "val"), ("object",)),
         ("truncated", ("True", "False"), ("object",)),
     ],
 )

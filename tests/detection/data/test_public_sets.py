@@ -558,3 +558,57 @@ def test_supervisely_and_dataset_ninja(tmp_path):
     assert [bool(box.polygons) for box in found.pictures[0].boxes] == [False, True]
     [problem] = found.problems
     assert problem.detail == "a bitmap has no box"
+
+
+# Splits that a table or a YAML names
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("split", ("train", "train", "test"), {"train": ["a", "b"], "test": ["c"]}),
+        ("Usage", ("Training", "valid", "Testing"), None),
+        ("split", ("train", "other", "test"), {"all": ["a", "b", "c"]}),
+        ("split", ("train", "train", "train"), {"all": ["a", "b", "c"]}),
+        ("comment", ("train", "train", "test"), {"all": ["a", "b", "c"]}),
+    ],
+)
+def test_a_column_of_splits_is_taken(tmp_path, column, values, expected):
+    header = f"image,xmin,ymin,xmax,ymax,class,{column}\n"
+    rows = ""
+    for value, (name, part) in enumerate(zip("abc", values, strict=True)):
+        paint(tmp_path / "images" / f"{name}.jpg", value)
+        rows += of_images([name], f"{ROWS},{part}")
+    path = write(tmp_path / "boxes.csv", header + rows)
+    found = formats.read(tmp_path)
+    expected = expected or {"train": ["a"], "validation": ["b"], "test": ["c"]}
+    assert parts_of(found) == expected
+    assert (f"the splits are those of the column {column}" in found.notes) is (
+        "all" not in expected
+    )
+    assert boxes_of(found) == dict.fromkeys("abc", BOXES)
+    if "all" not in expected:
+        write(path, header + rows + of_images(["a"], f"{ROWS},{values[2]}"))
+        with pytest.raises(DataError, match=r"puts a.jpg into two parts of the split"):
+            formats.read(tmp_path)
+
+
+def test_a_sample_submission_is_no_table_of_boxes(tmp_path):
+    paint(tmp_path / "train" / "a.jpg")
+    header = "image,xmin,ymin,xmax,ymax,class\n"
+    write(tmp_path / "train.csv", header + of_images("a", ROWS))
+    write(tmp_path / "sample_submission.csv", header + "b.jpg,0,0,50,50,cat\n")
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {"a": BOXES}
+    assert not found.problems
+
+
+def test_a_yaml_below_the_folder_names_the_classes(tmp_path):
+    yolo(tmp_path / "yolo", {"train": 3, "valid": 1})
+    write(tmp_path / "notebook.ipynb", "{}")
+    found = formats.read(tmp_path)
+    assert found.classes == CLASSES
+    assert found.notes == ("the data is that of yolo/data.yaml",)
+    yolo(tmp_path / "other", {"train": 3, "valid": 1})
+    with pytest.raises(DataError, match=r"several data.yaml, other/data.yaml, yolo/data.yaml"):
+        formats.read(tmp_path)

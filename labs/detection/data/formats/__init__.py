@@ -65,6 +65,9 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     (_, reader), *others = (
         [("", _reader_of(described, reading))] if described else _forms(path, reading)
     )
+    if reader is yolo and described is None and (inside := _yaml_below(path)) is not None:
+        described = inside
+        unpacked.append(f"the data is that of {inside.relative_to(path).as_posix()}")
     found: Annotated = reader.read(described or path, reading)
     problems = tuple(Problem(*map(replace_surrogates, each)) for each in found.problems)
     found = replace(found, problems=problems)  # names of files may be in no encoding
@@ -142,6 +145,19 @@ def _yaml_of(path: Path) -> Path | None:
         listed = ", ".join(file.name for file in found)
         raise DataError(f"{path} has several YAML files; name one of them: {listed}")
     return next(iter(named or found), None)
+
+
+def _yaml_below(path: Path) -> Path | None:
+    """Return the data.yaml in a folder of a folder; None where there is none.
+
+    Raises:
+        DataError: there are several.
+    """
+    found = [file for file in walk(path) if file.name.casefold() in ("data.yaml", "data.yml")]
+    if len(found) > 1:
+        listed = ", ".join(file.relative_to(path).as_posix() for file in found[:5])
+        raise DataError(f"{path} has several data.yaml, {listed}; name one of them as --data")
+    return next(iter(found), None)
 
 
 def _reader_of(file: Path, reading: Reading) -> ModuleType:

@@ -32,6 +32,7 @@ _CLASS: tuple[str, ...] = (
 _CLASS += ("labels", "classes", "categories", "species", "objectclass", "클래스", "라벨", "품종")
 _CLASS += ("annotationtag", "tag")
 _CLASS += ("classid", "categoryid", "labelid", "objectid")  # where no column has names
+_SPLIT = ("split", "set", "subset", "partition", "usage", "datasplit", "phase", "구분")
 # What says something of images, and nothing of what is in a box.
 _OF_IMAGES = {"source", "domain", "dataset", "radid", "subset", "license", "camera", "location"}
 _CORNERS = (
@@ -76,6 +77,12 @@ def pick_class(names: Sequence[str]) -> str | None:
     """Return which of some names is that of the class, None where none is."""
     known = _spellings(names)
     return next((known[name] for name in _CLASS if name in known), None)
+
+
+def pick_split(names: Sequence[str]) -> str | None:
+    """Return which of some names may be that of the parts of a split, None where none is."""
+    known = _spellings(names)
+    return next((known[name] for name in _SPLIT if name in known), None)
 
 
 def _spellings(names: Sequence[str]) -> dict[str, str]:

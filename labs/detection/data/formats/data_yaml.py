@@ -156,7 +156,7 @@ class Places:
 
     def __init__(self, path: Path, values: Mapping[str, Any]):
         self.path, self.root, self.notes = path, path.parent, list[str]()
-        self.base = self._base(values.get("path", "."))
+        self.base = self._base(values.get("path", "."), values.get("train"))
 
     def find(self, key: str, text: Any) -> list[Path]:
         """Return what a text of the YAML names, several files or folders where it has wildcards.
@@ -187,8 +187,15 @@ class Places:
             f"the path{rest}"
         )
 
-    def _base(self, text: Any) -> Path:
-        """Return the folder that other paths begin in; of another computer's, the YAML's."""
+    def _holds_training(self, text: Any) -> bool:
+        """Say whether the YAML's own folder has the training images that it names."""
+        return isinstance(text, str) and bool(self._inside(text))
+
+    def _base(self, text: Any, train: Any) -> Path:
+        """Return the folder that other paths begin in; of another computer's, the YAML's.
+
+        So it is where a name such as `coco8` is not below the YAML, but its training images are.
+        """
         if not isinstance(text, str):
             raise DataError(f"{self.path}: 'path' must be the folder of the data")
         self.base = self.root
@@ -205,7 +212,8 @@ class Places:
                 f"{self.path}: 'path' is {text}, outside of {self.root}; only images below the "
                 "folder of the YAML are read: put the YAML there, or correct the path"
             )
-        if not _is_elsewhere(text) and ".." not in _slashes(text).split("/"):
+        plain = not _is_elsewhere(text) and ".." not in _slashes(text).split("/")
+        if plain and not self._holds_training(train):
             raise DataError(
                 f"{self.path}: 'path' is {text}, and there is no such folder in {self.root}"
             )

@@ -15,17 +15,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from common.errors import DataError
 from common.images.listed import find_existing
 from common.io import tables as io
-from common.io.folders import PARTS
+from common.io.folders import PARTS, read_part
 from common.io.labels import read_labels
 from common.io.tables import OpenTable, is_packed_table, read_names
 from common.options.config import TableForm
 from labs.detection.data.formats.columns import KINDS as KINDS
-from labs.detection.data.formats.columns import Columns, find_places, may_tell_classes
+from labs.detection.data.formats.columns import Columns, find_places, may_tell_classes, pick_split
 from labs.detection.data.formats.columns import find_columns as find_columns
 from labs.detection.data.formats.columns import pick_class as pick_class
 from labs.detection.data.formats.finder import Asked, Finder
@@ -83,6 +84,7 @@ class Rows(NamedTuple):
     shares: bool  # the corners are shares of the image
     sides: tuple[str, ...] = ()  # columns that were read as left, upper, width, height
     certain: bool = False  # the form says which they are
+    parts: Mapping[str, str] = MappingProxyType({})  # the split of each image by a column, if any
 
 
 def columns_in(path: Path, form: TableForm) -> Columns | None:
@@ -124,9 +126,10 @@ def has_boxes(root: Path, form: TableForm) -> bool:
 def _tables(root: Path, form: TableForm, unreadable: list[DataError]) -> list[Path]:
     """Return the tables with boxes of a folder, or of those in it where it has none itself.
 
-    There, files of which there are many are of one image each.
+    There, files of which there are many are of one image each. What is to be filled in for a
+    competition is none.
     """
-    files = list(walk(root))
+    files = [file for file in walk(root) if "submission" not in file.stem.casefold()]
     here = (file for file in files if file.parent == root and _may_be_table(file))
     if found := _with_boxes(here, form, unreadable):
         return found
@@ -172,7 +175,22 @@ def read(path: Path, reading: Reading) -> Annotated:
     problems: list[Problem] = []
     files = find(path, reading.form, notes) if path.is_dir() else {"all": path}
     tables = {part: _rows(file, reading.form, problems, notes) for part, file in files.items()}
+    if list(tables) == ["all"]:
+        tables = _by_column(tables["all"])
     return assemble("table", path, reading, tables, problems, notes)
+
+
+def _by_column(table: Rows) -> dict[str, Rows]:
+    """Return the rows of a table by the parts of a split that a column of it names, if one does."""
+    if not table.parts:
+        return {"all": table}
+    return {
+        part: table._replace(
+            images={name: rows for name, rows in table.images.items() if table.parts[name] == part}
+        )
+        for part in SPLITS
+        if part in table.parts.values()
+    }
 
 
 def assemble(
@@ -262,10 +280,13 @@ def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]
             f"{file} has no columns of boxes: expected one of images (filename, image_id, image), "
             "and xmin, ymin, xmax, ymax; or bbox; or x, y, width, height"
         )
-    others = _others(opened.names, columns)
-    table = opened.read([*columns.all, *others], gaps=[*columns.all[1:], *others])
+    splits = _splits(opened.names, columns)
+    others = [name for name in _others(opened.names, columns) if name not in splits]
+    more = [*splits, *others]
+    table = opened.read([*columns.all, *more], gaps=[*columns.all[1:], *more])
     width = len(columns.all)
-    _check_classes(file, others, table.columns[width:])
+    _check_classes(file, others, table.columns[width + len(splits) :])
+    parts = _parts(file, splits, table.columns[0], table.columns[width:], notes)
     problems += (Problem(place, BAD_LABELS, why) for place, why in table.skipped)
     notes += table.notes
     by_image: dict[str, list[Row]] = {}
@@ -304,7 +325,40 @@ def _rows(file: Path, form: TableForm, problems: list[Problem], notes: list[str]
             "x_center, y_center, width, height"
         )
     sides = columns.box if columns.kind == "sides" else ()
-    return Rows(file, by_image, sizes, shares, sides)
+    return Rows(file, by_image, sizes, shares, sides, parts=parts)
+
+
+def _splits(names: Sequence[str], columns: Columns) -> list[str]:
+    """Return the column that may name the parts of a split, in a list; [] where none does."""
+    found = pick_split(names)
+    return [] if found is None or found in columns.all or names.count(found) > 1 else [found]
+
+
+def _parts(
+    file: Path,
+    names: Sequence[str],
+    images: Sequence[str],
+    columns: Sequence[Sequence[str]],
+    notes: list[str],
+) -> dict[str, str]:
+    """Return the part of each image by the first of some columns, {} where it names others.
+
+    Raises:
+        DataError: an image is in two parts.
+    """
+    if not names:
+        return {}
+    told = [read_part(cell) for cell in columns[0]]
+    parts = {image: part for image, part in zip(images, told, strict=True) if part}
+    if len(parts) < len(set(images)) or "train" not in told or len(set(told)) < 2:
+        return {}
+    if twice := [image for image, part in zip(images, told, strict=True) if parts[image] != part]:
+        raise DataError(
+            f"{file}: the column {names[0]} puts {twice[0]} into two parts of the split; give all "
+            "rows of an image the same"
+        )
+    notes.append(f"the splits are those of the column {names[0]}")
+    return parts
 
 
 def _settle(
