@@ -4,7 +4,6 @@ import contextlib
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from torch import Tensor
@@ -19,9 +18,9 @@ from common.images.load import (
     find_groups,
     find_split,
     find_test,
+    find_variants,
 )
 from common.images.sets import Classes, FoundImages
-from common.io.naming import are_variants
 from common.options.budget import Choices
 from common.options.config import ImageConfig, Kind
 
@@ -83,8 +82,7 @@ def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = 
     if group := find_groups(chosen.config, kind, classes):
         why = f"images with the same {group!r} stay together: the column's name says that they do"
         chosen.take(f"{why} (--group-column)", group_column=group)
-    listed = find_files(chosen.config, kind, classes)
-    if listed and are_variants([PurePath(file.photo).stem for file in listed.files]):
+    if find_variants(chosen.config, kind, classes):
         why = "variants of one picture stay together: the files are called as Roboflow calls them"
         chosen.take(f"{why} (--group-by)", group_by="name")
 

@@ -23,7 +23,7 @@ from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS
 from common.pseudo import rows
 from common.training.splits import bootstrap_rows, thinned_rows
-from labs.classification.config import ClassificationConfig
+from labs.classification.config import SEVERAL, ClassificationConfig
 from labs.classification.models.catalogue import find_family
 from labs.classification.transfer.weights import Inputs
 
@@ -169,6 +169,20 @@ def labelled(config: ClassificationConfig, card: ImageCard, say: Callable[[str],
     """
     refuse_data(config)
     return image_data.labelled(config, card, say, kind=config.kind)
+
+
+def find_loss(config: ClassificationConfig) -> tuple[str, str] | None:
+    """Return the loss that fits labels which are not one class an image, and why; None for classes.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    path = Path(config.data).expanduser()
+    if why := image_data.find_several(path, config):
+        return SEVERAL, why
+    if why := image_data.find_numbers(path, config):
+        return "mse", f"{why} (--loss cross-entropy takes each for a class)"
+    return None
 
 
 def refuse_data(config: ClassificationConfig) -> None:

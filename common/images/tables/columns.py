@@ -55,6 +55,10 @@ _GROUPS = (  # what images are of that belong together
     *("videoid", "scene", "sceneid", "animalid", "plantid", "환자", "환자번호", "환자id", "피험자"),
     *("사람", "그룹", "영상"),
 )
+_MEASURES = re.compile(  # what numbers measure
+    r"(?i:(?:^|[\W_])(?:age|price|weight|height|length|width|score|count|area|temperature|volume)"
+    r"(?:[\W_]|$))|나이|연령|가격|무게|체중|키|길이|점수|개수|면적|온도"
+)
 _SAMPLE = 60  # rows that are looked at
 _FOUND = 0.5  # share of cells of a column that are image files, from which on it holds them
 _ONES = {"0", "1", "0.0", "1.0", "true", "false"}
@@ -159,6 +163,11 @@ def is_label(name: str) -> bool:
 def is_group(name: str) -> bool:
     """Say whether a column is called as what several images are of: a patient, a video."""
     return _rank(name, _GROUPS) < len(_GROUPS)
+
+
+def is_measure(name: str) -> bool:
+    """Say whether a column is called as numbers are that measure something: an age, a price."""
+    return _MEASURES.search(name) is not None
 
 
 def _rank(name: str, known: Sequence[str]) -> int:

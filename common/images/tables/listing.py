@@ -30,6 +30,7 @@ from common.images.tables.columns import (
     find_separator,
     is_group,
     is_label,
+    is_measure,
     is_one,
     split_labels,
 )
@@ -52,6 +53,7 @@ _DIFFERENT = "another label elsewhere"
 _OTHER_CELLS = "other cells elsewhere"
 _MANY, _FEWEST = 20, 3  # groups in all, and of each class, that can be split
 _LARGEST = 0.34  # share of all that one group may have
+_FEW_NUMBERS = 10  # different ones, up to which they may be classes
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
 
@@ -373,6 +375,28 @@ def find_several_labels(table: Path, config: ImageConfig) -> str | None:
     if len(columns.labels) < 2 or config.label_column != LABEL:
         return None
     return f"{len(columns.labels)} columns of zeros and ones say which labels an image has"
+
+
+def find_number_labels(table: Path, config: ImageConfig) -> str | None:
+    """Say how a table shows that its labels are numbers that measure something, if it does.
+
+    All are numbers, many of them different, and some have fractions, or the column's name says what
+    is measured, such as an age.
+    """
+    if config.label_rules.column is not None or config.label_rules.edges:
+        return None
+    columns, _ = find_columns(table, config, "class", "optional")
+    if len(columns.labels) != 1:
+        return None
+    cells = _read_cells(table, config.form)
+    place = cells[0].index(columns.labels[0])
+    numbers = {read_number(row[place]) for row in cells[1:] if row[place]}
+    if None in numbers or len(numbers) <= _FEW_NUMBERS:
+        return None
+    fractions = any(not float(number or 0).is_integer() for number in numbers)
+    if not fractions and not is_measure(columns.labels[0]):
+        return None
+    return f"column {columns.labels[0]!r} has {len(numbers):,} different numbers"
 
 
 def _find_images(

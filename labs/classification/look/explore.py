@@ -24,8 +24,8 @@ from common.report import plots
 from common.report.html import Section
 from common.threads import usable_cores
 from labs.classification.augmentation import preview
-from labs.classification.config import SEVERAL, ClassificationConfig
-from labs.classification.data import refuse_data
+from labs.classification.config import ClassificationConfig
+from labs.classification.data import find_loss, refuse_data
 from labs.classification.job import ClassifyImages
 
 _AUGMENTED, _SIDE = 4, 96  # images that augmentation is shown on; pixels of a side at most
@@ -85,11 +85,10 @@ def _of_two_photos(found: Pictures, pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _with_labels(config: ClassificationConfig) -> ClassificationConfig:
-    """Take any number of labels an image where the table says so."""
-    path = Path(config.data).expanduser()
-    if "loss" in config.given or config.data in IMAGE_SETS or not load.find_several(path, config):
+    """Take any number of labels an image, or numbers, where the table says so."""
+    if "loss" in config.given or config.data in IMAGE_SETS or not (found := find_loss(config)):
         return config
-    return replace(config, loss=SEVERAL)
+    return replace(config, loss=found[0])
 
 
 def _find(config: ClassificationConfig) -> tuple[Pictures, list[tuple[str, str]], str]:

@@ -11,12 +11,10 @@ digits and letters, more like those of MNIST than photos.
 """
 
 import dataclasses
-from pathlib import Path
 
 import torch
 
 from common.images.glance import Glance, choose_split, glance
-from common.images.load import find_several
 from common.options.budget import Choices, Needs
 from common.options.config import IMAGE_SETS
 from common.runs.job import Suited
@@ -25,10 +23,9 @@ from labs.classification.config import (
     AUTO,
     DEFAULT_MODEL,
     HEAD_FIRST,
-    SEVERAL,
     ClassificationConfig,
 )
-from labs.classification.data import refuse_data
+from labs.classification.data import find_loss, refuse_data
 from labs.classification.models import build
 from labs.classification.models.catalogue import PACKAGED, find_family
 
@@ -98,12 +95,13 @@ def _choose(config: ClassificationConfig) -> Choices[ClassificationConfig]:
 
 
 def _choose_labels(chosen: Choices[ClassificationConfig]) -> None:
-    """Let images have any number of labels where their table says so."""
+    """Let images have any number of labels, or numbers, where their table says so."""
     config = chosen.config
     if "loss" in config.given:
         return
-    if why := find_several(Path(config.data).expanduser(), config):
-        chosen.take(f"{SEVERAL}: {why}", loss=SEVERAL)
+    if found := find_loss(config):
+        loss, why = found
+        chosen.take(f"{loss}: {why}", loss=loss)
 
 
 def is_photos(images: Glance) -> bool:

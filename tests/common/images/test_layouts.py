@@ -1,5 +1,6 @@
 """Images as data sets are handed out: in Parquet, in one folder, beside a table, in lists."""
 
+import dataclasses
 import io
 import json
 import tarfile
@@ -11,7 +12,7 @@ from PIL import Image
 
 from common.errors import DataError
 from common.images.glance import choose_split
-from common.images.load import find_files, find_several
+from common.images.load import find_files, find_numbers, find_several
 from common.images.tables.locate import locate
 from common.io.folders import PARTS
 from common.io.naming import are_shards, are_variants
@@ -409,3 +410,23 @@ def test_variants_that_roboflow_made_stay_together(tmp_path):
     assert are_variants(stems)
     assert not are_variants(stems[::2])
     assert not are_variants([*stems, "other"])
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "expected"),
+    [
+        ("label", lambda n: n / 7, "column 'label' has 60 different numbers"),
+        ("age", lambda n: 20 + n % 40, "column 'age' has 40 different numbers"),
+        ("나이", lambda n: 20 + n % 40, "column '나이' has 40 different numbers"),
+        ("label", lambda n: n % 40, None),  # may be persons
+        ("age", lambda n: 10 * (n % 6), None),  # may be classes
+        ("label", lambda n: f"{n}px", None),
+    ],
+)
+def test_labels_that_measure_something(tmp_path, name, cell, expected):
+    root = folder(tmp_path / "kit", [f"{n}.jpg" for n in range(60)])
+    path = table_of(root / "labels.csv", [f"{n}.jpg,{cell(n)}" for n in range(60)], f"file,{name}")
+    config = build(ImageConfig, ("test", {"data": str(path)}))
+    assert find_numbers(path, config) == expected
+    bands = dataclasses.replace(config, label_bands=(f"{name}=3",), label_column=(name,))
+    assert find_numbers(path, bands) is None
