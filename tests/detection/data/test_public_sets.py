@@ -612,3 +612,48 @@ def test_a_yaml_below_the_folder_names_the_classes(tmp_path):
     yolo(tmp_path / "other", {"train": 3, "valid": 1})
     with pytest.raises(DataError, match=r"several data.yaml, other/data.yaml, yolo/data.yaml"):
         formats.read(tmp_path)
+
+
+# Images of another size, lists of the Oxford pets
+
+
+@pytest.mark.parametrize("scale", [4, 1.5, 1])
+def test_images_that_were_scaled_without_their_boxes_are_refused(tmp_path, scale):
+    lines = ["image_id,class_name,x_min,y_min,x_max,y_max,width,height"]
+    size = [round(scale * side) for side in SIZE]
+    for value, name in enumerate("abcd"):
+        paint(tmp_path / "train" / f"{name}.png", value)
+        lines += [
+            ",".join(map(str, [name, of, *(scale * each for each in box), *size]))
+            for of, *box in BOXES
+            if name != "d"
+        ]
+    write(tmp_path / "train.csv", "\n".join([*lines, f"d,No finding,,,,,{size[0]},{size[1]}"]))
+    if scale == 1:
+        assert boxes_of(formats.read(tmp_path))["a"] == BOXES
+        return
+    why = rf"boxes of 3 of 3 images go beyond .* 100 x 50 pixels, written is {size[0]} x {size[1]}"
+    with pytest.raises(DataError, match=why):
+        formats.read(tmp_path)
+
+
+def test_the_lists_of_the_oxford_pets(tmp_path):
+    objects = "".join(
+        f"<object><name>{of}</name><bndbox><xmin>{a + 1}</xmin><ymin>{b + 1}</ymin><xmax>{x}</xmax>"
+        f"<ymax>{y}</ymax></bndbox></object>"
+        for of, a, b, x, y in BOXES
+    )
+    for value, name in enumerate("abcdefg"):
+        paint(tmp_path / "images" / f"pet_{name}.jpg", value)
+        if name in "abcde":
+            path = tmp_path / "annotations" / "xmls" / f"pet_{name}.xml"
+            write(path, f"<annotation>{objects}</annotation>")
+    lists = tmp_path / "annotations"
+    write(lists / "trainval.txt", "".join(f"pet_{name} 1 1 1\n" for name in "abcde"))
+    write(lists / "test.txt", "".join(f"pet_{name} 37 2 25\n" for name in "fg"))
+    write(lists / "list.txt", "#Image CLASS-ID SPECIES BREED ID\npet_a 1 1 1\n")
+    found, split = read(DetectionConfig(data=str(tmp_path)))
+    assert parts_of(found) == {"train": [f"pet_{name}" for name in "abcde"]}
+    assert set(map(tuple, boxes_of(found).values())) == {tuple(BOXES)}
+    assert "none of the 2 images of test has a box" in "; ".join(found.notes)
+    assert sum(map(len, split.parts.values())) == 5

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from common.errors import DataError
 from common.images.decode import photo_turn
 from common.io.folders import relative_name
 from labs.detection.data.formats.finder import Asked, Finder
@@ -36,6 +37,9 @@ _TURNS: dict[int, Callable[[float, float, int, int], tuple[float, float]]] = {
     8: lambda x, y, w, h: (y, h - x),
 }
 
+_FEWEST = 3  # images from which on they tell that all were scaled
+_SAME_SHAPE = 0.02  # share that the sides of an image that was scaled may differ
+
 
 class Pictures:
     """Makes images with their boxes, and counts those that EXIF turns.
@@ -49,6 +53,8 @@ class Pictures:
         self._root, self._problems = root, problems
         self._turned: set[Path] = set()
         self._unknown: set[Path] = set()
+        self._boxed = 0  # images with boxes
+        self._smaller: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
 
     def make(
         self,
@@ -81,12 +87,20 @@ class Pictures:
         if all(written) and written != (height, width) and not lying:
             detail = "written {1} x {0}, is {3} x {2} pixels".format(*written, height, width)
             self._problems.append(Problem(place or name, OTHER_SIZE, detail))
+        self._boxed += bool(given)
+        if _are_of_larger([box for _, box in given], (height, width), written):
+            self._smaller.append((name, (height, width), written))
         kept, wrong = check_boxes(given, height, width)
         self._problems += wrong
         return Picture(path, name, height, width, kept)
 
     def notes(self) -> list[str]:
-        """Say of how many photos the boxes were turned, and of how many nobody knows."""
+        """Say of how many photos the boxes were turned, and of how many nobody knows.
+
+        Raises:
+            DataError: the images were scaled, and their boxes were not.
+        """
+        self._refuse_scaled()
         found = []
         if self._turned:
             found.append(
@@ -99,6 +113,30 @@ class Pictures:
                 "height tell whether their boxes are of the turned photo: they are taken so"
             )
         return found
+
+    def _refuse_scaled(self) -> None:
+        count = len(self._smaller)
+        if count < _FEWEST or 2 * count < self._boxed:
+            return
+        name, (height, width), written = self._smaller[0]
+        raise DataError(
+            f"{self._root}: the boxes of {count:,} of {self._boxed:,} images go beyond them, and "
+            f"not beyond the size that is written: {name} is {width} x {height} pixels, written is "
+            f"{written[1]} x {written[0]}. Scale the boxes as the images were, or take the images "
+            "in their first size"
+        )
+
+
+def _are_of_larger(boxes: Sequence[Box], size: tuple[int, int], written: tuple[int, int]) -> bool:
+    """Say whether boxes stick out of an image, and not out of a larger one of the written size."""
+    if not all(written) or not boxes:
+        return False
+    down, across = written[0] / size[0], written[1] / size[1]
+    if min(down, across) <= 1 or abs(down / across - 1) > _SAME_SHAPE:
+        return False
+    right, lower = max(box.x2 for box in boxes), max(box.y2 for box in boxes)
+    out = right > size[1] + 1 or lower > size[0] + 1
+    return out and right <= written[1] + 1 and lower <= written[0] + 1
 
 
 class Labels(NamedTuple):

@@ -356,14 +356,21 @@ def find_lists(
     """Return where the lists of splits are, and the names of their images by the list's name.
 
     They are in `ImageSets/Main`, or the folder of another task, or else in `ImageSets`, of the
-    folder or of one below it, as those of several years are; or else beside the other folders.
+    folder or of one below it, as those of several years are; or else in `annotations`, or beside
+    the other folders.
     Files of each class, as `cat_train.txt`, name the images of all. An image that is not there
     keeps the name that it has in the list.
     """
     known = {picture.name for picture in pictures}
     finder = Finder(root, [picture.path for picture in pictures])
     texts = [file for file in files if file.suffix.lower() == ".txt"]
-    for folders in (("imagesets", task.casefold()), ("imagesets",), ()):
+    places = (
+        (("imagesets", task.casefold()), f"ImageSets/{task}", False),
+        (("imagesets",), "ImageSets", False),
+        (("annotations",), "annotations", True),  # as of the Oxford pets
+        ((), "lists beside the folders", True),
+    )
+    for folders, place, of_images in places:
         here = [file for file in texts if _is_in(file, folders, root)]
         for form in (r"(.+)", r".+_(.+)"):
             lists: dict[str, set[str]] = {}
@@ -372,9 +379,8 @@ def find_lists(
                 if match and match[1] in (*PARTS, "trainval"):
                     lists.setdefault(match[1], set()).update(_listed(file, finder, encoding))
             lists = {name: found for name, found in sorted(lists.items()) if found}
-            if lists and (folders or known & set[str]().union(*lists.values())):
-                places = ("lists beside the folders", "ImageSets", f"ImageSets/{task}")
-                return places[len(folders)], lists
+            if lists and (not of_images or known & set[str]().union(*lists.values())):
+                return place, lists
     return "", {}
 
 
@@ -395,9 +401,9 @@ def _listed(file: Path, finder: Finder, encoding: str | None) -> list[str]:
 
 
 def _name_in(line: str, finder: Finder) -> str:
-    """Return the image of a line: behind folders, with or without a suffix and -1, 0 or 1."""
+    """Return the image of a line: behind folders, with or without a suffix and whole numbers."""
     text = unicodedata.normalize("NFC", line).replace("\\", "/")
-    bare = re.sub(r"\s+(-1|0|1)$", "", text)
+    bare = re.sub(r"(\s+-?\d+)+$", "", text)
     names = (
         name
         for each in (text, bare)
