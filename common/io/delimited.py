@@ -107,6 +107,8 @@ def count_above(rows: Sequence[Sequence[str]]) -> int:
     Args:
         rows: the first of a table.
     """
+    if comments := _count_comments(rows):
+        return comments
     filled = [place for place, row in enumerate(rows) if any(map(str.strip, row))]
     width = Counter(len(rows[place]) for place in filled).most_common(1)[0][0] if filled else 0
     first = next((place for place in filled if _are_names(rows[place], width)), 0)
@@ -122,6 +124,20 @@ def count_above(rows: Sequence[Sequence[str]]) -> int:
         all(map(_DATA.match, filter(None, column))) and any(column) for column in columns
     )
     return first if apart or of_numbers else 0
+
+
+def _count_comments(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many rows begin with # above all others, and are narrower or wider than these.
+
+    The last of them may be the names of the columns, and then does not count.
+    """
+    begun = [bool(row) and row[0].lstrip().startswith("#") for row in rows]
+    count = begun.index(False) if False in begun else 0
+    width = Counter(len(row) for row in rows[count:] if any(row)).most_common(1)
+    if count < 2 or not width or width[0][0] < 2:
+        return 0
+    other = [len(row) != width[0][0] for row in rows[:count]]
+    return count - (not other[-1]) if all(other[:-1]) else 0
 
 
 def _are_names(row: Sequence[str], width: int) -> bool:

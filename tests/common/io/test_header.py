@@ -223,3 +223,18 @@ def test_years_are_names_below_lines_of_a_title(tmp_path):
     text = f'"Data Source","Indicators",\n\n"Updated","2024-06-28",\n\n"Country","Code",{years},\n'
     text += "".join(f'"{name}","{name[:3]}",{",".join("5" * 10)},\n' for name in ("Aruba", "World"))
     assert read_names(write(tmp_path / "a.csv", text))[:3] == ["Country", "Code", "1960"]
+
+
+def test_many_comments_above_a_table_are_left_out(tmp_path):
+    comments = '# terms of use\n#\n# "quoted", text\n' * 15
+    path = write(tmp_path / "a.csv", f"{comments}year,month,x,y\n1958,3,315,1\n1958,4,317,2\n")
+    assert read_names(path) == ["year", "month", "x", "y"]
+    table = OpenTable(path).read(["x"])
+    assert table.columns == (["315", "317"],)
+    assert table.lines == [47, 48]
+    named = write(tmp_path / "b.csv", "# a\n# b\n# year,x\n1958,3\n1959,4\n")
+    assert read_names(named) == ["# year", "x"]
+    texts = write(tmp_path / "c.csv", "#good day,1\n#bad day,0\nno day,0\n")
+    assert read_cells(texts)[0] == ["#good day", "1"]
+    lines = write(tmp_path / "d.txt", "#good day\n#bad day\nno day\n")
+    assert read_cells(lines)[0] == ["#good day"]
