@@ -37,9 +37,9 @@ _SCALES = {"K": 3, "M": 6, "B": 9, "T": 12, "천": 3, "만": 4, "억": 8, "조":
 _SCALED = re.compile(rf"([+-]?\d[\d.,]*)\s?([{''.join(_SCALES)}])")
 _LESS = re.compile(r"<\s?(\d+(?:\.\d+)?)")
 _UNIT = re.compile(
-    r"([+-]?\d[\d.,]*)\s*("
-    r"[kMGT]?Wh?|[kM]?VA|[km]?V|m?A|[kMG]?Hz|[kcm]?m|[kM]?m/?[hs]|mph|km²|m[²³2]|㎡|㎥|[km]?g|t|m?[lL]|"
-    r"[hk]?Pa|mbar|bar|pp[mb]|[µμ]g/m[³3]|㎍/㎥|°|deg|명|건|톤)"
+    r"([+-]?\d[\d.,]*)((?:\s*"
+    r"(?:[kMGT]Wh?|Wh|[kM]?VA|[km]V|mA|[kMG]?Hz|[kcm]m|k?m/[hs]|mph|km²|m[²³2]|㎡|㎥|[km]g|m[lL]|"
+    r"[hk]?Pa|mbar|bar|pp[mb]|[µμ]g/m[³3]|㎍/㎥|°|deg|명|건|톤))|\s[WVAmgtlL])"  # no code, as 123A
 )
 
 _BEFORE = re.compile(r"^([+-]?)\s*(?:US)?([$₩€£¥])\s*")
@@ -213,7 +213,7 @@ def _without_scale(plain: _Texts, bare: _Texts) -> tuple[_Texts, _Done]:
 def _without_unit(plain: _Texts, bare: _Texts) -> tuple[_Texts, _Done]:
     """Take off the unit that all cells have."""
     found = {cell: _UNIT.fullmatch(text) for cell, text in plain.items()}
-    units = {each and each[2] for each in found.values()}
+    units = {each and each[2].strip() for each in found.values()}
     if len(units) != 1 or None in units:
         return bare, []
     taken = {cell: each[1] for cell, each in found.items() if each}
