@@ -10,6 +10,8 @@ from common.metrics.metrics import Array
 from labs.rnn.forecast.series.panel import Note
 from labs.rnn.forecast.series.spacing import Spacing, given, infer, steady_clock, to_iso
 
+_FEW = 10  # rows with the date of another that may be mistakes, whatever their share
+_EVENTS = 0.1  # share of rows with the date of another from which on they are events
 _FILL = 5  # missing values in a row that are filled in any table
 
 
@@ -114,6 +116,7 @@ def _table(rows: Rows, notes: list[Note]) -> tuple[Array, Array, list[str]]:
     again = np.flatnonzero(first_of_cell[cell] != np.arange(len(cells)))
     rows = rows._replace(values=rows.values.copy())
     put_back: dict[int, int] = {}
+    _check_events(rows, again)
     for row in again.tolist():
         _check_again(rows, row, int(first_of_cell[cell[row]]), notes, put_back)
     if put_back:
@@ -123,6 +126,22 @@ def _table(rows: Rows, notes: list[Note]) -> tuple[Array, Array, list[str]]:
     table = np.full((len(dates), len(rows.names), len(rows.columns)), np.nan)
     table[when[first_of_cell], rows.series[first_of_cell]] = rows.values[first_of_cell]
     return dates, table.reshape(len(dates), -1), [rows.places[row] for row in first]
+
+
+def _check_events(rows: Rows, again: Array) -> None:
+    """Refuse rows that are no values of dates but events, of which a date has any number."""
+    if len(again) > max(_FEW, _EVENTS * len(rows.dates)) and not _all_doubled(rows, again):
+        raise DataError(
+            f"{rows.places[again[0]]}: {len(again):,} of {len(rows.dates):,} rows have the date of "
+            "another, and other values; if each is a sale or another event, add them up for each "
+            "date, or name the column that tells series apart with --series-column"
+        )
+
+
+def _all_doubled(rows: Rows, again: Array) -> bool:
+    """Say whether rows that come again are copies of others."""
+    whole = np.column_stack([rows.dates.astype("datetime64[us]").astype(int), rows.values])
+    return len(np.unique(whole, axis=0)) <= len(whole) - len(again)
 
 
 def _check_again(

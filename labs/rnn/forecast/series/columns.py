@@ -32,24 +32,40 @@ _DATES = (
         "ym",
         "yyyymm",
         "yyyymmdd",
+        "time_period",
     ),
 )
-_YEARS = ("year", "yr", "years", "연도", "년도", "년", "jahr")
-_MONTHS = ("month", "mon", "mo", "mm", "월", "월별", "months", "month_name", "month name", "monat")
-_DAYS = ("day", "dd", "일")
+_YEARS = (
+    *("year", "yr", "years", "연도", "년도", "년", "jahr", "기준년도", "기준연도", "기준년"),
+    *("조사년도", "조사연도", "회계연도"),
+)
+_MONTHS = (
+    "month",
+    "mon",
+    "mo",
+    "mm",
+    "월",
+    "월별",
+    "months",
+    "month_name",
+    "month name",
+    "monat",
+    "기준월",
+)
+_DAYS = ("day", "dd", "dy", "일", "기준일")
 _QUARTERS = ("quarter", "qtr", "q", "분기", "분기별")
 _WEEKS = ("week", "wk", "weeknum", "week_of_year", "weekofyear", "epiweek", "주", "주차")
 _PERIODS = ("period", "기간", "시점")  # months or quarters, beside years
 _YEAR_MONTHS = ("년월", "연월", "기준년월", "yearmonth", "ym", "yymm", "month")
 _TOTAL = re.compile(
-    r"(?:합\s*계|총\s*계|소\s*계|누\s*계|계|평\s*균|연간|total|grand total|subtotal|sum|average|"
-    r"mean|annual|M13|Q05)",
+    r"(?:합\s*계|총\s*계|소\s*계|누\s*계|누\s*적|계|평\s*균|연간|total|grand total|subtotal|sum|"
+    r"average|mean|annual|M13|Q05)(?:\s*\([^)]*\))?",
     re.IGNORECASE,
 )
 _SOURCE = re.compile(r"(?:자료|출처|주석?|비고|source|notes?)\s*[:：)].*|[*※#].*", re.IGNORECASE)
 _CLOCKS = (
     *("time", "clock", "hour", "hr", "hours", "시", "시간", "시각", "시분", "hh", "hhmm", "hhmmss"),
-    "<time>",
+    *("<time>", "he", "hour ending", "hour_ending", "시간대", "시간대구분"),
 )
 _KEYS = (
     *(
@@ -201,8 +217,10 @@ def _is_called(name: str, known: Sequence[str]) -> bool:
     words = set(words_of(name))
     name = name.casefold().strip()
     dated = known is _DATES and (
-        words & {"date", "datetime", "timestamp"} or name.endswith(("날짜", "일자", "일시", "date"))
+        words & {"date", "datetime", "timestamp"}
+        or name.endswith(("날짜", "일자", "일시", "date", "기준일id"))
     )
+    dated = dated and not name.endswith(("update", "candidate"))
     return name in known or bool(dated)
 
 
@@ -555,7 +573,9 @@ def series_of(cells: Cells, keys: Sequence[str], rows: Sequence[int]) -> tuple[A
         return np.zeros(len(rows), int), [""]
     numbers_ = _together([_codes(cells[key], rows) for key in keys])
     first = np.unique(numbers_, return_index=True)[1]
-    return numbers_, [" ".join(cells[key][rows[at]] for key in keys) for at in first]
+    return numbers_, [
+        " ".join(filter(None, (cells[key][rows[at]] for key in keys))) for at in first
+    ]
 
 
 def is_row_number(name: str, cells: Sequence[str]) -> bool:

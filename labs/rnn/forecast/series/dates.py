@@ -557,6 +557,8 @@ def _no_date(texts: Sequence[str]) -> Unreadable:
         hint = "; if it is a spreadsheet's number of a day, save the column as YYYY-MM-DD"
     elif re.fullmatch(r"[12]\d{3}\.\d+", text):
         hint = "; if it is a part of a year, write the days, or YYYY-MM"
+    elif re.fullmatch(r"\d{1,4}", text):
+        hint = "; if it counts steps, put dates in their place"
     elif re.fullmatch(r"\d(?:\.\d+)?[eE]\+?\d+", text):
         hint = "; a spreadsheet has rounded it: save the column as text"
     return Unreadable(0, f"expected a date, given {text!r}{hint}", telling=False)
