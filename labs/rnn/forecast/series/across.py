@@ -15,6 +15,7 @@ from labs.rnn.forecast.series import columns, dates
 
 Cells = Mapping[str, Sequence[str]]
 
+KIND = "kind"  # the column of what is counted, where names of columns are `2015 men`
 DATE, VALUE = "date", "value"  # the columns of a turned table, beside those that name its series
 
 _FEWEST = 3  # names of columns that are dates
@@ -43,7 +44,63 @@ def turn(cells: Cells, order: str | None = None) -> Turned | None:
         cells: of each column.
         order: see `dates.read`.
     """
-    return _turn_parts(cells) or _turn_dates(cells, order)
+    if any(re.search(r"\\TIME(_PERIOD)?$", name, re.IGNORECASE) for name in cells):
+        turned = _turn_dates(_without_flags(cells), order)
+        said = "letters behind numbers, as of '12.3 p', are taken off"
+        return turned and turned._replace(said=f"{turned.said}; {said}")
+    return _turn_parts(cells) or _turn_dates(cells, order) or _turn_kinds(cells, order)
+
+
+def _turn_kinds(cells: Cells, order: str | None) -> Turned | None:
+    """Turn a table with several columns of each date, such as `2015 men` and `2015 women`."""
+    if (stacked := _stack(cells)) is None or (turned := _turn_dates(stacked, order)) is None:
+        return None
+    count = len(next(iter(cells.values())))
+    return turned._replace(rows=[row % count for row in turned.rows])
+
+
+def _without_flags(cells: Cells) -> Cells:
+    """Take Eurostat's flags off its numbers: `12.3 p` is provisional, and `:` is missing."""
+    return {
+        name: [re.sub(r"^:.*$|(?<=\d)\s*[a-z]{1,3}$", "", cell) for cell in column]
+        if is_dated(name)
+        else column
+        for name, column in cells.items()
+    }
+
+
+def _stack(cells: Cells) -> Cells | None:
+    """Put what is counted at each date into rows, where names are `2015 men`, `2015 women`, ….
+
+    None for other tables.
+    """
+    parts = {name: _split(name) for name in cells}
+    kinds: dict[str, list[str]] = {}  # the dates of each
+    for date, kind in filter(None, parts.values()):
+        kinds.setdefault(kind, []).append(date)
+    dated = list(kinds.values())
+    if len(kinds) < 2 or len(dated[0]) < _FEWEST or any(each != dated[0] for each in dated):
+        return None
+    others = [name for name, part in parts.items() if part is None]
+    if KIND in others:
+        return None
+    count = len(next(iter(cells.values())))
+    stacked = {name: list(cells[name]) * len(kinds) for name in others}
+    stacked[KIND] = [kind for kind in kinds for _ in range(count)]
+    names = {part: name for name, part in parts.items() if part}
+    for date in dated[0]:
+        stacked[date] = [cell for kind in kinds for cell in cells[names[date, kind]]]
+    return stacked
+
+
+def _split(name: str) -> tuple[str, str] | None:
+    """Return the date before other words in a name, and these; None for other names."""
+    found = re.fullmatch(r"(\S+(?: [년월]| p\))?) (?![년월]$)(.*\D.*)", name)
+    return (found[1], found[2]) if found and is_dated(found[1]) and _is_one(found[1]) else None
+
+
+def _is_one(text: str) -> bool:
+    return columns.read_or_none([_AROUND.sub("", text)]) is not None
 
 
 def _turn_dates(cells: Cells, order: str | None) -> Turned | None:

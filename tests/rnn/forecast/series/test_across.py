@@ -133,3 +133,38 @@ def test_a_title_above_years(table, make):
     assert panel.values[:, 1].tolist() == [1 + n for n in range(39)]
     assert str(panel.dates[0])[:4] == "1960"
     assert "left out beside" not in " ".join(panel.said)
+
+
+def test_several_columns_of_each_date(table, make):
+    years = range(2015, 2021)
+    header = ["시도별", *(str(year) for year in years for _ in range(2))]
+    kinds = ["시도별", *["남자", "여자"] * len(years)]
+    rows = [[place, *(100 * k + n for n in range(12))] for k, place in enumerate(["서울", "부산"])]
+    panel = read(table(lines(header, kinds, *rows)), make())
+    assert panel.names == ("서울 남자", "부산 남자", "서울 여자", "부산 여자")
+    assert panel.values.T.tolist() == [
+        [100 * k + 2 * n + kind for n in range(6)] for kind in range(2) for k in range(2)
+    ]
+    assert any("told apart by columns '시도별', 'kind'" in each for each in panel.said)
+
+
+def test_months_behind_years_in_names_are_no_kinds(table, make):
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    header = ["place", *(f"{year} {month}" for year in (2019, 2020, 2021) for month in months)]
+    panel = read(table(lines(header, ["Seoul", *range(36)], ["Busan", *range(36, 72)])), make())
+    assert str(panel.spacing) == "every month"
+    assert panel.values[:, 1].tolist() == list(range(36, 72))
+
+
+def test_eurostats_flags_are_taken_off(table, make):
+    months = [f"{2015 + n // 12}-{n % 12 + 1:02}" for n in range(36)]
+    rows = []
+    for k, place in enumerate(("AT", "BE")):
+        cells = [f"{100 * k + n}.5{' p' if n > 33 else ''} " for n in range(36)]
+        rows.append([f"M,PC,{place}", *([": ", *cells[1:]] if k else cells)])
+    text = "\n".join("\t".join(row) for row in [["freq,unit,geo\\TIME_PERIOD", *months], *rows])
+    panel = read(table(text, "series.tsv"), make())
+    assert panel.names == ("M,PC,AT", "M,PC,BE")
+    assert panel.values[-1].tolist() == [35.5, 135.5]
+    assert np.isnan(panel.values[0, 1])
+    assert any("letters behind numbers, as of '12.3 p', are taken off" in s for s in panel.said)
