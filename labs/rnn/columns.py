@@ -1,7 +1,7 @@
 """Which columns of a user's table hold what: by their names, else by what is in them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,50 +10,34 @@ from common.errors import DataError
 from common.io.numbers import is_number
 from common.io.tables import AS_FOUND, TableForm, read_cells
 
-TEXTS = (
+BODIES = (
     *("text", "texts", "sentence", "document", "review", "content", "comment", "tweet", "message"),
-    *("body", "post", "utterance", "question", "phrase", "description", "headline", "title"),
-    *(
-        "텍스트",
-        "문장",
-        "글",
-        "리뷰",
-        "후기",
-        "내용",
-        "본문",
-        "댓글",
-        "문서",
-        "질문",
-        "발화",
-        "제목",
-    ),
+    *("body", "post", "utterance", "phrase", "article", "abstract", "question"),
+    *("텍스트", "문장", "글", "리뷰", "후기", "내용", "본문", "댓글", "문서", "발화", "질문"),
 )
+HEADINGS = ("title", "headline", "summary", "description", "제목")  # a text may have a body, too
+TEXTS = (*BODIES, *HEADINGS)
 LABELS = (
-    *("label", "class", "category", "sentiment", "target", "emotion", "polarity"),
-    *("topic", "intent", "stance", "rating", "stars", "score", "tag", "type"),
-    *(
-        "라벨",
-        "레이블",
-        "분류",
-        "감성",
-        "감정",
-        "클래스",
-        "범주",
-        "카테고리",
-        "종류",
-        "주제",
-        "의도",
-    ),
-    *("평점", "별점"),
+    *("label", "class", "sentiment", "target", "emotion", "polarity", "stance"),
+    *("rating", "stars", "score", "overall", "category", "topic", "intent", "tag", "type"),
+    *("라벨", "레이블", "감성", "감정", "클래스", "평점", "별점"),
+    *("분류", "범주", "카테고리", "종류", "주제", "의도"),
 )
 SOURCES = ("source", "src", "원문", "en", "eng", "english", "영어", "question", "질문")
 TARGETS = ("target", "tgt", "번역", "번역문", "ko", "kor", "korean", "한국어", "answer", "답변")
 
 _IDS = {"id", "ids", "idx", "index", "uuid", "key", "url", "번호", "아이디", "순번"}  # in names
+_NUMBERED = re.compile(r"(.*\D)\d+")
+_ADDRESS = re.compile(r"(https?://|www\.)\S+$")
 _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole cell
 
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
 _WORDS = 4  # of a column's name, at the most
+_SURENESS = {"confidence", "probability", "신뢰도"}  # in names of columns that speak of a label
+_MACHINES = {"system", "bot", "chatbot", "assistant", "시스템", "챗봇"}  # whose words nobody rates
+_LINE = 4  # words of a text, on average; names and places have fewer
+_JOINT = " + "  # between the names of columns that are one text
+_HALVES = ({"premise", "hypothesis"},)  # columns whose texts are judged together
 _SENTENCE = re.compile(r"[.!?。！？…]\s*$|[.,!?]\s|@")
 _MEMBERS = 3  # rows of each of its values, at the least, on average
 
@@ -74,6 +58,16 @@ class Cells:
 def as_columns(names: Sequence[str]) -> Any:
     """Return columns as `read_table` takes them: numbers from 1 on, where all names are that."""
     return [int(name) for name in names] if all(map(str.isdecimal, names)) else list(names)
+
+
+def text_columns(name: str) -> list[str]:
+    """Return the columns that a text is made of: one, or several, such as `title + text`."""
+    return name.split(_JOINT)
+
+
+def join_texts(cells: Sequence[str]) -> str:
+    """Return the cells of one row as one text, a line for each that is not empty."""
+    return "\n".join(filter(None, cells))
 
 
 def guess_labelled(
@@ -104,15 +98,16 @@ def guess_labelled(
     cells = _with_labels(rows, form.header, text_column, label_column)
     said = []
     if label_column is None:
-        others = [name for name in cells.names if name != text_column]
+        others = [name for name in cells.names if name not in text_columns(text_column or "")]
         label_column, why = _labels(path, cells, others, numeric)
         if label_column != "label":
             said.append(f"column {label_column!r} of {path.name} holds the labels: {why}")
     if text_column is None:
         others = [name for name in cells.names if name != label_column]
         text_column, why = _texts(path, cells, others)
-        if text_column != "text":
-            said.insert(0, f"column {text_column!r} of {path.name} holds the texts: {why}")
+        more = _say_rivals(cells, others, text_column)
+        if text_column != "text" or more:
+            said.insert(0, f"column {text_column!r} of {path.name} holds the texts: {why}{more}")
     if not cells.named and form.header is None:
         said.append(
             f"the first row of {path.name} has data, so columns go by their numbers (--header yes "
@@ -182,7 +177,7 @@ def guess_texts(path: Path, rows: Sequence[Sequence[str]], column: str) -> tuple
         DataError: its columns do not tell.
     """
     header, *body = rows or [[]]
-    if column in header or column.isdecimal():
+    if all(name in header or name.isdecimal() for name in text_columns(column)):
         return column, []
     columns = tuple(zip(*body, strict=True)) or tuple(() for _ in header)
     found, why = _texts(path, Cells(tuple(header), columns, named=True), header)
@@ -216,13 +211,20 @@ def _with_labels(
 def _labels(
     path: Path, cells: Cells, names: Sequence[str], numeric: bool = False
 ) -> tuple[str, str]:
+    names = [
+        name
+        for name in names
+        if len(set(filter(None, cells.column(name)))) > 1 and not _words(name) & _SURENESS
+    ]
     come_again = [
         name
         for name in names
         if _come_again(cells.column(name)) or (numeric and _are_numbers(cells.column(name)))
     ]
     if cells.named and (name := _by_name(come_again, LABELS)):
-        return name, "its name says so"
+        others = [one for one in come_again if one != name and _by_name([one], LABELS)]
+        could = f"; {', '.join(map(repr, others))} could, too (--label-column)" if others else ""
+        return name, f"its name says so{could}"
     found = [name for name in names if _are_labels(cells.column(name)) and not _has_id(name)]
     if len(found) == 1:
         return found[0], f"it has {len(set(cells.column(found[0])))} different values"
@@ -236,19 +238,93 @@ def _labels(
 
 def _texts(path: Path, cells: Cells, names: Sequence[str]) -> tuple[str, str]:
     names = [name for name in names if not _are_ids(name, cells.column(name))]
-    if cells.named and (name := _by_name(names, TEXTS)):
-        return name, "its name says so"
     written = [name for name in names if _letters(cells.column(name)) > 0]
     if not written:
         raise DataError(
             f"{path}: no column has texts; name one with --text-column; the table has "
             f"{', '.join(cells.names)}"
         )
+    if cells.named and (name := _named_body(cells, written)):
+        return _with_halves(cells, written, name), "its name says so"
     varied = [
         name for name in written if len(set(cells.column(name))) > len(cells.column(name)) / 10
     ]
     longest = max(varied or written, key=lambda name: _letters(cells.column(name)))
-    return longest, "its texts are the longest"
+    by_name = cells.named and _by_name([longest], HEADINGS)
+    why = "its name says so" if by_name else "its texts are the longest"
+    return _with_halves(cells, written, longest), why
+
+
+def _named_body(cells: Cells, names: Sequence[str]) -> str | None:
+    """Return the column whose name is known, or of those with a known word in it the longest.
+
+    A column of which most cells are empty is left to others; so are the words of a machine.
+    """
+    full = [
+        name for name in names if 2 * _count_filled(cells.column(name)) >= len(cells.columns[0])
+    ]
+    plain = {name: name.casefold().rstrip("0123456789_ ") for name in full or names}
+    for one in BODIES:
+        if exact := [name for name, stem in plain.items() if stem in (one, f"{one}s")]:
+            return exact[0]
+    found = [name for name in plain if any(map(_is_of(name), BODIES))]
+    of_people = [name for name in found if not any(map(_is_of(name), _MACHINES))]
+    return max(of_people or found, key=lambda name: _letters(cells.column(name)), default=None)
+
+
+def _is_of(name: str) -> Callable[[str], bool]:
+    """Return what says whether a word is in a column's name; Korean ones may be joined."""
+    words = _words(name)
+    return lambda one: (
+        one in words
+        or f"{one}s" in words
+        or (len(one) > 1 and not one.isascii() and any(one in word for word in words))
+    )
+
+
+def _with_halves(cells: Cells, names: Sequence[str], name: str) -> str:
+    """Return a column with those that are one text with it: `question1 + question2`."""
+    if not cells.named:
+        return name
+    stem = _NUMBERED.fullmatch(name)
+    found = [
+        one for one in names if stem and (other := _NUMBERED.fullmatch(one)) and other[1] == stem[1]
+    ]
+    for halves in _HALVES:
+        if name.casefold() in halves:
+            found = [one for one in names if one.casefold() in halves]
+    return _JOINT.join(found or [name])
+
+
+def _say_rivals(cells: Cells, names: Sequence[str], name: str) -> str:
+    """Say which other columns have texts, and how they are read, too; "" of none."""
+    taken = text_columns(name)
+    texts = [cells.column(one) for one in taken]
+    rivals = [
+        one
+        for one in names
+        if one not in taken
+        and not _has_id(one)
+        and _are_sentences(cells.column(one))
+        and cells.column(one) not in texts
+    ]
+    if not rivals:
+        return ""
+    listed = f"{', '.join(map(repr, rivals))} ha{'ve' if len(rivals) > 1 else 's'}"
+    both = _JOINT.join(one for one in names if one in (*taken, rivals[0]))
+    return f'; {listed} texts, too: --text-column "{both}" reads both'
+
+
+def _are_sentences(column: Sequence[str]) -> bool:
+    """Say whether most cells are different texts of some words."""
+    filled = [cell for cell in column if cell and not _ADDRESS.match(cell)]
+    words = sum(len(cell.split()) for cell in filled)
+    varied = len(set(filled)) > len(column) / 10
+    return varied and words >= _LINE * len(column) and _letters(filled) > 0
+
+
+def _count_filled(column: Sequence[str]) -> int:
+    return sum(map(bool, column))
 
 
 def _has_id(name: str) -> bool:

@@ -17,7 +17,7 @@ from common.io.tables import (
     read_table,
 )
 from common.options.terminal import note
-from labs.rnn.columns import as_columns, guess_texts
+from labs.rnn.columns import as_columns, guess_texts, join_texts, text_columns
 
 _STDIN = Path("standard input")
 
@@ -77,18 +77,18 @@ def _has_columns(rows: Sequence[Sequence[str]], column: str) -> bool:
     width = len(rows[0]) if rows else 0
     if column.isdecimal():
         return width >= int(column) > 1 or (width > 1 and len(rows) > 1)
-    return width > 1 and column in rows[0]
+    return width > 1 and all(name in rows[0] for name in text_columns(column))
 
 
 def _read_column(file: Path, column: str, form: TableForm, reasons: Sequence[str]) -> list[str]:
     """Return a column of a table, with what is to be said of it."""
-    columns = as_columns([column])
+    columns = as_columns(text_columns(column))
     table = read_table(file, columns, gaps=columns, form=form)
     for line in (*table.notes, *reasons):
         note(line)
     for place, reason in table.skipped:
         note(f"skipped {place}: {reason}")
-    return table.columns[0]
+    return [*map(join_texts, zip(*table.columns, strict=True))]
 
 
 def _lines(decoded: Decoded, path: Path) -> list[str]:

@@ -25,7 +25,7 @@ from common.io.labels import Labels, read_labels
 from common.io.parts import find_parts
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from common.reuse import reusable
-from labs.rnn.columns import as_columns
+from labs.rnn.columns import as_columns, join_texts, text_columns
 from labs.rnn.stars import read_ratings
 
 _FEWEST = 3  # texts of a class, one for each split
@@ -94,7 +94,7 @@ def read_corpus(
 
     Args:
         path: the table.
-        text_column: holds the texts.
+        text_column: holds the texts, or several that are one text: `title + text`.
         label_column: holds the labels.
         group_column: holds what each text belongs to, such as a person; None for nothing.
         form: what is known of how it is written.
@@ -110,23 +110,29 @@ def read_corpus(
     """
     split_column = split_column if to_learn else None
     more = [name for name in (group_column, split_column) if name]
-    columns = as_columns([text_column, label_column, *more])
-    table = read_table(path, columns, gaps=columns[2:], form=form)
+    named = text_columns(text_column)
+    columns = as_columns([*named, label_column, *more])
+    several = columns[: len(named)] if len(named) > 1 else []
+    table = read_table(path, columns, gaps=[*several, *columns[len(named) + 1 :]], form=form)
+    texts = [*map(join_texts, zip(*table.columns[: len(named)], strict=True))]
+    cells, *rest = table.columns[len(named) :]
     places = [f"{path.name}:{line}" for line in table.lines]
     if numeric:
-        found = _as_ratings(table.columns[1], f"{path}, column {label_column!r}")
+        found = _as_ratings(cells, f"{path}, column {label_column!r}")
     else:
-        found = _as_classes(table.columns[1], [f"{path}:{line}" for line in table.lines])
-    told = [read_part(cell) for cell in table.columns[-1]] if split_column else ["all"] * len(table)
+        found = _as_classes(cells, [f"{path}:{line}" for line in table.lines])
+    told = [read_part(cell) for cell in rest[-1]] if split_column else ["all"] * len(table)
     skipped = list(table.skipped)
     rows, labels = [], []
-    for row, (text, label) in enumerate(zip(table.columns[0], found.values, strict=True)):
-        if text in _MISSING_TEXTS:
+    for row, (text, label) in enumerate(zip(texts, found.values, strict=True)):
+        if not text:
+            skipped.append((places[row], f"{' and '.join(map(repr, named))} are empty"))
+        elif text in _MISSING_TEXTS:
             skipped.append((places[row], f"the text is {text!r}, a missing value"))
         elif label is None:
             skipped.append((places[row], found.reasons[row]))
         elif told[row] is None:
-            written = table.columns[-1][row]
+            written = rest[-1][row]
             skipped.append((places[row], f"{written!r} in {split_column!r} is no part of a split"))
         else:
             rows.append(row)
@@ -144,10 +150,10 @@ def read_corpus(
     else:
         numbers = {label: number for number, label in enumerate(classes)}
         targets = torch.tensor([numbers[label] for label in labels])
-    groups = [table.columns[2][row] or None for row in rows] if group_column else None
+    groups = [rest[0][row] or None for row in rows] if group_column else None
     left_out = f", {len(skipped):,} left out" if skipped else ""
     of_groups = f" and {len(set(groups) - {None}):,} groups" if groups else ""
-    whole = Texts([table.columns[0][row] for row in rows], targets, groups)
+    whole = Texts([texts[row] for row in rows], targets, groups)
     parts = {"all": whole}
     if split_column:
         found_parts = [told[row] for row in rows]

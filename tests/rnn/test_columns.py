@@ -2,6 +2,7 @@ import pytest
 
 from common.errors import DataError
 from labs.rnn.columns import guess_labelled, guess_pairs
+from labs.rnn.inputs import read_texts
 from labs.rnn.texts import read_corpus
 
 
@@ -175,3 +176,88 @@ def test_ratings_that_are_all_different_are_labels_where_their_name_says_so(tmp_
     assert guess_labelled(path, None, None, numeric=True)[:2] == ("text", "rating")
     with pytest.raises(DataError, match="which column holds the labels"):
         guess_labelled(path, None, None)
+
+
+WORDS = ["the", "film", "was", "long", "and", "its", "music", "quite", "good"]
+
+
+def say(n, more=""):
+    return f"{WORDS[n % 9]} {WORDS[n % 7]} {WORDS[n % 5]} number {n} {more}".strip()
+
+
+SETS = [  # as they are handed out: the header, a row by its number, columns of texts and labels
+    (
+        "review_id,product_category,star_rating,review_headline,review_body,review_date",
+        lambda n: [f"R{n}", "Watches", n % 5, "Five Stars", say(n), f"2015-08-{n % 9 + 1:02}"],
+        ("review_body", "star_rating"),
+    ),
+    (
+        "reviewerID,asin,reviewText,overall,summary",
+        lambda n: [f"A{n}", f"B{n % 9}", say(n), f"{n % 5}.0", "Five Stars"],
+        ("reviewText", "overall"),
+    ),
+    (
+        "Clothing ID,Title,Review Text,Rating,Class Name",
+        lambda n: [n % 9, "" if n % 3 else "Nice", say(n), n % 5, "a" if n % 2 else "b"],
+        ("Review Text", "Rating"),
+    ),
+    (
+        "link,headline,category,short_description",
+        lambda n: [f"https://a/{n}", f"News {n}", "ab"[n % 2], say(n)],
+        ("short_description", "category"),
+    ),
+    (
+        "article_link,headline,is_odd",
+        lambda n: [f"https://a/{n}", say(n), n % 2],
+        ("headline", "is_odd"),
+    ),
+    (
+        "id,qid1,qid2,question1,question2,is_duplicate",
+        lambda n: [n, 2 * n, 2 * n + 1, say(n), say(n, "too"), n % 2],
+        ("question1 + question2", "is_duplicate"),
+    ),
+    (
+        "premise,hypothesis,label",
+        lambda n: [say(n), say(n, "too"), n % 3],
+        ("premise + hypothesis", "label"),
+    ),
+    (
+        "감정_대분류,감정_소분류,사람문장1,시스템문장1,사람문장2",
+        lambda n: ["가나"[n % 2], "다라"[n % 2], say(n), say(n, "what do you feel"), say(n, "yes")],
+        ("사람문장1 + 사람문장2", "감정_대분류"),
+    ),
+    (
+        "text,sentiment_confidence,airline_sentiment,sentiment_gold",
+        lambda n: [say(n), ["1.0", "0.5"][n % 2], "np"[n % 2], ""],
+        ("text", "airline_sentiment"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("header", "row", "found"), SETS)
+def test_a_heading_a_confidence_or_half_of_a_text_is_not_the_text(tmp_path, header, row, found):
+    rows = [list(map(str, row(number))) for number in range(30)]
+    path = write(tmp_path / "a.csv", header.split(","), *rows)
+    assert guess_labelled(path, None, None)[:2] == found
+
+
+def test_other_columns_with_texts_or_labels_are_said(tmp_path):
+    rows = [[say(n, "in short"), say(n, "at length and more"), n % 2, n % 3] for n in range(30)]
+    header = ["title", "text", "sentiment", "category"]
+    path = write(tmp_path / "a.csv", header, *[list(map(str, row)) for row in rows])
+    text, label = guess_labelled(path, None, None)[2]
+    assert text.endswith("""; 'title' has texts, too: --text-column "title + text" reads both""")
+    assert label.endswith("; 'category' could, too (--label-column)")
+
+
+def test_columns_that_are_one_text_are_read_together(tmp_path):
+    rows = [[f"a title {n}" * (n % 3 > 0), say(n) * (n % 5 > 0), "np"[n % 2]] for n in range(30)]
+    path = write(tmp_path / "a.csv", ["title", "text", "label"], *rows)
+    found = read_corpus(path, "title + text")
+    texts = ["\n".join(filter(None, row[:2])) for row in rows]
+    assert found.parts["all"].texts == list(filter(None, texts))
+    empty = [(f"a.csv:{n + 2}", "'title' and 'text' are empty") for n in (0, 15)]
+    assert list(found.skipped) == empty
+    assert read_texts([], path, "title + text")[1:3] == texts[1:3]
+    by_number = write(tmp_path / "b.csv", *rows[1:3] * 5)
+    assert read_corpus(by_number, "1 + 2", "3").parts["all"].texts == texts[1:3] * 5

@@ -10,6 +10,7 @@ from common.explore.groups import find_group_columns, judge, share_sentences
 from common.io.tables import read_cells
 from common.options.config import NONE
 from common.runs.comparison import narrow
+from labs.rnn.columns import text_columns
 from labs.rnn.experiments.config import LeaksSentimentConfig
 from labs.rnn.experiments.crossval import CrossvalTexts
 from labs.rnn.sentiment.config import RECIPES, SENTENCES, SentimentConfig
@@ -53,8 +54,8 @@ def _find_columns(config: SentimentConfig, folds: int) -> tuple[list[str], list[
     table = Path(config.data).expanduser()
     if config.data in NAMES or not table.is_file():
         return [], [], []
-    used = filter(None, (config.text_column, config.label_column, config.group_column))
-    return find_group_columns(read_cells(table, config.form), {*used}, folds)
+    used = {*text_columns(config.text_column), config.label_column, config.group_column or ""}
+    return find_group_columns(read_cells(table, config.form), used, folds)
 
 
 def _of_column(config: SentimentConfig, name: str, folds: int, measure: str = "") -> Rule:

@@ -50,7 +50,7 @@ class SentimentConfig(PatchConfig):
     text_column: str = data_option(
         "text",
         "column of a table that holds the texts: its name, or its number from 1 on where the first "
-        "row has data already; guessed when not given",
+        'row has data already; several that are one text as "title + text"; guessed when not given',
     )
     label_column: str = data_option(
         "label", "column of a table that holds the labels, likewise; guessed when not given"

@@ -18,7 +18,7 @@ from common.submission.sample import Sample
 from common.submission.tables import read_test
 from common.training import task
 from common.training.sequences import Padded
-from labs.rnn.columns import guess_texts
+from labs.rnn.columns import guess_texts, join_texts, text_columns
 from labs.rnn.memory import microscope
 from labs.rnn.said import describe_ratings, describe_texts
 from labs.rnn.sentiment import plots
@@ -118,13 +118,14 @@ class TextSubmission(RowByRow[Sentiment]):
         config = self.jobs[0].config.of_file(test, **written)
         reasons: list[str] = []
         column = config.text_column
-        if "text_column" not in written and column not in read_names(test, config.form):
+        known = {*read_names(test, config.form)}
+        if "text_column" not in written and not known >= {*text_columns(column)}:
             name = "text" if column.isdecimal() else column
             column, reasons = guess_texts(test, read_cells(test, config.form), name)
-        found = read_test(test, sample, [column], config.form)
+        found = read_test(test, sample, text_columns(column), config.form)
         for line in (*reasons, *found.notes):
             self.say(line)
-        texts = {name: text for name, (text,) in found.cells.items()}
+        texts = {name: join_texts(cells) for name, cells in found.cells.items()}
         if empty := sum(not text for text in texts.values()):
             self.say(f"{empty:,} texts are empty; they get the answer of one who has read nothing")
         wanted = {*sample.ids}

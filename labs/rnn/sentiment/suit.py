@@ -11,7 +11,7 @@ from common.io.folders import find_split_column
 from common.io.tables import read_cells
 from common.options import budget
 from common.runs.job import Suited
-from labs.rnn.columns import guess_labelled
+from labs.rnn.columns import guess_labelled, text_columns
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ratings.levels import MOST_LEVELS, look_rated
 from labs.rnn.texts import Corpus, read_corpus, read_folder
@@ -83,7 +83,8 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
     columns = (config.text_column, config.label_column, config.group_column)
     if config.test is None and config.validation is None:
         names, *rows = read_cells(path, config.form, as_wide=True)
-        split = find_split_column(names, rows, {*columns}, [config.label_column])
+        used = {*text_columns(config.text_column), *columns[1:]}
+        split = find_split_column(names, rows, used, [config.label_column])
         by_number = config.label_column.isdecimal()  # then the first row is data
         if split and not by_number and config.label_column in names:
             why = f"column {split!r} splits the texts: it holds nothing but names of parts"
