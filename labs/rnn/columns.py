@@ -23,18 +23,40 @@ LABELS = (
     *("라벨", "레이블", "감성", "감정", "클래스", "평점", "별점"),
     *("분류", "범주", "카테고리", "종류", "주제", "의도"),
 )
-SOURCES = ("source", "src", "원문", "en", "eng", "english", "영어", "question", "질문")
-TARGETS = ("target", "tgt", "번역", "번역문", "ko", "kor", "korean", "한국어", "answer", "답변")
+SOURCES = (*("source", "src", "원문", "en", "eng", "english", "영어", "영문", "question", "질문"),)
+LANGUAGES = (
+    *(
+        "ko",
+        "kor",
+        "korean",
+        "한국어",
+        "한글",
+        "국문",
+        "fr",
+        "fra",
+        "french",
+        "de",
+        "deu",
+        "german",
+    ),
+    *("es", "spa", "spanish", "ja", "jpn", "japanese", "일본어", "zh", "chinese", "중국어"),
+    *("ru", "russian", "pt", "portuguese", "vi", "vietnamese", "italian", "arabic", "hindi"),
+)
+TARGETS = (
+    *("target", "tgt", "trg", "번역", "번역문", *LANGUAGES, "answer", "답변"),
+    *("reference", "translation"),
+)
 
 _IDS = {"id", "ids", "idx", "index", "uuid", "key", "url", "번호", "아이디", "순번"}  # in names
 _NUMBERED = re.compile(r"(.*\D)\d+")
-_ADDRESS = re.compile(r"(https?://|www\.)\S+$")
+_ADDRESS = re.compile(r"(https?://|www\.)\S+$|\S+\.[a-z]{2,}(/\S*)?$")
 _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole cell
 
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
 _WORDS = 4  # of a column's name, at the most
 _SURENESS = {"confidence", "probability", "신뢰도"}  # in names of columns that speak of a label
 _MACHINES = {"system", "bot", "chatbot", "assistant", "시스템", "챗봇"}  # whose words nobody rates
+_FEW_ROWS = 10  # of which the values tell nothing
 _LINE = 4  # words of a text, on average; names and places have fewer
 _JOINT = " + "  # between the names of columns that are one text
 _HALVES = ({"premise", "hypothesis"},)  # columns whose texts are judged together
@@ -127,9 +149,11 @@ def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[
         raise DataError(f"{path}: expected two columns or more, sources and their translations")
     columns = list(zip(*body, strict=True)) or [() for _ in header]
     fits = [
-        name for name, column in zip(header, columns, strict=True) if not _are_ids(name, column)
+        name
+        for name, column in zip(header, columns, strict=True)
+        if not _are_ids(name, column) and _vary(column)
     ]
-    source = _by_name(fits, SOURCES)
+    source = _by_name(fits, SOURCES) or _by_name(fits, LANGUAGES)
     target = _by_name([name for name in fits if name != source], TARGETS)
     if source and target:
         said = f"columns {source!r} and {target!r} of {path.name} hold sources and translations"
@@ -342,7 +366,14 @@ def _are_texts(column: Sequence[str]) -> bool:
     """Say whether most cells are texts, no numbers and names of rows."""
     cells = [cell for cell in column if cell]
     written = sum(any(map(str.isalpha, cell)) for cell in cells)
-    return not _are_ids("", column) and written > 0.5 * len(cells)
+    addresses = sum(bool(_ADDRESS.match(cell)) for cell in cells)
+    of_texts = written > 0.5 * len(cells) and addresses < 0.5 * len(cells)
+    return of_texts and not _are_ids("", column) and _vary(column)
+
+
+def _vary(column: Sequence[str]) -> bool:
+    """Say whether values are more than a few that come again and again, as names of sources do."""
+    return len(column) < _FEW_ROWS or len(set(column)) > len(column) / 10
 
 
 def _come_again(column: Sequence[str]) -> bool:

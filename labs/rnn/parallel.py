@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import DataError
@@ -9,6 +11,11 @@ from common.files import cache_dir, make_once, sha256_of
 from common.io.encodings import decode
 from common.io.folders import find_part, list_visible
 from common.io.tables import SUFFIXES, is_table, read_bytes
+
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_OTHER = re.compile("[^\\W\\d_\0-\u024f]")  # letters of any other script
+_OFTEN = 0.2  # share of the pairs
+_MOSTLY = 0.3  # share of such letters in a text that is not in Latin script
 
 
 def as_table(path: Path, encoding: str | None = None) -> Path:
@@ -73,3 +80,40 @@ def _find(path: Path) -> tuple[Path, Path] | None:
         f"{path}: expected a table, or two files with as many lines, such as train.en and "
         f"train.ko; there are {len(pairs)} such pairs"
     )
+
+
+def turn(pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Turn the pairs that stand the other way round than most, as their scripts tell.
+
+    Where both directions are frequent, all go from Latin script to the other, in every file alike.
+
+    Returns:
+        The pairs, all in one direction, and a sentence where some were turned.
+    """
+    ways = [_direction(source, target) for source, target in pairs]
+    forth, back = ways.count(1), ways.count(-1)
+    usual = 1 if forth >= _OFTEN * (forth + back) else -1
+    turned = [
+        (target, source) if way == -usual else (source, target)
+        for (source, target), way in zip(pairs, ways, strict=True)
+    ]
+    if not (count := ways.count(-usual)):
+        return turned, []
+    where = "from Latin script to another" if usual == 1 else "from another script to Latin"
+    return turned, [
+        f"{count:,} of {len(pairs):,} pairs stand the other way round: they are turned, so that "
+        f"all go {where}"
+    ]
+
+
+def _direction(source: str, target: str) -> int:
+    """Return 1 from Latin to another script, -1 from another to Latin, 0 of all else."""
+    scripts = [_script(text) for text in (source, target)]
+    return {("latin", "other"): 1, ("other", "latin"): -1}.get((scripts[0], scripts[1]), 0)
+
+
+def _script(text: str) -> str:
+    latin, other = len(_LATIN.findall(text)), len(_OTHER.findall(text))
+    if other:
+        return "other" if other >= _MOSTLY * (latin + other) else ""
+    return "latin" if latin else ""

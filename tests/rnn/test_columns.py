@@ -261,3 +261,41 @@ def test_columns_that_are_one_text_are_read_together(tmp_path):
     assert read_texts([], path, "title + text")[1:3] == texts[1:3]
     by_number = write(tmp_path / "b.csv", *rows[1:3] * 5)
     assert read_corpus(by_number, "1 + 2", "3").parts["all"].texts == texts[1:3] * 5
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "found"),
+    [  # as they are handed out
+        (
+            "sn,source,ko,mt,en",
+            lambda n: [f"E{n}", "크라우드", f"안녕 {n}", f"hi {n}", f"hey {n}"],
+            None,
+        ),
+        (
+            "source_lang,target_lang,source_text,target_text",
+            lambda n: ["ko", "en", f"안녕 {n}", f"hi {n}"],
+            ("source_text", "target_text"),
+        ),
+        (
+            "source,mt,reference",
+            lambda n: [f"hi {n}", f"안녕요 {n}", f"안녕 {n}"],
+            ("source", "reference"),
+        ),
+        ("번호,한글,영문", lambda n: [n, f"안녕 {n}", f"hi {n}"], ("영문", "한글")),
+        (
+            "English words/sentences,French words/sentences",
+            lambda n: [f"hi {n}", f"salut {n}"],
+            ("English words/sentences", "French words/sentences"),
+        ),
+        (None, lambda n: [f"www.a{n}.com", f"http://b.de/{n}", f"hi {n}", f"안녕 {n}"], ("3", "4")),
+        (None, lambda n: [f"1.{n:03}", f"hi you {n}", f"안녕 여러분 {n}", "en", "ko"], ("2", "3")),
+        (None, lambda n: [n, f"안녕 여러분 {n}", 9 * n, f"hi you {n}"], ("2", "4")),
+    ],
+)
+def test_names_of_languages_addresses_and_other_translations_are_no_pairs(
+    tmp_path, header, row, found
+):
+    rows = [list(map(str, row(number))) for number in range(30)]
+    names = header.split(",") if header else []
+    path = write(tmp_path / "a.tsv", *([names] if names else []), *rows, between="\t")
+    assert guess_pairs(path)[:2] == (found or ("en", "ko"))

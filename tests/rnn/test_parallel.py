@@ -2,7 +2,7 @@ import pytest
 
 from common.errors import DataError
 from common.io.tables import read_table
-from labs.rnn.parallel import as_table
+from labs.rnn.parallel import as_table, turn
 
 EN, KO = ["Go.", 'He said, "no".', "Hi."], ["가.", "그는 아니라고 했다.", "안녕."]
 
@@ -56,3 +56,19 @@ def test_files_that_are_no_pair_are_refused(tmp_path):
         as_table(root)
     with pytest.raises(DataError, match="there are 0 such pairs"):
         as_table(write(tmp_path / "c", {"a.txt": EN}))
+
+
+def test_pairs_of_both_directions_all_go_in_one():
+    pairs = [
+        ("Go now.", "지금 가."),
+        ("안녕 여러분.", "Hi all."),
+        ("API 열쇠", "API key"),
+        ("42", "42"),
+    ]
+    turned, [said] = turn(pairs)
+    assert turned == [pairs[0], ("Hi all.", "안녕 여러분."), ("API key", "API 열쇠"), ("42", "42")]
+    assert said.startswith("2 of 4 pairs stand the other way round")
+    mostly = [("지금 가.", "Go now.")] * 9
+    assert turn([*mostly, ("Hi.", "안녕.")])[0] == [*mostly, ("안녕.", "Hi.")]
+    assert turn(mostly) == (mostly, [])
+    assert turn([("Go.", "Va."), ("Vite.", "Fast.")])[1] == []  # both in Latin script

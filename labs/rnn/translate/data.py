@@ -33,7 +33,7 @@ from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import bootstrap_rows, number_groups
 from labs.rnn.columns import as_columns
-from labs.rnn.parallel import as_table
+from labs.rnn.parallel import as_table, turn
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.words import EOS, Words, learn, unknown_rate
@@ -264,12 +264,12 @@ def read_pairs(file: str, config: TranslateConfig) -> _Table:
     columns = as_columns([*names, *([config.group_column] if config.group_column else [])])
     path = as_table(path, config.form.encoding)
     table = read_table(path, columns, gaps=columns[2:], form=config.form)
-    pairs = zip(*table.columns[:2], strict=True)
+    pairs, turned = turn([*zip(*table.columns[:2], strict=True)])
     groups = table.columns[2] if config.group_column else [""] * len(table)
     return _Table(
         [(pair, group or None) for pair, group in zip(pairs, groups, strict=True)],
         table.skipped,
-        table.notes,
+        (*table.notes, *turned),
     )
 
 
