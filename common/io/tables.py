@@ -51,6 +51,7 @@ _CHUNK = 1 << 20  # bytes
 
 _SEPARATED = {".csv": ",", **dict.fromkeys((".tsv", ".tab", ".txt"), "\t")}
 TEXT_SUFFIXES = tuple(_SEPARATED)
+AS_TEXT = ("", ".label", ".data", ".dat")  # of files that are read as .txt, if they are named
 _JSON_LINES = (".jsonl", ".ndjson")
 _WORKBOOKS = (".xlsx", ".xlsm")
 SUFFIXES = (*_SEPARATED, *_JSON_LINES, ".json", *_WORKBOOKS, ".parquet")
@@ -109,7 +110,7 @@ def read_table(
 ) -> Table:
     """Read columns of a table.
 
-    The suffix says what it is: `.csv`, `.tsv`, `.tab` or `.txt` with what stands between cells
+    The suffix says what it is: `.csv`, `.tsv`, `.tab`, `.txt` or none, with what is between cells
     found out; `.jsonl`, `.ndjson` with a JSON object per line; `.json` with an array of them;
     `.xlsx`; `.parquet`; each also as .gz, .bz2, .xz, or alone in a .zip. Lines without any text are
     no rows.
@@ -403,12 +404,12 @@ def _takes(path: Path, name: str, config: TableConfig) -> bool:
     suffix = Path(path.stem).suffix.lower() if packed in _COMPRESSED else packed
     if not path.exists():
         return False
-    if path.is_dir() or suffix not in (*SUFFIXES, ".zip"):
+    if path.is_dir() or suffix not in (*SUFFIXES, *AS_TEXT, ".zip"):
         return name in config.of_folders
     others = {
         **dict.fromkeys((*_JSON_LINES, ".json"), ("delimiter", "sheet", "header")),
         **dict.fromkeys(_WORKBOOKS, ("file_encoding", "delimiter")),
-        **dict.fromkeys(_SEPARATED, ("sheet",)),
+        **dict.fromkeys((*_SEPARATED, *AS_TEXT), ("sheet",)),
         ".parquet": FORM,
     }
     return name not in others.get(suffix, ())
@@ -503,6 +504,8 @@ def _unpacked(path: Path) -> tuple[str, bytes]:
     packing = path.suffix.lower()
     if packing == ".zip":
         return _member(path)
+    if packing in AS_TEXT:
+        return ".txt", read_bytes(path)
     if packing not in _COMPRESSED:
         _check_suffix(path, packing)
         return packing, read_bytes(path)

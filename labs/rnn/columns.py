@@ -235,18 +235,15 @@ def _with_labels(
 def _labels(
     path: Path, cells: Cells, names: Sequence[str], numeric: bool = False
 ) -> tuple[str, str]:
-    names = [
-        name
-        for name in names
-        if len(set(filter(None, cells.column(name)))) > 1 and not _words(name) & _SURENESS
-    ]
+    names = [name for name in names if not words_of(name) & _SURENESS]
     come_again = [
         name
         for name in names
         if _come_again(cells.column(name)) or (numeric and _are_numbers(cells.column(name)))
     ]
-    if cells.named and (name := _by_name(come_again, LABELS)):
-        others = [one for one in come_again if one != name and _by_name([one], LABELS)]
+    several = [name for name in come_again if len(set(filter(None, cells.column(name)))) > 1]
+    if cells.named and (name := _by_name(several, LABELS) or _by_name(come_again, LABELS)):
+        others = [one for one in several if one != name and _by_name([one], LABELS)]
         could = f"; {', '.join(map(repr, others))} could, too (--label-column)" if others else ""
         return name, f"its name says so{could}"
     found = [name for name in names if _are_labels(cells.column(name)) and not _has_id(name)]
@@ -298,7 +295,7 @@ def _named_body(cells: Cells, names: Sequence[str]) -> str | None:
 
 def _is_of(name: str) -> Callable[[str], bool]:
     """Return what says whether a word is in a column's name; Korean ones may be joined."""
-    words = _words(name)
+    words = words_of(name)
     return lambda one: (
         one in words
         or f"{one}s" in words
@@ -352,7 +349,7 @@ def _count_filled(column: Sequence[str]) -> int:
 
 
 def _has_id(name: str) -> bool:
-    return bool(_words(name) & _IDS)
+    return bool(words_of(name) & _IDS)
 
 
 def _are_ids(name: str, column: Sequence[str]) -> bool:
@@ -390,7 +387,7 @@ def _are_numbers(column: Sequence[str]) -> bool:
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
     """Return the column with a known name, else one with a known word in its name."""
-    for words in ([{name.casefold()} for name in names], list(map(_words, names))):
+    for words in ([{name.casefold()} for name in names], list(map(words_of, names))):
         for one in known:
             for name, has in zip(names, words, strict=True):
                 if one in has or f"{one}s" in has:
@@ -398,7 +395,7 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
     return None
 
 
-def _words(name: str) -> set[str]:
+def words_of(name: str) -> set[str]:
     """Return the words of a name such as `review_text` or `reviewText`; a sentence is no name."""
     if len(name.split()) > _WORDS or _SENTENCE.search(name):
         return set()

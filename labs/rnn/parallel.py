@@ -9,13 +9,54 @@ from pathlib import Path
 from common.errors import DataError
 from common.files import cache_dir, make_once, sha256_of
 from common.io.encodings import decode
-from common.io.folders import find_part, list_visible
-from common.io.tables import SUFFIXES, is_table, read_bytes
+from common.io.folders import list_visible
+from common.io.tables import AS_FOUND, TableForm, is_table, read_bytes
+from labs.rnn.columns import LANGUAGES, SOURCES
+from labs.rnn.published import Tables, is_about, open_set, part_of, unpack_set
 
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _OTHER = re.compile("[^\\W\\d_\0-\u024f]")  # letters of any other script
+_LANGUAGE = re.compile(r"\.[A-Za-z]{1,3}([-_][A-Za-z]+)?")  # a suffix
+_NO_LANGUAGES = {".ids", ".xml", ".md", ".log", ".py", ".sh", ".pdf", ".yml", ".po", ".gz", ".bz2"}
+_NAMED = re.compile(r"(.+)[._-]([A-Za-z]+)")  # the end of a name
+_CODES = {*SOURCES, *LANGUAGES}
 _OFTEN = 0.2  # share of the pairs
 _MOSTLY = 0.3  # share of such letters in a text that is not in Latin script
+
+
+def open_pairs(path: Path, form: TableForm = AS_FOUND) -> Tables:
+    """Say which files of a folder or an archive are for training, validation and the test.
+
+    They are tables, see `open_set`, or the first of two files that are parallel, such as
+    `train.en` beside `train.ko`, or `train_en.txt` beside `train_ko.txt`. A folder with nothing but
+    two `.txt` is what is learned from as it is.
+
+    Args:
+        path: a table, one of two files, a folder, or an archive, which is unpacked into the cache.
+        form: what is known of how tables are written.
+
+    Raises:
+        DataError: several could be meant, or there are none.
+        SaveError: the cache cannot be written.
+    """
+    root = unpack_set(path)
+    if not root.is_dir():
+        return Tables(root)
+    pairs = [(one, other) for one in _files(root) for other in _partners(one) if one < other]
+    of_parts = {part: _only(pairs, part) for part in ("train", "validation", "test")}
+    train = of_parts["train"] or (pairs[0][0] if len(pairs) == 1 else None)
+    if train is not None:
+        of_several = len(pairs) > 1
+        note = f"of {path.name} {train.name} is learned from (--data names another)"
+        parts = of_parts["validation"], of_parts["test"]
+        return Tables(train, *parts, notes=(note,) * of_several)
+    if not pairs:
+        found = open_set(path, form)
+        if found.train.is_file():
+            return found
+        if len(_texts(root)) == 2:
+            return Tables(root)
+    raise _no_pairs(path, len(pairs))
 
 
 def as_table(path: Path, encoding: str | None = None) -> Path:
@@ -25,7 +66,7 @@ def as_table(path: Path, encoding: str | None = None) -> Path:
     a folder. The table's columns have the names of what differs, such as `en` and `ko`.
 
     Args:
-        path: a table, one of the two files, or their folder.
+        path: a table, one of the two files, or a folder or archive of what `open_pairs` knows.
         encoding: of the files; found out when None.
 
     Raises:
@@ -33,11 +74,11 @@ def as_table(path: Path, encoding: str | None = None) -> Path:
         SaveError: the cache cannot be written.
     """
     pair = _find(path)
-    if pair is None:
-        return path
+    if isinstance(pair, Path):
+        return pair
     one, other = pair
-    differ = [one.stem, other.stem] if one.suffix == other.suffix else [one.suffix, other.suffix]
-    names = [name.strip(".") for name in differ]
+    known = [_key(file) for file in pair]
+    names = [key[1] if key else file.stem for key, file in zip(known, pair, strict=True)]
     key = "".join([*map(sha256_of, pair), *names, str(encoding)])
     folder = cache_dir() / "parallel" / hashlib.sha256(key.encode()).hexdigest()[:16]
     table = f"{'-'.join(names)}.csv"
@@ -57,29 +98,60 @@ def _write(table: Path, names: list[str], pair: tuple[Path, Path], encoding: str
         csv.writer(file).writerows([names, *zip(*lines, strict=True)])
 
 
-def _find(path: Path) -> tuple[Path, Path] | None:
-    """Return the two files that are meant; None of a table, and of what is not there."""
-    if not path.exists() or (path.is_file() and is_table(path)):
-        return None
-    folder = path if path.is_dir() else path.parent
-    files = [each for each in list_visible(folder) if each.is_file()]
-    plain = [each for each in files if each.suffix and each.suffix.lower() not in SUFFIXES]
-    pairs = [
-        (one, other) for one in plain for other in plain if one.stem == other.stem and one < other
-    ]
-    if path.is_file():
-        pairs = [pair for pair in pairs if path in pair]
-    elif not pairs:
-        texts = [each for each in files if each.suffix.lower() == ".txt"]
-        pairs = [(texts[0], texts[1])] if len(texts) == 2 else []
-    trained = [pair for pair in pairs if find_part(pair[0].stem) == "train"]
-    for found in (pairs, trained):
-        if len(found) == 1:
-            return found[0]
-    raise DataError(
+def _find(path: Path) -> tuple[Path, Path] | Path:
+    """Return the two files that are meant, or the table; the path where nothing is there."""
+    if not path.exists():
+        return path
+    found = open_pairs(path).train
+    if found.is_dir():
+        one, other = _texts(found)
+        return one, other
+    if len(partners := _partners(found)) == 1:
+        one, other = sorted([found, *partners])
+        return one, other
+    if not is_table(found):
+        raise _no_pairs(path, len(partners))
+    return found
+
+
+def _no_pairs(path: Path, count: int) -> DataError:
+    return DataError(
         f"{path}: expected a table, or two files with as many lines, such as train.en and "
-        f"train.ko; there are {len(pairs)} such pairs"
+        f"train.ko; there are {count} such pairs"
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    return [each for each in list_visible(folder) if each.is_file() and not is_about(each.stem)]
+
+
+def _texts(folder: Path) -> list[Path]:
+    return [each for each in _files(folder) if each.suffix.lower() == ".txt"]
+
+
+def _key(path: Path) -> tuple[str, str] | None:
+    """Return what two parallel files have in common in their names, and what tells them apart."""
+    if path.suffix.lower() == ".txt":
+        found = _NAMED.fullmatch(path.stem)
+        return (found[1], found[2]) if found and found[2].casefold() in _CODES else None
+    told = _LANGUAGE.fullmatch(path.suffix) and path.suffix.lower() not in _NO_LANGUAGES
+    return (path.stem, path.suffix[1:]) if told and not is_table(path) else None
+
+
+def _partners(path: Path) -> list[Path]:
+    """Return the files whose lines may be those of a file in another language."""
+    key = _key(path)
+    return [
+        each
+        for each in (_files(path.parent) if key else [])
+        if each != path and (other := _key(each)) and other[0] == (key or other)[0]
+    ]
+
+
+def _only(pairs: Sequence[tuple[Path, Path]], part: str) -> Path | None:
+    """Return the first file of the only pair that is for a part of the split."""
+    found = [one for one, _ in pairs if part_of(one.stem) == part]
+    return found[0] if len(found) == 1 else None
 
 
 def turn(pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:

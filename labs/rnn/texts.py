@@ -26,12 +26,11 @@ from common.io.parts import find_parts
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from common.reuse import reusable
 from labs.rnn.columns import as_columns, join_texts, text_columns
+from labs.rnn.published import UNLABELLED, is_about
 from labs.rnn.stars import read_ratings
 
 _FEWEST = 3  # texts of a class, one for each split
 _POLARITIES = (".pos", ".neg")  # suffixes of files that are a class each
-_UNLABELLED = {"unsup", "unlabeled", "unlabelled"}  # folders
-_ABOUT = {"readme", "license", "licence", "notes", "vocab", "requirements", "classes", "labels"}
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
 
 
@@ -317,7 +316,7 @@ def _class_files(root: Path) -> dict[Path, str]:
     return {
         path: normalize_name(folder.name)
         for folder in list_folders(root)
-        if folder.name.casefold() not in _UNLABELLED
+        if folder.name.casefold() not in UNLABELLED
         for path in walk(folder)
         if path.is_file()
     }
@@ -328,7 +327,7 @@ def _unlabelled(root: Path, folders: Iterable[Path]) -> list[tuple[str, str]]:
         (relative_name(folder, root), "it has no labels, as its name says")
         for part in folders
         for folder in list_folders(part)
-        if folder.name.casefold() in _UNLABELLED
+        if folder.name.casefold() in UNLABELLED
     ]
 
 
@@ -340,9 +339,11 @@ def _class_lists(root: Path) -> dict[Path, str]:
     found = {}
     for path in list_visible(root):
         stem, suffix = path.stem, path.suffix.lower()
+        if is_about(stem):
+            continue
         if suffix in _POLARITIES:
             found[path] = suffix[1:]
-        elif suffix == ".txt" and find_part(stem) is None and stem.casefold() not in _ABOUT:
+        elif suffix == ".txt" and find_part(stem) is None:
             found[path] = normalize_name(stem)
     return found if len(set(found.values())) == len(found) > 1 else {}
 

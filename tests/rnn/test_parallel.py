@@ -55,7 +55,7 @@ def test_files_that_are_no_pair_are_refused(tmp_path):
     with pytest.raises(DataError, match="there are 3 such pairs"):
         as_table(root)
     with pytest.raises(DataError, match="there are 0 such pairs"):
-        as_table(write(tmp_path / "c", {"a.txt": EN}))
+        as_table(write(tmp_path / "c", {"a.md": EN}))
 
 
 def test_pairs_of_both_directions_all_go_in_one():

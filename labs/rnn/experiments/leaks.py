@@ -13,6 +13,7 @@ from common.runs.comparison import narrow
 from labs.rnn.columns import text_columns
 from labs.rnn.experiments.config import LeaksSentimentConfig
 from labs.rnn.experiments.crossval import CrossvalTexts
+from labs.rnn.published import open_set
 from labs.rnn.sentiment.config import RECIPES, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.data import NAMES, gather
 
@@ -52,7 +53,10 @@ class LeaksOfTexts(CrossvalTexts, Leaks):
 def _find_columns(config: SentimentConfig, folds: int) -> tuple[list[str], list[str], list[str]]:
     """Return the columns of a table that may be groups; see `find_group_columns`."""
     table = Path(config.data).expanduser()
-    if config.data in NAMES or not table.is_file():
+    if config.data in NAMES or not table.exists():
+        return [], [], []
+    table = open_set(table, config.form).train
+    if table.is_dir():
         return [], [], []
     used = {*text_columns(config.text_column), config.label_column, config.group_column or ""}
     return find_group_columns(read_cells(table, config.form), used, folds)

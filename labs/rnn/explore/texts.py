@@ -11,6 +11,7 @@ from common.explore.texts import Sample
 from common.options import terminal
 from labs.rnn.columns import guess_labelled
 from labs.rnn.grams import normalize
+from labs.rnn.published import open_set
 from labs.rnn.sentiment import data
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.job import Sentiment
@@ -55,7 +56,10 @@ def command(config: SentimentConfig, output: Path | None) -> None:
 def _with_columns(config: SentimentConfig) -> tuple[SentimentConfig, list[str]]:
     """Guess the columns of a table that are not given, and say which."""
     path = Path(config.data).expanduser()
-    if config.data in data.NAMES or not path.is_file():
+    if config.data in data.NAMES or not path.exists():
+        return config, []
+    path = open_set(path, config.form).train
+    if path.is_dir():
         return config, []
     text, label = (
         getattr(config, name) if name in config.given else None

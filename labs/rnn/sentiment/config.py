@@ -174,7 +174,7 @@ class SentimentConfig(PatchConfig):
         return self.n_grams or self.encoding == "n-gram-bag"
 
     of_files: ClassVar = (*FORM, "text_column", "label_column")
-    of_folders: ClassVar = ("file_encoding",)
+    of_folders: ClassVar = (*FORM, "text_column", "label_column")  # which may hold tables
     paths: ClassVar = {
         "data": (*EMBEDDED, *DOWNLOADS),
         "data_dir": (),

@@ -28,6 +28,7 @@ from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import bootstrap_rows, number_groups, sample_rows, split_as
+from labs.rnn.published import open_set
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.sentiment.ratings.levels import find_strata
@@ -268,6 +269,7 @@ def _find_labelled(config: SentimentConfig, to_learn: bool) -> Corpus:
         folder = config.data_dir or str(cache_dir() / config.data)
         return _DOWNLOADS[config.data](Path(folder).expanduser())
     path = Path(config.data).expanduser()
+    path = open_set(path, config.form).train if path.exists() else path
     if path.is_dir():
         return read_folder(path, config.form, to_learn)
     if not path.is_file():

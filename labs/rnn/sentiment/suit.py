@@ -7,11 +7,14 @@ from statistics import fmean
 
 import torch
 
+from common.errors import DataError
 from common.io.folders import find_split_column
 from common.io.tables import read_cells
 from common.options import budget
+from common.options.config import flag
 from common.runs.job import Suited
 from labs.rnn.columns import guess_labelled, text_columns
+from labs.rnn.published import open_set
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.ratings.levels import MOST_LEVELS, look_rated
 from labs.rnn.texts import Corpus, read_corpus, read_folder
@@ -20,6 +23,8 @@ from labs.rnn.texts import Corpus, read_corpus, read_folder
 _JOINED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _MOSTLY = 0.3  # share of such letters from which on words cut at spaces are not the same words
 _LOOKED_AT = 5000  # texts, to measure how they are written
+
+_OF_TABLES = {"text_column", "label_column", "delimiter", "sheet", "header"}
 
 _UPDATES = 500
 _EPOCHS = 3  # at least, of a large set, as far as the minutes go
@@ -56,8 +61,14 @@ def _find_own(config: SentimentConfig) -> Path | None:
 def _choose(config: SentimentConfig, path: Path) -> budget.Choices[SentimentConfig]:
     """Choose what suits a user's own texts."""
     chosen = budget.Choices(config)
-    found = read_folder(path, config.form, True) if path.is_dir() else _suit_columns(chosen, path)
-    chosen.reasons = [*found.notes, *chosen.reasons]
+    tables = open_set(path, config.form)
+    folder = tables.train if tables.train.is_dir() else None
+    if folder and (unfit := sorted(_OF_TABLES & chosen.config.given)):
+        raise DataError(f"{flag(unfit[0])}: goes with a table, and {config.data} has none")
+    found = read_folder(folder, config.form) if folder else _suit_columns(chosen, tables.train)
+    chosen.reasons = [*tables.notes, *found.notes, *chosen.reasons]
+    for part in ("validation", "test"):
+        _suit_part(chosen, part, getattr(tables, part), found)
     _suit_target(chosen, found)
     texts = [text for part in found.parts.values() for text in part.texts][: config.limit]
     if not config.n_grams:
@@ -91,6 +102,30 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
             chosen.take(why, split_column=split)
     split_column, numeric = chosen.config.split_column, chosen.config.numeric
     return read_corpus(path, *columns, config.form, True, split_column, numeric)
+
+
+def _suit_part(
+    chosen: budget.Choices[SentimentConfig], part: str, table: Path | None, train: Corpus
+) -> None:
+    """Take the table of a set that is for validation or the test, if it has labels to judge by."""
+    config = chosen.config
+    if table is None or part in config.given:
+        return
+    columns = (config.text_column, config.label_column, config.group_column)
+    try:
+        found = read_corpus(table, *columns, config.form, to_learn=False, numeric=config.numeric)
+    except DataError as error:
+        reason = str(error).partition("\n  no column")
+        why = f"it has no column{reason[2].split(';')[0]}" if reason[1] else reason[0]
+        chosen.reasons.append(f"{table.name} is not used: {why}")
+        return
+    if unknown := [name for name in found.classes if name not in train.classes]:
+        listed = ", ".join(unknown)
+        chosen.reasons.append(
+            f"{table.name} is not used for {part}: it has labels that training lacks: {listed}"
+        )
+        return
+    chosen.take(f"{table.name} is for {part} (--{part} names another)", **{part: str(table)})
 
 
 def _suit_target(chosen: budget.Choices[SentimentConfig], found: Corpus) -> None:

@@ -6,7 +6,7 @@ from statistics import fmean
 from common.options import budget
 from common.runs.job import Suited
 from labs.rnn.columns import guess_pairs
-from labs.rnn.parallel import as_table
+from labs.rnn.parallel import as_table, open_pairs
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.translate.data import read_pairs
 
@@ -29,8 +29,15 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
     path = Path(config.data).expanduser()
     if config.data in DATA or not path.exists():
         return Suited(config)
+    tables = open_pairs(path, config.form)
     path = as_table(path, config.form.encoding)
     chosen = budget.Choices(config)
+    chosen.reasons += tables.notes
+    for part in ("validation", "test"):
+        if table := getattr(tables, part):
+            chosen.take(
+                f"{table.name} is for {part} (--{part} names another)", **{part: str(table)}
+            )
     if not {"source_column", "target_column"} & chosen.config.given:
         source, target, reasons = guess_pairs(path, config.form)
         chosen.take(*reasons, source_column=source, target_column=target)

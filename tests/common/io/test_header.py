@@ -130,7 +130,7 @@ def test_no_header_that_is_there_is_ever_left_out(tmp_path_factory, data, width,
         (ForecastConfig(header="no"), "a.jsonl", "--header: goes with a table whose first row"),
         (ForecastConfig(file_encoding="cp949"), "a.parquet", "--file-encoding: goes with a table"),
         (ForecastConfig(date_column="d"), "google", "--date-column: goes with a table, and google"),
-        (SentimentConfig(delimiter=";"), "folder", "--delimiter: goes with"),
+        (SentimentConfig(delimiter=";"), "folder", None),  # likewise
         (ImageConfig(image_dir="x"), "folder", "--image-dir: goes with a table"),
         (ImageConfig(header="yes"), "a.npz", "--header: goes with"),
         (SentimentConfig(file_encoding="cp949"), "folder", None),
