@@ -12,6 +12,7 @@ LABEL, TEXT, PATH = "label", "text", "path"  # the columns that are made of them
 _FASTTEXT = "__label__"
 _IMAGE = re.compile(r"(.+\.(?:jpe?g|png|bmp|gif|webp|tiff?))[ ]+(\S.*)", re.IGNORECASE)
 _LINE = re.compile(r"(\S+)\s+(\S.*)")
+_BEHIND = re.compile(r"(.*\S)\s*@(positive|negative|neutral)")
 # What can only be a label: a small number, a polarity, or a code such as ABBR:exp.
 _PLAIN = re.compile(
     r"[+-]?\d{1,2}|pos|neg|neu|positive|negative|neutral|긍정|부정|중립|[A-Z]{2,}(?::\w+)?",
@@ -32,7 +33,8 @@ def split(text: str, name: str, suffix: str) -> Lines | None:
     """Return lines as a table of labels with texts or images, None where they are something else.
 
     Taken are fastText's `__label__2 text`; and in a `.txt` lines such as `0 text` or `NUM:date
-    text` where all begin with one of few small numbers, polarities or codes, and `cats/1.jpg 0`.
+    text` where all begin with one of few small numbers, polarities or codes, `text@positive` and
+    `cats/1.jpg 0`.
 
     Args:
         text: of the file.
@@ -51,6 +53,9 @@ def split(text: str, name: str, suffix: str) -> Lines | None:
         _refuse_several(lines, name)
         plain = [(number, line.removeprefix(_FASTTEXT)) for number, line in lines]
         return Lines(_rows(plain, _LINE, [LABEL, TEXT]), in_front)
+    if suffix == ".txt" and len(lines) >= _FEWEST and all(_BEHIND.fullmatch(x) for _, x in lines):
+        behind = f"the lines of {name} end with their label, behind @"
+        return Lines(_rows(lines, _BEHIND, [TEXT, LABEL]), behind)
     if suffix != ".txt" or _are_cut([line for _, line in lines]):
         return None
     if lines and all(_IMAGE.fullmatch(line) for _, line in lines):

@@ -19,9 +19,9 @@ from common.io.tables import AS_FOUND, AS_TEXT, TableForm, is_table, read_cells,
 from labs.rnn.columns import LABELS, words_of
 
 UNLABELLED = {"unsup", "unlabeled", "unlabelled"}  # folders
-_ABOUT = {
+ABOUT = {
     *("readme", "license", "licence", "notes", "vocab", "requirements", "classes", "labels"),
-    *("about", "mapping", "submission", "submit", "summary", "info"),
+    *("about", "mapping", "submission", "submit", "summary", "info", "cmds"),
 }
 _SHOWN = 5
 
@@ -79,7 +79,7 @@ def part_of(name: str) -> str | None:
 
 def is_about(name: str) -> bool:
     """Say whether a file tells something of a set, or answers a competition, as names go."""
-    return bool(words_of(normalize_name(name)) & _ABOUT)
+    return bool(words_of(normalize_name(name)) & ABOUT)
 
 
 def unpack_set(path: Path) -> Path:

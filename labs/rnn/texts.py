@@ -1,5 +1,6 @@
 """The texts with labels that a user has: a table, or a folder with a folder for each class."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -26,11 +27,12 @@ from common.io.parts import find_parts
 from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
 from common.reuse import reusable
 from labs.rnn.columns import as_columns, join_texts, text_columns
-from labs.rnn.published import UNLABELLED, is_about
+from labs.rnn.published import ABOUT, UNLABELLED, is_about
 from labs.rnn.stars import read_ratings
 
 _FEWEST = 3  # texts of a class, one for each split
 _POLARITIES = (".pos", ".neg")  # suffixes of files that are a class each
+_OF_TEXTS = re.compile(r"\.txt|\.pos|\.neg|\.eml|\.\d+|\.[0-9a-f]{16,}", re.IGNORECASE)  # suffixes
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
 
 
@@ -256,6 +258,8 @@ def _refuse_fractions(found: Labels, labels: Sequence[str], places: Sequence[str
 def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -> Corpus:
     """Read a folder with a folder of .txt files for each class, perhaps under train/ and test/.
 
+    Files without a suffix, or with a number in its place, are texts, too, as mails are kept.
+
     Or with a file for each class, such as pos.txt and neg.txt, in which each line is a text.
     Folders called unsup, as in the IMDb reviews, have no labels. To learn from it, there must be
     two classes; those with too few texts are left out.
@@ -308,7 +312,8 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
 
 def _may_be_text(path: Path) -> bool:
     """Say whether a file may be one of texts, and not one about them."""
-    return path.suffix.lower() in ("", ".txt", *_POLARITIES) and path.stem.casefold() not in _ABOUT
+    suffixed = not path.suffix or _OF_TEXTS.fullmatch(path.suffix)
+    return bool(suffixed) and path.stem.casefold() not in ABOUT
 
 
 def _class_files(root: Path) -> dict[Path, str]:
@@ -375,10 +380,14 @@ def _read_files(
     skipped = []
     data = {}
     for path in paths:
-        if path.suffix.lower() in (".txt", *_POLARITIES):
-            data[path] = read_bytes(path)
-        else:
+        if path.suffix and not _OF_TEXTS.fullmatch(path.suffix):
             skipped.append((relative_name(path, root), "it is no .txt"))
+        elif not path.suffix and is_about(path.name):
+            skipped.append((relative_name(path, root), "it is about the others, as its name says"))
+        elif b"\0" in (found := read_bytes(path)) and path.suffix.lower() != ".txt":
+            skipped.append((relative_name(path, root), "it is no text"))
+        else:
+            data[path] = found
     certain = {} if form.encoding else {p: decode_certain(d, p) for p, d in data.items()}
     unsure = {path: data[path] for path, found in certain.items() if found is None}
     together = decode(b"\n".join(unsure.values()), root) if unsure else None

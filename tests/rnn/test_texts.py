@@ -190,3 +190,34 @@ def test_labels_that_differ_in_capitals_or_spaces_are_kept_and_named(labels):
     assert found.names == labels
     [note] = found.notes
     assert note.startswith(f"the labels {labels[0]} and {labels[1]} differ in capitals")
+
+
+def test_parts_whose_names_have_a_word_for_them_and_files_without_a_suffix(tmp_path):
+    parts = {"train": "train", "test": "test"}
+    names = [f"{c}/{n}" for c in ("sci.space", "alt.atheism") for n in (49960, 49961, 49962)]
+    files = {f"20news-bydate-{part}/{name}": f"{part} {name}" for part in parts for name in names}
+    found = read_folder(folder(tmp_path / "a", {f"20news/{k}": text for k, text in files.items()}))
+    assert found.classes == ("alt.atheism", "sci.space")
+    assert {name: sorted(part.texts) for name, part in found.parts.items()} == {
+        name: sorted(text for text in files.values() if text.startswith(part))
+        for part, name in parts.items()
+    }
+    assert found.skipped == ()
+
+
+def test_mails_are_texts_and_what_lies_beside_them_is_none(tmp_path):
+    mails = {f"{c}/{n:05}.{2**90 + n:x}": f"{c} {n}" for c in ("ham", "spam") for n in range(3)}
+    beside = {"ham/cmds": "mv a b", "spam/0.png": "x", "spam/blob": "a\0b"}
+    found = read_folder(folder(tmp_path / "mails", mails | beside | {"ham/9.eml": "ham 9"}))
+    assert sorted(found.parts["all"].texts) == sorted([*mails.values(), "ham 9"])
+    assert dict(found.skipped) == {
+        "ham/cmds": "it is about the others, as its name says",
+        "spam/0.png": "it is no .txt",
+        "spam/blob": "it is no text",
+    }
+
+
+def test_a_readme_beside_a_file_for_each_class_is_none(tmp_path):
+    lists = {f"rt-polarity.{name}": "a b\nc d\ne f" for name in ("pos", "neg")}
+    readme = {"rt-polaritydata.README.1.0.txt": "About the data\nand more\nand more"}
+    assert read_folder(folder(tmp_path / "a", lists | readme)).classes == ("neg", "pos")

@@ -79,3 +79,16 @@ def test_images_with_their_labels_behind(tmp_path):
 def test_objects_whose_names_are_there_already_stay(tmp_path):
     path = write(tmp_path / "a.jsonl", ['{"meta.stars": 1, "meta": {"stars": 5}}'])
     assert read_table(path, ["meta.stars"]).columns == (["1"],)
+
+
+def test_lines_that_end_with_their_label(tmp_path):
+    path = tmp_path / "Sentences_50Agree.txt"
+    labels = ["positive", "neutral", "negative"]
+    texts = [f"Sales of a@b.com, {n} in all; rose {n} %" for n in range(30)]
+    lines = [f"{text}@{labels[n % 3]}\n" for n, text in enumerate(texts)]
+    path.write_text("".join(lines), "utf-8")
+    found = read_table(path, ["text", "label"])
+    assert found.columns == (texts, labels * 10)
+    assert found.notes == ("the lines of Sentences_50Agree.txt end with their label, behind @",)
+    path.write_text("".join([*lines, "nobody knows@someone\n"]), "utf-8")
+    assert not any("behind @" in note for note in read_table(path, [1]).notes)
