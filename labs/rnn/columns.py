@@ -1,12 +1,15 @@
 """Which columns of a user's table hold what: by their names, else by what is in them."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from common.errors import DataError
+from common.explore.groups import find_group_columns
 from common.io.numbers import is_number
 from common.io.tables import AS_FOUND, TableForm, read_cells
 
@@ -57,6 +60,8 @@ _WORDS = 4  # of a column's name, at the most
 _SURENESS = {"confidence", "probability", "신뢰도"}  # in names of columns that speak of a label
 _MACHINES = {"system", "bot", "chatbot", "assistant", "시스템", "챗봇"}  # whose words nobody rates
 _FEW_ROWS = 10  # of which the values tell nothing
+_COMPARED = 500  # groups whose texts are looked at
+_ALIKE = 0.5  # share of the words that pieces of one text have in common
 _LINE = 4  # words of a text, on average; names and places have fewer
 _JOINT = " + "  # between the names of columns that are one text
 _HALVES = ({"premise", "hypothesis"},)  # columns whose texts are judged together
@@ -136,6 +141,37 @@ def guess_labelled(
             "if it has their names)"
         )
     return text_column, label_column, said
+
+
+def find_pieces(names: Sequence[str], rows: Sequence[Sequence[str]], *used: str) -> str | None:
+    """Return the column that says which texts are pieces of one, such as phrases of a sentence.
+
+    Rows with the same value in it share most of their words, and those of different values do not.
+
+    Args:
+        names: of the columns.
+        rows: their cells.
+        used: the columns of texts, and of labels, the texts first.
+    """
+    texts = [names.index(name) for name in text_columns(used[0])]
+    taken = {*used, *text_columns(used[0])}
+    bags = [{*" ".join(row[at] for at in texts).casefold().split()} for row in rows]
+    found = find_group_columns([names, *rows], taken, _FEW_ROWS)
+    for name in itertools.chain.from_iterable(found):
+        members: dict[str, list[set[str]]] = {}
+        for row, bag in zip(rows, bags, strict=True):
+            members.setdefault(row[names.index(name)], []).append(bag)
+        several = [each for each in members.values() if len(each) > 1][:_COMPARED]
+        inside = [_share(one, other) for one, other, *_ in several]
+        apart = [_share(one[0], other[0]) for one, other in itertools.pairwise(several)]
+        if len(several) >= _FEW_ROWS and fmean(inside) > _ALIKE > 2 * fmean(apart):
+            return name
+    return None
+
+
+def _share(one: set[str], other: set[str]) -> float:
+    """Return the share of the words of the shorter text that the other has, too."""
+    return len(one & other) / max(1, min(len(one), len(other)))
 
 
 def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[str]]:

@@ -1,8 +1,11 @@
 import pytest
 
 from common.errors import DataError
-from labs.rnn.columns import guess_labelled, guess_pairs
+from labs.rnn.columns import find_pieces, guess_labelled, guess_pairs
 from labs.rnn.inputs import read_texts
+from labs.rnn.sentiment.config import SentimentConfig
+from labs.rnn.sentiment.data import load
+from labs.rnn.sentiment.suit import suit_texts
 from labs.rnn.texts import read_corpus
 
 
@@ -299,3 +302,38 @@ def test_names_of_languages_addresses_and_other_translations_are_no_pairs(
     names = header.split(",") if header else []
     path = write(tmp_path / "a.tsv", *([names] if names else []), *rows, between="\t")
     assert guess_pairs(path)[:2] == (found or ("en", "ko"))
+
+
+def pieces(part):
+    """Return phrases of 25 sentences, of each the longest first."""
+    words = [[f"{part}{n}w{place}" for place in range(7)] for n in range(25)]
+    cut = [(n, " ".join(line[start:])) for n, line in enumerate(words) for start in range(4)]
+    return [[str(9 * row), str(n), text, "np"[row % 2]] for row, (n, text) in enumerate(cut)]
+
+
+def test_pieces_of_one_text_are_known_by_their_words():
+    header = ["PhraseId", "SentenceId", "Phrase", "Sentiment"]
+    assert find_pieces(header, pieces("a"), "Phrase", "Sentiment") == "SentenceId"
+    by_author = [[row[0], str(place % 25), *row[2:]] for place, row in enumerate(pieces("a"))]
+    assert find_pieces(header, by_author, "Phrase", "Sentiment") is None
+    alike = [[*row[:2], "all of these say the same", row[3]] for row in pieces("a")]
+    assert find_pieces(header, alike, "Phrase", "Sentiment") is None
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_phrases_of_a_sentence_stay_in_one_split(tmp_path, named):
+    header = [["PhraseId", "SentenceId", "Phrase", "Sentiment"]] if named else []
+    path = write(tmp_path / "train.tsv", *header, *pieces("a"), between="\t")
+    bare = [[*row[2:]] for row in pieces("b")]
+    test = write(tmp_path / "t.tsv", ["Phrase", "Sentiment"], *bare, between="\t")
+    more = {"test": str(test)} if named else {"label_column": "4"}
+    config = SentimentConfig(data=str(path), **more)
+    suited = suit_texts(config)
+    column = "SentenceId" if named else "2"
+    assert suited.config.group_column == column
+    assert any(f"the same {column!r} stay in one split" in reason for reason in suited.reasons)
+    splits, card = load(suited.config)
+    of = {name: {text.split("w")[0] for text in split.texts} for name, split in splits.items()}
+    assert not of["train"] & of["validation"]
+    assert not of["train"] & of["test"]
+    assert ("t.tsv has no column 'SentenceId'" in card.source) == named

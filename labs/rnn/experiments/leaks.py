@@ -38,9 +38,9 @@ class LeaksOfTexts(CrossvalTexts, Leaks):
         whole = found.parts.get("all") or found.parts["train"]
         labels = whole.targets.tolist()
         rules = []
-        if config.group_column is not None and whole.groups is not None:
-            option = f"--group-column {config.group_column}"
-            rules.append(Rule(GIVEN, {}, judge(option, whole.groups, labels, config.folds)))
+        if (column := chosen.group_column) is not None and whole.groups is not None:
+            guess = judge(f"--group-column {column}", whole.groups, labels, config.folds)
+            rules.append(Rule(GIVEN, {"group_column": column}, guess))
         persons, others, measures = _find_columns(chosen, config.folds)
         rules += [_of_column(chosen, name, config.folds) for name in persons]
         option, keys = f"--group-by {SENTENCES}", share_sentences(whole.texts)

@@ -21,7 +21,7 @@ from common.explore.groups import share_sentences
 from common.files import cache_dir
 from common.io.encodings import decode
 from common.io.fetch import Remote, fetch_all, fetch_unpacked
-from common.io.tables import read_table
+from common.io.tables import read_names, read_table
 from common.options.config import NONE
 from common.pseudo.rows import describe, read_rows
 from common.reuse import reusable
@@ -317,12 +317,11 @@ def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
         if file is None:
             continue
         path = Path(file).expanduser()
-        columns = (config.text_column, config.label_column, config.group_column)
         option = f"--{name} {file}"
         if path.is_dir():
             given = read_folder(path, config.form, to_learn=False)
         else:
-            given = read_corpus(path, *columns, config.form, to_learn=False, numeric=config.numeric)
+            given = read_held_out(path, config)
         if config.numeric and given.classes:
             given = with_ratings(given, option)
         part = given.parts.get("all")
@@ -337,6 +336,20 @@ def _with_files(found: Corpus, config: SentimentConfig) -> Corpus:
     if "all" in parts and len(parts) > 1:
         parts["train"] = parts.pop("all")
     return Corpus(parts, found.classes, source, found.removed, skipped)
+
+
+def read_held_out(path: Path, config: SentimentConfig) -> Corpus:
+    """Read a table for validation or the test, which need not have the column of groups.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    group = config.group_column
+    lacks = bool(group and not group.isdecimal() and group not in read_names(path, config.form))
+    columns = (config.text_column, config.label_column, None if lacks else group)
+    found = read_corpus(path, *columns, config.form, to_learn=False, numeric=config.numeric)
+    note = f"{path.name} has no column {group!r}: each text is by itself"
+    return replace(found, notes=(*found.notes, *[note] * lacks))
 
 
 def _apart(found: Corpus, group_by: str = NONE) -> Corpus:

@@ -13,9 +13,10 @@ from common.io.tables import read_cells
 from common.options import budget
 from common.options.config import flag
 from common.runs.job import Suited
-from labs.rnn.columns import guess_labelled, text_columns
+from labs.rnn.columns import find_pieces, guess_labelled, text_columns
 from labs.rnn.published import open_set
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
+from labs.rnn.sentiment.data import read_held_out
 from labs.rnn.sentiment.ratings.levels import MOST_LEVELS, look_rated
 from labs.rnn.texts import Corpus, read_corpus, read_folder
 
@@ -91,17 +92,33 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
     chosen.take(text_column=text_column, label_column=label_column)
     chosen.reasons += reasons
     config = chosen.config
-    columns = (config.text_column, config.label_column, config.group_column)
-    if config.test is None and config.validation is None:
-        names, *rows = read_cells(path, config.form, as_wide=True)
-        used = {*text_columns(config.text_column), *columns[1:]}
-        split = find_split_column(names, rows, used, [config.label_column])
-        by_number = config.label_column.isdecimal()  # then the first row is data
-        if split and not by_number and config.label_column in names:
+    names, *rows = read_cells(path, config.form, as_wide=True)
+    numbers = [str(number) for number, _ in enumerate(names, 1)]
+    if config.label_column.isdecimal():  # then the first row is data, unless it was numbered
+        names, rows = numbers, rows if names == numbers else [names, *rows]
+    elif config.test is None and config.validation is None:
+        used = {*text_columns(config.text_column), config.label_column, config.group_column}
+        if split := find_split_column(names, rows, used, [config.label_column]):
             why = f"column {split!r} splits the texts: it holds nothing but names of parts"
             chosen.take(why, split_column=split)
+    if pieces := _find_pieces(config, names, rows):
+        chosen.take(
+            f"texts with the same {pieces!r} stay in one split: they share most of their words "
+            "(--group-column names another column, or none)",
+            group_column=pieces,
+        )
+    config = chosen.config
+    columns = (config.text_column, config.label_column, config.group_column)
     split_column, numeric = chosen.config.split_column, chosen.config.numeric
     return read_corpus(path, *columns, config.form, True, split_column, numeric)
+
+
+def _find_pieces(
+    config: SentimentConfig, names: Sequence[str], rows: Sequence[Sequence[str]]
+) -> str | None:
+    columns = (config.text_column, config.label_column, config.split_column or "")
+    known = {*text_columns(config.text_column), config.label_column} <= {*names}
+    return find_pieces(names, rows, *columns) if known and config.group_column is None else None
 
 
 def _suit_part(
@@ -111,9 +128,8 @@ def _suit_part(
     config = chosen.config
     if table is None or part in config.given:
         return
-    columns = (config.text_column, config.label_column, config.group_column)
     try:
-        found = read_corpus(table, *columns, config.form, to_learn=False, numeric=config.numeric)
+        found = read_held_out(table, config)
     except DataError as error:
         reason = str(error).partition("\n  no column")
         why = f"it has no column{reason[2].split(';')[0]}" if reason[1] else reason[0]
