@@ -132,8 +132,27 @@ def read_parquet(data: bytes, path: Path, *, lists: bool = False) -> Iterator[Ro
     named = any(name is not None for name in frame.index.names)
     if named or not pd.api.types.is_integer_dtype(frame.index.dtype):
         frame = frame.reset_index()
+    frame = _unnest(frame)
     names = [str(name) for name in frame.columns]
     return _named(names, _rows(frame, lists))
+
+
+def _unnest(frame: Any) -> Any:
+    """Return a frame in which objects of texts are columns: `translation.en`, `translation.ko`."""
+    import pandas as pd  # only where Parquet is read
+
+    columns: dict[str, Any] = {}
+    for name, column in frame.items():
+        values = column.tolist() if column.dtype == object else []
+        first = next((value for value in values if isinstance(value, dict)), {})
+        if not all(value is None or isinstance(value, str) for value in first.values()):
+            first = {}
+        for key in first:
+            inner = [value.get(key) if isinstance(value, dict) else None for value in values]
+            columns[f"{name}.{key}"] = pd.Series(inner, frame.index, dtype=object)
+        if not first:
+            columns[str(name)] = column
+    return pd.DataFrame(columns) if len(columns) > len(frame.columns) else frame
 
 
 def read_json(text: str, path: Path, *, lists: bool = False) -> Iterator[Row]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import DataError
-from common.io import delimited, labelled_lines, sheets
+from common.io import delimited, labelled_lines, memories, sheets
 from common.io.encodings import decode
 from common.io.sheets import Row
 from common.io.unpack import most_unpacked
@@ -54,7 +54,7 @@ TEXT_SUFFIXES = tuple(_SEPARATED)
 AS_TEXT = ("", ".label", ".data", ".dat")  # of files that are read as .txt, if they are named
 _JSON_LINES = (".jsonl", ".ndjson")
 _WORKBOOKS = (".xlsx", ".xlsm")
-SUFFIXES = (*_SEPARATED, *_JSON_LINES, ".json", *_WORKBOOKS, ".parquet")
+SUFFIXES = (*_SEPARATED, *_JSON_LINES, ".json", *_WORKBOOKS, ".parquet", ".tmx")
 _COMPRESSED: Mapping[str, Callable[[IO[bytes]], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
@@ -112,8 +112,8 @@ def read_table(
 
     The suffix says what it is: `.csv`, `.tsv`, `.tab`, `.txt` or none, with what is between cells
     found out; `.jsonl`, `.ndjson` with a JSON object per line; `.json` with an array of them;
-    `.xlsx`; `.parquet`; each also as .gz, .bz2, .xz, or alone in a .zip. Lines without any text are
-    no rows.
+    `.xlsx`; `.parquet`; `.tmx` with a column for each language; each also as .gz, .bz2, .xz, or
+    alone in a .zip. Lines without any text are no rows.
 
     Args:
         path: the file; see `common.io.encodings` for its encoding.
@@ -410,7 +410,7 @@ def _takes(path: Path, name: str, config: TableConfig) -> bool:
         **dict.fromkeys((*_JSON_LINES, ".json"), ("delimiter", "sheet", "header")),
         **dict.fromkeys(_WORKBOOKS, ("file_encoding", "delimiter")),
         **dict.fromkeys((*_SEPARATED, *AS_TEXT), ("sheet",)),
-        ".parquet": FORM,
+        **dict.fromkeys((".parquet", ".tmx"), FORM),
     }
     return name not in others.get(suffix, ())
 
@@ -485,6 +485,8 @@ def _open_file(
         return _Opened(*sheets.read_workbook(data, path, form.sheet, most))
     if suffix == ".parquet":
         return _Opened(sheets.read_parquet(data, path, lists=lists), [], named=True)
+    if suffix == ".tmx":
+        return _Opened(memories.read_memory(data, path), [], named=True)
     decoded = decode(data, path, form.encoding)
     del data
     notes = [note] if (note := decoded.note(path)) else []

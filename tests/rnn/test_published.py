@@ -254,3 +254,16 @@ def test_what_lies_beside_pairs_is_none(tmp_path):
     pairs = list(zip(texts["en"], texts["ko"], ["CC-BY 2.0 (tatoeba.org)"] * 12, strict=True))
     root = lay(tmp_path / "anki", {"kor.txt": pairs, "_about.txt": ["Check for news:", "www"]})
     assert open_pairs(root).train == root / "kor.txt"
+
+
+def test_a_translation_memory_is_pairs(tmp_path):
+    texts = speak(12, "x")
+    unit = (
+        '<tu><tuv xml:lang="ko"><seg>{}</seg></tuv><tuv xml:lang="en-GB"><seg>{}</seg></tuv></tu>'
+    )
+    units = [unit.format(ko, en) for en, ko in zip(*texts.values(), strict=True)]
+    root = lay(tmp_path / "kit", {"ko-en.tmx": ["<tmx><body>", *units, "</body></tmx>"]})
+    for path in (root, root / "ko-en.tmx"):
+        splits, _ = load_pairs(suit_pairs(TranslateConfig(data=str(path))).config)
+        pairs = [(e, k) for s in splits.values() for e, k in zip(s.sources, s.targets, strict=True)]
+        assert sorted(pairs) == sorted(zip(*texts.values(), strict=True))
