@@ -120,3 +120,18 @@ def test_columns_that_go_by_their_numbers_split_nothing(tmp_path):
     options = {"data": path, "text_column": "2", "label_column": "1"}
     config = suit_texts(build(SentimentConfig, ("options", options))).config
     assert config.split_column is None
+
+
+def test_a_word_that_gives_a_class_away_is_said(tmp_path):
+    def reports(agency):
+        starts = ["WASHINGTON (Reuters) - " if agency else "", ""]
+        return [f"{starts[n % 2]}the film {n} is {n % 7},{'np'[n % 2]}" for n in range(100)]
+
+    path = table(tmp_path / "a.csv", "text,label", reports(agency=True))
+    said = [
+        reason for reason in suit_texts(SentimentConfig(data=path)).reasons if "figures" in reason
+    ]
+    assert len(said) == 1
+    assert "stands in 100% of n, and hardly in other texts" in said[0]
+    path = table(tmp_path / "b.csv", "text,label", reports(agency=False))
+    assert not any("figures" in reason for reason in suit_texts(SentimentConfig(data=path)).reasons)

@@ -1,6 +1,8 @@
 """What suits a user's table of texts: its columns, the tokens, how many networks, how long."""
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +28,10 @@ _MOSTLY = 0.3  # share of such letters from which on words cut at spaces are not
 _LOOKED_AT = 5000  # texts, to measure how they are written
 
 _OF_TABLES = {"text_column", "label_column", "delimiter", "sheet", "header"}
+
+_ENOUGH = 30  # texts of a class, and of all others, to say what tells them apart
+_GIVES_AWAY, _HARDLY = 0.9, 0.02  # shares of the texts of a class, and of the others
+_SHOWN = 3  # such classes
 
 _UPDATES = 500
 _EPOCHS = 3  # at least, of a large set, as far as the minutes go
@@ -72,6 +78,8 @@ def _choose(config: SentimentConfig, path: Path) -> budget.Choices[SentimentConf
         _suit_part(chosen, part, getattr(tables, part), found)
     _suit_target(chosen, found)
     texts = [text for part in found.parts.values() for text in part.texts][: config.limit]
+    if not config.numeric:
+        chosen.reasons += find_giveaways(found)
     if not config.n_grams:
         chosen.take("n-grams, too: a linear model on them takes seconds", n_grams=True)
     _suit_tokens(chosen, texts)
@@ -197,6 +205,38 @@ def _suit_length(chosen: budget.Choices[SentimentConfig], texts: Sequence[str]) 
         speed = of_one / chosen.config.members
     updates = max(_UPDATES, _EPOCHS * samples // config.batch_size)
     chosen.train_for(samples, budget.Needs(updates, int(speed * 60 * _MINUTES), speed))
+
+
+def find_giveaways(found: Corpus) -> list[str]:
+    """Return a sentence on classes that a single word tells from all others; none of no such.
+
+    As `(Reuters)` in an agency's reports, or a newsgroup's name in the header of its messages.
+    """
+    whole = found.parts.get("all") or found.parts["train"]
+    step = max(1, len(whole) // _LOOKED_AT)
+    bags = [{*text.casefold().split()} for text in whole.texts[::step]]
+    targets = whole.targets[::step].tolist()
+    total = Counter(itertools.chain.from_iterable(bags))
+    told = []
+    for target, name in enumerate(found.classes):
+        own = [bag for bag, each in zip(bags, targets, strict=True) if each == target]
+        others = len(bags) - len(own)
+        if min(len(own), others) < _ENOUGH:
+            continue
+        inside = Counter(itertools.chain.from_iterable(own))
+        shares = {
+            word: (count / len(own), (total[word] - count) / others)
+            for word, count in inside.items()
+            if count >= _GIVES_AWAY * len(own)
+        }
+        word = min(shares, key=lambda word: shares[word][1], default=None)
+        if word is not None and shares[word][1] <= _HARDLY:
+            told.append(f"{word!r} stands in {shares[word][0]:.0%} of {name}")
+    more = f" and {len(told) - _SHOWN} more classes" if len(told) > _SHOWN else ""
+    return [
+        f"{', '.join(told[:_SHOWN])}{more}, and hardly in other texts: figures may say no more "
+        "than how well such a word is found"
+    ] * bool(told)
 
 
 def joined_share(texts: Sequence[str]) -> float:
