@@ -285,10 +285,14 @@ def _labels(
     found = [name for name in names if _are_labels(cells.column(name)) and not _has_id(name)]
     if len(found) == 1:
         return found[0], f"it has {len(set(cells.column(found[0])))} different values"
-    listed = ", ".join(found) if found else "none"
+    values = {name: list(dict.fromkeys(filter(None, cells.column(name)))) for name in found}
+    shown = [f"{name}, such as {' or '.join(some[:2])}" for name, some in values.items()]
+    listed = "; ".join(shown) if found else "none"
+    flags = found and all({*some} == {"0", "1"} for some in values.values())
+    hint = "; each is 0 or 1, and one at a time can be learned" if flags else ""
     raise DataError(
         f"{path}: which column holds the labels? Names do not tell, and of columns with few "
-        f"different values there are {len(found)} ({listed}); name one with --label-column; "
+        f"different values there are {len(found)} ({listed}); name one with --label-column{hint}; "
         f"the table has {', '.join(cells.names)}"
     )
 

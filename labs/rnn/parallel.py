@@ -47,7 +47,7 @@ def open_pairs(path: Path, form: TableForm = AS_FOUND) -> Tables:
     train = of_parts["train"] or (pairs[0][0] if len(pairs) == 1 else None)
     if train is not None:
         of_several = len(pairs) > 1
-        note = f"of {path.name} {train.name} is learned from (--data names another)"
+        note = f"of {path.name} {train.name} is read (--data names another)"
         parts = of_parts["validation"], of_parts["test"]
         return Tables(train, *parts, notes=(note,) * of_several)
     if not pairs:

@@ -134,7 +134,7 @@ def _without_part(path: Path) -> tuple[str, ...]:
 def _say_left(folder: Path, tables: Sequence[Path], found: Sequence[Path]) -> tuple[str, ...]:
     left = [each for each in tables if each not in found]
     also = f"; not read: {_list(left)}" if left else ""
-    return (f"of {folder.name} {found[0].name} is learned from (--data names another){also}",)
+    return (f"of {folder.name} {found[0].name} is read (--data names another){also}",)
 
 
 def _list(files: Sequence[Path]) -> str:

@@ -53,7 +53,9 @@ def test_a_table_without_names_is_read_by_numbers(tmp_path):
 def test_two_columns_that_could_be_labels_are_not_guessed_between(tmp_path):
     rows = [[*row[1:3], str(number % 3)] for number, row in enumerate(BODY)]
     path = write(tmp_path / "a.csv", ["said", "yesno", "third"], *rows)
-    with pytest.raises(DataError, match=r"2 \(yesno, third\).*--label-column"):
+    with pytest.raises(
+        DataError, match=r"2 \(yesno, such as no or yes; third, such as .*--label-column;"
+    ):
         guess_labelled(path, None, None)
     assert guess_labelled(path, None, "third")[:2] == ("said", "third")
 
@@ -337,3 +339,10 @@ def test_phrases_of_a_sentence_stay_in_one_split(tmp_path, named):
     assert not of["train"] & of["validation"]
     assert not of["train"] & of["test"]
     assert ("t.tsv has no column 'SentenceId'" in card.source) == named
+
+
+def test_columns_of_noughts_and_ones_are_learned_one_at_a_time(tmp_path):
+    rows = [[say(n), str(n % 2), str(n // 2 % 2)] for n in range(30)]
+    path = write(tmp_path / "a.csv", ["comment_text", "toxic", "threat"], *rows)
+    with pytest.raises(DataError, match="toxic, such as 0 or 1; threat.*one at a time"):
+        guess_labelled(path, None, None)

@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from common.errors import DataError
+from labs.rnn.explore.config import ExploreConfig, find_kind
 from labs.rnn.parallel import as_table, open_pairs
 from labs.rnn.published import open_set, part_of
 from labs.rnn.sentiment import data
@@ -96,7 +97,8 @@ def test_tables_are_for_what_their_names_say(tmp_path, files, held, packed):
         "test": {held[1]},
     }
     assert card.classes == ("0", "1")
-    assert f"of {path.name} {train} is learned from (--data names another)" in said
+    assert f"of {path.name} {train} is read (--data names another)" in said
+    assert find_kind(ExploreConfig(data=str(path))) == "texts"
     if held[1] != train:
         assert f"{held[1]} is for test (--test names another)" in said
 

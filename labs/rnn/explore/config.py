@@ -68,6 +68,8 @@ def find_kind(config: ExploreConfig) -> str:
     Raises:
         DataError: there are no such data, or they cannot be read.
     """
+    from labs.rnn.published import unpack_set  # only where data are looked at
+
     path = Path(config.data).expanduser()
     if config.data in TEXTS or path.is_dir():
         return "texts"
@@ -78,6 +80,8 @@ def find_kind(config: ExploreConfig) -> str:
             f"DATA {config.data}: no such file or folder, and no set of that name; embedded: "
             f"{', '.join((*EMBEDDED, *SERIES))}{suggest(config.data, (*TEXTS, *SERIES))}"
         )
+    if (path := unpack_set(path)).is_dir():
+        return "texts"
     rows = read_cells(path, config.form, as_wide=True)
     return "texts" if any(map(_are_texts, zip(*rows, strict=True))) else "series"
 

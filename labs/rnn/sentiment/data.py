@@ -28,7 +28,7 @@ from common.reuse import reusable
 from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import bootstrap_rows, number_groups, sample_rows, split_as
-from labs.rnn.published import open_set
+from labs.rnn.published import Tables, open_set
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SENTENCES, SentimentConfig
 from labs.rnn.sentiment.ngrams import ngrams
 from labs.rnn.sentiment.ratings.levels import find_strata
@@ -269,7 +269,8 @@ def _find_labelled(config: SentimentConfig, to_learn: bool) -> Corpus:
         folder = config.data_dir or str(cache_dir() / config.data)
         return _DOWNLOADS[config.data](Path(folder).expanduser())
     path = Path(config.data).expanduser()
-    path = open_set(path, config.form).train if path.exists() else path
+    tables = open_set(path, config.form) if path.exists() else Tables(path)
+    path = tables.train
     if path.is_dir():
         return read_folder(path, config.form, to_learn)
     if not path.is_file():
@@ -279,7 +280,9 @@ def _find_labelled(config: SentimentConfig, to_learn: bool) -> Corpus:
             + suggest(config.data, NAMES)
         )
     columns = (config.text_column, config.label_column, config.group_column)
-    return read_corpus(path, *columns, config.form, to_learn, config.split_column, config.numeric)
+    more = (config.form, to_learn, config.split_column, config.numeric)
+    found = read_corpus(path, *columns, *more)
+    return replace(found, notes=(*tables.notes, *found.notes))
 
 
 def with_ratings(found: Corpus, where: str) -> Corpus:
