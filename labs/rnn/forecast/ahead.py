@@ -131,6 +131,9 @@ def _of_table(
             short.append(f"{name} has {end - begin} values, and at least {needed} are needed")
             continue
         values = panel.values[begin:end, series]
+        if not known and not np.ptp(values):  # training leaves such a series out, too
+            short.append(f"{name} never changes, and there is nothing to scale")
+            continue
         window = values[-job.config.window :]
         if job.config.log and ((window if known else values) <= 0).any():
             where = f" in the last {job.config.window}" if known else ""
@@ -141,7 +144,7 @@ def _of_table(
         center, factor = _scale(job, panel.select([series]), known)
         found.append(Known(name, window, center, factor, panel.dates[end - 1], panel.spacing))
     if not found:
-        raise DataError(f"{path}: no series is long enough: {'; '.join(short)}")
+        raise DataError(f"{path}: no series can be used: {'; '.join(short)}")
     for reason in short:
         say(f"left out: {reason}")
     return found
@@ -153,8 +156,4 @@ def _scale(job: Any, panel: Panel, known: bool) -> tuple[float, float]:
         series = job.card.names.index(panel.names[0])
         return job.card.centers[series], job.card.factors[series]
     fitted = Scaling.fit(panel, len(panel.dates), job.config)
-    if fitted.factors[0] == 0:
-        raise DataError(
-            f"{panel.source}: {panel.names[0]} never changes; there is nothing to scale"
-        )
     return float(fitted.centers[0]), float(fitted.factors[0])

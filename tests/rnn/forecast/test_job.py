@@ -168,6 +168,17 @@ def test_a_table_of_another_series(trained, table):
     assert any("short has 3 values" in line for line in said)
 
 
+def test_a_series_that_never_changes_is_left_out_of_a_table_as_of_training(trained, table):
+    said = []
+    rows = "\n".join(f"2024-01-{day:02},108,{day * day % 7}" for day in range(1, 29))
+    other = table(f"date,station,x\n{rows}\n", "other.csv")
+    found = predict(trained, other, said.append)
+    assert {record["series"] for record in found} == {"x"}
+    assert "left out: station never changes, and there is nothing to scale" in said
+    with pytest.raises(DataError, match="no series can be used: station never changes"):
+        predict(trained, other, value_columns=("station",))
+
+
 def test_a_table_shorter_than_the_window(trained, tmp_path):
     with pytest.raises(DataError, match="x has 5 values, and at least 7 are needed"):
         predict(trained, waves(tmp_path, rows=5))
