@@ -49,9 +49,9 @@ def find_parts(root: Path, to_learn: bool, is_kind: Kind, *, unwrap: bool = True
     bodies = {each: _find_body(each, is_kind) if unwrap else each for each in folders}
     classes = {each: _class_names(bodies[each], is_kind) for each in folders}
     named = _name_parts(classes)
-    place = f", in {relative_name(inner, root)}" if inner != root else ""
     if not named:
-        return Found({ALL: inner}, said=place)
+        whole = _find_body(inner, is_kind) if unwrap else inner
+        return Found({ALL: whole}, said=_say_place(whole, root))
     flat = [each for each in named if not classes[each]]
     if len(flat) < len(named):
         named = {each: part for each, part in named.items() if each not in flat or part == "train"}
@@ -74,7 +74,13 @@ def find_parts(root: Path, to_learn: bool, is_kind: Kind, *, unwrap: bool = True
     if to_learn and "train" not in parts:
         problems.append("there is no train/")
     ordered = {part: parts[part] for part in _ORDER if part in parts}
-    return Found(ordered, tuple(problems), tuple(left_out), "".join([place, *said]))
+    return Found(
+        ordered, tuple(problems), tuple(left_out), "".join([_say_place(inner, root), *said])
+    )
+
+
+def _say_place(folder: Path, root: Path) -> str:
+    return f", in {relative_name(folder, root)}" if folder != root else ""
 
 
 def _pass_through(folder: Path, is_kind: Kind) -> Path:

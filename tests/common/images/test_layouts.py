@@ -383,6 +383,15 @@ def test_several_labels_of_plus_and_minus_one(tmp_path):
     assert [sorted(file.label) for file in found.files[:3]] == [[], ["Smiling", "Young"], ["Young"]]
 
 
+def test_images_in_one_folder_are_no_class(tmp_path):
+    root = folder(tmp_path / "plant", [f"images/{n}.jpg" for n in range(6)])
+    found = listed(root, "optional")
+    assert len(found.files) == 6
+    assert found.classes == ()
+    with pytest.raises(DataError, match="no class folders"):
+        listed(root)
+
+
 def test_numbered_parts_of_a_set_are_no_classes(tmp_path):
     names = [f"images_00{1 + n % 2}/images/{n}.png" for n in range(8)]
     root = folder(tmp_path / "nih", names)
