@@ -56,8 +56,9 @@ _GROUPS = (  # what images are of that belong together
     *("사람", "그룹", "영상"),
 )
 _MEASURES = re.compile(  # what numbers measure
-    r"(?i:(?:^|[\W_])(?:age|price|weight|height|length|width|score|count|area|temperature|volume)"
-    r"(?:[\W_]|$))|나이|연령|가격|무게|체중|키|길이|점수|개수|면적|온도"
+    r"(?:^|[\W_])(?:age|price|weight|height|length|width|score|count|area|temperature|volume"
+    r"|나이|연령|가격|무게|체중|키|길이|점수|개수|면적|온도)(?:[\W_]|$)",
+    re.IGNORECASE,
 )
 _SAMPLE = 60  # rows that are looked at
 _FOUND = 0.5  # share of cells of a column that are image files, from which on it holds them

@@ -428,6 +428,7 @@ def test_variants_that_roboflow_made_stay_together(tmp_path):
         ("age", lambda n: 20 + n % 40, "column 'age' has 40 different numbers"),
         ("나이", lambda n: 20 + n % 40, "column '나이' has 40 different numbers"),
         ("label", lambda n: n % 40, None),  # may be persons
+        ("키워드", lambda n: n % 40, None),  # a word that begins as a height does
         ("age", lambda n: 10 * (n % 6), None),  # may be classes
         ("label", lambda n: f"{n}px", None),
     ],
