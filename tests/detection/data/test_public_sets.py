@@ -657,3 +657,63 @@ def test_the_lists_of_the_oxford_pets(tmp_path):
     assert set(map(tuple, boxes_of(found).values())) == {tuple(BOXES)}
     assert "none of the 2 images of test has a box" in "; ".join(found.notes)
     assert sum(map(len, split.parts.values())) == 5
+
+
+# AI-Hub, and what is in no known form
+
+
+@pytest.mark.parametrize("key", ["category", "class_name", "label"])
+def test_a_file_of_one_image_as_of_ai_hub(tmp_path, key):
+    names = ("고양이", "개")
+    for value, (part, name) in enumerate(
+        (("Training", "a"), ("Training", "b"), ("Validation", "c"))
+    ):
+        paint(tmp_path / part / "원천데이터" / f"{name}.jpg", value)
+        boxes = [
+            {key: of, "bbox": [a, b, x - a, y - b]}
+            for of, (_, a, b, x, y) in zip(names, BOXES, strict=True)
+            if name != "b"
+        ]
+        content = {"images": {"file_name": f"{name}.jpg", "width": 100}, "annotations": boxes}
+        path = tmp_path / part / "라벨링데이터" / f"{name}.json"
+        write(path, json.dumps(content, ensure_ascii=False))
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    expected = [(of, *box[1:]) for of, box in zip(names, BOXES, strict=True)]
+    assert boxes_of(found) == {"a": expected, "b": [], "c": expected}
+    assert not found.problems
+
+
+def test_corners_in_files_of_one_image_are_told_by_all_of_them(tmp_path):
+    for value, name in enumerate("abc"):
+        paint(tmp_path / f"{name}.jpg", value)
+        box = {"category": "cat", "bbox": [60, 20, 90, 45]}
+        image = {"file_name": f"{name}.jpg", "width": SIZE[0], "height": SIZE[1]}
+        content = {"images": [image], "annotations": [box]}
+        write(tmp_path / f"{name}.json", json.dumps(content))
+    with pytest.raises(DataError, match=r"a.json and 2 more: 3 of 3 bbox stick out"):
+        formats.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        (
+            "ships.csv",
+            "ImageId,EncodedPixels\na.jpg,264661 17\n",
+            "ships.csv has the columns ImageId, EncodedPixels; masks as run lengths are not read",
+        ),
+        ("a.json", '{"Raw": {"name": "a.jpg"}, "Type": []}', "a.json has the keys Raw, name, Type"),
+        (
+            "a.tfrecord",
+            "...",
+            "its files are 1 of .jpg, 1 of .tfrecord. Write the boxes as a table",
+        ),
+    ],
+)
+def test_what_is_in_no_known_form_is_described(tmp_path, name, text, why):
+    paint(tmp_path / "a.jpg")
+    write(tmp_path / name, text)
+    with pytest.raises(DataError, match=r"columns filename, class, xmin") as error:
+        formats.read(tmp_path)
+    assert why in str(error.value)

@@ -14,6 +14,8 @@ does:
 """
 
 import contextlib
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from types import ModuleType
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
 from common.io.folders import list_visible
-from common.io.tables import is_table
+from common.io.tables import is_table, read_names
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
 from labs.detection.data.formats.sets import entries, supervisely
@@ -230,8 +232,38 @@ def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
         return [("text files", yolo)]
     raise DataError(
         f"{root} has neither a data.yaml, nor COCO's JSON, nor XML, LabelMe's JSON, a table, "
-        f"masks or text files with boxes{'' if files else '; it is empty'}"
+        f"masks or text files with boxes{_describe_content(root, files)}"
     )
+
+
+def _describe_content(root: Path, files: Sequence[Path]) -> str:
+    """Say what is in a folder of which nothing is known, and what to do."""
+    if not files:
+        return "; it is empty"
+    kinds = Counter(file.suffix.lower() or "no suffix" for file in files)
+    listed = ", ".join(f"{count:,} of {kind}" for kind, count in kinds.most_common(4))
+    looks = "".join(
+        f"\n  - {file.relative_to(root).as_posix()} has {inside}"
+        for file in [next((each for each in files if each.suffix == kind), None) for kind in kinds]
+        if file is not None and (inside := _look_into(file))
+    )
+    return (
+        f"; its files are {listed}. Write the boxes as a table with the columns filename, class, "
+        f"xmin, ymin, xmax, ymax, in pixels, beside the images{looks}"
+    )
+
+
+def _look_into(file: Path) -> str:
+    """Return what a table or a JSON has at its beginning, "" for others."""
+    if file.suffix.lower() == ".json":
+        keys = re.findall(r'"([^"\n]{1,40})"\s*:', read_head(file).decode("utf-8", "replace"))
+        return f"the keys {', '.join(list(dict.fromkeys(keys))[:12])}" if keys else ""
+    with contextlib.suppress(DataError):
+        if file.suffix.lower() in (".csv", ".tsv") and (names := read_names(file)):
+            runs = "EncodedPixels" in names or "rle" in names
+            more = "; masks as run lengths are not read" if runs else ""
+            return f"the columns {', '.join(names[:12])}{more}"
+    return ""
 
 
 def _reader_of_texts(texts: Sequence[Path], images: Sequence[Path]) -> ModuleType | None:

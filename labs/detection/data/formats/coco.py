@@ -19,6 +19,7 @@ from common.errors import DataError
 from common.files import write_text
 from common.images.listed import find_existing
 from common.io.folders import relative_name
+from labs.detection.data.formats.columns import pick_class
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
 from labs.detection.data.formats.folders import marks_in, part_of, read_json, short_name, walk
@@ -82,23 +83,10 @@ def read(path: Path, reading: Reading) -> Annotated:
         DataError: it is not COCO's JSON, two images have the same id, two files have the same
             image, or those of splits differ in their categories.
     """
-    if path.is_dir():
-        home, files = path, find(path)
-    else:
-        home = path.parent
-        home = home.parent if home.name.casefold() == "annotations" else home
-        files = {"all": [path]}
+    home, files = _files(path)
     root = home
     if reading.image_dir is not None:
         root = find_existing(Path(reading.image_dir), Path.is_dir, "folder")
-    if "train" not in files:
-        if "all" in files and len(files) > 1:
-            files["train"] = files.pop("all")
-        elif len(files) > 1:
-            listed = ", ".join(file.name for some in files.values() for file in some[:1])
-            raise DataError(f"{home}: found {listed}, but none with train in its name")
-        else:
-            files = dict(zip(["all"], files.values(), strict=False))
     finder = Finder(root)
     problems: list[Problem] = []
     pictures = Pictures(root, problems)
@@ -111,15 +99,19 @@ def read(path: Path, reading: Reading) -> Annotated:
     }
     for part, some in sources.items():
         _check_apart(home, part, some)
-    classes = _all_classes([each for some in sources.values() for each in some], len(sources))
+    every = [each for some in sources.values() for each in some]
+    classes = _all_classes(home, every, len(sources))
     parts = {}
     for part, some in sources.items():
+        _check_outlines(some)
         seen: set[Path] = set()
+        sized: list[tuple[Box, int, int]] = []
         parts[part] = tuple(
             picture
             for source in some
-            for picture in _pictures(source, classes, finder, pictures, problems, lost, seen)
+            for picture in _pictures(source, classes, finder, pictures, problems, lost, seen, sized)
         )
+        _check_units(some, sized)
     parts, said = _without_crowds_alone(parts)
     notes += said
     notes += [f"{number:,} {_LOST[what]}" for what, number in lost.items()]
@@ -127,6 +119,28 @@ def read(path: Path, reading: Reading) -> Annotated:
     notes += finder.about_others(each.path for some in parts.values() for each in some)
     notes = list(dict.fromkeys(notes))
     return Annotated("coco", root, classes, parts, tuple(problems), notes=tuple(notes))
+
+
+def _files(path: Path) -> tuple[Path, dict[str, list[Path]]]:
+    """Return the folder of the files, and they by their splits.
+
+    Raises:
+        DataError: none of several is for training.
+    """
+    if not path.is_dir():
+        folder = path.parent
+        return folder.parent if folder.name.casefold() == "annotations" else folder, {"all": [path]}
+    files = find(path)
+    if "train" in files:
+        return path, files
+    if "all" in files and len(files) > 1:
+        files["train"] = files.pop("all")
+        return path, files
+    if len(files) > 1:
+        listed = ", ".join(file.name for some in files.values() for file in some[:1])
+        raise DataError(f"{path}: found {listed}, but none with train in its name")
+    [some] = files.values()
+    return path, {"all": some}
 
 
 class _Source(NamedTuple):
@@ -139,11 +153,47 @@ class _Source(NamedTuple):
 
 def _open(file: Path, home: Path, notes: list[str], encoding: str | None) -> _Source:
     """Read a file."""
-    content = read_json(file, notes, encoding)
+    content = _completed(read_json(file, notes, encoding))
     _check(file, content)
     place = file.relative_to(home)
     classes = _classes(file, content, notes)
     return _Source(file, home, part_of((*place.parts[:-1], file.stem)), content, classes)
+
+
+def _completed(content: Any) -> Any:
+    """Return what a file says of a single image as COCO says it.
+
+    AI-Hub leaves out what is told by there being one: the list around the image, its id, and often
+    the categories, of which the names stand in the annotations.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
+        return content
+    image = content.get("images")
+    image = image[0] if isinstance(image, list) and len(image) == 1 else image
+    if not isinstance(image, dict):
+        return content
+    annotations = [
+        {"image_id": image.get("id", 0), **each}
+        for each in content["annotations"]
+        if isinstance(each, dict)
+    ]
+    image = {"id": 0, **image}
+    named = [_class_in(each) for each in annotations]
+    if "categories" in content or not all(isinstance(name, str | int) for name in named):
+        return {**content, "images": [image], "annotations": annotations}
+    names = sorted(set(map(str, named)))
+    annotations = [
+        {**each, "category_id": names.index(str(name))}
+        for each, name in zip(annotations, named, strict=True)
+    ]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names)]
+    return {"images": [image], "annotations": annotations, "categories": categories}
+
+
+def _class_in(annotation: Mapping[str, Any]) -> Any:
+    """Return the class that an annotation has by its name, None where it has none."""
+    key = pick_class([*annotation])
+    return None if key is None else annotation[key]
 
 
 def _check_apart(home: Path, part: str, sources: Sequence[_Source]) -> None:
@@ -166,7 +216,7 @@ def _check_apart(home: Path, part: str, sources: Sequence[_Source]) -> None:
                 )
 
 
-def _all_classes(sources: Sequence[_Source], parts: int) -> tuple[str, ...]:
+def _all_classes(home: Path, sources: Sequence[_Source], parts: int) -> tuple[str, ...]:
     """Return the names of the classes of all files, which may differ where each has an image.
 
     Raises:
@@ -174,9 +224,9 @@ def _all_classes(sources: Sequence[_Source], parts: int) -> tuple[str, ...]:
     """
     first, *others = ([*source.classes.values()] for source in sources)
     if all(names == first for names in others):
-        return tuple(first)
+        return check_names(first, sources[0].file)
     if len(sources) > parts:
-        return tuple(sorted({name for source in sources for name in source.classes.values()}))
+        return check_names(sorted({name for names in (first, *others) for name in names}), home)
     file, names = next(
         (source.file, names)
         for source, names in zip(sources[1:], others, strict=True)
@@ -243,7 +293,8 @@ def _classes(path: Path, content: Mapping[str, Any], notes: list[str]) -> dict[A
     kept = {
         key: str(names[each]) for each, key in zip(ids, keys, strict=True) if key not in headings
     }
-    return dict(zip(kept, check_names([*kept.values()], path), strict=True))
+    names_kept = check_names([*kept.values()], path) if kept else ()
+    return dict(zip(kept, names_kept, strict=True))
 
 
 def _headings(content: Mapping[str, Any]) -> set[Any]:
@@ -284,16 +335,18 @@ def _pictures(
     problems: list[Problem],
     lost: Counter[str],
     seen: set[Path],
+    sized: list[tuple[Box, int, int]],
 ) -> Iterator[Picture]:
     """Yield the images of a file; what is wrong goes to the problems, what is not read to `lost`.
 
+    Images go to `seen`, and to `sized` the boxes with the height and width that are written.
+
     Raises:
-        DataError: two images have the same id, or the boxes are not x, y, width, height in pixels.
+        DataError: two images have the same id.
     """
     where = relative_name(source.file, source.home)
     inside = source.file.is_relative_to(finder.root)
     near = source.file if inside else finder.root / source.file.name
-    _check_outlines(source)
     numbers = {key: classes.index(name) for key, name in source.classes.items()}
     boxes: dict[Any, list[tuple[str, Box]]] = defaultdict(list)
     for annotation in source.content["annotations"]:
@@ -314,8 +367,9 @@ def _pictures(
             problems.append(Problem(place, BAD_OUTLINE, f"{error}; the box is bbox"))
         boxes[of].append((place, box))
     entries = list(_entries(source, where, problems))
-    _check_units(source.file, entries, boxes)
-
+    sized += (
+        (box, *_size(entry)) for entry in entries for _, box in boxes.get(_key(entry["id"]), [])
+    )
     names = [finder.without_upload(entry["file_name"]) for entry in entries]
     asked = [Asked(name, near, source.part) for name in names]
     for entry, path in zip(entries, finder.find_all(asked), strict=True):
@@ -367,47 +421,50 @@ def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
     return height, width
 
 
-def _check_units(
-    file: Path,
-    entries: Sequence[Mapping[str, Any]],
-    boxes: Mapping[Any, Sequence[tuple[str, Box]]],
-) -> None:
+def _check_units(sources: Sequence[_Source], every: Sequence[tuple[Box, int, int]]) -> None:
     """Refuse boxes that are shares of the image, or corners, where COCO has x, y, width, height.
+
+    Args:
+        sources: the files of a split.
+        every: their boxes, with the written height and width of the image, 0 where there are none.
 
     Raises:
         DataError: the boxes are so.
     """
-    every = [box for some in boxes.values() for _, box in some]
-    if are_shares([box[:4] for box in every]):
+    where = _called(sources)
+    if are_shares([box[:4] for box, *_ in every]):
         raise DataError(
-            f"{file}: all {len(every):,} bbox are within 0 to 1, shares of the image; COCO has "
+            f"{where}: all {len(every):,} bbox are within 0 to 1, shares of the image; COCO has "
             "pixels: multiply them by width and height"
         )
-    sized = [
-        (box, *_size(entry)) for entry in entries for _, box in boxes.get(_key(entry["id"]), [])
-    ]
-    sized = [each for each in sized if all(each[1:])]
+    sized = [each for each in every if all(each[1:])]
     if out := count_corners(sized):
         raise DataError(
-            f"{file}: {out:,} of {len(sized):,} bbox stick out of their images, and all of them "
+            f"{where}: {out:,} of {len(sized):,} bbox stick out of their images, and all of them "
             "lie inside as x1, y1, x2, y2; COCO has x, y, width, height: convert them"
         )
 
 
-def _check_outlines(source: _Source) -> None:
-    """Refuse boxes that are corners by nearly all outlines and areas.
+def _called(sources: Sequence[_Source]) -> str:
+    more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
+    return f"{sources[0].file}{more}"
+
+
+def _check_outlines(sources: Sequence[_Source]) -> None:
+    """Refuse boxes that are corners by nearly all outlines and areas of the files of a split.
 
     Raises:
         DataError: the boxes are so.
     """
-    annotations = [each for each in source.content["annotations"] if isinstance(each, dict)]
+    every = [each for source in sources for each in source.content["annotations"]]
+    annotations = [each for each in every if isinstance(each, dict)]
     outlines = [told for each in annotations if (told := _tells_corners(each)) is not None]
     areas = [told for each in annotations if (told := _measures_corners(each)) is not None]
     for what, votes, fewest in (("outlines", outlines, 1), ("areas", areas, 3)):
         if len(votes) >= fewest and sum(votes) >= _TOLD * len(votes):
             raise DataError(
-                f"{source.file}: {sum(votes):,} of {len(votes):,} {what} say that bbox is x1, y1, "
-                "x2, y2; COCO has x, y, width, height: convert them"
+                f"{_called(sources)}: {sum(votes):,} of {len(votes):,} {what} say that bbox is x1, "
+                "y1, x2, y2; COCO has x, y, width, height: convert them"
             )
         if votes:
             return  # outlines tell best
