@@ -58,9 +58,11 @@ _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole c
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
 _WORDS = 4  # of a column's name, at the most
 _SURENESS = {"confidence", "probability", "신뢰도"}  # in names of columns that speak of a label
-_MACHINES = {"system", "bot", "chatbot", "assistant", "시스템", "챗봇"}  # whose words nobody rates
+# Whose words nobody rates; SS01 beside HS01 is a system's sentence beside a human's.
+_MACHINES = {"system", "bot", "chatbot", "assistant", "ss", "시스템", "챗봇"}
+_TRANSLATORS = {"mt", "machine", "google", "papago", "기계", "초벌"}  # in names of columns
 _FEW_ROWS = 10  # of which the values tell nothing
-_COMPARED = 500  # groups whose texts are looked at
+_COMPARED = 500  # values, or groups of texts, that are looked at
 _ALIKE = 0.5  # share of the words that pieces of one text have in common
 _LINE = 4  # words of a text, on average; names and places have fewer
 _JOINT = " + "  # between the names of columns that are one text
@@ -155,16 +157,19 @@ def find_pieces(names: Sequence[str], rows: Sequence[Sequence[str]], *used: str)
     """
     texts = [names.index(name) for name in text_columns(used[0])]
     taken = {*used, *text_columns(used[0])}
-    bags = [{*" ".join(row[at] for at in texts).casefold().split()} for row in rows]
-    found = find_group_columns([names, *rows], taken, _FEW_ROWS)
-    for name in itertools.chain.from_iterable(found):
-        members: dict[str, list[set[str]]] = {}
-        for row, bag in zip(rows, bags, strict=True):
-            members.setdefault(row[names.index(name)], []).append(bag)
-        several = [each for each in members.values() if len(each) > 1][:_COMPARED]
-        inside = [_share(one, other) for one, other, *_ in several]
-        apart = [_share(one[0], other[0]) for one, other in itertools.pairwise(several)]
-        if len(several) >= _FEW_ROWS and fmean(inside) > _ALIKE > 2 * fmean(apart):
+
+    def words(row: int) -> set[str]:
+        return {*" ".join(rows[row][at] for at in texts).casefold().split()}
+
+    for name in itertools.chain.from_iterable(find_group_columns([names, *rows], taken, _FEW_ROWS)):
+        members: dict[str, list[int]] = {}
+        for row, cells in enumerate(rows):
+            members.setdefault(cells[names.index(name)], []).append(row)
+        pairs = [each[:2] for each in members.values() if len(each) > 1][:_COMPARED]
+        bags = [(words(one), words(other)) for one, other in pairs]
+        inside = [_share(one, other) for one, other in bags]
+        apart = [_share(one[0], other[0]) for one, other in itertools.pairwise(bags)]
+        if len(bags) >= _FEW_ROWS and fmean(inside) > _ALIKE > 2 * fmean(apart):
             return name
     return None
 
@@ -189,6 +194,8 @@ def guess_pairs(path: Path, form: TableForm = AS_FOUND) -> tuple[str, str, list[
         for name, column in zip(header, columns, strict=True)
         if not _are_ids(name, column) and _vary(column)
     ]
+    by_people = [name for name in fits if not any(map(_is_of(name), _TRANSLATORS))]
+    fits = by_people if len(by_people) > 1 else fits
     source = _by_name(fits, SOURCES) or _by_name(fits, LANGUAGES)
     target = _by_name([name for name in fits if name != source], TARGETS)
     if source and target:
@@ -275,7 +282,8 @@ def _labels(
     come_again = [
         name
         for name in names
-        if _come_again(cells.column(name)) or (numeric and _are_numbers(cells.column(name)))
+        if (_come_again(cells.column(name)) and not _are_counts(cells.column(name)))
+        or (numeric and _are_numbers(cells.column(name)))
     ]
     several = [name for name in come_again if len(set(filter(None, cells.column(name)))) > 1]
     if cells.named and (name := _by_name(several, LABELS) or _by_name(come_again, LABELS)):
@@ -419,6 +427,12 @@ def _come_again(column: Sequence[str]) -> bool:
     return len(cells) < 2 * _MEMBERS or len(set(cells)) <= len(cells) // 2
 
 
+def _are_counts(column: Sequence[str]) -> bool:
+    """Say whether cells are numbers of too many kinds for classes, as those of upvotes are."""
+    different = [*dict.fromkeys(column)]
+    return len(different) > _MOST_CLASSES and _are_numbers(different[:_COMPARED])
+
+
 def _are_numbers(column: Sequence[str]) -> bool:
     """Say whether most cells are numbers, as those of ratings are."""
     cells = [cell for cell in column if cell]
@@ -427,12 +441,12 @@ def _are_numbers(column: Sequence[str]) -> bool:
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
     """Return the column with a known name, else one with a known word in its name."""
-    for words in ([{name.casefold()} for name in names], list(map(words_of, names))):
-        for one in known:
-            for name, has in zip(names, words, strict=True):
-                if one in has or f"{one}s" in has:
-                    return name
-    return None
+    for one in known:
+        for name in names:
+            if name.casefold() in (one, f"{one}s"):
+                return name
+    found = [(one, name) for one in known for name in names if _is_of(name)(one)]
+    return found[0][1] if found else None
 
 
 def words_of(name: str) -> set[str]:

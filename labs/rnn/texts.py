@@ -33,6 +33,7 @@ from labs.rnn.stars import read_ratings
 _FEWEST = 3  # texts of a class, one for each split
 _POLARITIES = (".pos", ".neg")  # suffixes of files that are a class each
 _OF_TEXTS = re.compile(r"\.txt|\.pos|\.neg|\.eml|\.\d+|\.[0-9a-f]{16,}", re.IGNORECASE)  # suffixes
+_SEVERAL = re.compile(r"\s*[,;|]\s*")  # between labels of one text
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
 
 
@@ -192,7 +193,20 @@ def _as_classes(cells: Sequence[str], places: Sequence[str]) -> _Told:
         for row, name in enumerate(found.names)
         if name is None
     }
-    return _Told(found.names, reasons, found.notes, int if found.numeric else str)
+    several = _find_several(found.names)
+    reasons |= {row: f"it has several labels: {', '.join(all_)}" for row, all_ in several.items()}
+    names = [None if row in several else name for row, name in enumerate(found.names)]
+    numeric = found.numeric or all(name is None or name.isdecimal() for name in names)
+    return _Told(names, reasons, found.notes, int if numeric else str)
+
+
+def _find_several(names: Sequence[str | None]) -> dict[int, list[str]]:
+    """Return the rows whose labels are several that others have alone, such as `3,10`."""
+    alone = {name for name in names if name is not None and not _SEVERAL.search(name)}
+    cut = {row: _SEVERAL.split(name) for row, name in enumerate(names) if name is not None}
+    found = {row: each for row, each in cut.items() if len(each) > 1 and alone.issuperset(each)}
+    halves = all(len(each) == 2 and each[1] == "5" for each in found.values())
+    return {} if halves else found  # 3,5 and 4,5 are stars with a decimal comma
 
 
 def _as_ratings(cells: Sequence[str], where: str) -> _Told:

@@ -232,6 +232,16 @@ SETS = [  # as they are handed out: the header, a row by its number, columns of 
         ("사람문장1 + 사람문장2", "감정_대분류"),
     ),
     (
+        "title,selftext,subreddit,score",
+        lambda n: [f"News {n}", say(n), "ab"[n % 2], n * n % 251],
+        ("selftext", "subreddit"),
+    ),
+    (
+        "profile.emotion.type,talk.content.HS01,talk.content.SS01,talk.content.HS02",
+        lambda n: [f"E{n % 3}", say(n), say(n, "and what do you feel"), say(n, "no")],
+        ("talk.content.HS01 + talk.content.HS02", "profile.emotion.type"),
+    ),
+    (
         "text,sentiment_confidence,airline_sentiment,sentiment_gold",
         lambda n: [say(n), ["1.0", "0.5"][n % 2], "np"[n % 2], ""],
         ("text", "airline_sentiment"),
@@ -241,7 +251,7 @@ SETS = [  # as they are handed out: the header, a row by its number, columns of 
 
 @pytest.mark.parametrize(("header", "row", "found"), SETS)
 def test_a_heading_a_confidence_or_half_of_a_text_is_not_the_text(tmp_path, header, row, found):
-    rows = [list(map(str, row(number))) for number in range(30)]
+    rows = [list(map(str, row(number))) for number in range(600)]
     path = write(tmp_path / "a.csv", header.split(","), *rows)
     assert guess_labelled(path, None, None)[:2] == found
 
@@ -285,6 +295,11 @@ def test_columns_that_are_one_text_are_read_together(tmp_path):
             "source,mt,reference",
             lambda n: [f"hi {n}", f"안녕요 {n}", f"안녕 {n}"],
             ("source", "reference"),
+        ),
+        (
+            "SID,원문,기계번역문,최종번역문",
+            lambda n: [n, f"안녕 {n}", f"hi {n}", f"hello {n}"],
+            ("원문", "최종번역문"),
         ),
         ("번호,한글,영문", lambda n: [n, f"안녕 {n}", f"hi {n}"], ("영문", "한글")),
         (

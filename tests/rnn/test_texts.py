@@ -221,3 +221,23 @@ def test_a_readme_beside_a_file_for_each_class_is_none(tmp_path):
     lists = {f"rt-polarity.{name}": "a b\nc d\ne f" for name in ("pos", "neg")}
     readme = {"rt-polaritydata.README.1.0.txt": "About the data\nand more\nand more"}
     assert read_folder(folder(tmp_path / "a", lists | readme)).classes == ("neg", "pos")
+
+
+def test_texts_with_several_labels_are_left_out_and_said(tmp_path):
+    labels = ["3", "10", "27", "3,10", "10,27,3"]
+    rows = [f"text {n}\t{labels[n % 5]}\tid{n}" for n in range(30)]
+    path = tmp_path / "train.tsv"
+    path.write_text("\n".join(rows), "utf-8")
+    found = read_corpus(path, "1", "2")
+    assert found.classes == ("3", "10", "27")
+    assert len(found.parts["all"]) == 18
+    assert found.skipped[0] == ("train.tsv:4", "it has several labels: 3, 10")
+    half = ["3", "4", "5", "3,5", "4,5"]
+    stars = [f'text {n},"{half[n % 5]}"' for n in range(30)]
+    path = tmp_path / "stars.csv"
+    path.write_text("\n".join(["text,label", *stars]), "utf-8")
+    assert read_corpus(path).classes == ("3", "3,5", "4", "4,5", "5")
+    some = ["a", "b", "a, b", "a, c"]
+    words = [f'text {n},"{some[n % 4]}"' for n in range(30)]
+    path.write_text("\n".join(["text,label", *words]), "utf-8")
+    assert read_corpus(path).classes == ("a", "a, c", "b")  # c is no label
