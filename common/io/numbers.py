@@ -174,9 +174,10 @@ def _look(name: str, cells: Sequence[str], marks: Sequence[str]) -> _Column:
     plain = [cell for cell, (text, _) in taken.items() if not _is_missing(text)]
     signs = {taken[cell][1] for cell in plain}
     said: list[str] = []
-    for simplify in (_without_scale, _without_unit, _without_bound):
-        bare, done = simplify({cell: bare[cell] for cell in plain}, bare)
-        said += [f"{what} in column {name!r}{how}" for what, how in done]
+    if any(not bare[cell][-1].isdigit() or bare[cell][0] == "<" for cell in plain):
+        for simplify in (_without_scale, _without_unit, _without_bound):
+            bare, done = simplify({cell: bare[cell] for cell in plain}, bare)
+            said += [f"{what} in column {name!r}{how}" for what, how in done]
     found = [bare[cell] for cell in cells]
     readings = {}
     for mark in marks:

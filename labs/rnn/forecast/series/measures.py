@@ -61,16 +61,19 @@ def _other(name: str, column: Sequence[str], times: Times) -> str | None:
     words = columns.words_of(name)
     if columns.is_row_number(name, column):
         return "numbers of rows"
-    whole = all(re.fullmatch(r"-?\d+(?:\.0+)?", cell) for cell in column if cell)
-    if whole and _says_codes(name, words):
+    if _says_codes(name, words) and _are_whole(column):
         return "codes"
-    if whole and _is_part(name, words, column, times):
+    if _says_part(name, words) and _are_whole(column) and _is_part(words, column, times):
         return "a part of the date"
     if _are_dates(name, column, times):
         return "dates"
     if _says_flag(name, words) and {cell.removesuffix(".0") for cell in column} <= {"", "0", "1"}:
         return "0 and 1, a flag"
     return None
+
+
+def _are_whole(column: Sequence[str]) -> bool:
+    return all(re.fullmatch(r"-?\d+(?:\.0+)?", cell) for cell in column if cell)
 
 
 def _says_codes(name: str, words: Sequence[str]) -> bool:
@@ -83,14 +86,15 @@ def _says_flag(name: str, words: Sequence[str]) -> bool:
     return bool(_FLAGS & {*words, "".join(words)}) or is_something or name.endswith(_KOREAN_FLAGS)
 
 
-def _is_part(name: str, words: Sequence[str], column: Sequence[str], times: Times) -> bool:
+def _says_part(name: str, words: Sequence[str]) -> bool:
+    return "".join(words) in _PARTS | _IN_YEAR and not re.search(r"\d", name)
+
+
+def _is_part(words: Sequence[str], column: Sequence[str], times: Times) -> bool:
     """Say whether each year, or month, day, hour and so on always has the same number."""
-    together = "".join(words)
-    if together not in _PARTS | _IN_YEAR or re.search(r"\d", name):
-        return False
     values = np.unique([column[row] for row in times.rows], return_inverse=True)[1]
     when = times.read.values
-    parts = [_day_in_year(when)] if together in _IN_YEAR else _parts_of(when)
+    parts = [_day_in_year(when)] if "".join(words) in _IN_YEAR else _parts_of(when)
     return any(_decides(part, values) for part in parts)
 
 
@@ -123,14 +127,14 @@ def _decides(part: Array, values: Array) -> bool:
 
 def _are_dates(name: str, column: Sequence[str], times: Times) -> bool:
     """Say whether numbers are dates, rising with those of their rows, and never far from them."""
-    written = [column[row] for row in times.rows]
-    few = written[:_SAMPLE]
-    if not all(written) or not (
-        columns.is_called_date(name) or all(len(cell) >= 8 for cell in few)
-    ):
+    few = [column[row] for row in times.rows[:_SAMPLE]]
+    long = all(len(cell) >= _LONG for cell in few)
+    if not all(few) or not (long or columns.is_called_date(name)):
         return False
-    found = columns.read_or_none(written) if columns.read_or_none(few) is not None else None
-    if found is None:
+    if columns.read_or_none(few) is None:
+        return False
+    written = [column[row] for row in times.rows]
+    if not all(written) or (found := columns.read_or_none(written)) is None:
         return False
     own = times.read.values
     in_order = found[np.argsort(own, kind="stable")]
