@@ -184,6 +184,8 @@ def read(texts: Sequence[str], order: str | None = None) -> Dates:
             whole column could be read in several ways.
     """
     texts = [unicodedata.normalize("NFC", text).strip() for text in texts]
+    if any(text.endswith(")") for text in texts):  # 2020.12 p), which is provisional
+        texts = [re.sub(r"(?<=\d)\s*[pe]\)$", "", text) for text in texts]
     if (starts := _starts(texts)) is not None:
         found = read(starts, order)
         return found._replace(way=f"{found.way}; spans such as {texts[0]!r}, each at its start")
