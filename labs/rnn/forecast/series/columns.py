@@ -81,6 +81,7 @@ _KEYS = (
         "code",
         "key",
     ),
+    *("age", "나이", "연령"),
     *("series", "name", "symbol", "ticker", "country", "state", "city", "dept", "department"),
     *(
         "매장",
@@ -97,6 +98,24 @@ _KEYS = (
         "시군구",
     ),
 )
+_THINGS = frozenset(  # that series are of, wherever one follows the other
+    (
+        *("store", "shop", "item", "product", "sku", "station", "symbol", "ticker", "country"),
+        *(
+            "city",
+            "series",
+            "unique",
+            "매장",
+            "점포",
+            "지점",
+            "지점명",
+            "상품",
+            "품목",
+            "종목",
+            "종목명",
+        ),
+    )
+)
 _NUMBERED = (
     *("", "id", "index", "idx", "no", "no.", "번호", "순번", "연번", "순서", "row", "unnamed: 0"),
     *("instant", "rownames", "row_id", "rowid", "row id", "rownum", "sno", "s.no", "record"),
@@ -105,6 +124,8 @@ _LISTED = 10  # names in a sentence
 _SHOWN = 40  # letters of a cell in a sentence
 _SAMPLE = 50  # cells that show whether a column is of dates
 _ENOUGH_YEARS, _FIRST_YEAR = 3, 1500
+_DENSE = 0.8  # share of the dates between its first and its last that it has
+_STRETCH = 10  # dates of a series that follows another
 _MOST_KEYS = 8  # columns that are tried as keys
 
 
@@ -363,7 +384,10 @@ def _clock(cells: Sequence[str]) -> list[str] | None:
         return list(cells)
     if all(re.fullmatch(r"\d{1,2}\.\d{2}\.\d{2}", cell) for cell in cells):  # 18.00.00
         return list(cells)
-    hours = [cell.removesuffix("시") for cell in cells]
+    if all(re.fullmatch(r"[012]\d[0-5]\d[0-5]\d", cell) for cell in cells):  # 093000
+        return [f"{cell[:2]}:{cell[2:4]}:{cell[4:]}" for cell in cells]
+    starts = [re.sub(r"(?<=\d)시?\s*[~-]\s*\d{1,2}(?=시|$)(?:시간대)?", "", cell) for cell in cells]
+    hours = [cell.removesuffix("시") for cell in starts]
     if all(re.fullmatch(r"\d{1,2}", hour) and int(hour) <= 24 for hour in hours):
         return [f"{int(hour):02}:00" for hour in hours]
     if all(re.fullmatch(r"(?:\d|[01]\d|2[0-4])?[0-5]?\d", hour) for hour in hours):  # 0, 0030, 2300
@@ -512,9 +536,9 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
     """
     when = np.unique(times.read.values, return_inverse=True)[1]
     counts = np.bincount(when)
-    if np.mean(counts > 1) <= 0.5:  # a date that comes again is a mistake, of which is told later
-        return ()
     others = {name: cells[name] for name in cells if name not in (*times.columns, *values)}
+    if np.mean(counts > 1) <= 0.5:  # a date that comes again may be a mistake
+        return _find_stretches(others, times.rows, when)
     names = find_names(others)
     codes = {name: _codes(cells[name], times.rows) for name in names[:_MOST_KEYS]}
     for size in (1, 2, 3):
@@ -531,6 +555,23 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
                 f"dates come again: which column tells the series apart, {listed}?",
                 "--series-column",
             )
+    return ()
+
+
+def _find_stretches(cells: Cells, rows: Sequence[int], when: Array) -> tuple[str, ...]:
+    """Find the column of names whose series follow, or partly overlap, one another; () without.
+
+    Each of them has most dates between its first and its last, unlike the weather of a place.
+    """
+    for name in cells:
+        if not _THINGS & set(words_of(name)):
+            continue
+        series = _codes(cells[name], rows)
+        if _tells_apart(when, series) and all(
+            len(dates_) > _DENSE * np.ptp(dates_) and len(dates_) >= _STRETCH
+            for dates_ in (when[series == each] for each in range(series.max() + 1))
+        ):
+            return (name,)
     return ()
 
 

@@ -403,6 +403,34 @@ def test_series_of_unequal_length_and_one_with_a_gap(table, make):
     assert any(place == "column C" and "left out" in what for place, what in panel.notes)
 
 
+@pytest.mark.parametrize("second", [30, 20])
+def test_stores_whose_dates_follow_or_overlap_are_two_series(table, make, second):
+    days = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]").tolist()
+    rows = [(day, "A", n) for n, day in enumerate(days[:30])]
+    rows += [(day, "B", 500 + n) for n, day in enumerate(days[second:])]
+    panel = read(table(lines("date,store,sales", rows)), make())
+    assert panel.names == ("A", "B")
+    assert panel.span(0) == (0, 30)
+    assert panel.span(1) == (second, 60)
+    assert "series are told apart by column 'store': 2 of them" in panel.said
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("store", lambda n: "AB"[n * 7 % 5 % 2]),  # where somebody went, now here and now there
+        ("month_name", lambda n: "January" if n < 31 else "February"),
+        ("state", lambda n: "off" if n < 30 else "on"),
+        ("weather code", lambda n: n // 20),
+    ],
+)
+def test_one_series_with_words_beside_it_stays_one(table, make, name, cell):
+    days = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]").tolist()
+    rows = [(day, cell(n), n) for n, day in enumerate(days)]
+    panel = read(table(lines(f"date,{name},sales", rows)), make())
+    assert panel.names == ("sales",)
+
+
 # --- numbers in tables --------------------------------------------------------------------------
 
 
@@ -587,6 +615,9 @@ def test_months_of_two_digits_of_the_year(table, make):
         ("date,time,x", lambda d, h: f"{d},{h:02}:00"),
         ("Date,Time,x", lambda d, h: f"{d:%d.%m.%Y},{h:02}.00.00"),
         ("YYYYMMDD,HHMM,x", lambda d, h: f"{d:%Y%m%d},{h:02}00"),
+        ("날짜,시간대,값", lambda d, h: f"{d},{h:02}시~{h + 1:02}시"),
+        ("날짜,시간대구분,값", lambda d, h: f"{d},{h:02}-{h + 1:02}"),
+        ("<DATE>,<TIME>,x", lambda d, h: f"{d:%Y%m%d},{h:02}0000"),
     ],
 )
 def test_hours_in_a_column_of_their_own(table, make, header, row):
