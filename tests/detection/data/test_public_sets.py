@@ -1,6 +1,7 @@
 """Public sets as they are downloaded: read as they are meant, or refused with what to do."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -717,3 +718,24 @@ def test_what_is_in_no_known_form_is_described(tmp_path, name, text, why):
     with pytest.raises(DataError, match=r"columns filename, class, xmin") as error:
         formats.read(tmp_path)
     assert why in str(error.value)
+
+
+def test_an_archive_is_the_folder_that_it_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABS_CACHE", str(tmp_path / "cache"))
+    yolo(tmp_path / "animals", {"train": 3, "valid": 1})
+    path = shutil.make_archive(str(tmp_path / "download"), "zip", tmp_path, "animals")
+    found = formats.read(path)
+    assert found.classes == CLASSES
+    assert {part: len(names) for part, names in parts_of(found).items()} == {
+        "train": 3,
+        "validation": 1,
+    }
+    assert sorted(read(DetectionConfig(data=path))[1].parts) == ["test", "train", "validation"]
+
+
+@pytest.mark.parametrize("name", ["classes.names", "Classes.txt", "predefined_classes.txt"])
+def test_files_with_the_names_of_classes(tmp_path, name):
+    paint(tmp_path / "images" / "a.jpg")
+    write(tmp_path / "labels" / "a.txt", "0 0.25 0.6 0.3 0.4\n1 0.7 0.5 0.4 0.8\n")
+    write(tmp_path / name, "cat\ndog\n")
+    assert formats.read(tmp_path).classes == CLASSES

@@ -23,8 +23,9 @@ from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
+from common.images.arrays import is_archive, unpacked
 from common.io.folders import list_visible
-from common.io.tables import is_table, read_names
+from common.io.tables import is_packed_table, is_table, read_names
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
 from labs.detection.data.formats.sets import entries, supervisely
@@ -48,6 +49,8 @@ _ABOUT = ("readme", "license", "licence")  # how files about a data set are call
 def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     """Read a YOLO data.yaml, a darknet .data, a COCO JSON, a table, or a folder with any of them.
 
+    An archive is unpacked into the cache, and is the folder that it holds.
+
     In a folder the first of these counts that is there: a YAML, a .data, a file of a labeling tool,
     COCO's JSON, XML files, text files for each image, lists of boxes, LabelMe's JSON files, a table
     with boxes, masks. Where there are others, it is said.
@@ -58,22 +61,25 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
 
     Raises:
         DataError: there is no such file or folder, it is in no known format, or has no image.
+        SaveError: an archive cannot be unpacked into the cache.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"{path} does not exist; expected a YAML, a COCO JSON, a table or a folder")
-    path, unpacked = _unpacked(path)
+    if is_archive(path) and not is_packed_table(path):
+        path = unpacked(path)
+    path, inside_of = _only_inside(path)
     described = _description_of(path)
     (_, reader), *others = (
         [("", _reader_of(described, reading))] if described else _forms(path, reading)
     )
     if reader is yolo and described is None and (inside := _yaml_below(path)) is not None:
         described = inside
-        unpacked.append(f"the data is that of {inside.relative_to(path).as_posix()}")
+        inside_of.append(f"the data is that of {inside.relative_to(path).as_posix()}")
     found: Annotated = reader.read(described or path, reading)
     problems = tuple(Problem(*map(replace_surrogates, each)) for each in found.problems)
     found = replace(found, problems=problems)  # names of files may be in no encoding
-    notes = [*unpacked, *found.notes, *_about_images(reader, reading)]
+    notes = [*inside_of, *found.notes, *_about_images(reader, reading)]
     if not any(found.parts.values()):
         listed = "".join(f"\n  - {at}: {kind}: {why}" for at, kind, why in found.problems[:5])
         missing = reader in _NAMING and reading.image_dir is None
@@ -85,7 +91,7 @@ def read(path: Path | str, reading: Reading = AS_FOUND) -> Annotated:
     return replace(found, notes=tuple(notes))
 
 
-def _unpacked(path: Path) -> tuple[Path, list[str]]:
+def _only_inside(path: Path) -> tuple[Path, list[str]]:
     """Return the folder that holds the data where an archive has put it into one, and say so.
 
     Else a YAML with the names of the classes is not seen beside the only folder.

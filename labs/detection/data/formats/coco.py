@@ -52,6 +52,7 @@ _LOST = {  # what annotations have that boxes and outlines have no place for
 _NUMBER = re.compile(r"\s*-?\d+(\.\d*)?(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 _NEAR, _NEAR_SHARE = 2.0, 0.05  # pixels, and share of a box, that its outline may stick out
 _TOLD = 0.9  # share of outlines and areas that say what boxes are
+_LOOKED_AT = 3  # files of a folder that tell the others
 _FEW = 20  # files of a split; of more, each is of one image
 _SAME = (1.5, 0.01)  # pixels between edges, and share between areas, that are the same
 
@@ -65,11 +66,21 @@ def find(root: Path) -> dict[str, list[Path]]:
     instances = [path for path in near if path.stem.startswith("instances")]  # beside captions
     found = list(filter(_is_coco, instances or near))
     if not found:
-        found = [path for path in walk(root) if path.suffix.lower() == ".json" and _is_coco(path)]
+        found = _find_below(root)
     parts = defaultdict(list)
     for path in found:
         parts[part_of(path.relative_to(root).with_suffix("").parts)].append(path)
     return dict(parts)
+
+
+def _find_below(root: Path) -> list[Path]:
+    """Return the JSON files of folders whose first ones are COCO's: of LabelMe's, all are large."""
+    folders = defaultdict(list)
+    for path in walk(root):
+        if path.suffix.lower() == ".json":
+            folders[path.parent].append(path)
+    some = (paths for paths in folders.values() if any(map(_is_coco, paths[:_LOOKED_AT])))
+    return [path for paths in some for path in paths if _is_coco(path)]
 
 
 def _is_coco(path: Path) -> bool:

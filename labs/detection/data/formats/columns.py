@@ -43,7 +43,10 @@ _CORNERS = (
 )
 _SIDES = (
     *(("x", "xmin", "left", "bboxx", "x1"), ("y", "ymin", "top", "bboxy", "y1")),
-    *(("w", "width", "bboxwidth", "boxwidth"), ("h", "height", "bboxheight", "boxheight")),
+    *(
+        ("w", "width", "bboxwidth", "boxwidth", "너비", "폭"),
+        ("h", "height", "bboxheight", "boxheight", "높이"),
+    ),
 )
 _SIZE = (("height", "imageheight", "imgheight"), ("width", "imagewidth", "imgwidth"))
 _CENTERS = (("xcenter", "centerx", "cx", "xc"), ("ycenter", "centery", "cy", "yc"), *_SIDES[2:])

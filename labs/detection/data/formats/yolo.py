@@ -77,7 +77,7 @@ _KEYS = {
     "test": "test",
 }
 # Where labeling tools keep the names of the classes.
-_NAMES = ("classes.txt", "obj.names", "_darknet.labels")
+_NAMES = ("classes.txt", "_darknet.labels", "predefined_classes.txt", "class_names.txt")
 _IMAGE_FOLDERS = ("images", "jpegimages", "imgs", "img")  # beside which there is `labels`
 _BOX = 5  # columns of a line
 _SAME = 0.5  # pixels that the box around an outline may be off to stand for the box
@@ -133,7 +133,7 @@ def _read_yaml(path: Path, encoding: str | None) -> Annotated:
 def _read_folder(root: Path, encoding: str | None) -> Annotated:
     """Read images and label files; the classes are those of `classes.txt`, or else numbers."""
     files = list(walk(root))
-    names = [file for file in files if file.name in _NAMES]
+    names = [file for file in files if _names_classes(file)]
     for other in names[1:]:
         if _lines(other, encoding) != _lines(names[0], encoding):
             raise DataError(f"{root}: {names[0]} and {other} differ; keep the right one")
@@ -478,7 +478,7 @@ class _Labels:
         rest = [file for file in self._texts.values() if self.real_path(file) not in used]
         finder = Finder(self._root, self._images)
         for file in rest:
-            if file.name in _NAMES or not _is_labels(file):
+            if _names_classes(file) or not _is_labels(file):
                 continue
             image = finder.find(Asked(f"{file.stem}.*", file, parallel=True))
             name = relative_name(file, self._root)
@@ -526,7 +526,12 @@ def may_have_labels(texts: Iterable[Path]) -> bool:
     Raises:
         DataError: a file cannot be read.
     """
-    return any(file.name in _NAMES or _is_labels(file, _BOX) for file in texts)
+    return any(_names_classes(file) or _is_labels(file, _BOX) for file in texts)
+
+
+def _names_classes(file: Path) -> bool:
+    """Say whether a file is one of the names of classes, such as `obj.names` or `classes.txt`."""
+    return file.name.casefold() in _NAMES or file.suffix.lower() == ".names"
 
 
 def _is_labels(path: Path, least: int = 1) -> bool:

@@ -31,12 +31,15 @@ from labs.detection.records import BAD_BOX, BAD_LABELS, Annotated, Problem, Read
 
 _Four = tuple[float, float, float, float]
 _Object = tuple[Any, Callable[[], _Four]]  # the class, and what gives the corners
+_FEW = 20  # files of a kind that are looked into
 _LISTS = ("category", "categories", "label", "labels", "class", "classes", "name", "names")
 
 
 def find(files: Iterable[Path]) -> list[Path]:
-    """Return those of some files that are such JSON."""
-    return [file for file in files if recognize(file)]
+    """Return those of some files that are such JSON; of many, each is of one image."""
+    files = list(files)
+    few = sum(file.suffix.lower() == ".json" for file in files) <= _FEW
+    return [file for file in files if (few or file.suffix != ".json") and recognize(file)]
 
 
 def recognize(file: Path) -> str | None:
