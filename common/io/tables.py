@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from common.errors import DataError
 from common.io import delimited, labelled_lines, memories, sheets
-from common.io.encodings import decode
+from common.io.encodings import decode, widest
 from common.io.sheets import Row
 from common.io.unpack import most_unpacked
 from common.options.config import FORM, TableConfig, TableForm, flag
@@ -41,6 +41,7 @@ __all__ = [
     "read_table",
     "read_text",
     "refuse_unfit",
+    "write_as",
 ]
 
 AS_FOUND = TableForm()
@@ -325,6 +326,20 @@ def read_cells(
     if 2 * widths[width] < len(rows):
         width = widths.most_common(1)[0][0]
     return [row for row in rows if len(row) == width and any(row)]
+
+
+def write_as(form: TableForm, path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Write a table that is made of others, so that what is known of their form is true of it.
+
+    Args:
+        form: as it was given for the others.
+        path: the file.
+        rows: the names of the columns first.
+    """
+    codec = "utf-8" if form.encoding is None else widest(form.encoding)
+    between = _given_delimiter(form.delimiter) or ","
+    with path.open("w", encoding=codec, errors="surrogateescape", newline="") as file:
+        csv.writer(file, delimiter=between).writerows(rows[form.header is False :])
 
 
 def read_text(path: Path, encoding: str | None = None) -> str:

@@ -1,6 +1,5 @@
 """Two files of which each line of one is the translation of the same line of the other."""
 
-import csv
 import hashlib
 import re
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from common.errors import DataError
 from common.files import cache_dir, make_once, sha256_of
 from common.io.encodings import decode
 from common.io.folders import list_visible
-from common.io.tables import AS_FOUND, TableForm, is_table, read_bytes
+from common.io.tables import AS_FOUND, TableForm, is_table, read_bytes, write_as
 from labs.rnn.columns import LANGUAGES, SOURCES
 from labs.rnn.published import Tables, is_about, open_set, part_of, unpack_set
 
@@ -20,6 +19,7 @@ _LANGUAGE = re.compile(r"\.[A-Za-z]{1,3}([-_][A-Za-z]+)?")  # a suffix
 _NO_LANGUAGES = {".ids", ".xml", ".md", ".log", ".py", ".sh", ".pdf", ".yml", ".po", ".gz", ".bz2"}
 _NAMED = re.compile(r"(.+)[._-]([A-Za-z]+)")  # the end of a name
 _CODES = {*SOURCES, *LANGUAGES}
+_SHOWN = 5  # files in a message
 _OFTEN = 0.2  # share of the pairs
 _MOSTLY = 0.3  # share of such letters in a text that is not in Latin script
 
@@ -56,10 +56,10 @@ def open_pairs(path: Path, form: TableForm = AS_FOUND) -> Tables:
             return found
         if len(_texts(root)) == 2:
             return Tables(root)
-    raise _no_pairs(path, len(pairs))
+    raise _no_pairs(path, [one for one, _ in pairs])
 
 
-def as_table(path: Path, encoding: str | None = None) -> Path:
+def as_table(path: Path, form: TableForm = AS_FOUND) -> Path:
     """Return a table: the path, or what is made in the cache of the two files that it names.
 
     They are `train.en` and `train.ko`, of which one or their folder is named, or the two `.txt` of
@@ -67,26 +67,26 @@ def as_table(path: Path, encoding: str | None = None) -> Path:
 
     Args:
         path: a table, one of the two files, or a folder or archive of what `open_pairs` knows.
-        encoding: of the files; found out when None.
+        form: what is known of how the files are written.
 
     Raises:
         DataError: the files do not have as many lines, or a folder has no such files.
         SaveError: the cache cannot be written.
     """
-    pair = _find(path)
+    pair = _find(path, form)
     if isinstance(pair, Path):
         return pair
     one, other = pair
     known = [_key(file) for file in pair]
     names = [key[1] if key else file.stem for key, file in zip(known, pair, strict=True)]
-    key = "".join([*map(sha256_of, pair), *names, str(encoding)])
+    key = "".join([*map(sha256_of, pair), *names, repr(form)])
     folder = cache_dir() / "parallel" / hashlib.sha256(key.encode()).hexdigest()[:16]
     table = f"{'-'.join(names)}.csv"
-    return make_once(folder, lambda made: _write(made / table, names, pair, encoding)) / table
+    return make_once(folder, lambda made: _write(made / table, names, pair, form)) / table
 
 
-def _write(table: Path, names: list[str], pair: tuple[Path, Path], encoding: str | None) -> None:
-    texts = [decode(read_bytes(file), file, encoding).text for file in pair]
+def _write(table: Path, names: list[str], pair: tuple[Path, Path], form: TableForm) -> None:
+    texts = [decode(read_bytes(file), file, form.encoding).text for file in pair]
     lines = [[x.rstrip("\r") for x in text.removesuffix("\n").split("\n")] for text in texts]
     if len(lines[0]) != len(lines[1]):
         counts = " and ".join(f"{f.name} {len(n):,}" for f, n in zip(pair, lines, strict=True))
@@ -94,15 +94,14 @@ def _write(table: Path, names: list[str], pair: tuple[Path, Path], encoding: str
             f"{pair[0].parent}: of two files each line is the translation of the other's, but "
             f"they have different numbers of lines: {counts}"
         )
-    with table.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([names, *zip(*lines, strict=True)])
+    write_as(form, table, [names, *zip(*lines, strict=True)])
 
 
-def _find(path: Path) -> tuple[Path, Path] | Path:
+def _find(path: Path, form: TableForm) -> tuple[Path, Path] | Path:
     """Return the two files that are meant, or the table; the path where nothing is there."""
     if not path.exists():
         return path
-    found = open_pairs(path).train
+    found = open_pairs(path, form).train
     if found.is_dir():
         one, other = _texts(found)
         return one, other
@@ -110,14 +109,16 @@ def _find(path: Path) -> tuple[Path, Path] | Path:
         one, other = sorted([found, *partners])
         return one, other
     if not is_table(found):
-        raise _no_pairs(path, len(partners))
+        raise _no_pairs(path, partners)
     return found
 
 
-def _no_pairs(path: Path, count: int) -> DataError:
+def _no_pairs(path: Path, found: Sequence[Path]) -> DataError:
+    some = ", ".join(sorted({each.name for each in found})[:_SHOWN])
     return DataError(
         f"{path}: expected a table, or two files with as many lines, such as train.en and "
-        f"train.ko; there are {count} such pairs"
+        f"train.ko; there are {len(found)} such pairs"
+        + (f": name one of their files with --data, such as {some}" if found else "")
     )
 
 

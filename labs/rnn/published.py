@@ -3,7 +3,6 @@
 What a table is for is told by its name: `train.csv`, `ratings_test.txt`, `in_domain_dev.tsv`.
 """
 
-import csv
 import hashlib
 import re
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ from common.errors import DataError
 from common.files import cache_dir, make_once, sha256_of
 from common.images.arrays import is_archive, unpacked
 from common.io import labelled_lines
-from common.io.folders import list_folders, list_visible, normalize_name, read_part
-from common.io.tables import AS_FOUND, AS_TEXT, TableForm, is_table, read_cells, read_text
+from common.io.folders import list_folders, list_visible, normalize_name, read_part, walk
+from common.io.tables import AS_FOUND, AS_TEXT, TableForm, is_table, read_cells, read_text, write_as
 from labs.rnn.columns import LABELS, words_of
 
 UNLABELLED = {"unsup", "unlabeled", "unlabelled"}  # folders
@@ -23,6 +22,9 @@ ABOUT = {
     *("readme", "license", "licence", "notes", "vocab", "requirements", "classes", "labels"),
     *("about", "mapping", "submission", "submit", "summary", "info", "cmds"),
 }
+_ANSWERS = {"submission", "submit", "labels", "classes", "mapping"}  # whatever kind of table it is
+_PLAIN = ("", ".txt")  # suffixes of what may as well be something else than a table
+_SHARD = re.compile(r"(.*)-(\d{3,})-of-0*(\d+)")
 _SHOWN = 5
 
 
@@ -57,9 +59,9 @@ def open_set(path: Path, form: TableForm = AS_FOUND) -> Tables:
     tables = [each for each in list_visible(folder) if _could_be_table(each)]
     parts = {part: [each for each in tables if part_of(each.stem) == part] for part in _PARTS}
     if parts["train"]:
-        return _by_parts(path, tables, parts)
+        return _by_parts(path, tables, parts, form)
     if list_folders(folder) or not tables:
-        return Tables(root)
+        return _by_folders(path, folder) or Tables(root)
     if len(tables) == 1:
         return Tables(tables[0], notes=_say_left(path, tables, tables))
     if all(each.suffix.lower() == ".txt" for each in tables):
@@ -99,30 +101,67 @@ def _find_folder(root: Path) -> Path:
     if len(folders) != 1 or "train" in parts:
         return root
     inside = list_visible(folders[0])
-    deeper = [each for each in inside if each.is_dir()]
-    of_tables = any(_could_be_table(each) and part_of(each.stem) == "train" for each in inside)
-    return _find_folder(folders[0]) if of_tables or len(deeper) == 1 else root
+    files = [each for each in inside if _could_be_table(each)]
+    of_parts = any(part_of(each.name) == "train" for each in inside)
+    of_tables = bool(files) and not all(each.suffix.lower() in _PLAIN for each in files)
+    alone = len(inside) == 1 and inside[0].is_dir()
+    return _find_folder(folders[0]) if of_parts or of_tables or alone else root
 
 
 def _could_be_table(path: Path) -> bool:
     named = is_table(path) or path.suffix.lower() in AS_TEXT
-    return path.is_file() and named and not is_about(path.stem)
+    words = words_of(normalize_name(path.stem))
+    about = _ANSWERS | (ABOUT if path.suffix.lower() in _PLAIN else set())
+    return path.is_file() and named and not words & about
 
 
-def _by_parts(path: Path, tables: Sequence[Path], parts: dict[str, list[Path]]) -> Tables:
+def _by_parts(
+    path: Path, tables: Sequence[Path], parts: dict[str, list[Path]], form: TableForm
+) -> Tables:
     """Return the one table for each part: that whose name is the training table's, else the one."""
-    if len(parts["train"]) > 1:
+    train = _of_shards(parts["train"], form) or parts["train"][0]
+    if len(parts["train"]) > 1 and train in parts["train"]:
         raise DataError(
             f"{path}: {_list(parts['train'])} are all for training: name one of them with --data"
         )
-    train = parts["train"][0]
-    found = [train]
+    found = {}
     for part in _PARTS[1:]:
         alike = [each for each in parts[part] if _without_part(each) == _without_part(train)]
         of_part = alike if len(alike) == 1 else parts[part]
-        found += of_part if len(of_part) == 1 else []
-    named = {part_of(each.stem): each for each in found}
-    return Tables(train, named.get("validation"), named.get("test"), _say_left(path, tables, found))
+        if table := _of_shards(of_part, form) or (of_part[0] if len(of_part) == 1 else None):
+            found[part] = table
+    shards = [each for each in tables if _SHARD.fullmatch(each.stem)]
+    notes = _say_left(path, tables, [train, *found.values(), *shards])
+    if train not in tables:
+        notes = (*notes, f"it is made of {_list(parts['train'])}")
+    return Tables(train, found.get("validation"), found.get("test"), notes)
+
+
+def _of_shards(tables: Sequence[Path], form: TableForm) -> Path | None:
+    """Return a table that was cut into numbered files, such as train-00001-of-00004, as one."""
+    told = [_SHARD.fullmatch(each.stem) for each in tables]
+    names = {(each[1], each[3]) for each in told if each}
+    if len(tables) < 2 or not all(told) or len(names) != 1 or len(tables) != int(names.pop()[1]):
+        return None
+    read = [read_cells(table, form, as_wide=True) for table in tables]
+    if any(rows[:1] != read[0][:1] for rows in read):
+        return None
+    name = f"{told[0][1] if told[0] else ''}.csv"
+    return _write(tables, name, form, [read[0][0], *(row for rows in read for row in rows[1:])])
+
+
+def _by_folders(path: Path, root: Path) -> Tables | None:
+    """Return the tables of folders that are for a part each, and hold one table each."""
+    folders = [each for each in list_folders(root) if each.name.casefold() not in UNLABELLED]
+    found: dict[str | None, list[Path]] = {}
+    for folder in folders:
+        tables = [each for each in walk(folder) if _could_be_table(each)]
+        found.setdefault(part_of(folder.name), []).extend(tables)
+    alone = {part: tables[0] for part, tables in found.items() if len(tables) == 1}
+    if None in found or "train" not in alone or alone["train"].suffix.lower() in _PLAIN:
+        return None
+    note = f"of {path.name} {alone['train'].name} is read (--data names another)"
+    return Tables(alone["train"], alone.get("validation"), alone.get("test"), (note,))
 
 
 def _without_part(path: Path) -> tuple[str, ...]:
@@ -163,14 +202,17 @@ def _put_together(path: Path, tables: Sequence[Path], form: TableForm) -> Tables
             "them train, validation and test"
         )
     names = [normalize_name(table.stem) for table in tables]
-    key = "".join([*map(sha256_of, tables), *names, repr(form)])
-    folder = cache_dir() / "together" / hashlib.sha256(key.encode()).hexdigest()[:16]
     rows = [[*row, name] for name, found in zip(names, read, strict=True) for row in found[1:]]
-    made = f"{'-'.join(names[:_SHOWN])}.csv"
-
-    def write(temporary: Path) -> None:
-        with (temporary / made).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([[*headers[0], "label"], *rows])
-
+    name = f"{'-'.join(names[:_SHOWN])}.csv"
     note = f"each table of {path.name} is a class: {', '.join(names)}"
-    return Tables(make_once(folder, write) / made, notes=(note,))
+    return Tables(_write(tables, name, form, [[*headers[0], "label"], *rows]), notes=(note,))
+
+
+def _write(
+    tables: Sequence[Path], name: str, form: TableForm, rows: Sequence[Sequence[str]]
+) -> Path:
+    """Write what was made of tables into the cache, once."""
+    key = "".join([*map(sha256_of, tables), *(each.name for each in tables), repr(form)])
+    folder = cache_dir() / "together" / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    return make_once(folder, lambda made: write_as(form, made / name, rows)) / name

@@ -269,3 +269,43 @@ def test_a_translation_memory_is_pairs(tmp_path):
         splits, _ = load_pairs(suit_pairs(TranslateConfig(data=str(path))).config)
         pairs = [(e, k) for s in splits.values() for e, k in zip(s.sources, s.targets, strict=True)]
         assert sorted(pairs) == sorted(zip(*texts.values(), strict=True))
+
+
+def test_pairs_in_an_encoding_that_was_given(tmp_path):
+    root = tmp_path / "kit"
+    root.mkdir()
+    texts = speak(12, "x")
+    for language, lines in texts.items():
+        (root / f"a.{language}").write_bytes("\n".join(lines).encode("cp949"))
+    config = TranslateConfig(data=str(root), file_encoding="cp949", delimiter=";", header="no")
+    splits, _ = load_pairs(suit_pairs(config).config)
+    pairs = [(e, k) for s in splits.values() for e, k in zip(s.sources, s.targets, strict=True)]
+    assert sorted(pairs) == sorted(zip(*texts.values(), strict=True))
+
+
+def test_shards_of_a_table_are_one(tmp_path):
+    names = [f"train-0000{n}-of-00003.csv" for n in range(3)]
+    files = {name: rows(20, name) for name in names}
+    root = lay(tmp_path / "a", {**files, "test-00000-of-00001.csv": rows(9, "test")})
+    splits, _, said = load(root)
+    assert marks(splits) == {"train": {*names}, "validation": {*names}, "test": {"test"}}
+    assert f"it is made of {', '.join(names)}" in said
+    root = lay(tmp_path / "b", dict(list(files.items())[:2]))  # the third is missing
+    with pytest.raises(DataError, match="are all for training"):
+        open_set(root)
+
+
+def test_folders_for_a_part_each_with_a_table(tmp_path):
+    files = {
+        "1.Training/라벨링데이터/감성.tsv": rows(40, "a"),
+        "2.Validation/감성.tsv": rows(9, "b"),
+    }
+    for root in (lay(tmp_path / "a", files), lay(tmp_path / "b/01.데이터", files).parent):
+        splits, _, said = load(root)
+        assert marks(splits) == {"train": {"a"}, "validation": {"b"}, "test": {"a"}}
+        assert f"of {root.name} 감성.tsv is read" in said
+
+
+def test_a_table_about_notes_or_summaries_is_one(tmp_path):
+    root = lay(tmp_path / "a", {"news_summary.csv": rows(30, "x"), "notes.txt": "about it"})
+    assert open_set(root).train.name == "news_summary.csv"

@@ -262,7 +262,7 @@ def read_pairs(file: str, config: TranslateConfig) -> _Table:
         )
     names = [config.source_column, config.target_column]
     columns = as_columns([*names, *([config.group_column] if config.group_column else [])])
-    path = as_table(path, config.form.encoding)
+    path = as_table(path, config.form)
     table = read_table(path, columns, gaps=columns[2:], form=config.form)
     pairs, turned = turn([*zip(*table.columns[:2], strict=True)])
     groups = table.columns[2] if config.group_column else [""] * len(table)

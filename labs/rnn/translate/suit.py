@@ -30,7 +30,7 @@ def suit_pairs(config: TranslateConfig) -> Suited[TranslateConfig]:
     if config.data in DATA or not path.exists():
         return Suited(config)
     tables = open_pairs(path, config.form)
-    path = as_table(path, config.form.encoding)
+    path = as_table(path, config.form)
     chosen = budget.Choices(config)
     chosen.reasons += tables.notes
     for part in ("validation", "test"):
