@@ -271,8 +271,10 @@ def test_several_yamls_must_be_told_apart(tmp_path):
     path = yolo(tmp_path, {"a": ""})
     write(tmp_path / "args.yaml", "epochs: 3")
     assert formats.read(tmp_path).classes == ("cat", "dog")  # data.yaml
-    path.rename(tmp_path / "other.yaml")
-    with pytest.raises(DataError, match=r"several YAML files.*args.yaml, other.yaml"):
+    path = path.rename(tmp_path / "other.yaml")
+    assert formats.read(tmp_path).classes == ("cat", "dog")  # the only one of a data set
+    write(tmp_path / "third.yaml", path.read_text())
+    with pytest.raises(DataError, match=r"several YAML files.*other.yaml, third.yaml"):
         formats.read(tmp_path)
 
 

@@ -739,3 +739,49 @@ def test_files_with_the_names_of_classes(tmp_path, name):
     write(tmp_path / "labels" / "a.txt", "0 0.25 0.6 0.3 0.4\n1 0.7 0.5 0.4 0.8\n")
     write(tmp_path / name, "cat\ndog\n")
     assert formats.read(tmp_path).classes == CLASSES
+
+
+# Files where others have them elsewhere
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("images/images/{}/{}.jpg", "labels/labels/{}/{}.txt"),
+        ("images/{}/{}.jpg", "labels_yolo/{}/{}.txt"),
+        ("{}/{}.jpg", "{}_labels/{}.txt"),
+    ],
+)
+def test_label_files_in_other_folders_are_found_where_none_is_in_its_own(tmp_path, image, label):
+    for value, (part, name) in enumerate((("train", "a"), ("train", "b"), ("val", "c"))):
+        paint(tmp_path / image.format(part, name), value)
+        text = "0 0.25 0.6 0.3 0.4\n1 0.7 0.5 0.4 0.8\n"
+        write(tmp_path / label.format(part, name), "" if name == "b" else text)
+    write(tmp_path / "classes.txt", "cat\ndog\n")
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
+    expected = [(of, *map(pytest.approx, box)) for of, *box in BOXES]
+    assert boxes_of(found) == {"a": expected, "b": [], "c": expected}
+    assert "3 label files were found by the names of their images" in "; ".join(found.notes)
+    assert not found.problems
+
+
+def test_xml_without_a_suffix_is_read(tmp_path):
+    objects = "".join(
+        f"<object><name>{of}</name><bndbox><xmin>{a + 1}</xmin><ymin>{b + 1}</ymin><xmax>{x}</xmax>"
+        f"<ymax>{y}</ymax></bndbox></object>"
+        for of, a, b, x, y in BOXES
+    )
+    paint(tmp_path / "Images" / "n02-dog" / "n02_1.jpg")
+    text = f"<annotation><folder>02</folder><filename>%s</filename>{objects}</annotation>"
+    write(tmp_path / "Annotation" / "n02-dog" / "n02_1", text)
+    write(tmp_path / "README", "Stanford dogs")
+    assert boxes_of(formats.read(tmp_path)) == {"n02_1": BOXES}
+
+
+def test_a_table_of_makesense_is_read(tmp_path):
+    for value, name in enumerate("ab"):
+        paint(tmp_path / f"{name}.jpg", value)
+    form = "{of},{a},{b},{across},{down},{name}.jpg,{w},{h}"
+    write(tmp_path / "labels_my-project.csv", of_images("ab", form))
+    assert boxes_of(formats.read(tmp_path)) == {"a": BOXES, "b": BOXES}

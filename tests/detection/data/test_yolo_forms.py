@@ -235,7 +235,9 @@ def test_where_labels_are(tmp_path, image, label, form):
 
 def test_labels_that_no_image_leads_to_are_named(tmp_path):
     paint(tmp_path / "images" / "train" / "a.png")
+    paint(tmp_path / "images" / "train" / "b.png", value=1)
     write(tmp_path / "labels" / "a.txt", "1 0.5 0.5 0.2 0.4")
+    write(tmp_path / "labels" / "train" / "b.txt", "1 0.5 0.5 0.2 0.4")
     write(tmp_path / "data.yaml", "train: images/train\nnames: [cat, dog]\n")
     kinds = {problem.place: problem.kind for problem in formats.read(tmp_path).problems}
     assert kinds == {

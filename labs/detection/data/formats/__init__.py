@@ -43,6 +43,7 @@ _NAMING = (
     entries,
     lists_of_sets,
 )  # of files that name images, which may lie elsewhere
+_DATA_KEYS = (b"train", b"names")  # of a YAML that is of a data set
 _ABOUT = ("readme", "license", "licence")  # how files about a data set are called
 
 
@@ -148,11 +149,19 @@ def _darknet_of(path: Path) -> Path | None:
 
 def _yaml_of(path: Path) -> Path | None:
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in _YAML)
+    if len(found) > 1:  # one of them may be of a training
+        found = [file for file in found if _names_images(file)] or found
     named = [file for file in found if file.stem in ("data", "dataset")]
     if len(found) > 1 and len(named) != 1:
         listed = ", ".join(file.name for file in found)
         raise DataError(f"{path} has several YAML files; name one of them: {listed}")
     return next(iter(named or found), None)
+
+
+def _names_images(file: Path) -> bool:
+    """Say whether a YAML has the keys of a data set, as far as its beginning tells."""
+    head = read_head(file)
+    return all(re.search(rb"^" + key + rb"\s*:", head, re.MULTILINE) for key in _DATA_KEYS)
 
 
 def _yaml_below(path: Path) -> Path | None:
@@ -221,7 +230,7 @@ def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
     forms = [
         ("files of labeling tools", tools, bool(of_tools)),
         ("COCO's JSON files", coco, bool(coco.find(root))),
-        ("XML files", voc, any(file.suffix.lower() == ".xml" for file in files)),
+        ("XML files", voc, any(map(voc.is_xml, files))),
         ("text files", of_texts or yolo, of_texts is not None),
         ("lists of boxes", lists_of_sets, bool(lists_of_sets.find(texts))),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),

@@ -122,25 +122,21 @@ def find_columns(header: Sequence[str]) -> Columns | None:
 def find_places(row: Sequence[str]) -> Columns | None:
     """Return what the columns of a table without names are, by its first row; None where unclear.
 
-    That is `image, x1, y1, x2, y2, class, width, height`, of which the last three may lack; an
-    image without a box has empty cells.
+    That is `image, x1, y1, x2, y2, class, width, height`, of which the last three may lack, and an
+    image without a box has empty cells; or makesense.ai's `class, x, y, width, height, image,
+    width, height`.
     """
-    image, *cells = row or [""]
-    values, more = cells[:4], cells[4:]
-    empty = not any(cells)
-    if not is_image(Path(image)) or len(values) < 4:
+    cells = [cell.strip() for cell in row]
+    if len(cells) < 5:
         return None
-    if not empty and not all(re.fullmatch(r"-?\d+(\.\d*)?", cell.strip()) for cell in values):
-        return None
-    sized = len(more) == 3 and all(cell.strip().isdecimal() for cell in more[1:])
-    return Columns(
-        "1",
-        ("2", "3", "4", "5"),
-        "corners",
-        "6" if more else None,
-        ("8", "7") if sized else (),
-        header=False,
-    )
+    numbers = all(re.fullmatch(r"-?\d+(\.\d*)?", cell) for cell in cells[1:5])
+    box, more = ("2", "3", "4", "5"), cells[5:]
+    sized = ("8", "7") if len(more) == 3 and all(map(str.isdecimal, more[1:])) else ()
+    if is_image(Path(cells[0])) and (numbers or not any(cells[1:])):
+        return Columns("1", box, "corners", "6" if more else None, sized, header=False)
+    if sized and numbers and is_image(Path(more[0])):
+        return Columns("6", box, "sides", "1", sized, header=False)
+    return None
 
 
 def may_tell_classes(name: str) -> bool:

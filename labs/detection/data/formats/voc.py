@@ -26,6 +26,7 @@ from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import (
     is_image,
     part_of,
+    read_head,
     short_name,
     split_by_folder,
     split_by_lists,
@@ -68,7 +69,7 @@ def read(root: Path, reading: Reading) -> Annotated:
     pictures = Pictures(root, problems)
     notes: list[str] = []
     encoding = reading.form.encoding
-    texts = _texts((file for file in files if file.suffix.lower() == ".xml"), encoding, notes)
+    texts = _texts(filter(is_xml, files), encoding, notes)
     annotations = _annotations(texts, finder, problems, notes)
     _check_units(root, annotations)
     found, from_zero = _from_zero(annotations)
@@ -90,6 +91,17 @@ def read(root: Path, reading: Reading) -> Annotated:
     if from_zero:
         notes.append("pixels are counted from 0, as some boxes tell: xmin, ymin are not lessened")
     return Annotated("voc", root, tuple(classes), parts, (*problems, *left_out), said, tuple(notes))
+
+
+def is_xml(file: Path) -> bool:
+    """Say whether a file is XML by its name, or VOC's without a suffix, as of the Stanford dogs.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if file.suffix.lower() == ".xml":
+        return True
+    return not file.suffix and read_head(file).lstrip().startswith(b"<annotation>")
 
 
 class _File(NamedTuple):

@@ -391,8 +391,10 @@ class _Labels:
 
     def read(self, images: Iterable[Path]) -> None:
         """Read the lines of the label files of some images."""
-        for image in dict.fromkeys(images):
-            file = self._of[image] = self.of(image)
+        self._of |= {image: self.of(image) for image in dict.fromkeys(images)}
+        if not any(self._of.values()):
+            self._find_elsewhere()
+        for file in self._of.values():
             if file is None or file in self._lines:
                 continue
             own = file.is_relative_to(self._root)
@@ -407,6 +409,25 @@ class _Labels:
                 for number, line in enumerate(lines, 1)
                 if line.strip()
             ]
+
+    def _find_elsewhere(self) -> None:
+        """Find label files by the names of images where none is where it belongs, and say so."""
+        files = [file for file in self._texts.values() if _is_labels(file, _BOX)]
+        files = [file for file in files if not _names_classes(file)]
+        finder = Finder(self._root, self._images)
+        asked = [Asked(f"{file.stem}.*", file, parallel=True) for file in files]
+        found = {
+            image: file
+            for file, image in zip(files, finder.find_all(asked), strict=True)
+            if image in self._of
+        }
+        self._of |= found
+        if found:
+            folder = relative_name(next(iter(found.values())), self._root).rpartition("/")[0]
+            self.notes.append(
+                f"{len(found):,} label files were found by the names of their images, in folders "
+                f"such as {folder or '.'}"
+            )
 
     def check_first(self, path: Path, first: int) -> None:
         """Refuse names of classes that begin later than the numbers of the label files do.
