@@ -6,11 +6,13 @@ January of all years would be one series, and February another.
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from common.metrics.metrics import Array
 from labs.rnn.forecast.series import columns, dates
 
 Cells = Mapping[str, Sequence[str]]
@@ -109,7 +111,7 @@ def _turn_dates(cells: Cells, order: str | None) -> Turned | None:
     if len(across) < _FEWEST or not _rise([named[name] for name in across], order):
         return None
     others = {name: column for name, column in cells.items() if name not in across}
-    if _find_dates(others) is not None:
+    if _has_dates(others):
         return None
     texts = [[named[name] for name in across]] * len(cells[across[0]])
     return _turned(cells, across, texts, others, "a row is a series, and its columns are dates")
@@ -130,28 +132,23 @@ def _rise(texts: Sequence[str], order: str | None) -> bool:
 
 
 def _turn_parts(cells: Cells) -> Turned | None:
-    """Turn months or quarters beside a column of years, or hours beside dates."""
-    for part, first, last, number in (
-        ("months", 1, 12, columns.number_of_month),
-        ("quarters", 1, 4, _number_of_quarter),
-        ("hours", 0, 23, _number_of_hour),
-        ("hours", 1, 24, _number_of_hour),
-    ):
-        across = _run(list(cells), range(first, last + 1), number)
+    """Turn months or quarters beside a column of years, days beside months, times beside days."""
+    for part in _PARTS:
+        across = _run(list(cells), part.wanted, part.number)
         if not across:
             continue
         others = {name: column for name, column in cells.items() if name not in across}
-        found = _days(others) if part == "hours" else _years(others)
-        if found is None:
+        if (found := part.beside(others)) is None:
             continue
-        name, starts = found
-        form = {"months": "{}-{:02}", "quarters": "{}-Q{}", "hours": "{} {:02}:00"}[part]
+        names, starts = found
         texts = [
-            [form.format(start, n) if start else others[name][row] for n in range(first, last + 1)]
+            [part.write(start, n) if start else others[names[0]][row] for n in part.wanted]
             for row, start in enumerate(starts)
         ]
-        del others[name]
-        return _turned(cells, across, texts, others, f"column {name!r} goes on in {part}")
+        for name in names:
+            del others[name]
+        how = f"column {names[0]!r} goes on in {part.name}"
+        return _turned(cells, across, texts, others, how)
     return None
 
 
@@ -176,7 +173,30 @@ def _number_of_hour(name: str) -> int | None:
     return int(found[1] or found[2]) if found else None
 
 
-def _years(cells: Cells) -> tuple[str, list[str]] | None:
+def _number_of_day(name: str) -> int | None:
+    found = re.fullmatch(r"(\d{1,2})일?", name)
+    return int(found[1]) if found else None
+
+
+def _number_of_minute(name: str) -> int | None:
+    found = re.fullmatch(r"(\d{1,2}):([0-5]\d)(?::00)?", name)
+    return 60 * int(found[1]) + int(found[2]) if found else None
+
+
+def _write_day(month: str, day: int) -> str:
+    """Return a day of a month, empty where it has none such."""
+    year, number = map(int, month.split("-"))
+    return f"{month}-{day:02}" if day <= monthrange(year, number)[1] else ""
+
+
+def _write_time(day: str, minutes: int) -> str:
+    return f"{day} {minutes // 60:02}:{minutes % 60:02}"
+
+
+_Starts = tuple[Sequence[str], list[str]]  # the columns beside, and where each row begins
+
+
+def _years(cells: Cells) -> _Starts | None:
     """Return the column of years, and the year of each row, empty where it has none.
 
     None where there is no such column, or another one has dates.
@@ -187,11 +207,22 @@ def _years(cells: Cells) -> tuple[str, list[str]] | None:
             others = {other: cells[other] for other in cells if other != name}
             if _find_dates(others) is not None:
                 return None
-            return name, [year[1] if year else "" for year in found]
+            return [name], [year[1] if year else "" for year in found]
     return None
 
 
-def _days(cells: Cells) -> tuple[str, list[str]] | None:
+def _months(cells: Cells) -> _Starts | None:
+    """Return the columns of months, each once, and the month of each row."""
+    times = _find_dates(cells)
+    if times is None:
+        return None
+    months = times.read.values.astype("datetime64[M]")
+    if not times.read.of_months or len(np.unique(months)) < len(months):
+        return None
+    return times.columns, _of_rows(times, months, cells)
+
+
+def _days(cells: Cells) -> _Starts | None:
     """Return the column of days, and the day of each row, empty where it has none."""
     times = _find_dates(cells)
     if times is None or len(times.columns) > 1:
@@ -199,10 +230,52 @@ def _days(cells: Cells) -> tuple[str, list[str]] | None:
     days = times.read.values.astype("datetime64[D]")
     if (days != times.read.values).any():
         return None
+    return times.columns, _of_rows(times, days, cells)
+
+
+def _of_rows(times: columns.Times, starts: Array, cells: Cells) -> list[str]:
     found = [""] * len(cells[times.columns[0]])
-    for row, day in zip(times.rows, days, strict=True):
-        found[row] = str(day)
-    return times.columns[0], found
+    for row, start in zip(times.rows, starts, strict=True):
+        found[row] = str(start)
+    return found
+
+
+class _Part(NamedTuple):
+    """What dates go on in, across the top."""
+
+    name: str
+    wanted: range  # numbers of the columns
+    number: Callable[[str], int | None]  # that the name of a column has
+    beside: Callable[[Cells], _Starts | None]
+    write: Callable[[str, int], str]  # a date, of where a row begins and a number
+
+
+_PARTS = (
+    _Part("months", range(1, 13), columns.number_of_month, _years, "{}-{:02}".format),
+    _Part("quarters", range(1, 5), _number_of_quarter, _years, "{}-Q{}".format),
+    _Part("days", range(1, 32), _number_of_day, _months, _write_day),
+    *(
+        _Part("hours", range(first, first + 24), _number_of_hour, _days, "{} {:02}:00".format)
+        for first in (0, 1)
+    ),
+    *(
+        _Part("times", range(first, first + 24 * 60, step), _number_of_minute, _days, _write_time)
+        for step in (60, 30, 20, 15, 10, 5)
+        for first in (0, step)
+    ),
+)
+
+
+def _has_dates(cells: Cells) -> bool:
+    """Say whether columns are dates beside others: numbers alone are so where they are called so.
+
+    Zillow's numbers of regions, 102001, 102002, … might be days.
+    """
+    times = _find_dates(cells)
+    if times is None:
+        return False
+    name = times.columns[0]
+    return not columns.are_numbers(cells[name]) or columns.is_called_date(name)
 
 
 def _find_dates(cells: Cells) -> columns.Times | None:
@@ -217,14 +290,20 @@ def _turned(
 ) -> Turned:
     """Return a row for each cell of the columns `across`, whose dates are `texts` of each row."""
     kept = columns.find_names(others)
-    count = len(texts)
     left_out = [name for name in others if name not in kept and any(others[name])]
     said = f"{how}, {across[0]!r} to {across[-1]!r}: each cell is a row of column {VALUE!r}"
     if left_out:
         said += f"; left out beside them: {', '.join(map(repr, left_out))}"
+    dated = [
+        (row, text, cells[name][row])
+        for row, of_row in enumerate(texts)
+        for text, name in zip(of_row, across, strict=True)
+        if text or cells[name][row]  # no 30th of February
+    ]
+    rows = [row for row, _, _ in dated]
     turned = {
-        **{name: [cell for cell in cells[name] for _ in across] for name in kept},
-        DATE: [text for row in texts for text in row],
-        VALUE: [cells[name][row] for row in range(count) for name in across],
+        **{name: [cells[name][row] for row in rows] for name in kept},
+        DATE: [text for _, text, _ in dated],
+        VALUE: [value for _, _, value in dated],
     }
-    return Turned(turned, [row for row in range(count) for _ in across], said)
+    return Turned(turned, rows, said)

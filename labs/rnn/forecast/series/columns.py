@@ -52,9 +52,10 @@ _MONTHS = (
     "monat",
     "기준월",
 )
-_DAYS = ("day", "dd", "dy", "일", "기준일")
+_DAYS = ("day", "dd", "dy", "일", "기준일", "mday", "day_of_month", "date_of_month")
 _QUARTERS = ("quarter", "qtr", "q", "분기", "분기별")
 _WEEKS = ("week", "wk", "weeknum", "week_of_year", "weekofyear", "epiweek", "주", "주차")
+_DAYS_OF_YEARS = ("doy", "yday", "day_of_year", "dayofyear", "jday", "julian_day")
 _PERIODS = ("period", "기간", "시점")  # months or quarters, beside years
 _YEAR_MONTHS = ("년월", "연월", "기준년월", "yearmonth", "ym", "yymm", "month")
 _TOTAL = re.compile(
@@ -200,7 +201,7 @@ def find_dates(cells: Cells, given: str | None = None, order: str | None = None)
     for name in others:
         if not are_numbers(cells[name]) and _looks_like_dates(cells[name], order):
             return _with_clock(cells, name, order)
-    rising = [name for name in others if _rises_as_dates(cells[name])]
+    rising = [name for name in others if not _is_key(name) and _rises_as_dates(cells[name])]
     if rising and _are_spans([cells[name] for name in rising]):
         return _with_clock(cells, rising[0], order)
     if rising:
@@ -401,9 +402,9 @@ def _by_parts(cells: Cells) -> _Parts | None:
     Raises:
         WrongDate: years come again, and the months or quarters beside them cannot be read.
     """
-    year, month, day, quarter, period, week = (
+    year, month, day, quarter, period, week, in_year = (
         next((name for name in cells if name.casefold() in known), None)
-        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS, _PERIODS, _WEEKS)
+        for known in (_YEARS, _MONTHS, _DAYS, _QUARTERS, _PERIODS, _WEEKS, _DAYS_OF_YEARS)
     )
     if year is None:
         return None
@@ -417,6 +418,7 @@ def _by_parts(cells: Cells) -> _Parts | None:
         (quarter, 4, "-Q"),
         (period, 4, "-Q"),
         (week, 53, "-W"),
+        (in_year, 366, "--"),
     ):
         if part is None:
             continue
@@ -464,10 +466,16 @@ def _number_of_week(cell: str) -> int:
     return int(found[1]) if found and int(found[1]) <= 53 else 0
 
 
+def _number_of_day(cell: str) -> int:
+    found = re.fullmatch(r"(\d{1,3})(?:\.0)?", cell)
+    return int(found[1]) if found and int(found[1]) <= 366 else 0
+
+
 _NUMBERS_OF: dict[int, tuple[Callable[[str], int], str]] = {
     12: (number_of_month, "month"),
     4: (number_of_quarter, "quarter"),
     53: (_number_of_week, "week"),
+    366: (_number_of_day, "day of the year"),
 }
 
 
@@ -483,7 +491,8 @@ def _put_together(
     years = [cell.removesuffix("년") for cell in cells[columns[0]]]
     years, said = _fill_down(columns, years, numbers_, undated)
     rows = zip(years, numbers_, strict=True)
-    digits = 1 if mark == "-Q" else 2
+    digits = {"-Q": 1, "-": 2, "-W": 2, "--": 3}[mark]
+    mark = "-" if mark == "--" else mark
     texts = [f"{y}{mark}{n:0{digits}}" if y and n else "" for y, n in rows]
     if day is None:
         return _Parts(columns, texts, undated, said)
@@ -539,7 +548,7 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
     others = {name: cells[name] for name in cells if name not in (*times.columns, *values)}
     if np.mean(counts > 1) <= 0.5:  # a date that comes again may be a mistake
         return _find_stretches(others, times.rows, when)
-    names = find_names(others)
+    names = sorted(find_names(others), key=lambda name: are_numbers(cells[name]))  # words first
     codes = {name: _codes(cells[name], times.rows) for name in names[:_MOST_KEYS]}
     for size in (1, 2, 3):
         found: dict[bytes, tuple[str, ...]] = {}
@@ -547,10 +556,12 @@ def find_keys(cells: Cells, times: Times, values: Sequence[str]) -> tuple[str, .
             series = _together([codes[name] for name in some])
             if _tells_apart(when, series):
                 found.setdefault(series.tobytes(), some)
-        if len(found) == 1:
-            return next(iter(found.values()))
-        if found:
-            listed = " or ".join(" with ".join(map(repr, some)) for some in found.values())
+        places = sorted(sorted(map(list(cells).index, some)) for some in found.values())
+        inside = [tuple(list(cells)[place] for place in some) for some in places]
+        if len(inside) == 1:
+            return inside[0]
+        if inside:
+            listed = " or ".join(" with ".join(map(repr, some)) for some in inside)
             raise Unknown(
                 f"dates come again: which column tells the series apart, {listed}?",
                 "--series-column",

@@ -55,6 +55,11 @@ class Dates(NamedTuple):
     way: str  # how they are written, for a person
     order: str | None = None  # of ORDERS, where it cannot be seen from one date alone
 
+    @property
+    def of_months(self) -> bool:
+        """Whether they are months, without days."""
+        return self.way.startswith((_WAYS["ym"], _WAYS["my"]))
+
 
 # --- the ways -----------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Tables whose dates run across the top, as statistics are handed out."""
 
+from calendar import monthrange
+
 import numpy as np
 import pytest
 
@@ -168,3 +170,42 @@ def test_eurostats_flags_are_taken_off(table, make):
     assert panel.values[-1].tolist() == [35.5, 135.5]
     assert np.isnan(panel.values[0, 1])
     assert any("letters behind numbers, as of '12.3 p', are taken off" in s for s in panel.said)
+
+
+def test_numbers_of_regions_are_no_days(table, make):
+    months = [str(np.datetime64("2000-01") + n + 1) + "-01" for n in range(40)]
+    rows = [[102001 + k, k, name, *(100 * k + n for n in range(40))] for k, name in enumerate("AB")]
+    panel = read(table(lines(["RegionID", "SizeRank", "RegionName", *months], *rows)), make())
+    assert panel.names == ("A", "B")
+    assert panel.values[:, 1].tolist() == [100 + n for n in range(40)]
+
+
+@pytest.mark.parametrize(("step", "first"), [(30, 0), (30, 30), (15, 0), (15, 15), (5, 0)])
+def test_times_go_on_from_day_to_day(step, first, table, make):
+    times = [f"{at // 60:02}:{at % 60:02}" for at in range(first, first + 24 * 60, step)]
+    count = len(times)
+    rows = [[f"2020-03-{day:02}", *range(count * day, count * (day + 1))] for day in range(1, 11)]
+    panel = read(table(lines(["date", *times], *rows)), make())
+    assert str(panel.spacing) == f"every {step} minutes"
+    assert panel.values[:, 0].tolist() == list(range(count, 11 * count))
+    assert panel.dates[0] == np.datetime64("2020-03-01") + np.timedelta64(first, "m")
+
+
+@pytest.mark.parametrize("suffix", ["", "일"])
+@pytest.mark.parametrize("beside", ["Month", "year,month"])
+def test_days_go_on_from_month_to_month(suffix, beside, table, make):
+    header = [beside, *(f"{day}{suffix}" for day in range(1, 32)), "sum"]
+    days = np.arange("2020-01", "2021-01", dtype="datetime64[M]").tolist()
+    rows = []
+    for month in days:
+        length = monthrange(month.year, month.month)[1]
+        name = (
+            f"{month.year}-{month.month:02}" if beside == "Month" else f"{month:%Y},{month.month}"
+        )
+        rows.append([name, *range(length), *[""] * (31 - length), 999])
+    panel = read(table(lines(header, *rows)), make())
+    assert str(panel.spacing) == "every day"
+    assert len(panel.dates) == 366
+    assert panel.values[:31, 0].tolist() == list(range(31))
+    assert panel.values[59, 0] == 28
+    assert not panel.notes
