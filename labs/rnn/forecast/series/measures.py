@@ -45,16 +45,25 @@ _SAMPLE = 50  # cells that show whether a column may be of dates
 _NEAR = np.timedelta64(400, "D")  # that other dates of a row are from its own
 
 
-def find_others(cells: Cells, times: Times, names: Sequence[str]) -> dict[str, str]:
+def find_others(
+    cells: Cells, times: Times, names: Sequence[str], keys: Sequence[str] = ()
+) -> dict[str, str]:
     """Find columns of numbers that measure nothing, each with what it holds.
 
     Args:
         cells: of each column.
         times: the dates.
         names: the columns of values.
+        keys: those that tell series apart.
     """
     asked = [name for name in names if columns.are_numbers(cells[name])]
-    return {name: what for name in asked if (what := _other(name, cells[name], times))}
+    found = {name: what for name in asked if (what := _other(name, cells[name], times))}
+    if not keys:
+        return found
+    series, _ = columns.series_of(cells, keys, times.rows)
+    kept = [name for name in asked if name not in found]
+    same = [name for name in kept if _is_of_series(cells[name], series, times)]
+    return found if same == kept else found | dict.fromkeys(same, "one number for each series")
 
 
 def _other(name: str, column: Sequence[str], times: Times) -> str | None:
@@ -70,6 +79,13 @@ def _other(name: str, column: Sequence[str], times: Times) -> str | None:
     if _says_flag(name, words) and {cell.removesuffix(".0") for cell in column} <= {"", "0", "1"}:
         return "0 and 1, a flag"
     return None
+
+
+def _is_of_series(column: Sequence[str], series: Array, times: Times) -> bool:
+    """Say whether all rows of a series have the same number, as its code or its place."""
+    seen: dict[int, str] = {}
+    rows = zip(series.tolist(), times.rows, strict=True)
+    return all(seen.setdefault(each, column[row]) == column[row] for each, row in rows)
 
 
 def _are_whole(column: Sequence[str]) -> bool:

@@ -159,7 +159,7 @@ def _find_values(
     if config.value_columns:
         return list(config.value_columns), {}
     names = [name for name in cells if name not in (*times.columns, *keys)]
-    others = measures.find_others(cells, times, names)
+    others = measures.find_others(cells, times, names, keys)
     names = [name for name in names if name not in others]
     if others and not any(re.search(r"\d", "".join(cells[name][:_SAMPLE])) for name in names):
         raise DataError(

@@ -96,3 +96,15 @@ def test_sums_beside_months_are_no_names_where_some_are_missing(table, make):
     panel = read(table(f"Land: Means\nYear,{months},J-D,D-N\n{rows}"), make())
     assert panel.names == ("value",)
     assert panel.values[:, 0].tolist() == [n % 17 for n in range(240)]
+
+
+def test_series_are_called_by_words_and_their_codes_left_out(table, make):
+    days = [date(2020, 1, 1) + timedelta(n) for n in range(60)]
+    rows = "".join(
+        f"{code},{name},{day},{n * n % 37},{lat}\n"
+        for code, name, lat in ((108, "서울", 37.57), (159, "부산", 35.1))
+        for n, day in enumerate(days)
+    )
+    panel = read(table(f"지점,지점명,일시,기온,위도\n{rows}"), make())
+    assert panel.names == ("서울", "부산")
+    assert any("one number for each series in columns '지점', '위도'" in s for s in panel.said)
