@@ -291,6 +291,7 @@ def test_a_file_of_coco_for_each_image(tmp_path):
     found = formats.read(tmp_path)
     assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"]}
     assert boxes_of(found) == dict.fromkeys("abc", BOXES)
+    assert found.notes == ("2 JSON files of train are read together",)
     assert not found.problems
     content["images"][0]["file_name"] = "b.jpg"
     write(tmp_path / "Training" / labels / "c.json", json.dumps(content))
@@ -785,3 +786,18 @@ def test_a_table_of_makesense_is_read(tmp_path):
     form = "{of},{a},{b},{across},{down},{name}.jpg,{w},{h}"
     write(tmp_path / "labels_my-project.csv", of_images("ab", form))
     assert boxes_of(formats.read(tmp_path)) == {"a": BOXES, "b": BOXES}
+
+
+def test_what_a_tool_left_in_a_folder_is_no_reason_to_pass_over_a_table(tmp_path):
+    paint(tmp_path / "a.jpg")
+    write(tmp_path / "boxes.csv", of_images("a", ROWS))
+    write(tmp_path / "backup" / "via.json", json.dumps(via("a")))
+    assert boxes_of(formats.read(tmp_path)) == {"a": BOXES}
+
+
+@pytest.mark.parametrize("scores", [3, 8])
+def test_a_table_of_scores_is_none_of_boxes(tmp_path, scores):
+    paint(tmp_path / "a.jpg")
+    write(tmp_path / "scores.csv", f"a.jpg,{','.join('12'[at % 2] for at in range(scores))}\n")
+    with pytest.raises(DataError, match=r"scores.csv has the columns a.jpg, 1, 2"):
+        formats.read(tmp_path)

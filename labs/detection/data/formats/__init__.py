@@ -222,7 +222,7 @@ def _reader_of_json(file: Path, reading: Reading) -> ModuleType:
 
 def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
     """Return what label files a folder without a description has, those to be read first."""
-    of_tools = tools.find(root)
+    of_tools = tools.find_here(root)
     files = [file for file in walk(root) if file not in of_tools]
     texts = [file for file in files if file.suffix.lower() == ".txt"]
     images = [file for file in files if is_image(file)]
@@ -242,6 +242,8 @@ def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
     found = [(name, reader) for name, reader, there in forms if there]
     if found:
         return found
+    if tools.find(root):  # in a folder of it, where nothing else is
+        return [("files of labeling tools", tools)]
     _refuse_videos(root, texts)
     if yolo.may_have_labels(texts):
         return [("text files", yolo)]

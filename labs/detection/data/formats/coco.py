@@ -110,6 +110,8 @@ def read(path: Path, reading: Reading) -> Annotated:
     }
     for part, some in sources.items():
         _check_apart(home, part, some)
+        of_part = "" if part == "all" else f" of {part}"
+        notes += [f"{len(some):,} JSON files{of_part} are read together"] if some[1:] else []
     every = [each for some in sources.values() for each in some]
     classes = _all_classes(home, every, len(sources))
     parts = {}

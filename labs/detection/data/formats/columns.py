@@ -55,6 +55,7 @@ KINDS = {  # what the four numbers are
     "sides": "left, upper, width, height",
     "centers": "center, width, height",
 }
+_LEAST, _MOST = 5, 8  # columns of a table without names
 _WHOLE = ("bbox", "box", "boundingbox")
 
 
@@ -127,7 +128,7 @@ def find_places(row: Sequence[str]) -> Columns | None:
     width, height`.
     """
     cells = [cell.strip() for cell in row]
-    if len(cells) < 5:
+    if not _LEAST <= len(cells) <= _MOST:
         return None
     numbers = all(re.fullmatch(r"-?\d+(\.\d*)?", cell) for cell in cells[1:5])
     box, more = ("2", "3", "4", "5"), cells[5:]

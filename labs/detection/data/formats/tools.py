@@ -86,8 +86,12 @@ def recognize(file: Path) -> str | None:
 
 def find(root: Path) -> list[Path]:
     """Return the files of such tools that are directly in a folder, or else in those below it."""
-    here = [file for file in list_visible(root) if file.is_file()]
-    return _of_tools(here) or _of_tools([file for file in walk(root) if file.parent != root])
+    return find_here(root) or _of_tools([file for file in walk(root) if file.parent != root])
+
+
+def find_here(root: Path) -> list[Path]:
+    """Return the files of such tools that are directly in a folder."""
+    return _of_tools([file for file in list_visible(root) if file.is_file()])
 
 
 def _of_tools(files: Sequence[Path]) -> list[Path]:
