@@ -24,7 +24,7 @@ _SINCE_1970 = (
 )
 _PARTS_OF_YEARS = ((1, "years"), (4, "quarters"), (12, "months"))
 _OFF = 0.15  # of a month that its days, and what was rounded, move a part of a year
-_FIRST_SHEET, _LAST_SHEET = 20_000, 60_000  # days of a spreadsheet: from 1954 to 2064
+_FIRST_SHEET, _LAST_SHEET = 30_000, 60_000  # days of a spreadsheet: from 1982 to 2064
 _DAY_0 = date(1899, 12, 30).toordinal() - date(1970, 1, 1).toordinal()
 
 
