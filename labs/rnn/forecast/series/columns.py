@@ -58,6 +58,7 @@ _WEEKS = ("week", "wk", "weeknum", "week_of_year", "weekofyear", "epiweek", "주
 _DAYS_OF_YEARS = ("doy", "yday", "day_of_year", "dayofyear", "jday", "julian_day")
 _PERIODS = ("period", "기간", "시점")  # months or quarters, beside years
 _YEAR_MONTHS = ("년월", "연월", "기준년월", "yearmonth", "ym", "yymm", "month")
+_YEAR_WEEKS = ("week", "yearweek", "year_week", "yyyyww", "epiweek", "isoweek", "주차", "년주차")
 _TOTAL = re.compile(
     r"(?:합\s*계|총\s*계|소\s*계|누\s*계|누\s*적|계|평\s*균|연간|total|grand total|subtotal|sum|"
     r"average|mean|annual|M13|Q05)(?:\s*\([^)]*\))?",
@@ -328,6 +329,8 @@ def _read(columns: tuple[str, ...], texts: Sequence[str], order: str | None) -> 
     written = [texts[row] for row in rows]
     if columns[0].casefold().strip() in _YEAR_MONTHS:
         written = _with_century(written)
+    if columns[0].casefold().strip() in _YEAR_WEEKS:
+        written = _as_weeks(written)
     try:
         return Times(columns, rows, dates.read(written, order), undated)
     except Unreadable as error:
@@ -354,6 +357,14 @@ def _with_century(texts: list[str]) -> list[str]:
     if len(texts) > 1 and all(re.fullmatch(r"\d\d(?:0[1-9]|1[0-2])", text) for text in texts):
         return [f"20{text[:2]}-{text[2:]}" for text in texts]
     return texts
+
+
+def _as_weeks(texts: list[str]) -> list[str]:
+    """Return 201950, 201951 and so on as 2019-W50, where some are no months."""
+    weeks = [re.fullmatch(r"((?:19|20)\d\d)(0[1-9]|[1-4]\d|5[0-3])", text) for text in texts]
+    if not all(weeks) or all(int(week[2]) <= 12 for week in weeks if week):
+        return texts
+    return [f"{week[1]}-W{week[2]}" for week in weeks if week]
 
 
 def _with_clock(cells: Cells, name: str, order: str | None) -> Times:

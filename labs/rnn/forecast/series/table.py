@@ -232,7 +232,8 @@ def _say(
     if keys:
         yield f"series are told apart by {_listed(keys)}: {len(series):,} of them"
     if not config.value_columns:
-        yield f"values are {_listed(list(found.values))}"
+        several = ", each a series (--value-columns takes fewer)" if len(found.values) > 1 else ""
+        yield f"values are {_listed(list(found.values))}{several}"
     if others:
         yield f"left out, as they measure nothing (--value-columns takes them): {_held(others)}"
     if found.left_out:

@@ -544,6 +544,16 @@ def test_totals_and_sources_are_left_out_by_name(table, make, footer):
     assert footer.split(",")[0] in what
 
 
+def test_six_digits_in_a_column_of_weeks(table, make):
+    weeks = [f"{2018 + n // 52}{n % 52 + 1:02}" for n in range(104)]
+    panel = read(table(lines("week,x", ((week, n) for n, week in enumerate(weeks)))), make())
+    assert str(panel.spacing) == "every 7 days"
+    assert str(panel.dates[0])[:10] == "2018-01-01"
+    months = [f"{2010 + n // 12}{n % 12 + 1:02}" for n in range(48)]
+    panel = read(table(lines("week,x", ((month, n) for n, month in enumerate(months)))), make())
+    assert str(panel.spacing) == "every month"
+
+
 def test_years_beside_weeks(table, make):
     weeks = [f"{2019 + n // 52},{n % 52 + 1}" for n in range(104)]
     panel = read(
