@@ -9,6 +9,7 @@ import click
 from common.io.encodings import Decoded, decode
 from common.io.tables import (
     AS_FOUND,
+    AS_TEXT,
     PACKED,
     TableForm,
     is_table,
@@ -34,7 +35,7 @@ def read_texts(
 
     A single `-` among the arguments stands for standard input. A file is a table with that column,
     of which every row is kept, the text being empty where it has none; or any other text file, of
-    which each line is a text. Of a .txt the first row tells which of them it is.
+    which each line is a text. Of a .txt, or without a suffix, the first row tells which it is.
 
     Args:
         arguments: of the command line.
@@ -60,13 +61,13 @@ def read_texts(
 
 def _read_file(file: Path, column: str, form: TableForm, given: bool) -> list[str]:
     """Return a column of a table, or the lines of any other file."""
-    if not is_table(file) and file.suffix.lower() not in PACKED:
+    plain = file.suffix.lower() in (".txt", *AS_TEXT)
+    if not plain and not is_table(file) and file.suffix.lower() not in PACKED:
         return _lines(decode(read_bytes(file), file, form.encoding), file)
     reasons: list[str] = []
     if not given:
         rows = read_cells(file, form)
-        is_text = file.suffix.lower() == ".txt" and form.header is None
-        if is_text and not _has_columns(rows, column):
+        if plain and form.header is None and not _has_columns(rows, column):
             return _lines(decode(read_bytes(file), file, form.encoding), file)
         column, reasons = guess_texts(file, rows, column)
     return _read_column(file, column, form, reasons)

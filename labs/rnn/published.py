@@ -6,6 +6,7 @@ What a table is for is told by its name: `train.csv`, `ratings_test.txt`, `in_do
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,12 +154,12 @@ def _of_shards(tables: Sequence[Path], form: TableForm) -> Path | None:
 def _by_folders(path: Path, root: Path) -> Tables | None:
     """Return the tables of folders that are for a part each, and hold one table each."""
     folders = [each for each in list_folders(root) if each.name.casefold() not in UNLABELLED]
-    found: dict[str | None, list[Path]] = {}
-    for folder in folders:
-        tables = [each for each in walk(folder) if _could_be_table(each)]
-        found.setdefault(part_of(folder.name), []).extend(tables)
+    parts = {part_of(each.name): each for each in folders}
+    if None in parts or "train" not in parts or len(parts) < len(folders):
+        return None
+    found = {part: [*islice(filter(_could_be_table, walk(parts[part])), 2)] for part in parts}
     alone = {part: tables[0] for part, tables in found.items() if len(tables) == 1}
-    if None in found or "train" not in alone or alone["train"].suffix.lower() in _PLAIN:
+    if "train" not in alone or alone["train"].suffix.lower() in _PLAIN:
         return None
     note = f"of {path.name} {alone['train'].name} is read (--data names another)"
     return Tables(alone["train"], alone.get("validation"), alone.get("test"), (note,))

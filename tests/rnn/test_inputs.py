@@ -29,6 +29,10 @@ def test_a_run_s_text_column_is_found_in_a_txt_as_well(tmp_path):
     assert read_texts([], pairs, "1") == ["Go.", "Hi."]
     tab = write(tmp_path / "d.txt", "a\ttab\tinside\nGo.\t가.\nHi.\t안녕.\n")
     assert read_texts([], tab, "1") == ["Go.", "Hi."]
+    bare = write(tmp_path / "SMSSpamCollection", "ham\tGo, then.\nspam\tHi.\n")
+    assert read_texts([], bare, "2") == ["Go, then.", "Hi."]
+    plain = write(tmp_path / "lines", "Go, then.\nHi.\n")
+    assert read_texts([], plain, "document") == ["Go, then.", "Hi."]
     lines = write(tmp_path / "c.txt", "Go, then.\nHi.\n")
     assert read_texts([], lines, "1") == read_texts([], lines, "document") == ["Go, then.", "Hi."]
 
