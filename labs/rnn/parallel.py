@@ -46,10 +46,11 @@ def open_pairs(path: Path, form: TableForm = AS_FOUND) -> Tables:
     of_parts = {part: _only(pairs, part) for part in ("train", "validation", "test")}
     train = of_parts["train"] or (pairs[0][0] if len(pairs) == 1 else None)
     if train is not None:
-        of_several = len(pairs) > 1
-        note = f"of {path.name} {train.name} is read (--data names another)"
         parts = of_parts["validation"], of_parts["test"]
-        return Tables(train, *parts, notes=(note,) * of_several)
+        left = [one.name for one, _ in pairs if one not in (train, *parts)]
+        also = f"; not read: {', '.join(left[:_SHOWN])}" if left else ""
+        note = f"of {path.name} {train.name} is read (--data names another){also}"
+        return Tables(train, *parts, notes=(note,) * (len(pairs) > 1))
     if not pairs:
         found = open_set(path, form)
         if found.train.is_file():

@@ -193,9 +193,13 @@ def _as_classes(cells: Sequence[str], places: Sequence[str]) -> _Told:
         for row, name in enumerate(found.names)
         if name is None
     }
+    unlabelled = [name and name.casefold() in UNLABELLED for name in found.names]
+    reasons |= {
+        row: f"its label is {cells[row]!r}: none" for row, no in enumerate(unlabelled) if no
+    }
     several = _find_several(found.names)
     reasons |= {row: f"it has several labels: {', '.join(all_)}" for row, all_ in several.items()}
-    names = [None if row in several else name for row, name in enumerate(found.names)]
+    names = [None if row in reasons else name for row, name in enumerate(found.names)]
     numeric = found.numeric or all(name is None or name.isdecimal() for name in names)
     return _Told(names, reasons, found.notes, int if numeric else str)
 

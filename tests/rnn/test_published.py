@@ -246,6 +246,15 @@ def test_pairs_for_each_part(tmp_path, form):
     assert sum("names another" in reason for reason in suited.reasons) >= 3
 
 
+def test_pairs_that_are_not_read_are_said(tmp_path):
+    names = ("train", "val", "test_2016_flickr", "test_2017_mscoco")
+    files = {f"{n}.{lang}": lines for n in names for lang, lines in speak(12, n).items()}
+    root = lay(tmp_path / "multi30k", files)
+    found = open_pairs(root)
+    assert (found.train, found.validation, found.test) == (root / "train.en", root / "val.en", None)
+    assert found.notes[0].endswith("; not read: test_2016_flickr.en, test_2017_mscoco.en")
+
+
 def test_what_lies_beside_pairs_is_none(tmp_path):
     texts = speak(12, "x")
     beside = {"LICENSE": "Free", "README": "About", "QED.en-ko.xml": "<a/>", "QED.en-ko.ids": "1"}

@@ -241,3 +241,12 @@ def test_texts_with_several_labels_are_left_out_and_said(tmp_path):
     words = [f'text {n},"{some[n % 4]}"' for n in range(30)]
     path.write_text("\n".join(["text,label", *words]), "utf-8")
     assert read_corpus(path).classes == ("a", "a, c", "b")  # c is no label
+
+
+def test_rows_without_a_label_as_their_label_says_are_left_out(tmp_path):
+    rows = [f"text {n},{['neg', 'pos', 'unsup'][n % 3]}" for n in range(30)]
+    path = tmp_path / "imdb_master.csv"
+    path.write_text("\n".join(["review,label", *rows]), "latin-1")
+    found = read_corpus(path, "review")
+    assert (found.classes, len(found.parts["all"])) == (("neg", "pos"), 20)
+    assert found.skipped[0] == ("imdb_master.csv:4", "its label is 'unsup': none")
