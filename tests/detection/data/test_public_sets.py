@@ -801,3 +801,26 @@ def test_a_table_of_scores_is_none_of_boxes(tmp_path, scores):
     write(tmp_path / "scores.csv", f"a.jpg,{','.join('12'[at % 2] for at in range(scores))}\n")
     with pytest.raises(DataError, match=r"scores.csv has the columns a.jpg, 1, 2"):
         formats.read(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["{}", "images/{}"])
+def test_a_single_json_leaves_images_in_the_splits_of_their_folders(tmp_path, folder):
+    names = {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
+    listed = []
+    for part, some in names.items():
+        for name in some:
+            listed.append(f"{folder.format(part)}/{name}")
+            paint(tmp_path / f"{listed[-1]}.jpg", ord(name))
+    write(tmp_path / "annotations.json", json.dumps(coco(listed)))
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
+    assert boxes_of(found) == dict.fromkeys("abcd", BOXES)
+
+
+def test_images_by_their_addresses(tmp_path):
+    paint(tmp_path / "images" / "a.jpg")
+    table = "image,xmin,ymin,xmax,ymax,class\n" + of_images(
+        "a", "https://a.example/b/{name}.jpg?key=1,{a},{b},{x},{y},{of}"
+    )
+    write(tmp_path / "boxes.csv", table)
+    assert boxes_of(formats.read(tmp_path)) == {"a": BOXES}

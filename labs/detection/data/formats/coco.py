@@ -22,7 +22,14 @@ from common.io.folders import relative_name
 from labs.detection.data.formats.columns import pick_class
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import image_folder as image_folder
-from labs.detection.data.formats.folders import marks_in, part_of, read_json, short_name, walk
+from labs.detection.data.formats.folders import (
+    marks_in,
+    part_of,
+    read_json,
+    short_name,
+    split_by_folder,
+    walk,
+)
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.units import are_shares, count_corners
 from labs.detection.records import (
@@ -130,8 +137,11 @@ def read(path: Path, reading: Reading) -> Annotated:
     notes += [f"{number:,} {_LOST[what]}" for what, number in lost.items()]
     notes += pictures.notes()
     notes += finder.about_others(each.path for some in parts.values() for each in some)
-    notes = list(dict.fromkeys(notes))
-    return Annotated("coco", root, classes, parts, tuple(problems), notes=tuple(notes))
+    left_out: list[Problem] = []
+    if list(parts) == ["all"]:
+        parts, left_out = split_by_folder(parts["all"])
+    said_once = tuple(dict.fromkeys(notes))
+    return Annotated("coco", root, classes, parts, (*problems, *left_out), notes=said_once)
 
 
 def _files(path: Path) -> tuple[Path, dict[str, list[Path]]]:

@@ -70,7 +70,11 @@ class Finder:
         return fold_name(name.replace("\\", "/")).rpartition("/")[2] in self._images
 
     def without_upload(self, name: str) -> str:
-        """Return a name without what Label Studio puts before it, where no image is called so."""
+        """Return a name without what Label Studio puts before it, where no image is called so.
+
+        An address is without what stands behind its path.
+        """
+        name = name.partition("?")[0] if "://" in name else name
         match = _UPLOADED.fullmatch(name)
         if match is None or self.knows(name) or not self.knows(match[2]):
             return name
