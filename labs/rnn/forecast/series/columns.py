@@ -83,7 +83,7 @@ _KEYS = (
         "code",
         "key",
     ),
-    *("age", "나이", "연령"),
+    *("age", "나이", "연령", "num", "building", "건물"),
     *("series", "name", "symbol", "ticker", "country", "state", "city", "dept", "department"),
     *(
         "매장",
@@ -241,7 +241,7 @@ def _is_called(name: str, known: Sequence[str]) -> bool:
     name = name.casefold().strip()
     dated = known is _DATES and (
         words & {"date", "datetime", "timestamp"}
-        or name.endswith(("날짜", "일자", "일시", "date", "기준일id"))
+        or name.endswith(("날짜", "일자", "일시", "date", "기준일id", "년월", "연월"))
     )
     dated = dated and not name.endswith(("update", "candidate"))
     return name in known or bool(dated)
@@ -643,7 +643,7 @@ def series_of(cells: Cells, keys: Sequence[str], rows: Sequence[int]) -> tuple[A
 
 def is_row_number(name: str, cells: Sequence[str]) -> bool:
     """Say whether a column only numbers the rows, as programs write it."""
-    if name.casefold() not in _NUMBERED:
+    if name.casefold() not in _NUMBERED and words_of(name)[-1:] not in (["index"], ["idx"]):
         return False
     if len(cells) < 2 or not all(map(str.isdecimal, cells)):
         return False

@@ -115,7 +115,7 @@ _FORMS: tuple[_Form, ...] = tuple(
         ("ymd", rf"{_Y}년\s*{_M}월\s*{_D}일"),
         ("ymd", rf"{_Y} {_M} {_D}"),
         ("ymd", rf"{_Y}[- /]{_NAME}[- /]{_D}"),
-        ("ymd", rf"{_FULL}(?P<m>\d\d)(?P<d>\d\d)(?:T?(?P<H>\d\d)(?:(?P<M>\d\d)(?P<S>\d\d)?)?)?"),
+        ("ymd", rf"{_FULL}(?P<m>\d\d)(?P<d>\d\d)(?:[T ]?(?P<H>\d\d)(?:(?P<M>\d\d)(?P<S>\d\d)?)?)?"),
         ("ymd", rf"{_SHORT}-{_M}-{_D}"),
         ("ymd", rf"{_SHORT}/{_M}/{_D}"),
         ("ymd", rf"'?{_SHORT}\.\s*{_M}\.\s*{_D}\.?"),

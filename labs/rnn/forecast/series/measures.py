@@ -56,7 +56,7 @@ def find_others(
         names: the columns of values.
         keys: those that tell series apart.
     """
-    asked = [name for name in names if columns.are_numbers(cells[name])]
+    asked = [name for name in names if columns.are_numbers(cells[name]) and any(cells[name])]
     found = {name: what for name in asked if (what := _other(name, cells[name], times))}
     if not keys:
         return found
@@ -76,7 +76,7 @@ def _other(name: str, column: Sequence[str], times: Times) -> str | None:
         return "a part of the date"
     if _are_dates(name, column, times):
         return "dates"
-    if _says_flag(name, words) and {cell.removesuffix(".0") for cell in column} <= {"", "0", "1"}:
+    if _says_flag(name, words) and _are_flags(column):
         return "0 and 1, a flag"
     return None
 
@@ -95,6 +95,11 @@ def _are_whole(column: Sequence[str]) -> bool:
 def _says_codes(name: str, words: Sequence[str]) -> bool:
     numbered = len(words) > 1 and words[-1] in ("no", "nbr") and words[-2] in _NUMBERS_OF
     return bool(_CODES & set(words)) or name.endswith(_KOREAN_CODES) or numbered
+
+
+def _are_flags(column: Sequence[str]) -> bool:
+    found = {cell.removesuffix(".0") for cell in column}
+    return bool(found & {"0", "1"}) and found <= {"", "0", "1"}
 
 
 def _says_flag(name: str, words: Sequence[str]) -> bool:

@@ -44,6 +44,7 @@ def test_numbers_of_rows_parts_of_dates_and_flags_are_left_out(table, make, step
         ("InvoiceNo", lambda n, day: 536365 + n // 3, "codes"),
         ("종목코드", lambda n, day: 5930 + n % 2, "codes"),
         ("No", lambda n, day: 300 - n, "numbers of rows"),
+        ("Day_Index", lambda n, day: n + 1, "numbers of rows"),
         ("등록일자", lambda n, day: f"{day + timedelta(3):%Y%m%d}", "dates"),
         ("updated", lambda n, day: 1577836800 + 86400 * n + 3600, "dates"),
         ("DayOfWeek", lambda n, day: day.isoweekday(), "a part of the date"),
@@ -108,3 +109,10 @@ def test_series_are_called_by_words_and_their_codes_left_out(table, make):
     panel = read(table(f"지점,지점명,일시,기온,위도\n{rows}"), make())
     assert panel.names == ("서울", "부산")
     assert any("one number for each series in columns '지점', '위도'" in s for s in panel.said)
+
+
+def test_a_column_without_any_cell_is_no_flag(table, make):
+    rows = "".join(f"2020-01-{n:02},,{n * n % 7}\n" for n in range(1, 32))
+    panel = read(table(f"date,event,sales\n{rows}"), make())
+    assert panel.names == ("sales",)
+    assert "flag" not in " ".join(panel.said)

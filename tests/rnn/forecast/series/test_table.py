@@ -365,6 +365,23 @@ def test_a_series_for_each_store(table, make, by_date):
     assert "series are told apart by column 'store': 2 of them" in panel.said
 
 
+@pytest.mark.parametrize("key", ["num", "건물번호", "building"])
+def test_buildings_with_numbers_by_the_hour(table, make, key):
+    hours = [f"202206{n // 24 + 1:02} {n % 24:02}" for n in range(96)]
+    rows = [(f"{k}_{hour}", k, hour, k * n) for k in (1, 2) for n, hour in enumerate(hours)]
+    panel = read(table(lines(f"num_date_time,{key},일시,전력소비량(kWh)", rows)), make())
+    assert panel.names == ("1", "2")
+    assert str(panel.spacing) == "every hour"
+    assert panel.values[:, 1].tolist() == [2 * n for n in range(96)]
+
+
+def test_months_in_use_that_come_again(table, make):
+    rows = [(f"{2020 + n // 12}{n % 12 + 1:02}", k, n) for n in range(36) for k in "가나"]
+    panel = read(table(lines("사용년월,역명,승객수", rows)), make())
+    assert panel.names == ("가", "나")
+    assert str(panel.spacing) == "every month"
+
+
 def test_several_keys_and_several_values(table, make):
     rows = [
         (date, store, item, n, 10 * n)
