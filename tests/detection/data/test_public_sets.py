@@ -824,3 +824,36 @@ def test_images_by_their_addresses(tmp_path):
     )
     write(tmp_path / "boxes.csv", table)
     assert boxes_of(formats.read(tmp_path)) == {"a": BOXES}
+
+
+# Numbers that are something else
+
+
+def test_centers_in_pixels_are_not_taken_for_corners(tmp_path):
+    paint(tmp_path / "a.jpg")
+    rows = "".join(f"a.jpg,{x},{y},40,30,cat\n" for x, y in ((80, 35), (78, 20), (50, 34)))
+    path = write(tmp_path / "boxes.csv", "image,x,y,w,h,label\n" + rows)
+    with pytest.raises(DataError, match=r"3 of 3 boxes stick out .* none does with centers"):
+        formats.read(tmp_path)
+    write(path, "image,x_center,y_center,width,height,label\n" + rows)
+    assert boxes_of(formats.read(tmp_path))["a"][0] == ("cat", 60, 20, 100, 50)
+
+
+def test_shares_in_json_are_told(tmp_path):
+    paint(tmp_path / "a.jpg")
+    boxes = [[a / 100, b / 50, (x - a) / 100, (y - b) / 50] for _, a, b, x, y in BOXES]
+    entry = {"file_name": "a.jpg", "objects": {"bbox": boxes, "category": CLASSES}}
+    write(tmp_path / "metadata.jsonl", json.dumps(entry))
+    found = formats.read(tmp_path)
+    assert boxes_of(found) == {"a": [(of, *map(pytest.approx, box)) for of, *box in BOXES]}
+    assert found.notes == ("the numbers of metadata.jsonl are within 0 to 1: shares of the image",)
+
+
+def test_corners_are_told_by_the_images_where_no_size_is_written(tmp_path):
+    for value, name in enumerate("abc"):
+        paint(tmp_path / f"{name}.jpg", value)
+        content = {"images": {"file_name": f"{name}.jpg"}}
+        content["annotations"] = [{"category": "cat", "bbox": [60, 20, 90, 45]}]
+        write(tmp_path / f"{name}.json", json.dumps(content))
+    with pytest.raises(DataError, match=r"3 of 3 bbox stick out"):
+        formats.read(tmp_path)

@@ -362,7 +362,7 @@ def _pictures(
 ) -> Iterator[Picture]:
     """Yield the images of a file; what is wrong goes to the problems, what is not read to `lost`.
 
-    Images go to `seen`, and to `sized` the boxes with the height and width that are written.
+    Images go to `seen`, and to `sized` the boxes with the height and width of their images.
 
     Raises:
         DataError: two images have the same id.
@@ -390,9 +390,6 @@ def _pictures(
             problems.append(Problem(place, BAD_OUTLINE, f"{error}; the box is bbox"))
         boxes[of].append((place, box))
     entries = list(_entries(source, where, problems))
-    sized += (
-        (box, *_size(entry)) for entry in entries for _, box in boxes.get(_key(entry["id"]), [])
-    )
     names = [finder.without_upload(entry["file_name"]) for entry in entries]
     asked = [Asked(name, near, source.part) for name in names]
     for entry, path in zip(entries, finder.find_all(asked), strict=True):
@@ -404,7 +401,18 @@ def _pictures(
             problems.append(Problem(place, BAD_LABELS, f"{entry['file_name']} is listed twice"))
         else:
             seen.add(path)
-            picture = pictures.make(path, lambda *_, mine=mine: mine, _size(entry), place)
+            written = _size(entry)
+
+            def given(
+                *size: int,
+                mine: list[tuple[str, Box]] = mine,
+                written: tuple[int, int] = written,
+            ) -> list[tuple[str, Box]]:
+                height, width = written if all(written) else size
+                sized.extend((box, height, width) for _, box in mine)
+                return mine
+
+            picture = pictures.make(path, given, written, place)
             yield from [picture] if picture else []
     for identity, rest in boxes.items():
         for place, _ in rest:
@@ -449,7 +457,7 @@ def _check_units(sources: Sequence[_Source], every: Sequence[tuple[Box, int, int
 
     Args:
         sources: the files of a split.
-        every: their boxes, with the written height and width of the image, 0 where there are none.
+        every: their boxes, with the height and width of the image, as written if they are.
 
     Raises:
         DataError: the boxes are so.
@@ -460,10 +468,9 @@ def _check_units(sources: Sequence[_Source], every: Sequence[tuple[Box, int, int
             f"{where}: all {len(every):,} bbox are within 0 to 1, shares of the image; COCO has "
             "pixels: multiply them by width and height"
         )
-    sized = [each for each in every if all(each[1:])]
-    if out := count_corners(sized):
+    if out := count_corners(every):
         raise DataError(
-            f"{where}: {out:,} of {len(sized):,} bbox stick out of their images, and all of them "
+            f"{where}: {out:,} of {len(every):,} bbox stick out of their images, and all of them "
             "lie inside as x1, y1, x2, y2; COCO has x, y, width, height: convert them"
         )
 

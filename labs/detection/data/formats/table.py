@@ -41,7 +41,13 @@ from labs.detection.data.formats.folders import (
 )
 from labs.detection.data.formats.pictures import Pictures
 from labs.detection.data.formats.sets import open_images
-from labs.detection.data.formats.units import SHARES, are_shares, count_corners, tell_percent
+from labs.detection.data.formats.units import (
+    SHARES,
+    are_shares,
+    count_centers,
+    count_corners,
+    tell_percent,
+)
 from labs.detection.records import (
     BAD_BOX,
     BAD_LABELS,
@@ -546,6 +552,12 @@ def _check_units(table: Rows, sized: Sequence[tuple[Box, int, int]], notes: list
             f"{table.file}: {out:,} of {len(sized):,} boxes stick out of their images with "
             f"{', '.join(table.sides)} as left, upper, width, height, and none does as left, "
             "upper, right, lower; put such corners into columns called xmin, ymin, xmax, ymax"
+        )
+    if table.sides and not table.shares and (out := count_centers(sized)):
+        raise DataError(
+            f"{table.file}: {out:,} of {len(sized):,} boxes stick out of their images with "
+            f"{', '.join(table.sides)} as left, upper, width, height, and none does with centers; "
+            "if they are that, call the columns x_center, y_center, width, height"
         )
     told = None if table.shares or table.certain else tell_percent(sized)
     if told is None:

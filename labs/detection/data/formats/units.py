@@ -52,3 +52,22 @@ def count_corners(boxes: Sequence[tuple[Box, int, int]]) -> int:
         for box, height, width in boxes
     )
     return out if corners and len(boxes) >= _FEWEST and out > _SHARE * len(boxes) else 0
+
+
+def count_centers(boxes: Sequence[tuple[Box, int, int]]) -> int:
+    """Return how many boxes stick out where all are centers that were read as left and upper.
+
+    It is 0 where they are not, or may be something else.
+
+    Args:
+        boxes: as `count_corners` takes them.
+    """
+    out = sum(box.x2 > width + 1 or box.y2 > height + 1 for box, height, width in boxes)
+    centers = all(
+        box.x1 - (box.x2 - box.x1) / 2 >= -1
+        and box.y1 - (box.y2 - box.y1) / 2 >= -1
+        and (box.x1 + box.x2) / 2 <= width + 1
+        and (box.y1 + box.y2) / 2 <= height + 1
+        for box, height, width in boxes
+    )
+    return out if centers and len(boxes) >= _FEWEST and out > _SHARE * len(boxes) else 0

@@ -5,7 +5,8 @@
     Hugging Face    `metadata.jsonl`: `file_name` and `objects` with a list `bbox` of left, upper,
                     width, height, and a list of the categories
 
-All are pixels. What has no box, such as a lane, is left out and counted.
+All are pixels, or shares of the image where all are within 0 to 1. What has no box, such as a lane,
+is left out and counted.
 """
 
 import itertools
@@ -27,6 +28,7 @@ from labs.detection.data.formats.folders import (
     read_noted,
 )
 from labs.detection.data.formats.table import Row, Rows
+from labs.detection.data.formats.units import are_shares
 from labs.detection.records import BAD_BOX, BAD_LABELS, Annotated, Problem, Reading
 
 _Four = tuple[float, float, float, float]
@@ -95,8 +97,11 @@ def _rows(
         without += lost.total()
     if without:
         notes.append(f"{without:,} objects of {file.name} without a box are left out")
+    shares = are_shares([row.values for rows in images.values() for row in rows])
+    if shares:
+        notes.append(f"the numbers of {file.name} are within 0 to 1: shares of the image")
     sides = ("bbox",) if form == "hugging-face" else ()
-    return Rows(file, images, dict.fromkeys(images, (0, 0)), False, sides, certain=True)
+    return Rows(file, images, dict.fromkeys(images, (0, 0)), shares, sides, certain=True)
 
 
 def _entries(
