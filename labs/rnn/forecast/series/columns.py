@@ -255,8 +255,8 @@ def _may_be_elapsed(name: str, cells: Sequence[str]) -> bool:
 
 
 def is_called_date(name: str) -> bool:
-    """Say whether a name is one of a column of dates."""
-    return _is_called(name, _DATES)
+    """Say whether a name is one of a column of dates, or of years."""
+    return _is_called(name, _DATES) or _is_called(name, _YEARS)
 
 
 def words_of(name: str) -> list[str]:

@@ -101,6 +101,7 @@ def test_hours_go_on_from_day_to_day(table, make):
         ["date", "2019", "2020", "2021"],  # beside dates, names of something else
         ["year", *map(str, range(1, 14))],
         ["year", "1", "2", "3", "4"],
+        ["year", "1990", "1991", "1992"],  # of those who were born then
     ],
 )
 def test_other_tables_stay_as_they_are(header, table, make):
