@@ -57,6 +57,7 @@ _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole c
 
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
 _WORDS = 4  # of a column's name, at the most
+_SCORES = {"score", "scores", "rating", "overall"}  # in names of columns that may count
 _SURENESS = {"confidence", "probability", "신뢰도"}  # in names of columns that speak of a label
 # Whose words nobody rates; SS01 beside HS01 is a system's sentence beside a human's.
 _MACHINES = {"system", "bot", "chatbot", "assistant", "ss", "시스템", "챗봇"}
@@ -282,7 +283,7 @@ def _labels(
     come_again = [
         name
         for name in names
-        if (_come_again(cells.column(name)) and not _are_counts(cells.column(name)))
+        if (_come_again(cells.column(name)) and not _are_counts(name, cells.column(name)))
         or (numeric and _are_numbers(cells.column(name)))
     ]
     several = [name for name in come_again if len(set(filter(None, cells.column(name)))) > 1]
@@ -427,9 +428,9 @@ def _come_again(column: Sequence[str]) -> bool:
     return len(cells) < 2 * _MEMBERS or len(set(cells)) <= len(cells) // 2
 
 
-def _are_counts(column: Sequence[str]) -> bool:
-    """Say whether cells are numbers of too many kinds for classes, as those of upvotes are."""
-    different = [*dict.fromkeys(column)]
+def _are_counts(name: str, column: Sequence[str]) -> bool:
+    """Say whether scores are numbers of too many kinds for classes, as those of upvotes are."""
+    different = [*dict.fromkeys(column)] if words_of(name) & _SCORES else []
     return len(different) > _MOST_CLASSES and _are_numbers(different[:_COMPARED])
 
 

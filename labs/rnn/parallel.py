@@ -160,12 +160,15 @@ def turn(pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[
     """Turn the pairs that stand the other way round than most, as their scripts tell.
 
     Where both directions are frequent, all go from Latin script to the other, in every file alike.
+    Where most pairs are of one script, as those of a conversation, all stay as they are.
 
     Returns:
         The pairs, all in one direction, and a sentence where some were turned.
     """
     ways = [_direction(source, target) for source, target in pairs]
     forth, back = ways.count(1), ways.count(-1)
+    if forth + back < len(pairs) / 2:
+        return [*pairs], []
     usual = 1 if forth >= _OFTEN * (forth + back) else -1
     turned = [
         (target, source) if way == -usual else (source, target)

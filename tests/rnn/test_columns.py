@@ -231,6 +231,7 @@ SETS = [  # as they are handed out: the header, a row by its number, columns of 
         lambda n: ["가나"[n % 2], "다라"[n % 2], say(n), say(n, "what do you feel"), say(n, "yes")],
         ("사람문장1 + 사람문장2", "감정_대분류"),
     ),
+    ("text,label", lambda n: [say(n), n % 150], ("text", "label")),
     (
         "title,selftext,subreddit,score",
         lambda n: [f"News {n}", say(n), "ab"[n % 2], n * n % 251],

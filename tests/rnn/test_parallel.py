@@ -71,4 +71,6 @@ def test_pairs_of_both_directions_all_go_in_one():
     mostly = [("지금 가.", "Go now.")] * 9
     assert turn([*mostly, ("Hi.", "안녕.")])[0] == [*mostly, ("안녕.", "Hi.")]
     assert turn(mostly) == (mostly, [])
+    talk = [("뭐 해?", "그냥 있어.")] * 9 + [("OK?", "그래."), ("그래?", "OK."), ("정말?", "Yes.")]
+    assert turn(talk) == (talk, [])
     assert turn([("Go.", "Va."), ("Vite.", "Fast.")])[1] == []  # both in Latin script
