@@ -13,8 +13,10 @@ from labs.rnn.sentiment import data
 from labs.rnn.sentiment.config import SentimentConfig
 from labs.rnn.sentiment.suit import suit_texts
 from labs.rnn.translate.config import TranslateConfig
+from labs.rnn.translate.data import labelled
 from labs.rnn.translate.data import load as load_pairs
 from labs.rnn.translate.suit import suit_pairs
+from labs.rnn.words import learn
 
 
 @pytest.fixture(autouse=True)
@@ -318,3 +320,14 @@ def test_folders_for_a_part_each_with_a_table(tmp_path):
 def test_a_table_about_notes_or_summaries_is_one(tmp_path):
     root = lay(tmp_path / "a", {"news_summary.csv": rows(30, "x"), "notes.txt": "about it"})
     assert open_set(root).train.name == "news_summary.csv"
+
+
+def test_what_is_measured_again_of_a_set_is_said(tmp_path):
+    sizes = {"train": 12, "test": 5}
+    files = [as_lines("park", part, speak(size, part)) for part, size in sizes.items()]
+    root = lay(tmp_path / "kit", {name: lines for each in files for name, lines in each.items()})
+    words = [learn(side, "basic_english")[0] for side in speak(12, "train").values()]
+    said = []
+    config = TranslateConfig(data=str(root), source_column="en", target_column="ko")
+    assert len(labelled(config, *words, said.append)) == 12
+    assert "of kit park.train.en is read (--data names another)" in said

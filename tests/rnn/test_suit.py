@@ -135,3 +135,15 @@ def test_a_word_that_gives_a_class_away_is_said(tmp_path):
     assert "stands in 100% of n, and hardly in other texts" in said[0]
     path = table(tmp_path / "b.csv", "text,label", reports(agency=False))
     assert not any("figures" in reason for reason in suit_texts(SentimentConfig(data=path)).reasons)
+
+
+def test_a_column_of_parts_is_found_beside_texts_without_labels(tmp_path):
+    parts = ["train", "train", "test"]
+    rows = [
+        f"{parts[n % 3]},a film {n},{'unsup' if n % 9 == 0 else 'np'[n % 2]}" for n in range(90)
+    ]
+    path = table(tmp_path / "imdb_master.csv", "type,review,label", rows)
+    config = suit_texts(SentimentConfig(data=path)).config
+    assert config.split_column == "type"
+    splits, card = data.load(config)
+    assert (card.classes, len(splits["test"])) == (("n", "p"), 30)

@@ -16,7 +16,7 @@ from common.options import budget
 from common.options.config import flag
 from common.runs.job import Suited
 from labs.rnn.columns import find_pieces, guess_labelled, text_columns
-from labs.rnn.published import open_set
+from labs.rnn.published import UNLABELLED, open_set
 from labs.rnn.sentiment.config import DOWNLOADS, EMBEDDED, SentimentConfig
 from labs.rnn.sentiment.data import read_held_out
 from labs.rnn.sentiment.ratings.levels import MOST_LEVELS, look_rated
@@ -106,7 +106,9 @@ def _suit_columns(chosen: budget.Choices[SentimentConfig], path: Path) -> Corpus
         names, rows = numbers, rows if names == numbers else [names, *rows]
     elif config.test is None and config.validation is None:
         used = {*text_columns(config.text_column), config.label_column, config.group_column}
-        if split := find_split_column(names, rows, used, [config.label_column]):
+        at = names.index(config.label_column) if config.label_column in names else 0
+        labelled = [row for row in rows if row[at].casefold() not in UNLABELLED]
+        if split := find_split_column(names, labelled, used, [config.label_column]):
             why = f"column {split!r} splits the texts: it holds nothing but names of parts"
             chosen.take(why, split_column=split)
     if pieces := _find_pieces(config, names, rows):

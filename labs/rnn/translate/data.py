@@ -33,7 +33,7 @@ from common.suggest import suggest
 from common.training.sequences import Ragged
 from common.training.splits import bootstrap_rows, number_groups
 from labs.rnn.columns import as_columns
-from labs.rnn.parallel import as_table, turn
+from labs.rnn.parallel import as_table, open_pairs, turn
 from labs.rnn.translate import dates
 from labs.rnn.translate.config import DATA, TranslateConfig
 from labs.rnn.words import EOS, Words, learn, unknown_rate
@@ -144,7 +144,8 @@ def labelled(
     """
     if is_path(config.data):
         table = read_pairs(config.data, config)
-        for note in table.notes:
+        path = Path(config.data).expanduser()
+        for note in (*open_pairs(path, config.form).notes, *table.notes):
             say(note)
         found = Pairs(config.data, {"all": [pair for pair, _ in table.rows]}, table.skipped)
     else:
