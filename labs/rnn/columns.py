@@ -52,6 +52,7 @@ TARGETS = (
 
 _IDS = {"id", "ids", "idx", "index", "uuid", "key", "url", "번호", "아이디", "순번"}  # in names
 _NUMBERED = re.compile(r"(.*\D)\d+")
+_PLAIN_WORD = re.compile(r"(?<!\S)[^\W\d_][^\s\d]*")
 _ADDRESS = re.compile(r"(https?://|www\.)\S+$|\S+\.[a-z]{2,}(/\S*)?$")
 _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole cell
 
@@ -65,6 +66,7 @@ _TRANSLATORS = {"mt", "machine", "google", "papago", "기계", "초벌"}  # in n
 _FEW_ROWS = 10  # of which the values tell nothing
 _COMPARED = 500  # values, or groups of texts, that are looked at
 _ALIKE = 0.5  # share of the words that pieces of one text have in common
+_LOOKED_AT = 5000  # rows that tell whether a column has texts
 _LINE = 4  # words of a text, on average; names and places have fewer
 _JOINT = " + "  # between the names of columns that are one text
 _HALVES = ({"premise", "hypothesis"},)  # columns whose texts are judged together
@@ -386,11 +388,11 @@ def _say_rivals(cells: Cells, names: Sequence[str], name: str) -> str:
 
 
 def _are_sentences(column: Sequence[str]) -> bool:
-    """Say whether most cells are different texts of some words."""
-    filled = [cell for cell in column if cell and not _ADDRESS.match(cell)]
-    words = sum(len(cell.split()) for cell in filled)
-    varied = len(set(filled)) > len(column) / 10
-    return varied and words >= _LINE * len(column) and _letters(filled) > 0
+    """Say whether most cells are different texts of some words; dates and addresses are none."""
+    some = column[:_LOOKED_AT]
+    filled = [cell for cell in some if cell and not _ADDRESS.match(cell)]
+    words = sum(len(_PLAIN_WORD.findall(cell)) for cell in filled)
+    return len(set(filled)) > len(some) / 10 and words >= _LINE * len(some)
 
 
 def _count_filled(column: Sequence[str]) -> int:

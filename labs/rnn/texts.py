@@ -24,16 +24,18 @@ from common.io.folders import (
 )
 from common.io.labels import Labels, read_labels
 from common.io.parts import find_parts
-from common.io.tables import AS_FOUND, TableForm, read_bytes, read_table
+from common.io.tables import AS_FOUND, TableForm, is_table, read_bytes, read_table
 from common.reuse import reusable
-from labs.rnn.columns import as_columns, join_texts, text_columns
+from labs.rnn.columns import as_columns, join_texts, text_columns, words_of
 from labs.rnn.published import ABOUT, UNLABELLED, is_about
 from labs.rnn.stars import read_ratings
 
+_SHOWN = 5  # files in a message
 _FEWEST = 3  # texts of a class, one for each split
 _POLARITIES = (".pos", ".neg")  # suffixes of files that are a class each
 _OF_TEXTS = re.compile(r"\.txt|\.pos|\.neg|\.eml|\.\d+|\.[0-9a-f]{16,}", re.IGNORECASE)  # suffixes
 _SEVERAL = re.compile(r"\s*[,;|]\s*")  # between labels of one text
+_READ_FIRST = {"readme", "license", "licence"}  # in names of files about others
 _MISSING_TEXTS = {"nan", "NaN", "<NA>"}  # which pandas writes in place of a text
 
 
@@ -273,7 +275,9 @@ def _refuse_fractions(found: Labels, labels: Sequence[str], places: Sequence[str
 
 
 @reusable(lambda *asked, **more: (asked, tuple(more.items())))
-def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -> Corpus:
+def read_folder(
+    root: Path, form: TableForm = AS_FOUND, to_learn: bool = True, called: Path | None = None
+) -> Corpus:
     """Read a folder with a folder of .txt files for each class, perhaps under train/ and test/.
 
     Files without a suffix, or with a number in its place, are texts, too, as mails are kept.
@@ -282,27 +286,44 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
     Folders called unsup, as in the IMDb reviews, have no labels. To learn from it, there must be
     two classes; those with too few texts are left out.
 
+    Args:
+        root: the folder.
+        form: what is known of how texts are written.
+        to_learn: whether they are to be learned from.
+        called: what it is called by its user, if it was unpacked from an archive.
+
     Raises:
         DataError: there are no such folders, test has a class that train lacks, or the encoding of
             the files is not certain.
     """
+    called = called or root
+    inside = list_folders(root)
+    lists = _class_lists(inside[0]) if len(inside) == 1 else {}
+    if lists and {path.suffix.lower() for path in lists} == {*_POLARITIES}:
+        root = inside[0]
     places = find_parts(root, to_learn, _may_be_text)
     if places.problems:
         raise DataError(f"{root}: {'; '.join(places.problems)}")
     parts = places.parts
     files = {name: _class_files(folder) for name, folder in parts.items()}
-    lists = {} if any(files.values()) else {n: _class_lists(folder) for n, folder in parts.items()}
-    files = lists if any(lists.values()) else files
+    listed = {} if any(files.values()) else {n: _class_lists(folder) for n, folder in parts.items()}
+    files = listed if any(listed.values()) else files
     paths = [path for part in files.values() for path in part]
     if not paths:
         raise DataError(
             f"{root}: expected folders of .txt files, one for each class, such as pos/1.txt, or a "
             "file for each class, such as pos.txt, with a text in each line"
         )
-    texts, skipped, notes = _read_files(root, paths, form)
+    texts, skipped, notes = _read_files(root, paths, form, called)
+    tables = [relative_name(each, root) for each in paths if is_table(each) and each not in texts]
+    if not texts and tables:
+        raise DataError(
+            f"{root}: has tables and no texts: name one of them with --data, such as "
+            f"{', '.join(tables[:_SHOWN])}"
+        )
     skipped += [*_unlabelled(root, parts.values()), *places.left_out]
-    if lists:
-        notes.append(f"each file in {root.name} is a class, and each of its lines a text")
+    if listed:
+        notes.append(f"each file in {called.name} is a class, and each of its lines a text")
         texts, files = _split_lines(texts, files)
     found = {
         name: [(path, label) for path, label in part.items() if path in texts]
@@ -323,7 +344,7 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
         targets = torch.tensor([classes.index(label) for _, label in part], dtype=torch.int64)
         parted[name] = Texts([texts[path] for path, _ in part], targets)
     total = sum(map(len, parted.values()))
-    source = f"folder {root.name}{places.said}: {total:,} texts in {len(classes)} classes"
+    source = f"folder {called.name}{places.said}: {total:,} texts in {len(classes)} classes"
     source += f", {len(skipped):,} left out" if skipped else ""
     return Corpus(parted, classes, source, skipped=tuple(skipped), notes=tuple(notes))
 
@@ -331,7 +352,8 @@ def read_folder(root: Path, form: TableForm = AS_FOUND, to_learn: bool = True) -
 def _may_be_text(path: Path) -> bool:
     """Say whether a file may be one of texts, and not one about them."""
     suffixed = not path.suffix or _OF_TEXTS.fullmatch(path.suffix)
-    return bool(suffixed) and path.stem.casefold() not in ABOUT
+    words = words_of(path.stem)
+    return bool(suffixed) and not (words & _READ_FIRST or path.stem.casefold() in ABOUT)
 
 
 def _class_files(root: Path) -> dict[Path, str]:
@@ -388,7 +410,7 @@ def _split_lines(
 
 
 def _read_files(
-    root: Path, paths: Sequence[Path], form: TableForm
+    root: Path, paths: Sequence[Path], form: TableForm, called: Path
 ) -> tuple[dict[Path, str], list[tuple[str, str]], list[str]]:
     """Read files of texts, those that are not UTF-8 in an encoding that suits all of them.
 
@@ -408,7 +430,7 @@ def _read_files(
             data[path] = found
     certain = {} if form.encoding else {p: decode_certain(d, p) for p, d in data.items()}
     unsure = {path: data[path] for path, found in certain.items() if found is None}
-    together = decode(b"\n".join(unsure.values()), root) if unsure else None
+    together = decode(b"\n".join(unsure.values()), called) if unsure else None
     texts, notes = {}, []
     for path, each in data.items():
         guessed = together.encoding if together and path in unsure else None
@@ -419,7 +441,7 @@ def _read_files(
             texts[path] = text
         else:
             skipped.append((relative_name(path, root), "it is empty"))
-    if together and (note := together.note(root)):
+    if together and (note := together.note(called)):
         of_all = f" ({len(unsure):,} of its {len(data):,} texts, which are not in UTF-8)"
         notes.append(note + of_all * (len(unsure) < len(data)))
     if len(notes) > 1:

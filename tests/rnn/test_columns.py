@@ -257,6 +257,13 @@ def test_a_heading_a_confidence_or_half_of_a_text_is_not_the_text(tmp_path, head
     assert guess_labelled(path, None, None)[:2] == found
 
 
+def test_dates_and_addresses_are_no_other_texts(tmp_path):
+    date = "Mon Apr 06 22:19:{:02} PDT 2009"
+    rows = [[str(4 * (n % 2)), date.format(n), f"http://a.b/{n}", say(n)] for n in range(30)]
+    text, *_ = guess_labelled(write(tmp_path / "a.csv", *rows), None, None)[2]
+    assert text == "column '4' of a.csv holds the texts: its texts are the longest"
+
+
 def test_other_columns_with_texts_or_labels_are_said(tmp_path):
     rows = [[say(n, "in short"), say(n, "at length and more"), n % 2, n % 3] for n in range(30)]
     header = ["title", "text", "sentiment", "category"]

@@ -1,6 +1,7 @@
 """Sets as they are handed out: folders and archives of tables, for training and for the test."""
 
 import json
+import tarfile
 import zipfile
 
 import pytest
@@ -187,6 +188,27 @@ def test_a_file_without_a_suffix_is_a_table(tmp_path):
     for path in (root, root / "SMSSpamCollection"):
         splits, card, _ = load(path)
         assert (card.classes, sum(map(len, splits.values()))) == (("ham", "spam"), 40)
+
+
+def test_archives_of_classes_go_by_their_own_name(tmp_path):
+    lists = {
+        f"rt/rt-polarity.{c}": [f"{c} the film caf\u00e9 {n}" for n in range(9)]
+        for c in ("pos", "neg")
+    }
+    root = lay(tmp_path / "rt", {**lists, "rt-polaritydata.README.1.0.txt": "About\nthe\ndata"})
+    with tarfile.open(tmp_path / "rt.tar.gz", "w:gz") as archive:
+        archive.add(root, ".")
+    for path in (root, tmp_path / "rt.tar.gz"):
+        _, card, said = load(path)
+        assert card.classes == ("neg", "pos")
+        assert card.source.startswith(f"folder {path.name}: 18 texts in 2 classes")
+        assert f"each file in {path.name} is a class" in said
+
+
+def test_folders_of_tables_that_are_not_told_apart_are_named(tmp_path):
+    files = {f"{kind}/dev.tsv": rows(9, kind) for kind in ("raw", "tokenized")}
+    with pytest.raises(DataError, match="has tables and no texts: name one .* raw/dev.tsv, tok"):
+        load(lay(tmp_path / "cola", files))
 
 
 def test_options_of_tables_do_not_go_with_folders_of_classes(tmp_path):

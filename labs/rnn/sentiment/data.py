@@ -272,7 +272,7 @@ def _find_labelled(config: SentimentConfig, to_learn: bool) -> Corpus:
     tables = open_set(path, config.form) if path.exists() else Tables(path)
     path = tables.train
     if path.is_dir():
-        return read_folder(path, config.form, to_learn)
+        return read_folder(path, config.form, to_learn, Path(config.data).expanduser())
     if not path.is_file():
         raise DataError(
             f"--data {config.data}: no such table, and no set of that name; embedded: "

@@ -72,7 +72,10 @@ def _choose(config: SentimentConfig, path: Path) -> budget.Choices[SentimentConf
     folder = tables.train if tables.train.is_dir() else None
     if folder and (unfit := sorted(_OF_TABLES & chosen.config.given)):
         raise DataError(f"{flag(unfit[0])}: goes with a table, and {config.data} has none")
-    found = read_folder(folder, config.form) if folder else _suit_columns(chosen, tables.train)
+    if folder:
+        found = read_folder(folder, config.form, called=path)
+    else:
+        found = _suit_columns(chosen, tables.train)
     chosen.reasons = [*tables.notes, *found.notes, *chosen.reasons]
     for part in ("validation", "test"):
         _suit_part(chosen, part, getattr(tables, part), found)
