@@ -52,6 +52,7 @@ _KINDS = {
     "words-first": "text files",
     "wider-face": "WIDER FACE",
     "keras-yolo3": "lists of boxes",
+    "cub": "CUB-200-2011",
     "createml": "CreateML",
     "bdd100k": "BDD100K",
     "hugging-face": "Hugging Face",

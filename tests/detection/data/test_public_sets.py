@@ -857,3 +857,26 @@ def test_corners_are_told_by_the_images_where_no_size_is_written(tmp_path):
         write(tmp_path / f"{name}.json", json.dumps(content))
     with pytest.raises(DataError, match=r"3 of 3 bbox stick out"):
         formats.read(tmp_path)
+
+
+def test_the_files_of_cub(tmp_path):
+    facts = {"images": "", "bounding_boxes": "", "image_class_labels": "", "train_test_split": ""}
+    for number, name in enumerate("abcd", 1):
+        of, a, b, x, y = BOXES[number % 2]
+        paint(tmp_path / "CUB" / "images" / of / f"{name}.jpg", number)
+        facts["images"] += f"{number} {of}/{name}.jpg\n"
+        facts["bounding_boxes"] += f"{number} {a}.0 {b}.0 {x - a}.0 {y - b}.0\n"
+        facts["image_class_labels"] += f"{number} {1 + CLASSES.index(of)}\n"
+        facts["train_test_split"] += f"{number} {int(number != 4)}\n"
+    for name, text in {**facts, "classes": "1 cat\n2 dog\n"}.items():
+        write(tmp_path / "CUB" / f"{name}.txt", text)
+    write(tmp_path / "attributes.txt", "1 has_bill_shape::curved\n")
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"train": ["a", "b", "c"], "test": ["d"]}
+    assert boxes_of(found) == {name: [BOXES[at % 2]] for at, name in enumerate("abcd", 1)}
+    assert "the splits are those of train_test_split.txt" in found.notes
+    (tmp_path / "CUB" / "train_test_split.txt").unlink()
+    write(tmp_path / "CUB" / "bounding_boxes.txt", facts["bounding_boxes"].partition("\n")[2])
+    found = formats.read(tmp_path)
+    assert parts_of(found) == {"all": ["b", "c", "d"]}
+    assert [problem.place for problem in found.problems] == ["bounding_boxes.txt: image 1"]

@@ -28,7 +28,7 @@ from common.io.folders import list_visible
 from common.io.tables import is_packed_table, is_table, read_names
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
-from labs.detection.data.formats.sets import entries, supervisely
+from labs.detection.data.formats.sets import cub, entries, supervisely
 from labs.detection.data.formats.sets import lists as lists_of_sets
 from labs.detection.data.formats.sets import texts as texts_of_sets
 from labs.detection.records import Annotated, Problem, Reading
@@ -231,6 +231,7 @@ def _forms(root: Path, reading: Reading) -> list[tuple[str, ModuleType]]:
         ("files of labeling tools", tools, bool(of_tools)),
         ("COCO's JSON files", coco, bool(coco.find(root))),
         ("XML files", voc, any(map(voc.is_xml, files))),
+        ("files of CUB-200-2011", cub, cub.find(files) is not None),
         ("text files", of_texts or yolo, of_texts is not None),
         ("lists of boxes", lists_of_sets, bool(lists_of_sets.find(texts))),
         ("LabelMe's JSON files", labelme, any(map(labelme.is_labelme, files))),
