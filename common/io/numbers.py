@@ -34,12 +34,12 @@ _ENOUGH = 20  # other values that show it
 _ENOUGH_CELLS = 4  # cells, so that it is no chance how all are written
 
 _SCALES = {"K": 3, "M": 6, "B": 9, "T": 12, "천": 3, "만": 4, "억": 8, "조": 12}
-_SCALED = re.compile(rf"([+-]?\d[\d.,]*)\s?([{''.join(_SCALES)}])")
+_SCALED = re.compile(r"([+-]?\d[\d.,]*)([KMBT]|\s?[천만억조])")  # 280.5 K is a temperature
 _LESS = re.compile(r"<\s?(\d+(?:\.\d+)?)")
 _UNIT = re.compile(
     r"([+-]?\d[\d.,]*)((?:\s*"
     r"(?:[kMGT]Wh?|Wh|[kM]?VA|[km]V|mA|[kMG]?Hz|[kcm]m|k?m/[hs]|mph|km²|m[²³2]|㎡|㎥|[km]g|m[lL]|"
-    r"[hk]?Pa|mbar|bar|pp[mb]|[µμ]g/m[³3]|㎍/㎥|°|deg|명|건|톤))|\s[WVAmgtlL])"  # no code, as 123A
+    r"[hk]?Pa|mbar|bar|pp[mb]|[µμ]g/m[³3]|㎍/㎥|°|deg|명|건|톤))|\s[WVAKTmgtlL])"  # 123A is a code
 )
 
 _BEFORE = re.compile(r"^([+-]?)\s*(?:US)?([$₩€£¥])\s*")
@@ -205,9 +205,9 @@ def _without_scale(plain: _Texts, bare: _Texts) -> tuple[_Texts, _Done]:
     scaled = {cell: each for cell, each in found.items() if each}
     if not any(set(each[1]) & {".", ","} for each in scaled.values()):
         return bare, []
-    written = {cell: f"{each[1]}e{_SCALES[each[2]]}" for cell, each in scaled.items()}
+    written = {cell: f"{each[1]}e{_SCALES[each[2].strip()]}" for cell, each in scaled.items()}
     first = next(iter(written))
-    letter = scaled[first][2]
+    letter = scaled[first][2].strip()
     return bare | written, [(repr(first), f": {letter} stands for {10 ** _SCALES[letter]:,}")]
 
 

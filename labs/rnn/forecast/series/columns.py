@@ -643,9 +643,13 @@ def series_of(cells: Cells, keys: Sequence[str], rows: Sequence[int]) -> tuple[A
 
 def is_row_number(name: str, cells: Sequence[str]) -> bool:
     """Say whether a column only numbers the rows, as programs write it."""
-    if name.casefold() not in _NUMBERED and words_of(name)[-1:] not in (["index"], ["idx"]):
+    is_index = words_of(name)[-1:] in (["index"], ["idx"])  # which prices have, too
+    if name.casefold() not in _NUMBERED and not is_index:
         return False
     if len(cells) < 2 or not all(map(str.isdecimal, cells)):
         return False
-    steps = np.abs(np.diff([int(cell) for cell in cells]))  # down, where the newest comes first
-    return bool(np.mean(steps == 1) > 0.9)  # anew for each series
+    found = [int(cell) for cell in cells]
+    steps = np.abs(np.diff(found))  # down, where the newest comes first
+    return bool(
+        (min(found) <= 1 or not is_index) and np.mean(steps == 1) > 0.9
+    )  # anew for each series

@@ -69,6 +69,7 @@ def test_codes_dates_and_flags_beside_values(table, make, name, cell, what):
         ("NO", lambda n: 20 + n * 7 % 5),  # a gas
         ("humid", lambda n: 40 + n % 9),
         ("open", lambda n: 100 + n % 9),  # a price
+        ("price index", lambda n: 100 + n),
         ("visits", lambda n: n % 2),
         ("cap", lambda n: 1577836800 + n * 7919 % 3000),
         ("year", lambda n: n * n % 11),
