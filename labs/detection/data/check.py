@@ -19,6 +19,7 @@ NO_BOXES = "class without boxes"
 SAME_IMAGE = "duplicate image"
 TWO_SPLITS = "image in two splits"
 UNUSED = "image not used"
+BARE = "split without boxes"
 
 
 class Checked(NamedTuple):
@@ -42,6 +43,7 @@ def check(path: Path | str, reading: Reading = formats.AS_FOUND) -> Checked:
         *_copies(found),
         *_unused(found),
         *_empty_classes(found),
+        *_bare_splits(found),
     ]
     rows = [
         {"problem": kind, "place": replace_surrogates(place), "detail": replace_surrogates(why)}
@@ -98,6 +100,14 @@ def _empty_classes(found: Annotated) -> Iterator[Problem]:
     for number, name in enumerate(found.classes):
         if not boxes[number]:
             yield Problem(name, NO_BOXES, f"class {number}")
+
+
+def _bare_splits(found: Annotated) -> Iterator[Problem]:
+    """Yield the splits on which nothing could be measured, as of competitions."""
+    for part in ("validation", "test"):
+        pictures = found.parts.get(part)
+        if pictures and not any(picture.boxes for picture in pictures):
+            yield Problem(part, BARE, f"{len(pictures):,} images, which training leaves out")
 
 
 def _counts(found: Annotated) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from common.errors import DataError
 from labs.detection import records
 from labs.detection.config import DetectionConfig
 from labs.detection.data import formats
+from labs.detection.data.check import check
 from labs.detection.data.load import read
 
 SIZE = (100, 50)
@@ -89,6 +90,9 @@ def test_a_test_split_without_labels_is_none(tmp_path):
         "test": 1,
     }
     assert "test cut from train" in split.about
+    [problem] = [each for each in check(root).problems if each["problem"] == "split without boxes"]
+    assert problem["place"] == "test"
+    assert problem["detail"] == "3 images, which training leaves out"
 
 
 def test_the_only_folder_of_an_archive_is_the_data(tmp_path):
