@@ -35,8 +35,8 @@ class SentimentConfig(PatchConfig):
 
     data: str = data_option(
         "tweets",
-        "an embedded set (tweets), a download (imdb, nsmc), or a table of your own, or a folder of "
-        ".txt files for each class",
+        "an embedded set (tweets), a download (imdb, nsmc), a table of your own, a folder of .txt "
+        "files for each class, or a folder or archive of tables for training and the test",
     )
     data_dir: str | None = same_items_option(
         None, "folder with a download's files, where they are there already"
