@@ -14,7 +14,7 @@ from common.errors import DataError
 from common.files import cache_dir, make_once, sha256_of
 from common.images.arrays import is_archive, unpacked
 from common.io import labelled_lines
-from common.io.folders import list_folders, list_visible, normalize_name, read_part, walk
+from common.io.folders import find_part, list_folders, list_visible, normalize_name, walk
 from common.io.tables import AS_FOUND, AS_TEXT, TableForm, is_table, read_cells, read_text, write_as
 from labs.rnn.columns import LABELS, words_of
 
@@ -26,6 +26,7 @@ ABOUT = {
 _ANSWERS = {"submission", "submit", "labels", "classes", "mapping"}  # whatever kind of table it is
 _PLAIN = ("", ".txt")  # suffixes of what may as well be something else than a table
 _SHARD = re.compile(r"(.*)-(\d{3,})-of-0*(\d+)")
+_PART = re.compile("(?<![a-z])(train|test|dev)(?:data|set)?(?![a-z])")
 _SHOWN = 5
 
 
@@ -75,9 +76,12 @@ _PARTS = ("train", "validation", "test")
 
 
 def part_of(name: str) -> str | None:
-    """Return the part of a split that a word of a file's name tells, or None."""
-    words = re.split(r"[\W\d_]+", normalize_name(name).casefold())
-    return next(filter(None, (read_part(re.sub("(data|set)$", "", w)) for w in words)), None)
+    """Return the part of a split that a word of a file's name tells, or None.
+
+    It is what `find_part` says, and dev, and words such as testdata.
+    """
+    plain = _PART.sub(lambda found: "val" if found[1] == "dev" else found[1], name.casefold())
+    return find_part(plain)
 
 
 def is_about(name: str) -> bool:
