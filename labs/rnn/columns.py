@@ -58,6 +58,7 @@ _ID = re.compile(r"[A-Za-z]{0,8}[-_]?[0-9a-f]*[0-9][0-9a-f.-]*")  # as a whole c
 
 _MOST_CLASSES = 100  # of a column that no name tells to be of labels
 _WORDS = 4  # of a column's name, at the most
+_POLARITIES = {"positive", "negative", "neutral", "pos", "neg", "긍정", "부정", "중립"}
 _SCORES = {"score", "scores", "rating", "overall"}  # in names of columns that may count
 _SURENESS = {"confidence", "probability", "신뢰도"}  # in names of columns that speak of a label
 # Whose words nobody rates; SS01 beside HS01 is a system's sentence beside a human's.
@@ -296,6 +297,13 @@ def _labels(
     found = [name for name in names if _are_labels(cells.column(name)) and not _has_id(name)]
     if len(found) == 1:
         return found[0], f"it has {len(set(cells.column(found[0])))} different values"
+    polar = [
+        name
+        for name in found
+        if len({cell.casefold() for cell in cells.column(name)} & _POLARITIES) > 1
+    ]
+    if len(polar) == 1:
+        return polar[0], "it says what is positive and what negative (--label-column names another)"
     values = {name: list(dict.fromkeys(filter(None, cells.column(name)))) for name in found}
     shown = [f"{name}, such as {' or '.join(some[:2])}" for name, some in values.items()]
     listed = "; ".join(shown) if found else "none"

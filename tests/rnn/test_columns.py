@@ -369,3 +369,11 @@ def test_columns_of_noughts_and_ones_are_learned_one_at_a_time(tmp_path):
     path = write(tmp_path / "a.csv", ["comment_text", "toxic", "threat"], *rows)
     with pytest.raises(DataError, match="toxic, such as 0 or 1; threat.*one at a time"):
         guess_labelled(path, None, None)
+
+
+def test_of_columns_without_names_the_one_of_polarities_has_the_labels(tmp_path):
+    kinds = ["Positive", "Negative", "Neutral", "Irrelevant"]
+    rows = [[str(2401 + n // 6), "XY"[n // 6 % 2], kinds[n // 6 % 4], say(n)] for n in range(60)]
+    path = write(tmp_path / "twitter_training.csv", *rows)
+    assert guess_labelled(path, None, None)[:2] == ("4", "3")
+    assert "it says what is positive" in guess_labelled(path, None, None)[2][1]
