@@ -90,7 +90,7 @@ def list_folder(
             loose = (relative_name(file, root) for file in _image_files(folder) if is_image(file))
             skipped += [(name, "not in a class folder") for name in loose]
             found, counts[part], wrong = _list_classes(root, part, folder, nested)
-            if classes == "required" and are_shards([*counts[part]]):
+            if classes == "required" and len(parts) == 1 and are_shards([*counts[part]]):
                 raise DataError(
                     f"{folder}: {', '.join(sorted(counts[part])[:3])} are numbered parts of a set, "
                     f"and no classes; name a table that has them; {LAYOUT.format(root.name)}"

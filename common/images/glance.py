@@ -22,7 +22,7 @@ from common.images.load import (
 )
 from common.images.sets import Classes, FoundImages
 from common.options.budget import Choices
-from common.options.config import ImageConfig, Kind
+from common.options.config import IN_DATA, ImageConfig, Kind
 
 _SAMPLE = 64  # images that are looked at
 _SMALL = 32  # pixels of a side at which colors are looked for
@@ -78,7 +78,7 @@ def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = 
     if test := find_test(chosen.config):
         why = f"{test.name} has the images to test on: it lies there, and is like it"
         why += "; what to validate on is a tenth of the others"
-        chosen.take(why, test=str(test))
+        chosen.take(f"{why} (--test none)", test=f"{IN_DATA}{test.name}")
     if group := find_groups(chosen.config, kind, classes):
         why = f"images with the same {group!r} stay together: the column's name says that they do"
         chosen.take(f"{why} (--group-column)", group_column=group)

@@ -21,7 +21,7 @@ from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
 from common.images.alike import find_alike
-from common.images.arrays import holds_arrays
+from common.images.arrays import holds_arrays, is_archive, unpacked
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import Given, White, list_inputs, read_squares
 from common.images.files import Decoding, ImageFiles
@@ -40,7 +40,7 @@ from common.images.tables.locate import find_table, find_test_file, locate
 from common.images.tables.pixels import describe_pixels
 from common.io.naming import are_variants, group_of_name
 from common.io.tables import is_table, read_names
-from common.options.config import IMAGE_SETS, NONE, ImageConfig, Kind, flag
+from common.options.config import IMAGE_SETS, IN_DATA, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest
 from common.training.batches import Batches, choose_batching
@@ -143,7 +143,7 @@ def load(
 
 def _with_test(config: ImageConfig, found: FoundImages, kind: Kind) -> FoundImages:
     """Return a set with the images that the config names as its test split."""
-    option = f"--test {config.test}"
+    option, config = f"--test {config.test}", resolve_test(config)
     if "test" in found.parts:
         raise DataError(f"{option}: --data {config.data} has a test split already; drop one")
     assert config.test is not None
@@ -171,6 +171,15 @@ def _with_test(config: ImageConfig, found: FoundImages, kind: Kind) -> FoundImag
         skipped=(*found.skipped, *given.skipped),
         source=f"{found.source}, {len(test):,} of {Path(config.test).name} to test",
     )
+
+
+def resolve_test(config: C) -> C:
+    """Return a config whose test split is a path, also where it lies in its data."""
+    if config.test is None or not config.test.startswith(IN_DATA):
+        return config
+    path = Path(config.data).expanduser()
+    folder = unpacked(path) if is_archive(path) else path
+    return dataclasses.replace(config, test=str(folder / config.test.removeprefix(IN_DATA)))
 
 
 def labelled(
@@ -542,10 +551,12 @@ def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
 def find_test(config: ImageConfig) -> Path | None:
     """Return the file of labelled test images that lies in a config's folder, if there is one.
 
+    There is none where folds are cut, each of which tests.
+
     Raises:
         DataError: the data cannot be read.
     """
-    if config.data in IMAGE_SETS or config.test is not None or config.split_column:
+    if config.data in IMAGE_SETS or config.test is not None or config.split_column or config.folds:
         return None
     return find_test_file(Path(config.data).expanduser(), config.form)
 
@@ -559,7 +570,9 @@ def find_variants(config: ImageConfig, kind: Kind, classes: Classes) -> bool:
     if config.data in IMAGE_SETS or not Path(config.data).expanduser().exists():
         return False
     listed = find_files(config, kind, classes)
-    return listed is not None and are_variants([PurePath(each.photo).stem for each in listed.files])
+    if listed is None or {"train", "validation", "test"} <= {*listed.parts}:
+        return False
+    return are_variants([PurePath(each.photo).stem for each in listed.files])
 
 
 def find_groups(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:

@@ -20,6 +20,8 @@ PARTS = {  # what folders of a split are called, in any case
     **dict.fromkeys(("시험", "테스트"), "test"),
 }
 
+_KOREAN = re.compile("(용|데이터|셋|세트|이미지|사진|자료|폴더)*")  # what follows a part's name
+
 _PART_CELLS = {  # what a column of a table calls them, in any case
     **PARTS,
     "dev": "validation",
@@ -80,7 +82,8 @@ def find_part(name: str) -> str | None:
 
 
 def _begins(word: str, start: str) -> bool:
-    return word == start or (not start.isascii() and word.startswith(start))
+    rest = word.removeprefix(start)
+    return not rest or (rest != word and not start.isascii() and bool(_KOREAN.fullmatch(rest)))
 
 
 def read_part(cell: str) -> str | None:

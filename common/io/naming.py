@@ -12,7 +12,8 @@ _OF_DEVICES = {  # what cameras, phones and programs call pictures, whatever the
     *("picture", "photo", "frame", "scan", "screenshot", "file", "kakaotalk"),
     *("사진", "이미지", "스크린샷", "그림"),
 }
-_OF_FOLDERS = {"part", "batch", "chunk", "shard", "set", "data", "folder", "원천데이터"}
+_OF_SHARDS = {"part", "batch", "chunk", "shard", "images", "imgs", "photos", "원천데이터"}
+_FEWEST_SOURCES = 20  # pictures that variants are of, or they cannot be split
 _AUGMENTED = re.compile(r".+\.rf\.[0-9A-Za-z]{16,}")  # how Roboflow calls a picture's variants
 _MOST_CLASSES = 100
 _FEWEST = 3  # files of each class
@@ -47,13 +48,13 @@ def are_shards(names: Sequence[str]) -> bool:
     found = {re.sub(r"\d+", "", name.casefold()) for name in names}
     words = {*re.findall(r"[^\W\d_]+", "".join(found))}
     numbered = all(re.search(r"\d", name) for name in names)
-    return len(names) > 1 == len(found) and numbered and bool(words & (_OF_DEVICES | _OF_FOLDERS))
+    return len(names) > 1 == len(found) and numbered and bool(words & _OF_SHARDS)
 
 
 def are_variants(stems: Sequence[str]) -> bool:
     """Say whether files are variants that Roboflow made of fewer pictures, by their names."""
     sources = {stem.rpartition(".rf.")[0] for stem in stems}
-    return len(sources) < len(stems) and all(map(_AUGMENTED.fullmatch, stems))
+    return _FEWEST_SOURCES <= len(sources) < len(stems) and all(map(_AUGMENTED.fullmatch, stems))
 
 
 def classes_of_names(stems: Sequence[str], to_learn: bool = True) -> list[str] | None:

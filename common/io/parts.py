@@ -42,13 +42,13 @@ def find_parts(root: Path, to_learn: bool, is_kind: Kind, *, unwrap: bool = True
         root: the folder.
         to_learn: whether there has to be a part to train on.
         is_kind: tells the files that are looked for.
-        unwrap: whether folders are passed through.
+        unwrap: whether folders are passed through, and words in names count.
     """
     inner = _pass_through(root, is_kind) if unwrap else root
     folders = list_folders(inner)
     bodies = {each: _find_body(each, is_kind) if unwrap else each for each in folders}
     classes = {each: _class_names(bodies[each], is_kind) for each in folders}
-    named = _name_parts(classes)
+    named = _name_parts(classes, exact=not unwrap)
     if not named:
         whole = _find_body(inner, is_kind) if unwrap else inner
         return Found({ALL: whole}, said=_say_place(whole, root))
@@ -109,7 +109,7 @@ def _only_folder(folder: Path, is_kind: Kind) -> Path | None:
     return inside[0] if len(inside) == 1 else None
 
 
-def _name_parts(classes: Mapping[Path, set[str]]) -> dict[Path, str]:
+def _name_parts(classes: Mapping[Path, set[str]], *, exact: bool) -> dict[Path, str]:
     """Return which folders are parts of a split, by what is in each; {} where all are classes."""
     names = {folder: normalize_name(folder.name) for folder in classes}
     named = {folder: part for folder, name in names.items() if (part := find_part(name))}
@@ -119,7 +119,7 @@ def _name_parts(classes: Mapping[Path, set[str]]) -> dict[Path, str]:
     # A class may be called "train" too, beside "bus" and "car"; it holds files and no folders.
     if any(classes[folder] for folder in plain):
         return {each: part for each, part in named.items() if each in plain or classes[each]}
-    if not any(classes[folder] for folder in named):
+    if exact or not any(classes[folder] for folder in named):
         return {}
     if "train" in named.values():
         return named

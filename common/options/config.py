@@ -39,6 +39,7 @@ NONE = "none"  # how text says None, or an empty list
 LABEL_RULES = ("label_pattern", "label_bands", "label_order")
 CROPS = ("crop_column", "crop_boxes")
 GROUP_RULES = ("folder", "name", "name-start", "time", "features")  # by which files tell groups
+IN_DATA = "data:"  # a file in the folder or archive that --data names, wherever that is
 ROWS = "auto"  # --group-column: images of a row that names a folder are a group
 PLACEBO = "placebo:"  # before a patch, in --patch
 RECIPE = "recipe "  # before the name of one, where a layer of values comes from
@@ -221,7 +222,7 @@ class TrainingConfig:
         return {
             name: located(value)
             for name, value in given.items()
-            if value and value not in self.paths[name]
+            if value and value not in self.paths[name] and not value.startswith(IN_DATA)
         }
 
     def located(self) -> Self:
@@ -444,7 +445,9 @@ class ImageConfig(TableConfig):
         "CIFAR)",
     )
     test: str | None = data_option(
-        None, "the test split, a folder, table or arrays of its own, where the data has none"
+        None,
+        "the test split, a folder, table or arrays of its own, where the data has none; data:FILE "
+        "lies in the folder that --data names",
     )
     data_dir: str | None = same_items_option(
         None, "folder of files downloaded before; the cache when not given"

@@ -130,6 +130,7 @@ def _find_ids(
     shares = {
         name: len(known & {*map(key, column)}) / len(known)
         for name, column in zip(header, zip(*rows, strict=True), strict=False)
+        if 2 * len({*column}) > len(column)  # classes are no ids
     }
     best = max(shares, key=shares.__getitem__, default="")
     numbered = sample.ids in (

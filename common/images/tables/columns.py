@@ -60,6 +60,7 @@ _MEASURES = re.compile(  # what numbers measure
     r"|나이|연령|가격|무게|체중|키|길이|점수|개수|면적|온도)(?:[\W_]|$)",
     re.IGNORECASE,
 )
+_BANDS = re.compile(r"group|class|band|bin|level|range|대$|등급|구간", re.IGNORECASE)
 _SAMPLE = 60  # rows that are looked at
 _FOUND = 0.5  # share of cells of a column that are image files, from which on it holds them
 _ONES = {"0", "1", "0.0", "1.0", "true", "false"}
@@ -168,7 +169,7 @@ def is_group(name: str) -> bool:
 
 def is_measure(name: str) -> bool:
     """Say whether a column is called as numbers are that measure something: an age, a price."""
-    return _MEASURES.search(name) is not None
+    return bool(_MEASURES.search(name)) and not _BANDS.search(name)
 
 
 def _rank(name: str, known: Sequence[str]) -> int:

@@ -53,6 +53,7 @@ _DIFFERENT = "another label elsewhere"
 _OTHER_CELLS = "other cells elsewhere"
 _MANY, _FEWEST = 20, 3  # groups in all, and of each class, that can be split
 _LARGEST = 0.34  # share of all that one group may have
+_MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}  # what a missing number is written as
 _FEW_NUMBERS = 10  # different ones, up to which they may be classes
 _MOST_UNUSABLE = 0.5  # share of rows; with more of them it is the table that is wrong
 
@@ -313,20 +314,27 @@ def find_group_column(table: Path, config: ImageConfig, kind: Kind, classes: Cla
     """
     names, *rows = _read_cells(table, config.form) or [[]]
     named = [name for name in names if is_group(name) and name not in config.columns_beside]
-    if not rows or len(named) != 1:
+    if not rows or not named:
         return None
     columns, _ = find_columns(table, config, kind, classes)
-    place = names.index(named[0])
-    if named[0] in (columns.path, *columns.labels) or not all(row[place] for row in rows):
-        return None
-    groups = Counter(row[place] for row in rows)
+    named = [name for name in named if name not in (columns.path, *columns.labels)]
     labels = [names.index(name) for name in columns.labels if name in names]
-    of_classes = defaultdict[tuple[str, ...], set[str]](set)
-    for row in rows if kind == "class" else []:
-        of_classes[tuple(row[label] for label in labels)].add(row[place])
-    enough = all(len(each) >= _FEWEST for each in of_classes.values())
-    several = _MANY <= len(groups) < len(rows) and max(groups.values()) <= _LARGEST * len(rows)
-    return named[0] if several and enough else None
+    known = [row for row in rows if all(row[label] for label in labels)]
+    cells = {name: [row[names.index(name)] for row in known] for name in named}
+    found = [name for name in named if _can_be_split(cells[name], known, labels, kind)]
+    return min(found, key=lambda name: len({*cells[name]}), default=None)
+
+
+def _can_be_split(
+    groups: Sequence[str], rows: Sequence[Sequence[str]], labels: Sequence[int], kind: Kind
+) -> bool:
+    """Say whether there are groups of several rows, of each class enough for all parts."""
+    counts, of_classes = Counter(groups), defaultdict[tuple[str, ...], set[str]](set)
+    for group, row in zip(groups, rows, strict=True):
+        of_classes[tuple(row[label] for label in labels) if kind == "class" else ()].add(group)
+    several = all(groups) and _MANY <= len(counts) < len(groups)
+    small = several and max(counts.values()) <= _LARGEST * len(groups)
+    return small and all(len(each) >= _FEWEST for each in of_classes.values())
 
 
 def _read_parts(
@@ -390,7 +398,8 @@ def find_number_labels(table: Path, config: ImageConfig) -> str | None:
         return None
     cells = _read_cells(table, config.form)
     place = cells[0].index(columns.labels[0])
-    numbers = {read_number(row[place]) for row in cells[1:] if row[place]}
+    given = {row[place] for row in cells[1:]}
+    numbers = {read_number(cell) for cell in given if cell.casefold() not in _MISSING}
     if None in numbers or len(numbers) <= _FEW_NUMBERS:
         return None
     fractions = any(not float(number or 0).is_integer() for number in numbers)

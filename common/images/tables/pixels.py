@@ -1,10 +1,11 @@
 """Tables whose cells are the pixels of images, as MNIST and its kind are handed out."""
 
+import contextlib
 import csv
 import hashlib
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -16,18 +17,23 @@ from PIL import Image
 
 from common.errors import DataError
 from common.files import cache_dir, make_once, sha256_of
-from common.io.folders import find_part
-from common.io.tables import AS_FOUND, OpenTable, TableForm, is_table
+from common.images.tables.finder import Finder
+from common.io.tables import AS_FOUND, PACKED, OpenTable, TableForm, is_table
 from common.reuse import reusable
 from common.steps import track
 
-TABLE, _SAID = "images.csv", "pixels.txt"
-_IMAGE, _LABEL, _SPLIT = "image", "label", "split"
+_SAID = "pixels.txt"
+_IMAGE, _LABEL = "image", "label"
 _LEAST = 8  # pixels of a side
-_CERTAIN = 14  # pixels of a side from which on columns of any name are pixels
-_PEEKED = 20  # rows that show what the columns are
+_CERTAIN, _ANY = (
+    14,
+    28,
+)  # pixels of a side from which on rows without names, columns of any are some
+_PEEKED, _EVERY = 20, 7  # rows that show what the columns are; of a table without names, from all
+_BLACK = 0.9  # share of rows in which a corner is of one value
 _NUMBER = re.compile(r"\d+")
 _NAMED = re.compile(r"pix|px|img|image|gr[ae]y|화소|픽셀|^#$|^p#$|#x#|#_#", re.IGNORECASE)
+_OTHERS = re.compile(r"feature|embed|tag|latent|descriptor", re.IGNORECASE)
 _TEXT = re.compile(r"\s*\[?\s*[\d.]+(?:[\s,;]+[\d.]+)+\s*\]?\s*")
 _WHITE, _OF_16 = 255, 16  # what white is; in the 8x8 digits of UCI
 _CHANNELS = 3
@@ -62,19 +68,14 @@ class Layout(NamedTuple):
         )
         return f" with images of {height}x{width} {kind} pixels in {where}{label}"
 
-    def read(self, cells: Cells) -> npt.NDArray[np.float32]:
-        """Return the numbers of a row.
-
-        Raises:
-            ValueError: there are too few or too many, or one is not from black to white.
-        """
-        if len(self.pixels) == 1:
-            numbers = np.array(_cut(cells[self.pixels[0]]), np.float32)
-        else:
-            numbers = np.array([cells[place] for place in self.pixels], np.float32)
-        if len(numbers) != math.prod(self.shape) or not _fits(numbers):
-            raise ValueError("other pixels")
-        return numbers
+    def read(self, cells: Cells) -> npt.NDArray[np.float32] | None:
+        """Return the numbers of a row; None where they are not those of an image."""
+        first, *others = self.pixels
+        numbers = _numbers(
+            [[cells[place] for place in self.pixels] if others else _cut(cells[first])]
+        )
+        whole = numbers is not None and numbers.shape[1] == math.prod(self.shape)
+        return numbers[0] if whole and numbers is not None else None
 
 
 @reusable(lambda table, form: (table, form))
@@ -93,25 +94,46 @@ def find_pixels(table: Path, form: TableForm) -> Layout | None:
     except DataError:  # which is said as the table is read
         return None
     full = [["" if cell is None else cell.strip() for cell in row] for row in rows]
-    return _find_layout(opened.names, [row for row in full if len(row) == len(opened.names)])
+    full = [row for row in full if len(row) == len(opened.names)]
+    layout = _find_layout(opened.names, full)
+    if layout is None or _name_images(table.parent, layout, full):
+        return None
+    return _find_headless(_spread(table, form)) if layout.headless else layout
 
 
-def unpack_pixels(files: Sequence[Path], form: TableForm) -> Path:
-    """Write the images of tables into the cache, once; returns the table that names them.
+def _name_images(folder: Path, layout: Layout, rows: Sequence[Cells]) -> bool:
+    """Say whether a column beside the numbers names images, each row its own."""
+    columns = [[row[place] for row in rows] for place, _ in layout.others]
+    different = [column for column in columns if len({*column}) == len(column)]
+    if not any(any(not cell.isdecimal() for cell in column) for column in different):
+        return False
+    finder = Finder(folder)
+    return any(any(isinstance(each, Path) for each in finder.find(cells)) for cells in different)
 
-    It has the other columns as they are, and where several files are the parts of a split, a column
-    that says of which.
+
+def _spread(table: Path, form: TableForm) -> list[Cells]:
+    """Return rows from all over a table without names: it may be sorted by its labels."""
+    opened = OpenTable(table, form, lists=True)
+    every = islice(chain([(1, opened.names)], opened.rows()), 0, None, _EVERY)
+    rows = [[(cell or "").strip() for cell in row] for _, row in every if not isinstance(row, str)]
+    return [row for row in rows if len(row) == len(opened.names)]
+
+
+def unpack_pixels(file: Path, form: TableForm) -> Path:
+    """Write the images of a table into the cache, once; returns the table that names them.
+
+    It is called as the user's is, and has the other columns as they are.
 
     Raises:
-        DataError: a row has pixels that are no numbers from black to white.
+        DataError: no row has pixels that are numbers from black to white.
         SaveError: the cache cannot be written.
     """
-    layout = find_pixels(files[0], form)
+    layout = find_pixels(file, form)
     assert layout is not None
-    parts = [str(find_part(file.stem)) for file in files]
-    key = "".join([*map(sha256_of, files), *parts[1:], repr(form), repr(layout)])
+    key = "".join([sha256_of(file), repr(form), repr(layout), file.stem])
     folder = cache_dir() / "unpacked" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    return make_once(folder, lambda made: _write(files, parts, form, layout, made)) / TABLE
+    name = f"{Path(file.stem).stem if file.suffix in PACKED else file.stem}.csv"
+    return make_once(folder, lambda made: _write(file, form, layout, made / name)) / name
 
 
 def describe_pixels(table: Path) -> str:
@@ -122,8 +144,7 @@ def describe_pixels(table: Path) -> str:
 
 def form_of(table: Path, given: TableForm) -> TableForm:
     """Return how a table is written: one that was unpacked here, not as the user's own is."""
-    ours = table.name == TABLE and table.is_relative_to(cache_dir() / "unpacked")
-    return AS_FOUND if ours else given
+    return AS_FOUND if table.with_name(_SAID).is_file() else given
 
 
 def _cut(cell: str) -> list[str]:
@@ -146,7 +167,7 @@ def _find_texts(names: Sequence[str], rows: Sequence[Cells]) -> Layout | None:
         if not all(map(_TEXT.fullmatch, cells)) or len({len(_cut(cell)) for cell in cells}) > 1:
             continue
         values = _numbers([_cut(cell) for cell in cells])
-        if shape := _shape(values, named=bool(_NAMED.search(name))):
+        if shape := _shape(values, _LEAST if _are_pixels(name) else _ANY):
             return Layout((place,), shape, _others(names, {place}))
     return None
 
@@ -165,8 +186,8 @@ def _find_columns(names: Sequence[str], rows: Sequence[Cells]) -> Layout | None:
         order = sorted(range(len(places)), key=numbers.__getitem__)
         pixels = tuple(places[each] for each in order)
         grid = _grid(numbers)
-        shape = (*grid, 1) if grid else _shape(values, named=bool(_NAMED.search(kind)))
-        if shape and _fits(values):
+        shape = (*grid, 1) if grid else _shape(values, _LEAST if _are_pixels(kind) else _ANY)
+        if shape:
             return Layout(pixels, shape, _others(names, {*pixels}))
     return None
 
@@ -178,12 +199,16 @@ def _find_headless(rows: Sequence[Cells]) -> Layout | None:
     found: dict[int | None, tuple[tuple[int, ...], tuple[int, int, int]]] = {}
     for label, places in ends.items():
         values = _numbers([[row[place] for place in places] for row in rows])
-        if shape := _shape(values, named=False):
+        if shape := _shape(values, _CERTAIN):
             found[label] = (tuple(places), shape)
-    kinds = {label: len({row[label] for row in rows}) for label in found if label is not None}
-    # A corner is often black in all images; of the rest, classes are fewer than levels of grey.
-    possible = [label for label in kinds if kinds[label] > 1] or [*kinds]
-    label = min(possible, key=kinds.__getitem__, default=None)
+    kinds = {label: Counter(row[label] for row in rows) for label in found if label is not None}
+    # A corner is of one color in most images; of the rest, classes are fewer than levels of grey.
+    possible = [
+        label
+        for label, counts in kinds.items()
+        if len(counts) > 1 and max(counts.values()) < _BLACK * len(rows)
+    ]
+    label = min(possible or kinds, key=lambda each: len(kinds[each]), default=None)
     if label is None and None not in found:
         return None
     others = () if label is None else ((label, _LABEL),)
@@ -209,18 +234,26 @@ def _grid(numbers: Sequence[tuple[int, ...]]) -> tuple[int, int] | None:
 
 
 def _numbers(rows: Sequence[Cells]) -> npt.NDArray[np.float32] | None:
-    try:
-        return np.array(rows, np.float32)
-    except ValueError:
-        return None
+    """Return the numbers of rows that are from black to white; None where most are not."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(ValueError):
+            values = np.array(row, np.float32)
+            found += [values] if _fits(values) else []
+    return np.stack(found) if 2 * len(found) > len(rows) else None
 
 
-def _shape(values: Any, *, named: bool) -> tuple[int, int, int] | None:
+def _are_pixels(name: str) -> bool:
+    return bool(_NAMED.search(name)) and not _OTHERS.search(name)
+
+
+def _shape(values: Any, least: int) -> tuple[int, int, int] | None:
     """Return height, width and channels of rows of pixels; None where they are no images."""
-    if values is None or not _fits(values):
+    if values is None or not values.size:
         return None
     whole = bool((values == np.rint(values)).all()) and values.max() > 1
-    least = _LEAST if named else _CERTAIN if whole else math.inf
+    if least > _LEAST and not whole:
+        return None
     for channels in (1, _CHANNELS):
         side = math.isqrt(values.shape[1] // channels)
         if side**2 * channels == values.shape[1] and side >= least:
@@ -237,56 +270,51 @@ def _fits(values: Any) -> bool:
 # --- images ---------------------------------------------------------------------------------------
 
 
-def _write(
-    files: Sequence[Path], parts: Sequence[str], form: TableForm, layout: Layout, folder: Path
-) -> None:
+def _write(file: Path, form: TableForm, layout: Layout, table: Path) -> None:
     """Write the images, the table that names them, and what was taken for what."""
-    (folder / _SAID).write_text(layout.describe(OpenTable(files[0], form).names), "utf-8")
-    read = [_read(file, form, layout) for file in files]
-    numbers = np.concatenate([values for _, values in read])
-    images = _arrange(_to_eight_bits(numbers, layout), layout)
-    split = [part for (cells, _), part in zip(read, parts, strict=True) for _ in cells]
-    cells = [cells for part, _ in read for cells in part]
-    with (folder / TABLE).open("w", encoding="utf-8", newline="") as opened:
+    table.with_name(_SAID).write_text(layout.describe(OpenTable(file, form).names), "utf-8")
+    cells, numbers, found = _read(file, form, layout)
+    images = iter(_arrange(_to_eight_bits(numbers, layout), layout))
+    others = [name for _, name in layout.others]
+    with table.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
-        several = [_SPLIT] if len(files) > 1 else []
-        writer.writerow([_IMAGE, *(name for _, name in layout.others), *several])
-        for row in track(range(len(images)), f"writing {len(images):,} images of {files[0].name}"):
-            name = f"row-{1 + row:06}.png"
-            Image.fromarray(images[row]).save(folder / name, compress_level=1)
-            writer.writerow([name, *cells[row], *split[row : row + len(several)]])
+        writer.writerow([_IMAGE if _IMAGE not in others else f"{_IMAGE} of pixels", *others])
+        rows = zip(cells, found, strict=True)
+        for row, (beside, good) in enumerate(
+            track(rows, f"writing {len(numbers):,} images of {file.name}", len(cells)), 1
+        ):
+            name = f"row-{row:06}.png"
+            if good:
+                Image.fromarray(next(images)).save(table.with_name(name), compress_level=1)
+            else:
+                name += f", which has not {math.prod(layout.shape):,} pixels from 0 to {_WHITE}"
+            writer.writerow([name, *beside])
 
 
 def _read(
     file: Path, form: TableForm, layout: Layout
-) -> tuple[list[list[str]], npt.NDArray[np.float32]]:
-    """Return the cells beside the pixels, and the pixels, (rows, pixels).
+) -> tuple[list[list[str]], npt.NDArray[np.float32], list[bool]]:
+    """Return the cells beside the pixels, the pixels (rows, pixels), and which rows have them.
 
     Raises:
-        DataError: a row has other pixels.
+        DataError: no row has them.
     """
     opened = OpenTable(file, form, lists=True)
     first = [(1, opened.names)] if layout.headless else []
-    cells, numbers, problems = [], [], []
-    for line, row in track(chain(first, opened.rows()), f"reading the pixels of {file.name}"):
+    cells: list[list[str]] = []
+    numbers, found = [], []
+    for _, row in track(chain(first, opened.rows()), f"reading the pixels of {file.name}"):
         full = [] if isinstance(row, str) else [(cell or "").strip() for cell in row]
         if full and not any(full):
             continue
-        try:
-            if len(full) != len(opened.names):
-                raise ValueError("other cells")
-            numbers.append(layout.read(full))
-            cells.append([full[place] for place, _ in layout.others])
-        except (ValueError, IndexError):
-            problems.append(line)
-    if problems:
-        size = " x ".join(map(str, layout.shape))
-        raise DataError(
-            f"{file}: expected {math.prod(layout.shape):,} pixels ({size}) from 0 to {_WHITE} in "
-            f"each row; {len(problems):,} rows have others (line "
-            f"{', '.join(map(str, problems[:5]))})"
-        )
-    return cells, np.stack(numbers)
+        values = layout.read(full) if len(full) == len(opened.names) else None
+        found.append(values is not None)
+        cells.append([full[place] if place < len(full) else "" for place, _ in layout.others])
+        if values is not None:
+            numbers.append(values)
+    if not numbers:
+        raise DataError(f"{file}: no row has {math.prod(layout.shape):,} pixels from 0 to {_WHITE}")
+    return cells, np.stack(numbers), found
 
 
 def _to_eight_bits(values: npt.NDArray[np.float32], layout: Layout) -> Pixels:

@@ -99,7 +99,7 @@ def _find(config: ClassificationConfig) -> tuple[Pictures, list[tuple[str, str]]
         return _of_arrays(arrays, config.limit), list(arrays.skipped), arrays.source
     files, skipped, source = list(listed.files), list(listed.skipped), listed.source
     if config.test is not None:
-        other = replace(config, data=config.test)
+        other = replace(config, data=str(load.resolve_test(config).test))
         more = load.find_files(other, config.kind, "optional", to_learn=False)
         if more is None:
             raise DataError(f"--test {config.test}: expected files of images, as --data has")

@@ -721,7 +721,7 @@ def test_arrays_in_a_folder_with_those_to_test_on(tmp_path):
     svhn(tmp_path / "svhn/test_12x12.mat", images[:9] // 2, labels[:9])
     found = Choices(build(ImageConfig, ("test", {"data": str(tmp_path / "svhn")})))
     choose_split(found)
-    assert found.config.test == str(tmp_path / "svhn/test_12x12.mat")
+    assert found.config.test == "data:test_12x12.mat"
     splits, _ = load(found.config)
     assert {name: len(split) for name, split in splits.items()} == {
         "train": 27,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.errors import DataError
 from common.images.glance import choose_split
-from common.images.load import find_files, find_numbers, find_several
+from common.images.load import find_files, find_numbers, find_several, find_test, load
 from common.images.tables.locate import locate
 from common.io.folders import PARTS
 from common.io.naming import are_shards, are_variants
@@ -324,13 +324,9 @@ def test_folders_that_are_no_classes_where_a_table_says_others(tmp_path):
     )
     assert locate(root) == locate(root, "optional") == root / "metadata.csv"
     assert {file.label for file in listed(root).files} == {"nv", "mel"}
+    # Beside folders that may be classes a table may be about anything.
     for old in ("1", "2"):
         (root / f"part_{old}").rename(root / ("cat", "dog")[int(old) - 1])
-    assert locate(root) == root / "metadata.csv"
-    # What says the same as the folders, or little, changes nothing.
-    table_of(root / "metadata.csv", [f"{n},{'ab'[n % 2]},p{n // 2}" for n in range(12)])
-    assert locate(root) == root
-    table_of(root / "metadata.csv", [f"{n},{'nv' if n % 3 else 'mel'},p" for n in range(9)])
     assert locate(root) == root
 
 
@@ -346,11 +342,16 @@ def test_a_table_of_test_images_beside_that_of_training_images(tmp_path):
     rows = [f"{name}.jpg,{n % 2}" for n, name in enumerate(names)]
     table_of(root / "Train.csv", rows[:12], "Path,ClassId")
     table_of(root / "Test.csv", rows[12:], "Path,ClassId")
-    assert chosen(root).config.test == str(root / "Test.csv")
+    assert chosen(root).config.test == "data:Test.csv"
+    assert "20 of" not in load(chosen(root).config)[1].source
+    assert "4 of Test.csv to test" in load(chosen(root).config)[1].source
+    folds = build(ImageConfig, ("test", {"data": str(root), "folds": 3, "fold": 1}))
+    assert find_test(folds) is None
     assert "Test.csv has the images to test on" in chosen(root).reasons[0]
     assert chosen(root / "Train.csv").config.test is None  # one file was named
-    table_of(root / "Test.csv", [f"{row[:-2]}," for row in rows[12:]], "Path,ClassId")
-    assert chosen(root).config.test is None  # it has no labels
+    for label in ("", "0"):  # none, or what a competition fills in
+        table_of(root / "Test.csv", [f"{row[:-2]},{label}" for row in rows[12:]], "Path,ClassId")
+        assert chosen(root).config.test is None
     assert locate(root) == root
 
 
@@ -399,23 +400,19 @@ def test_numbered_parts_of_a_set_are_no_classes(tmp_path):
         listed(root)
     table_of(root / "entries.csv", [f"{n}.png,{'ab'[n // 4]},p" for n in range(8)])
     assert locate(root) == root / "entries.csv"
-    for names in (
-        ["img1", "img2", "other"],
-        ["1", "2"],
-        ["digit 1", "digit 2"],
-        ["set_a", "set_b"],
-    ):
+    several = [["images1", "images2", "other"], ["1", "2"], ["digit 1", "digit 2"], ["P1", "P2"]]
+    for names in [*several, ["part_a", "part_b"], ["scan 0", "scan 1"]]:
         assert not are_shards(names)
 
 
 def test_variants_that_roboflow_made_stay_together(tmp_path):
-    stems = [f"p{n}_jpg.rf.{v:032x}" for n in range(6) for v in range(2)]
+    stems = [f"p{n:02}_jpg.rf.{v:032x}" for n in range(24) for v in range(2)]
     names = [f"train/{'ab'[n % 2]}/{stem}.jpg" for n, stem in enumerate(sorted(stems))]
     root = folder(tmp_path / "kit", names)
     found = chosen(root)
     assert found.config.group_by == "name"
     files = find_files(found.config, "class", "required").files
-    assert len({file.group for file in files}) == 12  # a variant of p0 is in each of two classes
+    assert len({file.group for file in files}) == 48  # a variant of each is in each of two classes
     assert are_variants(stems)
     assert not are_variants(stems[::2])
     assert not are_variants([*stems, "other"])
@@ -430,6 +427,8 @@ def test_variants_that_roboflow_made_stay_together(tmp_path):
         ("label", lambda n: n % 40, None),  # may be persons
         ("키워드", lambda n: n % 40, None),  # a word that begins as a height does
         ("age", lambda n: 10 * (n % 6), None),  # may be classes
+        ("age_group", lambda n: n % 40, None),
+        ("age", lambda n: "nan" if n == 7 else n % 40, "column 'age' has 40 different numbers"),
         ("label", lambda n: f"{n}px", None),
     ],
 )

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from common.images.load import find_files
+from common.images.glance import choose_split
+from common.images.load import find_files, find_test
 from common.images.tables.locate import locate
+from common.options.budget import Choices
 from common.options.config import ImageConfig, build
 
 GREY = np.random.default_rng(0).integers(0, 256, (12, 14, 14), np.uint8)
@@ -150,19 +152,21 @@ def test_rows_are_no_pixels_and_other_columns_stay(tmp_path):
 
 def test_a_folder_with_train_and_test(tmp_path):
     header = ["label", *NUMBERED]
-    write(tmp_path / "set/sign_train.csv", header, GREY)
-    write(tmp_path / "set/sign_test.csv", header, GREY[:3], LABELS[:3])
-    (tmp_path / "set/sample_submission.csv").write_text("ImageId,Label\n1,0\n")
-    rows = locate(tmp_path / "set").read_text("utf-8").splitlines()
-    assert rows[0] == "image,label,split"
-    assert [row.rpartition(",")[2] for row in rows[1:]] == ["train"] * 12 + ["test"] * 3
-    # A test table without labels is not learned from.
-    write(tmp_path / "set/sign_test.csv", NUMBERED, GREY[:3], None)
+    root = tmp_path / "set"
+    write(root / "sign_train.csv", header, GREY)
+    (root / "sample_submission.csv").write_text("ImageId,Label\n1,0\n")
+    for labels, test in ((LABELS[:3], "data:sign_test.csv"), (["dog"] * 3, None)):
+        write(root / "sign_test.csv", header, GREY[:3], labels)
+        found = Choices(build(ImageConfig, ("test", {"data": str(root)})))
+        choose_split(found)
+        assert found.config.test == test
+        np.testing.assert_array_equal(images(listed(root)), GREY)
+    write(root / "sign_test.csv", NUMBERED, GREY[:3], None)
+    assert find_test(build(ImageConfig, ("test", {"data": str(root)}))) is None
     for classes in ("required", "optional"):
-        table = locate(tmp_path / "set", classes).read_text("utf-8")
-        assert table.startswith("image,label\n")
+        assert len(listed(root, classes).files) == 12
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
-        archive.write(tmp_path / "set/sign_train.csv", "sign_train.csv")
+        archive.write(root / "sign_train.csv", "sign_train.csv")
     np.testing.assert_array_equal(images(listed(tmp_path / "set.zip")), GREY)
 
 
@@ -174,22 +178,61 @@ def test_how_the_users_table_is_written_is_not_asked_of_ours(tmp_path):
     np.testing.assert_array_equal(images(found), GREY)
 
 
+@pytest.mark.parametrize("row", [4, 30])
 @pytest.mark.parametrize("wrong", ["", "x", "-1", "256", "nan"])
-def test_a_row_with_other_pixels_is_refused(tmp_path, wrong):
+def test_a_row_with_other_pixels_is_left_out_by_name(tmp_path, wrong, row):
     path = write(tmp_path / "a.csv", ["label", *NUMBERED], np.tile(GREY, (3, 1, 1)), LABELS * 3)
     lines = path.read_text("utf-8").splitlines()
-    lines[30] = lines[30].rpartition(",")[0] + "," + wrong
+    lines[row] = lines[row].rpartition(",")[0] + "," + wrong
     path.write_text("\n".join(lines), "utf-8")
-    with pytest.raises(
-        DataError, match=r"expected 196 pixels .14 x 14 x 1.* 1 rows have .*line 31"
-    ):
+    found = listed(path)
+    assert len(found.files) == 35
+    [(place, why)] = found.skipped
+    assert place == f"a.csv:{row + 1}"
+    assert f"row-{row:06}.png, which has not 196 pixels from 0 to 255" in why
+    lines[1:] = [line.rpartition(",")[0] + "," + wrong for line in lines[1:]]
+    path.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(DataError, match="a.csv"):
         listed(path)
+
+
+def test_a_table_that_names_images_is_about_them(tmp_path):
+    for number in range(12):
+        Image.fromarray(GREY[number]).save(tmp_path / f"{number}.png")
+    names = [f"{number}.png" for number in range(12)]
+    rows = [
+        f"{name},{','.join(map(str, image.ravel()))},{label}"
+        for name, image, label in zip(names, GREY, LABELS, strict=True)
+    ]
+    for kind in ("pixel", "img_x"):
+        header = ",".join(["filename", *(f"{kind}{place}" for place in range(196)), "label"])
+        path = tmp_path / f"{kind}.csv"
+        path.write_text("\n".join([header, *rows]), "utf-8")
+        assert locate(path) == path
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_tables_without_names_that_are_sorted(tmp_path, last):
+    photos = np.random.default_rng(3).integers(0, 256, (120, 14, 14), np.uint8)
+    labels = [str(number // 40) for number in range(120)]
+    found = listed(write(tmp_path / "a.csv", [], photos, labels, last=last))
+    assert [file.label for file in found.files] == labels
+    photos[:, 13, 13] = photos[:, 0, 0] = np.arange(120) % 30 == 0  # nearly always black
+    letters = [str(number % 26) for number in range(120)]
+    found = listed(write(tmp_path / "b.csv", [], photos, letters, last=last))
+    assert [file.label for file in found.files] == letters
+
+
+def test_a_column_called_image_stays(tmp_path):
+    path = write(tmp_path / "a.csv", ["image", *NUMBERED], GREY, [str(n % 2) for n in range(12)])
+    assert locate(path).read_text("utf-8").startswith("image of pixels,image\n")
 
 
 @pytest.mark.parametrize(
     "header",
     [
-        ["label", *(f"feature{place}" for place in range(144))],  # 12 x 12, and no pixels
+        ["label", *(f"v{place}" for place in range(256))],  # sensors
+        ["label", *(f"image_feature{place}" for place in range(64))],
         ["label", *(f"pixel{place}" for place in range(190))],  # no square
         ["label", *(f"pixel{place}" for place in range(16))],  # nothing to see
     ],
