@@ -1,9 +1,10 @@
-"""A look at a user's images before they are decoded: how many, how large, grey or color."""
+"""A look at a user's images before they are decoded: how many, how large, and what a table says."""
 
 import contextlib
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
 from torch import Tensor
@@ -11,18 +12,18 @@ from torch import Tensor
 from common.errors import DataError
 from common.images.decode import decode, photo_size
 from common.images.listed import ListedFile
-from common.images.load import (
-    FRACTIONS,
-    find_arrays,
-    find_files,
-    find_groups,
-    find_split,
-    find_test,
-    find_variants,
-)
+from common.images.load import FRACTIONS, find_arrays, find_files
 from common.images.sets import Classes, FoundImages
+from common.images.tables.listing import (
+    find_group_column,
+    find_number_labels,
+    find_several_labels,
+    find_split_column,
+)
+from common.images.tables.locate import find_table, find_test_file
+from common.io.naming import are_variants
 from common.options.budget import Choices
-from common.options.config import IN_DATA, ImageConfig, Kind
+from common.options.config import IMAGE_SETS, IN_DATA, ImageConfig, Kind
 
 _SAMPLE = 64  # images that are looked at
 _SMALL = 32  # pixels of a side at which colors are looked for
@@ -85,6 +86,78 @@ def choose_split(chosen: Choices[Any], kind: Kind = "class", classes: Classes = 
     if find_variants(chosen.config, kind, classes):
         why = "variants of one picture stay together: the files are called as Roboflow calls them"
         chosen.take(f"{why} (--group-by)", group_by="name")
+
+
+def find_several(path: Path, config: ImageConfig) -> str | None:
+    """Say how data show that their images have several labels each; None where they do not.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    table = find_table(path, "required", config.form)
+    return None if table is None else find_several_labels(table, config)
+
+
+def find_numbers(path: Path, config: ImageConfig) -> str | None:
+    """Say how data show that their images have numbers, not classes; None where they do not.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    table = find_table(path, "required", config.form)
+    return None if table is None else find_number_labels(table, config)
+
+
+def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
+    """Return the column of a config's table that splits it; None where there is none, or a --test.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if config.data in IMAGE_SETS or config.test is not None:
+        return None
+    if (table := find_table(Path(config.data).expanduser(), classes, config.form)) is None:
+        return None
+    return find_split_column(table, config, kind, classes)
+
+
+def find_test(config: ImageConfig) -> Path | None:
+    """Return the file of labelled test images that lies in a config's folder, if there is one.
+
+    There is none where folds are cut, each of which tests.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if config.data in IMAGE_SETS or config.test is not None or config.split_column or config.folds:
+        return None
+    return find_test_file(Path(config.data).expanduser(), config.form)
+
+
+def find_variants(config: ImageConfig, kind: Kind, classes: Classes) -> bool:
+    """Say whether a config's images are variants that a program made of fewer, by their names.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if config.data in IMAGE_SETS or not Path(config.data).expanduser().exists():
+        return False
+    listed = find_files(config, kind, classes)
+    if listed is None or {"train", "validation", "test"} <= {*listed.parts}:
+        return False
+    return are_variants([PurePath(each.photo).stem for each in listed.files])
+
+
+def find_groups(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
+    """Return the column of a config's table that says which images belong together, if any does.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if config.data in IMAGE_SETS:
+        return None
+    table = find_table(Path(config.data).expanduser(), classes, config.form)
+    return None if table is None else find_group_column(table, config, kind, classes)
 
 
 def glance(config: ImageConfig, kind: Kind = "class", classes: Classes = "required") -> Glance:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,15 +30,11 @@ from common.images.listed import ListedFile, ListedImages, decode_listed
 from common.images.sets import Classes, FoundImages, ImageSet, find_strata, fingerprint
 from common.images.tables.crops import take_boxes
 from common.images.tables.listing import (
-    find_group_column,
-    find_number_labels,
-    find_several_labels,
-    find_split_column,
     list_table,
 )
-from common.images.tables.locate import find_table, find_test_file, locate
+from common.images.tables.locate import locate
 from common.images.tables.pixels import describe_pixels
-from common.io.naming import are_variants, group_of_name
+from common.io.naming import group_of_name
 from common.io.tables import is_table, read_names
 from common.options.config import IMAGE_SETS, IN_DATA, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
@@ -513,78 +509,6 @@ def _list_files(config: ImageConfig, paths: Sequence[Path]) -> ListedImages:
     folder = Path(os.path.commonpath([file.path.resolve().parent for file in files]))
     listed = ListedImages(tuple(files), (), f"{len(files):,} files")
     return take_boxes(dataclasses.replace(config, data=str(paths[0])), listed, folder)
-
-
-def find_several(path: Path, config: ImageConfig) -> str | None:
-    """Say how data show that their images have several labels each; None where they do not.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    table = find_table(path, "required", config.form)
-    return None if table is None else find_several_labels(table, config)
-
-
-def find_numbers(path: Path, config: ImageConfig) -> str | None:
-    """Say how data show that their images have numbers, not classes; None where they do not.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    table = find_table(path, "required", config.form)
-    return None if table is None else find_number_labels(table, config)
-
-
-def find_split(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
-    """Return the column of a config's table that splits it; None where there is none, or a --test.
-
-    Raises:
-        DataError: the data cannot be read.
-    """
-    if config.data in IMAGE_SETS or config.test is not None:
-        return None
-    if (table := find_table(Path(config.data).expanduser(), classes, config.form)) is None:
-        return None
-    return find_split_column(table, config, kind, classes)
-
-
-def find_test(config: ImageConfig) -> Path | None:
-    """Return the file of labelled test images that lies in a config's folder, if there is one.
-
-    There is none where folds are cut, each of which tests.
-
-    Raises:
-        DataError: the data cannot be read.
-    """
-    if config.data in IMAGE_SETS or config.test is not None or config.split_column or config.folds:
-        return None
-    return find_test_file(Path(config.data).expanduser(), config.form)
-
-
-def find_variants(config: ImageConfig, kind: Kind, classes: Classes) -> bool:
-    """Say whether a config's images are variants that a program made of fewer, by their names.
-
-    Raises:
-        DataError: the data cannot be read.
-    """
-    if config.data in IMAGE_SETS or not Path(config.data).expanduser().exists():
-        return False
-    listed = find_files(config, kind, classes)
-    if listed is None or {"train", "validation", "test"} <= {*listed.parts}:
-        return False
-    return are_variants([PurePath(each.photo).stem for each in listed.files])
-
-
-def find_groups(config: ImageConfig, kind: Kind, classes: Classes) -> str | None:
-    """Return the column of a config's table that says which images belong together, if any does.
-
-    Raises:
-        DataError: the data cannot be read.
-    """
-    if config.data in IMAGE_SETS:
-        return None
-    table = find_table(Path(config.data).expanduser(), classes, config.form)
-    return None if table is None else find_group_column(table, config, kind, classes)
 
 
 def find_arrays(config: ImageConfig, to_learn: bool = True) -> FoundImages:

@@ -16,6 +16,7 @@ from common.files import replace_surrogates
 from common.images import load as image_data
 from common.images.arrays import holds_arrays
 from common.images.files import Decoding
+from common.images.glance import find_numbers, find_several
 from common.images.load import ImageCard
 from common.images.sets import ImageSet, find_strata, fingerprint
 from common.images.tables.locate import locate
@@ -178,9 +179,9 @@ def find_loss(config: ClassificationConfig) -> tuple[str, str] | None:
         DataError: the data cannot be read.
     """
     path = Path(config.data).expanduser()
-    if why := image_data.find_several(path, config):
+    if why := find_several(path, config):
         return SEVERAL, why
-    if why := image_data.find_numbers(path, config):
+    if why := find_numbers(path, config):
         return "mse", f"{why} (--loss cross-entropy takes each for a class)"
     return None
 

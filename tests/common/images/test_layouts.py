@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from common.images.glance import choose_split
-from common.images.load import find_files, find_numbers, find_several, find_test, load
+from common.images.glance import choose_split, find_numbers, find_several, find_test
+from common.images.load import find_files, load
 from common.images.tables.locate import locate
 from common.io.folders import PARTS
 from common.io.naming import are_shards, are_variants

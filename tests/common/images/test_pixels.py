@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from common.images.glance import choose_split
-from common.images.load import find_files, find_test
+from common.images.glance import choose_split, find_test
+from common.images.load import find_files
 from common.images.tables.locate import locate
 from common.options.budget import Choices
 from common.options.config import ImageConfig, build

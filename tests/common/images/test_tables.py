@@ -14,7 +14,8 @@ from PIL import Image
 
 from common.errors import DataError
 from common.images.decode import list_inputs, read_squares
-from common.images.load import find_files, find_split, load
+from common.images.glance import find_split
+from common.images.load import find_files, load
 from common.images.tables.columns import find_separator
 from common.images.tables.finder import Finder
 from common.images.tables.listing import list_table
