@@ -23,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
-from common.files import cache_dir, sha256_of
-from common.io.unpack import most_unpacked, unpack
+from common.io.unpack import ARCHIVE, most_unpacked, unpacked
 from common.metrics.metrics import Array
 
 CIFAR10 = (
@@ -42,7 +41,6 @@ _KINDS = {  # what arrays are called in an .npz, beside a part of a split: x_tra
     **dict.fromkeys(("x", "images", "image", "pixels", "data"), "images"),
     **dict.fromkeys(("y", "labels", "label", "targets", "target"), "labels"),
 }
-_ARCHIVE = re.compile(r".*\.(zip|tar|tgz|tar\.\w+)", re.IGNORECASE)
 
 _CHUNK = 1 << 20  # bytes
 _ROWS = 256  # images that are looked at together
@@ -82,12 +80,7 @@ def holds_arrays(path: Path) -> bool:
     """Say whether `read_arrays` is the way to read a file or folder, by its names alone."""
     if path.is_dir():
         return bool(find_arrays(path))
-    return path.suffix.lower() in (".npy", ".npz", ".mat") or _named(path, _ARCHIVE, _IDX_NAME)
-
-
-def is_archive(path: Path) -> bool:
-    """Say whether a file is a zip or a tar, by its name alone."""
-    return path.is_file() and _named(path, _ARCHIVE)
+    return path.suffix.lower() in (".npy", ".npz", ".mat") or _named(path, ARCHIVE, _IDX_NAME)
 
 
 def read_arrays(path: Path, parts: Mapping[str, str]) -> Arrays:
@@ -130,7 +123,7 @@ def _read(path: Path, parts: Mapping[str, str]) -> _Contents:
         with path.open("rb") as file:
             values = _read_npy(file, path.stat().st_size, str(path))
         return {"all": {"images": _Found(str(path), values)}}, (), ()
-    if _named(path, _ARCHIVE):
+    if _named(path, ARCHIVE):
         return _read_folder(unpacked(path), parts, path)
     if _named(path, _IDX_NAME):
         raise DataError(f"{path} is one of several files; name the folder that they are in")
@@ -156,13 +149,6 @@ def _named(path: Path, *patterns: re.Pattern[str]) -> bool:
 
 
 # Folders
-
-
-def unpacked(archive: Path) -> Path:
-    """Return the folder of what an archive holds; a single folder in it is passed through."""
-    folder = unpack(archive, cache_dir() / "unpacked" / sha256_of(archive)[:16])
-    inside = [each for each in folder.iterdir() if not each.name.startswith((".", "__MACOSX"))]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 
 
 def find_arrays(root: Path) -> list[Path]:

@@ -22,8 +22,8 @@ from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageErr
 from PIL.ImageFile import ImageFile
 
 from common.errors import DataError
-from common.images.arrays import is_archive, unpacked
 from common.io.folders import walk
+from common.io.unpack import is_archive, unpacked
 from common.steps import track
 from common.threads import usable_cores
 

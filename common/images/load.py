@@ -21,7 +21,7 @@ from common.card import DataCard, class_numbers, say_skipped
 from common.errors import ConfigError, DataError
 from common.images import augment, known, policies
 from common.images.alike import find_alike
-from common.images.arrays import holds_arrays, is_archive, unpacked
+from common.images.arrays import holds_arrays
 from common.images.copies import find_bursts, number_copies
 from common.images.decode import Given, White, list_inputs, read_squares
 from common.images.files import Decoding, ImageFiles
@@ -36,6 +36,7 @@ from common.images.tables.locate import locate
 from common.images.tables.pixels import describe_pixels
 from common.io.naming import group_of_name
 from common.io.tables import is_table, read_names
+from common.io.unpack import is_archive, unpacked
 from common.options.config import IMAGE_SETS, IN_DATA, NONE, ImageConfig, Kind, flag
 from common.reuse import reusable
 from common.suggest import suggest

@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -19,8 +20,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 
 from common.errors import DataError, SaveError
-from common.files import locked, sha256_of, write_json
+from common.files import cache_dir, locked, sha256_of, write_json
 
+ARCHIVE = re.compile(r".*\.(zip|tar|tgz|tar\.\w+)", re.IGNORECASE)  # names
 _CHUNK = 1 << 20  # bytes
 
 # The largest set here, GloVe 6B, has 0.9 GB in its archive and 2.2 GB out of it; IMDB has 100,000
@@ -43,6 +45,18 @@ _UNREADABLE = (
     ValueError,
     RuntimeError,  # encrypted or, as NotImplementedError, compressed in some other way
 )
+
+
+def is_archive(path: Path) -> bool:
+    """Say whether a file is a zip or a tar, by its name alone."""
+    return path.is_file() and ARCHIVE.fullmatch(path.name) is not None
+
+
+def unpacked(archive: Path) -> Path:
+    """Return the folder of what an archive holds; a single folder in it is passed through."""
+    folder = unpack(archive, cache_dir() / "unpacked" / sha256_of(archive)[:16])
+    inside = [each for each in folder.iterdir() if not each.name.startswith((".", "__MACOSX"))]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 
 
 def most_unpacked(size: int) -> int:

@@ -9,7 +9,6 @@ import torch
 
 from common.errors import DataError
 from common.files import fold_name
-from common.images.arrays import is_archive, unpacked
 from common.images.decode import SUFFIXES, Crop, Given, printable, read_squares
 from common.images.folders import is_image
 from common.images.load import ImageCard
@@ -19,6 +18,7 @@ from common.images.tables.locate import locate
 from common.images.tables.pixels import form_of
 from common.io.folders import relative_name, walk
 from common.io.tables import is_table
+from common.io.unpack import is_archive, unpacked
 from common.options.config import ImageConfig
 from common.runs.job import Say
 from common.submission.kind import Found

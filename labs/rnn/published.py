@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from common.errors import DataError
 from common.files import cache_dir, make_once, sha256_of
-from common.images.arrays import is_archive, unpacked
 from common.io import labelled_lines
 from common.io.folders import find_part, list_folders, list_visible, normalize_name, walk
 from common.io.tables import AS_FOUND, AS_TEXT, TableForm, is_table, read_cells, read_text, write_as
+from common.io.unpack import is_archive, unpacked
 from labs.rnn.columns import LABELS, words_of
 
 UNLABELLED = {"unsup", "unlabeled", "unlabelled"}  # folders

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import DataError
-from common.images.arrays import find_arrays, holds_arrays, is_archive, unpacked
+from common.images.arrays import find_arrays, holds_arrays
 from common.images.folders import is_image
 from common.images.sets import Classes
 from common.images.tables.finder import Finder
@@ -14,6 +14,7 @@ from common.images.tables.pixels import find_pixels, unpack_pixels
 from common.io.folders import find_part, list_folders, list_visible, normalize_name, walk
 from common.io.naming import are_shards
 from common.io.tables import AS_FOUND, TableForm, read_names
+from common.io.unpack import is_archive, unpacked
 from common.reuse import reusable
 
 _LISTS = (".csv", ".tsv", ".xlsx", ".json", ".jsonl")  # tables that may name a folder's images

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.images import decode
-from common.images.arrays import is_archive, unpacked
 from common.images.decode import printable
+from common.io.unpack import is_archive, unpacked
 from common.options import terminal
 from common.submission.images import find_in_folder
 from common.submission.kind import Rows, Submission, check_whole

@@ -23,9 +23,9 @@ from types import ModuleType
 
 from common.errors import DataError
 from common.files import fold_name, replace_surrogates
-from common.images.arrays import is_archive, unpacked
 from common.io.folders import list_visible
 from common.io.tables import is_packed_table, is_table, read_names
+from common.io.unpack import is_archive, unpacked
 from labs.detection.data.formats import coco, labelme, mask_files, table, tools, voc, yolo
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, read_head, walk
 from labs.detection.data.formats.sets import cub, entries, supervisely
