@@ -7,8 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
-from common.training.splits import number_linked
-
 _ENDS = re.compile(r"[.!?。！？…]+|\n+")
 _WORDS, _LETTERS = 5, 24  # that a sentence has, or it is one that anybody writes
 _MOST_TEXTS = 50  # that have a sentence in common, or it is a phrase of the trade
@@ -137,6 +135,8 @@ def share_sentences(texts: Sequence[str]) -> list[int | None]:
     Sentences count that have five words or 24 letters, and that at most 50 texts have; case, white
     space and form do not matter. Texts that share one with a third are of its group, too.
     """
+    from common.training.splits import number_linked  # torch, which exported files do without
+
     rows: dict[str, set[int]] = defaultdict(set)
     for row, text in enumerate(texts):
         for sentence in _ENDS.split(unicodedata.normalize("NFKC", text).casefold()):

@@ -43,9 +43,9 @@ def test_a_figure_holds_for_new_groups_only_where_groups_stay_together(lab, tmp_
     write_phrases(new, texts[700:], targets[700:])
 
     shown, true = {}, {}
-    for name, more in (("apart", ()), ("together", ("--group-column", "tweet"))):
-        words = ("sentiment", "--data", mine, *more, *SHORT, "--run-dir", tmp_path, "--name", name)
-        assert lab(*words).code == 0
+    for name, column in (("apart", "none"), ("together", "tweet")):
+        words = ("sentiment", "--data", mine, "--group-column", column, *SHORT, "--name", name)
+        assert lab(*words, "--run-dir", tmp_path).code == 0
         run = tmp_path / "rnn" / name
         test = json.loads((run / "metrics.json").read_text("utf-8"))["test"]
         shown[name] = test["balanced_accuracy_interval"]

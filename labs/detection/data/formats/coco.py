@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -326,12 +326,12 @@ def _headings(content: Mapping[str, Any]) -> set[Any]:
     above = {
         each.get("supercategory"): each.get("name")
         for each in categories
-        if each.get("supercategory") not in (None, "", "none")
+        if isinstance(each.get("supercategory"), str) and each["supercategory"] not in ("", "none")
     }
     used = {
-        _key(each.get("category_id")) if not isinstance(each.get("category_id"), list) else None
+        _key(each.get("category_id"))
         for each in content["annotations"]
-        if isinstance(each, dict)
+        if isinstance(each, dict) and isinstance(each.get("category_id"), Hashable)
     }
     return {
         _key(each["id"])

@@ -12,6 +12,7 @@ from labs.rnn.forecast.series.spacing import Spacing, given, infer, steady_clock
 
 _FEW = 10  # rows with the date of another that may be mistakes, whatever their share
 _EVENTS = 0.1  # share of rows with the date of another from which on they are events
+_TELLING = 10  # values from which on more gaps than values tell that it is no series
 _FILL = 5  # missing values in a row that are filled in any table
 
 
@@ -259,7 +260,7 @@ def _filled(
             "in a row from here on; fill them in, allow so many with --fill, or leave the column "
             "out with --value-columns"
         )
-    if gaps.sum() > len(there) and not sparse:
+    if gaps.sum() > len(there) >= _TELLING and not sparse:
         raise DataError(
             f"{places[there[int(np.flatnonzero(gaps)[0])] + 1]}: column {name!r} has "
             f"{gaps.sum():,} of {end + 1 - begin:,} values missing, the first here; write 0 where "
