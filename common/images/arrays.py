@@ -351,7 +351,7 @@ def _read_mat(path: Path, parts: Mapping[str, str]) -> _Contents:
         if size > most_unpacked(path.stat().st_size):
             raise DataError(f"{path} announces {size:,} bytes, beyond reason; get it again")
         variables = io.loadmat(path)
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # by which SciPy refuses HDF5, in which 7.3 writes
         raise DataError(f"{path} is of MATLAB 7.3; save it with -v7") from error
     except (io.matlab.MatReadError, TypeError) as error:
         raise DataError(f"{path} is no file of MATLAB that can be read: {error}") from error

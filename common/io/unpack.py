@@ -4,6 +4,7 @@ import bz2
 import contextlib
 import errno
 import gzip
+import hashlib
 import json
 import lzma
 import os
@@ -50,6 +51,11 @@ _UNREADABLE = (
 def is_archive(path: Path) -> bool:
     """Say whether a file is a zip or a tar, by its name alone."""
     return path.is_file() and ARCHIVE.fullmatch(path.name) is not None
+
+
+def name_unpacked(key: str) -> Path:
+    """Return the folder of the cache for what is unpacked from that which a key tells of."""
+    return cache_dir() / "unpacked" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def unpacked(archive: Path) -> Path:

@@ -263,7 +263,7 @@ def find_columns(
     folder = table.parent
     if config.image_dir is not None:
         folder = find_existing(Path(config.image_dir), Path.is_dir, "folder")
-    finder = _find_in(folder)
+    finder = find_in(folder)
     cells = _read_cells(table, config.form)
     from_names = config.label_rules.column
     if cells and from_names in cells[0]:
@@ -360,7 +360,8 @@ def _read_table(table: Path, names: Sequence[str], form: TableForm) -> Table:
 
 
 @reusable(lambda folder: folder)
-def _find_in(folder: Path) -> Finder:
+def find_in(folder: Path) -> Finder:
+    """Return what finds the images below a folder, which is looked through once."""
     return Finder(folder)
 
 

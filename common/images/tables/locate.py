@@ -1,14 +1,13 @@
 """Which table or folder a user's data is in: of an archive, of a folder with both, of several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.errors import DataError
 from common.images.arrays import find_arrays, holds_arrays
 from common.images.folders import is_image
 from common.images.sets import Classes
-from common.images.tables.finder import Finder
-from common.images.tables.listing import names_images, tell_classes
+from common.images.tables.listing import find_in, names_images, tell_classes
 from common.images.tables.parquet import find_parquet, unpack_parquet
 from common.images.tables.pixels import find_pixels, unpack_pixels
 from common.io.folders import find_part, list_folders, list_visible, normalize_name, walk
@@ -50,16 +49,23 @@ def locate(path: Path, classes: Classes = "required", form: TableForm = AS_FOUND
     if classes == "optional" and folder == path and _holds_images(folder):
         return folder
     tables = _find_lists(folder)
-    named = [each for each in tables if find_part(each.stem) == "train"]
-    if len(tables) > 1 and len(named) != 1:
+    train = _choose_train(tables)
+    if tables and train is None:
         raise DataError(
             f"{path} holds several tables: {', '.join(each.name for each in tables)}; "
             f"{'unpack it, and ' if folder != path else ''}name one of them"
         )
-    if tables:
-        return (named or tables)[0]
+    if train is not None:
+        return train
     packed = None if _holds_images(folder) else _find_packed(folder, form)
     return folder if packed is None else locate(packed, classes, form)
+
+
+def _choose_train(files: Sequence[Path]) -> Path | None:
+    """Return the only one of some files, or that of the training images by its name."""
+    named = [each for each in files if find_part(each.stem) == "train"]
+    chosen = named if len(files) > 1 else files
+    return chosen[0] if len(chosen) == 1 else None
 
 
 def find_table(path: Path, classes: Classes, form: TableForm) -> Path | None:
@@ -121,10 +127,7 @@ def _find_packed(folder: Path, form: TableForm) -> Path | None:
     """Return the archive, arrays or pixels in a folder that are those to train on."""
     files = [each for each in list_visible(folder) if each.is_file()]
     packed = [each for each in files if holds_arrays(each)]
-    packed = packed or [each for each in files if find_pixels(each, form)]
-    named = [each for each in packed if find_part(each.stem) == "train"]
-    chosen = named if len(packed) > 1 else packed
-    return chosen[0] if len(chosen) == 1 else None
+    return _choose_train(packed or [each for each in files if find_pixels(each, form)])
 
 
 def _has_classes(folder: Path) -> bool:
@@ -141,16 +144,14 @@ def _find_overruling(folder: Path) -> Path | None:
     They are called as numbered parts of a set; or the table has a counterpart for test images that
     lie in no folders of classes.
     """
-    tables = _find_lists(folder)
-    named = [each for each in tables if find_part(each.stem) == "train"]
-    chosen = named if len(named) == 1 else tables
-    if len(chosen) != 1 or not (labels := tell_classes(chosen[0])):
+    train = _choose_train(_find_lists(folder))
+    if train is None or not (labels := tell_classes(train)):
         return None
     if are_shards([normalize_name(each.name) for each in list_folders(folder)]):
-        return chosen[0]
-    test = _find_test(chosen[0])
+        return train
+    test = _find_test(train)
     mixed = test is not None and _mixes(tell_classes(test))
-    return chosen[0] if mixed and not _mixes(labels) else None
+    return train if mixed and not _mixes(labels) else None
 
 
 def _mixes(labels: Mapping[Path, str]) -> bool:
@@ -162,7 +163,7 @@ def _mixes(labels: Mapping[Path, str]) -> bool:
 
 def _find_lists(folder: Path) -> list[Path]:
     """Return the tables in a folder that name images below it."""
-    finder = Finder(folder)
+    finder = find_in(folder)
     files = [each for each in list_visible(folder) if each.is_file()]
     tables = [each for each in files if each.suffix.lower() in _LISTS]
     return [each for each in tables if names_images(each, finder)]

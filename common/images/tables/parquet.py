@@ -1,15 +1,15 @@
 """Parquet files with images in them, as data sets are handed out: unpacked as archives are."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from common.files import cache_dir, make_once, sha256_of
+from common.files import make_once, sha256_of
 from common.images.decode import SUFFIXES
 from common.io.folders import find_part, list_visible
+from common.io.unpack import name_unpacked
 from common.steps import track
 
 _SUFFIX = ".parquet"
@@ -56,8 +56,7 @@ def unpack_parquet(files: Sequence[Path]) -> Path:
     parts = [find_part(file.stem) for file in files]
     split = parts if len(set(parts)) > 1 and None not in parts else []
     key = "".join([*map(sha256_of, files), *map(str, split)])
-    folder = cache_dir() / "unpacked" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    return make_once(folder, lambda made: _write(files, split, made)) / _TABLE
+    return make_once(name_unpacked(key), lambda made: _write(files, split, made)) / _TABLE
 
 
 def _find_images(file: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import hashlib
 import math
 import re
 from collections import Counter, defaultdict
@@ -16,19 +15,18 @@ import numpy.typing as npt
 from PIL import Image
 
 from common.errors import DataError
-from common.files import cache_dir, make_once, sha256_of
+from common.files import make_once, sha256_of
 from common.images.tables.finder import Finder
 from common.io.tables import AS_FOUND, PACKED, OpenTable, TableForm, is_table
+from common.io.unpack import name_unpacked
 from common.reuse import reusable
 from common.steps import track
 
 _SAID = "pixels.txt"
 _IMAGE, _LABEL = "image", "label"
 _LEAST = 8  # pixels of a side
-_CERTAIN, _ANY = (
-    14,
-    28,
-)  # pixels of a side from which on rows without names, columns of any are some
+_CERTAIN = 14  # pixels of a side from which on rows without names are images
+_ANY = 28  # likewise columns of any name
 _PEEKED, _EVERY = 20, 7  # rows that show what the columns are; of a table without names, from all
 _BLACK = 0.9  # share of rows in which a corner is of one value
 _NUMBER = re.compile(r"\d+")
@@ -131,7 +129,7 @@ def unpack_pixels(file: Path, form: TableForm) -> Path:
     layout = find_pixels(file, form)
     assert layout is not None
     key = "".join([sha256_of(file), repr(form), repr(layout), file.stem])
-    folder = cache_dir() / "unpacked" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = name_unpacked(key)
     name = f"{Path(file.stem).stem if file.suffix in PACKED else file.stem}.csv"
     return make_once(folder, lambda made: _write(file, form, layout, made / name)) / name
 
