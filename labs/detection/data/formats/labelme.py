@@ -5,7 +5,6 @@ around it. Points and lines are no objects with a box, and are named. The image 
 `imagePath` says, beside the file, or the one of the file's own name.
 """
 
-import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,16 +12,17 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from common.errors import DataError
-from common.io.encodings import decode
 from common.io.folders import relative_name
-from common.io.tables import read_bytes
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, walk
-from labs.detection.data.formats.pictures import Labels, put_to_images
+from labs.detection.data.formats.pictures import (
+    Labels,
+    put_to_images,
+    read_objects,
+    read_size,
+)
 from labs.detection.records import (
     BAD_BOX,
-    BAD_LABELS,
     Annotated,
     Box,
     Problem,
@@ -30,6 +30,7 @@ from labs.detection.records import (
     bounds,
 )
 
+_SIZE = ("imageHeight", "imageWidth")
 _OUTLINED = {"polygon": 3, "rotation": 4}  # shapes by the points that they have at least
 
 
@@ -51,7 +52,9 @@ def read(root: Path, reading: Reading) -> Annotated:
     problems: list[Problem] = []
     turned = Counter[str]()
     labels = [
-        Labels(each.place, each.asked, _shapes(each, problems, turned), _size(each.content))
+        Labels(
+            each.place, each.asked, _shapes(each, problems, turned), read_size(each.content, _SIZE)
+        )
         for each in _contents(files, finder, problems, reading.form.encoding)
     ]
     found = put_to_images("labelme", finder, files, labels, problems)
@@ -66,16 +69,8 @@ def _contents(
     files: Iterable[Path], finder: Finder, problems: list[Problem], encoding: str | None
 ) -> Iterable[_File]:
     """Yield the contents of those files that are LabelMe's; what is wrong goes to the problems."""
-    for file in filter(is_labelme, files):
-        place = relative_name(file, finder.root)
-        try:
-            content = json.loads(decode(read_bytes(file), file, encoding).text)
-        except (DataError, ValueError, RecursionError) as error:
-            problems.append(Problem(place, BAD_LABELS, f"not JSON: {error}"))
-            continue
-        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-            problems.append(Problem(place, BAD_LABELS, "no list of shapes"))
-            continue
+    mine = filter(is_labelme, files)
+    for file, place, content in read_objects(mine, finder.root, "shapes", encoding, problems):
         yield _File(place, content, _image_of(file, content.get("imagePath"), finder))
 
 
@@ -87,12 +82,6 @@ def _image_of(file: Path, named: Any, finder: Finder) -> Asked:
         return own
     asked = own._replace(name=named.replace("\\", "/").rpartition("/")[2])
     return own if isinstance(finder.find(asked), str) else asked
-
-
-def _size(content: Mapping[str, Any]) -> tuple[int, int]:
-    values = (content.get(key) for key in ("imageHeight", "imageWidth"))
-    height, width = (value if isinstance(value, int) and value > 0 else 0 for value in values)
-    return height, width
 
 
 def _shapes(

@@ -5,13 +5,15 @@ tools draw on the turned photo, others on the stored pixels: the written width a
 which, unless they are missing, equal, or the photo is only mirrored or upside down.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from common.errors import DataError
 from common.images.decode import photo_turn
 from common.io.folders import relative_name
+from common.io.tables import read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, split_by_folder
 from labs.detection.records import (
@@ -146,6 +148,38 @@ class Labels(NamedTuple):
     asked: Asked  # the image
     objects: Iterable[tuple[str, str, Box]]  # place, class and box of each
     size: tuple[int, int] = (0, 0)  # height and width that are written, 0 where they are not
+
+
+def read_objects(
+    files: Iterable[Path], root: Path, key: str, encoding: str | None, problems: list[Problem]
+) -> Iterator[tuple[Path, str, Mapping[str, Any]]]:
+    """Yield JSON files, their places and contents; what is wrong goes to the problems.
+
+    Args:
+        files: one for each image.
+        root: the folder of the data.
+        key: under which a file has a list, such as `shapes`.
+        encoding: of the files, if somebody said it.
+        problems: of the data.
+    """
+    for file in files:
+        place = relative_name(file, root)
+        try:
+            content = json.loads(read_text(file, encoding))
+        except (DataError, ValueError, RecursionError) as error:
+            problems.append(Problem(place, BAD_LABELS, f"not JSON: {error}"))
+            continue
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            problems.append(Problem(place, BAD_LABELS, f"no list of {key}"))
+            continue
+        yield file, place, content
+
+
+def read_size(content: Any, keys: Sequence[str] = ("height", "width")) -> tuple[int, int]:
+    """Return the height and width that are written, 0 where they are not."""
+    values = (content.get(key) if isinstance(content, dict) else 0 for key in keys)
+    height, width = (value if isinstance(value, int) and value > 0 else 0 for value in values)
+    return height, width
 
 
 def put_to_images(

@@ -4,18 +4,19 @@ Rectangles are boxes, polygons outlines with the box around them. A bitmap has n
 named. The image of `ann/a.jpg.json` is `img/a.jpg`.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from common.errors import DataError
-from common.io.folders import relative_name
-from common.io.tables import read_text
 from labs.detection.data.formats.finder import Asked, Finder
 from labs.detection.data.formats.folders import is_image, marks_in, part_of, walk
-from labs.detection.data.formats.pictures import Labels, put_to_images
-from labs.detection.records import BAD_BOX, BAD_LABELS, Annotated, Box, Problem, Reading, bounds
+from labs.detection.data.formats.pictures import (
+    Labels,
+    put_to_images,
+    read_objects,
+    read_size,
+)
+from labs.detection.records import BAD_BOX, Annotated, Box, Problem, Reading, bounds
 
 
 def find(files: Iterable[Path]) -> list[Path]:
@@ -41,28 +42,14 @@ def read(root: Path, reading: Reading) -> Annotated:
     files = list(walk(root))
     finder, problems = Finder(root, filter(is_image, files)), list[Problem]()
     labels = []
-    for file in find(files):
-        place = relative_name(file, root)
-        try:
-            content = json.loads(read_text(file, reading.form.encoding))
-        except (DataError, ValueError, RecursionError) as error:
-            problems.append(Problem(place, BAD_LABELS, f"not JSON: {error}"))
-            continue
-        if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
-            problems.append(Problem(place, BAD_LABELS, "no list of objects"))
-            continue
+    contents = read_objects(find(files), root, "objects", reading.form.encoding, problems)
+    for file, place, content in contents:
         part = part_of(PurePosixPath(place).parts[:-1])
         name = file.stem if is_image(Path(file.stem)) else f"{file.stem}.*"
         objects = _objects(content["objects"], place, problems)
         asked = Asked(name, file, part, parallel=True)
-        labels.append(Labels(place, asked, objects, _size(content.get("size"))))
+        labels.append(Labels(place, asked, objects, read_size(content.get("size"))))
     return put_to_images("supervisely", finder, files, labels, problems)
-
-
-def _size(given: Any) -> tuple[int, int]:
-    values = (given.get(key) if isinstance(given, dict) else 0 for key in ("height", "width"))
-    height, width = (value if isinstance(value, int) and value > 0 else 0 for value in values)
-    return height, width
 
 
 def _objects(
