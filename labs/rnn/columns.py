@@ -456,8 +456,8 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
         for name in names:
             if name.casefold() in (one, f"{one}s"):
                 return name
-    found = [(one, name) for one in known for name in names if _is_of(name)(one)]
-    return found[0][1] if found else None
+    tells = {name: _is_of(name) for name in names}
+    return next((name for one in known for name in names if tells[name](one)), None)
 
 
 def words_of(name: str) -> set[str]:

@@ -10,6 +10,7 @@ from common.files import cache_dir, make_once, sha256_of
 from common.io.encodings import decode
 from common.io.folders import list_visible
 from common.io.tables import AS_FOUND, TableForm, is_table, read_bytes, write_as
+from common.reuse import reusable
 from labs.rnn.columns import LANGUAGES, SOURCES
 from labs.rnn.published import Tables, is_about, open_set, part_of, unpack_set
 
@@ -24,6 +25,7 @@ _OFTEN = 0.2  # share of the pairs
 _MOSTLY = 0.3  # share of such letters in a text that is not in Latin script
 
 
+@reusable(lambda path, form=AS_FOUND: (path, form))
 def open_pairs(path: Path, form: TableForm = AS_FOUND) -> Tables:
     """Say which files of a folder or an archive are for training, validation and the test.
 

@@ -16,6 +16,7 @@ from common.io import labelled_lines
 from common.io.folders import find_part, list_folders, list_visible, normalize_name, walk
 from common.io.tables import AS_FOUND, AS_TEXT, TableForm, is_table, read_cells, read_text, write_as
 from common.io.unpack import is_archive, unpacked
+from common.reuse import reusable
 from labs.rnn.columns import LABELS, words_of
 
 UNLABELLED = {"unsup", "unlabeled", "unlabelled"}  # folders
@@ -39,6 +40,7 @@ class Tables(NamedTuple):
     notes: tuple[str, ...] = ()  # sentences on what was taken for what
 
 
+@reusable(lambda path, form=AS_FOUND: (path, form))
 def open_set(path: Path, form: TableForm = AS_FOUND) -> Tables:
     """Say which tables of a folder or an archive are for what; a table is for all.
 
@@ -165,8 +167,8 @@ def _by_folders(path: Path, root: Path) -> Tables | None:
     alone = {part: tables[0] for part, tables in found.items() if len(tables) == 1}
     if "train" not in alone or alone["train"].suffix.lower() in _PLAIN:
         return None
-    note = f"of {path.name} {alone['train'].name} is read (--data names another)"
-    return Tables(alone["train"], alone.get("validation"), alone.get("test"), (note,))
+    notes = _say_left(path, (), [alone["train"]])
+    return Tables(alone["train"], alone.get("validation"), alone.get("test"), notes)
 
 
 def _without_part(path: Path) -> tuple[str, ...]:
