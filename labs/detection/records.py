@@ -91,6 +91,15 @@ class Annotated:
         """The images of all parts; one in two parts is there twice."""
         return [picture for part in self.parts.values() for picture in part]
 
+    @property
+    def bare_parts(self) -> list[str]:
+        """The splits to validate or test on that have images, and no box at all."""
+        return [
+            part
+            for part in ("validation", "test")
+            if self.parts.get(part) and not any(each.boxes for each in self.parts[part])
+        ]
+
 
 def check_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
     """Return the names of classes in NFC.

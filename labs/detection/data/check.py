@@ -104,10 +104,8 @@ def _empty_classes(found: Annotated) -> Iterator[Problem]:
 
 def _bare_splits(found: Annotated) -> Iterator[Problem]:
     """Yield the splits on which nothing could be measured, as of competitions."""
-    for part in ("validation", "test"):
-        pictures = found.parts.get(part)
-        if pictures and not any(picture.boxes for picture in pictures):
-            yield Problem(part, BARE, f"{len(pictures):,} images, which training leaves out")
+    for part in found.bare_parts:
+        yield Problem(part, BARE, f"{len(found.parts[part]):,} images, which training leaves out")
 
 
 def _counts(found: Annotated) -> list[dict[str, Any]]:

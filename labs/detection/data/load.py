@@ -302,11 +302,7 @@ def _without_bare_parts(found: Annotated) -> Annotated:
 
     Such are the test images of competitions: nothing could be measured on them.
     """
-    bare = [
-        part
-        for part in ("validation", "test")
-        if found.parts.get(part) and not any(each.boxes for each in found.parts[part])
-    ]
+    bare = found.bare_parts
     if not bare or not any(picture.boxes for picture in found.pictures):
         return found
     notes = (

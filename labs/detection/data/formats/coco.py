@@ -324,7 +324,7 @@ def _headings(content: Mapping[str, Any]) -> set[Any]:
     """Return the ids of categories that only say what others are, as Roboflow puts one first."""
     categories = content["categories"]
     above = {
-        each.get("supercategory"): each.get("name")
+        each["supercategory"]
         for each in categories
         if isinstance(each.get("supercategory"), str) and each["supercategory"] not in ("", "none")
     }

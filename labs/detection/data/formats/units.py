@@ -46,12 +46,11 @@ def count_corners(boxes: Sequence[tuple[Box, int, int]]) -> int:
         boxes: each read as left, upper, width, height, in pixels; with the height and width of its
             image.
     """
-    out = sum(box.x2 > width + 1 or box.y2 > height + 1 for box, height, width in boxes)
     corners = all(
         box.x1 < box.x2 - box.x1 <= width + 1 and box.y1 < box.y2 - box.y1 <= height + 1
         for box, height, width in boxes
     )
-    return out if corners and len(boxes) >= _FEWEST and out > _SHARE * len(boxes) else 0
+    return _count_out(boxes) if corners else 0
 
 
 def count_centers(boxes: Sequence[tuple[Box, int, int]]) -> int:
@@ -62,7 +61,6 @@ def count_centers(boxes: Sequence[tuple[Box, int, int]]) -> int:
     Args:
         boxes: as `count_corners` takes them.
     """
-    out = sum(box.x2 > width + 1 or box.y2 > height + 1 for box, height, width in boxes)
     centers = all(
         box.x1 - (box.x2 - box.x1) / 2 >= -1
         and box.y1 - (box.y2 - box.y1) / 2 >= -1
@@ -70,4 +68,10 @@ def count_centers(boxes: Sequence[tuple[Box, int, int]]) -> int:
         and (box.y1 + box.y2) / 2 <= height + 1
         for box, height, width in boxes
     )
-    return out if centers and len(boxes) >= _FEWEST and out > _SHARE * len(boxes) else 0
+    return _count_out(boxes) if centers else 0
+
+
+def _count_out(boxes: Sequence[tuple[Box, int, int]]) -> int:
+    """Return how many boxes stick out; 0 where they are too few to tell anything."""
+    out = sum(box.x2 > width + 1 or box.y2 > height + 1 for box, height, width in boxes)
+    return out if len(boxes) >= _FEWEST and out > _SHARE * len(boxes) else 0

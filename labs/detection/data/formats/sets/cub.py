@@ -12,6 +12,7 @@ from pathlib import Path
 from common.errors import DataError
 from common.io.tables import read_text
 from labs.detection.data.formats import table
+from labs.detection.data.formats.folders import walk
 from labs.detection.data.formats.table import Row, Rows
 from labs.detection.records import BAD_BOX, Annotated, Problem, Reading
 
@@ -32,7 +33,7 @@ def read(root: Path, reading: Reading) -> Annotated:
     Raises:
         DataError: one cannot be read.
     """
-    folder = next((file.parent for file in sorted(root.rglob(_BOXES))), root)
+    folder = find(walk(root)) or root
     encoding = reading.form.encoding
     images, boxes = (_pairs(folder / name, encoding) for name in (_IMAGES, _BOXES))
     labels, names = (_pairs(folder / name, encoding) for name in (_LABELS, _CLASSES))
